@@ -1,0 +1,71 @@
+/** Element types that a collective reduces. */
+export type Numbers = Float32Array | Float64Array;
+
+/** How the ranks' values are combined. */
+export type ReduceOp = 'sum' | 'max';
+
+export interface CollectiveOptions {
+  /** Default `sum`. */
+  op?: ReduceOp;
+  /** Deadline of the whole call in milliseconds; default: the communicator's own. */
+  timeoutMs?: number;
+  /** Names the call in errors and is compared between ranks, such as `gradients` or `bn3/forward`. */
+  tag?: string;
+}
+
+/**
+ * Collective operations over the ranks of a job. Every rank calls the same operations in the same order with the
+ * same lengths. Every operation has two faces on one engine: `await` it, or block in its `Sync` form, which may be
+ * called in the middle of a gradient tape.
+ *
+ * Results are bitwise equal on every rank. A call rejects (or throws) `PodDistError` with the code
+ * `COLLECTIVE_TIMEOUT` past its deadline, `PEER_LOST` when a peer's connection ends, `COLLECTIVE_MISMATCH` when the
+ * ranks disagree about the call, `JOB_ABORTED` when the job is stopped, and `COMMUNICATOR_CLOSED` after `close`.
+ */
+export interface Communicator {
+  readonly rank: number;
+  readonly worldSize: number;
+
+  /**
+   * A float32 region of `length` elements in the arena that compute and communication threads share. Collectives on
+   * it, or on views of it, copy nothing between the threads. It lives as long as the communicator.
+   */
+  allocate(length: number): Float32Array;
+
+  /** Combines `values` over all ranks, in place. */
+  allReduce(values: Numbers, options?: CollectiveOptions): Promise<void>;
+  allReduceSync(values: Numbers, options?: CollectiveOptions): void;
+
+  /**
+   * Combines `values` over all ranks, of which this rank gets shard `rank` (`shardRange`): returns a view of
+   * `values`; the rest of `values` is undefined afterwards.
+   */
+  reduceScatter<T extends Numbers>(values: T, options?: CollectiveOptions): Promise<T>;
+  reduceScatterSync<T extends Numbers>(values: T, options?: CollectiveOptions): T;
+
+  /**
+   * Gathers every rank's part of `values` in place: rank r owns elements `[offsets[r], offsets[r + 1])`. Without
+   * `offsets` the parts are the shards of `shardRange`. Parts may be empty.
+   */
+  allGather(values: Numbers, options?: CollectiveOptions & { offsets?: readonly number[] }): Promise<void>;
+  allGatherSync(values: Numbers, options?: CollectiveOptions & { offsets?: readonly number[] }): void;
+
+  /** Copies `root`'s values to every rank. */
+  broadcast(values: Numbers, root: number, options?: CollectiveOptions): Promise<void>;
+  broadcastSync(values: Numbers, root: number, options?: CollectiveOptions): void;
+
+  /** Returns once every rank has called it. */
+  barrier(options?: CollectiveOptions): Promise<void>;
+  barrierSync(options?: CollectiveOptions): void;
+
+  /** Milliseconds that the caller has waited in collectives so far. */
+  readonly waitedMs: number;
+
+  /** Ends the communication; safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** Shard `rank` of `length` elements split over `worldSize` ranks as evenly as possible: [start, end). */
+export function shardRange(length: number, rank: number, worldSize: number): [start: number, end: number] {
+  return [Math.floor((length * rank) / worldSize), Math.floor((length * (rank + 1)) / worldSize)];
+}

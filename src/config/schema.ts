@@ -1,0 +1,162 @@
+import { z } from 'zod';
+
+const count = z.int().positive();
+const seconds = z.number().positive();
+const probability = z.number().min(0).max(1);
+
+const normalisation = z.strictObject({
+  mean: z.array(z.number()).min(1).describe('a mean per channel, of pixels in 0..1'),
+  std: z.array(z.number().positive()).min(1).describe('a standard deviation per channel'),
+});
+
+const augmentation = z.strictObject({
+  cropPadding: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe('pixels of black border before a random crop to the image size'),
+  flip: z.boolean().default(false).describe('mirror left to right with probability one half'),
+});
+
+const digits = z.strictObject({
+  name: z.literal('digits'),
+  splitSeed: z.int().min(0).default(0).describe('chooses the 1,437 training and 360 test images'),
+  augment: augmentation.prefault({}),
+  normalize: normalisation.optional(),
+});
+
+const imageFolder = z.strictObject({
+  name: z.literal('image-folder'),
+  root: z.string().min(1).describe('folder with train/<class>/*.jpg and test/<class>/*.jpg (or .png)'),
+  size: count.default(32).describe('images are resized to size x size pixels where they differ'),
+  channels: z.union([z.literal(1), z.literal(3)]).default(3),
+  augment: augmentation.prefault({}),
+  normalize: normalisation.optional(),
+  threads: count.optional().describe('loader threads a worker; default: from the cores a worker has'),
+  prefetch: count.default(4).describe('batches read ahead, at most'),
+  cacheMegabytes: z.int().min(0).default(1024).describe('memory a worker may use for decoded pixels'),
+});
+
+export const dataSchema = z.discriminatedUnion('name', [digits, imageFolder]);
+
+const modelSchema = z.discriminatedUnion('name', [
+  z.strictObject({
+    name: z.literal('small-cnn'),
+    dim: z.int().min(2).default(128).describe('feature dimension d'),
+    channels: z.array(count).min(1).default([32, 64, 128]).describe('a 3x3 convolution each'),
+    strides: z.array(count).min(1).default([1, 2, 2]),
+    batchNorm: z.boolean().default(false),
+  }),
+  z.strictObject({
+    name: z.literal('resnet20'),
+    dim: z.int().min(2).default(256).describe('feature dimension d'),
+  }),
+]);
+
+const deltaSchema = z.strictObject({
+  initial: z.number().min(0).default(0.05).describe('delta of the first epoch'),
+  scale: z.number().min(0).default(0.01).describe('delta after epoch e is scale * (e + 1) * mean norm'),
+  source: z.enum(['logits', 'features']).default('logits').describe('whose mean norm'),
+});
+
+const lossSchema = z.strictObject({
+  name: z.literal('pod').default('pod'),
+  lambda: z.number().min(0).default(1).describe('weight of the self-correlation loss'),
+  delta: deltaSchema.prefault({}),
+});
+
+const optimizerSchema = z.strictObject({
+  name: z.literal('sgd').default('sgd'),
+  momentum: probability.default(0.9),
+  nesterov: z.boolean().default(false),
+  weightDecay: z.number().min(0).default(0),
+});
+
+const scheduleSchema = z.discriminatedUnion('schedule', [
+  z.strictObject({ schedule: z.literal('constant'), rate: z.number().positive() }),
+  z.strictObject({
+    schedule: z.literal('step'),
+    rate: z.number().positive(),
+    epochs: z.array(count).min(1).describe('epochs (from 0) at which the rate is multiplied by factor'),
+    factor: z.number().positive().default(0.1),
+  }),
+  z.strictObject({
+    schedule: z.literal('one-cycle'),
+    rate: z.number().positive().describe('the largest rate'),
+    warmup: probability.default(0.25).describe('share of the steps that climb to it'),
+    startDivisor: z.number().min(1).default(25),
+    endDivisor: z
+      .number()
+      .min(1)
+      .default(10_000)
+      .describe('the last rate is rate / startDivisor / endDivisor'),
+  }),
+]);
+
+const distributedSchema = z.strictObject({
+  transport: z
+    .enum(['auto', 'ipc', 'tcp'])
+    .default('auto')
+    .describe('auto: ipc on one host, tcp across hosts'),
+  host: z.string().default('127.0.0.1').describe('address that the coordinator and tcp edges listen on'),
+  port: z.int().min(0).max(65535).default(0).describe("the coordinator's port; 0: any free one"),
+  joinTimeoutSeconds: seconds.default(120).describe('until every worker has joined'),
+  collectiveTimeoutSeconds: seconds.default(300).describe('of one collective'),
+  stallTimeoutSeconds: seconds
+    .default(60)
+    .describe('without a sign of life or progress, before a worker counts as stalled'),
+  directBytes: z
+    .int()
+    .min(0)
+    .default(32_768)
+    .describe('payloads up to this size are exchanged directly, larger ones on the ring'),
+});
+
+export const configSchema = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'letters, digits, dots, dashes and underscores')
+    .default('run')
+    .describe('names the run; its folder is runs/<name>'),
+  seed: z.int().min(0).default(1).describe('decides every random choice'),
+  workers: count.default(1).describe('worker processes'),
+  batchSize: count.default(64).describe('images a step over all workers'),
+  epochs: count.default(10),
+  backend: z.enum(['auto', 'native', 'wasm', 'cpu']).default('auto'),
+  data: dataSchema,
+  model: modelSchema,
+  centroids: z
+    .strictObject({ seed: z.int().min(0).optional().describe('default: the seed of the run') })
+    .prefault({}),
+  loss: lossSchema.prefault({}),
+  batchNorm: z
+    .strictObject({
+      statistics: z
+        .enum(['synchronised', 'local'])
+        .default('synchronised')
+        .describe('over all workers, or over each shard alone'),
+      momentum: probability.default(0.9).describe('share of the old moving statistics kept a step'),
+    })
+    .prefault({}),
+  optimizer: optimizerSchema.prefault({}),
+  learningRate: scheduleSchema,
+  evaluation: z
+    .strictObject({ batchSize: count.default(256).describe('images a pass on one worker') })
+    .prefault({}),
+  checkpoint: z
+    .strictObject({
+      every: count.default(1).describe('epochs'),
+      keep: count.optional().describe('newest checkpoints kept; default: all'),
+    })
+    .prefault({}),
+  distributed: distributedSchema.prefault({}),
+});
+
+/** What a recipe says once defaults are filled in and everything is checked. */
+export type Config = z.output<typeof configSchema>;
+/** What a recipe may say. */
+export type ConfigInput = z.input<typeof configSchema>;
+export type DataConfig = Config['data'];
+export type ModelConfig = Config['model'];
+export type LearningRateConfig = Config['learningRate'];
+export type OptimizerConfig = Config['optimizer'];

@@ -1,0 +1,34 @@
+/** Images and labels of one batch, as a loader hands them to the compute thread. */
+export interface Batch {
+  /** Row-major [count, height, width, channels], augmented and normalised. */
+  images: Float32Array;
+  /** Class of each image, [count]. */
+  labels: Int32Array;
+  count: number;
+}
+
+export type SplitName = 'train' | 'test';
+
+export interface BatchRequest {
+  split: SplitName;
+  /** Image indices of each batch, in order; an empty array gives an empty batch. */
+  batches: readonly Int32Array[];
+  /** Epoch (from 0) for augmentation; training images are augmented, test images never. */
+  epoch: number;
+}
+
+/** A data set that has been opened and checked. */
+export interface Dataset {
+  readonly name: string;
+  readonly classNames: readonly string[];
+  /** [height, width, channels] */
+  readonly shape: readonly [number, number, number];
+  /** Class of every image of a split. */
+  readonly labels: Readonly<Record<SplitName, Int32Array>>;
+  /** SHA-256 over what the ranks must agree on: names, order and labels (not pixels). */
+  readonly fingerprint: string;
+  /** The requested batches in order; at most a bounded number is prepared ahead. */
+  read(request: BatchRequest): AsyncIterable<Batch>;
+  /** Ends loader threads; safe to call twice. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,33 @@
+/**
+ * Every failure that pod-dist raises on purpose carries a stable `code`, what happened, and what to do next.
+ *
+ * `UserError` is a mistake in what the user gave (flags, configuration, data): the command prints its one line
+ * and exits with 2. `PodDistError` is a broken run (a lost worker, a deadline, a mismatch): exit code 1.
+ */
+export class PodDistError extends Error {
+  override readonly name: string = 'PodDistError';
+
+  constructor(
+    readonly code: string,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}
+
+/** A mistake in the input; the message names what, where, and what to do. */
+export class UserError extends PodDistError {
+  override readonly name = 'UserError';
+}
+
+/** The message of anything thrown, on one line. */
+export function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replace(/\s*\n\s*/g, ' ').trim();
+}
+
+/** The stable code of anything thrown; `UNEXPECTED` for what pod-dist did not raise itself. */
+export function codeOf(error: unknown): string {
+  return error instanceof PodDistError ? error.code : 'UNEXPECTED';
+}

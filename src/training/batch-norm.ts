@@ -1,0 +1,124 @@
+import * as tf from '@tensorflow/tfjs';
+import type { Communicator } from '../collective/communicator.js';
+import type { Config } from '../config/schema.js';
+import type { LayerOverride } from '../models/forward.js';
+import { normalise, type BatchShare } from './normalise.js';
+
+/** Moving mean and biased-corrected variance of one layer, [channels] each. */
+interface MovingStatistics {
+  mean: Float32Array;
+  variance: Float32Array;
+}
+
+/**
+ * Gives a model's batch-norm layers their training pass, without the model knowing: statistics over the images of
+ * all ranks (`synchronised`), or over each rank's own (`local`), and moving statistics for evaluation.
+ */
+export class BatchNorm {
+  /** Training passes by layer name, for `ForwardPass.run`. */
+  readonly overrides = new Map<string, LayerOverride>();
+  private readonly layers: tf.layers.Layer[];
+  private readonly moving = new Map<string, MovingStatistics>();
+  private readonly synchronised: boolean;
+  private share: BatchShare = { local: 0, counted: 0 };
+
+  constructor(
+    model: tf.LayersModel,
+    private readonly config: Config['batchNorm'],
+    private readonly communicator: Communicator,
+  ) {
+    this.synchronised = config.statistics === 'synchronised' && communicator.worldSize > 1;
+    this.layers = model.layers.filter((layer) => layer.getClassName() === 'BatchNormalization');
+    for (const layer of this.layers) {
+      const [mean, variance] = layer.nonTrainableWeights.map((weight) =>
+        weight.read().dataSync<'float32'>().slice(),
+      );
+      this.moving.set(layer.name, { mean, variance });
+      this.overrides.set(layer.name, this.trainingPass(layer));
+    }
+  }
+
+  /** Says how many images the next pass has, on this rank and on all. */
+  begin(local: number, global: number): void {
+    this.share = { local, counted: this.synchronised ? global : local };
+  }
+
+  /**
+   * Writes the moving statistics into the model's layers, for evaluation and checkpoints. With local statistics the
+   * ranks differ: every rank takes the mean over the ranks.
+   */
+  async publish(): Promise<void> {
+    const flat = this.flatten();
+    const { worldSize } = this.communicator;
+    if (this.config.statistics === 'local' && worldSize > 1) {
+      await this.communicator.allReduce(flat, { tag: 'moving-statistics' });
+      this.restore(flat.map((sum) => sum / worldSize));
+    }
+    for (const layer of this.layers) {
+      const { mean, variance } = this.movingOf(layer);
+      [mean, variance].forEach((values, index) => {
+        const value = tf.tensor1d(values.slice());
+        layer.nonTrainableWeights[index].write(value);
+        value.dispose();
+      });
+    }
+  }
+
+  /** The moving statistics of every layer as one flat array. */
+  flatten(): Float32Array {
+    const arrays = this.arrays();
+    const flat = new Float32Array(arrays.reduce((sum, array) => sum + array.length, 0));
+    let offset = 0;
+    for (const array of arrays) {
+      flat.set(array, offset);
+      offset += array.length;
+    }
+    return flat;
+  }
+
+  /** Takes the moving statistics from a flat array that `flatten` made. */
+  restore(flat: Float32Array): void {
+    let offset = 0;
+    for (const array of this.arrays()) {
+      array.set(flat.subarray(offset, offset + array.length));
+      offset += array.length;
+    }
+  }
+
+  private arrays(): Float32Array[] {
+    return [...this.moving.values()].flatMap(({ mean, variance }) => [mean, variance]);
+  }
+
+  private movingOf(layer: tf.layers.Layer): MovingStatistics {
+    return this.moving.get(layer.name) as MovingStatistics;
+  }
+
+  private trainingPass(layer: tf.layers.Layer): LayerOverride {
+    const [gamma, beta] = layer.trainableWeights;
+    const { epsilon } = layer.getConfig() as { epsilon: number };
+    return (input) =>
+      normalise(input, gamma.read(), beta.read(), {
+        epsilon,
+        share: this.share,
+        reduce: (sums, pass) => {
+          if (this.synchronised) this.communicator.allReduceSync(sums, { tag: `${layer.name}/${pass}` });
+        },
+        onStatistics: (mean, variance, count) => this.updateMoving(layer, mean, variance, count),
+      });
+  }
+
+  private updateMoving(
+    layer: tf.layers.Layer,
+    mean: Float64Array,
+    variance: Float64Array,
+    count: number,
+  ): void {
+    const moving = this.movingOf(layer);
+    const keep = this.config.momentum;
+    const unbias = count > 1 ? count / (count - 1) : 1;
+    for (let channel = 0; channel < mean.length; channel++) {
+      moving.mean[channel] = keep * moving.mean[channel] + (1 - keep) * mean[channel];
+      moving.variance[channel] = keep * moving.variance[channel] + (1 - keep) * variance[channel] * unbias;
+    }
+  }
+}

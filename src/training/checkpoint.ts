@@ -1,0 +1,196 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { z } from 'zod';
+import { configSchema, type Config } from '../config/schema.js';
+import { messageOf, UserError } from '../errors.js';
+import type { EvaluationTotals } from '../evaluation/totals.js';
+import type { Slot } from './parameters.js';
+
+const formatVersion = 1;
+const arrayNames = ['weights', 'velocity', 'moving'] as const;
+
+const counts = z.array(z.int().min(0));
+const totalsSchema = z.object({
+  total: z.int(),
+  correct: z.int(),
+  classTotal: counts,
+  classCorrect: counts,
+  confusion: counts,
+  cosineSum: z.number(),
+});
+
+const manifestSchema = z.object({
+  format: z.literal(formatVersion),
+  epochs: z.int().positive(),
+  delta: z.number(),
+  seed: z.int(),
+  worldSize: z.int().positive(),
+  classNames: z.array(z.string()),
+  shape: z.tuple([z.int(), z.int(), z.int()]),
+  config: configSchema,
+  evaluation: totalsSchema,
+  slots: z.array(z.object({ name: z.string(), shape: z.array(z.int()), offset: z.int(), size: z.int() })),
+  arrays: z.record(z.enum(arrayNames), z.object({ length: z.int(), sha256: z.string() })),
+});
+
+/** Everything that training needs to go on after an epoch. */
+export interface Checkpoint {
+  /** Epochs trained so far. */
+  epochs: number;
+  /** delta of the next epoch. */
+  delta: number;
+  seed: number;
+  worldSize: number;
+  classNames: readonly string[];
+  /** [height, width, channels] of an image. */
+  shape: readonly [number, number, number];
+  config: Config;
+  /** Evaluation after the last epoch. */
+  evaluation: EvaluationTotals;
+  slots: Slot[];
+  /** Trainable weights, flat, in the order of `slots`. */
+  weights: Float32Array;
+  /** The optimiser's velocity, one a weight. */
+  velocity: Float32Array;
+  /** Moving statistics of the batch-norm layers, flat. */
+  moving: Float32Array;
+}
+
+/**
+ * Writes `<folder>/epoch-<n>/`: a manifest and a file of little-endian float32 an array, each with its SHA-256. The
+ * files are written and synced in a temporary folder beside it, which is then renamed: a checkpoint is whole or is
+ * not there.
+ */
+export async function saveCheckpoint(folder: string, checkpoint: Checkpoint): Promise<string> {
+  const final = join(folder, `epoch-${String(checkpoint.epochs).padStart(4, '0')}`);
+  const temporary = join(folder, `.${basename(final)}.${process.pid}`);
+  await rm(temporary, { recursive: true, force: true });
+  await mkdir(temporary, { recursive: true });
+  const arrays: Record<string, { length: number; sha256: string }> = {};
+  for (const name of arrayNames) {
+    const bytes = bytesOf(checkpoint[name]);
+    arrays[name] = {
+      length: checkpoint[name].length,
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+    };
+    await writeSynced(join(temporary, `${name}.bin`), bytes);
+  }
+  const { weights: _weights, velocity: _velocity, moving: _moving, ...rest } = checkpoint;
+  const manifest = JSON.stringify({ format: formatVersion, ...rest, arrays }, null, 2);
+  await writeSynced(join(temporary, 'checkpoint.json'), Buffer.from(manifest));
+  await rm(final, { recursive: true, force: true });
+  await rename(temporary, final);
+  await syncFolder(folder);
+  return final;
+}
+
+/** Reads and verifies one checkpoint folder; a `UserError` says what is missing or broken. */
+export async function loadCheckpoint(folder: string): Promise<Checkpoint> {
+  const file = join(folder, 'checkpoint.json');
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    throw new UserError('CHECKPOINT_NOT_FOUND', `no checkpoint at ${folder}: ${messageOf(error)}`);
+  }
+  const { arrays, ...rest } = parseManifest(file, text);
+  const [weights, velocity, moving] = await Promise.all(
+    arrayNames.map((name) => readArray(join(folder, `${name}.bin`), arrays[name])),
+  );
+  return { ...rest, weights, velocity, moving };
+}
+
+/** Checkpoint folders of a run, oldest first. */
+export async function listCheckpoints(runFolder: string): Promise<string[]> {
+  const folder = join(runFolder, 'checkpoints');
+  if (!existsSync(folder)) return [];
+  const names = await readdir(folder);
+  return names
+    .filter((name) => /^epoch-\d+$/.test(name))
+    .sort()
+    .map((name) => join(folder, name));
+}
+
+/**
+ * The newest checkpoint that is whole, under `path`: a checkpoint folder, or a run folder. A broken newer one is
+ * reported through `onSkipped` and passed over.
+ */
+export async function findCheckpoint(
+  path: string,
+  onSkipped: (message: string) => void = () => {},
+): Promise<{ folder: string; checkpoint: Checkpoint }> {
+  if (existsSync(join(path, 'checkpoint.json')))
+    return { folder: path, checkpoint: await loadCheckpoint(path) };
+  const folders = await listCheckpoints(path);
+  for (const folder of folders.reverse()) {
+    try {
+      return { folder, checkpoint: await loadCheckpoint(folder) };
+    } catch (error) {
+      onSkipped(messageOf(error));
+    }
+  }
+  const found = folders.length > 0 ? 'every checkpoint is broken' : 'no checkpoint';
+  throw new UserError(
+    'CHECKPOINT_NOT_FOUND',
+    `${found} under ${path}: give a run folder or one of its checkpoints/epoch-* folders`,
+  );
+}
+
+/** Removes all but the newest `keep` checkpoints of a run, and what interrupted writes left. */
+export async function pruneCheckpoints(runFolder: string, keep: number | undefined): Promise<void> {
+  const folders = await listCheckpoints(runFolder);
+  const old = keep === undefined ? [] : folders.slice(0, Math.max(folders.length - keep, 0));
+  const parent = join(runFolder, 'checkpoints');
+  const leftovers = (await readdir(parent))
+    .filter((name) => /^\.epoch-\d+\.\d+$/.test(name))
+    .map((name) => join(parent, name));
+  await Promise.all([...old, ...leftovers].map((folder) => rm(folder, { recursive: true, force: true })));
+}
+
+function parseManifest(file: string, text: string): z.output<typeof manifestSchema> {
+  try {
+    return manifestSchema.parse(JSON.parse(text));
+  } catch (error) {
+    const reason = error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error);
+    throw new UserError(
+      'CHECKPOINT_CORRUPT',
+      `${file} is not a pod-dist checkpoint: ${reason.replace(/\s*\n\s*/g, '; ')}`,
+    );
+  }
+}
+
+async function readArray(file: string, expected: { length: number; sha256: string }): Promise<Float32Array> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(file);
+  } catch (error) {
+    throw new UserError('CHECKPOINT_CORRUPT', `cannot read ${file}: ${messageOf(error)}`);
+  }
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  if (bytes.length !== 4 * expected.length || sha256 !== expected.sha256) {
+    throw new UserError('CHECKPOINT_CORRUPT', `${file} does not match its checksum: use an older checkpoint`);
+  }
+  return new Float32Array(new Uint8Array(bytes).buffer);
+}
+
+async function writeSynced(file: string, bytes: Uint8Array): Promise<void> {
+  const handle = await open(file, 'w');
+  try {
+    await handle.writeFile(bytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  await handle.sync().catch(() => {});
+  await handle.close();
+}
+
+function bytesOf(array: Float32Array): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}

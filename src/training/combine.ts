@@ -1,0 +1,98 @@
+import { PodDistError } from '../errors.js';
+import { addTotals, perClassAccuracy, type EvaluationTotals } from '../evaluation/totals.js';
+import type { EpochRecord, StepRecord } from './reporter.js';
+import type { Report, RunListener } from './run-record.js';
+
+/** What a rank gives under the name `epoch`. */
+export interface EpochPart {
+  epoch: number;
+  trainLoss: number;
+  seconds: number;
+  totals: EvaluationTotals;
+}
+
+/** What a rank gives under the name `finish`. */
+export interface FinishPart {
+  backend: string;
+  device: string;
+  parameters: number;
+  epochs: number;
+  samplesPerSecond: number;
+  centroidsSha256: string;
+  weightsSha256: string;
+  seconds: number;
+}
+
+export interface EpochResult {
+  record: EpochRecord;
+  totals: EvaluationTotals;
+}
+
+/**
+ * The coordinator's side of a run: makes one result of the ranks' parts and tells the listeners.
+ *
+ * `epoch` adds up the evaluation totals, `evaluate` does so outside training, `finish` makes the report.
+ */
+export class RunCombiner {
+  private last: EpochRecord | undefined;
+
+  constructor(private readonly listeners: readonly RunListener[]) {}
+
+  readonly combine = (name: string, parts: readonly unknown[]): unknown => {
+    switch (name) {
+      case 'epoch':
+        return this.epoch(parts as EpochPart[]);
+      case 'evaluate':
+        return addTotals(parts as EvaluationTotals[]);
+      case 'finish':
+        return this.finish(parts as FinishPart[]);
+      default:
+        throw new PodDistError('PROTOCOL_ERROR', `nothing is gathered under the name ${name}`);
+    }
+  };
+
+  readonly record = (news: unknown): void => {
+    if ((news as { kind?: string }).kind !== 'step') return;
+    for (const listener of this.listeners) listener.step(news as StepRecord);
+  };
+
+  private epoch(parts: readonly EpochPart[]): EpochResult {
+    const totals = addTotals(parts.map((part) => part.totals));
+    const [{ epoch, trainLoss }] = parts;
+    const record: EpochRecord = {
+      kind: 'epoch',
+      epoch,
+      trainLoss,
+      evalCorrect: totals.correct,
+      evalTotal: totals.total,
+      evalAccuracy: totals.correct / totals.total,
+      perClassAccuracy: perClassAccuracy(totals),
+      meanCosine: totals.cosineSum / totals.total,
+      seconds: Math.max(...parts.map((part) => part.seconds)),
+    };
+    this.last = record;
+    for (const listener of this.listeners) listener.epoch(record, totals);
+    return { record, totals };
+  }
+
+  private finish(parts: readonly FinishPart[]): Report {
+    if (!this.last) throw new PodDistError('PROTOCOL_ERROR', 'the ranks finished before their first epoch');
+    const [first] = parts;
+    const report: Report = {
+      worldSize: parts.length,
+      backend: first.backend,
+      devices: parts.map((part) => part.device),
+      parameters: first.parameters,
+      epochs: first.epochs,
+      evalCorrect: this.last.evalCorrect,
+      evalTotal: this.last.evalTotal,
+      evalAccuracy: this.last.evalAccuracy,
+      samplesPerSecond: first.samplesPerSecond,
+      centroidsSha256: first.centroidsSha256,
+      weightsSha256: first.weightsSha256,
+      seconds: Math.max(...parts.map((part) => part.seconds)),
+    };
+    for (const listener of this.listeners) listener.finished(report);
+    return report;
+  }
+}

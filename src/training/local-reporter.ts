@@ -1,0 +1,19 @@
+import type { RunCombiner } from './combine.js';
+import type { Reporter } from './reporter.js';
+
+/** The reporter of a job of one worker: its own coordinator, in the same process. */
+export class LocalReporter implements Reporter {
+  constructor(private readonly combiner: RunCombiner) {}
+
+  async agree(): Promise<void> {}
+
+  async gather(name: string, part: unknown): Promise<unknown> {
+    return this.combiner.combine(name, [part]);
+  }
+
+  record(news: { kind: string }): void {
+    this.combiner.record(news);
+  }
+
+  progress(): void {}
+}

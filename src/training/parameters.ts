@@ -1,0 +1,77 @@
+import * as tf from '@tensorflow/tfjs';
+import { createHash } from 'node:crypto';
+
+/** Where one variable lies in a flat array. */
+export interface Slot {
+  name: string;
+  shape: number[];
+  offset: number;
+  size: number;
+}
+
+interface Entry extends Slot {
+  variable: tf.Variable;
+}
+
+/**
+ * A list of variables seen as one flat float32 array, in the order of the list: what collectives reduce, optimisers
+ * update and checkpoints store.
+ */
+export class Parameters {
+  readonly length: number;
+  private readonly entries: Entry[];
+
+  constructor(variables: readonly tf.Variable[]) {
+    let offset = 0;
+    this.entries = variables.map((variable) => {
+      const entry = {
+        variable,
+        name: variable.name,
+        shape: variable.shape.slice(),
+        offset,
+        size: variable.size,
+      };
+      offset += variable.size;
+      return entry;
+    });
+    this.length = offset;
+  }
+
+  get slots(): Slot[] {
+    return this.entries.map(({ name, shape, offset, size }) => ({ name, shape, offset, size }));
+  }
+
+  get variables(): tf.Variable[] {
+    return this.entries.map((entry) => entry.variable);
+  }
+
+  /** Copies the variables' values into `flat`. */
+  read(flat: Float32Array): void {
+    for (const { variable, offset } of this.entries) flat.set(variable.dataSync<'float32'>(), offset);
+  }
+
+  /** Assigns the variables from `flat`. */
+  write(flat: Float32Array): void {
+    for (const { variable, shape, offset, size } of this.entries) {
+      const value = tf.tensor(flat.slice(offset, offset + size), shape, 'float32');
+      variable.assign(value);
+      value.dispose();
+    }
+  }
+
+  /** Copies named gradients, as `tf.variableGrads` returns them, into `flat`. */
+  readGradients(gradients: tf.NamedTensorMap, flat: Float32Array): void {
+    for (const { name, offset, size } of this.entries) {
+      const gradient = gradients[name];
+      if (gradient) flat.set(gradient.dataSync<'float32'>(), offset);
+      else flat.fill(0, offset, offset + size);
+    }
+  }
+}
+
+/** SHA-256, in hex, over the bytes of arrays one after another. */
+export function sha256(...arrays: readonly Float32Array[]): string {
+  const hash = createHash('sha256');
+  for (const array of arrays) hash.update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+  return hash.digest('hex');
+}

@@ -1,0 +1,74 @@
+import type { Communicator } from '../collective/communicator.js';
+import type { Config } from '../config/schema.js';
+import { UserError } from '../errors.js';
+import type { Checkpoint } from './checkpoint.js';
+import type { Classifier } from './classifier.js';
+
+/** What changes from epoch to epoch besides the weights. */
+export interface TrainingState {
+  /** Epochs trained so far. */
+  epochs: number;
+  delta: number;
+}
+
+interface ShareOptions {
+  classifier: Classifier;
+  /** Optimiser state, filled in place. */
+  velocity: Float32Array;
+  communicator: Communicator;
+  config: Config;
+  /** Rank 0's checkpoint; without one the run starts afresh. */
+  resume?: Checkpoint;
+}
+
+/**
+ * Starts every rank from rank 0's state: initial weights, or a checkpoint's weights, optimiser state, moving
+ * statistics, epoch and delta. Only rank 0 needs to see the checkpoint's files.
+ */
+export async function shareState({
+  classifier,
+  velocity,
+  communicator,
+  config,
+  resume,
+}: ShareOptions): Promise<TrainingState> {
+  const { weights, batchNorm } = classifier;
+  const moving = batchNorm.flatten();
+  const header = Float64Array.of(0, config.loss.delta.initial);
+  if (communicator.rank === 0 && resume) {
+    checkCompatible(resume, classifier, config);
+    weights.set(resume.weights);
+    velocity.set(resume.velocity);
+    moving.set(resume.moving);
+    header.set([resume.epochs, resume.delta]);
+  }
+  await communicator.broadcast(header, 0, { tag: 'state' });
+  await communicator.broadcast(weights, 0, { tag: 'weights' });
+  await communicator.broadcast(velocity, 0, { tag: 'velocity' });
+  await communicator.broadcast(moving, 0, { tag: 'moving-statistics' });
+  classifier.loadWeights();
+  batchNorm.restore(moving);
+  return { epochs: header[0], delta: header[1] };
+}
+
+function checkCompatible(checkpoint: Checkpoint, classifier: Classifier, config: Config): void {
+  const layout = (slots: Checkpoint['slots']) => JSON.stringify(slots.map(({ shape }) => shape));
+  if (layout(checkpoint.slots) !== layout(classifier.parameters.slots)) {
+    throw new UserError(
+      'CHECKPOINT_MISMATCH',
+      `the checkpoint holds a ${checkpoint.config.model.name} of another shape than the configuration's ${config.model.name}`,
+    );
+  }
+  if (checkpoint.seed !== config.seed) {
+    throw new UserError(
+      'CHECKPOINT_MISMATCH',
+      `the checkpoint was trained with seed ${checkpoint.seed}, the configuration says ${config.seed}`,
+    );
+  }
+  if (checkpoint.epochs >= config.epochs) {
+    throw new UserError(
+      'RUN_COMPLETE',
+      `the run has already trained ${checkpoint.epochs} of ${config.epochs} epochs: give more --epochs to train on`,
+    );
+  }
+}

@@ -1,0 +1,190 @@
+import { join } from 'node:path';
+import type { Backend } from '../backend/index.js';
+import type { Communicator } from '../collective/communicator.js';
+import type { Config } from '../config/schema.js';
+import type { Dataset } from '../data/dataset.js';
+import { globalBatches, rankSlice } from '../data/sampler.js';
+import { nextDelta } from '../loss/index.js';
+import { shardRange } from '../collective/communicator.js';
+import { pruneCheckpoints, saveCheckpoint, type Checkpoint } from './checkpoint.js';
+import { Classifier } from './classifier.js';
+import type { EpochPart, EpochResult, FinishPart } from './combine.js';
+import { evaluate } from './evaluate.js';
+import type { Reporter } from './reporter.js';
+import { shareState, type TrainingState } from './resume.js';
+import type { Report } from './run-record.js';
+import { learningRate } from './schedule.js';
+import { TrainingStep } from './step.js';
+
+export interface TrainOptions {
+  config: Config;
+  dataset: Dataset;
+  communicator: Communicator;
+  reporter: Reporter;
+  backend: Backend;
+  /** Run folder; rank 0 writes its `checkpoints/`. */
+  outDir: string;
+  /** Where to go on from; only rank 0's counts. */
+  resume?: Checkpoint;
+}
+
+/**
+ * Trains a classifier; every rank of the job calls it with the same configuration.
+ *
+ * Resolves with the run's report once every rank has finished with equal weights.
+ */
+export async function train(options: TrainOptions): Promise<Report> {
+  const { config, dataset, communicator, reporter, backend } = options;
+  const started = performance.now();
+  const classifier = new Classifier({
+    config,
+    shape: dataset.shape,
+    classes: dataset.classNames.length,
+    communicator,
+  });
+  await reporter.agree('data set', dataset.fingerprint);
+  await reporter.agree('centroids', classifier.centroidsSha256);
+  const step = new TrainingStep(classifier, communicator, config);
+  const state = await shareState({
+    classifier,
+    velocity: step.velocity,
+    communicator,
+    resume: options.resume,
+    config,
+  });
+
+  const throughput = { images: 0, seconds: 0 };
+  for (let epoch = state.epochs; epoch < config.epochs; epoch++) {
+    await trainEpoch(options, classifier, step, state, throughput);
+  }
+  step.dispose();
+
+  await reporter.agree('weights', classifier.weightsSha256());
+  const part: FinishPart = {
+    backend: backend.name,
+    device: backend.device,
+    parameters: classifier.parameters.length,
+    epochs: config.epochs,
+    samplesPerSecond: throughput.images / throughput.seconds,
+    centroidsSha256: classifier.centroidsSha256,
+    weightsSha256: classifier.weightsSha256(),
+    seconds: (performance.now() - started) / 1000,
+  };
+  return (await reporter.gather('finish', part)) as Report;
+}
+
+async function trainEpoch(
+  options: TrainOptions,
+  classifier: Classifier,
+  step: TrainingStep,
+  state: TrainingState,
+  throughput: { images: number; seconds: number },
+): Promise<void> {
+  const { config, dataset, communicator, reporter } = options;
+  const { rank, worldSize } = communicator;
+  const epoch = state.epochs;
+  const started = performance.now();
+  const batches = globalBatches(dataset.labels.train.length, config.batchSize, config.seed, epoch);
+  const slices = batches.map((batch) => rankSlice(batch, rank, worldSize));
+
+  const sums = { loss: 0, norm: 0 };
+  let index = 0;
+  let last = performance.now();
+  for await (const batch of dataset.read({ split: 'train', batches: slices, epoch })) {
+    const size = batches[index].length;
+    const globalStep = epoch * batches.length + index;
+    const rate = learningRate(config.learningRate, {
+      epoch,
+      step: globalStep,
+      totalSteps: config.epochs * batches.length,
+    });
+    const values = await step.run({ batch, counts: shardCounts(size, worldSize), delta: state.delta, rate });
+    sums.loss += values.loss * size;
+    sums.norm += values.normSum;
+
+    const now = performance.now();
+    const seconds = (now - last) / 1000;
+    last = now;
+    throughput.images += size;
+    throughput.seconds += seconds;
+    reporter.progress('train', epoch, index);
+    if (rank === 0) {
+      const { loss, nac, sc } = values;
+      const record = {
+        kind: 'step',
+        epoch,
+        step: globalStep,
+        loss,
+        nac,
+        sc,
+        delta: state.delta,
+        lr: rate,
+      } as const;
+      reporter.record({ ...record, samplesPerSecond: size / seconds });
+    }
+    index++;
+  }
+
+  const images = dataset.labels.train.length;
+  state.delta = await deltaAfter(options, epoch, sums.norm, images);
+  state.epochs = epoch + 1;
+  const totals = await evaluate({
+    classifier,
+    dataset,
+    communicator,
+    reporter,
+    batchSize: config.evaluation.batchSize,
+    epoch,
+  });
+  const part: EpochPart = {
+    epoch,
+    trainLoss: sums.loss / images,
+    seconds: (performance.now() - started) / 1000,
+    totals,
+  };
+  const result = (await reporter.gather('epoch', part)) as EpochResult;
+  const due = state.epochs % config.checkpoint.every === 0 || state.epochs === config.epochs;
+  if (rank === 0 && due) await writeCheckpoint(options, classifier, step, state, result);
+}
+
+async function deltaAfter(
+  { config, communicator }: TrainOptions,
+  epoch: number,
+  normSum: number,
+  images: number,
+): Promise<number> {
+  const sum = Float64Array.of(normSum);
+  await communicator.allReduce(sum, { tag: 'delta' });
+  return nextDelta({ epoch, meanNorm: sum[0] / images, scale: config.loss.delta.scale });
+}
+
+async function writeCheckpoint(
+  { config, dataset, communicator, outDir }: TrainOptions,
+  classifier: Classifier,
+  step: TrainingStep,
+  state: TrainingState,
+  { totals }: EpochResult,
+): Promise<void> {
+  await saveCheckpoint(join(outDir, 'checkpoints'), {
+    epochs: state.epochs,
+    delta: state.delta,
+    seed: config.seed,
+    worldSize: communicator.worldSize,
+    classNames: dataset.classNames,
+    shape: dataset.shape,
+    config,
+    evaluation: totals,
+    slots: classifier.parameters.slots,
+    weights: classifier.weights,
+    velocity: step.velocity,
+    moving: classifier.batchNorm.flatten(),
+  });
+  await pruneCheckpoints(outDir, config.checkpoint.keep);
+}
+
+function shardCounts(size: number, worldSize: number): number[] {
+  return Array.from({ length: worldSize }, (_, rank) => {
+    const [start, end] = shardRange(size, rank, worldSize);
+    return end - start;
+  });
+}
