@@ -95,7 +95,7 @@ export async function loadCheckpoint(folder: string): Promise<Checkpoint> {
   } catch (error) {
     throw new UserError('CHECKPOINT_NOT_FOUND', `no checkpoint at ${folder}: ${messageOf(error)}`);
   }
-  const { arrays, ...rest } = parseManifest(file, text);
+  const { format: _format, arrays, ...rest } = parseManifest(file, text);
   const [weights, velocity, moving] = await Promise.all(
     arrayNames.map((name) => readArray(join(folder, `${name}.bin`), arrays[name])),
   );

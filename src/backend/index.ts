@@ -1,0 +1,72 @@
+import * as tf from '@tensorflow/tfjs';
+import type { Config } from '../config/schema.js';
+import { messageOf, UserError } from '../errors.js';
+import { startNative } from './native/index.js';
+import { startWasm } from './wasm/index.js';
+
+export type BackendName = 'native' | 'wasm' | 'cpu';
+
+/** A TensorFlow.js backend that is ready to train. */
+export interface Backend {
+  name: BackendName;
+  tf: typeof tf;
+  /** What computes, such as `GPU (CUDA)` or `CPU`. */
+  device: string;
+  gpu: boolean;
+}
+
+interface Options {
+  /** Refuse a native backend that does not compute on a GPU. */
+  requireGpu?: boolean;
+}
+
+/**
+ * Starts a backend and registers the kernels that it lacks for training. `auto` takes the first that works of native
+ * TensorFlow (where `pod-dist setup` has built it), wasm, and plain JavaScript.
+ *
+ * @throws UserError `BACKEND_UNAVAILABLE` for a named backend that cannot run here, saying what to do
+ */
+export async function initBackend(name: Config['backend'] = 'auto', options: Options = {}): Promise<Backend> {
+  tf.enableProdMode();
+  if (name !== 'auto') return start(name, options);
+  for (const candidate of ['native', 'wasm'] as const) {
+    try {
+      return await start(candidate, options);
+    } catch (error) {
+      if (options.requireGpu) throw error;
+    }
+  }
+  return start('cpu', options);
+}
+
+async function start(name: BackendName, { requireGpu = false }: Options): Promise<Backend> {
+  const backend = await starters[name]();
+  if (requireGpu && !backend.gpu) {
+    throw new UserError(
+      'GPU_UNAVAILABLE',
+      `a GPU was asked for, but the ${name} backend computes on ${backend.device}: run pod-dist setup --cuda, or see pod-dist doctor`,
+    );
+  }
+  return backend;
+}
+
+const starters: Record<BackendName, () => Promise<Backend>> = {
+  async native() {
+    const { gpu } = await startNative();
+    return { name: 'native', tf, device: gpu ? 'GPU (CUDA)' : 'CPU', gpu };
+  },
+  async wasm() {
+    let started = false;
+    try {
+      started = await startWasm();
+    } catch (error) {
+      throw new UserError('BACKEND_UNAVAILABLE', `the wasm backend does not start: ${messageOf(error)}; run npm ci again`);
+    }
+    if (!started) throw new UserError('BACKEND_UNAVAILABLE', 'the wasm backend does not start here; use --backend cpu');
+    return { name: 'wasm', tf, device: 'CPU', gpu: false };
+  },
+  async cpu() {
+    await tf.setBackend('cpu');
+    return { name: 'cpu', tf, device: 'CPU', gpu: false };
+  },
+};

@@ -1,0 +1,49 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+/** TensorFlow whose shared library the addon is built against. */
+export const tensorflowVersion = '2.21.0';
+
+const manifestSchema = z.object({
+  tensorflow: z.string(),
+  cuda: z.boolean(),
+  /** File of the addon, in the manifest's folder. */
+  addon: z.string(),
+  /** Folders of shared libraries that must be on the loader's path before the process starts (CUDA). */
+  libraryFolders: z.array(z.string()),
+});
+
+export type Manifest = z.output<typeof manifestSchema>;
+
+/** Where pod-dist keeps what it builds: `POD_DIST_CACHE`, else `pod-dist` in the user's cache folder. */
+export function cacheFolder(environment: NodeJS.ProcessEnv = process.env): string {
+  const base = environment.XDG_CACHE_HOME || join(homedir(), '.cache');
+  return environment.POD_DIST_CACHE || join(base, 'pod-dist');
+}
+
+/** The folder of the native addon for this platform, one for the CPU and one for CUDA. */
+export function addonFolder(cuda: boolean, environment: NodeJS.ProcessEnv = process.env): string {
+  const name = `tensorflow-${tensorflowVersion}-${process.platform}-${process.arch}-${cuda ? 'cuda' : 'cpu'}`;
+  return join(cacheFolder(environment), 'native', name);
+}
+
+/** The manifest of a finished set-up in `folder`; undefined where there is none. */
+export function readManifest(folder: string): Manifest | undefined {
+  const file = join(folder, 'manifest.json');
+  if (!existsSync(file)) return undefined;
+  const parsed = manifestSchema.safeParse(JSON.parse(readFileSync(file, 'utf8')));
+  return parsed.success ? parsed.data : undefined;
+}
+
+/** The addon that set-up has built, the CUDA one first. */
+export function findAddon(environment: NodeJS.ProcessEnv = process.env): { file: string; manifest: Manifest } | undefined {
+  for (const cuda of [true, false]) {
+    const folder = addonFolder(cuda, environment);
+    const manifest = readManifest(folder);
+    const file = manifest && join(folder, manifest.addon);
+    if (manifest && file && existsSync(file)) return { file, manifest };
+  }
+  return undefined;
+}

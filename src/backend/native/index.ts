@@ -1,0 +1,75 @@
+import * as tf from '@tensorflow/tfjs';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import util from 'node:util';
+import { messageOf, UserError } from '../../errors.js';
+import { findAddon } from './cache.js';
+
+const require = createRequire(import.meta.url);
+
+interface NodeBackend {
+  isUsingGpuDevice: boolean;
+}
+
+/** The folder of the npm package whose kernels drive the addon; undefined where it is not installed. */
+export function packageFolder(): string | undefined {
+  try {
+    return dirname(require.resolve('@tensorflow/tfjs-node-gpu/package.json'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The addon to load: what `pod-dist setup` built, else the package's own; undefined where there is neither. */
+export function addonFile(): string | undefined {
+  const built = findAddon()?.file;
+  if (built) return built;
+  const folder = packageFolder();
+  const own = folder && join(folder, 'lib', 'napi-v8', 'tfjs_binding.node');
+  return own && existsSync(own) ? own : undefined;
+}
+
+/**
+ * Starts native TensorFlow: loads the addon and registers its kernels and the `tensorflow` backend, as the package's
+ * own entry does for an addon inside node_modules.
+ *
+ * @throws UserError `BACKEND_UNAVAILABLE`
+ */
+export async function startNative(): Promise<{ gpu: boolean }> {
+  const folder = packageFolder();
+  if (!folder) {
+    throw new UserError('BACKEND_UNAVAILABLE', 'native TensorFlow needs the optional package @tensorflow/tfjs-node-gpu: run npm ci without --omit=optional');
+  }
+  const file = addonFile();
+  if (!file) throw new UserError('BACKEND_UNAVAILABLE', 'native TensorFlow is not set up here: run pod-dist setup');
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
+  if (!tf.findBackend('tensorflow')) registerBackend(folder, file);
+  try {
+    await tf.setBackend('tensorflow');
+  } catch (error) {
+    throw new UserError('BACKEND_UNAVAILABLE', `native TensorFlow does not start: ${messageOf(error)}; run pod-dist setup --force`);
+  }
+  return { gpu: (tf.backend() as unknown as NodeBackend).isUsingGpuDevice };
+}
+
+function registerBackend(folder: string, file: string): void {
+  restoreRemovedUtilities();
+  let binding: unknown;
+  try {
+    binding = require(file);
+  } catch (error) {
+    throw new UserError('BACKEND_UNAVAILABLE', `the native addon ${file} does not load: ${messageOf(error)}; run pod-dist setup --force`);
+  }
+  require(join(folder, 'dist', 'register_all_kernels.js'));
+  const { NodeJSKernelBackend } = require(join(folder, 'dist', 'nodejs_kernel_backend.js')) as {
+    NodeJSKernelBackend: new (binding: unknown, packageName: string) => tf.KernelBackend;
+  };
+  tf.registerBackend('tensorflow', () => new NodeJSKernelBackend(binding, '@tensorflow/tfjs-node-gpu'), 3);
+}
+
+/** The package calls a function of node:util that Node 23 removed. */
+function restoreRemovedUtilities(): void {
+  const utilities = util as unknown as { isNullOrUndefined?: (value: unknown) => boolean };
+  utilities.isNullOrUndefined ??= (value) => value === null || value === undefined;
+}

@@ -1,0 +1,75 @@
+import { stream } from '../random.js';
+
+/** How raw pixels become a network's input. */
+export interface AugmentOptions {
+  height: number;
+  width: number;
+  channels: number;
+  /** Raw value that becomes 1 before normalisation: 255 for image files, 16 for digits. */
+  white: number;
+  /** A mean and a standard deviation a channel, of values in 0..1. */
+  normalize?: { mean: readonly number[]; std: readonly number[] };
+  cropPadding: number;
+  flip: boolean;
+  seed: number;
+}
+
+/** One image of a batch. */
+export interface ImageJob {
+  /** Raw pixels, [height * width * channels]. */
+  pixels: Uint8Array;
+  /** Index of the image in its split. */
+  index: number;
+  /** Epoch for the random choices; -1 leaves the image as it is, for evaluation. */
+  epoch: number;
+}
+
+/**
+ * Writes images into a batch: random crop out of a black border, random mirror image, normalisation, in one pass over
+ * the pixels. Every choice comes from the stream (seed, epoch, image index), so an image looks the same whichever
+ * rank, thread or batch it is in.
+ */
+export class Augmenter {
+  private readonly table: Float32Array;
+
+  constructor(private readonly options: AugmentOptions) {
+    const { channels, white, normalize } = options;
+    this.table = new Float32Array(channels * (white + 1));
+    for (let channel = 0; channel < channels; channel++) {
+      const mean = normalize?.mean[channel] ?? 0;
+      const std = normalize?.std[channel] ?? 1;
+      for (let value = 0; value <= white; value++)
+        this.table[channel * (white + 1) + value] = (value / white - mean) / std;
+    }
+  }
+
+  /** Writes one image into `output` at `offset`. */
+  write({ pixels, index, epoch }: ImageJob, output: Float32Array, offset: number): void {
+    const { height, width, channels, white } = this.options;
+    const { top, left, mirrored } = this.choose(index, epoch);
+    const table = this.table;
+    const levels = white + 1;
+    let to = offset;
+    for (let y = 0; y < height; y++) {
+      const sourceY = y + top;
+      const inside = sourceY >= 0 && sourceY < height;
+      for (let x = 0; x < width; x++) {
+        const sourceX = (mirrored ? width - 1 - x : x) + left;
+        const from = inside && sourceX >= 0 && sourceX < width ? (sourceY * width + sourceX) * channels : -1;
+        for (let channel = 0; channel < channels; channel++) {
+          output[to++] = table[channel * levels + (from < 0 ? 0 : pixels[from + channel])];
+        }
+      }
+    }
+  }
+
+  private choose(index: number, epoch: number): { top: number; left: number; mirrored: boolean } {
+    const { cropPadding, flip, seed } = this.options;
+    if (epoch < 0 || (cropPadding === 0 && !flip)) return { top: 0, left: 0, mirrored: false };
+    const random = stream(seed, 0xa6, epoch, index);
+    const offsets = 2 * cropPadding + 1;
+    const top = random.below(offsets) - cropPadding;
+    const left = random.below(offsets) - cropPadding;
+    return { top, left, mirrored: flip && random.bits() < 0 };
+  }
+}

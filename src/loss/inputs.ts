@@ -1,0 +1,38 @@
+import * as tf from '@tensorflow/tfjs';
+import { UserError } from '../errors.js';
+
+/** Class of each row: an int32 tensor [B] or plain numbers. */
+export type Labels = tf.Tensor1D | Int32Array | readonly number[];
+
+/**
+ * The centroid of each row's class, [B, d], after checking features [B, d], centroids [k, d] and labels [B].
+ *
+ * @throws UserError `SHAPE_MISMATCH` or `LABEL_OUT_OF_RANGE`
+ */
+export function ownCentroids(features: tf.Tensor2D, centroids: tf.Tensor2D, labels: Labels): tf.Tensor2D {
+  const [batch, dim] = features.shape;
+  const [classes, centroidDim] = centroids.shape;
+  if (features.rank !== 2 || centroids.rank !== 2 || dim !== centroidDim) {
+    throw new UserError(
+      'SHAPE_MISMATCH',
+      `features [${features.shape.join(', ')}] and centroids [${centroids.shape.join(', ')}] must be [B, d] and [k, d]`,
+    );
+  }
+  const values = labels instanceof tf.Tensor ? labels.dataSync() : labels;
+  if (values.length !== batch) {
+    throw new UserError(
+      'SHAPE_MISMATCH',
+      `${values.length} labels for ${batch} rows of features: give one a row`,
+    );
+  }
+  for (let row = 0; row < values.length; row++) {
+    const label = values[row];
+    if (!Number.isInteger(label) || label < 0 || label >= classes) {
+      throw new UserError(
+        'LABEL_OUT_OF_RANGE',
+        `label ${label} of row ${row} is not a class: classes are 0 to ${classes - 1}`,
+      );
+    }
+  }
+  return tf.gather(centroids, tf.tensor1d(Int32Array.from(values), 'int32'));
+}

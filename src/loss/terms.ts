@@ -1,0 +1,99 @@
+import * as tf from '@tensorflow/tfjs';
+
+/** What one rank's rows give to the loss of the global batch. */
+export interface LocalTerms {
+  /** Sum over the rows of (1 - adaptive cosine to the own centroid)^2. */
+  nacSum: tf.Scalar;
+  /** u = z/|z| - W_y, [b, d]; a row of norm 0 gives -W_y. */
+  residuals: tf.Tensor2D;
+}
+
+/** Rows of features seen from their own centroids; inverses of zero are zero, so that nothing becomes NaN. */
+interface Rows {
+  /** z . W_y, [b, 1] */
+  inner: tf.Tensor;
+  /** 1 / |z|, [b, 1] */
+  inverseNorm: tf.Tensor;
+  /** 1 / sqrt(|z|^2 + delta^2), [b, 1] */
+  inverseAdaptive: tf.Tensor;
+}
+
+function rows(features: tf.Tensor2D, own: tf.Tensor2D, delta: number): Rows {
+  const squares = tf.sum(tf.square(features), 1, true);
+  return {
+    inner: tf.sum(tf.mul(features, own), 1, true),
+    inverseNorm: inverseRoot(squares),
+    inverseAdaptive: inverseRoot(tf.add(squares, delta * delta)),
+  };
+}
+
+function inverseRoot(squares: tf.Tensor): tf.Tensor {
+  const positive = tf.greater(squares, 0);
+  return tf.where(
+    positive,
+    tf.rsqrt(tf.where(positive, squares, tf.onesLike(squares))),
+    tf.zerosLike(squares),
+  );
+}
+
+/**
+ * The local part of POD Loss (arXiv 2111.15449, equations 4 and 7), before anything is reduced over ranks.
+ *
+ * `features` [b, d], `own` [b, d]: the centroid of each row's class.
+ */
+export function localTerms(features: tf.Tensor2D, own: tf.Tensor2D, delta: number): LocalTerms {
+  const { inner, inverseNorm, inverseAdaptive } = rows(features, own, delta);
+  return {
+    nacSum: tf.sum(tf.square(tf.sub(1, tf.mul(inner, inverseAdaptive)))) as tf.Scalar,
+    residuals: tf.sub(tf.mul(features, inverseNorm), own) as tf.Tensor2D,
+  };
+}
+
+/** SC = (sum over i != j of C_ij^2) / (d - 1) of a correlation matrix [d, d]. */
+export function selfCorrelationValue(correlation: tf.Tensor2D, dim: number): tf.Scalar {
+  return tf.div(tf.sum(tf.square(offDiagonal(correlation))), Math.max(dim - 1, 1)) as tf.Scalar;
+}
+
+export interface GlobalGradientOptions {
+  /** This rank's rows, [b, d]. */
+  features: tf.Tensor2D;
+  /** Centroid of each row's class, [b, d]. */
+  own: tf.Tensor2D;
+  delta: number;
+  lambda: number;
+  /** Rows of all ranks together. */
+  batch: number;
+  /** C = sum over all ranks' rows of u u^T / (batch - 1), [d, d]; left out where SC is 0. */
+  correlation?: tf.Tensor2D;
+}
+
+/**
+ * Gradient of the global loss NAC + lambda SC with respect to this rank's features, [b, d].
+ *
+ *     NAC   with s = sqrt(|z|^2 + delta^2), c = z . W_y / s:   -2 (1 - c) (W_y - c z / s) / (s batch)
+ *     SC    through u:   g = 4 offdiag(C) u / ((d - 1) (batch - 1))
+ *           through z:   (g - (g . zhat) zhat) / |z|,  zhat = z/|z|
+ *
+ * It needs nothing of the other ranks but C and the batch size. Rows of norm 0 get SC's gradient 0.
+ */
+export function globalGradient(options: GlobalGradientOptions): tf.Tensor2D {
+  const { features, own, delta, lambda, batch, correlation } = options;
+  const { inner, inverseNorm, inverseAdaptive } = rows(features, own, delta);
+  const cosine = tf.mul(inner, inverseAdaptive);
+  const direction = tf.sub(own, tf.mul(features, tf.mul(cosine, inverseAdaptive)));
+  const nac = tf.mul(direction, tf.mul(tf.mul(tf.sub(1, cosine), inverseAdaptive), -2 / batch));
+  if (!correlation || lambda === 0) return nac as tf.Tensor2D;
+
+  const dim = features.shape[1];
+  const unit = tf.mul(features, inverseNorm);
+  const residuals = tf.sub(unit, own) as tf.Tensor2D;
+  const factor = (4 * lambda) / (Math.max(dim - 1, 1) * Math.max(batch - 1, 1));
+  const pull = tf.mul(tf.matMul(residuals, offDiagonal(correlation)), factor);
+  const along = tf.sum(tf.mul(pull, unit), 1, true);
+  const sc = tf.mul(tf.sub(pull, tf.mul(unit, along)), inverseNorm);
+  return tf.add(nac, sc);
+}
+
+function offDiagonal(matrix: tf.Tensor2D): tf.Tensor2D {
+  return tf.mul(matrix, tf.sub(1, tf.eye(matrix.shape[0])));
+}
