@@ -1,0 +1,57 @@
+import { PodDistError } from '../errors.js';
+
+const page = 65_536;
+/** Addresses below this are left to the kernels' own module. */
+const firstOffset = page;
+const alignment = 64;
+
+/**
+ * The memory that compute and communication threads share: one WebAssembly memory for numbers, one buffer for
+ * commands. It may be posted to a worker thread as it is.
+ *
+ * The size is reserved, not used: the system gives pages as they are first written.
+ */
+export interface Arena {
+  readonly memory: WebAssembly.Memory;
+  readonly control: SharedArrayBuffer;
+  /** Int32 [1]: the first free byte. */
+  readonly allocated: SharedArrayBuffer;
+  readonly bytes: number;
+}
+
+/** Reserves an arena of up to `bytes` (at most 4 GiB - 64 KiB), or of less where the system does not give as much. */
+export function createArena({ bytes, controlBytes }: { bytes: number; controlBytes: number }): Arena {
+  for (
+    let pages = Math.min(Math.ceil(bytes / page) + 1, 65_535);
+    pages >= 64;
+    pages = Math.floor(pages / 2)
+  ) {
+    try {
+      const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+      const allocated = new SharedArrayBuffer(8);
+      new Float64Array(allocated)[0] = firstOffset;
+      return { memory, control: new SharedArrayBuffer(controlBytes), allocated, bytes: pages * page };
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+    }
+  }
+  throw new PodDistError(
+    'OUT_OF_MEMORY',
+    'cannot reserve 4 MiB of shared memory: free memory or raise the limit of the process',
+  );
+}
+
+/** Takes `bytes` from the arena, 64-byte aligned, for the arena's whole life; returns their offset. */
+export function allocate(arena: Arena, bytes: number): number {
+  const next = new Float64Array(arena.allocated);
+  const offset = next[0];
+  const end = offset + Math.ceil(bytes / alignment) * alignment;
+  if (end > arena.bytes) {
+    throw new PodDistError(
+      'OUT_OF_MEMORY',
+      `the communication arena of ${arena.bytes} bytes is full: ${bytes} more do not fit`,
+    );
+  }
+  next[0] = end;
+  return offset;
+}

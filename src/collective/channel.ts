@@ -1,0 +1,211 @@
+import { codeOf, messageOf, PodDistError } from '../errors.js';
+import type { ReduceOp } from './communicator.js';
+import { elementTypes, kinds, ops, type ElementType, type Kind } from './wire.js';
+
+/** One collective, as the compute thread asks for it; offsets and lengths within the arena. */
+export interface Command {
+  kind: Kind;
+  type: ElementType;
+  op: ReduceOp;
+  root: number;
+  timeoutMs: number;
+  /** Byte offset of the values in the arena. */
+  offset: number;
+  /** Elements. */
+  length: number;
+  tag: string;
+  /** Part boundaries of an all-gather, in elements, [worldSize + 1]; empty: the shards of `shardRange`. */
+  offsets: readonly number[];
+}
+
+const slots = 64;
+const slotBytes = 4096;
+const tagBytes = 64;
+const errorBytes = 4096;
+const stateBytes = 64;
+const offsetsAt = 64 + tagBytes;
+const maxOffsets = (slotBytes - offsetsAt) / 8;
+
+export const channelBytes = stateBytes + errorBytes + slots * slotBytes;
+
+const submittedAt = 0;
+const completedAt = 1;
+const failedAt = 2;
+const closedAt = 3;
+
+/**
+ * Commands from the compute thread to the communication thread, in shared memory.
+ *
+ * A ring of 64 slots with two counters, `submitted` and `completed`. The compute thread fills a slot, raises
+ * `submitted` and may go on computing; the communication thread serves the slots in order and raises `completed`.
+ * Either side sleeps on the other's counter. A failure is final: its code and message are written once, and every
+ * later wait throws it.
+ */
+export class Channel {
+  private readonly state: Int32Array;
+  private readonly buffer: Buffer;
+
+  constructor(control: SharedArrayBuffer) {
+    this.state = new Int32Array(control, 0, stateBytes / 4);
+    this.buffer = Buffer.from(control as unknown as ArrayBuffer);
+  }
+
+  /** Puts a command into the ring; returns its number for the waits. */
+  submit(command: Command): number {
+    this.throwIfFailed();
+    const submitted = Atomics.load(this.state, submittedAt);
+    if (submitted - Atomics.load(this.state, completedAt) >= slots) {
+      throw new PodDistError(
+        'COLLECTIVE_MISMATCH',
+        `more than ${slots} collectives in flight: await some of them first`,
+      );
+    }
+    if (command.offsets.length > maxOffsets) {
+      throw new PodDistError(
+        'COLLECTIVE_MISMATCH',
+        `an all-gather over ${command.offsets.length - 1} ranks: at most ${maxOffsets - 1}`,
+      );
+    }
+    this.write(submitted % slots, command);
+    Atomics.add(this.state, submittedAt, 1);
+    Atomics.notify(this.state, submittedAt);
+    return submitted + 1;
+  }
+
+  /** Blocks the thread until command `number` is done. */
+  waitSync(number: number, timeoutMs: number): void {
+    const end = performance.now() + timeoutMs;
+    for (;;) {
+      const completed = Atomics.load(this.state, completedAt);
+      if (completed - number >= 0) return;
+      this.throwIfFailed();
+      const left = end - performance.now();
+      if (left <= 0) throw this.late(timeoutMs);
+      Atomics.wait(this.state, completedAt, completed, left);
+    }
+  }
+
+  /** Resolves when command `number` is done. */
+  async wait(number: number, timeoutMs: number): Promise<void> {
+    const end = performance.now() + timeoutMs;
+    for (;;) {
+      const completed = Atomics.load(this.state, completedAt);
+      if (completed - number >= 0) return;
+      this.throwIfFailed();
+      const left = end - performance.now();
+      if (left <= 0) throw this.late(timeoutMs);
+      const waiting = Atomics.waitAsync(this.state, completedAt, completed, left);
+      if (waiting.async) await keepingAlive(waiting.value, left);
+    }
+  }
+
+  /** The next command to serve; undefined once the channel is closed. */
+  async next(): Promise<Command | undefined> {
+    for (;;) {
+      const submitted = Atomics.load(this.state, submittedAt);
+      const completed = Atomics.load(this.state, completedAt);
+      if (Atomics.load(this.state, closedAt) !== 0 || this.failed) return undefined;
+      if (submitted !== completed) return this.read(completed % slots);
+      const waiting = Atomics.waitAsync(this.state, submittedAt, submitted, 1000);
+      if (waiting.async) await waiting.value;
+    }
+  }
+
+  /** Marks the command that `next` gave as done. */
+  complete(): void {
+    Atomics.add(this.state, completedAt, 1);
+    Atomics.notify(this.state, completedAt);
+  }
+
+  /** Fails every wait, now and later; the first failure counts. */
+  fail(error: unknown): void {
+    if (this.failed) return;
+    const text = Buffer.from(JSON.stringify([codeOf(error), messageOf(error).slice(0, 1000)]));
+    text.copy(this.buffer, stateBytes + 4);
+    this.buffer.writeUInt32LE(text.length, stateBytes);
+    Atomics.store(this.state, failedAt, 1);
+    Atomics.notify(this.state, completedAt);
+    Atomics.notify(this.state, submittedAt);
+  }
+
+  close(): void {
+    Atomics.store(this.state, closedAt, 1);
+    Atomics.notify(this.state, submittedAt);
+  }
+
+  get failed(): boolean {
+    return Atomics.load(this.state, failedAt) !== 0;
+  }
+
+  /** Whether the compute thread has collectives in flight. */
+  get busy(): boolean {
+    return Atomics.load(this.state, submittedAt) !== Atomics.load(this.state, completedAt);
+  }
+
+  /** Collectives done so far. */
+  get completed(): number {
+    return Atomics.load(this.state, completedAt);
+  }
+
+  private late(timeoutMs: number): PodDistError {
+    return new PodDistError(
+      'COLLECTIVE_TIMEOUT',
+      `the communication thread did not answer within ${timeoutMs / 1000} s`,
+    );
+  }
+
+  private throwIfFailed(): void {
+    if (!this.failed) return;
+    const length = this.buffer.readUInt32LE(stateBytes);
+    const text = Buffer.from(this.buffer.subarray(stateBytes + 4, stateBytes + 4 + length)).toString('utf8');
+    const [code, message] = JSON.parse(text) as [string, string];
+    throw new PodDistError(code, message);
+  }
+
+  private write(slot: number, command: Command): void {
+    const start = stateBytes + errorBytes + slot * slotBytes;
+    const { buffer } = this;
+    buffer[start] = kinds.indexOf(command.kind);
+    buffer[start + 1] = elementTypes.indexOf(command.type);
+    buffer[start + 2] = ops.indexOf(command.op);
+    buffer.writeUInt32LE(command.root, start + 4);
+    buffer.writeDoubleLE(command.timeoutMs, start + 8);
+    buffer.writeDoubleLE(command.offset, start + 16);
+    buffer.writeDoubleLE(command.length, start + 24);
+    const tag = Buffer.from(command.tag).subarray(0, tagBytes);
+    buffer.writeUInt32LE(tag.length, start + 32);
+    buffer.writeUInt32LE(command.offsets.length, start + 36);
+    tag.copy(buffer, start + 64);
+    command.offsets.forEach((offset, index) => buffer.writeDoubleLE(offset, start + offsetsAt + 8 * index));
+  }
+
+  private read(slot: number): Command {
+    const start = stateBytes + errorBytes + slot * slotBytes;
+    const { buffer } = this;
+    const tagLength = buffer.readUInt32LE(start + 32);
+    const offsets = buffer.readUInt32LE(start + 36);
+    return {
+      kind: kinds[buffer[start]],
+      type: elementTypes[buffer[start + 1]],
+      op: ops[buffer[start + 2]],
+      root: buffer.readUInt32LE(start + 4),
+      timeoutMs: buffer.readDoubleLE(start + 8),
+      offset: buffer.readDoubleLE(start + 16),
+      length: buffer.readDoubleLE(start + 24),
+      tag: Buffer.from(buffer.subarray(start + 64, start + 64 + tagLength)).toString('utf8'),
+      offsets: Array.from({ length: offsets }, (_, index) =>
+        buffer.readDoubleLE(start + offsetsAt + 8 * index),
+      ),
+    };
+  }
+}
+
+/** Awaits with a timer, since `Atomics.waitAsync` alone does not keep a process from ending. */
+async function keepingAlive(waiting: Promise<unknown>, milliseconds: number): Promise<void> {
+  const timer = setTimeout(() => {}, milliseconds);
+  try {
+    await waiting;
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,193 @@
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import * as zmq from 'zeromq';
+import { messageOf, PodDistError } from '../errors.js';
+import { decodeHeader, encodeHeader, type Header } from './wire.js';
+
+export interface MeshOptions {
+  rank: number;
+  worldSize: number;
+  /** Names the job; a connection of another job is refused. */
+  jobId: string;
+  transport: 'ipc' | 'tcp';
+  /** Folder of the socket files, for ipc. */
+  directory?: string;
+  /** Address to listen on, for tcp; default 127.0.0.1. */
+  host?: string;
+}
+
+/** A message between two ranks: its header and its payload. */
+export interface Message {
+  header: Header;
+  payload: Buffer;
+}
+
+const maxMessageBytes = 2 ** 30;
+
+/** One connection to one peer: a PAIR socket, which takes no second peer. */
+export class Edge {
+  private sending: Promise<void> = Promise.resolve();
+
+  constructor(
+    readonly peer: number,
+    readonly socket: zmq.Pair,
+  ) {}
+
+  /** Queues a message. The payload is sent without a copy: leave it alone until the peer has acknowledged it. */
+  send(header: Header, payload?: Uint8Array): Promise<void> {
+    const frames = payload ? [encodeHeader(header), payload] : [encodeHeader(header)];
+    this.sending = this.sending.then(() => this.socket.send(frames));
+    return this.sending;
+  }
+
+  /** The next message of this peer. It never times out: race it against what ends the collective. */
+  async receive(): Promise<Message> {
+    const [head, payload] = await this.socket.receive();
+    return { header: decodeHeader(head), payload: payload ?? Buffer.alloc(0) };
+  }
+}
+
+/**
+ * Connections between all ranks, one PAIR socket an edge. Of two ranks the lower one listens. A connection that ends
+ * is never taken up again: its peer is lost.
+ *
+ * Use: `bind`, publish `endpoints`, get everybody's, `connect`.
+ */
+export class Mesh {
+  readonly rank: number;
+  readonly worldSize: number;
+  /** Where each higher rank finds this one: peer rank to zmq address. */
+  readonly endpoints: Record<number, string> = {};
+  private readonly edges = new Map<number, Edge>();
+  private readonly listeners: ((peer: number) => void)[] = [];
+  private closed = false;
+
+  private constructor(private readonly options: MeshOptions) {
+    this.rank = options.rank;
+    this.worldSize = options.worldSize;
+  }
+
+  /** Listens for every higher rank. */
+  static async bind(options: MeshOptions): Promise<Mesh> {
+    const mesh = new Mesh(options);
+    try {
+      for (let peer = options.rank + 1; peer < options.worldSize; peer++) {
+        const { socket } = mesh.open(peer);
+        await socket.bind(
+          options.transport === 'ipc'
+            ? `ipc://${join(options.directory ?? '.', `${options.rank}-${peer}`)}`
+            : `tcp://${options.host ?? '127.0.0.1'}:*`,
+        );
+        mesh.endpoints[peer] = socket.lastEndpoint as string;
+      }
+    } catch (error) {
+      await mesh.close();
+      throw new PodDistError(
+        'MESH_FAILED',
+        `rank ${options.rank} cannot listen for its peers: ${messageOf(error)}`,
+      );
+    }
+    return mesh;
+  }
+
+  /**
+   * Connects to every lower rank and exchanges a handshake (job, ranks, wire version) on every edge.
+   *
+   * `table` holds every rank's `endpoints`. Rejects with `MESH_FAILED` past the deadline.
+   */
+  async connect(
+    table: Record<number, Record<number, string>>,
+    { timeoutMs }: { timeoutMs: number },
+  ): Promise<void> {
+    for (let peer = 0; peer < this.rank; peer++) this.open(peer).socket.connect(table[peer][this.rank]);
+    const greeted = new Set<number>();
+    const greetings = [...this.edges.values()].map(async (edge) => {
+      await this.greet(edge);
+      greeted.add(edge.peer);
+    });
+    let timer: NodeJS.Timeout | undefined;
+    const deadline = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        const missing = [...this.edges.keys()].filter((peer) => !greeted.has(peer)).join(', ');
+        reject(
+          new PodDistError(
+            'MESH_FAILED',
+            `rank ${this.rank} has no connection to rank ${missing} after ${timeoutMs / 1000} s`,
+          ),
+        );
+      }, timeoutMs);
+    });
+    await Promise.race([Promise.all(greetings), deadline]).finally(() => clearTimeout(timer));
+  }
+
+  /** Told each peer whose connection ends, once. */
+  onPeerLost(listener: (peer: number) => void): void {
+    this.listeners.push(listener);
+  }
+
+  edge(peer: number): Edge {
+    return this.edges.get(peer) as Edge;
+  }
+
+  /** Peers in rank order. */
+  get peers(): number[] {
+    return [...this.edges.keys()].sort((a, b) => a - b);
+  }
+
+  /**
+   * Ends every connection. Pending receives are rejected in a later turn of the event loop; a thread must not end
+   * before, or the rejections meet a torn-down environment.
+   */
+  async close(): Promise<void> {
+    this.closed = true;
+    for (const { socket } of this.edges.values()) socket.close();
+    await delay(20);
+  }
+
+  private open(peer: number): Edge {
+    const socket = new zmq.Pair({
+      linger: 0,
+      reconnectInterval: -1,
+      sendHighWaterMark: 0,
+      receiveHighWaterMark: 64,
+      maxMessageSize: maxMessageBytes,
+    });
+    socket.events.on('disconnect', () => this.lose(peer));
+    const edge = new Edge(peer, socket);
+    this.edges.set(peer, edge);
+    return edge;
+  }
+
+  private lose(peer: number): void {
+    if (this.closed) return;
+    for (const listener of this.listeners) listener(peer);
+  }
+
+  private async greet(edge: Edge): Promise<void> {
+    const greeting = (source: number, destination: number) =>
+      `${this.options.jobId} ${source} ${destination}`;
+    const payload = Buffer.from(greeting(this.rank, edge.peer));
+    await edge.send(
+      {
+        kind: 'handshake',
+        type: 'float32',
+        op: 'sum',
+        sequence: 0,
+        step: 0,
+        chunk: 0,
+        source: this.rank,
+        tag: 0,
+        elements: 0,
+        bytes: payload.length,
+      },
+      payload,
+    );
+    const { header, payload: answer } = await edge.receive();
+    if (header.kind !== 'handshake' || answer.toString() !== greeting(edge.peer, this.rank)) {
+      throw new PodDistError(
+        'MESH_FAILED',
+        `rank ${this.rank} was greeted by somebody who is not rank ${edge.peer} of this job`,
+      );
+    }
+  }
+}

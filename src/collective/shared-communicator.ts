@@ -1,0 +1,169 @@
+import { allocate, type Arena } from './arena.js';
+import { Channel, type Command } from './channel.js';
+import { shardRange, type CollectiveOptions, type Communicator, type Numbers } from './communicator.js';
+import type { Kind } from './wire.js';
+
+/** The engine ends a collective at its deadline; the compute thread gives it this much longer to say so. */
+const graceMs = 2000;
+
+interface SharedCommunicatorOptions {
+  arena: Arena;
+  rank: number;
+  worldSize: number;
+  /** Default deadline of one collective. */
+  timeoutMs: number;
+}
+
+type GatherOptions = CollectiveOptions & { offsets?: readonly number[] };
+
+/** A collective under way, and how to bring its result back to the caller's array. */
+interface Call {
+  number: number;
+  deadline: number;
+  finish(): void;
+}
+
+/** A region of the arena through which values from elsewhere are copied in and out. */
+interface Staging {
+  offset: number;
+  bytes: number;
+  taken: boolean;
+}
+
+/**
+ * The compute thread's face of the engine in the communication thread.
+ *
+ * Values in the arena are reduced where they are; others are copied in and out through staging regions, which are
+ * used again and again.
+ */
+export class SharedCommunicator implements Communicator {
+  readonly rank: number;
+  readonly worldSize: number;
+  private readonly channel: Channel;
+  private readonly stagings: Staging[] = [];
+  private waited = 0;
+
+  constructor(private readonly options: SharedCommunicatorOptions) {
+    this.rank = options.rank;
+    this.worldSize = options.worldSize;
+    this.channel = new Channel(options.arena.control);
+  }
+
+  get waitedMs(): number {
+    return this.waited;
+  }
+
+  allocate(length: number): Float32Array {
+    const { arena } = this.options;
+    return new Float32Array(arena.memory.buffer, allocate(arena, length * 4), length);
+  }
+
+  allReduce(values: Numbers, options?: CollectiveOptions): Promise<void> {
+    return this.wait(this.start('allReduce', values, options));
+  }
+
+  allReduceSync(values: Numbers, options?: CollectiveOptions): void {
+    this.waitSync(this.start('allReduce', values, options));
+  }
+
+  async reduceScatter<T extends Numbers>(values: T, options?: CollectiveOptions): Promise<T> {
+    await this.wait(this.start('reduceScatter', values, options));
+    return this.shardOf(values);
+  }
+
+  reduceScatterSync<T extends Numbers>(values: T, options?: CollectiveOptions): T {
+    this.waitSync(this.start('reduceScatter', values, options));
+    return this.shardOf(values);
+  }
+
+  allGather(values: Numbers, options?: GatherOptions): Promise<void> {
+    return this.wait(this.start('allGather', values, options));
+  }
+
+  allGatherSync(values: Numbers, options?: GatherOptions): void {
+    this.waitSync(this.start('allGather', values, options));
+  }
+
+  broadcast(values: Numbers, root: number, options?: CollectiveOptions): Promise<void> {
+    return this.wait(this.start('broadcast', values, options, root));
+  }
+
+  broadcastSync(values: Numbers, root: number, options?: CollectiveOptions): void {
+    this.waitSync(this.start('broadcast', values, options, root));
+  }
+
+  barrier(options?: CollectiveOptions): Promise<void> {
+    return this.wait(this.start('barrier', new Float32Array(0), options));
+  }
+
+  barrierSync(options?: CollectiveOptions): void {
+    this.waitSync(this.start('barrier', new Float32Array(0), options));
+  }
+
+  async close(): Promise<void> {
+    this.channel.close();
+  }
+
+  private start(kind: Kind, values: Numbers, options: GatherOptions = {}, root = 0): Call {
+    const { offset, finish } = this.place(values);
+    const timeoutMs = options.timeoutMs ?? this.options.timeoutMs;
+    const command: Command = {
+      kind,
+      type: values instanceof Float64Array ? 'float64' : 'float32',
+      op: options.op ?? 'sum',
+      root,
+      timeoutMs,
+      offset,
+      length: values.length,
+      tag: options.tag ?? kind,
+      offsets: options.offsets ?? [],
+    };
+    return { number: this.channel.submit(command), deadline: timeoutMs + graceMs, finish };
+  }
+
+  private place(values: Numbers): { offset: number; finish(): void } {
+    const { arena } = this.options;
+    if ((values.buffer as ArrayBufferLike) === arena.memory.buffer)
+      return { offset: values.byteOffset, finish: () => {} };
+    const staging = this.takeStaging(values.byteLength);
+    const Type = values instanceof Float64Array ? Float64Array : Float32Array;
+    const staged = new Type(arena.memory.buffer, staging.offset, values.length);
+    staged.set(values);
+    const finish = () => {
+      values.set(staged);
+      staging.taken = false;
+    };
+    return { offset: staging.offset, finish };
+  }
+
+  private takeStaging(bytes: number): Staging {
+    const free = this.stagings.find((staging) => !staging.taken && staging.bytes >= bytes);
+    if (free) {
+      free.taken = true;
+      return free;
+    }
+    const size = 2 ** Math.ceil(Math.log2(Math.max(bytes, 4096)));
+    const staging = { offset: allocate(this.options.arena, size), bytes: size, taken: true };
+    this.stagings.push(staging);
+    return staging;
+  }
+
+  private waitSync({ number, deadline, finish }: Call): void {
+    const started = performance.now();
+    this.channel.waitSync(number, deadline);
+    this.waited += performance.now() - started;
+    finish();
+  }
+
+  private async wait({ number, deadline, finish }: Call): Promise<void> {
+    const started = performance.now();
+    await this.channel.wait(number, deadline);
+    this.waited += performance.now() - started;
+    finish();
+  }
+
+  private shardOf<T extends Numbers>(values: T): T {
+    const [start, end] = shardRange(values.length, this.rank, this.worldSize);
+    return values.subarray(start, end) as T;
+  }
+}

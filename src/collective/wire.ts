@@ -1,0 +1,112 @@
+import { PodDistError } from '../errors.js';
+import type { ReduceOp } from './communicator.js';
+
+/**
+ * The header that precedes every payload between two ranks: its own frame of 40 bytes, little-endian.
+ *
+ *     0 magic u32   4 version u16   6 kind u8   7 element type u8   8 op u8   9 - 11 zero
+ *     12 sequence u32   16 step u32   20 chunk u32   24 source u32   28 tag u32   32 elements u32   36 bytes u32
+ *
+ * `sequence` counts the collectives of a communicator, `elements` is the length of the whole operation, `bytes` that
+ * of this payload, `tag` a hash of the caller's tag. The receiver knows what must come next and compares every field:
+ * ranks that disagree about a collective stop instead of adding unlike numbers.
+ */
+export const headerBytes = 40;
+export const wireVersion = 1;
+const magic = 0x44_44_4f_50;
+
+export const kinds = [
+  'handshake',
+  'allReduce',
+  'reduceScatter',
+  'allGather',
+  'broadcast',
+  'barrier',
+  'acknowledge',
+] as const;
+export type Kind = (typeof kinds)[number];
+export const elementTypes = ['float32', 'float64'] as const;
+export type ElementType = (typeof elementTypes)[number];
+export const ops = ['sum', 'max'] as const satisfies readonly ReduceOp[];
+
+export interface Header {
+  kind: Kind;
+  type: ElementType;
+  op: ReduceOp;
+  sequence: number;
+  step: number;
+  chunk: number;
+  source: number;
+  tag: number;
+  elements: number;
+  bytes: number;
+}
+
+export function encodeHeader(header: Header): Buffer {
+  const frame = Buffer.alloc(headerBytes);
+  frame.writeUInt32LE(magic, 0);
+  frame.writeUInt16LE(wireVersion, 4);
+  frame[6] = kinds.indexOf(header.kind);
+  frame[7] = elementTypes.indexOf(header.type);
+  frame[8] = ops.indexOf(header.op);
+  frame.writeUInt32LE(header.sequence, 12);
+  frame.writeUInt32LE(header.step, 16);
+  frame.writeUInt32LE(header.chunk, 20);
+  frame.writeUInt32LE(header.source, 24);
+  frame.writeUInt32LE(header.tag, 28);
+  frame.writeUInt32LE(header.elements, 32);
+  frame.writeUInt32LE(header.bytes, 36);
+  return frame;
+}
+
+/** Reads a header frame; a frame of another size, magic or version is a `PROTOCOL_ERROR`. */
+export function decodeHeader(frame: Uint8Array): Header {
+  const view = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
+  if (view.length !== headerBytes || view.readUInt32LE(0) !== magic) {
+    throw new PodDistError(
+      'PROTOCOL_ERROR',
+      `a message of ${view.length} bytes on a data connection is not pod-dist's`,
+    );
+  }
+  const version = view.readUInt16LE(4);
+  if (version !== wireVersion) {
+    throw new PodDistError(
+      'PROTOCOL_ERROR',
+      `a peer speaks wire version ${version}, this rank ${wireVersion}: install one version everywhere`,
+    );
+  }
+  return {
+    kind: kinds[view[6]],
+    type: elementTypes[view[7]],
+    op: ops[view[8]],
+    sequence: view.readUInt32LE(12),
+    step: view.readUInt32LE(16),
+    chunk: view.readUInt32LE(20),
+    source: view.readUInt32LE(24),
+    tag: view.readUInt32LE(28),
+    elements: view.readUInt32LE(32),
+    bytes: view.readUInt32LE(36),
+  };
+}
+
+/** Compares a received header with the one that must come; `COLLECTIVE_MISMATCH` names every field that differs. */
+export function checkHeader(received: Header, expected: Header, rank: number, tag: string): void {
+  const fields = Object.keys(expected) as (keyof Header)[];
+  const differing = fields.filter((field) => received[field] !== expected[field]);
+  if (differing.length === 0) return;
+  const list = differing
+    .map((field) => `${field} ${received[field]} instead of ${expected[field]}`)
+    .join(', ');
+  throw new PodDistError(
+    'COLLECTIVE_MISMATCH',
+    `rank ${rank} in ${expected.kind} '${tag}' (collective ${expected.sequence}) got from rank ${expected.source}: ${list}; ` +
+      'every rank must call the same collectives in the same order with the same lengths',
+  );
+}
+
+/** FNV-1a hash of a tag. */
+export function hashTag(tag: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < tag.length; index++) hash = Math.imul(hash ^ tag.charCodeAt(index), 0x01000193);
+  return hash >>> 0;
+}

@@ -1,0 +1,94 @@
+import { once } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import { Ranks, run } from './ranks.js';
+
+const lengths = [0, 1, 2, 3, 5, 1000, 4097, 70_001];
+
+describe.each([
+  [2, 'ipc'],
+  [3, 'tcp'],
+  [4, 'ipc'],
+] as const)('%i ranks over %s', (worldSize, transport) => {
+  it('agree with an independent computation, element by element, in every operation', async () => {
+    const outcomes = await run({ worldSize, transport, scenario: 'everything', lengths });
+    expect(outcomes).toEqual(new Array(worldSize).fill({ result: lengths.length * 32 }));
+  });
+
+  it('send everything over the ring as well', async () => {
+    const outcomes = await run({
+      worldSize,
+      transport,
+      scenario: 'everything',
+      lengths: [0, 1, 3, 1000],
+      directBytes: -1,
+    });
+    expect(outcomes).toEqual(new Array(worldSize).fill({ result: 4 * 32 }));
+  });
+});
+
+describe('collectives', () => {
+  it('leave nothing in flight that the caller may overwrite', async () => {
+    const outcomes = await run({
+      worldSize: 2,
+      transport: 'ipc',
+      scenario: 'overwrite',
+      length: 1_500_001,
+      rounds: 30,
+    });
+    expect(outcomes).toEqual([{ result: 30 }, { result: 30 }]);
+  });
+
+  it('are served in order when several are under way', async () => {
+    const outcomes = await run({ worldSize: 3, transport: 'ipc', scenario: 'queued', length: 20_000 });
+    const expected = Array.from({ length: 8 }, (_, index) => [3 + 3 * index, 3 + 3 * index]);
+    expect(outcomes).toEqual(new Array(3).fill({ result: expected }));
+  });
+
+  it.each([100, 50_000])('give the same bits on every rank and in every run, %i numbers', async (length) => {
+    const first = await run({ worldSize: 3, transport: 'ipc', scenario: 'bits', length });
+    const second = await run({ worldSize: 3, transport: 'tcp', scenario: 'bits', length });
+    expect(new Set([...first, ...second].map((outcome) => outcome?.result)).size).toBe(1);
+  });
+
+  it.each(['length', 'tag', 'type', 'kind', 'op'])('stop when the ranks differ in %s', async (difference) => {
+    const outcomes = await run({
+      worldSize: 2,
+      transport: 'ipc',
+      scenario: 'differing',
+      difference,
+      timeoutMs: 3000,
+    });
+    const codes = outcomes.map((outcome) => outcome?.error?.code);
+    expect(codes).toContain('COLLECTIVE_MISMATCH');
+    for (const code of codes) expect(['COLLECTIVE_MISMATCH', 'PEER_LOST']).toContain(code);
+  });
+
+  it('name the peer that was killed', async () => {
+    const ranks = await Ranks.start({ worldSize: 3, transport: 'ipc', scenario: 'victim' });
+    await once(ranks.processes[1], 'message');
+    const killed = performance.now();
+    ranks.processes[1].kill('SIGKILL');
+    const [first, second, third] = await ranks.end();
+    expect(performance.now() - killed).toBeLessThan(3000);
+    expect(second).toBeUndefined();
+    for (const outcome of [first, third]) {
+      expect(outcome?.error).toMatchObject({
+        code: 'PEER_LOST',
+        message: expect.stringContaining('connection to rank 1') as string,
+      });
+    }
+  });
+
+  it('end at their deadline when a peer is stopped, naming whom they wait for', async () => {
+    const ranks = await Ranks.start({ worldSize: 2, transport: 'tcp', scenario: 'victim', timeoutMs: 1500 });
+    await once(ranks.processes[1], 'message');
+    ranks.processes[1].kill('SIGSTOP');
+    const first = await ranks.outcomes[0];
+    ranks.processes[1].kill('SIGKILL');
+    await ranks.end();
+    expect(first?.error).toMatchObject({
+      code: 'COLLECTIVE_TIMEOUT',
+      message: expect.stringMatching(/1.5 s in allReduce 'loop'.*for rank 1/) as string,
+    });
+  });
+});
