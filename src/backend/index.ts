@@ -60,9 +60,13 @@ const starters: Record<BackendName, () => Promise<Backend>> = {
     try {
       started = await startWasm();
     } catch (error) {
-      throw new UserError('BACKEND_UNAVAILABLE', `the wasm backend does not start: ${messageOf(error)}; run npm ci again`);
+      throw new UserError(
+        'BACKEND_UNAVAILABLE',
+        `the wasm backend does not start: ${messageOf(error)}; run npm ci again`,
+      );
     }
-    if (!started) throw new UserError('BACKEND_UNAVAILABLE', 'the wasm backend does not start here; use --backend cpu');
+    if (!started)
+      throw new UserError('BACKEND_UNAVAILABLE', 'the wasm backend does not start here; use --backend cpu');
     return { name: 'wasm', tf, device: 'CPU', gpu: false };
   },
   async cpu() {

@@ -16,6 +16,8 @@ export interface AloneOptions {
   listeners?: readonly RunListener[];
   /** Where to go on from. */
   resume?: Checkpoint;
+  /** Refuse to train without a GPU. */
+  requireGpu?: boolean;
 }
 
 /**
@@ -24,7 +26,7 @@ export interface AloneOptions {
  */
 export async function trainAlone(config: Config, options: AloneOptions = {}): Promise<Report> {
   const outDir = options.outDir ?? join('runs', config.name);
-  const backend = await initBackend(config.backend);
+  const backend = await initBackend(config.backend, { requireGpu: options.requireGpu });
   const dataset = await openDataset(config.data, { seed: config.seed });
   try {
     const recorder = RunRecorder.open(outDir, config, options.resume?.epochs);

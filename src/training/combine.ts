@@ -34,6 +34,8 @@ export interface EpochResult {
  * `epoch` adds up the evaluation totals, `evaluate` does so outside training, `finish` makes the report.
  */
 export class RunCombiner {
+  /** Totals of the last evaluation outside training. */
+  evaluation: EvaluationTotals | undefined;
   private last: EpochRecord | undefined;
 
   constructor(private readonly listeners: readonly RunListener[]) {}
@@ -43,7 +45,7 @@ export class RunCombiner {
       case 'epoch':
         return this.epoch(parts as EpochPart[]);
       case 'evaluate':
-        return addTotals(parts as EvaluationTotals[]);
+        return (this.evaluation = addTotals(parts as EvaluationTotals[]));
       case 'finish':
         return this.finish(parts as FinishPart[]);
       default:

@@ -36,7 +36,8 @@ export async function shareState({
   const moving = batchNorm.flatten();
   const header = Float64Array.of(0, config.loss.delta.initial);
   if (communicator.rank === 0 && resume) {
-    checkCompatible(resume, classifier, config);
+    checkResumable(resume, config);
+    checkCompatible(resume, classifier);
     weights.set(resume.weights);
     velocity.set(resume.velocity);
     moving.set(resume.moving);
@@ -51,12 +52,13 @@ export async function shareState({
   return { epochs: header[0], delta: header[1] };
 }
 
-function checkCompatible(checkpoint: Checkpoint, classifier: Classifier, config: Config): void {
-  const layout = (slots: Checkpoint['slots']) => JSON.stringify(slots.map(({ shape }) => shape));
-  if (layout(checkpoint.slots) !== layout(classifier.parameters.slots)) {
+/** Refuses a checkpoint that this configuration cannot go on from. */
+export function checkResumable(checkpoint: Checkpoint, config: Config): void {
+  const model = JSON.stringify(checkpoint.config.model);
+  if (model !== JSON.stringify(config.model)) {
     throw new UserError(
       'CHECKPOINT_MISMATCH',
-      `the checkpoint holds a ${checkpoint.config.model.name} of another shape than the configuration's ${config.model.name}`,
+      `the checkpoint holds another model (${model}) than the configuration: give the run's own config.yaml`,
     );
   }
   if (checkpoint.seed !== config.seed) {
@@ -71,4 +73,13 @@ function checkCompatible(checkpoint: Checkpoint, classifier: Classifier, config:
       `the run has already trained ${checkpoint.epochs} of ${config.epochs} epochs: give more --epochs to train on`,
     );
   }
+}
+
+function checkCompatible(checkpoint: Checkpoint, classifier: Classifier): void {
+  const layout = (slots: Checkpoint['slots']) => JSON.stringify(slots.map(({ shape }) => shape));
+  if (layout(checkpoint.slots) === layout(classifier.parameters.slots)) return;
+  throw new UserError(
+    'CHECKPOINT_MISMATCH',
+    "the checkpoint's weights do not fit the model: give the data set that it was trained on",
+  );
 }

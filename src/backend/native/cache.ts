@@ -38,7 +38,9 @@ export function readManifest(folder: string): Manifest | undefined {
 }
 
 /** The addon that set-up has built, the CUDA one first. */
-export function findAddon(environment: NodeJS.ProcessEnv = process.env): { file: string; manifest: Manifest } | undefined {
+export function findAddon(
+  environment: NodeJS.ProcessEnv = process.env,
+): { file: string; manifest: Manifest } | undefined {
   for (const cuda of [true, false]) {
     const folder = addonFolder(cuda, environment);
     const manifest = readManifest(folder);

@@ -39,16 +39,23 @@ export function addonFile(): string | undefined {
 export async function startNative(): Promise<{ gpu: boolean }> {
   const folder = packageFolder();
   if (!folder) {
-    throw new UserError('BACKEND_UNAVAILABLE', 'native TensorFlow needs the optional package @tensorflow/tfjs-node-gpu: run npm ci without --omit=optional');
+    throw new UserError(
+      'BACKEND_UNAVAILABLE',
+      'native TensorFlow needs the optional package @tensorflow/tfjs-node-gpu: run npm ci without --omit=optional',
+    );
   }
   const file = addonFile();
-  if (!file) throw new UserError('BACKEND_UNAVAILABLE', 'native TensorFlow is not set up here: run pod-dist setup');
+  if (!file)
+    throw new UserError('BACKEND_UNAVAILABLE', 'native TensorFlow is not set up here: run pod-dist setup');
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
   if (!tf.findBackend('tensorflow')) registerBackend(folder, file);
   try {
     await tf.setBackend('tensorflow');
   } catch (error) {
-    throw new UserError('BACKEND_UNAVAILABLE', `native TensorFlow does not start: ${messageOf(error)}; run pod-dist setup --force`);
+    throw new UserError(
+      'BACKEND_UNAVAILABLE',
+      `native TensorFlow does not start: ${messageOf(error)}; run pod-dist setup --force`,
+    );
   }
   return { gpu: (tf.backend() as unknown as NodeBackend).isUsingGpuDevice };
 }
@@ -59,7 +66,10 @@ function registerBackend(folder: string, file: string): void {
   try {
     binding = require(file);
   } catch (error) {
-    throw new UserError('BACKEND_UNAVAILABLE', `the native addon ${file} does not load: ${messageOf(error)}; run pod-dist setup --force`);
+    throw new UserError(
+      'BACKEND_UNAVAILABLE',
+      `the native addon ${file} does not load: ${messageOf(error)}; run pod-dist setup --force`,
+    );
   }
   require(join(folder, 'dist', 'register_all_kernels.js'));
   const { NodeJSKernelBackend } = require(join(folder, 'dist', 'nodejs_kernel_backend.js')) as {

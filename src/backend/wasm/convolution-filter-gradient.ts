@@ -16,22 +16,33 @@ interface Inputs {
  */
 export function convolutionFilterGradient({ x, dy }: Inputs, attributes: ConvolutionAttributes): tf.Tensor4D {
   const geometry = convolutionGeometry(x.shape, attributes.filterShape as number[], attributes);
-  const { filterHeight, filterWidth, strideHeight, strideWidth, outHeight, outWidth, inHeight, inWidth } = geometry;
+  const { filterHeight, filterWidth, strideHeight, strideWidth, outHeight, outWidth, inHeight, inWidth } =
+    geometry;
   const { inChannels, outChannels, batchSize, padInfo } = geometry;
   return tf.tidy(() => {
-    if (filterHeight === 1 && filterWidth === 1 && strideHeight === 1 && strideWidth === 1 && padInfo.type === 'VALID') {
+    if (
+      filterHeight === 1 &&
+      filterWidth === 1 &&
+      strideHeight === 1 &&
+      strideWidth === 1 &&
+      padInfo.type === 'VALID'
+    ) {
       const rows = batchSize * outHeight * outWidth;
       const left = tf.transpose(tf.reshape(x, [rows, inChannels]));
-      return tf.reshape(tf.matMul(left, tf.reshape(dy, [rows, outChannels])), [1, 1, inChannels, outChannels]);
+      return tf.reshape(tf.matMul(left, tf.reshape(dy, [rows, outChannels])), [
+        1,
+        1,
+        inChannels,
+        outChannels,
+      ]);
     }
     const bottom = (outHeight - 1) * strideHeight + filterHeight - inHeight - padInfo.top;
     const right = (outWidth - 1) * strideWidth + filterWidth - inWidth - padInfo.left;
-    const used = tf.slice(x, [0, 0, 0, 0], [
-      batchSize,
-      inHeight + Math.min(bottom, 0),
-      inWidth + Math.min(right, 0),
-      inChannels,
-    ]);
+    const used = tf.slice(
+      x,
+      [0, 0, 0, 0],
+      [batchSize, inHeight + Math.min(bottom, 0), inWidth + Math.min(right, 0), inChannels],
+    );
     const gradient = tf.engine().runKernel(
       'Conv2D',
       { x: tf.transpose(used, [3, 1, 2, 0]), filter: tf.transpose(dy, [1, 2, 0, 3]) },

@@ -14,7 +14,9 @@ export function registerTrainingKernels(): void {
   register('Conv2DBackpropFilter', (inputs, attributes) =>
     convolutionFilterGradient(inputs as never, attributes as unknown as ConvolutionAttributes),
   );
-  register('UnsortedSegmentSum', (inputs, attributes) => unsortedSegmentSum(inputs as never, attributes as never));
+  register('UnsortedSegmentSum', (inputs, attributes) =>
+    unsortedSegmentSum(inputs as never, attributes as never),
+  );
   correctMaxPoolGradient(backendName);
 }
 

@@ -1,0 +1,100 @@
+#!/usr/bin/env node
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import yargs, { type Argv, type CommandModule } from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { messageOf, PodDistError, UserError } from '../src/errors.js';
+
+interface Named {
+  name: string;
+  describe: string;
+  load(): Promise<CommandModule<object, never>>;
+}
+
+/** Commands are loaded when they are asked for: help does not start TensorFlow. */
+const commands: readonly Named[] = [
+  {
+    name: 'launch',
+    describe: 'train a classifier, with one worker process or several on this host',
+    load: async () => (await import('./commands/launch.js')).launchCommand as never,
+  },
+  {
+    name: 'worker',
+    describe: 'be one worker of a job that torchrun, Slurm or MPI has started',
+    load: async () => (await import('./commands/worker.js')).workerCommand as never,
+  },
+  {
+    name: 'evaluate',
+    describe: "count a checkpoint's test images",
+    load: async () => (await import('./commands/evaluate.js')).evaluateCommand as never,
+  },
+  {
+    name: 'centroids',
+    describe: 'make class centroids and measure them',
+    load: async () => (await import('./commands/centroids.js')).centroidsCommand as never,
+  },
+  {
+    name: 'doctor',
+    describe: 'show what this machine can train with, and how fast',
+    load: async () => (await import('./commands/doctor.js')).doctorCommand as never,
+  },
+  {
+    name: 'setup',
+    describe: 'build the native TensorFlow addon for this machine',
+    load: async () => (await import('./commands/setup.js')).setupCommand as never,
+  },
+];
+
+function version(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+async function main(args: string[]): Promise<void> {
+  const wanted = commands.find(({ name }) => name === args[0]);
+  const parser = yargs(args)
+    .scriptName('pod-dist')
+    .usage(
+      '$0 <command>\n\nTrains softmax-free classifiers with POD Loss, on any number of workers with the same result.',
+    )
+    .version(version())
+    .help()
+    .alias('help', 'h')
+    .strict()
+    .wrap(Math.min(110, process.stdout.columns ?? 110))
+    .fail((message, error) => {
+      throw (
+        error ?? new UserError('USAGE', `${message}; see pod-dist ${wanted ? `${wanted.name} ` : ''}--help`)
+      );
+    });
+  if (wanted) parser.command(await wanted.load());
+  else withEveryName(parser);
+  await parser.parseAsync();
+}
+
+function withEveryName(parser: Argv): void {
+  for (const { name, describe } of commands) parser.command(name, describe);
+  parser
+    .demandCommand(1, 'give a command')
+    .example('$0 launch --workers 4', 'train the embedded digits with four workers')
+    .example('$0 doctor', 'what this machine can train with')
+    .epilogue('Each command has a --help of its own.');
+}
+
+/** One line for what pod-dist raised itself; for anything else the line, and a file with the stack. */
+function report(error: unknown): number {
+  if (error instanceof PodDistError) {
+    process.stderr.write(`pod-dist: ${messageOf(error)}\n`);
+    if (error instanceof UserError) return 2;
+    return 'exitCode' in error ? (error.exitCode as number) : 1;
+  }
+  const file = join(mkdtempSync(join(tmpdir(), 'pod-dist-error-')), 'stack.txt');
+  writeFileSync(file, error instanceof Error ? (error.stack ?? error.message) : String(error));
+  process.stderr.write(`pod-dist: unexpected error: ${messageOf(error)}; its stack is in ${file}\n`);
+  return 1;
+}
+
+main(hideBin(process.argv))
+  .then(() => process.exit())
+  .catch((error: unknown) => process.exit(report(error)));

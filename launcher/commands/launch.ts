@@ -1,0 +1,156 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Argv, ArgumentsCamelCase, CommandModule } from 'yargs';
+import { loadConfig } from '../../src/config/load.js';
+import type { Config } from '../../src/config/schema.js';
+import { openDataset } from '../../src/data/index.js';
+import { trainAlone } from '../../src/training/alone.js';
+import { findCheckpoint, type Checkpoint } from '../../src/training/checkpoint.js';
+import { RunCombiner } from '../../src/training/combine.js';
+import { checkResumable } from '../../src/training/resume.js';
+import { RunRecorder, type Report, type RunListener } from '../../src/training/run-record.js';
+import { planDevices, type DevicePlan } from '../devices.js';
+import { Display } from '../display.js';
+import { overrides, recipeFlags } from '../flags.js';
+import { runJob } from '../job.js';
+import { lastRunFolder, newRunFolder } from '../run-folder.js';
+import { withErrorLog } from '../error-log.js';
+
+interface LaunchArguments {
+  gpus?: number;
+  config?: string;
+  set: string[];
+  out?: string;
+  resume: boolean;
+  requireGpu: boolean;
+  json: boolean;
+}
+
+export const launchCommand: CommandModule<object, LaunchArguments> = {
+  command: 'launch',
+  describe: 'train a classifier, with one worker process or several on this host',
+  builder: (yargs) =>
+    (yargs.options(recipeFlags()) as Argv<LaunchArguments>)
+      .option('gpus', {
+        type: 'number',
+        alias: 'g',
+        requiresArg: true,
+        conflicts: 'workers',
+        describe: 'workers, one a GPU (on the CPU where there is no GPU)',
+      })
+      .option('require-gpu', { type: 'boolean', default: false, describe: 'refuse to train without a GPU' })
+      .option('out', {
+        type: 'string',
+        alias: 'o',
+        requiresArg: true,
+        describe: 'run folder (default: runs/<name>)',
+      })
+      .option('resume', {
+        type: 'boolean',
+        default: false,
+        describe: 'go on from the newest checkpoint of the run',
+      })
+      .option('json', {
+        type: 'boolean',
+        default: false,
+        describe: 'print the report as JSON, and nothing else, on standard output',
+      })
+      .example('$0 launch --workers 4', 'train the embedded digits with four workers')
+      .example(
+        '$0 launch --gpus 2 --config cifar10-resnet20 --set data.root=./cifar10',
+        'train on an image folder, a worker a GPU',
+      )
+      .example(
+        '$0 launch --resume --out runs/digits --epochs 60',
+        'go on with a run, for 60 epochs in all',
+      ) as Argv<LaunchArguments>,
+  handler: launch,
+};
+
+async function launch(args: ArgumentsCamelCase<LaunchArguments>): Promise<void> {
+  const folder = args.resume ? resumedFolder(args) : undefined;
+  const file =
+    args.config ??
+    (folder && existsSync(join(folder, 'config.yaml')) ? join(folder, 'config.yaml') : undefined);
+  const settings = { ...overrides(args), ...(args.gpus === undefined ? {} : { workers: args.gpus }) };
+  const config = loadConfig({ file, set: args.set, flags: settings });
+  const notify = (line: string) => process.stderr.write(`${line}\n`);
+  const resume = folder ? (await findCheckpoint(folder, notify)).checkpoint : undefined;
+  if (resume) checkResumable(resume, config);
+  const devices = await planDevices({
+    gpus: args.gpus,
+    workers: config.workers,
+    requireGpu: args.requireGpu,
+    backend: config.backend,
+  });
+  const images = await checkData(config);
+  const outDir = folder ?? newRunFolder(config.name, args.out);
+
+  const display = new Display({
+    epochs: config.epochs,
+    stepsPerEpoch: Math.ceil(images / config.batchSize),
+    resumedEpochs: resume?.epochs ?? 0,
+    outDir,
+    terminal: !args.json && process.stderr.isTTY,
+    write: (text) => (args.json ? process.stderr : process.stdout).write(text),
+  });
+  if (devices.notice) display.line(devices.notice);
+  display.line(
+    `${config.name}: ${images} images, ${config.epochs} epochs, ${config.workers} worker${config.workers === 1 ? '' : 's'}, run folder ${outDir}`,
+  );
+  const reports: Report[] = [];
+  const listeners = [
+    display,
+    { step() {}, epoch() {}, finished: (report: Report) => void reports.push(report) },
+  ];
+  try {
+    await run(config, devices, { outDir, resume, listeners });
+  } finally {
+    display.close();
+  }
+  if (args.json) process.stdout.write(`${JSON.stringify(reports[0])}\n`);
+}
+
+function resumedFolder({ out, config, set }: LaunchArguments): string {
+  return out ?? lastRunFolder(loadConfig({ file: config, set }).name);
+}
+
+async function checkData(config: Config): Promise<number> {
+  const dataset = await openDataset(config.data, { seed: config.seed });
+  await dataset.close();
+  return dataset.labels.train.length;
+}
+
+interface RunOptions {
+  outDir: string;
+  resume?: Checkpoint;
+  listeners: readonly RunListener[];
+}
+
+async function run(
+  config: Config,
+  devices: DevicePlan,
+  { outDir, resume, listeners }: RunOptions,
+): Promise<void> {
+  if (config.workers === 1) {
+    Object.assign(process.env, devices.perWorker[0].env);
+    const work = trainAlone(config, { outDir, resume, listeners, requireGpu: devices.gpu });
+    await withErrorLog(work, join(outDir, 'logs', 'rank-0.log'));
+    return;
+  }
+  const recorder = RunRecorder.open(outDir, config, resume?.epochs);
+  try {
+    const workerArgs = ['--config', join(outDir, 'config.yaml'), '--out', outDir];
+    if (resume) workerArgs.push('--resume');
+    if (devices.gpu) workerArgs.push('--require-gpu');
+    await runJob({
+      config,
+      devices,
+      logDir: join(outDir, 'logs'),
+      workerArgs,
+      combiner: new RunCombiner([recorder, ...listeners]),
+    });
+  } finally {
+    recorder.close();
+  }
+}

@@ -1,0 +1,131 @@
+import { availableParallelism, hostname } from 'node:os';
+import type { Argv, ArgumentsCamelCase, CommandModule } from 'yargs';
+import { initBackend } from '../../src/backend/index.js';
+import { configDigest, loadConfig } from '../../src/config/load.js';
+import type { Config } from '../../src/config/schema.js';
+import { Membership } from '../../src/coordinator/membership.js';
+import { openDataset } from '../../src/data/index.js';
+import { codeOf, UserError } from '../../src/errors.js';
+import { findCheckpoint } from '../../src/training/checkpoint.js';
+import { evaluateCheckpoint } from '../../src/training/evaluate-checkpoint.js';
+import { train } from '../../src/training/train.js';
+import { readPlace, type Place } from '../environment.js';
+import { overrides, recipeFlags } from '../flags.js';
+import { OwnCoordinator } from '../own-coordinator.js';
+
+interface WorkerArguments {
+  config?: string;
+  set: string[];
+  out?: string;
+  resume: boolean;
+  requireGpu: boolean;
+  evaluate?: string;
+}
+
+export const workerCommand: CommandModule<object, WorkerArguments> = {
+  command: 'worker',
+  describe: 'be one worker of a job that torchrun, Slurm, MPI or pod-dist launch has started',
+  builder: (yargs) =>
+    (yargs.options(recipeFlags()) as Argv<WorkerArguments>)
+      .option('out', {
+        type: 'string',
+        alias: 'o',
+        requiresArg: true,
+        describe: 'run folder (default: runs/<name>)',
+      })
+      .option('resume', {
+        type: 'boolean',
+        default: false,
+        describe: 'go on from the newest checkpoint of the run',
+      })
+      .option('require-gpu', { type: 'boolean', default: false, describe: 'refuse to train without a GPU' })
+      .option('evaluate', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'evaluate this checkpoint instead of training',
+      })
+      .example(
+        'torchrun --no-python --nproc-per-node 4 $0 worker --config digits',
+        'four workers under torchrun',
+      )
+      .example(
+        'srun -n 8 $0 worker --config cifar10-resnet20',
+        'eight workers under Slurm',
+      ) as Argv<WorkerArguments>,
+  handler: work,
+};
+
+async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
+  const place = readPlace(process.env);
+  if (place.starter === 'pod-dist') process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+  const checkpoint = args.evaluate ? (await findCheckpoint(args.evaluate)).checkpoint : undefined;
+  const settings = checkpoint ? { base: checkpoint.config } : { file: args.config };
+  const loaded = loadConfig({ ...settings, set: args.set, flags: overrides(args) });
+  const config: Config = { ...loaded, workers: place.worldSize };
+  const outDir = args.out ?? `runs/${config.name}`;
+
+  const own =
+    place.ownCoordinator && place.rank === 0
+      ? await OwnCoordinator.start({
+          place,
+          config,
+          outDir,
+          resume: args.resume,
+          evaluate: checkpoint !== undefined,
+        })
+      : undefined;
+  const member = await join(place, config);
+  try {
+    member.progress('start the backend');
+    const backend = await initBackend(config.backend, { requireGpu: args.requireGpu });
+    member.progress('open the data set');
+    const threads = Math.max(1, Math.floor(availableParallelism() / place.worldSize));
+    const dataset = await openDataset(config.data, { seed: config.seed, threads });
+    const { communicator } = member;
+    try {
+      if (checkpoint) {
+        await evaluateCheckpoint({ checkpoint, dataset, communicator, reporter: member });
+      } else {
+        const resume =
+          args.resume && place.rank === 0 ? (await findCheckpoint(outDir)).checkpoint : undefined;
+        await train({ config, dataset, communicator, reporter: member, backend, outDir, resume });
+      }
+    } finally {
+      await dataset.close();
+    }
+    await member.finish();
+    await own?.finished();
+  } catch (error) {
+    if (!(error instanceof UserError)) console.error(error);
+    await member.fail(error);
+    const cause = await own?.failure();
+    if (cause && codeOf(error) === 'JOB_ABORTED') throw cause;
+    throw error;
+  } finally {
+    await member.close();
+    await own?.stop();
+  }
+}
+
+function join(place: Place, config: Config): Promise<Membership> {
+  const { distributed } = config;
+  return Membership.join({
+    rank: place.rank,
+    worldSize: place.worldSize,
+    address: `tcp://${place.host}:${place.port}`,
+    token: place.token,
+    publicKey: place.publicKey,
+    host: place.host === '127.0.0.1' ? '127.0.0.1' : listeningHost(distributed.host),
+    digest: configDigest(config),
+    joinTimeoutMs: distributed.joinTimeoutSeconds * 1000,
+    stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
+    collectiveTimeoutMs: distributed.collectiveTimeoutSeconds * 1000,
+    directBytes: distributed.directBytes,
+    guardParent: place.starter === 'pod-dist',
+  });
+}
+
+/** The address that this host's tcp edges listen on: as configured, else the host's own name. */
+function listeningHost(configured: string): string {
+  return configured === '127.0.0.1' ? hostname() : configured;
+}

@@ -1,0 +1,76 @@
+import { writeSync } from 'node:fs';
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import { Coordinator, describeFailure } from '../src/coordinator/server.js';
+import { openDataset } from '../src/data/index.js';
+import { codeOf, messageOf, UserError } from '../src/errors.js';
+import { findCheckpoint } from '../src/training/checkpoint.js';
+import { RunCombiner } from '../src/training/combine.js';
+import { RunRecorder, type RunListener } from '../src/training/run-record.js';
+import { Display } from './display.js';
+import type { CoordinatorNews, OwnCoordinatorOptions } from './own-coordinator.js';
+
+/** Coordinator, run record and console of a job whose workers something else has started. */
+async function coordinate(port: MessagePort, options: OwnCoordinatorOptions): Promise<void> {
+  const tell = (news: CoordinatorNews) => port.postMessage(news);
+  const { place, config } = options;
+  const { distributed } = config;
+  const record = options.evaluate ? undefined : await openRecord(options);
+  const combiner = new RunCombiner(record?.listeners ?? []);
+  const coordinator = await Coordinator.start({
+    host: place.host === '127.0.0.1' ? place.host : '0.0.0.0',
+    port: place.port,
+    worldSize: place.worldSize,
+    token: place.token,
+    jobId: `${place.host}:${place.port}`,
+    transport: distributed.transport === 'tcp' ? 'tcp' : 'ipc',
+    joinTimeoutMs: distributed.joinTimeoutSeconds * 1000,
+    stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
+    combine: combiner.combine,
+    onRecord: (_rank, news) => combiner.record(news),
+  });
+  tell({ type: 'listening' });
+  port.once('message', () => {
+    record?.close();
+    void coordinator.stop().then(() => port.close());
+  });
+  const failure = await Promise.race([coordinator.finished.then(() => undefined), coordinator.failure]);
+  record?.close();
+  if (!failure) tell({ type: 'finished' });
+  else
+    tell({
+      type: 'failed',
+      code: failure.code,
+      message: failure.user ? failure.cause : describeFailure(failure),
+      user: failure.user,
+    });
+}
+
+async function openRecord({ config, outDir, resume }: OwnCoordinatorOptions) {
+  const resumed = resume ? (await findCheckpoint(outDir)).checkpoint.epochs : 0;
+  const dataset = await openDataset(config.data, { seed: config.seed });
+  await dataset.close();
+  const display = new Display({
+    epochs: config.epochs,
+    stepsPerEpoch: Math.ceil(dataset.labels.train.length / config.batchSize),
+    resumedEpochs: resumed,
+    outDir,
+    terminal: false,
+    // A thread's process.stdout waits for the main thread, which may be blocked in a collective.
+    write: (text) => void writeSync(1, text),
+  });
+  const recorder = RunRecorder.open(outDir, config, resumed);
+  const listeners: RunListener[] = [recorder, display];
+  return { listeners, close: () => recorder.close() };
+}
+
+const port = parentPort as MessagePort;
+coordinate(port, workerData as OwnCoordinatorOptions).catch((error: unknown) => {
+  const news: CoordinatorNews = {
+    type: 'failed',
+    code: codeOf(error),
+    message: messageOf(error),
+    user: error instanceof UserError,
+  };
+  port.postMessage(news);
+  port.close();
+});

@@ -1,0 +1,98 @@
+import { execFile } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { promisify } from 'node:util';
+import { findAddon } from '../src/backend/native/cache.js';
+import type { Config } from '../src/config/schema.js';
+import { UserError } from '../src/errors.js';
+
+/** What each worker of a job computes on. */
+export interface DevicePlan {
+  /** One entry a worker: what its environment says beyond the launcher's own. */
+  perWorker: { env: Record<string, string>; device: string }[];
+  /** Workers must find themselves on a GPU. */
+  gpu: boolean;
+  /** One line that the user should read. */
+  notice?: string;
+}
+
+export interface DeviceRequest {
+  /** Workers, one a GPU, as `--gpus` asks. */
+  gpus?: number;
+  /** Workers otherwise. */
+  workers: number;
+  requireGpu: boolean;
+  backend: Config['backend'];
+}
+
+/**
+ * Gives each worker its device: a GPU of its own where GPUs are asked for, else its share of the cores.
+ *
+ * `--gpus` on a machine without any GPU means CPU workers, with a notice; fewer GPUs than asked, or a backend that
+ * cannot use them, is a `UserError`, never a silent run on the CPU.
+ */
+export async function planDevices(request: DeviceRequest): Promise<DevicePlan> {
+  const { gpus: wanted, requireGpu, backend } = request;
+  const workers = wanted ?? request.workers;
+  if (wanted === undefined && !requireGpu) return cpuPlan(workers);
+  const gpus = await listGpus();
+  if (gpus.length === 0) {
+    if (requireGpu)
+      throw new UserError(
+        'GPU_UNAVAILABLE',
+        'this machine has no NVIDIA GPU that nvidia-smi lists: leave out --require-gpu to train on the CPU',
+      );
+    return {
+      ...cpuPlan(workers),
+      notice: `no GPU here: ${workers} worker${workers === 1 ? ' trains' : 's train'} on the CPU`,
+    };
+  }
+  if (gpus.length < workers) {
+    throw new UserError(
+      'GPU_UNAVAILABLE',
+      `${workers} GPUs asked for, ${gpus.length} here: give --gpus ${gpus.length}, or --workers for workers on the CPU`,
+    );
+  }
+  if (backend === 'wasm' || backend === 'cpu') {
+    throw new UserError(
+      'GPU_UNAVAILABLE',
+      `the ${backend} backend cannot use a GPU: leave out --backend, or --gpus`,
+    );
+  }
+  const addon = findAddon();
+  if (!addon?.manifest.cuda) {
+    throw new UserError(
+      'GPU_UNAVAILABLE',
+      `${gpus.length} GPUs here, but TensorFlow for CUDA is not set up: run pod-dist setup --cuda, or give --workers for workers on the CPU`,
+    );
+  }
+  const libraries = [...addon.manifest.libraryFolders, process.env.LD_LIBRARY_PATH].filter(Boolean).join(':');
+  const perWorker = gpus.slice(0, workers).map((gpu) => ({
+    device: gpu,
+    env: { CUDA_VISIBLE_DEVICES: gpu, TF_FORCE_GPU_ALLOW_GROWTH: 'true', LD_LIBRARY_PATH: libraries },
+  }));
+  return { perWorker, gpu: true };
+}
+
+/** GPUs that this process may use: what `CUDA_VISIBLE_DEVICES` names, else what nvidia-smi lists, by index. */
+export async function listGpus(): Promise<string[]> {
+  const visible = process.env.CUDA_VISIBLE_DEVICES;
+  let listed: string[];
+  try {
+    const { stdout } = await promisify(execFile)('nvidia-smi', ['--list-gpus'], { timeout: 10_000 });
+    listed = [...stdout.matchAll(/^GPU (\d+):/gm)].map(([, index]) => index);
+  } catch {
+    return [];
+  }
+  return visible === undefined ? listed : visible.split(',').filter((name) => name !== '' && name !== '-1');
+}
+
+function cpuPlan(workers: number): DevicePlan {
+  const threads = String(Math.max(1, Math.floor(availableParallelism() / workers)));
+  const env = {
+    CUDA_VISIBLE_DEVICES: '',
+    TF_NUM_INTRAOP_THREADS: threads,
+    TF_NUM_INTEROP_THREADS: '1',
+    OMP_NUM_THREADS: threads,
+  };
+  return { gpu: false, perWorker: Array.from({ length: workers }, () => ({ env, device: 'CPU' })) };
+}

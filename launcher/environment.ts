@@ -1,0 +1,166 @@
+import { createHash } from 'node:crypto';
+import { UserError } from '../src/errors.js';
+
+/** Who started this worker. */
+export type Starter = 'pod-dist' | 'torchrun' | 'Slurm' | 'Open MPI' | 'MPICH';
+
+/** A worker's place in its job, as the environment gives it. */
+export interface Place {
+  starter: Starter;
+  rank: number;
+  worldSize: number;
+  localRank: number;
+  /** Where the coordinator listens. */
+  host: string;
+  port: number;
+  /** What the workers of one job share; nobody else should know it. */
+  token: string;
+  /** The coordinator's CURVE key, from `pod-dist launch`. */
+  publicKey?: string;
+  /** Rank 0 runs the coordinator, since no launcher of pod-dist's does. */
+  ownCoordinator: boolean;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+interface Names {
+  starter: Starter;
+  rank: string;
+  worldSize: string;
+  localRank: string;
+}
+
+const families: readonly Names[] = [
+  { starter: 'torchrun', rank: 'RANK', worldSize: 'WORLD_SIZE', localRank: 'LOCAL_RANK' },
+  {
+    starter: 'Open MPI',
+    rank: 'OMPI_COMM_WORLD_RANK',
+    worldSize: 'OMPI_COMM_WORLD_SIZE',
+    localRank: 'OMPI_COMM_WORLD_LOCAL_RANK',
+  },
+  { starter: 'MPICH', rank: 'PMI_RANK', worldSize: 'PMI_SIZE', localRank: 'MPI_LOCALRANKID' },
+  { starter: 'Slurm', rank: 'SLURM_PROCID', worldSize: 'SLURM_NTASKS', localRank: 'SLURM_LOCALID' },
+];
+
+/** Names under which `pod-dist launch` tells its workers where the coordinator is. */
+export const launchVariables = {
+  address: 'POD_DIST_ADDRESS',
+  token: 'POD_DIST_TOKEN',
+  publicKey: 'POD_DIST_PUBLIC_KEY',
+} as const;
+
+/**
+ * Reads rank, world size and the coordinator's address from what `pod-dist launch`, torchrun, Slurm, Open MPI or
+ * MPICH set, in this order of precedence (torchrun's variables may be set by hand under any of them).
+ *
+ * @throws UserError `ENVIRONMENT_INVALID` where variables are missing, half set or contradictory
+ */
+export function readPlace(environment: Environment, parentPid: number = process.ppid): Place {
+  const family = families.find(({ rank }) => environment[rank] !== undefined);
+  if (!family) {
+    throw new UserError(
+      'ENVIRONMENT_INVALID',
+      'pod-dist worker needs RANK and WORLD_SIZE (or the variables of Slurm or MPI): start it with torchrun, srun or mpirun, or use pod-dist launch',
+    );
+  }
+  const rank = whole(environment, family.rank, 0);
+  const worldSize = whole(environment, family.worldSize, 1);
+  if (rank >= worldSize) {
+    throw new UserError(
+      'ENVIRONMENT_INVALID',
+      `${family.rank} is ${rank}, but ${family.worldSize} is ${worldSize}: ranks go from 0 to ${worldSize - 1}`,
+    );
+  }
+  const localRank =
+    environment[family.localRank] === undefined ? rank : whole(environment, family.localRank, 0);
+  const launched = environment[launchVariables.address];
+  const token = environment[launchVariables.token] ?? '';
+  if (launched) {
+    const { host, port } = splitAddress(launched);
+    const publicKey = environment[launchVariables.publicKey];
+    return {
+      starter: 'pod-dist',
+      rank,
+      worldSize,
+      localRank,
+      host,
+      port,
+      token,
+      publicKey,
+      ownCoordinator: false,
+    };
+  }
+  const { host, port } = meetingPoint(family.starter, environment, worldSize, parentPid);
+  return { starter: family.starter, rank, worldSize, localRank, host, port, token, ownCoordinator: true };
+}
+
+/** Where rank 0's coordinator is to be found. */
+function meetingPoint(starter: Starter, environment: Environment, worldSize: number, parentPid: number) {
+  const host = environment.MASTER_ADDR ?? defaultHost(starter, environment, worldSize);
+  if (host === undefined) {
+    throw new UserError(
+      'ENVIRONMENT_INVALID',
+      'MASTER_ADDR is not set: set it to the host name of rank 0 on every host',
+    );
+  }
+  if (environment.MASTER_PORT !== undefined) {
+    // torchrun's own store listens on MASTER_PORT itself.
+    const offset = environment.TORCHELASTIC_RUN_ID !== undefined ? 1 : 0;
+    return { host, port: whole(environment, 'MASTER_PORT', 1) + offset };
+  }
+  const job =
+    environment.SLURM_JOB_ID ??
+    environment.PMIX_NAMESPACE ??
+    (host === '127.0.0.1' ? String(parentPid) : undefined);
+  if (starter === 'torchrun' || job === undefined) {
+    throw new UserError(
+      'ENVIRONMENT_INVALID',
+      "MASTER_PORT is not set: set it to one free port of rank 0's host, the same everywhere",
+    );
+  }
+  return { host, port: portFor(`${job}.${environment.SLURM_STEP_ID ?? ''}`) };
+}
+
+function defaultHost(starter: Starter, environment: Environment, worldSize: number): string | undefined {
+  if (starter === 'Slurm') {
+    const nodes = environment.SLURM_STEP_NODELIST ?? environment.SLURM_JOB_NODELIST;
+    const alone = (environment.SLURM_STEP_NUM_NODES ?? environment.SLURM_NNODES) === '1';
+    return alone ? '127.0.0.1' : nodes && firstHost(nodes);
+  }
+  const localSize = environment.OMPI_COMM_WORLD_LOCAL_SIZE ?? environment.MPI_LOCALNRANKS;
+  return localSize !== undefined && Number(localSize) === worldSize ? '127.0.0.1' : undefined;
+}
+
+/** The first host of a Slurm node list: `n[03-05,9],m1` gives `n03`. */
+export function firstHost(nodes: string): string {
+  const [, name, range] = /^([^[,]+)(?:\[([^\]]+)\])?/.exec(nodes) ?? [];
+  return range === undefined ? name : `${name}${range.split(/[-,]/)[0]}`;
+}
+
+/** A port from 20000 to 39999 that every worker of a job finds alike. */
+function portFor(job: string): number {
+  return 20_000 + (createHash('sha256').update(job).digest().readUInt32LE(0) % 20_000);
+}
+
+function splitAddress(address: string): { host: string; port: number } {
+  const [, host, port] = /^tcp:\/\/(.+):(\d+)$/.exec(address) ?? [];
+  if (!host)
+    throw new UserError(
+      'ENVIRONMENT_INVALID',
+      `${launchVariables.address} is ${address}, not tcp://host:port`,
+    );
+  return { host, port: Number(port) };
+}
+
+function whole(environment: Environment, name: string, least: number): number {
+  const text = environment[name];
+  const value = Number(text);
+  if (text === undefined || text.trim() === '' || !Number.isInteger(value) || value < least) {
+    const what = text === undefined ? 'is not set' : `is "${text}"`;
+    throw new UserError(
+      'ENVIRONMENT_INVALID',
+      `${name} ${what}: it must be a whole number of at least ${least}`,
+    );
+  }
+  return value;
+}

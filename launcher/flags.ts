@@ -1,0 +1,48 @@
+import type { Options } from 'yargs';
+import { listSettings } from '../src/config/keys.js';
+
+/** Flags that set one setting of the recipe each: their name, the setting, their type. */
+const shortcuts = [
+  { flag: 'workers', path: 'workers', type: 'number', alias: 'n' },
+  { flag: 'epochs', path: 'epochs', type: 'number', alias: 'e' },
+  { flag: 'batch-size', path: 'batchSize', type: 'number', alias: 'b' },
+  { flag: 'seed', path: 'seed', type: 'number' },
+  { flag: 'backend', path: 'backend', type: 'string' },
+  { flag: 'port', path: 'distributed.port', type: 'number' },
+] as const;
+
+/** Flags of every command that reads a recipe; their help comes from the recipe's schema. */
+export function recipeFlags(): Record<string, Options> {
+  const settings = new Map(listSettings().map((setting) => [setting.path, setting]));
+  const flags: Record<string, Options> = {
+    config: {
+      type: 'string',
+      alias: 'c',
+      describe: 'recipe: a YAML file, or the name of a shipped one (default: digits)',
+    },
+    set: {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      default: [],
+      describe: 'override any setting: --set optimizer.momentum=0.8',
+    },
+  };
+  for (const { flag, path, type, ...rest } of shortcuts) {
+    const description = settings.get(path)?.description;
+    flags[flag] = {
+      type,
+      ...rest,
+      requiresArg: true,
+      describe: `${description ? `${description} ` : ''}(setting ${path})`,
+    };
+  }
+  return flags;
+}
+
+/** The settings that the given flags override, by path. */
+export function overrides(args: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    shortcuts.map(({ flag, path }) => [path, args[flag]]).filter(([, value]) => value !== undefined),
+  );
+}

@@ -1,0 +1,106 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as zmq from 'zeromq';
+import type { Config } from '../src/config/schema.js';
+import { describeFailure, Coordinator } from '../src/coordinator/server.js';
+import { PodDistError, UserError } from '../src/errors.js';
+import type { RunCombiner } from '../src/training/combine.js';
+import type { DevicePlan } from './devices.js';
+import { launchVariables } from './environment.js';
+import { Supervisor } from './supervisor.js';
+
+export interface JobOptions {
+  config: Config;
+  devices: DevicePlan;
+  /** Folder of the workers' logs. */
+  logDir: string;
+  /** Arguments of `pod-dist worker`. */
+  workerArgs: readonly string[];
+  combiner: RunCombiner;
+}
+
+/** Exit codes of a process that a signal has ended, as shells give them. */
+const signalExit = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+/** How long workers may take to end by themselves once all have finished. */
+const endWithinMs = 10_000;
+
+/** A job was stopped by a signal to the launcher. */
+export class StoppedError extends PodDistError {
+  constructor(
+    signal: keyof typeof signalExit,
+    readonly exitCode = signalExit[signal],
+  ) {
+    super('STOPPED', `stopped by ${signal}; --resume goes on from the last checkpoint`);
+  }
+}
+
+/**
+ * Runs a job of several workers on this host: coordinator here, one child process a worker.
+ *
+ * Resolves when every worker has finished and ended. Rejects with the root cause when one fails, after all have
+ * ended: `UserError` for a mistake in the input, `StoppedError` for a signal, else `PodDistError`.
+ */
+export async function runJob({ config, devices, logDir, workerArgs, combiner }: JobOptions): Promise<void> {
+  const worldSize = devices.perWorker.length;
+  const { distributed } = config;
+  mkdirSync(logDir, { recursive: true });
+  const token = randomBytes(16).toString('hex');
+  const keys = zmq.curveKeyPair();
+  const coordinator = await Coordinator.start({
+    host: distributed.host,
+    port: distributed.port,
+    worldSize,
+    token,
+    keys,
+    jobId: randomBytes(8).toString('hex'),
+    transport: distributed.transport === 'tcp' ? 'tcp' : 'ipc',
+    joinTimeoutMs: distributed.joinTimeoutSeconds * 1000,
+    stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
+    combine: combiner.combine,
+    onRecord: (_rank, news) => combiner.record(news),
+  });
+  const supervisor = new Supervisor((rank, code, signal) => coordinator.reportExit(rank, code, signal));
+  const signals = followSignals((signal) => coordinator.abort('STOPPED', signal));
+  const logOf = (rank: number) => join(logDir, `rank-${rank}.log`);
+  try {
+    for (let rank = 0; rank < worldSize; rank++) {
+      const environment = {
+        RANK: String(rank),
+        WORLD_SIZE: String(worldSize),
+        LOCAL_RANK: String(rank),
+        LOCAL_WORLD_SIZE: String(worldSize),
+        [launchVariables.address]: `tcp://${distributed.host}:${coordinator.port}`,
+        [launchVariables.token]: token,
+        [launchVariables.publicKey]: keys.publicKey,
+        ...devices.perWorker[rank].env,
+      };
+      const script = fileURLToPath(new URL('./cli.js', import.meta.url));
+      supervisor.start({ rank, script, args: ['worker', ...workerArgs], environment, logFile: logOf(rank) });
+    }
+    const failure = await Promise.race([coordinator.finished.then(() => undefined), coordinator.failure]);
+    if (!failure) {
+      await Promise.race([
+        supervisor.ended(),
+        new Promise((resolve) => setTimeout(resolve, endWithinMs).unref()),
+      ]);
+      return;
+    }
+    if (failure.code === 'STOPPED') throw new StoppedError(failure.cause as keyof typeof signalExit);
+    if (failure.user) throw new UserError(failure.code, failure.cause);
+    const log = failure.rank === undefined ? logDir : logOf(failure.rank);
+    throw new PodDistError(failure.code, `${describeFailure(failure)}; log: ${log}`);
+  } finally {
+    await supervisor.stop();
+    await coordinator.stop();
+    signals.stop();
+  }
+}
+
+function followSignals(listener: (signal: string) => void): { stop(): void } {
+  const names = Object.keys(signalExit) as (keyof typeof signalExit)[];
+  for (const name of names) process.on(name, listener);
+  return { stop: () => names.forEach((name) => process.off(name, listener)) };
+}

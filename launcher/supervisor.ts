@@ -1,0 +1,72 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+
+/** One worker process to start. */
+export interface WorkerSpec {
+  rank: number;
+  /** Script and arguments. */
+  script: string;
+  args: readonly string[];
+  environment: NodeJS.ProcessEnv;
+  /** Takes the worker's output. */
+  logFile: string;
+}
+
+export type ExitListener = (rank: number, code: number | null, signal: NodeJS.Signals | null) => void;
+
+/** How long a worker may take to end after SIGTERM. */
+const terminateWithinMs = 3000;
+
+/**
+ * Keeps large freed blocks inside the process instead of returning them to the system page by page, which costs more
+ * than the messages themselves when hundreds of megabytes pass a second.
+ */
+const allocatorSettings =
+  'glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=8589934592:glibc.malloc.top_pad=67108864';
+
+/** Owns the worker processes of a job: starts them, hears their ends, and leaves none behind. */
+export class Supervisor {
+  private readonly children = new Map<number, ChildProcess>();
+  private readonly exits: Promise<void>[] = [];
+
+  constructor(private readonly onExit: ExitListener) {}
+
+  start(spec: WorkerSpec): void {
+    const log = openSync(spec.logFile, 'a');
+    const child = fork(spec.script, [...spec.args], {
+      env: { ...process.env, GLIBC_TUNABLES: allocatorSettings, ...spec.environment },
+      stdio: ['ignore', log, log, 'ipc'],
+      execArgv: ['--harmony-rab-gsab-transfer'].filter(() => process.versions.node.startsWith('20.')),
+    });
+    closeSync(log);
+    this.children.set(spec.rank, child);
+    this.exits.push(
+      new Promise((resolve) => {
+        child.once('error', () => resolve());
+        child.once('exit', (code, signal) => {
+          this.children.delete(spec.rank);
+          resolve();
+          this.onExit(spec.rank, code, signal);
+        });
+      }),
+    );
+  }
+
+  /** Resolves when every worker has ended. */
+  async ended(): Promise<void> {
+    await Promise.all(this.exits);
+  }
+
+  /** Ends what still runs: SIGTERM (and SIGCONT for stopped ones), after three seconds SIGKILL. */
+  async stop(): Promise<void> {
+    this.signal('SIGTERM');
+    this.signal('SIGCONT');
+    const timer = setTimeout(() => this.signal('SIGKILL'), terminateWithinMs);
+    await this.ended();
+    clearTimeout(timer);
+  }
+
+  private signal(signal: NodeJS.Signals): void {
+    for (const child of this.children.values()) child.kill(signal);
+  }
+}

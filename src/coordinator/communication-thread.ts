@@ -1,0 +1,149 @@
+import { hostname } from 'node:os';
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import * as zmq from 'zeromq';
+import { Engine } from '../collective/engine.js';
+import { Mesh } from '../collective/mesh.js';
+import { codeOf, messageOf, PodDistError } from '../errors.js';
+import { ControlClient } from './client.js';
+import { Guardian } from './guardian.js';
+import { protocolVersion, type CoordinatorMessage } from './protocol.js';
+import { Status } from './status.js';
+import type { FromThread, ThreadData, ToThread } from './thread-protocol.js';
+
+/**
+ * The communication thread of a worker: the control connection, the data connections and the collectives.
+ *
+ * It also guards the worker while the compute thread is busy or blocked: beats, the parent's life, the coordinator's
+ * orders (see `Guardian`).
+ */
+class CommunicationThread {
+  private readonly client: ControlClient;
+  private readonly status: Status;
+  private readonly guardian: Guardian;
+  private mesh: Mesh | undefined;
+  private engine: Engine | undefined;
+  private joined = false;
+  private readonly joinTimer: NodeJS.Timeout;
+  private readonly beats: NodeJS.Timeout;
+
+  constructor(
+    private readonly data: ThreadData,
+    private readonly port: MessagePort,
+  ) {
+    zmq.context.ioThreads = 2;
+    this.status = new Status(data.status);
+    this.client = new ControlClient(data);
+    this.guardian = new Guardian(data, (error) => this.engine?.fail(error));
+    this.joinTimer = setTimeout(() => this.refuse(this.lateJoin()), data.joinTimeoutMs);
+    this.beats = setInterval(() => this.beat(), 500);
+    port.on('message', (message: ToThread) => void this.obey(message));
+    void this.client.send(this.hello());
+    void this.listen();
+  }
+
+  private hello() {
+    const { rank, worldSize, token, digest } = this.data;
+    const about = { host: hostname(), pid: process.pid };
+    return { type: 'hello', version: protocolVersion, rank, worldSize, token, digest, ...about } as const;
+  }
+
+  private async listen(): Promise<void> {
+    try {
+      for await (const message of this.client.messages()) {
+        this.guardian.heardOfCoordinator();
+        await this.follow(message);
+      }
+    } catch (error) {
+      this.refuse(
+        error instanceof PodDistError ? error : new PodDistError('COORDINATOR_LOST', messageOf(error)),
+      );
+    }
+  }
+
+  private async follow(message: CoordinatorMessage): Promise<void> {
+    switch (message.type) {
+      case 'refused':
+        return this.refuse(new PodDistError(message.code, message.message));
+      case 'plan': {
+        const { rank, worldSize, host, arena, directBytes } = this.data;
+        this.mesh = await Mesh.bind({ rank, worldSize, host, ...message });
+        this.mesh.onPeerLost((peer) => void this.client.send({ type: 'lost', peer }));
+        this.engine = new Engine({ mesh: this.mesh, arena, directBytes });
+        this.guardian.ipcDirectory = message.directory;
+        return this.client.send({ type: 'endpoints', endpoints: this.mesh.endpoints });
+      }
+      case 'table':
+        await this.mesh?.connect(message.table, { timeoutMs: this.data.joinTimeoutMs });
+        return this.client.send({ type: 'connected' });
+      case 'go':
+        clearTimeout(this.joinTimer);
+        this.joined = true;
+        void this.engine?.serve();
+        return this.tell({ type: 'joined' });
+      case 'agreed':
+      case 'gathered':
+        return this.tell(message);
+      case 'abort': {
+        const error = new PodDistError('JOB_ABORTED', `the job was stopped: ${message.message}`);
+        this.guardian.endSoon(error);
+        return this.refuse(error);
+      }
+      case 'ended':
+        return this.tell({ type: 'ended' });
+      case 'pulse':
+    }
+  }
+
+  private async obey(message: ToThread): Promise<void> {
+    switch (message.type) {
+      case 'finish':
+        return this.client.send({ type: 'finished' });
+      case 'failed':
+        await this.client.send(message);
+        return this.tell({ type: 'failed-sent' });
+      case 'close':
+        return this.close();
+      default:
+        return this.client.send(message);
+    }
+  }
+
+  private beat(): void {
+    if (!this.joined) {
+      if (!this.mesh) void this.client.send(this.hello());
+      return;
+    }
+    const { status, engine } = this;
+    const progress = status.progress + (engine?.completed ?? 0);
+    const waiting = status.isWaiting || (engine?.busy ?? false);
+    void this.client.send({ type: 'beat', progress, waiting, phase: status.phase });
+  }
+
+  private lateJoin(): PodDistError {
+    const { address, joinTimeoutMs, rank } = this.data;
+    return new PodDistError(
+      'JOIN_TIMEOUT',
+      `rank ${rank} could not join the job at ${address} within ${joinTimeoutMs / 1000} s: is the coordinator (or rank 0) running there?`,
+    );
+  }
+
+  private refuse(error: PodDistError): void {
+    this.engine?.fail(error);
+    this.tell({ type: 'error', code: codeOf(error), message: error.message, user: false });
+  }
+
+  private async close(): Promise<void> {
+    clearTimeout(this.joinTimer);
+    clearInterval(this.beats);
+    this.guardian.close();
+    this.client.close();
+    await this.mesh?.close();
+    this.port.close();
+  }
+
+  private tell(message: FromThread): void {
+    this.port.postMessage(message);
+  }
+}
+
+new CommunicationThread(workerData as ThreadData, parentPort as MessagePort);

@@ -1,0 +1,61 @@
+/** Why a job has ended early: what its last line says. */
+export interface JobFailure {
+  /** The rank that caused it; undefined where no single rank did. */
+  rank?: number;
+  host?: string;
+  pid?: number;
+  /** Stable code, such as `KILLED`, `STALLED` or the code of the error that the rank raised. */
+  code: string;
+  /** One line: `killed by signal SIGKILL`, `error CODE: message`, `stalled: ...`. */
+  cause: string;
+  /** A mistake in the input, to be told in one line with exit code 2. */
+  user: boolean;
+}
+
+/**
+ * How much a piece of evidence explains. One dying rank makes many errors on the others; the most telling piece that
+ * arrives within a short grace is the root cause.
+ */
+export const evidence = {
+  stall: 1,
+  lostConnection: 2,
+  exitCode: 3,
+  reportedError: 4,
+  signal: 5,
+  stopped: 6,
+} as const;
+
+/** Codes of errors that follow from another rank's failure. */
+const consequences = new Set([
+  'PEER_LOST',
+  'JOB_ABORTED',
+  'COLLECTIVE_TIMEOUT',
+  'COMMUNICATOR_CLOSED',
+  'COORDINATOR_LOST',
+]);
+
+/** Collects evidence and settles on the root cause once the grace is over. */
+export class RootCause {
+  readonly settled: Promise<JobFailure>;
+  private resolve!: (failure: JobFailure) => void;
+  private best: { failure: JobFailure; weight: number } | undefined;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly graceMs: number) {
+    this.settled = new Promise((resolve) => (this.resolve = resolve));
+  }
+
+  add(failure: JobFailure, weight: number): void {
+    const real = consequences.has(failure.code) ? Math.min(weight, evidence.stall) : weight;
+    if (!this.best || real > this.best.weight) this.best = { failure, weight: real };
+    this.timer ??= setTimeout(() => this.settle(), this.graceMs);
+  }
+
+  get found(): boolean {
+    return this.best !== undefined;
+  }
+
+  private settle(): void {
+    if (this.best) this.resolve(this.best.failure);
+  }
+}

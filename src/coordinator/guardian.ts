@@ -1,0 +1,62 @@
+import { PodDistError } from '../errors.js';
+import { removeIpcDirectory } from './ipc-directory.js';
+
+interface GuardianOptions {
+  guardParent: boolean;
+  stallTimeoutMs: number;
+}
+
+const checkEveryMs = 500;
+/** A stopped worker's compute thread has this long to end by itself. */
+const endWithinMs = 3000;
+
+/**
+ * Ends the worker's process when nobody else would: with its parent, with its coordinator, or after the job was
+ * stopped while the compute thread is stuck. It runs in the communication thread and needs nothing of the other.
+ */
+export class Guardian {
+  /** Removed before the process is killed; the coordinator removes it as soon as all ranks are connected. */
+  ipcDirectory: string | undefined;
+  private readonly parent = process.ppid;
+  private readonly timer: NodeJS.Timeout;
+  private lastWord = performance.now();
+
+  constructor(
+    private readonly options: GuardianOptions,
+    private readonly fail: (error: PodDistError) => void,
+  ) {
+    this.timer = setInterval(() => this.check(), checkEveryMs);
+  }
+
+  heardOfCoordinator(): void {
+    this.lastWord = performance.now();
+  }
+
+  /** Lets the compute thread see `error`, and kills the process if it does not end. */
+  endSoon(error: PodDistError): void {
+    this.fail(error);
+    setTimeout(() => this.kill(), endWithinMs).unref();
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+  }
+
+  private check(): void {
+    if (this.options.guardParent && process.ppid !== this.parent) this.kill();
+    const silent = performance.now() - this.lastWord;
+    if (silent < this.options.stallTimeoutMs + checkEveryMs * 4) return;
+    this.close();
+    this.endSoon(
+      new PodDistError(
+        'COORDINATOR_LOST',
+        `no word from the coordinator for ${(silent / 1000).toFixed(1)} s`,
+      ),
+    );
+  }
+
+  private kill(): void {
+    removeIpcDirectory(this.ipcDirectory);
+    process.kill(process.pid, 'SIGKILL');
+  }
+}

@@ -1,0 +1,150 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { createArena } from '../collective/arena.js';
+import { channelBytes } from '../collective/channel.js';
+import type { Communicator } from '../collective/communicator.js';
+import { SharedCommunicator } from '../collective/shared-communicator.js';
+import { codeOf, messageOf, PodDistError, UserError } from '../errors.js';
+import { Status, statusBytes } from './status.js';
+import type { FromThread, JoinOptions, ToThread } from './thread-protocol.js';
+
+/** Address space of the arena; memory is used only as far as it is written. */
+const arenaBytes = 2 ** 32 - 2 ** 17;
+const closeWithinMs = 2000;
+
+interface Waiter {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+/**
+ * A worker's place in a job, on its compute thread: the communicator, and what it tells the coordinator (the
+ * `Reporter` that training expects).
+ *
+ * Everything here waits under the coordinator's eyes: if another rank fails, every wait rejects with `JOB_ABORTED`.
+ */
+export class Membership {
+  readonly communicator: Communicator;
+  private readonly waiters = new Map<string, Waiter>();
+  private ended: PodDistError | undefined;
+
+  private constructor(
+    options: JoinOptions,
+    arena: ReturnType<typeof createArena>,
+    private readonly thread: Worker,
+    private readonly status: Status,
+  ) {
+    const { rank, worldSize, collectiveTimeoutMs } = options;
+    this.communicator = new SharedCommunicator({ arena, rank, worldSize, timeoutMs: collectiveTimeoutMs });
+    thread.on('message', (message: FromThread) => this.hear(message));
+    thread.on('error', (error) =>
+      this.end(new PodDistError('COMMUNICATION_FAILED', messageOf(error), { cause: error })),
+    );
+  }
+
+  /**
+   * Joins the job; resolves once all ranks are connected to each other.
+   *
+   * Rejects with `JOIN_TIMEOUT` past the deadline and `JOIN_REFUSED` where the coordinator says why not.
+   */
+  static async join(options: JoinOptions): Promise<Membership> {
+    const arena = createArena({ bytes: arenaBytes, controlBytes: channelBytes });
+    const status = new SharedArrayBuffer(statusBytes);
+    const thread = new Worker(new URL('./communication-thread.js', import.meta.url), {
+      workerData: { ...options, arena, status },
+    });
+    const membership = new Membership(options, arena, thread, new Status(status));
+    try {
+      await membership.expect('joined', () => {});
+    } catch (error) {
+      await membership.close();
+      throw error;
+    }
+    return membership;
+  }
+
+  async agree(name: string, value: string): Promise<void> {
+    await this.expect(`agreed ${name}`, () => this.tell({ type: 'agree', name, value }));
+  }
+
+  gather(name: string, part: unknown): Promise<unknown> {
+    return this.expect(`gathered ${name}`, () => this.tell({ type: 'gather', name, part }));
+  }
+
+  record(news: { kind: string }): void {
+    this.tell({ type: 'record', news });
+  }
+
+  progress(phase: string, epoch?: number, step?: number): void {
+    const where = [
+      epoch === undefined ? '' : ` of epoch ${epoch}`,
+      step === undefined ? '' : `, step ${step}`,
+    ].join('');
+    this.status.move(`${phase}${where}`);
+  }
+
+  /** Tells the coordinator why this rank cannot go on. */
+  async fail(error: unknown): Promise<void> {
+    if (this.ended?.code === 'JOB_ABORTED') return;
+    const user = error instanceof UserError;
+    this.ended = undefined;
+    const told = this.expect('failed-sent', () => {
+      this.tell({ type: 'failed', code: codeOf(error), message: messageOf(error).slice(0, 2000), user });
+    });
+    await Promise.race([told.catch(() => {}), new Promise((resolve) => setTimeout(resolve, 1000))]);
+  }
+
+  /** Says that this rank is done, and resolves once all are. */
+  async finish(): Promise<void> {
+    await this.expect('ended', () => this.tell({ type: 'finish' }));
+  }
+
+  /** Ends the connections and the communication thread; safe to call twice. */
+  async close(): Promise<void> {
+    await this.communicator.close();
+    if (this.thread.threadId === -1) return;
+    this.tell({ type: 'close' });
+    const timer = new AbortController();
+    const late = new Promise<void>((resolve) => {
+      const handle = setTimeout(resolve, closeWithinMs);
+      timer.signal.addEventListener('abort', () => clearTimeout(handle));
+    });
+    await Promise.race([once(this.thread, 'exit'), late]);
+    timer.abort();
+  }
+
+  private async expect(what: string, ask: () => void): Promise<unknown> {
+    if (this.ended) throw this.ended;
+    const answer = new Promise<unknown>((resolve, reject) => this.waiters.set(what, { resolve, reject }));
+    ask();
+    return this.status.waiting(answer);
+  }
+
+  private hear(message: FromThread): void {
+    switch (message.type) {
+      case 'error':
+        return this.end(new PodDistError(message.code, message.message));
+      case 'agreed':
+        return this.answer(`agreed ${message.name}`);
+      case 'gathered':
+        return this.answer(`gathered ${message.name}`, message.result);
+      default:
+        return this.answer(message.type);
+    }
+  }
+
+  private answer(what: string, value?: unknown): void {
+    this.waiters.get(what)?.resolve(value);
+    this.waiters.delete(what);
+  }
+
+  private end(error: PodDistError): void {
+    this.ended ??= error;
+    for (const waiter of this.waiters.values()) waiter.reject(error);
+    this.waiters.clear();
+  }
+
+  private tell(message: ToThread): void {
+    this.thread.postMessage(message);
+  }
+}

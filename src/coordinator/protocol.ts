@@ -1,0 +1,88 @@
+import { Packr } from 'msgpackr';
+import { z } from 'zod';
+import { PodDistError } from '../errors.js';
+
+/** Both sides of the control connection must speak the same version. */
+export const protocolVersion = 1;
+const maxBytes = 64 * 2 ** 20;
+
+const rank = z.int().min(0);
+const text = z.string().max(100_000);
+const endpoints = z.record(z.string(), z.string());
+
+/** What a worker says to the coordinator. */
+export const workerMessage = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('hello'),
+    version: z.int(),
+    rank,
+    worldSize: z.int().positive(),
+    host: text,
+    pid: z.int(),
+    token: text,
+    /** Digest of the configuration that the worker has read. */
+    digest: text,
+  }),
+  z.object({ type: z.literal('endpoints'), endpoints }),
+  z.object({ type: z.literal('connected') }),
+  z.object({ type: z.literal('agree'), name: text, value: text }),
+  z.object({ type: z.literal('gather'), name: text, part: z.unknown() }),
+  z.object({ type: z.literal('record'), news: z.unknown() }),
+  z.object({
+    type: z.literal('beat'),
+    /** Counts whatever the compute thread gets done. */
+    progress: z.int(),
+    /** Whether the compute thread waits for other ranks. */
+    waiting: z.boolean(),
+    phase: text,
+  }),
+  z.object({ type: z.literal('lost'), peer: rank }),
+  z.object({ type: z.literal('failed'), code: text, message: text, user: z.boolean() }),
+  z.object({ type: z.literal('finished') }),
+]);
+export type WorkerMessage = z.output<typeof workerMessage>;
+
+/** What the coordinator says to a worker. */
+export const coordinatorMessage = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('refused'), code: text, message: text }),
+  z.object({
+    type: z.literal('plan'),
+    jobId: text,
+    transport: z.enum(['ipc', 'tcp']),
+    directory: text.optional(),
+  }),
+  z.object({ type: z.literal('table'), table: z.record(z.string(), endpoints) }),
+  z.object({ type: z.literal('go') }),
+  z.object({ type: z.literal('agreed'), name: text }),
+  z.object({ type: z.literal('gathered'), name: text, result: z.unknown() }),
+  z.object({ type: z.literal('pulse') }),
+  z.object({ type: z.literal('abort'), message: text }),
+  z.object({ type: z.literal('ended') }),
+]);
+export type CoordinatorMessage = z.output<typeof coordinatorMessage>;
+
+const packr = new Packr({ useRecords: false });
+
+export function encode(message: WorkerMessage | CoordinatorMessage): Buffer {
+  const bytes = packr.pack(message);
+  if (bytes.length > maxBytes) {
+    throw new PodDistError(
+      'PROTOCOL_ERROR',
+      `a control message of ${bytes.length} bytes is over the limit of ${maxBytes}`,
+    );
+  }
+  return bytes;
+}
+
+/** Reads a control message; anything else than what the schema allows is a `PROTOCOL_ERROR`. */
+export function decode<T>(schema: z.ZodType<T>, bytes: Uint8Array): T {
+  if (bytes.length > maxBytes)
+    throw new PodDistError('PROTOCOL_ERROR', `a control message of ${bytes.length} bytes`);
+  try {
+    return schema.parse(packr.unpack(bytes));
+  } catch (error) {
+    throw new PodDistError('PROTOCOL_ERROR', "a message on the control connection is not pod-dist's", {
+      cause: error,
+    });
+  }
+}

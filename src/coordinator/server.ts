@@ -1,0 +1,335 @@
+import * as zmq from 'zeromq';
+import { messageOf, UserError } from '../errors.js';
+import { Assembly, disagreement } from './assembly.js';
+import { evidence, RootCause, type JobFailure } from './failure.js';
+import { makeIpcDirectory, removeIpcDirectory } from './ipc-directory.js';
+import { Liveness } from './liveness.js';
+import {
+  decode,
+  encode,
+  protocolVersion,
+  workerMessage,
+  type CoordinatorMessage,
+  type WorkerMessage,
+} from './protocol.js';
+
+export interface CoordinatorOptions {
+  /** Address to listen on. */
+  host: string;
+  /** 0: any free port. */
+  port: number;
+  worldSize: number;
+  /** What workers must present. */
+  token: string;
+  /** Names the job on its data connections. */
+  jobId: string;
+  /** CURVE keys: the control connection is encrypted, and only who knows the public key gets in. */
+  keys?: { publicKey: string; secretKey: string };
+  transport: 'ipc' | 'tcp';
+  joinTimeoutMs: number;
+  stallTimeoutMs: number;
+  /** Makes one result of what the ranks gather under a name; parts by rank. */
+  combine(name: string, parts: unknown[]): unknown;
+  /** Told what ranks record. */
+  onRecord?(rank: number, news: unknown): void;
+}
+
+/** What is known of a rank that has joined. */
+interface Member {
+  identity: Buffer;
+  host: string;
+  pid: number;
+  liveness: Liveness;
+  finished: boolean;
+}
+
+/** Evidence of one failure arrives from several sides; this long a better explanation is waited for. */
+const graceMs = 400;
+const checkEveryMs = 250;
+
+type Hello = Extract<WorkerMessage, { type: 'hello' }>;
+
+/**
+ * The control side of a job: lets the workers find each other, compares what they must agree on, adds up what they
+ * gather, watches that they live, and stops them all when one fails.
+ *
+ * What it does not do: start or kill processes (the supervisor does), or see any gradient.
+ */
+export class Coordinator {
+  readonly port: number;
+  /** Resolves with the root cause if the job fails; never rejects. */
+  readonly failure: Promise<JobFailure>;
+  /** Resolves once every rank has finished. */
+  readonly finished: Promise<void>;
+  private readonly members = new Map<number, Member>();
+  private readonly ranks = new Map<string, number>();
+  private readonly cause = new RootCause(graceMs);
+  private readonly endpoints: Assembly<Record<string, string>>;
+  private readonly connections: Assembly<true>;
+  private readonly agreements: Assembly<string>;
+  private readonly gatherings: Assembly<unknown>;
+  private readonly started = performance.now();
+  private resolveFinished!: () => void;
+  private ipcDirectory: string | undefined;
+  private state: 'joining' | 'connecting' | 'running' | 'ended' = 'joining';
+  private stopped = false;
+  private digest: string | undefined;
+  private readonly timer: NodeJS.Timeout;
+  private sending: Promise<void> = Promise.resolve();
+
+  private constructor(
+    private readonly options: CoordinatorOptions,
+    private readonly socket: zmq.Router,
+  ) {
+    this.port = Number((socket.lastEndpoint as string).split(':').pop());
+    const { worldSize } = options;
+    this.endpoints = new Assembly(worldSize);
+    this.connections = new Assembly(worldSize);
+    this.agreements = new Assembly(worldSize);
+    this.gatherings = new Assembly(worldSize);
+    this.ipcDirectory = options.transport === 'ipc' ? makeIpcDirectory() : undefined;
+    this.finished = new Promise((resolve) => (this.resolveFinished = resolve));
+    this.failure = this.cause.settled.then((failure) => {
+      this.broadcast({ type: 'abort', message: describeFailure(failure) });
+      this.removeDirectory();
+      return failure;
+    });
+    this.timer = setInterval(() => this.check(), checkEveryMs);
+  }
+
+  /** Listens; rejects with `UserError` `PORT_IN_USE` where the port is taken. */
+  static async start(options: CoordinatorOptions): Promise<Coordinator> {
+    const { keys } = options;
+    const security = keys
+      ? { curveServer: true, curveSecretKey: keys.secretKey, curvePublicKey: keys.publicKey }
+      : {};
+    const socket = new zmq.Router({
+      linger: 500,
+      maxMessageSize: 64 * 2 ** 20,
+      sendHighWaterMark: 0,
+      ...security,
+    });
+    const address = `tcp://${options.host}:${options.port === 0 ? '*' : options.port}`;
+    try {
+      await socket.bind(address);
+    } catch (error) {
+      socket.close();
+      if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') {
+        throw new UserError(
+          'PORT_IN_USE',
+          `port ${options.port} of ${options.host} is in use: give another --port, or none for any free one`,
+        );
+      }
+      throw new UserError('ADDRESS_INVALID', `cannot listen on ${address}: ${messageOf(error)}`);
+    }
+    const coordinator = new Coordinator(options, socket);
+    void coordinator.serve();
+    return coordinator;
+  }
+
+  /** Tells of a worker process that has ended, as its parent has seen it. */
+  reportExit(rank: number, code: number | null, signal: NodeJS.Signals | null): void {
+    if (this.stopped || (code === 0 && this.members.get(rank)?.finished)) return;
+    const about = this.about(rank);
+    if (signal)
+      this.fail(
+        { ...about, code: 'KILLED', cause: `killed by signal ${signal}`, user: false },
+        evidence.signal,
+      );
+    else
+      this.fail(
+        { ...about, code: 'EXITED', cause: `ended with exit code ${code}`, user: false },
+        evidence.exitCode,
+      );
+  }
+
+  /** Ends the job for a reason that no worker gave, such as a signal to the launcher. */
+  abort(code: string, cause: string): void {
+    this.fail({ code, cause, user: false }, evidence.stopped);
+  }
+
+  /** Closes the connection and removes what is left of the job; safe to call twice. */
+  async stop(): Promise<void> {
+    if (this.stopped) return;
+    this.stopped = true;
+    clearInterval(this.timer);
+    this.removeDirectory();
+    await this.sending.catch(() => {});
+    this.socket.close();
+  }
+
+  private async serve(): Promise<void> {
+    try {
+      for await (const [identity, bytes] of this.socket) {
+        let message: WorkerMessage;
+        try {
+          message = decode(workerMessage, bytes);
+        } catch {
+          continue;
+        }
+        const rank = this.ranks.get(identity.toString('hex'));
+        if (message.type === 'hello') this.admit(identity, message);
+        else if (rank !== undefined) this.handle(rank, message);
+      }
+    } catch (error) {
+      if (!this.stopped) this.abort('COORDINATOR_FAILED', `the coordinator failed: ${messageOf(error)}`);
+    }
+  }
+
+  private admit(identity: Buffer, hello: Hello): void {
+    if (this.ranks.has(identity.toString('hex'))) return;
+    const reason = this.objection(hello);
+    if (reason) {
+      this.post(identity, { type: 'refused', code: 'JOIN_REFUSED', message: reason });
+      return;
+    }
+    const liveness = new Liveness(this.options.stallTimeoutMs, performance.now());
+    this.digest ??= hello.digest;
+    this.members.set(hello.rank, { identity, host: hello.host, pid: hello.pid, liveness, finished: false });
+    this.ranks.set(identity.toString('hex'), hello.rank);
+    if (this.members.size < this.options.worldSize) return;
+    this.state = 'connecting';
+    const { jobId, worldSize } = this.options;
+    const oneHost = new Set([...this.members.values()].map((member) => member.host)).size === 1;
+    const directory = oneHost ? this.ipcDirectory : undefined;
+    this.broadcast({ type: 'plan', jobId, transport: directory && worldSize > 1 ? 'ipc' : 'tcp', directory });
+  }
+
+  private objection({ version, token, worldSize, rank, digest, host }: Hello): string | undefined {
+    const { options, members } = this;
+    if (version !== protocolVersion)
+      return `rank ${rank} speaks protocol ${version}, the coordinator ${protocolVersion}: install one version everywhere`;
+    if (token !== options.token)
+      return `rank ${rank} on ${host} does not know the job's token (POD_DIST_TOKEN)`;
+    if (worldSize !== options.worldSize)
+      return `rank ${rank} expects ${worldSize} workers, the job has ${options.worldSize}`;
+    if (rank >= worldSize) return `rank ${rank} is outside the job of ${worldSize} workers`;
+    if (members.has(rank)) return `rank ${rank} has joined already, from ${members.get(rank)?.host}`;
+    if (this.digest !== undefined && digest !== this.digest) {
+      return `rank ${rank} on ${host} has read another configuration than rank ${[...members.keys()][0]}: give every worker the same file and flags`;
+    }
+    return undefined;
+  }
+
+  private handle(rank: number, message: Exclude<WorkerMessage, Hello>): void {
+    const member = this.members.get(rank) as Member;
+    switch (message.type) {
+      case 'endpoints': {
+        const all = this.endpoints.add('endpoints', rank, message.endpoints);
+        if (all) this.broadcast({ type: 'table', table: Object.fromEntries(all.entries()) });
+        return;
+      }
+      case 'connected':
+        if (!this.connections.add('connections', rank, true)) return;
+        this.removeDirectory();
+        this.state = 'running';
+        for (const other of this.members.values()) other.liveness.restart(performance.now());
+        this.broadcast({ type: 'go' });
+        return;
+      case 'agree':
+        return this.agree(rank, message.name, message.value);
+      case 'gather':
+        return this.gather(rank, message.name, message.part);
+      case 'record':
+        return this.options.onRecord?.(rank, message.news);
+      case 'beat':
+        member.liveness.beat(message, performance.now());
+        return this.post(member.identity, { type: 'pulse' });
+      case 'lost': {
+        if (this.members.get(message.peer)?.finished) return;
+        const cause = `lost: its connection to rank ${rank} ended`;
+        return this.fail(
+          { ...this.about(message.peer), code: 'PEER_LOST_BY_OTHERS', cause, user: false },
+          evidence.lostConnection,
+        );
+      }
+      case 'failed': {
+        const { code, user } = message;
+        const cause = user ? message.message : `error ${code}: ${message.message}`;
+        return this.fail({ ...this.about(rank), code, cause, user }, evidence.reportedError);
+      }
+      case 'finished':
+        member.finished = true;
+        if (![...this.members.values()].every(({ finished }) => finished)) return;
+        this.state = 'ended';
+        this.broadcast({ type: 'ended' });
+        this.resolveFinished();
+    }
+  }
+
+  private agree(rank: number, name: string, value: string): void {
+    const values = this.agreements.add(name, rank, value);
+    if (!values) return;
+    const reason = disagreement(name, values);
+    if (reason)
+      this.fail(
+        { code: 'RANKS_DISAGREE', cause: `error RANKS_DISAGREE: ${reason}`, user: false },
+        evidence.reportedError,
+      );
+    else this.broadcast({ type: 'agreed', name });
+  }
+
+  private gather(rank: number, name: string, part: unknown): void {
+    const parts = this.gatherings.add(name, rank, part);
+    if (!parts) return;
+    try {
+      this.broadcast({ type: 'gathered', name, result: this.options.combine(name, parts) });
+    } catch (error) {
+      this.abort('COORDINATOR_FAILED', `the coordinator could not combine ${name}: ${messageOf(error)}`);
+    }
+  }
+
+  private check(): void {
+    const now = performance.now();
+    if (this.state === 'joining' || this.state === 'connecting') {
+      if (now - this.started > this.options.joinTimeoutMs) this.failJoin();
+    }
+    if (this.state !== 'running') return;
+    for (const [rank, { liveness, finished }] of this.members) {
+      const cause = finished ? undefined : liveness.stalled(now);
+      if (cause) this.fail({ ...this.about(rank), code: 'STALLED', cause, user: false }, evidence.stall);
+    }
+  }
+
+  private failJoin(): void {
+    const { worldSize, joinTimeoutMs } = this.options;
+    const missing = Array.from({ length: worldSize }, (_, rank) => rank).filter(
+      (rank) => !this.members.has(rank),
+    );
+    const what =
+      missing.length > 0
+        ? `rank ${missing.join(', ')} did not join`
+        : 'the ranks could not connect to each other';
+    const cause = `${what} within ${joinTimeoutMs / 1000} s: see the workers' logs, or raise distributed.joinTimeoutSeconds`;
+    this.fail({ code: 'JOIN_TIMEOUT', cause, user: false }, evidence.stall);
+  }
+
+  private about(rank: number): Pick<JobFailure, 'rank' | 'host' | 'pid'> {
+    const member = this.members.get(rank);
+    return { rank, host: member?.host, pid: member?.pid };
+  }
+
+  private fail(failure: JobFailure, weight: number): void {
+    this.cause.add(failure, weight);
+  }
+
+  private broadcast(message: CoordinatorMessage): void {
+    for (const { identity } of this.members.values()) this.post(identity, message);
+  }
+
+  private post(identity: Buffer, message: CoordinatorMessage): void {
+    if (this.stopped) return;
+    this.sending = this.sending.then(() => this.socket.send([identity, encode(message)])).catch(() => {});
+  }
+
+  private removeDirectory(): void {
+    removeIpcDirectory(this.ipcDirectory);
+    this.ipcDirectory = undefined;
+  }
+}
+
+/** The failure in one line: rank, host and cause. */
+export function describeFailure({ rank, host, cause }: JobFailure): string {
+  if (rank === undefined) return cause;
+  return `rank ${rank}${host ? ` on host ${host}` : ''}: ${cause}`;
+}

@@ -1,0 +1,46 @@
+import type { Arena } from '../collective/arena.js';
+
+/** How a worker joins its job. */
+export interface JoinOptions {
+  rank: number;
+  worldSize: number;
+  /** The coordinator's address, such as `tcp://127.0.0.1:29500`. */
+  address: string;
+  token: string;
+  publicKey?: string;
+  /** Address on which this rank listens for its peers, over tcp. */
+  host: string;
+  /** Digest of the configuration, compared over the ranks. */
+  digest: string;
+  joinTimeoutMs: number;
+  stallTimeoutMs: number;
+  /** Default deadline of one collective. */
+  collectiveTimeoutMs: number;
+  /** Payloads up to this size are exchanged directly, larger ones on the ring. */
+  directBytes: number;
+  /** End with the parent process, as a launched worker does. */
+  guardParent: boolean;
+}
+
+export interface ThreadData extends JoinOptions {
+  arena: Arena;
+  status: SharedArrayBuffer;
+}
+
+/** From the compute thread. */
+export type ToThread =
+  | { type: 'agree'; name: string; value: string }
+  | { type: 'gather'; name: string; part: unknown }
+  | { type: 'record'; news: unknown }
+  | { type: 'failed'; code: string; message: string; user: boolean }
+  | { type: 'finish' }
+  | { type: 'close' };
+
+/** To the compute thread. */
+export type FromThread =
+  | { type: 'joined' }
+  | { type: 'agreed'; name: string }
+  | { type: 'gathered'; name: string; result: unknown }
+  | { type: 'failed-sent' }
+  | { type: 'ended' }
+  | { type: 'error'; code: string; message: string; user: boolean };
