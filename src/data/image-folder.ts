@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import { relative } from 'node:path';
+import { Piscina } from 'piscina';
+import type { DataConfig } from '../config/schema.js';
+import { UserError } from '../errors.js';
+import type { Batch, BatchRequest, Dataset } from './dataset.js';
+import { indexImages, type ImageIndex } from './image-index.js';
+import type { LoaderData, LoaderResult, LoaderTask } from './loader-thread.js';
+import { PixelCache } from './pixel-cache.js';
+
+type ImageFolderConfig = Extract<DataConfig, { name: 'image-folder' }>;
+
+/**
+ * A folder of image files by class. Threads read, decode and augment whole batches; up to `prefetch` batches are
+ * prepared ahead of the one being used, and handed over without a copy, in order. Decoded pixels are kept in memory up
+ * to `cacheMegabytes`, so that later epochs do not decode again.
+ */
+export async function openImageFolder(
+  config: ImageFolderConfig,
+  options: { seed: number; threads: number },
+): Promise<Dataset> {
+  checkNormalisation(config);
+  const index = await indexImages(config.root);
+  const { splits, classNames } = index;
+  const { size, channels, prefetch } = config;
+  const labels = { train: splits.train.labels, test: splits.test.labels };
+  let threads: Piscina<LoaderTask, LoaderResult> | undefined;
+
+  async function* read({ split, batches, epoch }: BatchRequest): AsyncIterable<Batch> {
+    const pool = (threads ??= startThreads(config, index, options));
+    const stop = new AbortController();
+    const ahead: Promise<LoaderResult>[] = [];
+    let next = 0;
+    const request = () => {
+      const run = pool.run({ split, indices: batches[next++], epoch }, { signal: stop.signal });
+      run.catch(() => {});
+      ahead.push(run);
+    };
+    try {
+      for (const indices of batches) {
+        while (next < batches.length && ahead.length <= prefetch) request();
+        const result = await (ahead.shift() as Promise<LoaderResult>);
+        if (!(result instanceof Float32Array)) throw new UserError(result.code, result.message);
+        yield { images: result, labels: indices.map((image) => labels[split][image]), count: indices.length };
+      }
+    } finally {
+      stop.abort();
+    }
+  }
+
+  return {
+    name: config.root,
+    classNames,
+    shape: [size, size, channels],
+    labels,
+    fingerprint: fingerprint(config.root, index),
+    read,
+    close: async () => {
+      await threads?.destroy();
+      threads = undefined;
+    },
+  };
+}
+
+function startThreads(
+  config: ImageFolderConfig,
+  { splits }: ImageIndex,
+  { seed, threads }: { seed: number; threads: number },
+) {
+  const { size, channels } = config;
+  const files = { train: splits.train.files, test: splits.test.files };
+  const images = files.train.length + files.test.length;
+  const cache = PixelCache.create(images, size * size * channels, config.cacheMegabytes * 1e6);
+  const augment = {
+    height: size,
+    width: size,
+    channels,
+    white: 255,
+    normalize: config.normalize,
+    ...config.augment,
+    seed,
+  };
+  const workerData: LoaderData = { files, size, channels, augment, cache: cache.buffers };
+  const count = config.threads ?? threads;
+  return new Piscina<LoaderTask, LoaderResult>({
+    filename: new URL('./loader-thread.js', import.meta.url).href,
+    minThreads: count,
+    maxThreads: count,
+    workerData,
+  });
+}
+
+function checkNormalisation({ normalize, channels }: ImageFolderConfig): void {
+  for (const [name, values] of Object.entries(normalize ?? {})) {
+    if (values.length !== channels) {
+      throw new UserError(
+        'CONFIG_INVALID',
+        `data.normalize.${name} has ${values.length} values, images have ${channels} channels`,
+      );
+    }
+  }
+}
+
+function fingerprint(root: string, { splits }: ImageIndex): string {
+  const hash = createHash('sha256');
+  for (const { files } of [splits.train, splits.test]) {
+    for (const file of files) hash.update(`${relative(root, file)}\n`);
+  }
+  return hash.digest('hex');
+}

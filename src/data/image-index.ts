@@ -1,0 +1,92 @@
+import { readdir } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import { messageOf, UserError } from '../errors.js';
+import type { SplitName } from './dataset.js';
+
+const extensions = new Set(['.jpg', '.jpeg', '.png']);
+
+/** The image files of one split, in the order that gives each its index. */
+export interface SplitIndex {
+  files: string[];
+  labels: Int32Array;
+}
+
+export interface ImageIndex {
+  /** Folder names under `train`, sorted; a class is its position here. */
+  classNames: string[];
+  splits: Record<SplitName, SplitIndex>;
+}
+
+/**
+ * Lists `<root>/{train,test}/<class>/*.{jpg,jpeg,png}`. Both splits must hold the same classes, each with an image.
+ *
+ * @throws UserError `DATA_INVALID`, naming the folder that is missing, empty or unexpected
+ */
+export async function indexImages(root: string): Promise<ImageIndex> {
+  const classNames = await foldersIn(join(root, 'train'));
+  const testNames = await foldersIn(join(root, 'test'));
+  const unknown = testNames.find((name) => !classNames.includes(name));
+  if (unknown !== undefined) {
+    throw new UserError(
+      'DATA_INVALID',
+      `${join(root, 'test', unknown)}: there is no class ${unknown} in ${join(root, 'train')}`,
+    );
+  }
+  const missing = classNames.find((name) => !testNames.includes(name));
+  if (missing !== undefined) {
+    throw new UserError(
+      'DATA_INVALID',
+      `${join(root, 'test', missing)} is missing: every class needs test images`,
+    );
+  }
+  const [train, test] = await Promise.all(
+    (['train', 'test'] as const).map((split) => indexSplit(join(root, split), classNames)),
+  );
+  return { classNames, splits: { train, test } };
+}
+
+async function indexSplit(folder: string, classNames: readonly string[]): Promise<SplitIndex> {
+  const byClass = await Promise.all(classNames.map((name) => imagesIn(join(folder, name))));
+  return {
+    files: byClass.flat(),
+    labels: Int32Array.from(byClass.flatMap((files, label) => new Array<number>(files.length).fill(label))),
+  };
+}
+
+async function foldersIn(folder: string): Promise<string[]> {
+  const entries = await list(folder);
+  const names = entries
+    .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
+    .map((entry) => entry.name);
+  if (names.length === 0) {
+    throw new UserError(
+      'DATA_INVALID',
+      `${folder} holds no class folders: put images into ${join(folder, '<class>')}/*.jpg or *.png`,
+    );
+  }
+  return names.filter((name) => !name.startsWith('.')).sort();
+}
+
+async function imagesIn(folder: string): Promise<string[]> {
+  const entries = await list(folder);
+  const names = entries.filter(
+    (entry) => !entry.isDirectory() && extensions.has(extname(entry.name).toLowerCase()),
+  );
+  if (names.length === 0) throw new UserError('DATA_INVALID', `${folder} holds no .jpg or .png images`);
+  return names.map((entry) => join(folder, entry.name)).sort();
+}
+
+async function list(folder: string) {
+  try {
+    return await readdir(folder, { withFileTypes: true });
+  } catch (error) {
+    const reason =
+      (error as NodeJS.ErrnoException).code === 'ENOENT'
+        ? 'does not exist'
+        : `cannot be read (${messageOf(error)})`;
+    throw new UserError(
+      'DATA_NOT_FOUND',
+      `the folder ${folder} ${reason}: data.root must hold train/<class>/ and test/<class>/`,
+    );
+  }
+}

@@ -1,0 +1,54 @@
+import { move, workerData as piscinaData } from 'piscina';
+import { codeOf, messageOf } from '../errors.js';
+import { Augmenter, type AugmentOptions } from './augment.js';
+import type { SplitName } from './dataset.js';
+import { decodeImage } from './decode.js';
+import { PixelCache } from './pixel-cache.js';
+
+/** What every loader thread of a data set knows. */
+export interface LoaderData {
+  files: Record<SplitName, string[]>;
+  size: number;
+  channels: 1 | 3;
+  augment: AugmentOptions;
+  cache: PixelCache['buffers'];
+}
+
+/** One batch to prepare. */
+export interface LoaderTask {
+  split: SplitName;
+  indices: Int32Array;
+  epoch: number;
+}
+
+/** The batch's images, or what is wrong with one of its files. */
+export type LoaderResult = Float32Array | { code: string; message: string };
+
+const data = piscinaData as LoaderData;
+const imageBytes = data.size * data.size * data.channels;
+const cache = new PixelCache(data.cache, imageBytes);
+const augmenter = new Augmenter(data.augment);
+
+/** Decodes and augments one batch; an image looks the same whichever thread prepares it. */
+export default async function prepare({ split, indices, epoch }: LoaderTask): Promise<LoaderResult> {
+  const images = new Float32Array(indices.length * imageBytes);
+  try {
+    const pixels = await Promise.all(Array.from(indices, (index) => pixelsOf(split, index)));
+    indices.forEach((index, position) => {
+      const job = { pixels: pixels[position], index, epoch: split === 'train' ? epoch : -1 };
+      augmenter.write(job, images, position * imageBytes);
+    });
+  } catch (error) {
+    return { code: codeOf(error), message: messageOf(error) };
+  }
+  return move(images) as unknown as LoaderResult;
+}
+
+async function pixelsOf(split: SplitName, index: number): Promise<Uint8Array> {
+  const image = split === 'train' ? index : data.files.train.length + index;
+  const stored = cache.get(image);
+  if (stored) return stored;
+  const pixels = await decodeImage(data.files[split][index], data.size, data.channels);
+  cache.set(image, pixels);
+  return pixels;
+}
