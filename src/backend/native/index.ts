@@ -34,9 +34,10 @@ export function addonFile(): string | undefined {
  * Starts native TensorFlow: loads the addon and registers its kernels and the `tensorflow` backend, as the package's
  * own entry does for an addon inside node_modules.
  *
+ * @param file the addon; default: the one that `addonFile` finds
  * @throws UserError `BACKEND_UNAVAILABLE`
  */
-export async function startNative(): Promise<{ gpu: boolean }> {
+export async function startNative(file: string | undefined = addonFile()): Promise<{ gpu: boolean }> {
   const folder = packageFolder();
   if (!folder) {
     throw new UserError(
@@ -44,7 +45,6 @@ export async function startNative(): Promise<{ gpu: boolean }> {
       'native TensorFlow needs the optional package @tensorflow/tfjs-node-gpu: run npm ci without --omit=optional',
     );
   }
-  const file = addonFile();
   if (!file)
     throw new UserError('BACKEND_UNAVAILABLE', 'native TensorFlow is not set up here: run pod-dist setup');
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
