@@ -35,11 +35,6 @@ const commands: readonly Named[] = [
     load: async () => (await import('./commands/centroids.js')).centroidsCommand as never,
   },
   {
-    name: 'doctor',
-    describe: 'show what this machine can train with, and how fast',
-    load: async () => (await import('./commands/doctor.js')).doctorCommand as never,
-  },
-  {
     name: 'setup',
     describe: 'build the native TensorFlow addon for this machine',
     load: async () => (await import('./commands/setup.js')).setupCommand as never,
@@ -78,7 +73,6 @@ function withEveryName(parser: Argv): void {
   parser
     .demandCommand(1, 'give a command')
     .example('$0 launch --workers 4', 'train the embedded digits with four workers')
-    .example('$0 doctor', 'what this machine can train with')
     .epilogue('Each command has a --help of its own.');
 }
 

@@ -42,7 +42,6 @@ export function recipeFlags(): Record<string, Options> {
 
 /** The settings that the given flags override, by path. */
 export function overrides(args: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(
-    shortcuts.map(({ flag, path }) => [path, args[flag]]).filter(([, value]) => value !== undefined),
-  );
+  const given = shortcuts.filter(({ flag }) => args[flag] !== undefined);
+  return Object.fromEntries(given.map(({ flag, path }): [string, unknown] => [path, args[flag]]));
 }

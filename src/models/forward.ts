@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import type * as tf from '@tensorflow/tfjs';
 import { PodDistError } from '../errors.js';
 
 /** Computes one layer's output in a training pass in place of the layer's own `call`. */

@@ -1,0 +1,50 @@
+import { extname } from 'node:path';
+import { sync as writeFileAtomicSync } from 'write-file-atomic';
+import { UserError } from '../src/errors.js';
+
+interface CentroidTable {
+  classes: number;
+  dim: number;
+  seed: number;
+  /** Row-major [classes, dim]. */
+  values: Float32Array;
+}
+
+const encoders: Readonly<Record<string, (table: CentroidTable) => Buffer>> = {
+  '.npy': npy,
+  '.json': ({ classes, dim, seed, values }) =>
+    Buffer.from(`${JSON.stringify({ classes, dim, seed, values: Array.from(values) })}\n`),
+  '.bin': ({ values }) => bytesOf(values),
+};
+
+/** @throws UserError `CENTROID_FILE_INVALID` for a file name whose ending names no format */
+export function checkCentroidFile(file: string): void {
+  if (extname(file) in encoders) return;
+  throw new UserError(
+    'CENTROID_FILE_INVALID',
+    `${file}: end the name in .npy (NumPy), .json or .bin (little-endian float32, row by row)`,
+  );
+}
+
+/** Writes centroids, whole or not at all, in the format that the file's ending names. */
+export function writeCentroids(file: string, table: CentroidTable): void {
+  writeFileAtomicSync(file, encoders[extname(file)](table));
+}
+
+/**
+ * NumPy's format, version 1.0 (numpy.lib.format): magic, version, header length, a header padded to 64 bytes, then
+ * the values.
+ */
+function npy({ classes, dim, values }: CentroidTable): Buffer {
+  const preamble = 10;
+  const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${classes}, ${dim}), }`;
+  const length = Math.ceil((preamble + text.length + 1) / 64) * 64 - preamble;
+  const head = Buffer.alloc(preamble);
+  head.write('\x93NUMPY\x01\x00', 'latin1');
+  head.writeUInt16LE(length, 8);
+  return Buffer.concat([head, Buffer.from(`${text.padEnd(length - 1)}\n`), bytesOf(values)]);
+}
+
+function bytesOf(values: Float32Array): Buffer {
+  return Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+}

@@ -1,0 +1,78 @@
+import type { ArgumentsCamelCase, CommandModule } from 'yargs';
+import { cosineBound, fingerprint, generateCentroids } from '../../src/pedcc/index.js';
+import { measureCosines } from '../../src/pedcc/measure.js';
+import { checkCentroidFile, writeCentroids } from '../centroid-file.js';
+
+interface CentroidsArguments {
+  classes: number;
+  dim: number;
+  seed: number;
+  out?: string;
+  json: boolean;
+}
+
+export const centroidsCommand: CommandModule<object, CentroidsArguments> = {
+  command: 'centroids',
+  describe: 'make class centroids and measure them',
+  builder: (yargs) =>
+    yargs
+      .option('classes', {
+        type: 'number',
+        alias: 'k',
+        demandOption: true,
+        requiresArg: true,
+        describe: 'number of classes',
+      })
+      .option('dim', {
+        type: 'number',
+        alias: 'd',
+        demandOption: true,
+        requiresArg: true,
+        describe: 'feature dimension',
+      })
+      .option('seed', { type: 'number', default: 1, requiresArg: true, describe: 'decides the rotation' })
+      .option('out', {
+        type: 'string',
+        alias: 'o',
+        requiresArg: true,
+        describe: 'write them to a .npy, .json or .bin file',
+      })
+      .option('json', {
+        type: 'boolean',
+        default: false,
+        describe: 'print the measurements as JSON, and nothing else',
+      })
+      .example('$0 centroids --classes 10 --dim 256', 'a regular simplex: every cosine -1/9')
+      .example('$0 centroids -k 1000 -d 128 --out centroids.npy', 'a packing, for NumPy'),
+  handler: run,
+};
+
+async function run({ classes, dim, seed, out, json }: ArgumentsCamelCase<CentroidsArguments>): Promise<void> {
+  if (out !== undefined) checkCentroidFile(out);
+  const started = performance.now();
+  const { values, construction } = generateCentroids({ classes, dim, seed });
+  const seconds = (performance.now() - started) / 1000;
+  const { maxCosine, minCosine, pairs, complete } = measureCosines(values, classes, dim);
+  const bound = cosineBound(classes, dim);
+  const sha256 = fingerprint(values);
+  if (out !== undefined) writeCentroids(out, { classes, dim, seed, values });
+  if (json) {
+    const measured = { construction, maxCosine, minCosine, bound, pairs, complete, sha256, seconds };
+    process.stdout.write(`${JSON.stringify({ classes, dim, seed, ...measured, out })}\n`);
+    return;
+  }
+  const lines = [
+    `${classes} centroids in ${dim} dimensions, seed ${seed}: ${construction}, made in ${seconds.toFixed(3)} s`,
+    `largest cosine  ${maxCosine.toFixed(9)} (${complete ? 'all' : 'a sample of'} ${pairs.toLocaleString('en')} pairs)`,
+    `smallest cosine ${minCosine.toFixed(9)}`,
+    `best possible   ${bound.toFixed(9)} for the largest (${boundName(classes, dim)})`,
+    `SHA-256         ${sha256}`,
+  ];
+  if (out !== undefined) lines.push(`written to      ${out}`);
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+function boundName(classes: number, dim: number): string {
+  if (classes <= dim + 1) return 'regular simplex';
+  return classes <= 2 * dim ? "Rankin's bound" : "Welch's bound, seldom reached";
+}

@@ -1,0 +1,39 @@
+import { stream } from '../random.js';
+
+/** Pairs are measured as long as they cost no more multiply-adds than this; beyond, a sample of them. */
+const budget = 4e9;
+
+export interface Measurement {
+  /** Largest cosine among the pairs measured; -1 where there is no pair. */
+  maxCosine: number;
+  /** Smallest cosine among them; 1 where there is no pair. */
+  minCosine: number;
+  /** Pairs measured. */
+  pairs: number;
+  /** Whether that is all of them; otherwise they are a seeded sample. */
+  complete: boolean;
+}
+
+/** Cosines between centroids [classes, dim] as they are in float32, unit rows, summed in double precision. */
+export function measureCosines(values: Float32Array, classes: number, dim: number): Measurement {
+  const all = (classes * (classes - 1)) / 2;
+  const complete = all * dim <= budget;
+  const pairs = complete ? all : Math.floor(budget / dim);
+  const range = { maxCosine: -1, minCosine: 1 };
+  const measure = (i: number, j: number) => {
+    let cosine = 0;
+    for (let c = 0; c < dim; c++) cosine += values[i * dim + c] * values[j * dim + c];
+    if (cosine > range.maxCosine) range.maxCosine = cosine;
+    if (cosine < range.minCosine) range.minCosine = cosine;
+  };
+  if (complete) {
+    for (let i = 0; i < classes; i++) for (let j = 0; j < i; j++) measure(i, j);
+  } else {
+    const random = stream(0, 0x3ea5);
+    for (let pair = 0; pair < pairs; pair++) {
+      const i = random.below(classes);
+      measure(i, (i + 1 + random.below(classes - 1)) % classes);
+    }
+  }
+  return { ...range, pairs, complete };
+}
