@@ -12,6 +12,25 @@ export function reluGradient(dy: tf.Tensor, y: tf.Tensor): tf.Tensor {
   return run(trainingKernels.reluGradient, { dy, y }) ?? tf.mul(dy, tf.step(y));
 }
 
+export interface Convolution {
+  strides: [number, number];
+  pad: 'same' | 'valid';
+  dilations: [number, number];
+  activation: 'linear' | 'relu';
+}
+
+/** Convolution of x [b, height, width, c] with a filter [kh, kw, c, o], bias [o] added, ReLU applied where asked. */
+export function convolve(
+  x: tf.Tensor4D,
+  filter: tf.Tensor4D,
+  bias: tf.Tensor | undefined,
+  convolution: Convolution,
+): tf.Tensor4D {
+  const inputs: tf.NamedTensorMap = bias ? { x, filter, bias } : { x, filter };
+  const attributes = { ...convolution, dataFormat: 'NHWC' };
+  return tf.engine().runKernel('FusedConv2D', inputs, attributes);
+}
+
 /** What a batch norm over x [b, height, width, channels] gives, and what its gradient needs. */
 export interface BatchNormed {
   y: tf.Tensor;
@@ -148,5 +167,31 @@ export function replaceGradients(): void {
     kernelName: 'Relu',
     outputsToSave: [true],
     gradFunc: (dy, [y]) => ({ x: () => reluGradient(dy as tf.Tensor, y) }),
+  });
+  tf.registerGradient({
+    kernelName: 'FusedConv2D',
+    inputsToSave: ['x', 'filter'],
+    outputsToSave: [true],
+    gradFunc: (dy, [x, filter, y], attributes) => {
+      const { activation, strides, pad, dilations } = attributes as unknown as Convolution;
+      const inner = (activation === 'relu' ? reluGradient(dy as tf.Tensor, y) : dy) as tf.Tensor4D;
+      const geometry = { strides, pad, dilations, dataFormat: 'NHWC' };
+      const engine = tf.engine();
+      return {
+        x: () =>
+          engine.runKernel(
+            'Conv2DBackpropInput',
+            { dy: inner, filter },
+            { ...geometry, inputShape: x.shape },
+          ),
+        filter: () =>
+          engine.runKernel(
+            'Conv2DBackpropFilter',
+            { x, dy: inner },
+            { ...geometry, filterShape: filter.shape },
+          ),
+        bias: () => tf.sum(inner, [0, 1, 2]),
+      };
+    },
   });
 }
