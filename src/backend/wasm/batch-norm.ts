@@ -7,14 +7,12 @@ function rowsOf({ shape }: TensorInfo): { rows: number; channels: number } {
   return { rows: shape.slice(0, -1).reduce((product, size) => product * size, 1), channels };
 }
 
-/** `moments` of trainingKernels. */
-export function moments(heap: Heap, { x }: { x: TensorInfo }): TensorInfo[] {
+/** `channelSums` of trainingKernels. */
+export function channelSums(heap: Heap, { x }: { x: TensorInfo }): TensorInfo {
   const { rows, channels } = rowsOf(x);
-  const [mean, variance] = [heap.create([channels]), heap.create([channels])];
-  heap.lend([16 * channels], (sums) =>
-    heap.kernels.moments(heap.at(x), rows, channels, heap.at(mean), heap.at(variance), sums),
-  );
-  return [mean, variance];
+  const sums = heap.create([4 * channels]);
+  heap.kernels.channelSums(heap.at(x), rows, channels, heap.at(sums));
+  return sums;
 }
 
 interface BatchNormInputs {
@@ -27,17 +25,22 @@ interface BatchNormInputs {
 export function batchNorm(heap: Heap, { x, gamma, beta }: BatchNormInputs, epsilon: number): TensorInfo[] {
   const { rows, channels } = rowsOf(x);
   const y = heap.create(x.shape);
-  const saved = moments(heap, { x });
+  const saved = [heap.create([channels]), heap.create([channels])];
   const inverse = heap.create([channels]);
   const [mean, unbiased] = [heap.create([channels]), heap.create([channels])];
-  heap.lend([4 * channels, 4 * channels], (scales, offsets) => {
+  heap.lend([16 * channels, 4 * channels, 4 * channels], (sums, scales, offsets) => {
+    heap.kernels.channelSums(heap.at(x), rows, channels, sums);
     const vector = (tensor: TensorInfo) => heap.floats(heap.at(tensor), channels);
+    const totals = heap.doubles(sums, 2 * channels);
     const [means, variances, gammas, betas] = [...saved, gamma, beta].map(vector);
     const [scale, offset] = [heap.floats(scales, channels), heap.floats(offsets, channels)];
     const [inverses, meanCopy, corrected] = [inverse, mean, unbiased].map(vector);
     for (let channel = 0; channel < channels; channel++) {
+      const average = totals[channel] / rows;
+      means[channel] = average;
+      variances[channel] = Math.max(totals[channels + channel] / rows - average * average, 0);
       inverses[channel] = 1 / Math.sqrt(variances[channel] + epsilon);
-      scale[channel] = gammas[channel] * inverses[channel];
+      scale[channel] = gammas[channel] / Math.sqrt(variances[channel] + epsilon);
       offset[channel] = betas[channel] - means[channel] * scale[channel];
       meanCopy[channel] = means[channel];
       corrected[channel] = variances[channel] * (rows / Math.max(rows - 1, 1));

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { trainingKernels } from '../kernel-names.js';
-import { batchNorm, batchNormGradient, batchNormSums, knownBatchNorm, moments } from './batch-norm.js';
+import { batchNorm, batchNormGradient, batchNormSums, channelSums, knownBatchNorm } from './batch-norm.js';
 import { convolutionFilterGradient, convolutionInputGradient } from './convolution-gradients.js';
 import { depthwiseFilterGradient, depthwiseInputGradient } from './depthwise-gradients.js';
 import type { Heap } from './heap.js';
@@ -22,7 +22,7 @@ const kernels: Record<string, Kernel> = {
   UnsortedSegmentSum: segmentSum,
   Identity: share,
   [trainingKernels.reluGradient]: reluGradient,
-  [trainingKernels.moments]: moments,
+  [trainingKernels.channelSums]: channelSums,
   [trainingKernels.batchNorm]: (heap, inputs, { epsilon }: { epsilon: number }) =>
     batchNorm(heap, inputs, epsilon),
   [trainingKernels.batchNormGradient]: batchNormGradient,

@@ -1,12 +1,13 @@
 // Batch norm over rows of channels [rows, channels], and its gradient.
 //
-// Sums go over rows in float32 within blocks that fit the first-level cache, over the blocks in float64. Variances are
-// sums of squared distances from the first row, which is as good a shift as any value near the mean.
+// The statistics are summed in float64, so that they come out the same, to the last bit that float32 keeps, however
+// the rows are split over workers. Sums for gradients go over rows in float32 within blocks that fit the first-level
+// cache, over the blocks in float64.
 
 const blockBytes = 16384;
 
-/** mean and biased variance [channels] of x; `sums` is scratch for 2 x channels float64. */
-export function moments(x: usize, rows: i32, channels: i32, mean: usize, variance: usize, sums: usize): void {
+/** Sums of x and of its squares over the rows, float64 [2, channels]. */
+export function channelSums(x: usize, rows: i32, channels: i32, sums: usize): void {
   const row = (<usize>channels) << 2;
   memory.fill(sums, 0, (<usize>channels) << 4);
   const block = max(1, blockBytes / <i32>row);
@@ -15,28 +16,34 @@ export function moments(x: usize, rows: i32, channels: i32, mean: usize, varianc
     const start = x + <usize>first * row;
     let channel = 0;
     for (; channel + 4 <= channels; channel += 4) {
-      const offset = (<usize>channel) << 2;
-      const shift = v128.load(x + offset);
-      let total = f32x4.splat(0);
-      let squares = f32x4.splat(0);
-      let at = start + offset;
+      const totals = sums + ((<usize>channel) << 3);
+      const squares = sums + ((<usize>(channels + channel)) << 3);
+      let low = v128.load(totals);
+      let high = v128.load(totals, 16);
+      let lowSquares = v128.load(squares);
+      let highSquares = v128.load(squares, 16);
+      let at = start + ((<usize>channel) << 2);
       for (let index = 0; index < count; index++) {
-        const value = f32x4.sub(v128.load(at), shift);
-        total = f32x4.add(total, value);
-        squares = f32x4.add(squares, f32x4.mul(value, value));
+        const values = v128.load(at);
+        const first = f64x2.promote_low_f32x4(values);
+        const last = f64x2.promote_low_f32x4(v128.shuffle<i32>(values, values, 2, 3, 2, 3));
+        low = f64x2.add(low, first);
+        high = f64x2.add(high, last);
+        lowSquares = f64x2.add(lowSquares, f64x2.mul(first, first));
+        highSquares = f64x2.add(highSquares, f64x2.mul(last, last));
         at += row;
       }
-      addWide(sums + ((<usize>channel) << 3), total);
-      addWide(sums + ((<usize>(channels + channel)) << 3), squares);
+      v128.store(totals, low);
+      v128.store(totals, high, 16);
+      v128.store(squares, lowSquares);
+      v128.store(squares, highSquares, 16);
     }
     for (; channel < channels; channel++) {
-      const offset = (<usize>channel) << 2;
-      const shift = load<f32>(x + offset);
-      let total: f32 = 0;
-      let squares: f32 = 0;
-      let at = start + offset;
+      let total: f64 = 0;
+      let squares: f64 = 0;
+      let at = start + ((<usize>channel) << 2);
       for (let index = 0; index < count; index++) {
-        const value = load<f32>(at) - shift;
+        const value = <f64>load<f32>(at);
         total += value;
         squares += value * value;
         at += row;
@@ -44,13 +51,6 @@ export function moments(x: usize, rows: i32, channels: i32, mean: usize, varianc
       addOne(sums + ((<usize>channel) << 3), total);
       addOne(sums + ((<usize>(channels + channel)) << 3), squares);
     }
-  }
-  for (let channel = 0; channel < channels; channel++) {
-    const offset = (<usize>channel) << 2;
-    const centre = load<f64>(sums + ((<usize>channel) << 3)) / <f64>rows;
-    const square = load<f64>(sums + ((<usize>(channels + channel)) << 3)) / <f64>rows;
-    store<f32>(mean + offset, <f32>(centre + <f64>load<f32>(x + offset)));
-    store<f32>(variance + offset, <f32>max(square - centre * centre, 0));
   }
 }
 
@@ -180,6 +180,6 @@ function addWide(sums: usize, values: v128): void {
   v128.store(sums, f64x2.add(v128.load(sums, 16), f64x2.promote_low_f32x4(high)), 16);
 }
 
-function addOne(sums: usize, value: f32): void {
-  store<f64>(sums, load<f64>(sums) + <f64>value);
+function addOne(sums: usize, value: f64): void {
+  store<f64>(sums, load<f64>(sums) + value);
 }

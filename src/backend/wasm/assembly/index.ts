@@ -1,5 +1,5 @@
 export { cut, enlarge, widen } from './border';
-export { line, plane, moments, gradientSums, sumRows } from './batch-norm';
+export { channelSums, gradientSums, line, plane, sumRows } from './batch-norm';
 export { addFilterGradient } from './convolution-filter';
 export { addInputGradient, packFilter } from './convolution-input';
 export { addDepthwiseGradient } from './depthwise';
