@@ -30,14 +30,21 @@ export function listSettings(): Setting[] {
   return [...settings.values()];
 }
 
-/** What to write in the place of an unknown key under `path`. */
-export function suggestion(path: readonly string[], key: string): string {
-  const known = path.reduce<JsonSchema[]>((at, part) => at.flatMap((one) => childrenOf(one, part)), [schema]);
-  const keys = [
-    ...new Set(
-      known.flatMap((one) => variants(one).flatMap((variant) => Object.keys(variant.properties ?? {}))),
-    ),
-  ];
+/**
+ * What to write in the place of an unknown key under `path`. `settings` are all settings given: where a name chooses
+ * among several forms, as `model.name` does, the keys of the chosen form count.
+ */
+export function suggestion(path: readonly string[], key: string, settings: unknown): string {
+  let forms = chosen([schema], settings);
+  let values = settings;
+  for (const part of path) {
+    values = (values as Record<string, unknown> | undefined)?.[part];
+    forms = chosen(
+      forms.flatMap((form) => form.properties?.[part] ?? []),
+      values,
+    );
+  }
+  const keys = [...new Set(forms.flatMap((form) => Object.keys(form.properties ?? {})))];
   const [nearest] = keys.toSorted((a, b) => distance(a, key) - distance(b, key));
   if (nearest && distance(nearest, key) <= Math.max(2, key.length / 3)) return `did you mean ${nearest}?`;
   return `known keys here: ${keys.join(', ')}`;
@@ -63,6 +70,12 @@ function variants(node: JsonSchema): JsonSchema[] {
   return node.anyOf ?? node.oneOf ?? [node];
 }
 
-function childrenOf(node: JsonSchema, key: string): JsonSchema[] {
-  return variants(node).flatMap((variant) => variant.properties?.[key] ?? []);
+/** Of the forms that a section may take, those whose constants agree with the values given. */
+function chosen(nodes: readonly JsonSchema[], values: unknown): JsonSchema[] {
+  return nodes.flatMap(variants).filter((form) =>
+    Object.entries(form.properties ?? {}).every(([key, { const: constant }]) => {
+      const value = (values as Record<string, unknown> | undefined)?.[key];
+      return constant === undefined || value === undefined || value === constant;
+    }),
+  );
 }

@@ -29,16 +29,19 @@ export interface LoadOptions {
 export function loadConfig({ file = 'digits', base, set = [], flags = {} }: LoadOptions): Config {
   const path = base ? 'the checkpoint' : findRecipe(file);
   const settings: Record<string, unknown> = base ? structuredClone(base) : readRecipe(path);
-  for (const assignment of set) {
-    const [key, value] = splitAssignment(assignment);
-    assign(settings, key, value, `--set ${assignment}`);
-  }
+  const sources = new Map<string, string>();
+  const override = (key: string, value: unknown, source: string) => {
+    assign(settings, key, value, source);
+    sources.set(key, source);
+  };
+  for (const assignment of set) override(...splitAssignment(assignment), `--set ${assignment}`);
   for (const [key, value] of Object.entries(flags)) {
-    if (value !== undefined) assign(settings, key, value, `the flag for ${key}`);
+    if (value !== undefined) override(key, value, `the flag for ${key}`);
   }
   const result = configSchema.safeParse(settings);
-  if (!result.success) throw new UserError('CONFIG_INVALID', `${path}: ${explain(result.error.issues[0])}`);
-  return result.data;
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw new UserError('CONFIG_INVALID', `${sourceOf(issue, sources) ?? path}: ${explain(issue, settings)}`);
 }
 
 /** SHA-256 of a configuration: what the ranks of a job compare. */
@@ -103,11 +106,20 @@ function assign(settings: Record<string, unknown>, key: string, value: unknown, 
   at[path[path.length - 1]] = value;
 }
 
-function explain(issue: z.core.$ZodIssue): string {
+/** What has set the value at fault, where it was not the file. */
+function sourceOf(issue: z.core.$ZodIssue, sources: ReadonlyMap<string, string>): string | undefined {
+  const path = issue.path.map(String);
+  const keys = issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...path, key]) : [path];
+  const faults = keys.map((key) => key.join('.'));
+  const [, source] = [...sources].find(([key]) => faults.some((at) => `${at}.`.startsWith(`${key}.`))) ?? [];
+  return source;
+}
+
+function explain(issue: z.core.$ZodIssue, settings: unknown): string {
   const path = issue.path.join('.');
   if (issue.code === 'unrecognized_keys') {
     const [key] = issue.keys;
-    return `unknown key ${path ? `${path}.` : ''}${key}; ${suggestion(issue.path.map(String), key)}`;
+    return `unknown key ${path ? `${path}.` : ''}${key}; ${suggestion(issue.path.map(String), key, settings)}`;
   }
   return path ? `${path}: ${issue.message}` : issue.message;
 }
