@@ -30,21 +30,15 @@ export function listSettings(): Setting[] {
   return [...settings.values()];
 }
 
-/**
- * What to write in the place of an unknown key under `path`. `settings` are all settings given: where a name chooses
- * among several forms, as `model.name` does, the keys of the chosen form count.
- */
-export function suggestion(path: readonly string[], key: string, settings: unknown): string {
-  let forms = chosen([schema], settings);
-  let values = settings;
+/** What to write in the place of an unknown key under `path` of `settings`. */
+export function suggestion(settings: unknown, path: readonly PropertyKey[], key: string): string {
+  let known = fitting(schema, settings);
+  let at = settings;
   for (const part of path) {
-    values = (values as Record<string, unknown> | undefined)?.[part];
-    forms = chosen(
-      forms.flatMap((form) => form.properties?.[part] ?? []),
-      values,
-    );
+    at = (at as Record<PropertyKey, unknown>)[part];
+    known = known.flatMap((one) => fitting(one.properties?.[String(part)] ?? {}, at));
   }
-  const keys = [...new Set(forms.flatMap((form) => Object.keys(form.properties ?? {})))];
+  const keys = [...new Set(known.flatMap((one) => Object.keys(one.properties ?? {})))];
   const [nearest] = keys.toSorted((a, b) => distance(a, key) - distance(b, key));
   if (nearest && distance(nearest, key) <= Math.max(2, key.length / 3)) return `did you mean ${nearest}?`;
   return `known keys here: ${keys.join(', ')}`;
@@ -70,12 +64,13 @@ function variants(node: JsonSchema): JsonSchema[] {
   return node.anyOf ?? node.oneOf ?? [node];
 }
 
-/** Of the forms that a section may take, those whose constants agree with the values given. */
-function chosen(nodes: readonly JsonSchema[], values: unknown): JsonSchema[] {
-  return nodes.flatMap(variants).filter((form) =>
-    Object.entries(form.properties ?? {}).every(([key, { const: constant }]) => {
-      const value = (values as Record<string, unknown> | undefined)?.[key];
-      return constant === undefined || value === undefined || value === constant;
-    }),
+/** The variants of `node` that a value chooses by its constant settings, such as its `name`. */
+function fitting(node: JsonSchema, value: unknown): JsonSchema[] {
+  const given = value as Record<string, unknown>;
+  return variants(node).filter(({ properties = {} }) =>
+    Object.entries(properties).every(
+      ([key, property]) =>
+        property.const === undefined || (given[key] ?? property.default) === property.const,
+    ),
   );
 }

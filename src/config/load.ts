@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { isMap, parse, parseDocument, YAMLParseError } from 'yaml';
+import { isMap, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
 import { messageOf, UserError } from '../errors.js';
 import { suggestion } from './keys.js';
@@ -9,6 +9,8 @@ import { configSchema, type Config } from './schema.js';
 
 /** Recipes that ship with pod-dist. */
 const recipes = new URL('../../../configs/', import.meta.url);
+
+const quiet = { logLevel: 'error' } as const;
 
 export interface LoadOptions {
   /** A YAML file, or the name of a shipped recipe; default: the recipe `digits`. */
@@ -30,18 +32,22 @@ export function loadConfig({ file = 'digits', base, set = [], flags = {} }: Load
   const path = base ? 'the checkpoint' : findRecipe(file);
   const settings: Record<string, unknown> = base ? structuredClone(base) : readRecipe(path);
   const sources = new Map<string, string>();
-  const override = (key: string, value: unknown, source: string) => {
-    assign(settings, key, value, source);
-    sources.set(key, source);
-  };
-  for (const assignment of set) override(...splitAssignment(assignment), `--set ${assignment}`);
+  for (const assignment of set) {
+    const [key, value] = splitAssignment(assignment);
+    assign(settings, key, value, `--set ${assignment}`);
+    sources.set(key, `--set ${assignment}`);
+  }
   for (const [key, value] of Object.entries(flags)) {
-    if (value !== undefined) override(key, value, `the flag for ${key}`);
+    if (value === undefined) continue;
+    assign(settings, key, value, `the flag for ${key}`);
+    sources.set(key, `the flag for ${key}`);
   }
   const result = configSchema.safeParse(settings);
   if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  throw new UserError('CONFIG_INVALID', `${sourceOf(issue, sources) ?? path}: ${explain(issue, settings)}`);
+  const { issues } = result.error;
+  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
+  const where = sourceOf(issue, sources) ?? path;
+  throw new UserError('CONFIG_INVALID', messageOf(`${where}: ${explain(issue, settings)}`));
 }
 
 /** SHA-256 of a configuration: what the ranks of a job compare. */
@@ -68,13 +74,24 @@ function readRecipe(path: string): Record<string, unknown> {
   } catch (error) {
     throw new UserError('CONFIG_NOT_FOUND', `cannot read ${path}: ${messageOf(error)}`);
   }
-  const document = parseDocument(text);
-  const [error] = document.errors;
-  if (error) throw new UserError('CONFIG_INVALID', `${path}: ${messageOf(error).split(':')[0]} is not YAML`);
+  const document = parseDocument(text, quiet);
+  const contents = valueOf(document, `${path} is not YAML`);
   if (document.contents === null) return {};
   if (!isMap(document.contents))
     throw new UserError('CONFIG_INVALID', `${path}: a recipe is a list of "key: value" lines`);
-  return document.toJS() as Record<string, unknown>;
+  return contents as Record<string, unknown>;
+}
+
+/** The value of parsed YAML; what is wrong with it is said behind `complaint`, in one line. */
+function valueOf(document: Document, complaint: string): unknown {
+  try {
+    const [error] = document.errors;
+    if (error) throw error;
+    return document.toJS();
+  } catch (error) {
+    const [reason] = (error as Error).message.split('\n');
+    throw new UserError('CONFIG_INVALID', `${complaint}: ${reason.replace(/:$/, '')}`);
+  }
 }
 
 function splitAssignment(assignment: string): [key: string, value: unknown] {
@@ -84,42 +101,46 @@ function splitAssignment(assignment: string): [key: string, value: unknown] {
       'CONFIG_INVALID',
       `--set ${assignment}: write --set key=value, such as --set optimizer.momentum=0.8`,
     );
-  const text = assignment.slice(at + 1);
-  try {
-    return [assignment.slice(0, at), parse(text)];
-  } catch (error) {
-    if (error instanceof YAMLParseError)
-      throw new UserError('CONFIG_INVALID', `--set ${assignment}: ${text} is not a value`);
-    throw error;
-  }
+  const value = parseDocument(assignment.slice(at + 1), quiet);
+  return [assignment.slice(0, at), valueOf(value, `--set ${assignment} gives no value`)];
 }
 
 function assign(settings: Record<string, unknown>, key: string, value: unknown, source: string): void {
   const path = key.split('.');
   let at = settings;
   for (const part of path.slice(0, -1)) {
-    at[part] ??= {};
+    if (!Object.hasOwn(at, part) || at[part] === null) define(at, part, {});
     if (typeof at[part] !== 'object')
       throw new UserError('CONFIG_INVALID', `${source}: ${part} holds a single value, not settings`);
     at = at[part] as Record<string, unknown>;
   }
-  at[path[path.length - 1]] = value;
+  define(at, path[path.length - 1], value);
 }
 
-/** What has set the value at fault, where it was not the file. */
+/** Sets a property of the object itself, whatever its name. */
+function define(settings: Record<string, unknown>, key: string, value: unknown): void {
+  Object.defineProperty(settings, key, { value, writable: true, enumerable: true, configurable: true });
+}
+
+/** The flag or assignment that the issue is about, if it is about one. */
 function sourceOf(issue: z.core.$ZodIssue, sources: ReadonlyMap<string, string>): string | undefined {
-  const path = issue.path.map(String);
-  const keys = issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...path, key]) : [path];
-  const faults = keys.map((key) => key.join('.'));
-  const [, source] = [...sources].find(([key]) => faults.some((at) => `${at}.`.startsWith(`${key}.`))) ?? [];
-  return source;
+  const key = issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [];
+  const path = [...issue.path, ...key].join('.');
+  const given = [...sources].filter(([name]) => name === path || path.startsWith(`${name}.`));
+  const within = [...sources].filter(([name]) => key.length > 0 && name.startsWith(`${path}.`));
+  return [...given, ...within].pop()?.[1];
 }
 
 function explain(issue: z.core.$ZodIssue, settings: unknown): string {
   const path = issue.path.join('.');
   if (issue.code === 'unrecognized_keys') {
     const [key] = issue.keys;
-    return `unknown key ${path ? `${path}.` : ''}${key}; ${suggestion(issue.path.map(String), key, settings)}`;
+    return `unknown key ${path ? `${path}.` : ''}${key}; ${suggestion(settings, issue.path, key)}`;
   }
+  const value = issue.path.reduce<unknown>(
+    (at, part) => (at as Record<PropertyKey, unknown> | undefined)?.[part],
+    settings,
+  );
+  if (value === undefined) return `${path} is missing`;
   return path ? `${path}: ${issue.message}` : issue.message;
 }
