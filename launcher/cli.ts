@@ -35,6 +35,11 @@ const commands: readonly Named[] = [
     load: async () => (await import('./commands/centroids.js')).centroidsCommand as never,
   },
   {
+    name: 'doctor',
+    describe: 'show what this machine can train with, and how fast',
+    load: async () => (await import('./commands/doctor.js')).doctorCommand as never,
+  },
+  {
     name: 'setup',
     describe: 'build the native TensorFlow addon for this machine',
     load: async () => (await import('./commands/setup.js')).setupCommand as never,
