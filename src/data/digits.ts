@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { DataConfig } from '../config/schema.js';
+import { UserError } from '../errors.js';
 import { permutation, stream } from '../random.js';
-import { Augmenter } from './augment.js';
+import { Augmenter, checkNormalisation } from './augment.js';
 import type { Batch, BatchRequest, Dataset, SplitName } from './dataset.js';
 
 type DigitsConfig = Extract<DataConfig, { name: 'digits' }>;
@@ -12,6 +14,7 @@ type DigitsConfig = Extract<DataConfig, { name: 'digits' }>;
 const side = 8;
 const size = side * side;
 const classes = 10;
+const white = 16;
 const testImages = 360;
 
 /** Rows of `digits.csv.gz`: grey levels 0..16 and the label of each image. */
@@ -25,6 +28,7 @@ interface Images {
  * 0..1, split into 1,437 training and 360 test images: stratified, by `splitSeed` alone.
  */
 export async function openDigits(config: DigitsConfig, seed: number): Promise<Dataset> {
+  checkNormalisation(config.normalize, 1);
   const images = await readDigits();
   const test = stratifiedTest(images.labels, config.splitSeed);
   const chosen = new Set(test);
@@ -36,7 +40,7 @@ export async function openDigits(config: DigitsConfig, seed: number): Promise<Da
     train: rows.train.map((row) => images.labels[row]),
     test: rows.test.map((row) => images.labels[row]),
   };
-  const shape = { height: side, width: side, channels: 1, white: 16, normalize: config.normalize };
+  const shape = { height: side, width: side, channels: 1, white, normalize: config.normalize };
   const augmenter = new Augmenter({ ...shape, ...config.augment, seed });
 
   async function* read({ split, batches, epoch }: BatchRequest): AsyncIterable<Batch> {
@@ -68,16 +72,34 @@ export async function openDigits(config: DigitsConfig, seed: number): Promise<Da
 
 async function readDigits(): Promise<Images> {
   const file = new URL('./digits/digits.csv.gz', import.meta.url);
-  const text = (await promisify(gunzip)(await readFile(file))).toString('utf8');
+  return parseDigits((await promisify(gunzip)(await readFile(file))).toString('utf8'), fileURLToPath(file));
+}
+
+/**
+ * Reads lines of 64 grey levels 0..16 and a label 0..9, separated by commas.
+ *
+ * @throws UserError `DATA_INVALID` with the file, the line and what is out of range there
+ */
+export function parseDigits(text: string, file: string): Images {
   const lines = text.trim().split('\n');
   const pixels = new Uint8Array(lines.length * size);
   const labels = new Int32Array(lines.length);
   lines.forEach((line, row) => {
     const values = line.split(',').map(Number);
-    pixels.set(values.slice(0, size), row * size);
-    labels[row] = values[size];
+    const label = values.pop() as number;
+    const wrong = (what: string) => new UserError('DATA_INVALID', `${file}, line ${row + 1}: ${what}`);
+    if (values.length !== size) throw wrong(`${values.length} grey levels and a label, not ${size}`);
+    if (!isBelow(label, classes)) throw wrong(`label ${label} is no class: classes are 0 to ${classes - 1}`);
+    const level = values.find((value) => !isBelow(value, white + 1));
+    if (level !== undefined) throw wrong(`${level} is no grey level: they are 0 to ${white}`);
+    pixels.set(values, row * size);
+    labels[row] = label;
   });
   return { pixels, labels };
+}
+
+function isBelow(value: number, limit: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value < limit;
 }
 
 /** Rows of the test split: of each class its share of 360 images, the largest remainders rounded up, sorted. */

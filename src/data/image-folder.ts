@@ -3,6 +3,7 @@ import { relative } from 'node:path';
 import { Piscina } from 'piscina';
 import type { DataConfig } from '../config/schema.js';
 import { UserError } from '../errors.js';
+import { checkNormalisation } from './augment.js';
 import type { Batch, BatchRequest, Dataset } from './dataset.js';
 import { indexImages, type ImageIndex } from './image-index.js';
 import type { LoaderData, LoaderResult, LoaderTask } from './loader-thread.js';
@@ -19,7 +20,7 @@ export async function openImageFolder(
   config: ImageFolderConfig,
   options: { seed: number; threads: number },
 ): Promise<Dataset> {
-  checkNormalisation(config);
+  checkNormalisation(config.normalize, config.channels);
   const index = await indexImages(config.root);
   const { splits, classNames } = index;
   const { size, channels, prefetch } = config;
@@ -88,17 +89,6 @@ function startThreads(
     maxThreads: count,
     workerData,
   });
-}
-
-function checkNormalisation({ normalize, channels }: ImageFolderConfig): void {
-  for (const [name, values] of Object.entries(normalize ?? {})) {
-    if (values.length !== channels) {
-      throw new UserError(
-        'CONFIG_INVALID',
-        `data.normalize.${name} has ${values.length} values, images have ${channels} channels`,
-      );
-    }
-  }
 }
 
 function fingerprint(root: string, { splits }: ImageIndex): string {

@@ -13,11 +13,14 @@ export function unsortedSegmentSum(
   return tf.tidy(() => {
     const ids = tf.reshape(segmentIds, [segmentIds.size]);
     const rest = x.shape.slice(segmentIds.rank);
-    const members = tf.cast(tf.oneHot(ids as tf.Tensor1D, numSegments), 'float32') as tf.Tensor2D;
+    // tfjs makes no one-hot matrix of a single column.
+    const columns = Math.max(numSegments, 2);
+    const members = tf.cast(tf.oneHot(ids as tf.Tensor1D, columns), 'float32') as tf.Tensor2D;
     const rows: tf.Tensor2D = tf.reshape(tf.cast(x, 'float32'), [
       segmentIds.size,
       x.size / Math.max(segmentIds.size, 1),
     ]);
-    return tf.reshape(tf.matMul(tf.transpose(members), rows), [numSegments, ...rest]);
+    const sums = tf.matMul(tf.transpose(members), rows);
+    return tf.reshape(tf.slice(sums, 0, numSegments), [numSegments, ...rest]);
   });
 }
