@@ -35,6 +35,11 @@ const commands: readonly Named[] = [
     load: async () => (await import('./commands/centroids.js')).centroidsCommand as never,
   },
   {
+    name: 'bench',
+    describe: 'measure this machine',
+    load: async () => (await import('./commands/bench.js')).benchCommand as never,
+  },
+  {
     name: 'doctor',
     describe: 'show what this machine can train with, and how fast',
     load: async () => (await import('./commands/doctor.js')).doctorCommand as never,

@@ -28,7 +28,7 @@ async function examine({ json }: ArgumentsCamelCase<DoctorArguments>): Promise<v
   if (!json) process.stdout.write(`${describeMachine(machine)}\n\n`);
   const backends: BackendHealth[] = [];
   const onNews = (line: string) => process.stderr.write(`  ${line}\n`);
-  for (const name of backendNames) backends.push(await examineBackend(name, machine.gpus.length, onNews));
+  for (const name of backendNames) backends.push(await examineBackend(name, onNews));
   const advice = advise(machine, backends);
   if (json) {
     process.stdout.write(`${JSON.stringify({ ...machine, backends, advice })}\n`);

@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { BackendName } from '../../src/backend/index.js';
-import { planDevices } from '../devices.js';
+import { workerEnvironment } from '../devices.js';
 import type { ProbeMessage } from './probe.js';
 
 /** A backend as it was found and measured. */
@@ -31,11 +31,10 @@ const newsEveryMs = 5000;
  */
 export async function examineBackend(
   name: BackendName,
-  gpus: number,
   onNews: (line: string) => void,
 ): Promise<BackendHealth> {
   const script = fileURLToPath(new URL('./probe.js', import.meta.url));
-  const environment = await environmentOf(name, gpus);
+  const environment = await workerEnvironment(name);
   const child = fork(script, [name], {
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
@@ -73,14 +72,6 @@ export async function examineBackend(
   } finally {
     clearInterval(timer);
   }
-}
-
-async function environmentOf(name: BackendName, gpus: number): Promise<Record<string, string>> {
-  const request = { workers: 1, requireGpu: false, backend: name } as const;
-  const onCpu = () => planDevices(request);
-  const plan =
-    gpus > 0 && name === 'native' ? await planDevices({ ...request, gpus: 1 }).catch(onCpu) : await onCpu();
-  return plan.perWorker[0].env;
 }
 
 function healthOf(name: BackendName, message: Exclude<ProbeMessage, { kind: 'stage' }>): BackendHealth {

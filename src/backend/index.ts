@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { Config } from '../config/schema.js';
 import { messageOf, UserError } from '../errors.js';
 import { startNative } from './native/index.js';
+import { replaceGradients } from './operations.js';
 import { startWasm } from './wasm/index.js';
 
 /** Every backend, the one to prefer first. */
@@ -31,6 +32,7 @@ interface Options {
  */
 export async function initBackend(name: Config['backend'] = 'auto', options: Options = {}): Promise<Backend> {
   tf.enableProdMode();
+  replaceGradients();
   if (name !== 'auto') return start(name, options);
   for (const candidate of ['native', 'wasm'] as const) {
     try {

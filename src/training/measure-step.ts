@@ -34,6 +34,8 @@ export interface StepMeasurement {
   updateMs: number;
   /** Inside collectives, of which one worker has none. */
   waitMs: number;
+  /** Processor time of all threads, which other programs on the machine disturb less. */
+  cpuMs: number;
   parameters: number;
   /** Of the last step: a number that has gone wrong shows here. */
   loss: number;
@@ -54,9 +56,11 @@ export async function measureStep(options: MeasureOptions): Promise<StepMeasurem
   const phases: Record<StepPhase, number[]> = { forward: [], backward: [], reduce: [], update: [] };
   const totals: number[] = [];
   const waits: number[] = [];
+  const processor: number[] = [];
   let loss = NaN;
   const run = async () => {
     const waited = communicator.waitedMs;
+    const before = process.cpuUsage();
     const started = performance.now();
     let last = started;
     const onPhase = (phase: StepPhase) => {
@@ -67,11 +71,13 @@ export async function measureStep(options: MeasureOptions): Promise<StepMeasurem
     ({ loss } = await step.run({ batch: data, counts: [batch], delta: 0.05, rate: 0.01, onPhase }));
     totals.push(performance.now() - started);
     waits.push(communicator.waitedMs - waited);
+    const { user, system } = process.cpuUsage(before);
+    processor.push((user + system) / 1000);
   };
 
   try {
     for (let index = 0; index < warmup; index++) await run();
-    for (const list of [totals, waits, ...Object.values(phases)]) list.length = 0;
+    for (const list of [totals, waits, processor, ...Object.values(phases)]) list.length = 0;
     onWarm();
     const started = performance.now();
     do await run();
@@ -89,6 +95,7 @@ export async function measureStep(options: MeasureOptions): Promise<StepMeasurem
     backwardMs: median(phases.backward),
     updateMs: median(phases.update),
     waitMs: median(waits),
+    cpuMs: median(processor),
     parameters: classifier.parameters.length,
     loss,
   };
