@@ -36,7 +36,7 @@ export interface TrainOptions {
 export async function train(options: TrainOptions): Promise<Report> {
   const { config, dataset, communicator, reporter, backend } = options;
   const started = performance.now();
-  const classifier = new Classifier({
+  const classifier = await Classifier.create({
     config,
     shape: dataset.shape,
     classes: dataset.classNames.length,
