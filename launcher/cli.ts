@@ -35,6 +35,11 @@ const commands: readonly Named[] = [
     load: async () => (await import('./commands/centroids.js')).centroidsCommand as never,
   },
   {
+    name: 'data',
+    describe: 'fetch a data set, or read one through',
+    load: async () => (await import('./commands/data.js')).dataCommand as never,
+  },
+  {
     name: 'setup',
     describe: 'build the native TensorFlow addon for this machine',
     load: async () => (await import('./commands/setup.js')).setupCommand as never,

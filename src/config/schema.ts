@@ -25,19 +25,49 @@ const digits = z.strictObject({
   normalize: normalisation.optional(),
 });
 
-const imageFolder = z.strictObject({
-  name: z.literal('image-folder'),
-  root: z.string().min(1).describe('folder with train/<class>/*.jpg and test/<class>/*.jpg (or .png)'),
-  size: count.default(32).describe('images are resized to size x size pixels where they differ'),
-  channels: z.union([z.literal(1), z.literal(3)]).default(3),
+/** Data sets that are kept whole in memory. */
+const inMemory = {
+  root: z.string().min(1).optional().describe('folder of the data set; default: data/<name>'),
+  augment: augmentation.prefault({}),
+  normalize: normalisation.optional(),
+};
+
+/** Data sets of image files, decoded by threads. */
+const imageFiles = {
   augment: augmentation.prefault({}),
   normalize: normalisation.optional(),
   threads: count.optional().describe('loader threads a worker; default: from the cores a worker has'),
   prefetch: count.default(4).describe('batches read ahead, at most'),
   cacheMegabytes: z.int().min(0).default(1024).describe('memory a worker may use for decoded pixels'),
-});
+};
 
-export const dataSchema = z.discriminatedUnion('name', [digits, imageFolder]);
+export const dataSchema = z.discriminatedUnion('name', [
+  digits,
+  z.strictObject({ name: z.enum(['cifar10', 'cifar100', 'mnist', 'fashion-mnist']), ...inMemory }),
+  z.strictObject({
+    name: z.literal('tiny-imagenet'),
+    root: z.string().min(1).optional().describe('folder of the data set; default: data/<name>'),
+    ...imageFiles,
+  }),
+  z.strictObject({
+    name: z.literal('image-folder'),
+    root: z.string().min(1).describe('folder with train/<class>/*.jpg and test/<class>/*.jpg (or .png)'),
+    size: count.default(32).describe('images are size x size pixels; others are stretched'),
+    resize: count
+      .optional()
+      .describe('instead of stretching: shorter side to this many pixels, then the size x size centre'),
+    channels: z.union([z.literal(1), z.literal(3)]).default(3),
+    ...imageFiles,
+    augment: augmentation
+      .extend({
+        randomResizedCrop: z
+          .boolean()
+          .default(false)
+          .describe('a random 8 to 100 % of the area, 3:4 to 4:3, resized to size x size'),
+      })
+      .prefault({}),
+  }),
+]);
 
 const dim = z.int().min(2).describe('feature dimension d');
 const stem = z

@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { DataConfig } from '../config/schema.js';
 import { permutation, stream } from '../random.js';
-import { Augmenter } from './augment.js';
-import type { Batch, BatchRequest, Dataset, SplitName } from './dataset.js';
+import type { Dataset } from './dataset.js';
+import { storedDataset, type StoredSplit } from './stored-images.js';
 
 type DigitsConfig = Extract<DataConfig, { name: 'digits' }>;
 
@@ -13,12 +12,6 @@ const side = 8;
 const size = side * side;
 const classes = 10;
 const testImages = 360;
-
-/** Rows of `digits.csv.gz`: grey levels 0..16 and the label of each image. */
-interface Images {
-  pixels: Uint8Array;
-  labels: Int32Array;
-}
 
 /**
  * The 1,797 handwritten digits that ship with pod-dist (see digits/ATTRIBUTION.md), 8x8x1, grey levels scaled to
@@ -28,45 +21,28 @@ export async function openDigits(config: DigitsConfig, seed: number): Promise<Da
   const images = await readDigits();
   const test = stratifiedTest(images.labels, config.splitSeed);
   const chosen = new Set(test);
-  const rows: Record<SplitName, Int32Array> = {
-    train: Int32Array.from(images.labels.keys()).filter((row) => !chosen.has(row)),
-    test,
-  };
-  const labels = {
-    train: rows.train.map((row) => images.labels[row]),
-    test: rows.test.map((row) => images.labels[row]),
-  };
-  const shape = { height: side, width: side, channels: 1, white: 16, normalize: config.normalize };
-  const augmenter = new Augmenter({ ...shape, ...config.augment, seed });
-
-  async function* read({ split, batches, epoch }: BatchRequest): AsyncIterable<Batch> {
-    for (const indices of batches) {
-      const output = new Float32Array(indices.length * size);
-      indices.forEach((index, position) => {
-        const row = rows[split][index];
-        const pixels = images.pixels.subarray(row * size, (row + 1) * size);
-        augmenter.write({ pixels, index, epoch: split === 'train' ? epoch : -1 }, output, position * size);
-      });
-      yield { images: output, labels: indices.map((index) => labels[split][index]), count: indices.length };
-    }
-  }
-
-  return {
-    name: 'digits',
-    classNames: Array.from({ length: classes }, (_, digit) => String(digit)),
-    shape: [side, side, 1],
-    labels,
-    fingerprint: createHash('sha256')
-      .update(images.pixels)
-      .update(rows.train)
-      .update(rows.test)
-      .digest('hex'),
-    read,
-    close: async () => {},
-  };
+  const train = Int32Array.from(images.labels.keys()).filter((row) => !chosen.has(row));
+  return storedDataset(
+    {
+      name: 'digits',
+      classNames: Array.from({ length: classes }, (_, digit) => String(digit)),
+      shape: [side, side, 1],
+      white: 16,
+      splits: { train: rowsOf(images, train), test: rowsOf(images, test) },
+    },
+    config,
+    seed,
+  );
 }
 
-async function readDigits(): Promise<Images> {
+function rowsOf({ pixels, labels }: StoredSplit, rows: Int32Array): StoredSplit {
+  const chosen = new Uint8Array(rows.length * size);
+  rows.forEach((row, position) => chosen.set(pixels.subarray(row * size, (row + 1) * size), position * size));
+  return { pixels: chosen, labels: rows.map((row) => labels[row]) };
+}
+
+/** The rows of `digits.csv.gz`: grey levels 0..16 and the label of each image. */
+async function readDigits(): Promise<StoredSplit> {
   const file = new URL('./digits/digits.csv.gz', import.meta.url);
   const text = (await promisify(gunzip)(await readFile(file))).toString('utf8');
   const lines = text.trim().split('\n');

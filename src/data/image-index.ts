@@ -3,6 +3,7 @@ import { extname, join } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
 import type { SplitName } from './dataset.js';
 
+const folderLayout = 'train/<class>/ and test/<class>/';
 const extensions = new Set(['.jpg', '.jpeg', '.png']);
 
 /** The image files of one split, in the order that gives each its index. */
@@ -53,8 +54,9 @@ async function indexSplit(folder: string, classNames: readonly string[]): Promis
   };
 }
 
-async function foldersIn(folder: string): Promise<string[]> {
-  const entries = await list(folder);
+/** Names of the class folders in `folder`, sorted. */
+export async function foldersIn(folder: string, layout = folderLayout): Promise<string[]> {
+  const entries = await list(folder, layout);
   const names = entries
     .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
     .map((entry) => entry.name);
@@ -67,8 +69,9 @@ async function foldersIn(folder: string): Promise<string[]> {
   return names.filter((name) => !name.startsWith('.')).sort();
 }
 
-async function imagesIn(folder: string): Promise<string[]> {
-  const entries = await list(folder);
+/** The image files in `folder`, sorted. */
+export async function imagesIn(folder: string, layout = folderLayout): Promise<string[]> {
+  const entries = await list(folder, layout);
   const names = entries.filter(
     (entry) => !entry.isDirectory() && extensions.has(extname(entry.name).toLowerCase()),
   );
@@ -76,7 +79,7 @@ async function imagesIn(folder: string): Promise<string[]> {
   return names.map((entry) => join(folder, entry.name)).sort();
 }
 
-async function list(folder: string) {
+async function list(folder: string, layout: string) {
   try {
     return await readdir(folder, { withFileTypes: true });
   } catch (error) {
@@ -84,9 +87,6 @@ async function list(folder: string) {
       (error as NodeJS.ErrnoException).code === 'ENOENT'
         ? 'does not exist'
         : `cannot be read (${messageOf(error)})`;
-    throw new UserError(
-      'DATA_NOT_FOUND',
-      `the folder ${folder} ${reason}: data.root must hold train/<class>/ and test/<class>/`,
-    );
+    throw new UserError('DATA_NOT_FOUND', `the folder ${folder} ${reason}: data.root must hold ${layout}`);
   }
 }
