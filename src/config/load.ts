@@ -1,14 +1,10 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { isMap, parse, parseDocument, YAMLParseError } from 'yaml';
+import { parse, YAMLParseError } from 'yaml';
 import type { z } from 'zod';
-import { messageOf, UserError } from '../errors.js';
+import { UserError } from '../errors.js';
 import { suggestion } from './keys.js';
+import { findRecipe, readRecipe } from './recipe.js';
 import { configSchema, type Config } from './schema.js';
-
-/** Recipes that ship with pod-dist. */
-const recipes = new URL('../../../configs/', import.meta.url);
 
 export interface LoadOptions {
   /** A YAML file, or the name of a shipped recipe; default: the recipe `digits`. */
@@ -22,13 +18,14 @@ export interface LoadOptions {
 }
 
 /**
- * Reads a recipe, puts `--set` and flags over it, and checks the whole.
+ * Reads a recipe and what it extends, puts `--set` and flags over it, and checks the whole.
  *
  * @throws UserError `CONFIG_INVALID` or `CONFIG_NOT_FOUND`: one line with the file, the key and what is allowed there
  */
 export function loadConfig({ file = 'digits', base, set = [], flags = {} }: LoadOptions): Config {
-  const path = base ? 'the checkpoint' : findRecipe(file);
-  const settings: Record<string, unknown> = base ? structuredClone(base) : readRecipe(path);
+  const { settings, source } = base
+    ? { settings: structuredClone<Record<string, unknown>>(base), source: 'the checkpoint' }
+    : readRecipe(findRecipe(file));
   for (const assignment of set) {
     const [key, value] = splitAssignment(assignment);
     assign(settings, key, value, `--set ${assignment}`);
@@ -37,41 +34,13 @@ export function loadConfig({ file = 'digits', base, set = [], flags = {} }: Load
     if (value !== undefined) assign(settings, key, value, `the flag for ${key}`);
   }
   const result = configSchema.safeParse(settings);
-  if (!result.success) throw new UserError('CONFIG_INVALID', `${path}: ${explain(result.error.issues[0])}`);
+  if (!result.success) throw new UserError('CONFIG_INVALID', `${source}: ${explain(result.error.issues[0])}`);
   return result.data;
 }
 
 /** SHA-256 of a configuration: what the ranks of a job compare. */
 export function configDigest(config: Config): string {
   return createHash('sha256').update(JSON.stringify(config)).digest('hex');
-}
-
-function findRecipe(file: string): string {
-  if (existsSync(file)) return file;
-  if (/^[\w.-]+$/.test(file)) {
-    const shipped = fileURLToPath(new URL(`${file.replace(/\.yaml$/, '')}.yaml`, recipes));
-    if (existsSync(shipped)) return shipped;
-  }
-  throw new UserError(
-    'CONFIG_NOT_FOUND',
-    `no configuration file ${file}: give a YAML file or the name of a shipped recipe`,
-  );
-}
-
-function readRecipe(path: string): Record<string, unknown> {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new UserError('CONFIG_NOT_FOUND', `cannot read ${path}: ${messageOf(error)}`);
-  }
-  const document = parseDocument(text);
-  const [error] = document.errors;
-  if (error) throw new UserError('CONFIG_INVALID', `${path}: ${messageOf(error).split(':')[0]} is not YAML`);
-  if (document.contents === null) return {};
-  if (!isMap(document.contents))
-    throw new UserError('CONFIG_INVALID', `${path}: a recipe is a list of "key: value" lines`);
-  return document.toJS() as Record<string, unknown>;
 }
 
 function splitAssignment(assignment: string): [key: string, value: unknown] {

@@ -3,10 +3,10 @@ import { relative } from 'node:path';
 import { Piscina } from 'piscina';
 import type { DataConfig } from '../config/schema.js';
 import { UserError } from '../errors.js';
+import { checkNormalisation } from './augment.js';
 import type { Batch, BatchRequest, Dataset } from './dataset.js';
 import { indexImages, type ImageIndex } from './image-index.js';
 import type { LoaderData, LoaderResult, LoaderTask } from './loader-thread.js';
-import { checkNormalisation } from './normalisation.js';
 import { PixelCache } from './pixel-cache.js';
 
 type ImageFolderConfig = Extract<DataConfig, { name: 'image-folder' }>;

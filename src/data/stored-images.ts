@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { DataConfig } from '../config/schema.js';
-import { Augmenter } from './augment.js';
+import { Augmenter, checkNormalisation } from './augment.js';
 import type { Batch, BatchRequest, Dataset, SplitName } from './dataset.js';
-import { checkNormalisation } from './normalisation.js';
 
 /** Raw pixels and classes of one split. */
 export interface StoredSplit {

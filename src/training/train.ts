@@ -97,6 +97,8 @@ async function trainEpoch(
       epoch,
       step: globalStep,
       totalSteps: config.epochs * batches.length,
+      stepsPerEpoch: batches.length,
+      workers: worldSize,
     });
     const values = await step.run({ batch, counts: shardCounts(size, worldSize), delta: state.delta, rate });
     sums.loss += values.loss * size;
