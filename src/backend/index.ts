@@ -4,7 +4,10 @@ import { messageOf, UserError } from '../errors.js';
 import { startNative } from './native/index.js';
 import { startWasm } from './wasm/index.js';
 
-export type BackendName = 'native' | 'wasm' | 'cpu';
+/** Every backend, the one to prefer first. */
+export const backendNames = ['native', 'wasm', 'cpu'] as const;
+
+export type BackendName = (typeof backendNames)[number];
 
 /** A TensorFlow.js backend that is ready to train. */
 export interface Backend {

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isMap, parseDocument } from 'yaml';
 import { messageOf, UserError } from '../errors.js';
+import { parseYaml } from './yaml.js';
 
 type Settings = Record<string, unknown>;
 
@@ -41,14 +41,14 @@ export function findRecipe(file: string, folder = '.'): string {
 /**
  * Reads a recipe over the one that its key `extends` names, if it has one: a path from the recipe's own folder on, or
  * a shipped recipe. Sections are merged key by key; lists and single values, and sections about something else (`name`
- * or `schedule` differ), replace what they extend. `source` names the files, for errors.
+ * or `schedule` differ), replace what they extend. `origin` names the files, for errors.
  *
  * @throws UserError `CONFIG_NOT_FOUND` or `CONFIG_INVALID`, naming the file
  */
 export function readRecipe(
   path: string,
   extending: readonly string[] = [],
-): { settings: Settings; source: string } {
+): { settings: Settings; origin: string } {
   const chain = [...extending, path];
   if (extending.some((earlier) => resolve(earlier) === resolve(path))) {
     throw new UserError(
@@ -58,7 +58,7 @@ export function readRecipe(
   }
   const { extends: parent, ...own } = readSettings(path);
   placeModule(own, path);
-  if (parent === undefined) return { settings: own, source: path };
+  if (parent === undefined) return { settings: own, origin: path };
   if (typeof parent !== 'string') {
     throw new UserError(
       'CONFIG_INVALID',
@@ -66,7 +66,7 @@ export function readRecipe(
     );
   }
   const base = readRecipe(findRecipe(parent, dirname(path)), chain);
-  return { settings: merge(base.settings, own), source: `${path} (extends ${base.source})` };
+  return { settings: merge(base.settings, own), origin: `${path} (extends ${base.origin})` };
 }
 
 function readSettings(path: string): Settings {
@@ -76,13 +76,10 @@ function readSettings(path: string): Settings {
   } catch (error) {
     throw new UserError('CONFIG_NOT_FOUND', `cannot read ${path}: ${messageOf(error)}`);
   }
-  const document = parseDocument(text);
-  const [error] = document.errors;
-  if (error) throw new UserError('CONFIG_INVALID', `${path}: ${messageOf(error).split(':')[0]} is not YAML`);
-  if (document.contents === null) return {};
-  if (!isMap(document.contents))
+  const contents = parseYaml(text, `${path} is not YAML`) ?? {};
+  if (!isSection(contents))
     throw new UserError('CONFIG_INVALID', `${path}: a recipe is a list of "key: value" lines`);
-  return document.toJS() as Settings;
+  return contents;
 }
 
 /** A module of the user's lies beside the recipe that names it. */
@@ -91,13 +88,12 @@ function placeModule({ model }: Settings, recipe: string): void {
 }
 
 function merge(base: Settings, over: Settings): Settings {
-  const merged: Settings = { ...base };
-  for (const [key, value] of Object.entries(over)) {
-    const below = base[key];
-    merged[key] =
-      isSection(below) && isSection(value) && sameSubject(below, value) ? merge(below, value) : value;
-  }
-  return merged;
+  const merged = Object.entries(over).map(([key, value]): [string, unknown] => {
+    const below = Object.hasOwn(base, key) ? base[key] : undefined;
+    const within = isSection(below) && isSection(value) && sameSubject(below, value);
+    return [key, within ? merge(below, value) : value];
+  });
+  return Object.fromEntries([...Object.entries(base), ...merged]);
 }
 
 function sameSubject(base: Settings, over: Settings): boolean {

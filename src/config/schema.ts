@@ -132,7 +132,7 @@ const warmupEpochs = z
   .default(0)
   .describe('epochs, whole or not, in which the rate first climbs from near 0 in equal steps');
 
-const scheduleSchema = z.discriminatedUnion('schedule', [
+export const scheduleSchema = z.discriminatedUnion('schedule', [
   z.strictObject({ schedule: z.literal('constant'), rate, warmupEpochs, scaleWithWorkers }),
   z.strictObject({
     schedule: z.literal('step'),
