@@ -40,6 +40,11 @@ const commands: readonly Named[] = [
     load: async () => (await import('./commands/bench.js')).benchCommand as never,
   },
   {
+    name: 'data',
+    describe: 'fetch a data set, or read one through',
+    load: async () => (await import('./commands/data.js')).dataCommand as never,
+  },
+  {
     name: 'doctor',
     describe: 'show what this machine can train with, and how fast',
     load: async () => (await import('./commands/doctor.js')).doctorCommand as never,
