@@ -35,6 +35,11 @@ const commands: readonly Named[] = [
     load: async () => (await import('./commands/centroids.js')).centroidsCommand as never,
   },
   {
+    name: 'bench',
+    describe: 'measure this machine',
+    load: async () => (await import('./commands/bench.js')).benchCommand as never,
+  },
+  {
     name: 'setup',
     describe: 'build the native TensorFlow addon for this machine',
     load: async () => (await import('./commands/setup.js')).setupCommand as never,
