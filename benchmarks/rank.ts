@@ -1,13 +1,16 @@
 import { readPlace } from '../launcher/environment.js';
 import { Membership } from '../src/coordinator/membership.js';
+import { distributedSchema } from '../src/config/schema.js';
+import type { Thresholds } from '../src/collective/selection.js';
 import { tasks, type Task } from './tasks/index.js';
 
 /** What every rank of a benchmark is told at its start. */
 export interface RankOptions {
-  directBytes?: number;
+  /** Overrides of the defaults in the recipe's schema. */
+  thresholds?: Partial<Thresholds>;
 }
 
-async function serve({ host, directBytes = 32_768 }: RankOptions & { host: string }): Promise<void> {
+async function serve({ host, thresholds }: RankOptions & { host: string }): Promise<void> {
   const place = readPlace(process.env);
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
   const member = await Membership.join({
@@ -20,7 +23,7 @@ async function serve({ host, directBytes = 32_768 }: RankOptions & { host: strin
     joinTimeoutMs: 120_000,
     stallTimeoutMs: 120_000,
     collectiveTimeoutMs: 120_000,
-    directBytes,
+    thresholds: distributedSchema.parse(thresholds ?? {}),
     guardParent: true,
   });
   // Waiting for the next task is no stall.

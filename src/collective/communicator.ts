@@ -4,6 +4,9 @@ export type Numbers = Float32Array | Float64Array;
 /** How the ranks' values are combined. */
 export type ReduceOp = 'sum' | 'max';
 
+/** How float32 values travel: as they are, or rounded to bfloat16, in half the bytes. */
+export type WireType = 'float32' | 'bf16';
+
 export interface CollectiveOptions {
   /** Default `sum`. */
   op?: ReduceOp;

@@ -2,50 +2,23 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as zmq from 'zeromq';
 import { messageOf, PodDistError } from '../errors.js';
-import { decodeHeader, encodeHeader, type Header } from './wire.js';
+import { Edge } from './edge.js';
+import { decodeHeader } from './wire.js';
 
 export interface MeshOptions {
   rank: number;
   worldSize: number;
   /** Names the job; a connection of another job is refused. */
   jobId: string;
-  transport: 'ipc' | 'tcp';
-  /** Folder of the socket files, for ipc. */
+  /** Each rank's host, by rank: ranks of one host are connected over ipc where there is a directory. */
+  hosts: readonly string[];
+  /** Folder of the socket files, for ipc; none: tcp everywhere. */
   directory?: string;
   /** Address to listen on, for tcp; default 127.0.0.1. */
   host?: string;
 }
 
-/** A message between two ranks: its header and its payload. */
-export interface Message {
-  header: Header;
-  payload: Buffer;
-}
-
 const maxMessageBytes = 2 ** 30;
-
-/** One connection to one peer: a PAIR socket, which takes no second peer. */
-export class Edge {
-  private sending: Promise<void> = Promise.resolve();
-
-  constructor(
-    readonly peer: number,
-    readonly socket: zmq.Pair,
-  ) {}
-
-  /** Queues a message. The payload is sent without a copy: leave it alone until the peer has acknowledged it. */
-  send(header: Header, payload?: Uint8Array): Promise<void> {
-    const frames = payload ? [encodeHeader(header), payload] : [encodeHeader(header)];
-    this.sending = this.sending.then(() => this.socket.send(frames));
-    return this.sending;
-  }
-
-  /** The next message of this peer. It never times out: race it against what ends the collective. */
-  async receive(): Promise<Message> {
-    const [head, payload] = await this.socket.receive();
-    return { header: decodeHeader(head), payload: payload ?? Buffer.alloc(0) };
-  }
-}
 
 /**
  * Connections between all ranks, one PAIR socket an edge. Of two ranks the lower one listens. A connection that ends
@@ -56,6 +29,7 @@ export class Edge {
 export class Mesh {
   readonly rank: number;
   readonly worldSize: number;
+  readonly hosts: readonly string[];
   /** Where each higher rank finds this one: peer rank to zmq address. */
   readonly endpoints: Record<number, string> = {};
   private readonly edges = new Map<number, Edge>();
@@ -65,6 +39,7 @@ export class Mesh {
   private constructor(private readonly options: MeshOptions) {
     this.rank = options.rank;
     this.worldSize = options.worldSize;
+    this.hosts = options.hosts;
   }
 
   /** Listens for every higher rank. */
@@ -74,8 +49,8 @@ export class Mesh {
       for (let peer = options.rank + 1; peer < options.worldSize; peer++) {
         const { socket } = mesh.open(peer);
         await socket.bind(
-          options.transport === 'ipc'
-            ? `ipc://${join(options.directory ?? '.', `${options.rank}-${peer}`)}`
+          options.directory !== undefined && options.hosts[peer] === options.hosts[options.rank]
+            ? `ipc://${join(options.directory, `${options.rank}-${peer}`)}`
             : `tcp://${options.host ?? '127.0.0.1'}:*`,
         );
         mesh.endpoints[peer] = socket.lastEndpoint as string;
@@ -153,7 +128,7 @@ export class Mesh {
       maxMessageSize: maxMessageBytes,
     });
     socket.events.on('disconnect', () => this.lose(peer));
-    const edge = new Edge(peer, socket);
+    const edge = new Edge(peer, socket, () => this.lose(peer));
     this.edges.set(peer, edge);
     return edge;
   }
@@ -167,11 +142,12 @@ export class Mesh {
     const greeting = (source: number, destination: number) =>
       `${this.options.jobId} ${source} ${destination}`;
     const payload = Buffer.from(greeting(this.rank, edge.peer));
-    await edge.send(
+    edge.send(
       {
         kind: 'handshake',
         type: 'float32',
         op: 'sum',
+        wire: 'float32',
         sequence: 0,
         step: 0,
         chunk: 0,
@@ -182,7 +158,8 @@ export class Mesh {
       },
       payload,
     );
-    const { header, payload: answer } = await edge.receive();
+    const { header: frame, payload: answer } = await edge.receive();
+    const header = decodeHeader(frame);
     if (header.kind !== 'handshake' || answer.toString() !== greeting(edge.peer, this.rank)) {
       throw new PodDistError(
         'MESH_FAILED',

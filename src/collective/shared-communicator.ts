@@ -111,11 +111,13 @@ export class SharedCommunicator implements Communicator {
       kind,
       type: values instanceof Float64Array ? 'float64' : 'float32',
       op: options.op ?? 'sum',
+      wire: 'float32',
       root,
       timeoutMs,
       offset,
       length: values.length,
       tag: options.tag ?? kind,
+      site: '',
       offsets: options.offsets ?? [],
     };
     return { number: this.channel.submit(command), deadline: timeoutMs + graceMs, finish };

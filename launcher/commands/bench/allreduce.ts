@@ -13,7 +13,7 @@ interface AllReduceArguments {
   rounds: number;
   peers: boolean;
   python: string;
-  directBytes?: number;
+  set: string[];
   json: boolean;
   svg?: string;
 }
@@ -53,10 +53,12 @@ export const allReduceCommand: CommandModule<object, AllReduceArguments> = {
         requiresArg: true,
         describe: 'interpreter that has PyTorch, for gloo',
       })
-      .option('direct-bytes', {
-        type: 'number',
-        requiresArg: true,
-        describe: 'setting distributed.directBytes',
+      .option('set', {
+        type: 'string',
+        array: true,
+        nargs: 1,
+        default: [],
+        describe: 'override a threshold: --set ringBytes=1000000',
       })
       .option('json', { type: 'boolean', default: false, describe: 'print one JSON object a row instead' })
       .option('svg', { type: 'string', requiresArg: true, describe: 'draw bus bandwidth over size' })
@@ -65,7 +67,7 @@ export const allReduceCommand: CommandModule<object, AllReduceArguments> = {
 };
 
 async function run(args: ArgumentsCamelCase<AllReduceArguments>): Promise<void> {
-  const { workers, rounds, peers, python, directBytes, json, svg } = args;
+  const { workers, rounds, peers, python, json, svg } = args;
   if (!Number.isInteger(workers) || workers < 2)
     throw new UserError('USAGE', '--workers: at least 2 ranks have something to reduce');
   if (!Number.isInteger(rounds) || rounds < 1) throw new UserError('USAGE', '--rounds: at least 1');
@@ -74,7 +76,7 @@ async function run(args: ArgumentsCamelCase<AllReduceArguments>): Promise<void> 
     rounds,
     peers,
     python,
-    directBytes,
+    thresholds: Object.fromEntries(args.set.map(parseThreshold)),
     sizes: args.sizes.split(',').map(parseSize),
     transports: args.transport.split(',').map(parseTransport),
     notify: (line) => process.stderr.write(`${line}\n`),
@@ -87,6 +89,16 @@ async function run(args: ArgumentsCamelCase<AllReduceArguments>): Promise<void> 
 function parseTransport(text: string): 'ipc' | 'tcp' {
   if (text === 'ipc' || text === 'tcp') return text;
   throw new UserError('USAGE', `--transport: ${text} is neither ipc nor tcp`);
+}
+
+function parseThreshold(text: string): [string, number] {
+  const [name, value] = text.split('=');
+  if (['directBytes', 'ringBytes', 'hierarchicalBytes'].includes(name) && Number(value) >= 0)
+    return [name, Number(value)];
+  throw new UserError(
+    'USAGE',
+    `--set ${text}: give directBytes, ringBytes or hierarchicalBytes, and a number of bytes`,
+  );
 }
 
 function toTable(rows: readonly AllReduceRow[]): string {
