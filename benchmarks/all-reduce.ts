@@ -80,7 +80,7 @@ export async function benchmarkAllReduce(options: AllReduceOptions): Promise<All
 function repetitions(bytes: number): { iterations: number; warmups: number } {
   if (bytes <= 200_000) return { iterations: 30, warmups: 10 };
   if (bytes <= 2_000_000) return { iterations: 15, warmups: 5 };
-  return bytes <= 20_000_000 ? { iterations: 7, warmups: 2 } : { iterations: 3, warmups: 1 };
+  return bytes <= 20_000_000 ? { iterations: 7, warmups: 2 } : { iterations: 3, warmups: 2 };
 }
 
 async function measureOwn(job: BenchmarkJob, run: { bytes: number; iterations: number; warmups: number }) {

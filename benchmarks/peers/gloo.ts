@@ -28,14 +28,17 @@ export async function findGloo({ workers, python, notify }: PeerOptions): Promis
     child.stdin?.on('error', () => {});
   }
   const lines = createInterface({ input: children[0].stdout as NodeJS.ReadableStream });
+  const ended = once(lines, 'close');
   const answer = async (): Promise<unknown> => {
     const timer = setTimeout(() => children[0].kill('SIGKILL'), answerWithinMs);
-    const ended = once(lines, 'close').then(() => {
-      throw new PodDistError('BENCHMARK_FAILED', 'gloo ended without an answer');
-    });
-    const [line] = (await Promise.race([once(lines, 'line'), ended])) as [string];
+    const next = new AbortController();
+    const line = once(lines, 'line', { signal: next.signal }) as Promise<[string]>;
+    line.catch(() => {});
+    const first = await Promise.race([line, ended.then(() => undefined)]);
     clearTimeout(timer);
-    return JSON.parse(line) as unknown;
+    next.abort();
+    if (!first) throw new PodDistError('BENCHMARK_FAILED', 'gloo ended without an answer');
+    return JSON.parse(first[0]) as unknown;
   };
   try {
     const { version } = (await answer()) as { version: string };

@@ -1,5 +1,8 @@
 import { PodDistError } from '../errors.js';
 
+/** Address space of an arena: as much as WebAssembly has. Memory is used only as far as it is written. */
+export const arenaBytes = 2 ** 32 - 2 ** 17;
+
 const page = 65_536;
 /** Addresses below this are left to the kernels' own module. */
 const firstOffset = page;

@@ -1,3 +1,5 @@
+import type { OptimiserKernels } from './kernels/optimisers.js';
+
 /** Element types that a collective reduces. */
 export type Numbers = Float32Array | Float64Array;
 
@@ -34,6 +36,9 @@ export interface Communicator {
    * it, or on views of it, copy nothing between the threads. It lives as long as the communicator.
    */
   allocate(length: number): Float32Array;
+
+  /** The optimiser kernels for regions from `allocate`. */
+  loadOptimisers(): Promise<OptimiserKernels>;
 
   /** Combines `values` over all ranks, in place. */
   allReduce(values: Numbers, options?: CollectiveOptions): Promise<void>;

@@ -7,14 +7,18 @@ export interface Message {
   payload: Buffer;
 }
 
-/** One connection to one peer: a PAIR socket, which takes no second peer. */
+/**
+ * What connects this rank with one peer: a connection for each direction, each served by an I/O thread of its own, so
+ * that sending and receiving do not wait for each other.
+ */
 export class Edge {
   private sending: Promise<void> = Promise.resolve();
   private underWay = 0;
 
   constructor(
     readonly peer: number,
-    readonly socket: zmq.Pair,
+    readonly outgoing: zmq.Pair,
+    readonly incoming: zmq.Pair,
     /** Told why a message could not be sent. */
     private readonly failed: (error: unknown) => void,
   ) {}
@@ -26,7 +30,7 @@ export class Edge {
   send(header: Header, payload: Uint8Array): void {
     const frames = payload.length > 0 ? [encodeHeader(header), payload] : [encodeHeader(header)];
     const sent =
-      this.underWay === 0 ? this.socket.send(frames) : this.sending.then(() => this.socket.send(frames));
+      this.underWay === 0 ? this.outgoing.send(frames) : this.sending.then(() => this.outgoing.send(frames));
     this.underWay++;
     this.sending = sent.then(
       () => void this.underWay--,
@@ -36,7 +40,12 @@ export class Edge {
 
   /** The next message of this peer. It never times out: race it against what ends the collective. */
   async receive(): Promise<Message> {
-    const [header, payload] = await this.socket.receive();
+    const [header, payload] = await this.incoming.receive();
     return { header, payload: payload ?? Buffer.alloc(0) };
+  }
+
+  close(): void {
+    this.outgoing.close();
+    this.incoming.close();
   }
 }

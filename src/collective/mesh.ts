@@ -20,8 +20,12 @@ export interface MeshOptions {
 
 const maxMessageBytes = 2 ** 30;
 
+/** Which I/O thread serves a connection, as a bit mask. */
+const outgoingThread = 1;
+const incomingThread = 2;
+
 /**
- * Connections between all ranks, one PAIR socket an edge. Of two ranks the lower one listens. A connection that ends
+ * Connections between all ranks, a PAIR socket an edge and direction. Of two ranks the lower one listens. A connection that ends
  * is never taken up again: its peer is lost.
  *
  * Use: `bind`, publish `endpoints`, get everybody's, `connect`.
@@ -30,10 +34,11 @@ export class Mesh {
   readonly rank: number;
   readonly worldSize: number;
   readonly hosts: readonly string[];
-  /** Where each higher rank finds this one: peer rank to zmq address. */
-  readonly endpoints: Record<number, string> = {};
+  /** Where higher ranks find this one: zmq addresses by direction, `<from>-<to>`. */
+  readonly endpoints: Record<string, string> = {};
   private readonly edges = new Map<number, Edge>();
   private readonly listeners: ((peer: number) => void)[] = [];
+  private readonly lost = new Set<number>();
   private closed = false;
 
   private constructor(private readonly options: MeshOptions) {
@@ -47,13 +52,9 @@ export class Mesh {
     const mesh = new Mesh(options);
     try {
       for (let peer = options.rank + 1; peer < options.worldSize; peer++) {
-        const { socket } = mesh.open(peer);
-        await socket.bind(
-          options.directory !== undefined && options.hosts[peer] === options.hosts[options.rank]
-            ? `ipc://${join(options.directory, `${options.rank}-${peer}`)}`
-            : `tcp://${options.host ?? '127.0.0.1'}:*`,
-        );
-        mesh.endpoints[peer] = socket.lastEndpoint as string;
+        const { outgoing, incoming } = mesh.open(peer);
+        await mesh.listen(outgoing, `${options.rank}-${peer}`, peer);
+        await mesh.listen(incoming, `${peer}-${options.rank}`, peer);
       }
     } catch (error) {
       await mesh.close();
@@ -71,10 +72,14 @@ export class Mesh {
    * `table` holds every rank's `endpoints`. Rejects with `MESH_FAILED` past the deadline.
    */
   async connect(
-    table: Record<number, Record<number, string>>,
+    table: Record<number, Record<string, string>>,
     { timeoutMs }: { timeoutMs: number },
   ): Promise<void> {
-    for (let peer = 0; peer < this.rank; peer++) this.open(peer).socket.connect(table[peer][this.rank]);
+    for (let peer = 0; peer < this.rank; peer++) {
+      const { outgoing, incoming } = this.open(peer);
+      outgoing.connect(table[peer][`${this.rank}-${peer}`]);
+      incoming.connect(table[peer][`${peer}-${this.rank}`]);
+    }
     const greeted = new Set<number>();
     const greetings = [...this.edges.values()].map(async (edge) => {
       await this.greet(edge);
@@ -115,12 +120,28 @@ export class Mesh {
    */
   async close(): Promise<void> {
     this.closed = true;
-    for (const { socket } of this.edges.values()) socket.close();
+    for (const edge of this.edges.values()) edge.close();
     await delay(20);
   }
 
+  private async listen(socket: zmq.Pair, direction: string, peer: number): Promise<void> {
+    const { directory, hosts, host, rank } = this.options;
+    const local = directory !== undefined && hosts[peer] === hosts[rank];
+    await socket.bind(local ? `ipc://${join(directory, direction)}` : `tcp://${host ?? '127.0.0.1'}:*`);
+    this.endpoints[direction] = socket.lastEndpoint as string;
+  }
+
   private open(peer: number): Edge {
+    const outgoing = this.socket(peer, outgoingThread);
+    const incoming = this.socket(peer, incomingThread);
+    const edge = new Edge(peer, outgoing, incoming, () => this.lose(peer));
+    this.edges.set(peer, edge);
+    return edge;
+  }
+
+  private socket(peer: number, affinity: number): zmq.Pair {
     const socket = new zmq.Pair({
+      affinity,
       linger: 0,
       reconnectInterval: -1,
       sendHighWaterMark: 0,
@@ -128,13 +149,12 @@ export class Mesh {
       maxMessageSize: maxMessageBytes,
     });
     socket.events.on('disconnect', () => this.lose(peer));
-    const edge = new Edge(peer, socket, () => this.lose(peer));
-    this.edges.set(peer, edge);
-    return edge;
+    return socket;
   }
 
   private lose(peer: number): void {
-    if (this.closed) return;
+    if (this.closed || this.lost.has(peer)) return;
+    this.lost.add(peer);
     for (const listener of this.listeners) listener(peer);
   }
 

@@ -55,8 +55,7 @@ export class Selection {
     if (kind === 'allGather') return ring ? ringAllGather : scatterAllGather;
     if (ring) return ringAllReduce;
     const excess = (((worldSize - 1) * (worldSize - 2)) / worldSize) * bytes;
-    const oneHop = worldSize === 2 || (excess <= directBytes && bytes <= quota.exchange);
-    return oneHop ? exchangeAllReduce : scatterAllReduce;
+    return excess <= directBytes && bytes <= quota.exchange ? exchangeAllReduce : scatterAllReduce;
   }
 }
 

@@ -1,6 +1,8 @@
 import { allocate, type Arena } from './arena.js';
 import { Channel, type Command } from './channel.js';
 import { shardRange, type CollectiveOptions, type Communicator, type Numbers } from './communicator.js';
+import { loadKernels } from './kernels/index.js';
+import type { OptimiserKernels } from './kernels/optimisers.js';
 import type { Kind } from './wire.js';
 
 /** The engine ends a collective at its deadline; the compute thread gives it this much longer to say so. */
@@ -56,6 +58,10 @@ export class SharedCommunicator implements Communicator {
   allocate(length: number): Float32Array {
     const { arena } = this.options;
     return new Float32Array(arena.memory.buffer, allocate(arena, length * 4), length);
+  }
+
+  async loadOptimisers(): Promise<OptimiserKernels> {
+    return (await loadKernels(this.options.arena.memory)).optimisers;
   }
 
   allReduce(values: Numbers, options?: CollectiveOptions): Promise<void> {

@@ -108,12 +108,12 @@ export const distributedSchema = z.strictObject({
   directBytes: z
     .int()
     .min(0)
-    .default(32_768)
+    .default(131_072)
     .describe('a small all-reduce may send this much more than the least possible, to save a hop'),
   ringBytes: z
     .int()
     .min(0)
-    .default(8_388_608)
+    .default(1_572_864)
     .describe('from this payload on collectives use the ring, below it every rank talks to every other'),
   hierarchicalBytes: z
     .int()

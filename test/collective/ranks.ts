@@ -19,7 +19,7 @@ export interface RankOptions {
   [key: string]: unknown;
 }
 
-const defaults = { directBytes: 32_768, ringBytes: 8_388_608, hierarchicalBytes: 65_536 };
+const defaults = { directBytes: 131_072, ringBytes: 1_572_864, hierarchicalBytes: 65_536 };
 
 /** Real processes, one a rank, that have joined each other through this one. */
 export class Ranks {
