@@ -1,7 +1,10 @@
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
-import { cosineBound, fingerprint, generateCentroids } from '../../src/pedcc/index.js';
+import { cosineBound, fingerprint, generateCentroids, welchBound } from '../../src/pedcc/index.js';
 import { measureCosines } from '../../src/pedcc/measure.js';
 import { checkCentroidFile, writeCentroids } from '../centroid-file.js';
+
+const patienceMs = 2000;
+const everyMs = 1000;
 
 interface CentroidsArguments {
   classes: number;
@@ -50,14 +53,17 @@ export const centroidsCommand: CommandModule<object, CentroidsArguments> = {
 async function run({ classes, dim, seed, out, json }: ArgumentsCamelCase<CentroidsArguments>): Promise<void> {
   if (out !== undefined) checkCentroidFile(out);
   const started = performance.now();
-  const { values, construction } = generateCentroids({ classes, dim, seed });
+  const progress = new SlowProgress(started);
+  const { values, construction } = generateCentroids({ classes, dim, seed, onProgress: progress.show });
+  progress.clear();
   const seconds = (performance.now() - started) / 1000;
   const { maxCosine, minCosine, pairs, complete } = measureCosines(values, classes, dim);
   const bound = cosineBound(classes, dim);
+  const welch = welchBound(classes, dim);
   const sha256 = fingerprint(values);
   if (out !== undefined) writeCentroids(out, { classes, dim, seed, values });
   if (json) {
-    const measured = { construction, maxCosine, minCosine, bound, pairs, complete, sha256, seconds };
+    const measured = { construction, maxCosine, minCosine, bound, welch, pairs, complete, sha256, seconds };
     process.stdout.write(`${JSON.stringify({ classes, dim, seed, ...measured, out })}\n`);
     return;
   }
@@ -68,11 +74,36 @@ async function run({ classes, dim, seed, out, json }: ArgumentsCamelCase<Centroi
     `best possible   ${bound.toFixed(9)} for the largest (${boundName(classes, dim)})`,
     `SHA-256         ${sha256}`,
   ];
+  if (construction === 'packing')
+    lines.splice(4, 0, `Welch's bound   ${welch.toFixed(9)} for the largest without its sign`);
   if (out !== undefined) lines.push(`written to      ${out}`);
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 
+/** What is done, on standard error, once the work has taken two seconds. */
+class SlowProgress {
+  private last: number;
+  private shown = false;
+
+  constructor(started: number) {
+    this.last = started + patienceMs - everyMs;
+  }
+
+  readonly show = (share: number): void => {
+    const now = performance.now();
+    if (now - this.last < everyMs) return;
+    this.last = now;
+    this.shown = true;
+    const text = `centroids ${Math.floor(100 * share)} %`;
+    process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${text}` : `${text}\n`);
+  };
+
+  clear(): void {
+    if (this.shown && process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+  }
+}
+
 function boundName(classes: number, dim: number): string {
   if (classes <= dim + 1) return 'regular simplex';
-  return classes <= 2 * dim ? "Rankin's bound" : "Welch's bound, seldom reached";
+  return classes <= 2 * dim ? "Rankin's bound" : "Levenshtein's bound, seldom reached";
 }

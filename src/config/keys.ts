@@ -30,14 +30,15 @@ export function listSettings(): Setting[] {
   return [...settings.values()];
 }
 
-/** What to write in the place of an unknown key under `path`. */
-export function suggestion(path: readonly string[], key: string): string {
-  const known = path.reduce<JsonSchema[]>((at, part) => at.flatMap((one) => childrenOf(one, part)), [schema]);
-  const keys = [
-    ...new Set(
-      known.flatMap((one) => variants(one).flatMap((variant) => Object.keys(variant.properties ?? {}))),
-    ),
-  ];
+/** What to write in the place of an unknown key under `path` of `settings`. */
+export function suggestion(settings: unknown, path: readonly PropertyKey[], key: string): string {
+  let known = fitting(schema, settings);
+  let at = settings;
+  for (const part of path) {
+    at = (at as Record<PropertyKey, unknown>)[part];
+    known = known.flatMap((one) => fitting(one.properties?.[String(part)] ?? {}, at));
+  }
+  const keys = [...new Set(known.flatMap((one) => Object.keys(one.properties ?? {})))];
   const [nearest] = keys.toSorted((a, b) => distance(a, key) - distance(b, key));
   if (nearest && distance(nearest, key) <= Math.max(2, key.length / 3)) return `did you mean ${nearest}?`;
   return `known keys here: ${keys.join(', ')}`;
@@ -63,6 +64,14 @@ function variants(node: JsonSchema): JsonSchema[] {
   return node.anyOf ?? node.oneOf ?? [node];
 }
 
-function childrenOf(node: JsonSchema, key: string): JsonSchema[] {
-  return variants(node).flatMap((variant) => variant.properties?.[key] ?? []);
+/** The variants of `node` that a value chooses by its constant settings and its `name`. */
+function fitting(node: JsonSchema, value: unknown): JsonSchema[] {
+  const given = value as Record<string, unknown>;
+  return variants(node).filter(({ properties = {} }) =>
+    Object.entries(properties).every(([key, property]) => {
+      const named = key === 'name' ? property.enum : undefined;
+      const allowed = property.const === undefined ? named : [property.const];
+      return allowed?.includes(given[key] ?? property.default) ?? true;
+    }),
+  );
 }

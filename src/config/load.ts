@@ -1,14 +1,10 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { isMap, parse, parseDocument, YAMLParseError } from 'yaml';
 import type { z } from 'zod';
 import { messageOf, UserError } from '../errors.js';
 import { suggestion } from './keys.js';
+import { findRecipe, readRecipe } from './recipe.js';
 import { configSchema, type Config } from './schema.js';
-
-/** Recipes that ship with pod-dist. */
-const recipes = new URL('../../../configs/', import.meta.url);
+import { parseYaml } from './yaml.js';
 
 export interface LoadOptions {
   /** A YAML file, or the name of a shipped recipe; default: the recipe `digits`. */
@@ -22,56 +18,36 @@ export interface LoadOptions {
 }
 
 /**
- * Reads a recipe, puts `--set` and flags over it, and checks the whole.
+ * Reads a recipe and what it extends, puts `--set` and flags over it, and checks the whole.
  *
  * @throws UserError `CONFIG_INVALID` or `CONFIG_NOT_FOUND`: one line with the file, the key and what is allowed there
  */
 export function loadConfig({ file = 'digits', base, set = [], flags = {} }: LoadOptions): Config {
-  const path = base ? 'the checkpoint' : findRecipe(file);
-  const settings: Record<string, unknown> = base ? structuredClone(base) : readRecipe(path);
+  const { settings, origin } = base
+    ? { settings: structuredClone<Record<string, unknown>>(base), origin: 'the checkpoint' }
+    : readRecipe(findRecipe(file));
+  const sources = new Map<string, string>();
   for (const assignment of set) {
     const [key, value] = splitAssignment(assignment);
     assign(settings, key, value, `--set ${assignment}`);
+    sources.set(key, `--set ${assignment}`);
   }
   for (const [key, value] of Object.entries(flags)) {
-    if (value !== undefined) assign(settings, key, value, `the flag for ${key}`);
+    if (value === undefined) continue;
+    assign(settings, key, value, `the flag for ${key}`);
+    sources.set(key, `the flag for ${key}`);
   }
   const result = configSchema.safeParse(settings);
-  if (!result.success) throw new UserError('CONFIG_INVALID', `${path}: ${explain(result.error.issues[0])}`);
-  return result.data;
+  if (result.success) return result.data;
+  const { issues } = result.error;
+  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
+  const where = sourceOf(issue, sources) ?? origin;
+  throw new UserError('CONFIG_INVALID', messageOf(`${where}: ${explain(issue, settings)}`));
 }
 
 /** SHA-256 of a configuration: what the ranks of a job compare. */
 export function configDigest(config: Config): string {
   return createHash('sha256').update(JSON.stringify(config)).digest('hex');
-}
-
-function findRecipe(file: string): string {
-  if (existsSync(file)) return file;
-  if (/^[\w.-]+$/.test(file)) {
-    const shipped = fileURLToPath(new URL(`${file.replace(/\.yaml$/, '')}.yaml`, recipes));
-    if (existsSync(shipped)) return shipped;
-  }
-  throw new UserError(
-    'CONFIG_NOT_FOUND',
-    `no configuration file ${file}: give a YAML file or the name of a shipped recipe`,
-  );
-}
-
-function readRecipe(path: string): Record<string, unknown> {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new UserError('CONFIG_NOT_FOUND', `cannot read ${path}: ${messageOf(error)}`);
-  }
-  const document = parseDocument(text);
-  const [error] = document.errors;
-  if (error) throw new UserError('CONFIG_INVALID', `${path}: ${messageOf(error).split(':')[0]} is not YAML`);
-  if (document.contents === null) return {};
-  if (!isMap(document.contents))
-    throw new UserError('CONFIG_INVALID', `${path}: a recipe is a list of "key: value" lines`);
-  return document.toJS() as Record<string, unknown>;
 }
 
 function splitAssignment(assignment: string): [key: string, value: unknown] {
@@ -81,33 +57,46 @@ function splitAssignment(assignment: string): [key: string, value: unknown] {
       'CONFIG_INVALID',
       `--set ${assignment}: write --set key=value, such as --set optimizer.momentum=0.8`,
     );
-  const text = assignment.slice(at + 1);
-  try {
-    return [assignment.slice(0, at), parse(text)];
-  } catch (error) {
-    if (error instanceof YAMLParseError)
-      throw new UserError('CONFIG_INVALID', `--set ${assignment}: ${text} is not a value`);
-    throw error;
-  }
+  const value = parseYaml(assignment.slice(at + 1), `--set ${assignment} gives no value`);
+  return [assignment.slice(0, at), value];
 }
 
 function assign(settings: Record<string, unknown>, key: string, value: unknown, source: string): void {
   const path = key.split('.');
   let at = settings;
   for (const part of path.slice(0, -1)) {
-    at[part] ??= {};
+    if (!Object.hasOwn(at, part) || at[part] === null) define(at, part, {});
     if (typeof at[part] !== 'object')
       throw new UserError('CONFIG_INVALID', `${source}: ${part} holds a single value, not settings`);
     at = at[part] as Record<string, unknown>;
   }
-  at[path[path.length - 1]] = value;
+  define(at, path[path.length - 1], value);
 }
 
-function explain(issue: z.core.$ZodIssue): string {
+/** Sets a property of the object itself, whatever its name. */
+function define(settings: Record<string, unknown>, key: string, value: unknown): void {
+  Object.defineProperty(settings, key, { value, writable: true, enumerable: true, configurable: true });
+}
+
+/** The flag or assignment that the issue is about, if it is about one. */
+function sourceOf(issue: z.core.$ZodIssue, sources: ReadonlyMap<string, string>): string | undefined {
+  const key = issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [];
+  const path = [...issue.path, ...key].join('.');
+  const given = [...sources].filter(([name]) => name === path || path.startsWith(`${name}.`));
+  const within = [...sources].filter(([name]) => key.length > 0 && name.startsWith(`${path}.`));
+  return [...given, ...within].pop()?.[1];
+}
+
+function explain(issue: z.core.$ZodIssue, settings: unknown): string {
   const path = issue.path.join('.');
   if (issue.code === 'unrecognized_keys') {
     const [key] = issue.keys;
-    return `unknown key ${path ? `${path}.` : ''}${key}; ${suggestion(issue.path.map(String), key)}`;
+    return `unknown key ${path ? `${path}.` : ''}${key}; ${suggestion(settings, issue.path, key)}`;
   }
+  const value = issue.path.reduce<unknown>(
+    (at, part) => (at as Record<PropertyKey, unknown> | undefined)?.[part],
+    settings,
+  );
+  if (value === undefined) return `${path} is missing`;
   return path ? `${path}: ${issue.message}` : issue.message;
 }

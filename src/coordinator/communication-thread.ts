@@ -6,6 +6,7 @@ import { Mesh } from '../collective/mesh.js';
 import { codeOf, messageOf, PodDistError } from '../errors.js';
 import { ControlClient } from './client.js';
 import { Guardian } from './guardian.js';
+import { makeIpcDirectory, removeIpcDirectory } from './ipc-directory.js';
 import { protocolVersion, type CoordinatorMessage } from './protocol.js';
 import { Status } from './status.js';
 import type { FromThread, ThreadData, ToThread } from './thread-protocol.js';
@@ -22,7 +23,8 @@ class CommunicationThread {
   private readonly guardian: Guardian;
   private mesh: Mesh | undefined;
   private engine: Engine | undefined;
-  private joined = false;
+  private ownDirectory: string | undefined;
+  private ended = false;
   private readonly joinTimer: NodeJS.Timeout;
   private readonly beats: NodeJS.Timeout;
 
@@ -32,8 +34,8 @@ class CommunicationThread {
   ) {
     zmq.context.ioThreads = 2;
     this.status = new Status(data.status);
-    this.client = new ControlClient(data);
-    this.guardian = new Guardian(data, (error) => this.engine?.fail(error));
+    this.client = new ControlClient({ ...data, onLost: () => this.loseCoordinator() });
+    this.guardian = new Guardian(data, (error) => this.refuse(error));
     this.joinTimer = setTimeout(() => this.refuse(this.lateJoin()), data.joinTimeoutMs);
     this.beats = setInterval(() => this.beat(), 500);
     port.on('message', (message: ToThread) => void this.obey(message));
@@ -60,24 +62,33 @@ class CommunicationThread {
     }
   }
 
+  /** The coordinator's process is gone, or its host: the job cannot go on. */
+  private loseCoordinator(): void {
+    if (this.ended) return;
+    this.guardian.endSoon(
+      new PodDistError('COORDINATOR_LOST', `the connection to the coordinator at ${this.data.address} ended`),
+    );
+  }
+
   private async follow(message: CoordinatorMessage): Promise<void> {
     switch (message.type) {
       case 'refused':
         return this.refuse(new PodDistError(message.code, message.message));
       case 'plan': {
-        const { rank, worldSize, host, arena, directBytes } = this.data;
-        this.mesh = await Mesh.bind({ rank, worldSize, host, ...message });
+        const { rank, worldSize, host, arena, thresholds } = this.data;
+        const { jobId, hosts } = message;
+        const directory = this.socketFolder(message);
+        this.mesh = await Mesh.bind({ rank, worldSize, host, jobId, hosts, directory });
         this.mesh.onPeerLost((peer) => void this.client.send({ type: 'lost', peer }));
-        this.engine = new Engine({ mesh: this.mesh, arena, directBytes });
-        this.guardian.ipcDirectory = message.directory;
+        this.engine = new Engine({ mesh: this.mesh, arena, thresholds });
         return this.client.send({ type: 'endpoints', endpoints: this.mesh.endpoints });
       }
       case 'table':
         await this.mesh?.connect(message.table, { timeoutMs: this.data.joinTimeoutMs });
         return this.client.send({ type: 'connected' });
       case 'go':
+        removeIpcDirectory(this.ownDirectory);
         clearTimeout(this.joinTimer);
-        this.joined = true;
         void this.engine?.serve();
         return this.tell({ type: 'joined' });
       case 'agreed':
@@ -85,13 +96,23 @@ class CommunicationThread {
         return this.tell(message);
       case 'abort': {
         const error = new PodDistError('JOB_ABORTED', `the job was stopped: ${message.message}`);
-        this.guardian.endSoon(error);
-        return this.refuse(error);
+        return this.guardian.endSoon(error);
       }
       case 'ended':
+        this.ended = true;
         return this.tell({ type: 'ended' });
       case 'pulse':
     }
+  }
+
+  /** The folder for socket files to ranks of this host: the coordinator's where it is on this host, else an own. */
+  private socketFolder({ transport, hosts, directory }: Extract<CoordinatorMessage, { type: 'plan' }>) {
+    if (transport === 'tcp') return undefined;
+    const host = hosts[this.data.rank];
+    const alone = hosts.filter((other) => other === host).length === 1;
+    if (directory === undefined && !alone) this.ownDirectory = makeIpcDirectory();
+    this.guardian.ipcDirectory = directory ?? this.ownDirectory;
+    return this.guardian.ipcDirectory;
   }
 
   private async obey(message: ToThread): Promise<void> {
@@ -109,10 +130,7 @@ class CommunicationThread {
   }
 
   private beat(): void {
-    if (!this.joined) {
-      if (!this.mesh) void this.client.send(this.hello());
-      return;
-    }
+    if (!this.mesh) void this.client.send(this.hello());
     const { status, engine } = this;
     const progress = status.progress + (engine?.completed ?? 0);
     const waiting = status.isWaiting || (engine?.busy ?? false);
@@ -137,6 +155,7 @@ class CommunicationThread {
     clearInterval(this.beats);
     this.guardian.close();
     this.client.close();
+    removeIpcDirectory(this.ownDirectory);
     await this.mesh?.close();
     this.port.close();
   }

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import * as zmq from 'zeromq';
 import { messageOf, UserError } from '../errors.js';
 import { Assembly, disagreement } from './assembly.js';
@@ -127,10 +128,10 @@ export class Coordinator {
     return coordinator;
   }
 
-  /** Tells of a worker process that has ended, as its parent has seen it. */
+  /** Tells of a worker process on this host that has ended, as its parent has seen it. */
   reportExit(rank: number, code: number | null, signal: NodeJS.Signals | null): void {
     if (this.stopped || (code === 0 && this.members.get(rank)?.finished)) return;
-    const about = this.about(rank);
+    const about = { ...this.about(rank), host: hostname() };
     if (signal)
       this.fail(
         { ...about, code: 'KILLED', cause: `killed by signal ${signal}`, user: false },
@@ -190,9 +191,9 @@ export class Coordinator {
     if (this.members.size < this.options.worldSize) return;
     this.state = 'connecting';
     const { jobId, worldSize } = this.options;
-    const oneHost = new Set([...this.members.values()].map((member) => member.host)).size === 1;
-    const directory = oneHost ? this.ipcDirectory : undefined;
-    this.broadcast({ type: 'plan', jobId, transport: directory && worldSize > 1 ? 'ipc' : 'tcp', directory });
+    const hosts = Array.from({ length: worldSize }, (_, rank) => this.members.get(rank)?.host ?? '');
+    const directory = new Set(hosts).size === 1 ? this.ipcDirectory : undefined;
+    this.broadcast({ type: 'plan', jobId, hosts, transport: this.options.transport, directory });
   }
 
   private objection({ version, token, worldSize, rank, digest, host }: Hello): string | undefined {
@@ -284,7 +285,7 @@ export class Coordinator {
     if (this.state === 'joining' || this.state === 'connecting') {
       if (now - this.started > this.options.joinTimeoutMs) this.failJoin();
     }
-    if (this.state !== 'running') return;
+    if (this.state === 'ended') return;
     for (const [rank, { liveness, finished }] of this.members) {
       const cause = finished ? undefined : liveness.stalled(now);
       if (cause) this.fail({ ...this.about(rank), code: 'STALLED', cause, user: false }, evidence.stall);

@@ -1,4 +1,11 @@
+import { UserError } from '../errors.js';
 import { stream } from '../random.js';
+
+/** A mean and a standard deviation a channel, of values in 0..1. */
+interface Normalisation {
+  mean: readonly number[];
+  std: readonly number[];
+}
 
 /** How raw pixels become a network's input. */
 export interface AugmentOptions {
@@ -7,8 +14,7 @@ export interface AugmentOptions {
   channels: number;
   /** Raw value that becomes 1 before normalisation: 255 for image files, 16 for digits. */
   white: number;
-  /** A mean and a standard deviation a channel, of values in 0..1. */
-  normalize?: { mean: readonly number[]; std: readonly number[] };
+  normalize?: Normalisation;
   cropPadding: number;
   flip: boolean;
   seed: number;
@@ -71,5 +77,16 @@ export class Augmenter {
     const top = random.below(offsets) - cropPadding;
     const left = random.below(offsets) - cropPadding;
     return { top, left, mirrored: flip && random.bits() < 0 };
+  }
+}
+
+/** @throws UserError `CONFIG_INVALID` where there is not one mean and one standard deviation a channel */
+export function checkNormalisation(normalize: Normalisation | undefined, channels: number): void {
+  for (const [name, values] of Object.entries<readonly number[]>({ ...normalize })) {
+    if (values.length === channels) continue;
+    throw new UserError(
+      'CONFIG_INVALID',
+      `data.normalize.${name} has ${values.length} value${values.length === 1 ? '' : 's'}, images have ${channels} channel${channels === 1 ? '' : 's'}`,
+    );
   }
 }

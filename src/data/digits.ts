@@ -1,24 +1,20 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { DataConfig } from '../config/schema.js';
+import { UserError } from '../errors.js';
 import { permutation, stream } from '../random.js';
-import { Augmenter } from './augment.js';
-import type { Batch, BatchRequest, Dataset, SplitName } from './dataset.js';
+import type { Dataset } from './dataset.js';
+import { storedDataset, type StoredSplit } from './stored-images.js';
 
 type DigitsConfig = Extract<DataConfig, { name: 'digits' }>;
 
 const side = 8;
 const size = side * side;
 const classes = 10;
+const white = 16;
 const testImages = 360;
-
-/** Rows of `digits.csv.gz`: grey levels 0..16 and the label of each image. */
-interface Images {
-  pixels: Uint8Array;
-  labels: Int32Array;
-}
 
 /**
  * The 1,797 handwritten digits that ship with pod-dist (see digits/ATTRIBUTION.md), 8x8x1, grey levels scaled to
@@ -28,56 +24,57 @@ export async function openDigits(config: DigitsConfig, seed: number): Promise<Da
   const images = await readDigits();
   const test = stratifiedTest(images.labels, config.splitSeed);
   const chosen = new Set(test);
-  const rows: Record<SplitName, Int32Array> = {
-    train: Int32Array.from(images.labels.keys()).filter((row) => !chosen.has(row)),
-    test,
-  };
-  const labels = {
-    train: rows.train.map((row) => images.labels[row]),
-    test: rows.test.map((row) => images.labels[row]),
-  };
-  const shape = { height: side, width: side, channels: 1, white: 16, normalize: config.normalize };
-  const augmenter = new Augmenter({ ...shape, ...config.augment, seed });
-
-  async function* read({ split, batches, epoch }: BatchRequest): AsyncIterable<Batch> {
-    for (const indices of batches) {
-      const output = new Float32Array(indices.length * size);
-      indices.forEach((index, position) => {
-        const row = rows[split][index];
-        const pixels = images.pixels.subarray(row * size, (row + 1) * size);
-        augmenter.write({ pixels, index, epoch: split === 'train' ? epoch : -1 }, output, position * size);
-      });
-      yield { images: output, labels: indices.map((index) => labels[split][index]), count: indices.length };
-    }
-  }
-
-  return {
-    name: 'digits',
-    classNames: Array.from({ length: classes }, (_, digit) => String(digit)),
-    shape: [side, side, 1],
-    labels,
-    fingerprint: createHash('sha256')
-      .update(images.pixels)
-      .update(rows.train)
-      .update(rows.test)
-      .digest('hex'),
-    read,
-    close: async () => {},
-  };
+  const train = Int32Array.from(images.labels.keys()).filter((row) => !chosen.has(row));
+  return storedDataset(
+    {
+      name: 'digits',
+      classNames: Array.from({ length: classes }, (_, digit) => String(digit)),
+      shape: [side, side, 1],
+      white,
+      splits: { train: rowsOf(images, train), test: rowsOf(images, test) },
+    },
+    config,
+    seed,
+  );
 }
 
-async function readDigits(): Promise<Images> {
+function rowsOf({ pixels, labels }: StoredSplit, rows: Int32Array): StoredSplit {
+  const chosen = new Uint8Array(rows.length * size);
+  rows.forEach((row, position) => chosen.set(pixels.subarray(row * size, (row + 1) * size), position * size));
+  return { pixels: chosen, labels: rows.map((row) => labels[row]) };
+}
+
+/** The rows of `digits.csv.gz`: grey levels 0..16 and the label of each image. */
+async function readDigits(): Promise<StoredSplit> {
   const file = new URL('./digits/digits.csv.gz', import.meta.url);
-  const text = (await promisify(gunzip)(await readFile(file))).toString('utf8');
+  return parseDigits((await promisify(gunzip)(await readFile(file))).toString('utf8'), fileURLToPath(file));
+}
+
+/**
+ * Reads lines of 64 grey levels 0..16 and a label 0..9, separated by commas.
+ *
+ * @throws UserError `DATA_INVALID` with the file, the line and what is out of range there
+ */
+export function parseDigits(text: string, file: string): StoredSplit {
   const lines = text.trim().split('\n');
   const pixels = new Uint8Array(lines.length * size);
   const labels = new Int32Array(lines.length);
   lines.forEach((line, row) => {
     const values = line.split(',').map(Number);
-    pixels.set(values.slice(0, size), row * size);
-    labels[row] = values[size];
+    const label = values.pop() as number;
+    const wrong = (what: string) => new UserError('DATA_INVALID', `${file}, line ${row + 1}: ${what}`);
+    if (values.length !== size) throw wrong(`${values.length} grey levels and a label, not ${size}`);
+    if (!isBelow(label, classes)) throw wrong(`label ${label} is no class: classes are 0 to ${classes - 1}`);
+    const level = values.find((value) => !isBelow(value, white + 1));
+    if (level !== undefined) throw wrong(`${level} is no grey level: they are 0 to ${white}`);
+    pixels.set(values, row * size);
+    labels[row] = label;
   });
   return { pixels, labels };
+}
+
+function isBelow(value: number, limit: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value < limit;
 }
 
 /** Rows of the test split: of each class its share of 360 images, the largest remainders rounded up, sorted. */

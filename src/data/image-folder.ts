@@ -3,6 +3,7 @@ import { relative } from 'node:path';
 import { Piscina } from 'piscina';
 import type { DataConfig } from '../config/schema.js';
 import { UserError } from '../errors.js';
+import { checkNormalisation } from './augment.js';
 import type { Batch, BatchRequest, Dataset } from './dataset.js';
 import { indexImages, type ImageIndex } from './image-index.js';
 import type { LoaderData, LoaderResult, LoaderTask } from './loader-thread.js';
@@ -10,17 +11,28 @@ import { PixelCache } from './pixel-cache.js';
 
 type ImageFolderConfig = Extract<DataConfig, { name: 'image-folder' }>;
 
+/** Where images of a data set come from, and how they become batches. */
+type ImageFilesConfig = Omit<ImageFolderConfig, 'name'>;
+
+/** A folder of image files by class. */
+export async function openImageFolder(config: ImageFolderConfig, options: OpenOptions): Promise<Dataset> {
+  checkCrops(config);
+  return imageFiles(config, await indexImages(config.root), options);
+}
+
+interface OpenOptions {
+  seed: number;
+  threads: number;
+}
+
 /**
- * A folder of image files by class. Threads read, decode and augment whole batches; up to `prefetch` batches are
- * prepared ahead of the one being used, and handed over without a copy, in order. Decoded pixels are kept in memory up
- * to `cacheMegabytes`, so that later epochs do not decode again.
+ * A data set of image files. Threads read, decode and augment whole batches; up to `prefetch` batches are prepared
+ * ahead of the one being used, and handed over without a copy, in order. Decoded pixels are kept in memory up to
+ * `cacheMegabytes`, so that later epochs do not decode again (but where training images are cropped at random before
+ * they are resized).
  */
-export async function openImageFolder(
-  config: ImageFolderConfig,
-  options: { seed: number; threads: number },
-): Promise<Dataset> {
-  checkNormalisation(config);
-  const index = await indexImages(config.root);
+export function imageFiles(config: ImageFilesConfig, index: ImageIndex, options: OpenOptions): Dataset {
+  checkNormalisation(config.normalize, config.channels);
   const { splits, classNames } = index;
   const { size, channels, prefetch } = config;
   const labels = { train: splits.train.labels, test: splits.test.labels };
@@ -62,14 +74,11 @@ export async function openImageFolder(
   };
 }
 
-function startThreads(
-  config: ImageFolderConfig,
-  { splits }: ImageIndex,
-  { seed, threads }: { seed: number; threads: number },
-) {
-  const { size, channels } = config;
+function startThreads(config: ImageFilesConfig, { splits }: ImageIndex, { seed, threads }: OpenOptions) {
+  const { size, resize, channels } = config;
+  const { randomResizedCrop, ...choices } = config.augment;
   const files = { train: splits.train.files, test: splits.test.files };
-  const images = files.train.length + files.test.length;
+  const images = (randomResizedCrop ? 0 : files.train.length) + files.test.length;
   const cache = PixelCache.create(images, size * size * channels, config.cacheMegabytes * 1e6);
   const augment = {
     height: size,
@@ -77,10 +86,18 @@ function startThreads(
     channels,
     white: 255,
     normalize: config.normalize,
-    ...config.augment,
+    ...choices,
     seed,
   };
-  const workerData: LoaderData = { files, size, channels, augment, cache: cache.buffers };
+  const workerData: LoaderData = {
+    files,
+    size,
+    resize,
+    channels,
+    augment,
+    randomResizedCrop,
+    cache: cache.buffers,
+  };
   const count = config.threads ?? threads;
   return new Piscina<LoaderTask, LoaderResult>({
     filename: new URL('./loader-thread.js', import.meta.url).href,
@@ -90,21 +107,26 @@ function startThreads(
   });
 }
 
-function checkNormalisation({ normalize, channels }: ImageFolderConfig): void {
-  for (const [name, values] of Object.entries(normalize ?? {})) {
-    if (values.length !== channels) {
-      throw new UserError(
-        'CONFIG_INVALID',
-        `data.normalize.${name} has ${values.length} values, images have ${channels} channels`,
-      );
-    }
+function checkCrops({ size, resize, augment }: ImageFolderConfig): void {
+  if (resize !== undefined && resize < size) {
+    throw new UserError(
+      'CONFIG_INVALID',
+      `data.resize is ${resize}, too small for a centre of data.size ${size}: give at least ${size}`,
+    );
+  }
+  if (augment.randomResizedCrop && augment.cropPadding > 0) {
+    throw new UserError(
+      'CONFIG_INVALID',
+      'data.augment has both randomResizedCrop and cropPadding: choose one of the two crops',
+    );
   }
 }
 
 function fingerprint(root: string, { splits }: ImageIndex): string {
   const hash = createHash('sha256');
-  for (const { files } of [splits.train, splits.test]) {
+  for (const { files, labels } of [splits.train, splits.test]) {
     for (const file of files) hash.update(`${relative(root, file)}\n`);
+    hash.update(labels);
   }
   return hash.digest('hex');
 }

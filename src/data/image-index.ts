@@ -3,7 +3,10 @@ import { extname, join } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
 import type { SplitName } from './dataset.js';
 
+const folderLayout = 'train/<class>/ and test/<class>/';
 const extensions = new Set(['.jpg', '.jpeg', '.png']);
+/** What file managers leave in folders. */
+const leftovers = new Set(['thumbs.db', 'desktop.ini']);
 
 /** The image files of one split, in the order that gives each its index. */
 export interface SplitIndex {
@@ -19,8 +22,10 @@ export interface ImageIndex {
 
 /**
  * Lists `<root>/{train,test}/<class>/*.{jpg,jpeg,png}`. Both splits must hold the same classes, each with an image.
+ * Names that begin with a dot are passed over.
  *
- * @throws UserError `DATA_INVALID`, naming the folder that is missing, empty or unexpected
+ * @throws UserError `DATA_NOT_FOUND` or `DATA_INVALID`, naming the folder that is missing, empty or unexpected, or the
+ * file in a class that is no image
  */
 export async function indexImages(root: string): Promise<ImageIndex> {
   const classNames = await foldersIn(join(root, 'train'));
@@ -53,40 +58,48 @@ async function indexSplit(folder: string, classNames: readonly string[]): Promis
   };
 }
 
-async function foldersIn(folder: string): Promise<string[]> {
-  const entries = await list(folder);
+/** Names of the class folders in `folder`, sorted. */
+export async function foldersIn(folder: string, layout = folderLayout): Promise<string[]> {
+  const entries = await list(folder, layout);
   const names = entries
     .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
-    .map((entry) => entry.name);
+    .map((entry) => entry.name)
+    .sort();
   if (names.length === 0) {
     throw new UserError(
       'DATA_INVALID',
       `${folder} holds no class folders: put images into ${join(folder, '<class>')}/*.jpg or *.png`,
     );
   }
-  return names.filter((name) => !name.startsWith('.')).sort();
+  return names;
 }
 
-async function imagesIn(folder: string): Promise<string[]> {
-  const entries = await list(folder);
-  const names = entries.filter(
-    (entry) => !entry.isDirectory() && extensions.has(extname(entry.name).toLowerCase()),
+/** The image files in `folder`, sorted. Anything else there is an error: a misplaced file would be missed silently. */
+export async function imagesIn(folder: string, layout = folderLayout): Promise<string[]> {
+  const entries = await list(folder, layout);
+  const files = entries.filter(({ name }) => !leftovers.has(name.toLowerCase()));
+  const other = files.find(
+    (entry) => entry.isDirectory() || !extensions.has(extname(entry.name).toLowerCase()),
   );
-  if (names.length === 0) throw new UserError('DATA_INVALID', `${folder} holds no .jpg or .png images`);
-  return names.map((entry) => join(folder, entry.name)).sort();
+  if (other) {
+    throw new UserError(
+      'DATA_INVALID',
+      `${join(folder, other.name)} is no .jpg or .png image: move it out of the data set`,
+    );
+  }
+  if (files.length === 0) throw new UserError('DATA_INVALID', `${folder} holds no .jpg or .png images`);
+  return files.map((entry) => join(folder, entry.name)).sort();
 }
 
-async function list(folder: string) {
+async function list(folder: string, layout: string) {
   try {
-    return await readdir(folder, { withFileTypes: true });
+    const entries = await readdir(folder, { withFileTypes: true });
+    return entries.filter(({ name }) => !name.startsWith('.'));
   } catch (error) {
     const reason =
       (error as NodeJS.ErrnoException).code === 'ENOENT'
         ? 'does not exist'
         : `cannot be read (${messageOf(error)})`;
-    throw new UserError(
-      'DATA_NOT_FOUND',
-      `the folder ${folder} ${reason}: data.root must hold train/<class>/ and test/<class>/`,
-    );
+    throw new UserError('DATA_NOT_FOUND', `the folder ${folder} ${reason}: data.root must hold ${layout}`);
   }
 }

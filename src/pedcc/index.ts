@@ -2,9 +2,12 @@ import { UserError } from '../errors.js';
 import { orthoplexVertex } from './orthoplex.js';
 import { packing } from './packing.js';
 import { Rotation } from './rotation.js';
-import { simplexVertex } from './simplex.js';
+import { simplex } from './simplex.js';
 
 export { fingerprint } from './fingerprint.js';
+
+/** Rows between two calls of `onProgress`. */
+const progressEvery = 100;
 
 export type Construction = 'simplex' | 'orthoplex' | 'packing';
 
@@ -14,6 +17,8 @@ export interface CentroidOptions {
   /** Feature dimension d. */
   dim: number;
   seed: number;
+  /** Told what share of the work is done, from 0 to 1, every now and then. */
+  onProgress?(share: number): void;
 }
 
 export interface Centroids {
@@ -32,33 +37,52 @@ export interface Centroids {
  *
  * @throws UserError `CENTROIDS_INVALID` for numbers that are no whole numbers above zero
  */
-export function generateCentroids({ classes, dim, seed }: CentroidOptions): Centroids {
+export function generateCentroids({ classes, dim, seed, onProgress }: CentroidOptions): Centroids {
   checkWhole('classes', classes, 1);
   checkWhole('dim', dim, 1);
   checkWhole('seed', seed, 0);
   const construction = constructionOf(classes, dim);
   if (construction === 'packing') {
-    const { values, maxCosine } = packing(classes, dim, seed);
-    return { values: Float32Array.from(values), maxCosine, construction };
+    const { values, maxCosine } = packing(classes, dim, seed, onProgress);
+    return { values, maxCosine, construction };
   }
   const values = new Float32Array(classes * dim);
   const rotation = new Rotation(dim, seed);
+  const vertex = construction === 'simplex' ? simplex(classes) : orthoplexVertex;
   const row = new Float64Array(dim);
   for (let index = 0; index < classes; index++) {
-    if (construction === 'simplex') simplexVertex(index, classes, row);
-    else orthoplexVertex(index, row);
+    vertex(index, row);
     rotation.apply(row);
     values.set(row, index * dim);
+    if (index % progressEvery === progressEvery - 1) onProgress?.((index + 1) / classes);
   }
   const maxCosine = construction === 'orthoplex' ? 0 : classes > 1 ? -1 / (classes - 1) : -1;
   return { values, maxCosine, construction };
 }
 
-/** The smallest largest cosine that could exist: simplex, Rankin's and Welch's bounds. */
+/**
+ * A lower bound of the largest cosine of `classes` unit vectors in R^dim: the simplex up to dim + 1, Rankin's bound up
+ * to 2 dim, then Levenshtein's third bound (Levenshtein 1979), the root s of
+ *
+ *     classes = d (1 - s) (2 + (d + 1) s) / (1 - d s^2),
+ *
+ * which rises with the classes until classes = d (d + 3) / 2, and stays valid, though weak, beyond.
+ */
 export function cosineBound(classes: number, dim: number): number {
   if (classes === 1) return -1;
   if (classes <= dim + 1) return -1 / (classes - 1);
-  return classes <= 2 * dim ? 0 : welchBound(classes, dim);
+  if (classes <= 2 * dim) return 0;
+  if (dim === 1) return 1;
+  let low = 0;
+  let high = (Math.sqrt(dim + 3) - 1) / (dim + 2);
+  const most = (s: number) => (dim * (1 - s) * (2 + (dim + 1) * s)) / (1 - dim * s * s);
+  if (classes >= most(high)) return high;
+  for (let halving = 0; halving < 60; halving++) {
+    const middle = (low + high) / 2;
+    if (most(middle) < classes) low = middle;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Welch's lower bound of the largest absolute cosine of `classes` unit vectors in R^dim (Welch 1974). */

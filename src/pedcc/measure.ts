@@ -21,8 +21,7 @@ export function measureCosines(values: Float32Array, classes: number, dim: numbe
   const pairs = complete ? all : Math.floor(budget / dim);
   const range = { maxCosine: -1, minCosine: 1 };
   const measure = (i: number, j: number) => {
-    let cosine = 0;
-    for (let c = 0; c < dim; c++) cosine += values[i * dim + c] * values[j * dim + c];
+    const cosine = dot(values, i * dim, j * dim, dim);
     if (cosine > range.maxCosine) range.maxCosine = cosine;
     if (cosine < range.minCosine) range.minCosine = cosine;
   };
@@ -36,4 +35,18 @@ export function measureCosines(values: Float32Array, classes: number, dim: numbe
     }
   }
   return { ...range, pairs, complete };
+}
+
+/** Inner product, in four sums that the processor adds up side by side. */
+function dot(values: Float32Array, left: number, right: number, count: number): number {
+  let [a, b, c, d] = [0, 0, 0, 0];
+  const end = count - (count % 4);
+  for (let at = 0; at < end; at += 4) {
+    a += values[left + at] * values[right + at];
+    b += values[left + at + 1] * values[right + at + 1];
+    c += values[left + at + 2] * values[right + at + 2];
+    d += values[left + at + 3] * values[right + at + 3];
+  }
+  for (let at = end; at < count; at++) a += values[left + at] * values[right + at];
+  return a + b + (c + d);
 }

@@ -1,89 +1,147 @@
 import { stream } from '../random.js';
+import { Repulsion } from './kernels/index.js';
 
-/** Multiply-adds that one packing may cost. */
-const budget = 2e10;
-const mostSteps = 400;
-const fewestSteps = 10;
+/** Multiply-adds that the steps of one packing cost where they are many, where they are few, and measuring it. */
+const budget = 3e10;
+const largestBudget = 4e11;
+const measureBudget = 2e11;
+const mostSteps = 1000;
+const fewestSteps = 6;
+
+/** How the steps go from the first to the last. */
+interface Descent {
+  momentum: number;
+  /** Inverse temperature. */
+  beta: { first: number; last: number };
+  /** Root mean square over the vectors of a step's length. */
+  length: { first: number; last: number };
+  /** Most that a vector moves for a unit of weight; keeps a far-reaching beta from throwing vectors about. */
+  reach: number;
+}
+
+const patient: Descent = {
+  momentum: 0.9,
+  beta: { first: 5, last: 500 },
+  length: { first: 0.02, last: 0.0002 },
+  reach: Infinity,
+};
+const hasty: Descent = {
+  momentum: 0.5,
+  beta: { first: 20, last: 200 },
+  length: { first: 0.1, last: 0.001 },
+  reach: 0.3,
+};
+/** Below this many steps the hasty descent ends lower. */
+const patientFrom = 60;
 
 /**
  * `classes` unit vectors in R^dim with a small largest cosine, by repulsion: [classes * dim], row-major.
  *
  * From seeded normal directions, each step moves every vector against the gradient of
- * (1/beta) log sum over pairs of exp(beta cos), a smooth bound of the largest cosine, and normalises. beta grows from
- * 10 to 1000 over the steps, so that first all pairs are spread and then the closest; the step shrinks likewise. The
- * best configuration seen is kept. Each step costs classes^2 dim multiply-adds; the number of steps follows from a
- * fixed budget of work, never from time, so the result depends on (classes, dim, seed) alone.
+ * (1/beta) log sum over pairs of exp(beta cos), a smooth bound of the largest cosine, with momentum, along the sphere.
+ * beta grows over the steps, so that first all pairs are spread and then the closest, while the steps shrink. The best
+ * configuration seen is kept.
+ *
+ * A step costs up to 3/2 classes^2 dim multiply-adds. The number of steps follows from a budget of work, never from
+ * time, so the result depends on (classes, dim, seed) alone. Where even six steps are beyond 4e11 multiply-adds, the
+ * normal directions are left as they are; `maxCosine` is then measured over as many of the vectors as 2e11
+ * multiply-adds allow.
+ *
+ * `onProgress` is told the share of the steps done.
  */
 export function packing(
   classes: number,
   dim: number,
   seed: number,
-): { values: Float64Array; maxCosine: number } {
+  onProgress: (share: number) => void = () => {},
+): { values: Float32Array; maxCosine: number } {
+  const perStep = 1.5 * classes * classes * dim;
+  const steps = Math.max(fewestSteps, Math.min(mostSteps, Math.floor(budget / perStep)));
+  const repulsion = new Repulsion(classes, dim);
+  const { vectors, stride } = repulsion;
   const random = stream(seed, 0x9ac);
-  let values = Float64Array.from({ length: classes * dim }, () => random.normal());
-  normaliseRows(values, classes, dim);
-  const steps = Math.max(fewestSteps, Math.min(mostSteps, Math.floor(budget / (classes * classes * dim))));
-
-  let best = { values, maxCosine: Infinity };
-  for (let step = 0; step <= steps; step++) {
-    const share = step / steps;
-    const beta = 10 * 100 ** share;
-    const { forces, maxCosine } = repulsion(values, classes, dim, beta);
-    if (maxCosine < best.maxCosine) best = { values: values.slice(), maxCosine };
-    const stride = 0.3 * (1 - share) + 0.002;
-    values = move(values, forces, classes, dim, stride);
+  for (let start = 0; start < vectors.length; start += stride) {
+    for (let at = start; at < start + dim; at++) vectors[at] = random.normal();
   }
-  return best;
+  normaliseRows(vectors, stride);
+  if (steps * perStep > largestBudget) {
+    const measured = Math.min(classes, Math.floor(Math.sqrt((2 * measureBudget) / dim)));
+    return { values: unpadded(vectors, stride, dim), maxCosine: repulsion.largestCosine(measured) };
+  }
+
+  const { beta, length, momentum, reach } = steps >= patientFrom ? patient : hasty;
+  const velocity = new Float32Array(vectors.length);
+  let best = { vectors: vectors.slice(), maxCosine: repulsion.largestCosine() };
+  let reference = best.maxCosine;
+  for (let step = 0; step < steps; step++) {
+    const share = step / steps;
+    const { maxCosine, meanWeight } = repulsion.repel(
+      beta.first * (beta.last / beta.first) ** share,
+      reference,
+    );
+    if (maxCosine < best.maxCosine) best = { vectors: vectors.slice(), maxCosine };
+    reference = maxCosine;
+    const size = tangential(repulsion.forces, vectors, stride);
+    const wanted = length.first * (1 - share) + length.last;
+    const scale = size > 0 ? Math.min(wanted / size, reach / meanWeight) : 0;
+    move(vectors, velocity, repulsion.forces, { stride, scale, momentum });
+    onProgress((step + 1) / steps);
+  }
+  const last = repulsion.largestCosine();
+  if (last < best.maxCosine) best = { vectors: vectors.slice(), maxCosine: last };
+  return { values: unpadded(best.vectors, stride, dim), maxCosine: best.maxCosine };
 }
 
-/** Sum over the other vectors, weighted by exp(beta (cos - max cos)); and the largest cosine. */
-function repulsion(values: Float64Array, classes: number, dim: number, beta: number) {
-  const forces = new Float64Array(classes * dim);
-  const cosines = new Float64Array(classes);
-  let maxCosine = -1;
-  for (let i = 0; i < classes; i++) {
-    let largest = -1;
-    for (let j = 0; j < classes; j++) {
-      if (j === i) continue;
-      cosines[j] = dot(values, i * dim, j * dim, dim);
-      if (cosines[j] > largest) largest = cosines[j];
+/** Takes from each force what points along its vector; returns the root mean square of what is left. */
+function tangential(forces: Float32Array, vectors: Float32Array, stride: number): number {
+  let squares = 0;
+  for (let start = 0; start < vectors.length; start += stride) {
+    const along = dot(forces, vectors, start, stride);
+    for (let at = start; at < start + stride; at++) {
+      const force = forces[at] - along * vectors[at];
+      forces[at] = force;
+      squares += force * force;
     }
-    if (largest > maxCosine) maxCosine = largest;
-    let total = 0;
-    for (let j = 0; j < classes; j++) {
-      if (j === i) continue;
-      const weight = Math.exp(beta * (cosines[j] - largest));
-      if (weight < 1e-6) continue;
-      total += weight;
-      for (let c = 0; c < dim; c++) forces[i * dim + c] += weight * values[j * dim + c];
-    }
-    for (let c = 0; c < dim; c++) forces[i * dim + c] /= total;
   }
-  return { forces, maxCosine };
+  return Math.sqrt((squares * stride) / vectors.length);
 }
 
 function move(
-  values: Float64Array,
-  forces: Float64Array,
-  classes: number,
-  dim: number,
-  stride: number,
-): Float64Array<ArrayBuffer> {
-  const moved = new Float64Array(values.length);
-  for (let index = 0; index < values.length; index++) moved[index] = values[index] - stride * forces[index];
-  normaliseRows(moved, classes, dim);
-  return moved;
+  vectors: Float32Array,
+  velocity: Float32Array,
+  forces: Float32Array,
+  { stride, scale, momentum }: { stride: number; scale: number; momentum: number },
+): void {
+  for (let start = 0; start < vectors.length; start += stride) {
+    for (let at = start; at < start + stride; at++)
+      velocity[at] = momentum * velocity[at] - scale * forces[at];
+    const along = dot(velocity, vectors, start, stride);
+    for (let at = start; at < start + stride; at++) {
+      velocity[at] -= along * vectors[at];
+      vectors[at] += velocity[at];
+    }
+  }
+  normaliseRows(vectors, stride);
 }
 
-function normaliseRows(values: Float64Array, classes: number, dim: number): void {
-  for (let row = 0; row < classes; row++) {
-    const length = Math.sqrt(dot(values, row * dim, row * dim, dim));
-    for (let c = 0; c < dim; c++) values[row * dim + c] /= length;
+function normaliseRows(vectors: Float32Array, stride: number): void {
+  for (let start = 0; start < vectors.length; start += stride) {
+    const length = Math.sqrt(dot(vectors, vectors, start, stride));
+    for (let at = start; at < start + stride; at++) vectors[at] /= length;
   }
 }
 
-function dot(values: Float64Array, left: number, right: number, dim: number): number {
+function dot(left: Float32Array, right: Float32Array, start: number, count: number): number {
   let sum = 0;
-  for (let c = 0; c < dim; c++) sum += values[left + c] * values[right + c];
+  for (let at = start; at < start + count; at++) sum += left[at] * right[at];
   return sum;
+}
+
+function unpadded(vectors: Float32Array, stride: number, dim: number): Float32Array {
+  const count = vectors.length / stride;
+  const values = new Float32Array(count * dim);
+  for (let row = 0; row < count; row++) {
+    values.set(vectors.subarray(row * stride, row * stride + dim), row * dim);
+  }
+  return values;
 }

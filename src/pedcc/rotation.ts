@@ -1,65 +1,85 @@
 import { permutation, stream } from '../random.js';
 
 const rounds = 3;
+const largestBlock = 256;
 
 /**
- * A seeded orthogonal map of R^d, applied in place, in O(d log d) time and O(d) memory.
+ * A seeded orthogonal map of R^d, applied in place, in O(d) time and memory.
  *
  * Each round permutes the coordinates, flips signs at random, and applies the normalised Walsh-Hadamard transform to
- * the first 2^p coordinates and then to the last 2^p, with 2^p the largest power of two not above d; the blocks
- * overlap, so every coordinate is reached. Permutations, sign flips and normalised Hadamard matrices are orthogonal,
- * and so is their product: angles stay as they are. Three rounds spread any vector over all coordinates much as a
- * random rotation does (the structured spinners of arXiv 1610.06209), without a d x d matrix.
+ * blocks of 2^p coordinates, at most 256, the last one overlapping its neighbour where 2^p does not divide d.
+ * Permutations, sign flips and normalised Hadamard matrices are orthogonal, and so is their product: angles stay as
+ * they are. A coordinate reaches 256 others in the first round and 65,536 in the second; three rounds spread any
+ * vector over all coordinates much as a random rotation does (the structured spinners of arXiv 1610.06209), without a
+ * d x d matrix.
  */
 export class Rotation {
   private readonly orders: Int32Array[] = [];
-  private readonly signs: Float64Array[] = [];
+  /** Signs, times the normalisation of the block that takes the coordinate first. */
+  private readonly factors: Float64Array[] = [];
   private readonly scratch: Float64Array;
   private readonly block: number;
+  private readonly scale: number;
 
   constructor(
     private readonly dim: number,
     seed: number,
   ) {
-    this.block = 2 ** Math.floor(Math.log2(dim));
+    this.block = Math.min(largestBlock, 2 ** Math.floor(Math.log2(dim)));
+    this.scale = 1 / Math.sqrt(this.block);
     this.scratch = new Float64Array(dim);
-    const scale = 1 / Math.sqrt(this.block);
     for (let round = 0; round < rounds; round++) {
       const random = stream(seed, 0x707, round);
       this.orders.push(permutation(dim, random));
-      this.signs.push(Float64Array.from({ length: dim }, () => (random.bits() < 0 ? -1 : 1)));
+      const whole = dim - (dim % this.block);
+      const signs = Float64Array.from({ length: dim }, () => (random.bits() < 0 ? -1 : 1));
+      this.factors.push(signs.map((sign, index) => (index < whole ? sign * this.scale : sign)));
     }
-    this.scale = scale;
   }
-
-  private readonly scale: number;
 
   /** Rotates `vector` ([d]) in place. */
   apply(vector: Float64Array): void {
-    const { dim, block, scratch } = this;
+    const { dim, block, scale, scratch } = this;
+    const whole = dim - (dim % block);
     for (let round = 0; round < rounds; round++) {
       const order = this.orders[round];
-      const signs = this.signs[round];
-      for (let index = 0; index < dim; index++) scratch[index] = vector[order[index]] * signs[index];
-      this.hadamard(scratch, 0);
-      if (block < dim) this.hadamard(scratch, dim - block);
+      const factors = this.factors[round];
+      for (let index = 0; index < dim; index++) scratch[index] = vector[order[index]] * factors[index];
+      for (let start = 0; start < whole; start += block) hadamard(scratch, start, block);
+      if (whole < dim) {
+        for (let index = dim - block; index < dim; index++) scratch[index] *= scale;
+        hadamard(scratch, dim - block, block);
+      }
       vector.set(scratch);
     }
   }
+}
 
-  private hadamard(values: Float64Array, start: number): void {
-    const { block, scale } = this;
-    const end = start + block;
-    for (let half = 1; half < block; half *= 2) {
-      for (let left = start; left < end; left += 2 * half) {
-        for (let index = left; index < left + half; index++) {
-          const a = values[index];
-          const b = values[index + half];
-          values[index] = a + b;
-          values[index + half] = a - b;
-        }
+/** The Walsh-Hadamard transform of `count` values from `start`, not normalised: two stages a pass over the values. */
+function hadamard(values: Float64Array, start: number, count: number): void {
+  const end = start + count;
+  let half = 1;
+  if (Math.log2(count) % 2 === 1) {
+    for (let at = start; at < end; at += 2) {
+      const a = values[at];
+      const b = values[at + 1];
+      values[at] = a + b;
+      values[at + 1] = a - b;
+    }
+    half = 2;
+  }
+  for (; half < count; half *= 4) {
+    for (let left = start; left < end; left += 4 * half) {
+      for (let at = left; at < left + half; at++) {
+        const a = values[at] + values[at + half];
+        const b = values[at] - values[at + half];
+        const c = values[at + 2 * half] + values[at + 3 * half];
+        const d = values[at + 2 * half] - values[at + 3 * half];
+        values[at] = a + c;
+        values[at + half] = b + d;
+        values[at + 2 * half] = a - c;
+        values[at + 3 * half] = b - d;
       }
     }
-    for (let index = start; index < end; index++) values[index] *= scale;
   }
 }

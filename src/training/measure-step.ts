@@ -50,7 +50,7 @@ export async function measureStep(options: MeasureOptions): Promise<StepMeasurem
   const { warmup = 3, steps = 20, budgetMs = 20_000, onWarm = () => {} } = options;
   const config = stepConfig(model, batch);
   const communicator = new LocalCommunicator();
-  const classifier = new Classifier({ config, shape, classes, communicator });
+  const classifier = await Classifier.create({ config, shape, classes, communicator });
   const step = new TrainingStep(classifier, communicator, config);
   const data = randomBatch(batch, shape, classes);
   const phases: Record<StepPhase, number[]> = { forward: [], backward: [], reduce: [], update: [] };

@@ -29,12 +29,15 @@ export function addonFolder(cuda: boolean, environment: NodeJS.ProcessEnv = proc
   return join(cacheFolder(environment), 'native', name);
 }
 
-/** The manifest of a finished set-up in `folder`; undefined where there is none. */
+/** The manifest of a finished set-up in `folder`; undefined where there is none, or none that can be read. */
 export function readManifest(folder: string): Manifest | undefined {
   const file = join(folder, 'manifest.json');
   if (!existsSync(file)) return undefined;
-  const parsed = manifestSchema.safeParse(JSON.parse(readFileSync(file, 'utf8')));
-  return parsed.success ? parsed.data : undefined;
+  try {
+    return manifestSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch {
+    return undefined;
+  }
 }
 
 /** The addon that set-up has built, the CUDA one first. */

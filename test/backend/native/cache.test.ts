@@ -1,0 +1,74 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { addonFolder, cacheFolder, findAddon, readManifest } from '../../../src/backend/native/cache.js';
+
+let cache: string;
+let environment: NodeJS.ProcessEnv;
+beforeEach(() => {
+  cache = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
+  environment = { POD_DIST_CACHE: cache };
+});
+afterEach(() => rmSync(cache, { recursive: true }));
+
+const manifest = (cuda: boolean) => ({
+  tensorflow: '2.21.0',
+  cuda,
+  addon: 'addon.node',
+  libraryFolders: ['/x'],
+});
+
+function finish(cuda: boolean, text = JSON.stringify(manifest(cuda)), withAddon = true): string {
+  const folder = addonFolder(cuda, environment);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'manifest.json'), text);
+  if (withAddon) writeFileSync(join(folder, 'addon.node'), '');
+  return folder;
+}
+
+describe('cacheFolder', () => {
+  it('is POD_DIST_CACHE, else in XDG_CACHE_HOME, else in the home folder', () => {
+    expect(cacheFolder({ POD_DIST_CACHE: '/a', XDG_CACHE_HOME: '/b' })).toBe('/a');
+    expect(cacheFolder({ XDG_CACHE_HOME: '/b' })).toBe('/b/pod-dist');
+    expect(cacheFolder({ POD_DIST_CACHE: '', XDG_CACHE_HOME: '' })).toBe(
+      join(homedir(), '.cache', 'pod-dist'),
+    );
+  });
+});
+
+describe('addonFolder', () => {
+  it('tells platform, version and CUDA apart', () => {
+    const [cpu, cuda] = [addonFolder(false, environment), addonFolder(true, environment)];
+    expect(cpu).not.toBe(cuda);
+    for (const folder of [cpu, cuda]) {
+      expect(folder.startsWith(join(cache, 'native'))).toBe(true);
+      expect(folder).toContain(`${process.platform}-${process.arch}`);
+    }
+  });
+});
+
+describe('findAddon', () => {
+  it('finds nothing before set-up', () => {
+    expect(findAddon(environment)).toBeUndefined();
+    expect(readManifest(addonFolder(false, environment))).toBeUndefined();
+  });
+
+  it('finds what set-up has finished, CUDA first', () => {
+    const cpu = finish(false);
+    expect(findAddon(environment)).toEqual({ file: join(cpu, 'addon.node'), manifest: manifest(false) });
+    const cuda = finish(true);
+    expect(findAddon(environment)).toEqual({ file: join(cuda, 'addon.node'), manifest: manifest(true) });
+  });
+
+  it.each([
+    ['an addon that is gone', JSON.stringify(manifest(true)), false],
+    ['a manifest of something else', '{"tensorflow": 2}', true],
+    ['a manifest cut short', '{"tensorflow": "2.2', true],
+    ['an empty manifest', '', true],
+  ])('passes over %s', (_what, text, withAddon) => {
+    const cpu = finish(false);
+    finish(true, text, withAddon);
+    expect(findAddon(environment)?.file).toBe(join(cpu, 'addon.node'));
+  });
+});

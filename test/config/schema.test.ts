@@ -1,0 +1,54 @@
+import { describe, expect, it } from 'vitest';
+import { configSchema, type ConfigInput } from '../../src/config/schema.js';
+
+const least: ConfigInput = {
+  data: { name: 'digits' },
+  model: { name: 'resnet20' },
+  learningRate: { schedule: 'constant', rate: 0.1 },
+};
+
+describe('configSchema', () => {
+  it('fills in everything but data, model and learning rate', () => {
+    expect(configSchema.parse(least)).toMatchObject({
+      name: 'run',
+      seed: 1,
+      workers: 1,
+      batchSize: 64,
+      epochs: 10,
+      backend: 'auto',
+      model: { name: 'resnet20', dim: 256 },
+      loss: { name: 'pod', lambda: 1, delta: { initial: 0.05, scale: 0.01, source: 'logits' } },
+      batchNorm: { statistics: 'synchronised', momentum: 0.9 },
+      optimizer: { name: 'sgd', momentum: 0.9, nesterov: false, weightDecay: 0 },
+      distributed: { transport: 'auto', host: '127.0.0.1', port: 0 },
+    });
+  });
+
+  it('is its own fixed point: what it gives, it takes unchanged', () => {
+    const config = configSchema.parse(least);
+    expect(configSchema.parse(structuredClone(config))).toEqual(config);
+  });
+
+  const wrong: [string, object][] = [
+    ['an unknown key', { nmae: 'x' }],
+    ['an unknown key further in', { loss: { delta: { inital: 1 } } }],
+    ["another variant's key", { model: { name: 'resnet20', channels: [8] } }],
+    ['no images a step', { batchSize: 0 }],
+    ['half an epoch', { epochs: 1.5 }],
+    ['a negative seed', { seed: -1 }],
+    ['a name that is a path', { name: '../x' }],
+    ['a name that hides itself', { name: '.x' }],
+    ['an unknown backend', { backend: 'cuda' }],
+    ['two channels', { data: { name: 'image-folder', root: 'x', channels: 2 } }],
+    ['an image folder without a root', { data: { name: 'image-folder' } }],
+    ['a rate of 0', { learningRate: { schedule: 'constant', rate: 0 } }],
+    ['a schedule without its epochs', { learningRate: { schedule: 'step', rate: 1 } }],
+    ['more than the whole momentum', { optimizer: { momentum: 1.1 } }],
+    ['a port beyond the last', { distributed: { port: 65536 } }],
+    ['a deadline of 0', { distributed: { joinTimeoutSeconds: 0 } }],
+  ];
+
+  it.each(wrong)('refuses %s', (_what, settings) => {
+    expect(configSchema.safeParse({ ...least, ...settings }).success).toBe(false);
+  });
+});

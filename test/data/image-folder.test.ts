@@ -1,0 +1,156 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { dataSchema, type DataConfig } from '../../src/config/schema.js';
+import type { Batch, BatchRequest, Dataset } from '../../src/data/dataset.js';
+import { openDataset } from '../../src/data/index.js';
+import { levelOf, writeFolder, writeImage } from './images.js';
+
+let root: string;
+const open: Dataset[] = [];
+beforeAll(async () => {
+  root = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
+  await writeFolder(root, ['cat', 'dog', 'emu'], 4);
+});
+afterEach(async () => void (await Promise.all(open.splice(0).map((dataset) => dataset.close()))));
+afterAll(() => rmSync(root, { recursive: true }));
+
+type Settings = Partial<Extract<DataConfig, { name: 'image-folder' }>>;
+
+async function dataset(settings: Settings = {}, seed = 1): Promise<Dataset> {
+  const config = dataSchema.parse({ name: 'image-folder', root, size: 8, threads: 2, ...settings });
+  const opened = await openDataset(config, { seed });
+  open.push(opened);
+  return opened;
+}
+
+async function collect(from: Dataset, request: Partial<BatchRequest>): Promise<Batch[]> {
+  const found: Batch[] = [];
+  for await (const batch of from.read({ split: 'train', batches, epoch: 0, ...request })) found.push(batch);
+  return found;
+}
+
+const imageSize = 8 * 8 * 3;
+const batches = [[11, 0, 5], [], [1], [2, 3, 4, 6, 7, 8, 9, 10]].map((indices) => Int32Array.from(indices));
+
+describe('openImageFolder', () => {
+  it('knows classes, labels and shape', async () => {
+    const { classNames, labels, shape } = await dataset();
+    expect(classNames).toEqual(['cat', 'dog', 'emu']);
+    expect([...labels.train]).toEqual([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]);
+    expect([...labels.test]).toEqual([...labels.train]);
+    expect(shape).toEqual([8, 8, 3]);
+  });
+
+  it.each(['train', 'test'] as const)('reads the right %s images in the order asked for', async (split) => {
+    const found = await collect(await dataset(), { split });
+    expect(found.map(({ count }) => count)).toEqual([3, 0, 1, 8]);
+    found.forEach(({ images, labels, count }, batch) => {
+      expect(images).toHaveLength(count * imageSize);
+      batches[batch].forEach((index, row) => {
+        expect(labels[row]).toBe(Math.floor(index / 4));
+        const level = 255 * images[row * imageSize + 100];
+        expect(Math.abs(level - levelOf(split, index))).toBeLessThan(2);
+      });
+    });
+  });
+
+  it('gives the same bytes with one thread or three, little read ahead or much, cached or not', async () => {
+    const augment = { cropPadding: 2, flip: true, randomResizedCrop: false };
+    const settings: Settings[] = [
+      { threads: 1, prefetch: 1, cacheMegabytes: 0 },
+      { threads: 3, prefetch: 8 },
+      { threads: 2, prefetch: 1, cacheMegabytes: 1 },
+    ];
+    const runs = await Promise.all(settings.map((own) => dataset({ augment, ...own })));
+    for (const epoch of [0, 1]) {
+      const [first, ...others] = await Promise.all(runs.map((own) => collect(own, { epoch })));
+      for (const other of others) expect(other).toEqual(first);
+    }
+  });
+
+  it('augments by (seed, epoch, index), and test images never', async () => {
+    const augment = { cropPadding: 3, flip: true, randomResizedCrop: false };
+    const [own, again, other] = await Promise.all([
+      dataset({ augment }),
+      dataset({ augment }),
+      dataset({ augment }, 2),
+    ]);
+    const first = await collect(own, { epoch: 3 });
+    expect(await collect(again, { epoch: 3 })).toEqual(first);
+    expect(await collect(again, { epoch: 4 })).not.toEqual(first);
+    expect(await collect(other, { epoch: 3 })).not.toEqual(first);
+    expect(await collect(other, { split: 'test', epoch: 3 })).toEqual(
+      await collect(await dataset(), { split: 'test' }),
+    );
+  });
+
+  it('shows an image alike in whatever batch it comes', async () => {
+    const own = await dataset({ augment: { cropPadding: 3, flip: true, randomResizedCrop: false } });
+    const [mixed] = await collect(own, { batches: [Int32Array.of(4, 9, 2)], epoch: 1 });
+    const [alone] = await collect(own, { batches: [Int32Array.of(9)], epoch: 1 });
+    expect(mixed.images.subarray(imageSize, 2 * imageSize)).toEqual(alone.images);
+  });
+
+  it('may be left in the middle, and read again', async () => {
+    const own = await dataset({ prefetch: 2 });
+    for await (const batch of own.read({ split: 'train', batches, epoch: 0 })) {
+      expect(batch.count).toBe(3);
+      break;
+    }
+    expect(await collect(own, {})).toHaveLength(batches.length);
+  });
+
+  it('has a fingerprint of names and order, not of where the folder lies', async () => {
+    const copy = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
+    try {
+      await writeFolder(copy, ['cat', 'dog', 'emu'], 4);
+      const { fingerprint } = await dataset();
+      expect((await dataset({ root: copy })).fingerprint).toBe(fingerprint);
+      await writeImage(join(copy, 'train', 'cat', 'more.png'), [1, 2, 3]);
+      expect((await dataset({ root: copy })).fingerprint).not.toBe(fingerprint);
+    } finally {
+      rmSync(copy, { recursive: true });
+    }
+  });
+
+  it('names the file that is no image, after the batches before it', async () => {
+    const copy = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
+    try {
+      await writeFolder(copy, ['cat', 'dog'], 2);
+      const broken = join(copy, 'train', 'dog', '1.jpg');
+      writeFileSync(broken, 'no image');
+      const reader = (await dataset({ root: copy })).read({
+        split: 'train',
+        batches: [Int32Array.of(0, 1), Int32Array.of(2, 3)],
+        epoch: 0,
+      });
+      const seen: number[] = [];
+      const work = async () => {
+        for await (const { count } of reader) seen.push(count);
+      };
+      await expect(work()).rejects.toMatchObject({
+        name: 'UserError',
+        code: 'IMAGE_INVALID',
+        message: expect.stringContaining(broken),
+      });
+      expect(seen).toEqual([2]);
+    } finally {
+      rmSync(copy, { recursive: true });
+    }
+  });
+
+  it('wants a mean and a deviation a channel', async () => {
+    await expect(dataset({ channels: 1, normalize: { mean: [0, 0, 0], std: [1] } })).rejects.toThrow(
+      'data.normalize.mean has 3 values, images have 1 channel',
+    );
+  });
+
+  it('closes twice without harm', async () => {
+    const own = await dataset();
+    await collect(own, {});
+    await own.close();
+    await own.close();
+  });
+});
