@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
-import * as zmq from 'zeromq';
 import { Engine } from '../collective/engine.js';
+import { socketsClosed, useTwoIoThreads } from '../collective/io-threads.js';
 import { Mesh } from '../collective/mesh.js';
 import { codeOf, messageOf, PodDistError } from '../errors.js';
 import { ControlClient } from './client.js';
@@ -32,7 +32,7 @@ class CommunicationThread {
     private readonly data: ThreadData,
     private readonly port: MessagePort,
   ) {
-    zmq.context.ioThreads = 2;
+    useTwoIoThreads();
     this.status = new Status(data.status);
     this.client = new ControlClient({ ...data, onLost: () => this.loseCoordinator() });
     this.guardian = new Guardian(data, (error) => this.refuse(error));
@@ -156,7 +156,7 @@ class CommunicationThread {
     this.guardian.close();
     this.client.close();
     removeIpcDirectory(this.ownDirectory);
-    await this.mesh?.close();
+    await Promise.all([this.mesh?.close(), socketsClosed()]);
     this.port.close();
   }
 

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import * as zmq from 'zeromq';
+import { socketsClosed, useTwoIoThreads } from '../collective/io-threads.js';
 import { messageOf, UserError } from '../errors.js';
 import { Assembly, disagreement } from './assembly.js';
 import { evidence, RootCause, type JobFailure } from './failure.js';
@@ -100,6 +101,7 @@ export class Coordinator {
 
   /** Listens; rejects with `UserError` `PORT_IN_USE` where the port is taken. */
   static async start(options: CoordinatorOptions): Promise<Coordinator> {
+    useTwoIoThreads();
     const { keys } = options;
     const security = keys
       ? { curveServer: true, curveSecretKey: keys.secretKey, curvePublicKey: keys.publicKey }
@@ -157,6 +159,7 @@ export class Coordinator {
     this.removeDirectory();
     await this.sending.catch(() => {});
     this.socket.close();
+    await socketsClosed();
   }
 
   private async serve(): Promise<void> {
