@@ -35,6 +35,21 @@ const commands: readonly Named[] = [
     load: async () => (await import('./commands/centroids.js')).centroidsCommand as never,
   },
   {
+    name: 'bench',
+    describe: 'measure this machine',
+    load: async () => (await import('./commands/bench.js')).benchCommand as never,
+  },
+  {
+    name: 'data',
+    describe: 'fetch a data set, or read one through',
+    load: async () => (await import('./commands/data.js')).dataCommand as never,
+  },
+  {
+    name: 'doctor',
+    describe: 'show what this machine can train with, and how fast',
+    load: async () => (await import('./commands/doctor.js')).doctorCommand as never,
+  },
+  {
     name: 'setup',
     describe: 'build the native TensorFlow addon for this machine',
     load: async () => (await import('./commands/setup.js')).setupCommand as never,
@@ -58,10 +73,10 @@ async function main(args: string[]): Promise<void> {
     .alias('help', 'h')
     .strict()
     .wrap(Math.min(110, process.stdout.columns ?? 110))
-    .fail((message, error) => {
-      throw (
-        error ?? new UserError('USAGE', `${message}; see pod-dist ${wanted ? `${wanted.name} ` : ''}--help`)
-      );
+    .fail((message: string | null, error: Error | undefined) => {
+      if (error && error.name !== 'YError') throw error;
+      const help = `pod-dist ${wanted ? `${wanted.name} ` : ''}--help`;
+      throw new UserError('USAGE', `${message ?? messageOf(error)}; see ${help}`);
     });
   if (wanted) parser.command(await wanted.load());
   else withEveryName(parser);
@@ -76,8 +91,27 @@ function withEveryName(parser: Argv): void {
     .epilogue('Each command has a --help of its own.');
 }
 
-/** One line for what pod-dist raised itself; for anything else the line, and a file with the stack. */
+/** What the system says of files and folders that the user named. */
+const fileErrors: Readonly<Record<string, string>> = {
+  ENOENT: 'it does not exist',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+  ENOTDIR: 'a part of the path is no folder',
+  EISDIR: 'it is a folder',
+  ENOSPC: 'no space is left',
+};
+
+/**
+ * One line for what pod-dist raised itself and for files that cannot be used; for anything else the line, and a file
+ * with the stack.
+ */
 function report(error: unknown): number {
+  const { code = '', path } = error as NodeJS.ErrnoException;
+  if (path !== undefined && code in fileErrors) {
+    process.stderr.write(`pod-dist: cannot use ${path}: ${fileErrors[code]}\n`);
+    return 2;
+  }
   if (error instanceof PodDistError) {
     process.stderr.write(`pod-dist: ${messageOf(error)}\n`);
     if (error instanceof UserError) return 2;

@@ -86,13 +86,29 @@ export async function listGpus(): Promise<string[]> {
   return visible === undefined ? listed : visible.split(',').filter((name) => name !== '' && name !== '-1');
 }
 
-function cpuPlan(workers: number): DevicePlan {
-  const threads = String(Math.max(1, Math.floor(availableParallelism() / workers)));
-  const env = {
+/** The environment of one worker alone on this machine: on a GPU where the backend can use one, else the CPU. */
+export async function workerEnvironment(
+  backend: Config['backend'],
+  threads = availableParallelism(),
+): Promise<Record<string, string>> {
+  const gpus = backend === 'native' || backend === 'auto' ? await listGpus() : [];
+  if (gpus.length > 0 && findAddon()?.manifest.cuda) {
+    const plan = await planDevices({ gpus: 1, workers: 1, requireGpu: false, backend });
+    return plan.perWorker[0].env;
+  }
+  return cpuEnvironment(threads);
+}
+
+function cpuEnvironment(threads: number): Record<string, string> {
+  return {
     CUDA_VISIBLE_DEVICES: '',
-    TF_NUM_INTRAOP_THREADS: threads,
+    TF_NUM_INTRAOP_THREADS: String(threads),
     TF_NUM_INTEROP_THREADS: '1',
-    OMP_NUM_THREADS: threads,
+    OMP_NUM_THREADS: String(threads),
   };
+}
+
+function cpuPlan(workers: number): DevicePlan {
+  const env = cpuEnvironment(Math.max(1, Math.floor(availableParallelism() / workers)));
   return { gpu: false, perWorker: Array.from({ length: workers }, () => ({ env, device: 'CPU' })) };
 }

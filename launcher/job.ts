@@ -27,6 +27,9 @@ const signalExit = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 /** How long workers may take to end by themselves once all have finished. */
 const endWithinMs = 10_000;
 
+/** A worker on this host that has not joined by now hangs, however slow the machine. */
+const slowestStartMs = 20_000;
+
 /** A job was stopped by a signal to the launcher. */
 export class StoppedError extends PodDistError {
   constructor(
@@ -57,7 +60,7 @@ export async function runJob({ config, devices, logDir, workerArgs, combiner }: 
     keys,
     jobId: randomBytes(8).toString('hex'),
     transport: distributed.transport === 'tcp' ? 'tcp' : 'ipc',
-    joinTimeoutMs: distributed.joinTimeoutSeconds * 1000,
+    joinTimeoutMs: joinTimeoutMs(distributed),
     stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
     combine: combiner.combine,
     onRecord: (_rank, news) => combiner.record(news),
@@ -103,4 +106,9 @@ function followSignals(listener: (signal: string) => void): { stop(): void } {
   const names = Object.keys(signalExit) as (keyof typeof signalExit)[];
   for (const name of names) process.on(name, listener);
   return { stop: () => names.forEach((name) => process.off(name, listener)) };
+}
+
+/** Workers that this process starts need not be waited for as long as other hosts: a stalled one ends the job. */
+function joinTimeoutMs({ joinTimeoutSeconds, stallTimeoutSeconds }: Config['distributed']): number {
+  return Math.min(joinTimeoutSeconds * 1000, Math.max(stallTimeoutSeconds * 1000, slowestStartMs));
 }

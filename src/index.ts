@@ -12,6 +12,7 @@ export { PodDistError, UserError } from './errors.js';
 export { launch, type LaunchOptions } from './launch.js';
 export { cosineLogits, normAdaptiveCosineLoss, podLoss, selfCorrelationLoss } from './loss/index.js';
 export { generateCentroids } from './pedcc/index.js';
+export type { Backbone, BackboneOptions } from './models/index.js';
 export type { EpochRecord, StepRecord } from './training/reporter.js';
 export type { Report, RunListener } from './training/run-record.js';
 

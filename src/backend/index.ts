@@ -2,9 +2,13 @@ import * as tf from '@tensorflow/tfjs';
 import type { Config } from '../config/schema.js';
 import { messageOf, UserError } from '../errors.js';
 import { startNative } from './native/index.js';
+import { replaceGradients } from './operations.js';
 import { startWasm } from './wasm/index.js';
 
-export type BackendName = 'native' | 'wasm' | 'cpu';
+/** Every backend, the one to prefer first. */
+export const backendNames = ['native', 'wasm', 'cpu'] as const;
+
+export type BackendName = (typeof backendNames)[number];
 
 /** A TensorFlow.js backend that is ready to train. */
 export interface Backend {
@@ -28,6 +32,7 @@ interface Options {
  */
 export async function initBackend(name: Config['backend'] = 'auto', options: Options = {}): Promise<Backend> {
   tf.enableProdMode();
+  replaceGradients();
   if (name !== 'auto') return start(name, options);
   for (const candidate of ['native', 'wasm'] as const) {
     try {

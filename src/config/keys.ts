@@ -64,13 +64,14 @@ function variants(node: JsonSchema): JsonSchema[] {
   return node.anyOf ?? node.oneOf ?? [node];
 }
 
-/** The variants of `node` that a value chooses by its constant settings, such as its `name`. */
+/** The variants of `node` that a value chooses by its constant settings and its `name`. */
 function fitting(node: JsonSchema, value: unknown): JsonSchema[] {
   const given = value as Record<string, unknown>;
   return variants(node).filter(({ properties = {} }) =>
-    Object.entries(properties).every(
-      ([key, property]) =>
-        property.const === undefined || (given[key] ?? property.default) === property.const,
-    ),
+    Object.entries(properties).every(([key, property]) => {
+      const named = key === 'name' ? property.enum : undefined;
+      const allowed = property.const === undefined ? named : [property.const];
+      return allowed?.includes(given[key] ?? property.default) ?? true;
+    }),
   );
 }

@@ -1,16 +1,10 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { isMap, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
 import { messageOf, UserError } from '../errors.js';
 import { suggestion } from './keys.js';
+import { findRecipe, readRecipe } from './recipe.js';
 import { configSchema, type Config } from './schema.js';
-
-/** Recipes that ship with pod-dist. */
-const recipes = new URL('../../../configs/', import.meta.url);
-
-const quiet = { logLevel: 'error' } as const;
+import { parseYaml } from './yaml.js';
 
 export interface LoadOptions {
   /** A YAML file, or the name of a shipped recipe; default: the recipe `digits`. */
@@ -24,13 +18,14 @@ export interface LoadOptions {
 }
 
 /**
- * Reads a recipe, puts `--set` and flags over it, and checks the whole.
+ * Reads a recipe and what it extends, puts `--set` and flags over it, and checks the whole.
  *
  * @throws UserError `CONFIG_INVALID` or `CONFIG_NOT_FOUND`: one line with the file, the key and what is allowed there
  */
 export function loadConfig({ file = 'digits', base, set = [], flags = {} }: LoadOptions): Config {
-  const path = base ? 'the checkpoint' : findRecipe(file);
-  const settings: Record<string, unknown> = base ? structuredClone(base) : readRecipe(path);
+  const { settings, origin } = base
+    ? { settings: structuredClone<Record<string, unknown>>(base), origin: 'the checkpoint' }
+    : readRecipe(findRecipe(file));
   const sources = new Map<string, string>();
   for (const assignment of set) {
     const [key, value] = splitAssignment(assignment);
@@ -46,52 +41,13 @@ export function loadConfig({ file = 'digits', base, set = [], flags = {} }: Load
   if (result.success) return result.data;
   const { issues } = result.error;
   const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
-  const where = sourceOf(issue, sources) ?? path;
+  const where = sourceOf(issue, sources) ?? origin;
   throw new UserError('CONFIG_INVALID', messageOf(`${where}: ${explain(issue, settings)}`));
 }
 
 /** SHA-256 of a configuration: what the ranks of a job compare. */
 export function configDigest(config: Config): string {
   return createHash('sha256').update(JSON.stringify(config)).digest('hex');
-}
-
-function findRecipe(file: string): string {
-  if (existsSync(file)) return file;
-  if (/^[\w.-]+$/.test(file)) {
-    const shipped = fileURLToPath(new URL(`${file.replace(/\.yaml$/, '')}.yaml`, recipes));
-    if (existsSync(shipped)) return shipped;
-  }
-  throw new UserError(
-    'CONFIG_NOT_FOUND',
-    `no configuration file ${file}: give a YAML file or the name of a shipped recipe`,
-  );
-}
-
-function readRecipe(path: string): Record<string, unknown> {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new UserError('CONFIG_NOT_FOUND', `cannot read ${path}: ${messageOf(error)}`);
-  }
-  const document = parseDocument(text, quiet);
-  const contents = valueOf(document, `${path} is not YAML`);
-  if (document.contents === null) return {};
-  if (!isMap(document.contents))
-    throw new UserError('CONFIG_INVALID', `${path}: a recipe is a list of "key: value" lines`);
-  return contents as Record<string, unknown>;
-}
-
-/** The value of parsed YAML; what is wrong with it is said behind `complaint`, in one line. */
-function valueOf(document: Document, complaint: string): unknown {
-  try {
-    const [error] = document.errors;
-    if (error) throw error;
-    return document.toJS();
-  } catch (error) {
-    const [reason] = (error as Error).message.split('\n');
-    throw new UserError('CONFIG_INVALID', `${complaint}: ${reason.replace(/:$/, '')}`);
-  }
 }
 
 function splitAssignment(assignment: string): [key: string, value: unknown] {
@@ -101,8 +57,8 @@ function splitAssignment(assignment: string): [key: string, value: unknown] {
       'CONFIG_INVALID',
       `--set ${assignment}: write --set key=value, such as --set optimizer.momentum=0.8`,
     );
-  const value = parseDocument(assignment.slice(at + 1), quiet);
-  return [assignment.slice(0, at), valueOf(value, `--set ${assignment} gives no value`)];
+  const value = parseYaml(assignment.slice(at + 1), `--set ${assignment} gives no value`);
+  return [assignment.slice(0, at), value];
 }
 
 function assign(settings: Record<string, unknown>, key: string, value: unknown, source: string): void {

@@ -25,31 +25,80 @@ const digits = z.strictObject({
   normalize: normalisation.optional(),
 });
 
-const imageFolder = z.strictObject({
-  name: z.literal('image-folder'),
-  root: z.string().min(1).describe('folder with train/<class>/*.jpg and test/<class>/*.jpg (or .png)'),
-  size: count.default(32).describe('images are resized to size x size pixels where they differ'),
-  channels: z.union([z.literal(1), z.literal(3)]).default(3),
+/** Data sets that are kept whole in memory. */
+const inMemory = {
+  root: z.string().min(1).optional().describe('folder of the data set; default: data/<name>'),
+  augment: augmentation.prefault({}),
+  normalize: normalisation.optional(),
+};
+
+/** Data sets of image files, decoded by threads. */
+const imageFiles = {
   augment: augmentation.prefault({}),
   normalize: normalisation.optional(),
   threads: count.optional().describe('loader threads a worker; default: from the cores a worker has'),
   prefetch: count.default(4).describe('batches read ahead, at most'),
   cacheMegabytes: z.int().min(0).default(1024).describe('memory a worker may use for decoded pixels'),
-});
+};
 
-export const dataSchema = z.discriminatedUnion('name', [digits, imageFolder]);
+export const dataSchema = z.discriminatedUnion('name', [
+  digits,
+  z.strictObject({ name: z.enum(['cifar10', 'cifar100', 'mnist', 'fashion-mnist']), ...inMemory }),
+  z.strictObject({
+    name: z.literal('tiny-imagenet'),
+    root: z.string().min(1).optional().describe('folder of the data set; default: data/<name>'),
+    ...imageFiles,
+  }),
+  z.strictObject({
+    name: z.literal('image-folder'),
+    root: z.string().min(1).describe('folder with train/<class>/*.jpg and test/<class>/*.jpg (or .png)'),
+    size: count.default(32).describe('images are size x size pixels; others are stretched'),
+    resize: count
+      .optional()
+      .describe('instead of stretching: shorter side to this many pixels, then the size x size centre'),
+    channels: z.union([z.literal(1), z.literal(3)]).default(3),
+    ...imageFiles,
+    augment: augmentation
+      .extend({
+        randomResizedCrop: z
+          .boolean()
+          .default(false)
+          .describe('a random 8 to 100 % of the area, 3:4 to 4:3, resized to size x size'),
+      })
+      .prefault({}),
+  }),
+]);
 
-const modelSchema = z.discriminatedUnion('name', [
+const dim = z.int().min(2).describe('feature dimension d');
+const stem = z
+  .enum(['3x3', 'imagenet'])
+  .default('3x3')
+  .describe('first layers: 3x3 keeps small images large, imagenet shrinks them early');
+
+export const modelSchema = z.discriminatedUnion('name', [
   z.strictObject({
     name: z.literal('small-cnn'),
-    dim: z.int().min(2).default(128).describe('feature dimension d'),
+    dim: dim.default(128),
     channels: z.array(count).min(1).default([32, 64, 128]).describe('a 3x3 convolution each'),
     strides: z.array(count).min(1).default([1, 2, 2]),
     batchNorm: z.boolean().default(false),
   }),
+  z.strictObject({ name: z.enum(['resnet20', 'resnet56']), dim: dim.default(256) }),
   z.strictObject({
-    name: z.literal('resnet20'),
-    dim: z.int().min(2).default(256).describe('feature dimension d'),
+    name: z.enum(['resnet18', 'resnet34', 'resnet50', 'resnet101']),
+    dim: dim.default(256),
+    stem,
+  }),
+  z.strictObject({ name: z.literal('vgg16-bn'), dim: dim.default(256) }),
+  z.strictObject({ name: z.literal('densenet121'), dim: dim.default(256), stem }),
+  z.strictObject({ name: z.literal('mobilenetv2'), dim: dim.default(256), stem }),
+  z.strictObject({
+    name: z.literal('module'),
+    path: z
+      .string()
+      .min(1)
+      .describe('JavaScript or TypeScript module of a backbone of your own, beside the recipe'),
+    dim,
   }),
 ]);
 
@@ -72,17 +121,37 @@ const optimizerSchema = z.strictObject({
   weightDecay: z.number().min(0).default(0),
 });
 
-const scheduleSchema = z.discriminatedUnion('schedule', [
-  z.strictObject({ schedule: z.literal('constant'), rate: z.number().positive() }),
+const rate = z.number().positive();
+const scaleWithWorkers = z
+  .boolean()
+  .default(false)
+  .describe('multiply the rate by the number of workers, for a batchSize that grows with them');
+const warmupEpochs = z
+  .number()
+  .min(0)
+  .default(0)
+  .describe('epochs, whole or not, in which the rate first climbs from near 0 in equal steps');
+
+export const scheduleSchema = z.discriminatedUnion('schedule', [
+  z.strictObject({ schedule: z.literal('constant'), rate, warmupEpochs, scaleWithWorkers }),
   z.strictObject({
     schedule: z.literal('step'),
-    rate: z.number().positive(),
+    rate,
     epochs: z.array(count).min(1).describe('epochs (from 0) at which the rate is multiplied by factor'),
     factor: z.number().positive().default(0.1),
+    warmupEpochs,
+    scaleWithWorkers,
+  }),
+  z.strictObject({
+    schedule: z.literal('cosine'),
+    rate: rate.describe('the first rate after warm-up'),
+    finalRate: z.number().min(0).default(0).describe('what it falls towards, in half a cosine'),
+    warmupEpochs,
+    scaleWithWorkers,
   }),
   z.strictObject({
     schedule: z.literal('one-cycle'),
-    rate: z.number().positive().describe('the largest rate'),
+    rate: rate.describe('the largest rate'),
     warmup: probability.default(0.25).describe('share of the steps that climb to it'),
     startDivisor: z.number().min(1).default(25),
     endDivisor: z
@@ -90,6 +159,7 @@ const scheduleSchema = z.discriminatedUnion('schedule', [
       .min(1)
       .default(10_000)
       .describe('the last rate is rate / startDivisor / endDivisor'),
+    scaleWithWorkers,
   }),
 ]);
 

@@ -12,20 +12,27 @@ export interface ClientOptions {
   address: string;
   /** The coordinator's CURVE public key, where the control connection is encrypted. */
   publicKey?: string;
+  /** Told once when the connection has been down for three seconds after it was up. */
+  onLost(): void;
 }
+
+const reconnectWithinMs = 3000;
 
 /** A worker's end of the control connection. It connects, and reconnects, in the background. */
 export class ControlClient {
   private readonly socket: zmq.Dealer;
   private sending: Promise<void> = Promise.resolve();
+  private down: NodeJS.Timeout | undefined;
 
-  constructor({ address, publicKey }: ClientOptions) {
+  constructor({ address, publicKey, onLost }: ClientOptions) {
     const own = publicKey ? zmq.curveKeyPair() : undefined;
     const security =
       publicKey && own
         ? { curveServerKey: publicKey, curvePublicKey: own.publicKey, curveSecretKey: own.secretKey }
         : {};
     this.socket = new zmq.Dealer({ linger: 500, reconnectInterval: 200, sendHighWaterMark: 0, ...security });
+    this.socket.events.on('disconnect', () => (this.down ??= setTimeout(onLost, reconnectWithinMs)));
+    this.socket.events.on('connect', () => this.isUp());
     this.socket.connect(address);
   }
 
@@ -41,6 +48,12 @@ export class ControlClient {
   }
 
   close(): void {
+    this.isUp();
     this.socket.close();
+  }
+
+  private isUp(): void {
+    clearTimeout(this.down);
+    this.down = undefined;
   }
 }

@@ -22,7 +22,7 @@ class CommunicationThread {
   private readonly guardian: Guardian;
   private mesh: Mesh | undefined;
   private engine: Engine | undefined;
-  private joined = false;
+  private ended = false;
   private readonly joinTimer: NodeJS.Timeout;
   private readonly beats: NodeJS.Timeout;
 
@@ -32,8 +32,8 @@ class CommunicationThread {
   ) {
     zmq.context.ioThreads = 2;
     this.status = new Status(data.status);
-    this.client = new ControlClient(data);
-    this.guardian = new Guardian(data, (error) => this.engine?.fail(error));
+    this.client = new ControlClient({ ...data, onLost: () => this.loseCoordinator() });
+    this.guardian = new Guardian(data, (error) => this.refuse(error));
     this.joinTimer = setTimeout(() => this.refuse(this.lateJoin()), data.joinTimeoutMs);
     this.beats = setInterval(() => this.beat(), 500);
     port.on('message', (message: ToThread) => void this.obey(message));
@@ -60,6 +60,14 @@ class CommunicationThread {
     }
   }
 
+  /** The coordinator's process is gone, or its host: the job cannot go on. */
+  private loseCoordinator(): void {
+    if (this.ended) return;
+    this.guardian.endSoon(
+      new PodDistError('COORDINATOR_LOST', `the connection to the coordinator at ${this.data.address} ended`),
+    );
+  }
+
   private async follow(message: CoordinatorMessage): Promise<void> {
     switch (message.type) {
       case 'refused':
@@ -77,7 +85,6 @@ class CommunicationThread {
         return this.client.send({ type: 'connected' });
       case 'go':
         clearTimeout(this.joinTimer);
-        this.joined = true;
         void this.engine?.serve();
         return this.tell({ type: 'joined' });
       case 'agreed':
@@ -85,10 +92,10 @@ class CommunicationThread {
         return this.tell(message);
       case 'abort': {
         const error = new PodDistError('JOB_ABORTED', `the job was stopped: ${message.message}`);
-        this.guardian.endSoon(error);
-        return this.refuse(error);
+        return this.guardian.endSoon(error);
       }
       case 'ended':
+        this.ended = true;
         return this.tell({ type: 'ended' });
       case 'pulse':
     }
@@ -109,10 +116,7 @@ class CommunicationThread {
   }
 
   private beat(): void {
-    if (!this.joined) {
-      if (!this.mesh) void this.client.send(this.hello());
-      return;
-    }
+    if (!this.mesh) void this.client.send(this.hello());
     const { status, engine } = this;
     const progress = status.progress + (engine?.completed ?? 0);
     const waiting = status.isWaiting || (engine?.busy ?? false);

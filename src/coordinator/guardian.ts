@@ -19,7 +19,7 @@ export class Guardian {
   ipcDirectory: string | undefined;
   private readonly parent = process.ppid;
   private readonly timer: NodeJS.Timeout;
-  private lastWord = performance.now();
+  private lastWord: number | undefined;
 
   constructor(
     private readonly options: GuardianOptions,
@@ -44,6 +44,7 @@ export class Guardian {
 
   private check(): void {
     if (this.options.guardParent && process.ppid !== this.parent) this.kill();
+    if (this.lastWord === undefined) return;
     const silent = performance.now() - this.lastWord;
     if (silent < this.options.stallTimeoutMs + checkEveryMs * 4) return;
     this.close();

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import * as zmq from 'zeromq';
 import { messageOf, UserError } from '../errors.js';
 import { Assembly, disagreement } from './assembly.js';
@@ -127,10 +128,10 @@ export class Coordinator {
     return coordinator;
   }
 
-  /** Tells of a worker process that has ended, as its parent has seen it. */
+  /** Tells of a worker process on this host that has ended, as its parent has seen it. */
   reportExit(rank: number, code: number | null, signal: NodeJS.Signals | null): void {
     if (this.stopped || (code === 0 && this.members.get(rank)?.finished)) return;
-    const about = this.about(rank);
+    const about = { ...this.about(rank), host: hostname() };
     if (signal)
       this.fail(
         { ...about, code: 'KILLED', cause: `killed by signal ${signal}`, user: false },
@@ -284,7 +285,7 @@ export class Coordinator {
     if (this.state === 'joining' || this.state === 'connecting') {
       if (now - this.started > this.options.joinTimeoutMs) this.failJoin();
     }
-    if (this.state !== 'running') return;
+    if (this.state === 'ended') return;
     for (const [rank, { liveness, finished }] of this.members) {
       const cause = finished ? undefined : liveness.stalled(now);
       if (cause) this.fail({ ...this.about(rank), code: 'STALLED', cause, user: false }, evidence.stall);

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -6,8 +5,8 @@ import { gunzip } from 'node:zlib';
 import type { DataConfig } from '../config/schema.js';
 import { UserError } from '../errors.js';
 import { permutation, stream } from '../random.js';
-import { Augmenter, checkNormalisation } from './augment.js';
-import type { Batch, BatchRequest, Dataset, SplitName } from './dataset.js';
+import type { Dataset } from './dataset.js';
+import { storedDataset, type StoredSplit } from './stored-images.js';
 
 type DigitsConfig = Extract<DataConfig, { name: 'digits' }>;
 
@@ -17,60 +16,36 @@ const classes = 10;
 const white = 16;
 const testImages = 360;
 
-/** Rows of `digits.csv.gz`: grey levels 0..16 and the label of each image. */
-interface Images {
-  pixels: Uint8Array;
-  labels: Int32Array;
-}
-
 /**
  * The 1,797 handwritten digits that ship with pod-dist (see digits/ATTRIBUTION.md), 8x8x1, grey levels scaled to
  * 0..1, split into 1,437 training and 360 test images: stratified, by `splitSeed` alone.
  */
 export async function openDigits(config: DigitsConfig, seed: number): Promise<Dataset> {
-  checkNormalisation(config.normalize, 1);
   const images = await readDigits();
   const test = stratifiedTest(images.labels, config.splitSeed);
   const chosen = new Set(test);
-  const rows: Record<SplitName, Int32Array> = {
-    train: Int32Array.from(images.labels.keys()).filter((row) => !chosen.has(row)),
-    test,
-  };
-  const labels = {
-    train: rows.train.map((row) => images.labels[row]),
-    test: rows.test.map((row) => images.labels[row]),
-  };
-  const shape = { height: side, width: side, channels: 1, white, normalize: config.normalize };
-  const augmenter = new Augmenter({ ...shape, ...config.augment, seed });
-
-  async function* read({ split, batches, epoch }: BatchRequest): AsyncIterable<Batch> {
-    for (const indices of batches) {
-      const output = new Float32Array(indices.length * size);
-      indices.forEach((index, position) => {
-        const row = rows[split][index];
-        const pixels = images.pixels.subarray(row * size, (row + 1) * size);
-        augmenter.write({ pixels, index, epoch: split === 'train' ? epoch : -1 }, output, position * size);
-      });
-      yield { images: output, labels: indices.map((index) => labels[split][index]), count: indices.length };
-    }
-  }
-
-  return {
-    name: 'digits',
-    classNames: Array.from({ length: classes }, (_, digit) => String(digit)),
-    shape: [side, side, 1],
-    labels,
-    fingerprint: createHash('sha256')
-      .update(images.pixels)
-      .update(rows.train)
-      .update(rows.test)
-      .digest('hex'),
-    read,
-    close: async () => {},
-  };
+  const train = Int32Array.from(images.labels.keys()).filter((row) => !chosen.has(row));
+  return storedDataset(
+    {
+      name: 'digits',
+      classNames: Array.from({ length: classes }, (_, digit) => String(digit)),
+      shape: [side, side, 1],
+      white,
+      splits: { train: rowsOf(images, train), test: rowsOf(images, test) },
+    },
+    config,
+    seed,
+  );
 }
 
-async function readDigits(): Promise<Images> {
+function rowsOf({ pixels, labels }: StoredSplit, rows: Int32Array): StoredSplit {
+  const chosen = new Uint8Array(rows.length * size);
+  rows.forEach((row, position) => chosen.set(pixels.subarray(row * size, (row + 1) * size), position * size));
+  return { pixels: chosen, labels: rows.map((row) => labels[row]) };
+}
+
+/** The rows of `digits.csv.gz`: grey levels 0..16 and the label of each image. */
+async function readDigits(): Promise<StoredSplit> {
   const file = new URL('./digits/digits.csv.gz', import.meta.url);
   return parseDigits((await promisify(gunzip)(await readFile(file))).toString('utf8'), fileURLToPath(file));
 }
@@ -80,7 +55,7 @@ async function readDigits(): Promise<Images> {
  *
  * @throws UserError `DATA_INVALID` with the file, the line and what is out of range there
  */
-export function parseDigits(text: string, file: string): Images {
+export function parseDigits(text: string, file: string): StoredSplit {
   const lines = text.trim().split('\n');
   const pixels = new Uint8Array(lines.length * size);
   const labels = new Int32Array(lines.length);

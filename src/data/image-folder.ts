@@ -11,17 +11,28 @@ import { PixelCache } from './pixel-cache.js';
 
 type ImageFolderConfig = Extract<DataConfig, { name: 'image-folder' }>;
 
+/** Where images of a data set come from, and how they become batches. */
+type ImageFilesConfig = Omit<ImageFolderConfig, 'name'>;
+
+/** A folder of image files by class. */
+export async function openImageFolder(config: ImageFolderConfig, options: OpenOptions): Promise<Dataset> {
+  checkCrops(config);
+  return imageFiles(config, await indexImages(config.root), options);
+}
+
+interface OpenOptions {
+  seed: number;
+  threads: number;
+}
+
 /**
- * A folder of image files by class. Threads read, decode and augment whole batches; up to `prefetch` batches are
- * prepared ahead of the one being used, and handed over without a copy, in order. Decoded pixels are kept in memory up
- * to `cacheMegabytes`, so that later epochs do not decode again.
+ * A data set of image files. Threads read, decode and augment whole batches; up to `prefetch` batches are prepared
+ * ahead of the one being used, and handed over without a copy, in order. Decoded pixels are kept in memory up to
+ * `cacheMegabytes`, so that later epochs do not decode again (but where training images are cropped at random before
+ * they are resized).
  */
-export async function openImageFolder(
-  config: ImageFolderConfig,
-  options: { seed: number; threads: number },
-): Promise<Dataset> {
+export function imageFiles(config: ImageFilesConfig, index: ImageIndex, options: OpenOptions): Dataset {
   checkNormalisation(config.normalize, config.channels);
-  const index = await indexImages(config.root);
   const { splits, classNames } = index;
   const { size, channels, prefetch } = config;
   const labels = { train: splits.train.labels, test: splits.test.labels };
@@ -63,14 +74,11 @@ export async function openImageFolder(
   };
 }
 
-function startThreads(
-  config: ImageFolderConfig,
-  { splits }: ImageIndex,
-  { seed, threads }: { seed: number; threads: number },
-) {
-  const { size, channels } = config;
+function startThreads(config: ImageFilesConfig, { splits }: ImageIndex, { seed, threads }: OpenOptions) {
+  const { size, resize, channels } = config;
+  const { randomResizedCrop, ...choices } = config.augment;
   const files = { train: splits.train.files, test: splits.test.files };
-  const images = files.train.length + files.test.length;
+  const images = (randomResizedCrop ? 0 : files.train.length) + files.test.length;
   const cache = PixelCache.create(images, size * size * channels, config.cacheMegabytes * 1e6);
   const augment = {
     height: size,
@@ -78,10 +86,18 @@ function startThreads(
     channels,
     white: 255,
     normalize: config.normalize,
-    ...config.augment,
+    ...choices,
     seed,
   };
-  const workerData: LoaderData = { files, size, channels, augment, cache: cache.buffers };
+  const workerData: LoaderData = {
+    files,
+    size,
+    resize,
+    channels,
+    augment,
+    randomResizedCrop,
+    cache: cache.buffers,
+  };
   const count = config.threads ?? threads;
   return new Piscina<LoaderTask, LoaderResult>({
     filename: new URL('./loader-thread.js', import.meta.url).href,
@@ -91,10 +107,26 @@ function startThreads(
   });
 }
 
+function checkCrops({ size, resize, augment }: ImageFolderConfig): void {
+  if (resize !== undefined && resize < size) {
+    throw new UserError(
+      'CONFIG_INVALID',
+      `data.resize is ${resize}, too small for a centre of data.size ${size}: give at least ${size}`,
+    );
+  }
+  if (augment.randomResizedCrop && augment.cropPadding > 0) {
+    throw new UserError(
+      'CONFIG_INVALID',
+      'data.augment has both randomResizedCrop and cropPadding: choose one of the two crops',
+    );
+  }
+}
+
 function fingerprint(root: string, { splits }: ImageIndex): string {
   const hash = createHash('sha256');
-  for (const { files } of [splits.train, splits.test]) {
+  for (const { files, labels } of [splits.train, splits.test]) {
     for (const file of files) hash.update(`${relative(root, file)}\n`);
+    hash.update(labels);
   }
   return hash.digest('hex');
 }

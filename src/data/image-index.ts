@@ -3,6 +3,7 @@ import { extname, join } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
 import type { SplitName } from './dataset.js';
 
+const folderLayout = 'train/<class>/ and test/<class>/';
 const extensions = new Set(['.jpg', '.jpeg', '.png']);
 /** What file managers leave in folders. */
 const leftovers = new Set(['thumbs.db', 'desktop.ini']);
@@ -57,8 +58,9 @@ async function indexSplit(folder: string, classNames: readonly string[]): Promis
   };
 }
 
-async function foldersIn(folder: string): Promise<string[]> {
-  const entries = await list(folder);
+/** Names of the class folders in `folder`, sorted. */
+export async function foldersIn(folder: string, layout = folderLayout): Promise<string[]> {
+  const entries = await list(folder, layout);
   const names = entries
     .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
     .map((entry) => entry.name)
@@ -72,8 +74,9 @@ async function foldersIn(folder: string): Promise<string[]> {
   return names;
 }
 
-async function imagesIn(folder: string): Promise<string[]> {
-  const entries = await list(folder);
+/** The image files in `folder`, sorted. Anything else there is an error: a misplaced file would be missed silently. */
+export async function imagesIn(folder: string, layout = folderLayout): Promise<string[]> {
+  const entries = await list(folder, layout);
   const files = entries.filter(({ name }) => !leftovers.has(name.toLowerCase()));
   const other = files.find(
     (entry) => entry.isDirectory() || !extensions.has(extname(entry.name).toLowerCase()),
@@ -88,7 +91,7 @@ async function imagesIn(folder: string): Promise<string[]> {
   return files.map((entry) => join(folder, entry.name)).sort();
 }
 
-async function list(folder: string) {
+async function list(folder: string, layout: string) {
   try {
     const entries = await readdir(folder, { withFileTypes: true });
     return entries.filter(({ name }) => !name.startsWith('.'));
@@ -97,9 +100,6 @@ async function list(folder: string) {
       (error as NodeJS.ErrnoException).code === 'ENOENT'
         ? 'does not exist'
         : `cannot be read (${messageOf(error)})`;
-    throw new UserError(
-      'DATA_NOT_FOUND',
-      `the folder ${folder} ${reason}: data.root must hold train/<class>/ and test/<class>/`,
-    );
+    throw new UserError('DATA_NOT_FOUND', `the folder ${folder} ${reason}: data.root must hold ${layout}`);
   }
 }

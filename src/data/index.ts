@@ -1,8 +1,13 @@
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import type { DataConfig } from '../config/schema.js';
+import { readCifar } from './cifar.js';
 import type { Dataset } from './dataset.js';
 import { openDigits } from './digits.js';
-import { openImageFolder } from './image-folder.js';
+import { imageFiles, openImageFolder } from './image-folder.js';
+import { readMnist } from './mnist.js';
+import { storedDataset } from './stored-images.js';
+import { indexTinyImageNet, tinyImageNetSize } from './tiny-imagenet.js';
 
 export type { Batch, BatchRequest, Dataset } from './dataset.js';
 
@@ -13,12 +18,38 @@ export interface OpenOptions {
   threads?: number;
 }
 
+/** The folder of a data set where a recipe names none, and where `pod-dist data fetch` puts it. */
+export function defaultRoot(name: string): string {
+  return join('data', name);
+}
+
 /** Opens and checks the data set that a recipe names; a `UserError` names the file or folder that is wrong. */
 export async function openDataset(config: DataConfig, { seed, threads }: OpenOptions): Promise<Dataset> {
+  const loaders = { seed, threads: Math.min(threads ?? availableParallelism(), 4) };
   switch (config.name) {
     case 'digits':
       return openDigits(config, seed);
+    case 'cifar10':
+    case 'cifar100':
+      return storedDataset(
+        await readCifar(config.name, config.root ?? defaultRoot(config.name)),
+        config,
+        seed,
+      );
+    case 'mnist':
+    case 'fashion-mnist':
+      return storedDataset(
+        await readMnist(config.name, config.root ?? defaultRoot(config.name)),
+        config,
+        seed,
+      );
+    case 'tiny-imagenet': {
+      const root = config.root ?? defaultRoot(config.name);
+      const augment = { ...config.augment, randomResizedCrop: false };
+      const format = { root, size: tinyImageNetSize, channels: 3 } as const;
+      return imageFiles({ ...config, ...format, augment }, await indexTinyImageNet(root), loaders);
+    }
     case 'image-folder':
-      return openImageFolder(config, { seed, threads: Math.min(threads ?? availableParallelism(), 4) });
+      return openImageFolder(config, loaders);
   }
 }

@@ -2,15 +2,21 @@ import { move, workerData as piscinaData } from 'piscina';
 import { codeOf, messageOf } from '../errors.js';
 import { Augmenter, type AugmentOptions } from './augment.js';
 import type { SplitName } from './dataset.js';
+import { stream } from '../random.js';
 import { decodeImage } from './decode.js';
 import { PixelCache } from './pixel-cache.js';
+import { randomRegion } from './random-region.js';
 
 /** What every loader thread of a data set knows. */
 export interface LoaderData {
   files: Record<SplitName, string[]>;
   size: number;
+  /** Shorter side before the centre is cut out; images are stretched where it is not given. */
+  resize?: number;
   channels: 1 | 3;
   augment: AugmentOptions;
+  /** Crop training images at random before they are resized. */
+  randomResizedCrop: boolean;
   cache: PixelCache['buffers'];
 }
 
@@ -33,7 +39,7 @@ const augmenter = new Augmenter(data.augment);
 export default async function prepare({ split, indices, epoch }: LoaderTask): Promise<LoaderResult> {
   const images = new Float32Array(indices.length * imageBytes);
   try {
-    const pixels = await Promise.all(Array.from(indices, (index) => pixelsOf(split, index)));
+    const pixels = await Promise.all(Array.from(indices, (index) => pixelsOf(split, index, epoch)));
     indices.forEach((index, position) => {
       const job = { pixels: pixels[position], index, epoch: split === 'train' ? epoch : -1 };
       augmenter.write(job, images, position * imageBytes);
@@ -44,11 +50,18 @@ export default async function prepare({ split, indices, epoch }: LoaderTask): Pr
   return move(images) as unknown as LoaderResult;
 }
 
-async function pixelsOf(split: SplitName, index: number): Promise<Uint8Array> {
-  const image = split === 'train' ? index : data.files.train.length + index;
+async function pixelsOf(split: SplitName, index: number, epoch: number): Promise<Uint8Array> {
+  const { files, size, resize, channels, augment } = data;
+  if (split === 'train' && data.randomResizedCrop) {
+    const random = stream(augment.seed, 0xc4, epoch, index);
+    const crop = (width: number, height: number) => randomRegion(width, height, random);
+    return decodeImage(files.train[index], { size, channels, crop });
+  }
+  const firstTest = data.randomResizedCrop ? 0 : files.train.length;
+  const image = split === 'train' ? index : firstTest + index;
   const stored = cache.get(image);
   if (stored) return stored;
-  const pixels = await decodeImage(data.files[split][index], data.size, data.channels);
+  const pixels = await decodeImage(files[split][index], { size, channels, resize });
   cache.set(image, pixels);
   return pixels;
 }

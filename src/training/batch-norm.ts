@@ -21,6 +21,8 @@ export class BatchNorm {
   private readonly moving = new Map<string, MovingStatistics>();
   private readonly synchronised: boolean;
   private share: BatchShare = { local: 0, counted: 0 };
+  /** Statistics of the last pass that the moving ones do not know yet. */
+  private readonly pending: { moving: MovingStatistics; mean: tf.Tensor; variance: tf.Tensor }[] = [];
 
   constructor(
     model: tf.LayersModel,
@@ -40,6 +42,7 @@ export class BatchNorm {
 
   /** Says how many images the next pass has, on this rank and on all. */
   begin(local: number, global: number): void {
+    this.settle();
     this.share = { local, counted: this.synchronised ? global : local };
   }
 
@@ -86,6 +89,7 @@ export class BatchNorm {
   }
 
   private arrays(): Float32Array[] {
+    this.settle();
     return [...this.moving.values()].flatMap(({ mean, variance }) => [mean, variance]);
   }
 
@@ -96,29 +100,32 @@ export class BatchNorm {
   private trainingPass(layer: tf.layers.Layer): LayerOverride {
     const [gamma, beta] = layer.trainableWeights;
     const { epsilon } = layer.getConfig() as { epsilon: number };
+    const reduce = (sums: Float64Array, pass: 'forward' | 'backward') =>
+      this.communicator.allReduceSync(sums, { tag: `${layer.name}/${pass}` });
     return (input) =>
       normalise(input, gamma.read(), beta.read(), {
         epsilon,
         share: this.share,
-        reduce: (sums, pass) => {
-          if (this.synchronised) this.communicator.allReduceSync(sums, { tag: `${layer.name}/${pass}` });
-        },
-        onStatistics: (mean, variance, count) => this.updateMoving(layer, mean, variance, count),
+        reduce: this.synchronised ? reduce : undefined,
+        onStatistics: (mean, variance) => this.pending.push({ moving: this.movingOf(layer), mean, variance }),
       });
   }
 
-  private updateMoving(
-    layer: tf.layers.Layer,
-    mean: Float64Array,
-    variance: Float64Array,
-    count: number,
-  ): void {
-    const moving = this.movingOf(layer);
+  /** Takes the last pass's statistics into the moving ones: all layers' in one read. */
+  private settle(): void {
+    if (this.pending.length === 0) return;
+    const values = tf.tidy(() =>
+      tf.concat(this.pending.flatMap(({ mean, variance }) => [mean, variance])).dataSync<'float32'>(),
+    );
     const keep = this.config.momentum;
-    const unbias = count > 1 ? count / (count - 1) : 1;
-    for (let channel = 0; channel < mean.length; channel++) {
-      moving.mean[channel] = keep * moving.mean[channel] + (1 - keep) * mean[channel];
-      moving.variance[channel] = keep * moving.variance[channel] + (1 - keep) * variance[channel] * unbias;
+    let offset = 0;
+    for (const { moving, mean, variance } of this.pending) {
+      for (const array of [moving.mean, moving.variance]) {
+        for (let channel = 0; channel < array.length; channel++)
+          array[channel] = keep * array[channel] + (1 - keep) * values[offset++];
+      }
+      tf.dispose([mean, variance]);
     }
+    this.pending.length = 0;
   }
 }

@@ -30,7 +30,13 @@ export class Classifier {
   readonly dim: number;
   readonly shape: readonly [number, number, number];
 
-  constructor({ config, shape, classes, communicator }: ClassifierOptions) {
+  /** Builds the backbone that the configuration names, and the centroids of its classes. */
+  static async create(options: ClassifierOptions): Promise<Classifier> {
+    const { config, shape } = options;
+    return new Classifier(await buildModel(config.model, { shape, seed: config.seed }), options);
+  }
+
+  private constructor(model: tf.LayersModel, { config, shape, classes, communicator }: ClassifierOptions) {
     this.shape = shape;
     this.classes = classes;
     this.dim = config.model.dim;
@@ -40,7 +46,6 @@ export class Classifier {
       seed: config.centroids.seed ?? config.seed,
     }).values;
     this.centroidsSha256 = fingerprint(this.centroids);
-    const model = buildModel(config.model, { shape, seed: config.seed });
     this.forward = new ForwardPass(model);
     this.batchNorm = new BatchNorm(model, config.batchNorm, communicator);
     this.parameters = new Parameters(model.trainableWeights.map((weight) => weight.read() as tf.Variable));

@@ -25,7 +25,7 @@ export async function evaluateCheckpoint(options: EvaluateCheckpointOptions): Pr
         `${dataset.classNames.length} of ${dataset.shape.join('x')}: give the data set it was trained on`,
     );
   }
-  const classifier = new Classifier({ config, shape, classes: classNames.length, communicator });
+  const classifier = await Classifier.create({ config, shape, classes: classNames.length, communicator });
   classifier.weights.set(checkpoint.weights);
   classifier.batchNorm.restore(checkpoint.moving);
   classifier.loadWeights();

@@ -1,4 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
+import {
+  batchNorm,
+  batchNormGradient,
+  batchNormInputGradient,
+  batchNormSums,
+  moments,
+} from '../backend/operations.js';
 
 /** The part of a batch that a rank holds, of which statistics are taken. */
 export interface BatchShare {
@@ -11,10 +18,10 @@ export interface BatchShare {
 export interface NormaliseOptions {
   epsilon: number;
   share: BatchShare;
-  /** Adds `sums` up, in place, over the ranks whose images are counted. */
-  reduce(sums: Float64Array, pass: 'forward' | 'backward'): void;
-  /** Told the statistics of the batch: [channels] each, the variance biased, over `count` values. */
-  onStatistics(mean: Float64Array, variance: Float64Array, count: number): void;
+  /** Adds `sums` up, in place, over the ranks whose images are counted; absent where this rank's are all. */
+  reduce?(sums: Float64Array, pass: 'forward' | 'backward'): void;
+  /** Told the statistics of the batch, [channels] each, the variance unbiased; the tensors live on. */
+  onStatistics(mean: tf.Tensor, variance: tf.Tensor): void;
 }
 
 /**
@@ -27,7 +34,8 @@ export interface NormaliseOptions {
  *
  * Each pass reduces 2 x channels float64 numbers in the middle of the gradient tape. A rank's sums are formed from
  * its own mean and centred variance in double precision, so nothing cancels. The gradients of gamma and beta stay
- * sums over this rank's images, since parameter gradients are added up over the ranks later.
+ * sums over this rank's images, since parameter gradients are added up over the ranks later. Where nothing is to be
+ * reduced, each pass is one operation of the backend.
  *
  * A rank without images adds nothing to the sums and gets dx = 0 for its placeholder.
  */
@@ -37,54 +45,69 @@ export function normalise(
   beta: tf.Tensor,
   options: NormaliseOptions,
 ): tf.Tensor {
-  const { epsilon, share, reduce, onStatistics } = options;
-  const channels = x.shape[x.shape.length - 1];
-  const axes = x.shape.slice(0, -1).map((_, axis) => axis);
-  const pixels = x.size / channels / x.shape[0];
-  const count = share.counted * pixels;
-
-  const operation = tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
-    const [xs, gammas, betas, save] = inputs as [tf.Tensor4D, tf.Tensor1D, tf.Tensor1D, tf.GradSaveFunc];
-    const sums = localSums(tf.moments(xs, axes), share.local * pixels);
-    reduce(sums, 'forward');
-    const mean = sums.subarray(0, channels).map((sum) => (count > 0 ? sum / count : 0));
-    const variance = sums
-      .subarray(channels)
-      .map((sum, channel) => (count > 0 ? Math.max(sum / count - mean[channel] ** 2, 0) : 1));
-    if (count > 0) onStatistics(mean, variance, count);
-
-    const centre = vector(mean);
-    const value: tf.Tensor = tf.batchNorm(xs, centre, vector(variance), betas, gammas, epsilon);
-    const inverse = vector(variance.map((value) => 1 / Math.sqrt(value + epsilon)));
-    save([xs, gammas, centre, inverse]);
-    return { value, gradFunc: backward };
-  });
-
-  function backward(dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[] {
-    const [xs, gammas, centre, inverse] = saved;
-    const centred = tf.sub(xs, centre);
-    const sumDy = tf.sum(dy, axes);
-    const sumDyXhat = tf.mul(tf.sum(tf.mul(dy, centred), axes), inverse);
-    const sums = new Float64Array(2 * channels);
-    if (share.local > 0) {
-      sums.set(sumDy.dataSync<'float32'>(), 0);
-      sums.set(sumDyXhat.dataSync<'float32'>(), channels);
-    }
-    reduce(sums, 'backward');
-    if (share.local === 0) return [tf.zerosLike(xs), tf.zerosLike(sumDy), tf.zerosLike(sumDy)];
-    const means = sums.map((sum) => sum / count);
-    const slope = tf.mul(vector(means.subarray(channels)), inverse);
-    const inner = tf.sub(tf.sub(dy, vector(means.subarray(0, channels))), tf.mul(centred, slope));
-    return [tf.mul(inner, tf.mul(gammas, inverse)), sumDyXhat, sumDy];
-  }
-
+  const { reduce, share } = options;
+  const operation = reduce || share.local === 0 ? overRanks(options) : alone(options);
   return operation(x, gamma, beta);
 }
 
-function localSums(
-  { mean, variance }: { mean: tf.Tensor; variance: tf.Tensor },
-  count: number,
-): Float64Array {
+type Save = tf.GradSaveFunc;
+
+function alone({ epsilon, onStatistics }: NormaliseOptions) {
+  return tf.customGrad((...inputs: (tf.Tensor | Save)[]) => {
+    const [x, gamma, beta, save] = inputs as [tf.Tensor, tf.Tensor, tf.Tensor, Save];
+    const { y, mean, variance, saved } = batchNorm(x, gamma, beta, epsilon);
+    onStatistics(tf.keep(mean), tf.keep(variance));
+    save([x, gamma, ...saved]);
+    const gradFunc = (dy: tf.Tensor, [xs, gammas, ...saved]: tf.Tensor[]) =>
+      batchNormGradient(dy, { x: xs, gamma: gammas, saved, epsilon });
+    return { value: y, gradFunc };
+  });
+}
+
+function overRanks({ epsilon, share, reduce = () => {}, onStatistics }: NormaliseOptions) {
+  return tf.customGrad((...inputs: (tf.Tensor | Save)[]) => {
+    const [x, gamma, beta, save] = inputs as [tf.Tensor4D, tf.Tensor1D, tf.Tensor1D, Save];
+    const channels = gamma.size;
+    const pixels = x.size / channels / x.shape[0];
+    const count = share.counted * pixels;
+    const sums = forwardSums(x, share.local * pixels);
+    reduce(sums, 'forward');
+    const means = sums.subarray(0, channels).map((sum) => (count > 0 ? sum / count : 0));
+    const variances = sums
+      .subarray(channels)
+      .map((sum, channel) => (count > 0 ? Math.max(sum / count - means[channel] ** 2, 0) : 1));
+    const [mean, variance] = [vector(means), vector(variances)];
+    if (count > 0) {
+      const unbias = count / Math.max(count - 1, 1);
+      onStatistics(tf.keep(mean.clone()), tf.keep(vector(variances.map((value) => value * unbias))));
+    }
+    const value: tf.Tensor = tf.batchNorm(x, mean, variance, beta, gamma, epsilon);
+    save([x, gamma, mean, variance]);
+    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => {
+      const [xs, gammas, mean, variance] = saved;
+      const own = batchNormSums(dy, { x: xs, gamma: gammas, mean, variance, epsilon });
+      const { sumDyXhat, sumDy } = own;
+      const sums = new Float64Array(2 * channels);
+      if (share.local > 0) {
+        sums.set(sumDy.dataSync<'float32'>(), 0);
+        sums.set(sumDyXhat.dataSync<'float32'>(), channels);
+      }
+      reduce(sums, 'backward');
+      if (share.local === 0) return [tf.zerosLike(xs), tf.zerosLike(sumDy), tf.zerosLike(sumDy)];
+      const averages = sums.map((sum) => sum / count);
+      const dx = batchNormInputGradient(
+        own,
+        vector(averages.subarray(channels)),
+        vector(averages.subarray(0, channels)),
+      );
+      return [dx, sumDyXhat, sumDy];
+    };
+    return { value, gradFunc };
+  });
+}
+
+function forwardSums(x: tf.Tensor, count: number): Float64Array {
+  const { mean, variance } = moments(x);
   const means = mean.dataSync<'float32'>();
   const variances = variance.dataSync<'float32'>();
   const channels = means.length;

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { stringify } from 'yaml';
@@ -61,7 +61,6 @@ export class RunRecorder implements RunListener {
 
   epoch(record: EpochRecord): void {
     this.append(record);
-    if (this.metrics !== undefined) fsyncSync(this.metrics);
   }
 
   finished(report: Report): void {

@@ -15,7 +15,12 @@ export interface StepInput {
   delta: number;
   /** Learning rate. */
   rate: number;
+  /** Told, while the step runs, which part of it has ended. */
+  onPhase?(ended: StepPhase): void;
 }
+
+/** The parts of a step, in order: to the loss, to the gradients, over the ranks, into the model. */
+export type StepPhase = 'forward' | 'backward' | 'reduce' | 'update';
 
 /**
  * One optimisation step over all ranks.
@@ -40,8 +45,9 @@ export class TrainingStep {
     this.gradients = communicator.allocate(parameters.length);
   }
 
-  async run({ batch, counts, delta, rate }: StepInput): Promise<LossValues> {
-    const values = this.backward(batch, counts, delta);
+  async run({ batch, counts, delta, rate, onPhase }: StepInput): Promise<LossValues> {
+    const values = this.backward(batch, counts, delta, onPhase);
+    onPhase?.('backward');
     if (!Number.isFinite(values.loss)) {
       throw new PodDistError(
         'LOSS_NOT_FINITE',
@@ -49,8 +55,10 @@ export class TrainingStep {
       );
     }
     await this.communicator.allReduce(this.gradients, { tag: 'gradients' });
+    onPhase?.('reduce');
     this.optimizer.update(this.classifier.weights, this.gradients, rate);
     this.classifier.loadWeights();
+    onPhase?.('update');
     return values;
   }
 
@@ -58,7 +66,12 @@ export class TrainingStep {
     this.objective.dispose();
   }
 
-  private backward(batch: Batch, counts: readonly number[], delta: number): LossValues {
+  private backward(
+    batch: Batch,
+    counts: readonly number[],
+    delta: number,
+    onPhase: StepInput['onPhase'],
+  ): LossValues {
     const { classifier, objective } = this;
     const global = counts.reduce((sum, count) => sum + count, 0);
     let values: LossValues | undefined;
@@ -70,12 +83,10 @@ export class TrainingStep {
           : tf.zeros<tf.Rank.R4>([1, ...classifier.shape]);
       const loss = () => {
         const features = classifier.forward.run(images, classifier.batchNorm.overrides);
-        return objective.apply(
-          features,
-          { labels: batch.labels, counts },
-          delta,
-          (result) => (values = result),
-        );
+        const shard = { labels: batch.labels, counts };
+        const scalar = objective.apply(features, shard, delta, (result) => (values = result));
+        onPhase?.('forward');
+        return scalar;
       };
       const { grads } = tf.variableGrads(loss, classifier.parameters.variables);
       classifier.parameters.readGradients(grads, this.gradients);

@@ -36,7 +36,7 @@ export interface TrainOptions {
 export async function train(options: TrainOptions): Promise<Report> {
   const { config, dataset, communicator, reporter, backend } = options;
   const started = performance.now();
-  const classifier = new Classifier({
+  const classifier = await Classifier.create({
     config,
     shape: dataset.shape,
     classes: dataset.classNames.length,
@@ -97,6 +97,8 @@ async function trainEpoch(
       epoch,
       step: globalStep,
       totalSteps: config.epochs * batches.length,
+      stepsPerEpoch: batches.length,
+      workers: worldSize,
     });
     const values = await step.run({ batch, counts: shardCounts(size, worldSize), delta: state.delta, rate });
     sums.loss += values.loss * size;

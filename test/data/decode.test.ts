@@ -25,26 +25,26 @@ const rgb = [255, 0, 0, 0, 255, 0, 0, 0, 255, 10, 20, 30];
 
 describe('decodeImage', () => {
   it('gives the pixels of a PNG as they are, row by row', async () => {
-    expect([...(await decodeImage(await png(raw(rgb, 3)), 2, 3))]).toEqual(rgb);
+    expect([...(await decodeImage(await png(raw(rgb, 3)), { size: 2, channels: 3 }))]).toEqual(rgb);
   });
 
   it('drops transparency', async () => {
     const rgba = [255, 0, 0, 255, 0, 255, 0, 128, 0, 0, 255, 0, 10, 20, 30, 1];
-    expect([...(await decodeImage(await png(raw(rgba, 4)), 2, 3))]).toEqual(rgb);
+    expect([...(await decodeImage(await png(raw(rgba, 4)), { size: 2, channels: 3 }))]).toEqual(rgb);
   });
 
   it('makes RGB of grey, and of grey with transparency', async () => {
     const wanted = [0, 0, 0, 50, 50, 50, 200, 200, 200, 255, 255, 255];
     const grey = raw([0, 50, 200, 255], 1).toColourspace('b-w');
-    expect([...(await decodeImage(await png(grey), 2, 3))]).toEqual(wanted);
+    expect([...(await decodeImage(await png(grey), { size: 2, channels: 3 }))]).toEqual(wanted);
     const alpha = raw([0, 9, 50, 99, 200, 0, 255, 255], 2).toColourspace('b-w');
-    expect([...(await decodeImage(await png(alpha), 2, 3))]).toEqual(wanted);
+    expect([...(await decodeImage(await png(alpha), { size: 2, channels: 3 }))]).toEqual(wanted);
   });
 
   it('makes grey of grey unchanged, and of colour by its lightness', async () => {
     const grey = raw([0, 50, 200, 255], 1).toColourspace('b-w');
-    expect([...(await decodeImage(await png(grey), 2, 1))]).toEqual([0, 50, 200, 255]);
-    const [red, green, blue, dark] = await decodeImage(await png(raw(rgb, 3)), 2, 1);
+    expect([...(await decodeImage(await png(grey), { size: 2, channels: 1 }))]).toEqual([0, 50, 200, 255]);
+    const [red, green, blue, dark] = await decodeImage(await png(raw(rgb, 3)), { size: 2, channels: 1 });
     expect(green).toBeGreaterThan(red);
     expect(red).toBeGreaterThan(blue);
     expect(dark).toBeLessThan(30);
@@ -64,14 +64,14 @@ describe('decodeImage', () => {
   it('reads a JPEG to within its loss', async () => {
     const file = join(folder, 'image.jpg');
     await writeImage(file, [200, 100, 50], [16, 16]);
-    const pixels = await decodeImage(file, 16, 3);
+    const pixels = await decodeImage(file, { size: 16, channels: 3 });
     pixels.forEach((value, at) => expect(Math.abs(value - [200, 100, 50][at % 3])).toBeLessThanOrEqual(3));
   });
 
   it('stretches another size', async () => {
     const file = join(folder, 'wide.png');
     await writeImage(file, [7, 8, 9], [31, 3]);
-    const pixels = await decodeImage(file, 4, 3);
+    const pixels = await decodeImage(file, { size: 4, channels: 3 });
     expect(pixels).toHaveLength(48);
     expect([...pixels.subarray(0, 3)]).toEqual([7, 8, 9]);
   });
@@ -82,7 +82,7 @@ describe('decodeImage', () => {
   ])('names %s, which is no image', async (name, bytes) => {
     const file = join(folder, name);
     writeFileSync(file, bytes);
-    const error = await decodeImage(file, 4, 3).catch((reason: unknown) => reason);
+    const error = await decodeImage(file, { size: 4, channels: 3 }).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ name: 'UserError', code: 'IMAGE_INVALID' });
     expect((error as Error).message).toMatch(
       new RegExp(`^${file} is no image that can be read \\([^\\n]*\\): `),
@@ -95,11 +95,11 @@ describe('decodeImage', () => {
     const whole = await (ending === 'png' ? image.png() : image.jpeg()).toBuffer();
     const file = join(folder, `cut.${ending}`);
     writeFileSync(file, whole.subarray(0, whole.length / 2));
-    await expect(decodeImage(file, 64, 3)).rejects.toThrow(file);
+    await expect(decodeImage(file, { size: 64, channels: 3 })).rejects.toThrow(file);
   });
 
   it('names a file that is gone', async () => {
-    await expect(decodeImage(join(folder, 'gone.png'), 4, 3)).rejects.toMatchObject({
+    await expect(decodeImage(join(folder, 'gone.png'), { size: 4, channels: 3 })).rejects.toMatchObject({
       code: 'IMAGE_INVALID',
     });
   });

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { modelSchema } from '../../src/config/schema.js';
 import { ForwardPass } from '../../src/models/forward.js';
 import { buildModel } from '../../src/models/index.js';
 
@@ -13,42 +14,92 @@ function trainable(model: tf.LayersModel): number {
   );
 }
 
+/** Sizes at d = 10, and d = 1000 where that is the published one. */
+const sizes = [
+  // Option A of arXiv 1512.03385 has 269,722 and 853,018 (0.27 M and 0.85 M in its table 6); projections add 2,752.
+  ['resnet20', '3x3', 10, 269_722 + 2_752],
+  ['resnet56', '3x3', 10, 853_018 + 2_752],
+  // kuangliu/pytorch-cifar: 3x3 stem, no max-pool, 10 classes.
+  ['resnet18', '3x3', 10, 11_173_962],
+  ['resnet34', '3x3', 10, 21_282_122],
+  ['resnet50', '3x3', 10, 23_520_842],
+  ['resnet101', '3x3', 10, 42_512_970],
+  ['vgg16-bn', '3x3', 10, 14_728_266],
+  // torchvision 0.20, "num_params" of its ImageNet weights, 1,000 classes.
+  ['resnet18', 'imagenet', 1000, 11_689_512],
+  ['resnet50', 'imagenet', 1000, 25_557_032],
+  ['densenet121', 'imagenet', 1000, 7_978_856],
+  ['mobilenetv2', 'imagenet', 1000, 3_504_872],
+  // torchvision's VGG-16 with batch norm has 138,365,992, of which 123,642,856 in three fully connected layers.
+  ['vgg16-bn', '3x3', 1000, 138_365_992 - 123_642_856 + 512 * 1000 + 1000],
+] as const;
+
 describe('buildModel', () => {
   beforeAll(() => tf.setBackend('cpu'));
 
-  it('makes ResNet-20 with projections: 272,474 parameters at d = 10', () => {
-    expect(trainable(buildModel({ name: 'resnet20', dim: 10 }, { shape, seed: 1 }))).toBe(272_474);
+  it.each(sizes)('makes %s (stem %s, d = %i) with %i parameters', async (name, stem, dim, published) => {
+    const config = modelSchema.parse(stem === '3x3' ? { name, dim } : { name, dim, stem });
+    const model = await buildModel(config, { shape, seed: 1 });
+    expect(trainable(model)).toBe(published);
+    expect(model.outputs[0].shape).toEqual([null, dim]);
+    model.dispose();
   });
 
-  it('makes the same initial weights from the same seed, others from another', () => {
-    const weights = (seed: number) =>
-      buildModel({ ...small, channels: [4, 8], strides: [1, 2] }, { shape, seed }).trainableWeights.map(
-        (weight) => [...weight.read().dataSync()],
-      );
-    expect(weights(3)).toEqual(weights(3));
-    expect(weights(3)).not.toEqual(weights(4));
+  it('keeps small images large with the 3x3 stem alone', async () => {
+    const sizeBeforePooling = async (name: string, stem: string) => {
+      const model = await buildModel(modelSchema.parse({ name, stem }), { shape, seed: 1 });
+      const side = (model.layers[model.layers.length - 3].outputShape as number[])[1];
+      model.dispose();
+      return side;
+    };
+    expect(await sizeBeforePooling('resnet18', '3x3')).toBe(4);
+    expect(await sizeBeforePooling('resnet18', 'imagenet')).toBe(1);
+    expect(await sizeBeforePooling('mobilenetv2', '3x3')).toBe(4);
+    expect(await sizeBeforePooling('mobilenetv2', 'imagenet')).toBe(1);
   });
 
-  it('says so when a convolution has no stride', () => {
-    expect(() => buildModel({ ...small, channels: [4, 8], strides: [1] }, { shape, seed: 1 })).toThrow(
-      /2 entries and model.strides 1/,
-    );
+  it('makes the same initial weights from the same seed, others from another', async () => {
+    const weights = async (seed: number) =>
+      (
+        await buildModel({ ...small, channels: [4, 8], strides: [1, 2] }, { shape, seed })
+      ).trainableWeights.map((weight) => [...weight.read().dataSync()]);
+    expect(await weights(3)).toEqual(await weights(3));
+    expect(await weights(3)).not.toEqual(await weights(4));
+  });
+
+  it('starts depthwise filters at variance 2/9, whatever the number of channels', async () => {
+    const model = await buildModel(modelSchema.parse({ name: 'mobilenetv2' }), { shape, seed: 1 });
+    const filters = model.trainableWeights.filter((weight) => weight.name.includes('depthwise_kernel'));
+    const values = filters.flatMap((weight) => [...weight.read().dataSync()]);
+    const variance = values.reduce((sum, value) => sum + value * value, 0) / values.length;
+    expect(filters).toHaveLength(17);
+    expect(variance * 4.5).toBeCloseTo(1, 1);
+    model.dispose();
+  });
+
+  it('says so when a convolution has no stride', async () => {
+    await expect(
+      buildModel({ ...small, channels: [4, 8], strides: [1] }, { shape, seed: 1 }),
+    ).rejects.toThrow(/2 entries and model.strides 1/);
   });
 });
 
 describe('ForwardPass', () => {
   beforeAll(() => tf.setBackend('cpu'));
 
-  it('computes what the model computes', () => {
-    const model = buildModel({ name: 'resnet20', dim: 8 }, { shape: [8, 8, 3], seed: 1 });
+  it('computes what the model computes', async () => {
+    const model = await buildModel({ name: 'resnet20', dim: 8 }, { shape: [8, 8, 3], seed: 1 });
     const images = tf.randomNormal<tf.Rank.R4>([2, 8, 8, 3], 0, 1, 'float32', 5);
     const expected = (model.predict(images) as tf.Tensor).dataSync();
     const actual = tf.tidy(() => new ForwardPass(model).run(images).dataSync());
     actual.forEach((value, index) => expect(value).toBeCloseTo(expected[index], 5));
   });
 
-  it('puts an override in the place of a layer', () => {
-    const model = buildModel({ ...small, channels: [4, 8], strides: [1, 2] }, { shape: [8, 8, 3], seed: 1 });
+  it('puts an override in the place of a layer', async () => {
+    const model = await buildModel(
+      { ...small, channels: [4, 8], strides: [1, 2] },
+      { shape: [8, 8, 3], seed: 1 },
+    );
     const images = tf.ones<tf.Rank.R4>([1, 8, 8, 3]);
     const seen: number[][] = [];
     const override = (input: tf.Tensor) => {

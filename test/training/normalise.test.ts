@@ -33,7 +33,7 @@ function differentiate(
   });
 }
 
-function options(share: NormaliseOptions['share'], reduce: NormaliseOptions['reduce']): NormaliseOptions {
+function options(share: NormaliseOptions['share'], reduce?: NormaliseOptions['reduce']): NormaliseOptions {
   return { epsilon, share, reduce, onStatistics: () => {} };
 }
 

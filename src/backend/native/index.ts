@@ -5,12 +5,10 @@ import { dirname, join } from 'node:path';
 import util from 'node:util';
 import { messageOf, UserError } from '../../errors.js';
 import { findAddon } from './cache.js';
+import { registerFusedKernels } from './kernels.js';
+import type { NodeBackend } from './node-backend.js';
 
 const require = createRequire(import.meta.url);
-
-interface NodeBackend {
-  isUsingGpuDevice: boolean;
-}
 
 /** The folder of the npm package whose kernels drive the addon; undefined where it is not installed. */
 export function packageFolder(): string | undefined {
@@ -48,7 +46,8 @@ export async function startNative(file: string | undefined = addonFile()): Promi
   if (!file)
     throw new UserError('BACKEND_UNAVAILABLE', 'native TensorFlow is not set up here: run pod-dist setup');
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
-  if (!tf.findBackend('tensorflow')) registerBackend(folder, file);
+  const first = !tf.findBackend('tensorflow');
+  if (first) registerBackend(folder, file);
   try {
     await tf.setBackend('tensorflow');
   } catch (error) {
@@ -57,7 +56,9 @@ export async function startNative(file: string | undefined = addonFile()): Promi
       `native TensorFlow does not start: ${messageOf(error)}; run pod-dist setup --force`,
     );
   }
-  return { gpu: (tf.backend() as unknown as NodeBackend).isUsingGpuDevice };
+  const backend = tf.backend() as NodeBackend;
+  if (first) registerFusedKernels(backend);
+  return { gpu: backend.isUsingGpuDevice };
 }
 
 function registerBackend(folder: string, file: string): void {

@@ -1,0 +1,9 @@
+import type { CommandModule } from 'yargs';
+import { stepCommand } from './bench/step.js';
+
+export const benchCommand: CommandModule = {
+  command: 'bench <what>',
+  describe: 'measure this machine',
+  builder: (yargs) => yargs.command(stepCommand).demandCommand(1, 'say what to measure'),
+  handler: () => {},
+};

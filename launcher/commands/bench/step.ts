@@ -1,0 +1,155 @@
+import Table from 'cli-table3';
+import { availableParallelism } from 'node:os';
+import { sync as writeFileAtomicSync } from 'write-file-atomic';
+import type { ArgumentsCamelCase, CommandModule } from 'yargs';
+import { drawBars } from '../../../benchmarks/bar-chart.js';
+import { benchmarkStep, benchmarkTorch, type StepRow } from '../../../benchmarks/step.js';
+import type { KernelTime } from '../../../src/backend/profile.js';
+import { configSchema, type Config } from '../../../src/config/schema.js';
+import { UserError } from '../../../src/errors.js';
+import { workerEnvironment } from '../../devices.js';
+
+interface StepArguments {
+  model: string;
+  batch: number;
+  backend: string;
+  threads: number;
+  steps: number;
+  peers: boolean;
+  python: string;
+  profile: boolean;
+  json: boolean;
+  svg?: string;
+}
+
+export const stepCommand: CommandModule<object, StepArguments> = {
+  command: 'step',
+  describe: 'training steps on one worker, beside PyTorch',
+  builder: (yargs) =>
+    yargs
+      .option('model', { type: 'string', default: 'resnet20', requiresArg: true, describe: 'a backbone' })
+      .option('batch', {
+        type: 'number',
+        alias: 'b',
+        default: 128,
+        requiresArg: true,
+        describe: 'images a step',
+      })
+      .option('backend', {
+        type: 'string',
+        default: 'auto',
+        requiresArg: true,
+        describe: 'backend, or several as native,wasm',
+      })
+      .option('threads', {
+        type: 'number',
+        default: availableParallelism(),
+        requiresArg: true,
+        describe: 'threads of native TensorFlow and of PyTorch',
+      })
+      .option('steps', {
+        type: 'number',
+        default: 20,
+        requiresArg: true,
+        describe: 'steps to count, at most',
+      })
+      .option('peers', {
+        type: 'boolean',
+        default: false,
+        describe: 'measure PyTorch eager as well, where it is installed',
+      })
+      .option('python', {
+        type: 'string',
+        default: 'python3',
+        requiresArg: true,
+        describe: 'interpreter that has PyTorch',
+      })
+      .option('profile', { type: 'boolean', default: false, describe: 'list the costliest kernels' })
+      .option('json', { type: 'boolean', default: false, describe: 'print one JSON object a row instead' })
+      .option('svg', { type: 'string', requiresArg: true, describe: 'draw images a second' })
+      .example('$0 bench step --model resnet20 --batch 128 --peers', 'ResNet-20, beside PyTorch'),
+  handler: run,
+};
+
+async function run(args: ArgumentsCamelCase<StepArguments>): Promise<void> {
+  const { batch, threads, steps, peers, python, profile, json, svg } = args;
+  for (const [flag, value] of Object.entries({ batch, threads, steps })) {
+    if (!Number.isInteger(value) || value < 1)
+      throw new UserError('USAGE', `--${flag}: a whole number of at least 1`);
+  }
+  const model = parseModel(args.model);
+  const rows: StepRow[] = [];
+  for (const backend of args.backend.split(',').map(parseBackend)) {
+    const environment = await workerEnvironment(backend, threads);
+    rows.push(await benchmarkStep({ model, batch, steps, backend, profile, threads, environment }));
+  }
+  if (peers) {
+    const notify = (line: string) => void process.stderr.write(`${line}\n`);
+    const row = await benchmarkTorch({ model, batch, steps, threads }, python, notify);
+    if (row) rows.push(row);
+  }
+  if (svg !== undefined) writeFileAtomicSync(svg, draw(rows));
+  if (json) for (const row of rows) process.stdout.write(`${JSON.stringify(row)}\n`);
+  else process.stdout.write(`${toTable(rows)}\n`);
+}
+
+function parseModel(name: string): Config['model'] {
+  const parsed = configSchema.shape.model.safeParse({ name });
+  if (parsed.success) return parsed.data;
+  const names = configSchema.shape.model.options.flatMap((option) => [...option.shape.name.values]);
+  throw new UserError('USAGE', `--model: ${name} is none of ${names.join(', ')}`);
+}
+
+function parseBackend(name: string): Config['backend'] {
+  const parsed = configSchema.shape.backend.safeParse(name);
+  if (parsed.success) return parsed.data;
+  throw new UserError(
+    'USAGE',
+    `--backend: ${name} is none of ${configSchema.shape.backend.unwrap().options.join(', ')}`,
+  );
+}
+
+function toTable(rows: readonly StepRow[]): string {
+  const table = new Table({
+    head: ['system', 'threads', 'images/s', 'step ms', 'forward', 'backward', 'update', 'waiting', 'CPU ms'],
+    colAligns: ['left', ...new Array<'right'>(8).fill('right')],
+    style: { head: [], border: [] },
+  });
+  for (const row of rows) {
+    const times = [row.medianMs, row.forwardMs, row.backwardMs, row.updateMs, row.waitMs, row.cpuMs];
+    table.push([
+      row.system,
+      row.threads,
+      row.imagesPerSecond.toFixed(1),
+      ...times.map((ms) => ms.toFixed(1)),
+    ]);
+  }
+  const [{ model, batch, parameters }] = rows;
+  const title = `${model}, batch ${batch}, 32x32x3, ${parameters.toLocaleString('en')} parameters; medians`;
+  const profiles = rows.flatMap(({ system, kernels }) =>
+    kernels ? [`${system}:\n${profileTable(kernels)}`] : [],
+  );
+  return [title, table.toString(), ...profiles].join('\n');
+}
+
+function profileTable(kernels: readonly KernelTime[]): string {
+  const table = new Table({
+    head: ['kernel', 'ms a step', 'calls'],
+    colAligns: ['left', 'right', 'right'],
+    style: { head: [], border: [] },
+  });
+  for (const { kernel, milliseconds, calls } of kernels.slice(0, 20)) {
+    table.push([kernel, milliseconds.toFixed(2), calls.toFixed(0)]);
+  }
+  const sum = kernels.reduce((total, { milliseconds }) => total + milliseconds, 0);
+  return `${table.toString()}\n${sum.toFixed(1)} ms a step in kernels`;
+}
+
+function draw(rows: readonly StepRow[]): string {
+  const [{ model, batch, threads }] = rows;
+  return drawBars({
+    title: `Training step of ${model}, batch ${batch}, ${threads} threads`,
+    unit: 'images/s',
+    bars: rows.map(({ system, imagesPerSecond }) => ({ name: system, value: imagesPerSecond })),
+  });
+}

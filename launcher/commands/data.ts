@@ -1,0 +1,177 @@
+import Table from 'cli-table3';
+import { existsSync, readdirSync } from 'node:fs';
+import type { Argv, ArgumentsCamelCase, CommandModule } from 'yargs';
+import { checkDataset, type DataReport } from '../../src/data/check.js';
+import { fetchDataset, notOffered, sources, type SourceName } from '../../src/data/fetch/index.js';
+import { defaultRoot } from '../../src/data/index.js';
+import { PodDistError, UserError } from '../../src/errors.js';
+import { Progress } from '../progress.js';
+
+interface FetchArguments {
+  name: string;
+  dir?: string;
+  url?: string;
+  skipChecksum: boolean;
+  json: boolean;
+}
+
+interface CheckArguments {
+  dir: string;
+  json: boolean;
+}
+
+const json = {
+  type: 'boolean',
+  default: false,
+  describe: 'print the result as JSON, and nothing else',
+} as const;
+
+export const dataCommand: CommandModule<object, object> = {
+  command: 'data',
+  describe: 'fetch a data set, or read one through',
+  builder: (yargs) =>
+    yargs
+      .command({
+        command: 'fetch <name>',
+        describe: 'download a data set from its official address, going on where it was interrupted',
+        builder: (fetching) =>
+          fetching
+            .positional('name', {
+              type: 'string',
+              demandOption: true,
+              describe: `one of ${Object.keys(sources).join(', ')}`,
+            })
+            .option('dir', {
+              type: 'string',
+              requiresArg: true,
+              describe: 'its folder (default: data/<name>)',
+            })
+            .option('url', {
+              type: 'string',
+              requiresArg: true,
+              describe: "a mirror's folder, in place of the official address",
+            })
+            .option('skip-checksum', {
+              type: 'boolean',
+              default: false,
+              describe: 'take what a mirror gives, even if it is not the published file',
+            })
+            .option('json', json)
+            .example('$0 data fetch cifar10', 'into data/cifar10') as unknown as Argv<FetchArguments>,
+        handler: runFetch,
+      })
+      .command({
+        command: 'check <dir>',
+        describe: 'read every image of a data set once; exit code 1 where something is broken',
+        builder: (checking) =>
+          checking
+            .positional('dir', { type: 'string', demandOption: true, describe: 'folder of the data set' })
+            .option('json', json)
+            .example(
+              '$0 data check data/cifar10',
+              'counts, sizes, classes, broken files',
+            ) as Argv<CheckArguments>,
+        handler: runCheck,
+      })
+      .demandCommand(1, 'give fetch or check'),
+  handler: () => {},
+};
+
+async function runFetch(args: ArgumentsCamelCase<FetchArguments>): Promise<void> {
+  const { name, url, skipChecksum } = args;
+  if (!Object.hasOwn(sources, name)) {
+    throw new UserError(
+      'DATA_NOT_OFFERED',
+      notOffered[name] ?? `there is no data set ${name}: choose from ${Object.keys(sources).join(', ')}`,
+    );
+  }
+  const dir = args.dir ?? defaultRoot(name);
+  if (url !== undefined && !URL.canParse(url)) {
+    throw new UserError(
+      'USAGE',
+      `--url ${url}: give the whole address of a folder, such as https://host/data/`,
+    );
+  }
+  const say = (line: string) => void (args.json ? process.stderr : process.stdout).write(`${line}\n`);
+  const started = performance.now();
+  if (existsSync(dir) && readdirSync(dir).length > 0) {
+    say(`${dir} already holds files; reading them through`);
+  } else {
+    const progress = new Progress('MB', 1e6);
+    try {
+      await fetchDataset(sources[name as SourceName], {
+        dir,
+        url,
+        skipChecksum,
+        onStep: (line) => progress.line(line),
+        onRetry: (reason) => progress.line(`${reason}; trying again`),
+        onProgress: (received, total) => progress.update(received, total),
+      });
+    } finally {
+      progress.close();
+    }
+  }
+  const report = await readThrough(dir);
+  refuseBroken(dir, report);
+  const seconds = (performance.now() - started) / 1000;
+  if (args.json) process.stdout.write(`${JSON.stringify({ name, dir, ...summary(report), seconds })}\n`);
+  else say(`${describe(dir, report)}\n${name} is in ${dir} after ${seconds.toFixed(1)} s`);
+}
+
+async function runCheck({ dir, json }: ArgumentsCamelCase<CheckArguments>): Promise<void> {
+  const report = await readThrough(dir);
+  process.stdout.write(
+    json ? `${JSON.stringify({ dir, ...summary(report) })}\n` : `${describe(dir, report)}\n`,
+  );
+  refuseBroken(dir, report);
+}
+
+async function readThrough(dir: string): Promise<DataReport> {
+  const progress = new Progress('files', 1);
+  try {
+    return await checkDataset(dir, (done, total) => progress.update(done, total));
+  } finally {
+    progress.close();
+  }
+}
+
+function refuseBroken(dir: string, { broken }: DataReport): void {
+  if (broken.length === 0) return;
+  const rest = broken.length > 1 ? `, and ${broken.length - 1} more` : '';
+  throw new PodDistError('DATA_BROKEN', `${dir} is broken: ${broken[0].problem}${rest}`);
+}
+
+function summary({ format, classNames, splits, broken }: DataReport) {
+  return { format, classes: classNames.length, classNames, splits, broken };
+}
+
+function describe(dir: string, { format, classNames, splits, broken }: DataReport): string {
+  const table = new Table({
+    head: ['split', 'images', 'classes', 'images a class', 'sizes'],
+    style: { head: [], border: [] },
+  });
+  for (const [split, { images, perClass, sizes }] of Object.entries(splits)) {
+    const present = perClass.filter((count) => count > 0);
+    const range = present.length > 0 ? `${Math.min(...present)} to ${Math.max(...present)}` : '-';
+    table.push([split, images, present.length, range, describeSizes(sizes)]);
+  }
+  const lines = [`${dir}: ${format}, ${classNames.length} classes`, table.toString()];
+  for (const { problem } of broken.slice(0, shown)) lines.push(`broken: ${problem}`);
+  if (broken.length > shown) lines.push(`broken: ${broken.length - shown} more (all of them: --json)`);
+  return lines.join('\n');
+}
+
+/** Broken files and sizes that are listed one by one. */
+const shown = 20;
+
+function describeSizes(sizes: Record<string, number>): string {
+  const entries = Object.entries(sizes).sort(([, a], [, b]) => b - a);
+  if (entries.length === 0) return '-';
+  const rest = entries.length > 3 ? `, ${entries.length - 3} more` : '';
+  return (
+    entries
+      .slice(0, 3)
+      .map(([size, count]) => `${size} (${count})`)
+      .join(', ') + rest
+  );
+}

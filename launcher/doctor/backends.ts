@@ -1,0 +1,89 @@
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { BackendName } from '../../src/backend/index.js';
+import { workerEnvironment } from '../devices.js';
+import type { ProbeMessage } from './probe.js';
+
+/** A backend as it was found and measured. */
+export interface BackendHealth {
+  name: BackendName;
+  usable: boolean;
+  /** Why it is not usable, and what to do. */
+  reason?: string;
+  device?: string;
+  gpu?: boolean;
+  /** Of a matrix product. */
+  gflops?: number;
+  /** Of training steps of the small CNN on 32x32x3 images. */
+  imagesPerSecond?: number;
+  /** Images a step of that measurement: 64, or 1 where the backend is too slow for 64. */
+  batch?: number;
+}
+
+/** How long one backend may take to start and be measured. */
+const deadlineMs = 120_000;
+const firstNewsMs = 2000;
+const newsEveryMs = 5000;
+
+/**
+ * Starts a backend in a process of its own, with the environment that a worker would get, and measures it. The
+ * process is ended at the deadline. `onNews` is told what goes on where it takes more than two seconds.
+ */
+export async function examineBackend(
+  name: BackendName,
+  onNews: (line: string) => void,
+): Promise<BackendHealth> {
+  const script = fileURLToPath(new URL('./probe.js', import.meta.url));
+  const environment = await workerEnvironment(name);
+  const child = fork(script, [name], {
+    env: { ...process.env, ...environment },
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  });
+  const started = performance.now();
+  let stage = 'starting';
+  let heard: BackendHealth | undefined;
+  let errors = '';
+  child.stderr?.on('data', (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-4000)));
+  child.on('message', (message: ProbeMessage) => {
+    if (message.kind === 'stage') stage = message.stage;
+    else heard = healthOf(name, message);
+  });
+  let next = firstNewsMs;
+  const timer = setInterval(() => {
+    const elapsed = performance.now() - started;
+    if (elapsed > deadlineMs) child.kill('SIGKILL');
+    if (elapsed < next) return;
+    next = elapsed + newsEveryMs;
+    onNews(`${name}: ${stage}, ${(elapsed / 1000).toFixed(0)} s`);
+  }, 250);
+  try {
+    const [code, signal] = await new Promise<[number | null, string | null]>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (code, signal) => resolve([code, signal]));
+    });
+    if (heard) return heard;
+    const late = performance.now() - started > deadlineMs;
+    const ended = signal === null ? `exit code ${code}` : signal;
+    const last = errors.trim().split('\n').pop();
+    const reason = late
+      ? `no answer within ${deadlineMs / 1000} s while ${stage}`
+      : `its process ended with ${ended} while ${stage}${last ? `: ${last}` : ''}`;
+    return { name, usable: false, reason };
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function healthOf(name: BackendName, message: Exclude<ProbeMessage, { kind: 'stage' }>): BackendHealth {
+  if (message.kind === 'failed') return { name, usable: false, reason: message.message };
+  const { device, gpu, gflops, step } = message;
+  return {
+    name,
+    usable: true,
+    device,
+    gpu,
+    gflops,
+    imagesPerSecond: step.imagesPerSecond,
+    batch: step.batch,
+  };
+}

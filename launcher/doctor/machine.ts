@@ -1,0 +1,151 @@
+import { execFile } from 'node:child_process';
+import { statfsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism, cpus, freemem, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { makeIpcDirectory, removeIpcDirectory } from '../../src/coordinator/ipc-directory.js';
+import { messageOf } from '../../src/errors.js';
+
+const require = createRequire(import.meta.url);
+
+/** A part of the installation: it works, or why not. */
+export interface PartHealth {
+  ok: boolean;
+  version?: string;
+  /** Where it does not work: why, and what to do. */
+  reason?: string;
+}
+
+export interface Gpu {
+  index: number;
+  name: string;
+  memoryMegabytes: number;
+  driver: string;
+}
+
+export interface Machine {
+  node: string;
+  platform: string;
+  cpu: string;
+  /** Cores that this process may use. */
+  cores: number;
+  memoryGigabytes: number;
+  freeMemoryGigabytes: number;
+  temporaryFolder: { path: string; freeGigabytes: number };
+  /** Whether workers of one host can talk over Unix sockets; they use tcp where not. */
+  ipc: PartHealth;
+  zeromq: PartHealth;
+  sharp: PartHealth;
+  gpus: Gpu[];
+}
+
+/** What this machine and this installation are made of; every part is tried, not only looked for. */
+export async function examineMachine(): Promise<Machine> {
+  const [zeromq, ipc, sharp, gpus] = await Promise.all([
+    examineZeromq(),
+    examineIpc(),
+    examineSharp(),
+    listGpuDetails(),
+  ]);
+  const path = tmpdir();
+  return {
+    node: process.versions.node,
+    platform: `${process.platform}-${process.arch}`,
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: availableParallelism(),
+    memoryGigabytes: totalmem() / 1e9,
+    freeMemoryGigabytes: freemem() / 1e9,
+    temporaryFolder: { path, freeGigabytes: freeGigabytes(path) },
+    ipc,
+    zeromq,
+    sharp,
+    gpus,
+  };
+}
+
+async function examineZeromq(): Promise<PartHealth> {
+  try {
+    const { version } = await import('zeromq');
+    const own = require('zeromq/package.json') as { version: string };
+    return { ok: true, version: `${own.version} (libzmq ${version})` };
+  } catch (error) {
+    return { ok: false, reason: `it does not load: ${messageOf(error)}; run npm ci again` };
+  }
+}
+
+/** Sends one message through a socket file in the temporary folder. */
+async function examineIpc(): Promise<PartHealth> {
+  let folder: string | undefined;
+  try {
+    folder = makeIpcDirectory();
+    if (!folder) {
+      return {
+        ok: false,
+        reason: `Unix sockets cannot be used under ${tmpdir()}: workers use tcp; a short TMPDIR makes them faster`,
+      };
+    }
+    const { Pair } = await import('zeromq');
+    const options = { linger: 0, sendTimeout: 3000, receiveTimeout: 3000 };
+    const [listening, calling] = [new Pair(options), new Pair(options)];
+    try {
+      const address = `ipc://${join(folder, 'doctor')}`;
+      await listening.bind(address);
+      calling.connect(address);
+      await calling.send('well');
+      const [answer] = await listening.receive();
+      return answer.toString() === 'well'
+        ? { ok: true }
+        : { ok: false, reason: 'a message came out changed' };
+    } finally {
+      calling.close();
+      listening.close();
+    }
+  } catch (error) {
+    return { ok: false, reason: `no message through ${tmpdir()}: ${messageOf(error)}; workers use tcp` };
+  } finally {
+    removeIpcDirectory(folder);
+  }
+}
+
+/** Encodes and decodes a pixel. */
+async function examineSharp(): Promise<PartHealth> {
+  try {
+    const { default: sharp } = await import('sharp');
+    const create = { width: 8, height: 8, channels: 3, background: '#808080' } as const;
+    const file = await sharp({ create }).jpeg().toBuffer();
+    const { info } = await sharp(file).raw().toBuffer({ resolveWithObject: true });
+    if (info.width !== 8) throw new Error('a test image comes out wrong');
+    return { ok: true, version: sharp.versions.sharp };
+  } catch (error) {
+    return {
+      ok: false,
+      reason: `image files cannot be read: ${messageOf(error)}; run npm ci --include=optional`,
+    };
+  }
+}
+
+async function listGpuDetails(): Promise<Gpu[]> {
+  const query = ['--query-gpu=index,name,memory.total,driver_version', '--format=csv,noheader,nounits'];
+  try {
+    const { stdout } = await promisify(execFile)('nvidia-smi', query, { timeout: 10_000 });
+    return stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.split(',').map((field) => field.trim()))
+      .filter((fields) => fields.length === 4)
+      .map(([index, name, memory, driver]) => ({
+        index: Number(index),
+        name,
+        memoryMegabytes: Number(memory),
+        driver,
+      }));
+  } catch {
+    return [];
+  }
+}
+
+function freeGigabytes(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return (bavail * bsize) / 1e9;
+}

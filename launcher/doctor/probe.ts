@@ -1,0 +1,42 @@
+import { initBackend, type BackendName } from '../../src/backend/index.js';
+import { measureProduct } from '../../src/backend/measure-product.js';
+import { configSchema } from '../../src/config/schema.js';
+import { codeOf, messageOf } from '../../src/errors.js';
+import { measureStep, type StepMeasurement } from '../../src/training/measure-step.js';
+
+/** What the probing process tells the doctor. */
+export type ProbeMessage =
+  | { kind: 'stage'; stage: string }
+  | { kind: 'result'; device: string; gpu: boolean; gflops: number; step: StepMeasurement }
+  | { kind: 'failed'; code: string; message: string };
+
+/** A step of one image may take this long before larger batches are left out. */
+const slowMs = 50;
+
+/** Run by the doctor in a process of its own: starts the backend named on the command line and measures it. */
+async function probe(name: BackendName): Promise<void> {
+  tell({ kind: 'stage', stage: 'starting' });
+  const { device, gpu } = await initBackend(name);
+  tell({ kind: 'stage', stage: 'measuring a matrix product' });
+  const gflops = await measureProduct();
+  tell({ kind: 'stage', stage: 'measuring training steps' });
+  const { model } = configSchema.shape;
+  const smallCnn = model.parse({ name: 'small-cnn' });
+  const single = await measureStep({ model: smallCnn, batch: 1, warmup: 1, steps: 2, budgetMs: 1000 });
+  const step =
+    single.medianMs > slowMs
+      ? single
+      : await measureStep({ model: smallCnn, batch: 64, steps: 10, budgetMs: 5000 });
+  tell({ kind: 'result', device, gpu, gflops, step });
+}
+
+function tell(message: ProbeMessage): void {
+  process.send?.(message);
+}
+
+try {
+  await probe(process.argv[2] as BackendName);
+} catch (error) {
+  tell({ kind: 'failed', code: codeOf(error), message: messageOf(error) });
+}
+process.disconnect?.();

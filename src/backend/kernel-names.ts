@@ -1,0 +1,17 @@
+/**
+ * Kernels for training that a backend may register beyond tfjs's own. `operations.ts` uses them where they are there
+ * and composes the same from tfjs's kernels where they are not. Tensors x, y, dy are [..., channels]; the others
+ * [channels]; M is the number of values a channel has, xhat = (x - mean) / sqrt(variance + epsilon).
+ */
+export const trainingKernels = {
+  /** {dy, y} → dy where y > 0, else 0. */
+  reluGradient: 'ReluGrad',
+  /** {x, gamma, beta}, {epsilon} → [gamma xhat + beta, mean, variance M / (M - 1), saved1, saved2, saved3]. */
+  batchNorm: 'BatchNormTraining',
+  /** {dy, x, gamma, saved1, saved2, saved3}, {epsilon} → [dx, dgamma, dbeta]. */
+  batchNormGradient: 'BatchNormTrainingGrad',
+  /** {x} → [mean, variance]. */
+  moments: 'BatchNormMoments',
+  /** {dy, x, gamma, mean, variance}, {epsilon} → [sum dy xhat, sum dy, dy gamma / sqrt(variance + epsilon)]. */
+  batchNormSums: 'BatchNormGradSums',
+} as const;

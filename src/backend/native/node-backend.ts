@@ -1,0 +1,54 @@
+import type * as tf from '@tensorflow/tfjs';
+
+type Attribute = { name: string; type: number; value: unknown };
+
+/** What the npm package's backend offers beyond tfjs's interface: any TensorFlow operation by name. */
+export interface NodeBackend extends tf.KernelBackend {
+  isUsingGpuDevice: boolean;
+  binding: Record<
+    | 'TF_ATTR_TYPE'
+    | 'TF_ATTR_FLOAT'
+    | 'TF_ATTR_STRING'
+    | 'TF_ATTR_BOOL'
+    | 'TF_ATTR_INT'
+    | 'TF_FLOAT'
+    | 'TF_INT32',
+    number
+  >;
+  executeSingleOutput(name: string, attributes: Attribute[], inputs: tf.TensorInfo[]): tf.Tensor;
+  executeMultipleOutputs(
+    name: string,
+    attributes: Attribute[],
+    inputs: tf.TensorInfo[],
+    outputs: number,
+  ): tf.Tensor[];
+}
+
+/** Attributes of TensorFlow operations, by type. */
+export class Attributes {
+  constructor(private readonly binding: NodeBackend['binding']) {}
+
+  float32(name = 'T'): Attribute {
+    return { name, type: this.binding.TF_ATTR_TYPE, value: this.binding.TF_FLOAT };
+  }
+
+  int32(name: string): Attribute {
+    return { name, type: this.binding.TF_ATTR_TYPE, value: this.binding.TF_INT32 };
+  }
+
+  number(name: string, value: number): Attribute {
+    return { name, type: this.binding.TF_ATTR_FLOAT, value };
+  }
+
+  integers(name: string, value: number | readonly number[]): Attribute {
+    return { name, type: this.binding.TF_ATTR_INT, value };
+  }
+
+  text(name: string, value: string): Attribute {
+    return { name, type: this.binding.TF_ATTR_STRING, value };
+  }
+
+  flag(name: string, value: boolean): Attribute {
+    return { name, type: this.binding.TF_ATTR_BOOL, value };
+  }
+}

@@ -1,0 +1,197 @@
+import * as tf from '@tensorflow/tfjs';
+import { trainingKernels } from './kernel-names.js';
+
+/** Runs a kernel of `trainingKernels` where the running backend has it. */
+function run<T>(name: string, inputs: tf.NamedTensorMap, attributes: tf.NamedAttrMap = {}): T | undefined {
+  if (!tf.getKernel(name, tf.getBackend())) return undefined;
+  return tf.engine().runKernel(name, inputs, attributes) as T;
+}
+
+/** dy where the ReLU's output y is positive, else 0. */
+export function reluGradient(dy: tf.Tensor, y: tf.Tensor): tf.Tensor {
+  return run(trainingKernels.reluGradient, { dy, y }) ?? tf.mul(dy, tf.step(y));
+}
+
+export interface Convolution {
+  strides: [number, number];
+  pad: 'same' | 'valid';
+  dilations: [number, number];
+  activation: 'linear' | 'relu';
+}
+
+/** Convolution of x [b, height, width, c] with a filter [kh, kw, c, o], bias [o] added, ReLU applied where asked. */
+export function convolve(
+  x: tf.Tensor4D,
+  filter: tf.Tensor4D,
+  bias: tf.Tensor | undefined,
+  convolution: Convolution,
+): tf.Tensor4D {
+  const inputs: tf.NamedTensorMap = bias ? { x, filter, bias } : { x, filter };
+  const attributes = { ...convolution, dataFormat: 'NHWC' };
+  return tf.engine().runKernel('FusedConv2D', inputs, attributes);
+}
+
+/** What a batch norm over x [b, height, width, channels] gives, and what its gradient needs. */
+export interface BatchNormed {
+  y: tf.Tensor;
+  /** [channels] */
+  mean: tf.Tensor;
+  /** Unbiased, [channels]. */
+  variance: tf.Tensor;
+  saved: tf.Tensor[];
+}
+
+/** Batch norm over all of x: y = gamma (x - mean) / sqrt(variance + epsilon) + beta. */
+export function batchNorm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: number): BatchNormed {
+  const outputs = run<tf.Tensor[]>(trainingKernels.batchNorm, { x, gamma, beta }, { epsilon });
+  if (outputs) {
+    const [y, mean, variance, ...saved] = outputs;
+    return { y, mean, variance, saved };
+  }
+  const { mean, variance } = moments(x);
+  const count = x.size / mean.size;
+  return {
+    y: tf.batchNorm(
+      x as tf.Tensor4D,
+      mean as tf.Tensor1D,
+      variance as tf.Tensor1D,
+      beta as tf.Tensor1D,
+      gamma as tf.Tensor1D,
+      epsilon,
+    ),
+    mean,
+    variance: tf.mul(variance, count / Math.max(count - 1, 1)),
+    saved: [mean, variance],
+  };
+}
+
+/** The gradients of `batchNorm`: dx, dgamma, dbeta. */
+export function batchNormGradient(
+  dy: tf.Tensor,
+  { x, gamma, saved, epsilon }: { x: tf.Tensor; gamma: tf.Tensor; saved: tf.Tensor[]; epsilon: number },
+): tf.Tensor[] {
+  const [saved1, saved2, saved3] = saved;
+  const inputs = { dy, x, gamma, saved1, saved2, saved3 };
+  const outputs = run<tf.Tensor[]>(trainingKernels.batchNormGradient, inputs, { epsilon });
+  if (outputs) return outputs;
+  const sums = batchNormSums(dy, { x, gamma, mean: saved1, variance: saved2, epsilon });
+  const { sumDyXhat, sumDy } = sums;
+  const count = x.size / gamma.size;
+  const dx = batchNormInputGradient(sums, tf.div(sumDyXhat, count), tf.div(sumDy, count));
+  return [dx, sumDyXhat, sumDy];
+}
+
+/** Mean and biased variance of each channel of x [..., channels]. */
+export function moments(x: tf.Tensor): { mean: tf.Tensor; variance: tf.Tensor } {
+  const outputs = run<tf.Tensor[]>(trainingKernels.moments, { x });
+  if (outputs) return { mean: outputs[0], variance: outputs[1] };
+  return tf.moments(x, allButLast(x));
+}
+
+interface Normalised {
+  x: tf.Tensor;
+  gamma: tf.Tensor;
+  mean: tf.Tensor;
+  /** Biased. */
+  variance: tf.Tensor;
+  epsilon: number;
+}
+
+export interface BatchNormSums extends Normalised {
+  /** Sum of dy (x - mean) / sqrt(variance + epsilon), [channels]. */
+  sumDyXhat: tf.Tensor;
+  /** [channels] */
+  sumDy: tf.Tensor;
+  /** dy gamma / sqrt(variance + epsilon). */
+  scaled: tf.Tensor;
+}
+
+/** The sums over this rank's values that the gradients of a batch norm over several ranks need. */
+export function batchNormSums(dy: tf.Tensor, normalised: Normalised): BatchNormSums {
+  const { x, gamma, mean, variance, epsilon } = normalised;
+  const outputs = run<tf.Tensor[]>(
+    trainingKernels.batchNormSums,
+    { dy, x, gamma, mean, variance },
+    { epsilon },
+  );
+  if (outputs) {
+    const [sumDyXhat, sumDy, scaled] = outputs;
+    return { ...normalised, sumDyXhat, sumDy, scaled };
+  }
+  const inverse = tf.rsqrt(tf.add(variance, epsilon));
+  const axes = allButLast(x);
+  const sumDyXhat = tf.mul(tf.sum(tf.mul(dy, tf.sub(x, mean)), axes), inverse);
+  return { ...normalised, sumDyXhat, sumDy: tf.sum(dy, axes), scaled: tf.mul(dy, tf.mul(gamma, inverse)) };
+}
+
+/**
+ * dx of a batch norm from the means of dy xhat and dy over all values, [channels] each:
+ *
+ *     dx = gamma / sqrt(variance + epsilon) (dy - mean(dy) - xhat mean(dy xhat))
+ *
+ * The last two terms are a line through x in each channel, which is what a batch norm with known statistics computes.
+ */
+export function batchNormInputGradient(
+  { x, gamma, mean, variance, epsilon, scaled }: BatchNormSums,
+  meanDyXhat: tf.Tensor,
+  meanDy: tf.Tensor,
+): tf.Tensor {
+  const scale = tf.neg(tf.mul(gamma, tf.rsqrt(tf.add(variance, epsilon))));
+  const offset = tf.mul(scale, meanDy);
+  const line = tf.batchNorm(
+    x as tf.Tensor4D,
+    mean as tf.Tensor1D,
+    variance as tf.Tensor1D,
+    offset as tf.Tensor1D,
+    tf.mul(scale, meanDyXhat) as tf.Tensor1D,
+    epsilon,
+  );
+  return tf.add(scaled, line);
+}
+
+function allButLast(x: tf.Tensor): number[] {
+  return x.shape.slice(0, -1).map((_, axis) => axis);
+}
+
+let replaced = false;
+
+/**
+ * Replaces gradients of tfjs that pass over memory more often than they need, on every backend. A model's layers use
+ * them without knowing.
+ */
+export function replaceGradients(): void {
+  if (replaced) return;
+  replaced = true;
+  tf.unregisterGradient('Relu');
+  tf.registerGradient({
+    kernelName: 'Relu',
+    outputsToSave: [true],
+    gradFunc: (dy, [y]) => ({ x: () => reluGradient(dy as tf.Tensor, y) }),
+  });
+  tf.registerGradient({
+    kernelName: 'FusedConv2D',
+    inputsToSave: ['x', 'filter'],
+    outputsToSave: [true],
+    gradFunc: (dy, [x, filter, y], attributes) => {
+      const { activation, strides, pad, dilations } = attributes as unknown as Convolution;
+      const inner = (activation === 'relu' ? reluGradient(dy as tf.Tensor, y) : dy) as tf.Tensor4D;
+      const geometry = { strides, pad, dilations, dataFormat: 'NHWC' };
+      const engine = tf.engine();
+      return {
+        x: () =>
+          engine.runKernel(
+            'Conv2DBackpropInput',
+            { dy: inner, filter },
+            { ...geometry, inputShape: x.shape },
+          ),
+        filter: () =>
+          engine.runKernel(
+            'Conv2DBackpropFilter',
+            { x, dy: inner },
+            { ...geometry, filterShape: filter.shape },
+          ),
+        bias: () => tf.sum(inner, [0, 1, 2]),
+      };
+    },
+  });
+}

@@ -1,0 +1,162 @@
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { messageOf, UserError } from '../errors.js';
+import { cifarFiles, readCifarFile, readCifarNames, type CifarName } from './cifar.js';
+import type { SplitName } from './dataset.js';
+import { probeImage } from './decode.js';
+import { indexImages, type ImageIndex } from './image-index.js';
+import { readMnistSplit } from './mnist.js';
+import { indexTinyImageNet } from './tiny-imagenet.js';
+
+export type DataFormat = CifarName | 'mnist' | 'tiny-imagenet' | 'image-folder';
+
+/** What one split holds, as far as it could be read. */
+export interface SplitReport {
+  images: number;
+  /** Images of each class, in the order of the classes. */
+  perClass: number[];
+  /** Images of each size, by `width x height x channels`. */
+  sizes: Record<string, number>;
+}
+
+export interface DataReport {
+  format: DataFormat;
+  classNames: string[];
+  splits: Record<SplitName, SplitReport>;
+  /** Everything that could not be read, and why. */
+  broken: { file: string; problem: string }[];
+}
+
+/** Told how many of the files have been read. */
+type Progress = (done: number, total: number) => void;
+
+/**
+ * Reads every file of a data set once and says what is there and what is broken. The format is told from the files.
+ *
+ * @throws UserError `DATA_NOT_FOUND` where there is no folder, `DATA_INVALID` where it holds no known data set
+ */
+export async function checkDataset(root: string, onProgress: Progress = () => {}): Promise<DataReport> {
+  const format = await detectFormat(root);
+  const report: DataReport = {
+    format,
+    classNames: [],
+    splits: { train: emptySplit(), test: emptySplit() },
+    broken: [],
+  };
+  switch (format) {
+    case 'cifar10':
+    case 'cifar100':
+      await checkCifar(format, root, report, onProgress);
+      break;
+    case 'mnist':
+      await checkMnist(root, report, onProgress);
+      break;
+    case 'tiny-imagenet':
+      await checkImages(root, indexTinyImageNet, report, onProgress);
+      break;
+    case 'image-folder':
+      await checkImages(root, indexImages, report, onProgress);
+  }
+  return report;
+}
+
+const isCifar10 = /^(data_batch_\d|test_batch)\.bin$|^cifar-10-batches-bin$/;
+const isCifar100 = /^(train|test)\.bin$|^cifar-100-binary$/;
+const isMnist = /^(train|t10k)-(images|labels)[-.]idx\d-ubyte(\.gz)?$/;
+
+async function detectFormat(root: string): Promise<DataFormat> {
+  let names: string[];
+  try {
+    names = await readdir(root);
+  } catch (error) {
+    throw new UserError('DATA_NOT_FOUND', `${root} cannot be read: ${messageOf(error)}`);
+  }
+  if (names.some((name) => isCifar10.test(name))) return 'cifar10';
+  if (names.some((name) => isCifar100.test(name))) return 'cifar100';
+  if (names.some((name) => isMnist.test(name))) return 'mnist';
+  if (names.includes('tiny-imagenet-200') || existsSync(join(root, 'val', 'val_annotations.txt')))
+    return 'tiny-imagenet';
+  if (names.includes('train') || names.includes('test')) return 'image-folder';
+  throw new UserError(
+    'DATA_INVALID',
+    `${root} holds no data set that pod-dist knows: give a folder with train/ and test/, or the files of CIFAR, MNIST or Tiny ImageNet`,
+  );
+}
+
+async function checkCifar(name: CifarName, root: string, report: DataReport, onProgress: Progress) {
+  const files = cifarFiles(name, root);
+  await attempt(report, files.names, async () => {
+    report.classNames = await readCifarNames(name, files.names);
+  });
+  const all = (['train', 'test'] as const).flatMap((split) => files[split].map((file) => ({ split, file })));
+  for (const [index, { split, file }] of all.entries()) {
+    await attempt(report, file, async () => {
+      const { labels } = await readCifarFile(name, file);
+      for (const label of labels) count(report.splits[split], label, '32x32x3');
+    });
+    onProgress(index + 1, all.length);
+  }
+}
+
+async function checkMnist(root: string, report: DataReport, onProgress: Progress) {
+  report.classNames = Array.from({ length: 10 }, (_, label) => String(label));
+  for (const [index, split] of (['train', 'test'] as const).entries()) {
+    const prefix = split === 'train' ? 'train' : 't10k';
+    await attempt(report, join(root, `${prefix}-*`), async () => {
+      const { labels, size } = await readMnistSplit(root, prefix, report.classNames.length);
+      for (const label of labels) count(report.splits[split], label, `${size[1]}x${size[0]}x1`);
+    });
+    onProgress(index + 1, 2);
+  }
+}
+
+async function checkImages(
+  root: string,
+  index: (root: string) => Promise<ImageIndex>,
+  report: DataReport,
+  onProgress: Progress,
+) {
+  let found: ImageIndex | undefined;
+  await attempt(report, root, async () => void (found = await index(root)));
+  if (!found) return;
+  report.classNames = found.classNames;
+  const { splits } = found;
+  const images = (['train', 'test'] as const).flatMap((split) =>
+    splits[split].files.map((file, image) => ({ split, file, label: splits[split].labels[image] })),
+  );
+  let next = 0;
+  let done = 0;
+  const work = async () => {
+    while (next < images.length) {
+      const { split, file, label } = images[next++];
+      await attempt(report, file, async () => {
+        const { width, height, channels } = await probeImage(file);
+        count(report.splits[split], label, `${width}x${height}x${channels}`);
+      });
+      onProgress(++done, images.length);
+    }
+  };
+  await Promise.all(Array.from({ length: 2 * availableParallelism() }, work));
+  report.broken.sort((a, b) => (a.file < b.file ? -1 : 1));
+}
+
+async function attempt(report: DataReport, file: string, read: () => Promise<void>): Promise<void> {
+  try {
+    await read();
+  } catch (error) {
+    report.broken.push({ file, problem: messageOf(error) });
+  }
+}
+
+function emptySplit(): SplitReport {
+  return { images: 0, perClass: [], sizes: {} };
+}
+
+function count(split: SplitReport, label: number, size: string): void {
+  while (split.perClass.length <= label) split.perClass.push(0);
+  split.images++;
+  split.perClass[label]++;
+  split.sizes[size] = (split.sizes[size] ?? 0) + 1;
+}

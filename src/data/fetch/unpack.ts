@@ -1,0 +1,49 @@
+import { createWriteStream } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { promisify } from 'node:util';
+import { extract } from 'tar';
+import yauzl, { type Entry, type ZipFile } from 'yauzl';
+
+/** Unpacks a .tar or .tar.gz archive into `folder`, without its outermost folder. */
+export async function unpackTar(archive: string, folder: string): Promise<void> {
+  await extract({ file: archive, cwd: folder, strip: 1, strict: true });
+}
+
+/** Unpacks a .zip archive into `folder`, without its outermost folder. Names that leave it are refused by the reader. */
+export async function unpackZip(archive: string, folder: string): Promise<void> {
+  const zip = await openZip(archive);
+  const made = new Set<string>();
+  await new Promise<void>((resolve, reject) => {
+    zip.on('error', reject);
+    zip.on('end', resolve);
+    zip.on('entry', (entry: Entry) => {
+      unpackEntry(zip, entry, folder, made).then(() => zip.readEntry(), reject);
+    });
+    zip.readEntry();
+  }).finally(() => zip.close());
+}
+
+async function openZip(archive: string): Promise<ZipFile> {
+  const opened = await promisify<string, yauzl.Options, ZipFile | undefined>(yauzl.open)(archive, {
+    lazyEntries: true,
+    autoClose: false,
+  });
+  return opened as ZipFile;
+}
+
+async function unpackEntry(zip: ZipFile, entry: Entry, folder: string, made: Set<string>): Promise<void> {
+  const inside = entry.fileName.split('/').slice(1).join('/');
+  if (inside === '' || inside.endsWith('/')) return;
+  const file = join(folder, inside);
+  const parent = dirname(file);
+  if (!made.has(parent)) {
+    await mkdir(parent, { recursive: true });
+    made.add(parent);
+  }
+  const content = await new Promise<NodeJS.ReadableStream>((resolve, reject) =>
+    zip.openReadStream(entry, (error, stream) => (error ? reject(error) : resolve(stream))),
+  );
+  await pipeline(content, createWriteStream(file));
+}

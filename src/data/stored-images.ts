@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto';
+import type { DataConfig } from '../config/schema.js';
+import { Augmenter, checkNormalisation } from './augment.js';
+import type { Batch, BatchRequest, Dataset, SplitName } from './dataset.js';
+
+/** Raw pixels and classes of one split. */
+export interface StoredSplit {
+  /** Row-major [images, height, width, channels]. */
+  pixels: Uint8Array;
+  labels: Int32Array;
+}
+
+export interface StoredImages {
+  name: string;
+  classNames: readonly string[];
+  /** [height, width, channels] */
+  shape: readonly [number, number, number];
+  /** Raw value of white: 255 for bytes. */
+  white: number;
+  splits: Readonly<Record<SplitName, StoredSplit>>;
+}
+
+type Settings = Pick<Extract<DataConfig, { name: 'digits' }>, 'augment' | 'normalize'>;
+
+/** A data set whose images are all in memory; each batch is augmented when it is asked for. */
+export function storedDataset(images: StoredImages, { augment, normalize }: Settings, seed: number): Dataset {
+  const { name, classNames, shape, white, splits } = images;
+  const [height, width, channels] = shape;
+  checkNormalisation(normalize, channels);
+  const size = height * width * channels;
+  const augmenter = new Augmenter({ height, width, channels, white, normalize, ...augment, seed });
+
+  async function* read({ split, batches, epoch }: BatchRequest): AsyncIterable<Batch> {
+    const { pixels, labels } = splits[split];
+    for (const indices of batches) {
+      const output = new Float32Array(indices.length * size);
+      indices.forEach((index, position) => {
+        const image = pixels.subarray(index * size, (index + 1) * size);
+        const job = { pixels: image, index, epoch: split === 'train' ? epoch : -1 };
+        augmenter.write(job, output, position * size);
+      });
+      yield { images: output, labels: indices.map((index) => labels[index]), count: indices.length };
+    }
+  }
+
+  return {
+    name,
+    classNames,
+    shape,
+    labels: { train: splits.train.labels, test: splits.test.labels },
+    fingerprint: fingerprint(images),
+    read,
+    close: async () => {},
+  };
+}
+
+function fingerprint({ classNames, splits }: StoredImages): string {
+  const hash = createHash('sha256').update(classNames.join('\n'));
+  for (const { pixels, labels } of [splits.train, splits.test]) hash.update(pixels).update(labels);
+  return hash.digest('hex');
+}

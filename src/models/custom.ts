@@ -1,0 +1,110 @@
+import * as tf from '@tensorflow/tfjs';
+import { existsSync } from 'node:fs';
+import { extname, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { ModelConfig } from '../config/schema.js';
+import { messageOf, UserError } from '../errors.js';
+import { ForwardPass } from './forward.js';
+import type { ModelOptions } from './index.js';
+
+type CustomConfig = Extract<ModelConfig, { name: 'module' }>;
+
+/** What the default export of a backbone module is called with. */
+export interface BackboneOptions extends ModelOptions {
+  /** The TensorFlow.js that trains; a copy imported by the module itself would not share its tensors. */
+  tf: typeof tf;
+  /** Feature dimension: the model's output is [b, dim]. */
+  dim: number;
+}
+
+/** Default export of a backbone module; it must make equal initial weights of equal options. */
+export type Backbone = (options: BackboneOptions) => tf.LayersModel | Promise<tf.LayersModel>;
+
+/** Layers that draw random numbers in training, by class name. */
+const randomLayers = new Set([
+  'Dropout',
+  'SpatialDropout1D',
+  'GaussianNoise',
+  'GaussianDropout',
+  'AlphaDropout',
+]);
+
+/**
+ * Builds the user's own backbone: the module at `config.path` (absolute, or relative to the current folder) exports a
+ * `Backbone`.
+ *
+ * @throws UserError `MODEL_NOT_FOUND`, or `MODEL_INVALID` for a module or model that does not fit, saying what to change
+ */
+export async function customModel(config: CustomConfig, options: ModelOptions): Promise<tf.LayersModel> {
+  const file = resolve(config.path);
+  const backbone = await importBackbone(file);
+  let model: unknown;
+  try {
+    model = await backbone({ tf, ...options, dim: config.dim });
+  } catch (error) {
+    throw new UserError('MODEL_INVALID', `${file}: its function failed: ${messageOf(error)}`);
+  }
+  if (model instanceof tf.Sequential) model = tf.model({ inputs: model.inputs, outputs: model.outputs });
+  checkModel(file, model, config.dim, options);
+  return model;
+}
+
+async function importBackbone(file: string): Promise<Backbone> {
+  if (!existsSync(file)) {
+    throw new UserError('MODEL_NOT_FOUND', `no module ${file}: model.path names a .js, .mjs or .ts file`);
+  }
+  if (
+    /^\.[mc]?ts$/.test(extname(file)) &&
+    !('typescript' in process.features && process.features.typescript)
+  ) {
+    throw new UserError(
+      'MODEL_INVALID',
+      `${file}: Node ${process.versions.node} does not run TypeScript; compile it to .js, or use Node 22.18 or newer`,
+    );
+  }
+  let exported: unknown;
+  try {
+    exported = ((await import(pathToFileURL(file).href)) as { default?: unknown }).default;
+  } catch (error) {
+    throw new UserError('MODEL_INVALID', `${file} cannot be imported: ${messageOf(error)}`);
+  }
+  if (typeof exported === 'function') return exported as Backbone;
+  throw new UserError(
+    'MODEL_INVALID',
+    `${file}: its default export must be a function of ({ tf, shape, dim, seed }) that returns a tf.LayersModel`,
+  );
+}
+
+function checkModel(
+  file: string,
+  model: unknown,
+  dim: number,
+  { shape }: ModelOptions,
+): asserts model is tf.LayersModel {
+  const invalid = (what: string) => new UserError('MODEL_INVALID', `${file}: ${what}`);
+  if (!(model instanceof tf.LayersModel)) {
+    throw invalid('it must return a tf.LayersModel made with the tf that it is given');
+  }
+  const input = model.inputs.map((one) => one.shape.slice(1).join('x')).join(' and ');
+  if (input !== shape.join('x')) throw invalid(`its input is ${input}, images are ${shape.join('x')}`);
+  const output = model.outputs.map((one) => one.shape.slice(1).join('x')).join(' and ');
+  if (output !== String(dim)) throw invalid(`its output is ${output}, model.dim is ${dim}`);
+  for (const layer of model.layers) {
+    const kind = layer.getClassName();
+    if (randomLayers.has(kind)) {
+      throw invalid(
+        `layer ${layer.name} (${kind}) draws random numbers, which differ with the number of workers`,
+      );
+    }
+    if (layer instanceof tf.LayersModel)
+      throw invalid(`${layer.name} is a model within the model: list its layers`);
+    if (kind === 'BatchNormalization' && layer.trainableWeights.length !== 2) {
+      throw invalid(`batch norm ${layer.name} must have scale and center, and be trainable`);
+    }
+  }
+  try {
+    new ForwardPass(model);
+  } catch (error) {
+    throw invalid(messageOf(error));
+  }
+}

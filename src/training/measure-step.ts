@@ -1,0 +1,125 @@
+import { LocalCommunicator } from '../collective/local-communicator.js';
+import { configSchema, type Config, type ModelConfig } from '../config/schema.js';
+import { stream } from '../random.js';
+import { Classifier } from './classifier.js';
+import { TrainingStep, type StepPhase } from './step.js';
+
+export interface MeasureOptions {
+  model: ModelConfig;
+  batch: number;
+  /** [height, width, channels]; default 32x32x3. */
+  shape?: readonly [number, number, number];
+  classes?: number;
+  /** Steps that are not counted; default 3. */
+  warmup?: number;
+  /** Steps that are counted, at most; default 20. */
+  steps?: number;
+  /** No further step is begun past this many milliseconds of counted steps; default 20,000. */
+  budgetMs?: number;
+  /** Called after the warm-up. */
+  onWarm?(): void;
+}
+
+/** Medians over the counted steps, in milliseconds unless said otherwise. */
+export interface StepMeasurement {
+  batch: number;
+  steps: number;
+  imagesPerSecond: number;
+  medianMs: number;
+  /** Images to the loss. */
+  forwardMs: number;
+  /** Loss to the gradients of the parameters. */
+  backwardMs: number;
+  /** Optimiser, and the weights back into the variables. */
+  updateMs: number;
+  /** Inside collectives, of which one worker has none. */
+  waitMs: number;
+  /** Processor time of all threads, which other programs on the machine disturb less. */
+  cpuMs: number;
+  parameters: number;
+  /** Of the last step: a number that has gone wrong shows here. */
+  loss: number;
+}
+
+/**
+ * Measures training steps on the backend that runs: the classifier, loss, step and optimiser of a real run, on random
+ * images and labels.
+ */
+export async function measureStep(options: MeasureOptions): Promise<StepMeasurement> {
+  const { model, batch, shape = [32, 32, 3], classes = 10 } = options;
+  const { warmup = 3, steps = 20, budgetMs = 20_000, onWarm = () => {} } = options;
+  const config = stepConfig(model, batch);
+  const communicator = new LocalCommunicator();
+  const classifier = await Classifier.create({ config, shape, classes, communicator });
+  const step = new TrainingStep(classifier, communicator, config);
+  const data = randomBatch(batch, shape, classes);
+  const phases: Record<StepPhase, number[]> = { forward: [], backward: [], reduce: [], update: [] };
+  const totals: number[] = [];
+  const waits: number[] = [];
+  const processor: number[] = [];
+  let loss = NaN;
+  const run = async () => {
+    const waited = communicator.waitedMs;
+    const before = process.cpuUsage();
+    const started = performance.now();
+    let last = started;
+    const onPhase = (phase: StepPhase) => {
+      const now = performance.now();
+      phases[phase].push(now - last);
+      last = now;
+    };
+    ({ loss } = await step.run({ batch: data, counts: [batch], delta: 0.05, rate: 0.01, onPhase }));
+    totals.push(performance.now() - started);
+    waits.push(communicator.waitedMs - waited);
+    const { user, system } = process.cpuUsage(before);
+    processor.push((user + system) / 1000);
+  };
+
+  try {
+    for (let index = 0; index < warmup; index++) await run();
+    for (const list of [totals, waits, processor, ...Object.values(phases)]) list.length = 0;
+    onWarm();
+    const started = performance.now();
+    do await run();
+    while (totals.length < steps && performance.now() - started < budgetMs);
+  } finally {
+    step.dispose();
+  }
+  const medianMs = median(totals);
+  return {
+    batch,
+    steps: totals.length,
+    imagesPerSecond: (1000 * batch) / medianMs,
+    medianMs,
+    forwardMs: median(phases.forward),
+    backwardMs: median(phases.backward),
+    updateMs: median(phases.update),
+    waitMs: median(waits),
+    cpuMs: median(processor),
+    parameters: classifier.parameters.length,
+    loss,
+  };
+}
+
+/** The middle value, of an even number the upper one. */
+export function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+}
+
+function stepConfig(model: ModelConfig, batchSize: number): Config {
+  return configSchema.parse({
+    batchSize,
+    data: { name: 'digits' },
+    model,
+    optimizer: { momentum: 0.9, nesterov: true, weightDecay: 5e-4 },
+    learningRate: { schedule: 'constant', rate: 0.01 },
+  });
+}
+
+function randomBatch(count: number, shape: readonly [number, number, number], classes: number) {
+  const random = stream(1, count);
+  const images = new Float32Array(count * shape[0] * shape[1] * shape[2]);
+  for (let index = 0; index < images.length; index++) images[index] = random.bits() / 2 ** 30;
+  const labels = Int32Array.from({ length: count }, (_, index) => index % classes);
+  return { images, labels, count };
+}

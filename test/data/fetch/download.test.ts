@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { download, type DownloadOptions } from '../../../src/data/fetch/download.js';
+import { FaultyServer } from './server.js';
+
+const content = Buffer.from(Float64Array.from({ length: 50_000 }, (_, index) => Math.sin(index)).buffer);
+const md5 = createHash('md5').update(content).digest('hex');
+
+describe('download', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
+  const file = join(folder, 'data.bin');
+  const server = new FaultyServer({ 'data.bin': content });
+  let url: string;
+  let retries: string[];
+  beforeAll(async () => void (url = await server.start()));
+  beforeEach(() => {
+    retries = [];
+    for (const name of [file, `${file}.part`]) rmSync(name, { force: true });
+  });
+  afterAll(async () => {
+    await server.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  const get = (options: Partial<DownloadOptions> = {}) =>
+    download({
+      url: `${url}data.bin`,
+      file,
+      md5,
+      pauseMs: 5,
+      silenceMs: 300,
+      tries: 3,
+      onRetry: (reason) => retries.push(reason),
+      ...options,
+    });
+
+  it('fetches a file and reports bytes as they come', async () => {
+    server.next();
+    const seen: [number, number | undefined][] = [];
+    expect(await get({ onProgress: (...progress) => seen.push(progress) })).toEqual({
+      bytes: content.length,
+    });
+    expect(readFileSync(file).equals(content)).toBe(true);
+    expect(existsSync(`${file}.part`)).toBe(false);
+    expect(seen[seen.length - 1]).toEqual([content.length, content.length]);
+  });
+
+  it('goes on where a connection was dropped, as often as that brings something new', async () => {
+    server.next(...[100_000, 50_000, 60_000, 70_000].map((after) => ({ kind: 'drop', after }) as const));
+    await get();
+    expect(readFileSync(file).equals(content)).toBe(true);
+    expect(server.ranges).toEqual(['-', 'bytes=100000-', 'bytes=150000-', 'bytes=210000-', 'bytes=280000-']);
+    expect(retries).toHaveLength(4);
+  });
+
+  it('gives up a connection that stays silent, and goes on', async () => {
+    server.next({ kind: 'stall', after: 200_000 });
+    await get();
+    expect(server.ranges).toEqual(['-', 'bytes=200000-']);
+    expect(retries).toEqual([expect.stringMatching(/no byte for 0.3 s/)]);
+    expect(readFileSync(file).equals(content)).toBe(true);
+  });
+
+  it('goes on with the part of an earlier process', async () => {
+    server.next();
+    writeFileSync(`${file}.part`, content.subarray(0, 300_000));
+    await get();
+    expect(server.ranges).toEqual(['bytes=300000-']);
+    expect(readFileSync(file).equals(content)).toBe(true);
+    rmSync(file);
+    writeFileSync(`${file}.part`, content);
+    server.next();
+    await get();
+    expect(readFileSync(file).equals(content)).toBe(true);
+  });
+
+  it('starts over where the server knows no ranges, or the earlier part is of another file', async () => {
+    writeFileSync(`${file}.part`, content.subarray(0, 1000));
+    server.next({ kind: 'ignore-range' });
+    await get();
+    expect(readFileSync(file).equals(content)).toBe(true);
+    rmSync(file);
+    writeFileSync(`${file}.part`, Buffer.alloc(1000, 7));
+    server.next();
+    await get();
+    expect(server.ranges).toEqual(['bytes=1000-', '-']);
+    expect(readFileSync(file).equals(content)).toBe(true);
+  });
+
+  it('fetches a corrupt file once more, and refuses it the second time', async () => {
+    server.next({ kind: 'corrupt' });
+    await get();
+    expect(readFileSync(file).equals(content)).toBe(true);
+    rmSync(file);
+    server.next({ kind: 'corrupt' }, { kind: 'corrupt' });
+    await expect(get()).rejects.toMatchObject({
+      code: 'CHECKSUM_MISMATCH',
+      message: expect.stringMatching(/not the file that was published/),
+    });
+    expect([existsSync(file), existsSync(`${file}.part`)]).toEqual([false, false]);
+  });
+
+  it('tries again after a server error, not after a refusal', async () => {
+    server.next({ kind: 'status', code: 503 }, { kind: 'status', code: 429 });
+    await get();
+    expect(retries).toEqual(['HTTP 503 Service Unavailable', 'HTTP 429 Too Many Requests']);
+    server.next();
+    await expect(get({ url: `${url}other.bin` })).rejects.toMatchObject({
+      code: 'DOWNLOAD_FAILED',
+      message: expect.stringMatching(/other\.bin \(HTTP 404 Not Found\)/),
+    });
+    expect(server.ranges).toHaveLength(1);
+  });
+
+  it('says what to do where nothing answers, and keeps what has come', async () => {
+    const closed = new FaultyServer({});
+    const dead = await closed.start();
+    await closed.stop();
+    writeFileSync(`${file}.part`, content.subarray(0, 10));
+    await expect(get({ url: `${dead}data.bin` })).rejects.toMatchObject({
+      code: 'DOWNLOAD_FAILED',
+      message: expect.stringMatching(
+        /\(ECONNREFUSED\): see whether this machine reaches the internet, .*--url/,
+      ),
+    });
+    expect(readFileSync(`${file}.part`)).toHaveLength(10);
+    expect(retries).toEqual(['ECONNREFUSED', 'ECONNREFUSED']);
+  });
+});

@@ -1,0 +1,63 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** What the server does to one request, before it serves properly again. */
+export type Fault =
+  | { kind: 'drop'; after: number }
+  | { kind: 'stall'; after: number }
+  | { kind: 'corrupt' }
+  | { kind: 'status'; code: number }
+  | { kind: 'ignore-range' };
+
+/** A real HTTP server on loopback that serves files from memory, with ranges and with the faults asked for. */
+export class FaultyServer {
+  /** Range headers of the requests so far, in order; `-` where there was none. */
+  readonly ranges: string[] = [];
+  private server!: Server;
+  private readonly faults: Fault[] = [];
+
+  constructor(private readonly files: Readonly<Record<string, Buffer>>) {}
+
+  async start(): Promise<string> {
+    this.server = createServer((request, response) => this.serve(request, response));
+    await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve));
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/`;
+  }
+
+  /** The next requests meet these faults, one each. */
+  next(...faults: Fault[]): void {
+    this.ranges.length = 0;
+    this.faults.splice(0, this.faults.length, ...faults);
+  }
+
+  async stop(): Promise<void> {
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  private serve(request: IncomingMessage, response: ServerResponse): void {
+    const { range } = request.headers;
+    this.ranges.push(range ?? '-');
+    const fault = this.faults.shift();
+    const file = this.files[(request.url ?? '').slice(1)];
+    if (!file || fault?.kind === 'status') {
+      response.writeHead(fault?.kind === 'status' ? fault.code : 404).end();
+      return;
+    }
+    const start = range && fault?.kind !== 'ignore-range' ? Number(/\d+/.exec(range)?.[0]) : 0;
+    if (start >= file.length) {
+      response.writeHead(416, { 'content-range': `bytes */${file.length}` }).end();
+      return;
+    }
+    const body = Buffer.from(file.subarray(start));
+    if (fault?.kind === 'corrupt') body[body.length >> 1] ^= 1;
+    const headers: Record<string, string | number> = { 'content-length': body.length };
+    if (start > 0) headers['content-range'] = `bytes ${start}-${file.length - 1}/${file.length}`;
+    response.writeHead(start > 0 ? 206 : 200, headers);
+    if (fault?.kind === 'drop' || fault?.kind === 'stall') {
+      response.write(body.subarray(0, fault.after), () => {
+        if (fault.kind === 'drop') setTimeout(() => response.destroy(), 20);
+      });
+    } else response.end(body);
+  }
+}

@@ -1,0 +1,139 @@
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { dataSchema, type DataConfig } from '../../src/config/schema.js';
+import type { Batch, Dataset, SplitName } from '../../src/data/dataset.js';
+import { openDataset } from '../../src/data/index.js';
+import { idx, pixelAt, writeCifar10, writeCifar100, writeMnist, writeTinyImageNet } from './samples.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const open = (config: object) => openDataset(dataSchema.parse(config) as DataConfig, { seed: 1, threads: 1 });
+
+async function readAll(dataset: Dataset, split: SplitName): Promise<Batch> {
+  const indices = Int32Array.from(dataset.labels[split].keys());
+  for await (const batch of dataset.read({ split, batches: [indices], epoch: 0 })) return batch;
+  throw new Error('no batch');
+}
+
+const invalid = (message: RegExp) => ({ name: 'UserError', message: expect.stringMatching(message) });
+
+describe('CIFAR', () => {
+  it('reads CIFAR-10: colour planes become pixels, files follow one another', async () => {
+    const root = join(folder, 'cifar10');
+    writeCifar10(root);
+    const dataset = await open({ name: 'cifar10', root });
+    expect(dataset.shape).toEqual([32, 32, 3]);
+    expect(dataset.classNames.slice(0, 2)).toEqual(['airplane', 'automobile']);
+    expect([...dataset.labels.train]).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect([...dataset.labels.test]).toEqual([9, 8, 7]);
+    const { images } = await readAll(dataset, 'train');
+    for (const [image, x, y, channel] of [
+      [0, 0, 0, 0],
+      [3, 5, 1, 1],
+      [9, 31, 31, 2],
+    ]) {
+      const value = images[image * 3072 + (y * 32 + x) * 3 + channel];
+      expect(Math.round(value * 255)).toBe(pixelAt(image, x, y, channel));
+    }
+  });
+
+  it('reads CIFAR-100 with its fine labels, from the folder around the archive', async () => {
+    writeCifar100(join(folder, 'cifar100', 'cifar-100-binary'));
+    const dataset = await open({ name: 'cifar100', root: join(folder, 'cifar100') });
+    expect([...dataset.labels.train]).toEqual([99, 3, 42, 0]);
+    expect(dataset.classNames).toHaveLength(100);
+    const { images, labels } = await readAll(dataset, 'test');
+    expect([...labels]).toEqual([7, 8]);
+    expect(Math.round(images[3072 + 33 * 3 + 2] * 255)).toBe(pixelAt(1, 1, 1, 2));
+  });
+
+  it('names the file that is cut short, holds no class, or is missing', async () => {
+    const root = join(folder, 'broken10');
+    writeCifar10(root);
+    const file = join(root, 'data_batch_3.bin');
+    const whole = readFileSync(file);
+    truncateSync(file, 3073 + 100);
+    await expect(open({ name: 'cifar10', root })).rejects.toMatchObject(
+      invalid(/data_batch_3\.bin has 3173 bytes, no whole number of 3073-byte images/),
+    );
+    whole[3073] = 10;
+    writeFileSync(file, whole);
+    await expect(open({ name: 'cifar10', root })).rejects.toMatchObject(
+      invalid(/data_batch_3\.bin: image 1 has label 10, classes are 0 to 9/),
+    );
+    rmSync(file);
+    await expect(open({ name: 'cifar10', root })).rejects.toMatchObject(
+      invalid(/no file .*data_batch_3\.bin/),
+    );
+  });
+});
+
+describe('MNIST', () => {
+  it('reads idx files, plain and compressed', async () => {
+    const root = join(folder, 'mnist');
+    writeMnist(root);
+    const dataset = await open({ name: 'mnist', root });
+    expect(dataset.shape).toEqual([4, 5, 1]);
+    expect([...dataset.labels.train]).toEqual([5, 0, 4]);
+    const { images, labels } = await readAll(dataset, 'test');
+    expect([...labels]).toEqual([7, 2]);
+    expect(Math.round(images[20 + 2 * 5 + 4] * 255)).toBe(pixelAt(4, 4, 2, 0));
+    const fashion = await open({ name: 'fashion-mnist', root });
+    expect(fashion.classNames[9]).toBe('Ankle boot');
+  });
+
+  it('names the file whose header, length or labels are wrong', async () => {
+    const root = join(folder, 'broken-mnist');
+    writeMnist(root);
+    const images = join(root, 't10k-images-idx3-ubyte');
+    const labels = join(root, 't10k-labels-idx1-ubyte');
+    const attempt = () => open({ name: 'mnist', root });
+    writeFileSync(labels, idx([3], [1, 2, 3]));
+    await expect(attempt()).rejects.toMatchObject(invalid(/t10k-labels.* has 3 labels for 2 images/));
+    writeFileSync(labels, idx([2], [1, 10]));
+    await expect(attempt()).rejects.toMatchObject(invalid(/label 10 of image 1 is no class/));
+    appendFileSync(images, 'x');
+    await expect(attempt()).rejects.toMatchObject(invalid(/has 41 bytes of values, its header says 2x4x5/));
+    writeFileSync(images, 'not idx');
+    await expect(attempt()).rejects.toMatchObject(invalid(/no idx file of bytes with 3 dimensions/));
+    writeFileSync(join(root, 'train-images-idx3-ubyte.gz'), 'not gzip');
+    await expect(attempt()).rejects.toMatchObject(invalid(/train-images-idx3-ubyte\.gz cannot be read/));
+  });
+});
+
+describe('Tiny ImageNet', () => {
+  it('reads its own layout, with the validation annotations as test labels', async () => {
+    const root = join(folder, 'tiny');
+    await writeTinyImageNet(join(root, 'tiny-imagenet-200'));
+    const dataset = await open({ name: 'tiny-imagenet', root });
+    expect(dataset.shape).toEqual([64, 64, 3]);
+    expect(dataset.classNames).toEqual(['n01443537', 'n07753592']);
+    expect([...dataset.labels.train]).toEqual([0, 0, 1, 1]);
+    expect([...dataset.labels.test]).toEqual([1, 0]);
+    const train = await readAll(dataset, 'train');
+    const test = await readAll(dataset, 'test');
+    await dataset.close();
+    const grey = train.images.subarray(3 * 64 * 64, 3 * 64 * 64 + 3);
+    for (const value of grey) expect(Math.round(value * 255)).toBe(128);
+    expect(Math.abs(test.images[3 * 64 * 64] * 255 - 250)).toBeLessThan(3);
+  });
+
+  it('names an image without a class, a class without a folder, and a missing image', async () => {
+    const root = join(folder, 'broken-tiny');
+    await writeTinyImageNet(root);
+    const annotations = join(root, 'val', 'val_annotations.txt');
+    const text = readFileSync(annotations, 'utf8');
+    const attempt = () => open({ name: 'tiny-imagenet', root });
+    writeFileSync(annotations, text.replace(/val_1.*\n/, ''));
+    await expect(attempt()).rejects.toMatchObject(invalid(/val_1\.JPEG has no line in .*val_annotations/));
+    writeFileSync(annotations, text.replace('n01443537', 'n00000000'));
+    await expect(attempt()).rejects.toMatchObject(
+      invalid(/val_annotations\.txt:2: n00000000 is no class folder/),
+    );
+    writeFileSync(annotations, `${text}val_2.JPEG\tn01443537\t0\t0\t1\t1\n`);
+    await expect(attempt()).rejects.toMatchObject(invalid(/val_2\.JPEG is missing/));
+  });
+});

@@ -1,0 +1,180 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { addonFile } from '../../src/backend/native/index.js';
+import type { EpochRecord, StepRecord } from '../../src/training/reporter.js';
+import type { Report } from '../../src/training/run-record.js';
+
+const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
+
+/** Backends that can train here: wasm always, native where set-up has built it. */
+export const backends = addonFile() ? (['wasm', 'native'] as const) : (['wasm'] as const);
+
+export interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+  /** Last line of standard error. */
+  lastLine: string;
+}
+
+/** A folder of one test: where it runs commands, and where they put sockets and temporary files. */
+export class Workplace {
+  readonly folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
+  readonly temporary = mkdtempSync(join(tmpdir(), 'pod-'));
+  private readonly commands: Command[] = [];
+
+  /** Starts the real command. */
+  start(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Command {
+    const child = spawn(process.execPath, [cli, ...args], {
+      cwd: this.folder,
+      env: { ...process.env, TMPDIR: this.temporary, ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const command = new Command(child);
+    this.commands.push(command);
+    return command;
+  }
+
+  /** Runs the real command to its end. */
+  run(...args: string[]): Promise<Ended> {
+    return this.start(args).ended;
+  }
+
+  path(...parts: string[]): string {
+    return join(this.folder, ...parts);
+  }
+
+  report(run: string): Report {
+    return JSON.parse(readFileSync(this.path(run, 'report.json'), 'utf8')) as Report;
+  }
+
+  metrics(run: string): { steps: StepRecord[]; epochs: EpochRecord[] } {
+    const lines = readFileSync(this.path(run, 'metrics.jsonl'), 'utf8').split('\n').slice(0, -1);
+    const records = lines.map((line) => JSON.parse(line) as StepRecord | EpochRecord);
+    return {
+      steps: records.filter((record) => record.kind === 'step'),
+      epochs: records.filter((record) => record.kind === 'epoch'),
+    };
+  }
+
+  /** Epochs that a run under way has recorded. */
+  epochs(run: string): number {
+    return existsSync(this.path(run, 'metrics.jsonl')) ? this.metrics(run).epochs.length : 0;
+  }
+
+  /** Names of files and folders that commands have left in the temporary folder. */
+  leftovers(): string[] {
+    return readdirSync(this.temporary).filter((name) => !name.startsWith('node-compile-cache'));
+  }
+
+  /** Kills what still runs and removes everything. */
+  async clear(): Promise<void> {
+    for (const command of this.commands) await command.clear();
+    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.temporary, { recursive: true, force: true });
+  }
+}
+
+/** A command under way. */
+export class Command {
+  readonly ended: Promise<Ended>;
+  private stdout = '';
+  private stderr = '';
+  private readonly seen = new Set<number>();
+
+  constructor(readonly child: ChildProcess) {
+    child.stdout?.on('data', (data: Buffer) => (this.stdout += data.toString()));
+    child.stderr?.on('data', (data: Buffer) => (this.stderr += data.toString()));
+    this.ended = new Promise((resolve) => {
+      child.on('close', (code, signal) => {
+        const lastLine = this.stderr.trim().split('\n').pop() ?? '';
+        resolve({ code, signal, stdout: this.stdout, stderr: this.stderr, lastLine });
+      });
+    });
+  }
+
+  /** Process ids of the workers that are there now, by rank. */
+  workers(): Map<number, number> {
+    const found = new Map<number, number>();
+    for (const pid of childrenOf(this.child.pid as number)) {
+      const rank = rankOf(pid);
+      if (rank !== undefined) found.set(rank, pid);
+      this.seen.add(pid);
+    }
+    return found;
+  }
+
+  /** Waits for a worker of this rank. */
+  async worker(rank: number): Promise<number> {
+    return until(`a worker of rank ${rank}`, () => this.workers().get(rank));
+  }
+
+  /** Waits for text on standard output or standard error. */
+  async says(text: string | RegExp): Promise<void> {
+    await until(`"${text}"`, () => `${this.stdout}\n${this.stderr}`.match(text) ?? undefined);
+  }
+
+  /** Worker processes that were seen and still run. */
+  alive(): number[] {
+    this.workers();
+    return [...this.seen].filter(isAlive);
+  }
+
+  async clear(): Promise<void> {
+    for (const pid of [...this.alive(), this.child.pid as number]) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        continue;
+      }
+    }
+    await this.ended;
+  }
+}
+
+/** Polls until `probe` gives something; fails after half a minute. */
+export async function until<T>(what: string, probe: () => T | undefined): Promise<T> {
+  const end = performance.now() + 30_000;
+  while (performance.now() < end) {
+    const value = probe();
+    if (value !== undefined) return value;
+    await delay(20);
+  }
+  throw new Error(`waited 30 s for ${what}`);
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+      .trim()
+      .split(' ')
+      .filter(Boolean)
+      .map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function rankOf(pid: number): number | undefined {
+  try {
+    const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+    const rank = environment.find((line) => line.startsWith('RANK='));
+    return rank === undefined ? undefined : Number(rank.slice(5));
+  } catch {
+    return undefined;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    const [, state] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ');
+    return !state.startsWith('Z');
+  } catch {
+    return false;
+  }
+}

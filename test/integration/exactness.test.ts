@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { EvaluationTotals } from '../../src/evaluation/totals.js';
+import { backends, Workplace } from './command.js';
+
+const worlds = [1, 2, 3, 4];
+
+/** The largest relative difference between two series. */
+function difference(actual: readonly number[], expected: readonly number[]): number {
+  expect(actual.length).toBe(expected.length);
+  return Math.max(...actual.map((value, index) => Math.abs(value - expected[index]) / expected[index]));
+}
+
+describe.each(backends)('the digits recipe on %s with 1, 2, 3 and 4 workers', (backend) => {
+  const place = new Workplace();
+  beforeAll(async () => {
+    for (const workers of worlds) {
+      const ended = await place.run(
+        ...['launch', '--workers', String(workers), '--backend', backend],
+        ...['--epochs', '2', '--out', `w${workers}`],
+      );
+      expect(ended, ended.stderr).toMatchObject({ code: 0 });
+    }
+  }, 120_000);
+  afterAll(() => place.clear());
+
+  it('has the same loss in each of the first 30 steps', () => {
+    const single = place.metrics('w1').steps;
+    expect(single.length).toBe(30);
+    for (const workers of worlds.slice(1)) {
+      const { steps } = place.metrics(`w${workers}`);
+      for (const key of ['loss', 'nac', 'delta'] as const) {
+        const series = [steps, single].map((all) => all.map((step) => step[key]));
+        expect(difference(series[0], series[1]), `${key} of ${workers} workers`).toBeLessThan(1e-4);
+      }
+    }
+  });
+
+  it('counts every test image once', () => {
+    for (const workers of worlds) {
+      for (const epoch of place.metrics(`w${workers}`).epochs) expect(epoch.evalTotal).toBe(360);
+    }
+  });
+
+  it('has the same centroids', () => {
+    expect(new Set(worlds.map((workers) => place.report(`w${workers}`).centroidsSha256)).size).toBe(1);
+  });
+
+  it('counts the same integers whoever evaluates a checkpoint', async () => {
+    const totals = await Promise.all(
+      [1, 3].map(async (workers) => {
+        const ended = await place.run(
+          ...['evaluate', '--checkpoint', 'w2', '--workers', String(workers)],
+          ...['--backend', backend, '--json'],
+        );
+        return JSON.parse(ended.stdout) as EvaluationTotals;
+      }),
+    );
+    const integers = totals.map(({ cosineSum: _, ...rest }) => rest);
+    expect(integers[0]).toEqual(integers[1]);
+    const last = place.metrics('w2').epochs[1];
+    expect(integers[0]).toMatchObject({ total: 360, correct: last.evalCorrect });
+    expect(totals[0].confusion.reduce((sum, count) => sum + count, 0)).toBe(360);
+  });
+});
+
+describe('local batch-norm statistics', () => {
+  const place = new Workplace();
+  afterAll(() => place.clear());
+
+  it('are an option that the ranks agree on, and that changes what is trained', async () => {
+    for (const statistics of ['synchronised', 'local']) {
+      const ended = await place.run(
+        ...['launch', '--workers', '2', '--backend', 'wasm', '--epochs', '1', '--out', statistics],
+        ...['--set', `batchNorm.statistics=${statistics}`],
+      );
+      expect(ended, ended.stderr).toMatchObject({ code: 0 });
+    }
+    const [first, second] = ['synchronised', 'local'].map((run) => place.metrics(run).steps[0].loss);
+    expect(Math.abs(first - second) / first).toBeGreaterThan(1e-4);
+  });
+});

@@ -1,0 +1,117 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { until, Workplace, type Command } from './command.js';
+
+const training = ['launch', '--backend', 'wasm', '--epochs', '500', '--out', 'run'];
+
+/** The job must be over, and leave nothing, within ten seconds. */
+async function endsWithin10s(command: Command, place: Workplace) {
+  const started = performance.now();
+  const ended = await command.ended;
+  expect(performance.now() - started).toBeLessThan(10_000);
+  expect(ended.code).not.toBe(0);
+  expect(command.alive()).toEqual([]);
+  expect(place.leftovers()).toEqual([]);
+  return ended;
+}
+
+/** Whether a process has opened sockets, as a worker does to join its job. */
+function hasJoined(pid: number): boolean {
+  return readdirSync(`/proc/${pid}/task`).some((task) =>
+    readFileSync(`/proc/${pid}/task/${task}/comm`, 'utf8').startsWith('ZMQbg/IO'),
+  );
+}
+
+describe('a job that fails', () => {
+  let place: Workplace;
+  beforeEach(() => void (place = new Workplace()));
+  afterEach(() => place.clear());
+
+  it.each([0, 150, 400, 900, 2000])(
+    'names the worker that was killed %i ms after it started',
+    async (milliseconds) => {
+      const command = place.start([...training, '--workers', '3']);
+      const victim = await command.worker(1);
+      await delay(milliseconds);
+      process.kill(victim, 'SIGKILL');
+      const { code, lastLine } = await endsWithin10s(command, place);
+      expect(code).toBe(1);
+      expect(lastLine).toMatch(/rank 1 on host .*: killed by signal SIGKILL; log: run\/logs\/rank-1\.log$/);
+      expect(lastLine).toContain(hostname());
+    },
+  );
+
+  it.each(['in training', 'while it joins'])('names the worker that was stopped %s', async (phase) => {
+    const stall = ['--set', 'distributed.stallTimeoutSeconds=3'];
+    const command = place.start([...training, '--workers', '2', ...stall]);
+    const victim = await command.worker(1);
+    if (phase === 'while it joins') await until('its thread', () => (hasJoined(victim) ? true : undefined));
+    else await until('a first epoch', () => (place.epochs('run') > 0 ? true : undefined));
+    process.kill(victim, 'SIGSTOP');
+    const stopped = performance.now();
+    const { lastLine } = await endsWithin10s(command, place);
+    expect(performance.now() - stopped).toBeGreaterThan(2500);
+    const cause = `rank 1 on host .*stalled: no sign of life for .*\\(.*\\); log: run/logs/rank-1\\.log$`;
+    expect(lastLine).toMatch(new RegExp(cause));
+  });
+
+  it('names the rank, the step and the error where a worker throws', async () => {
+    const blown = ['--set', 'learningRate={schedule: constant, rate: 1e30}'];
+    const { code, lastLine } = await endsWithin10s(
+      place.start([...training, '--workers', '2', ...blown]),
+      place,
+    );
+    expect(code).toBe(1);
+    expect(lastLine).toMatch(/rank \d on host .*error LOSS_NOT_FINITE: .*log: run\/logs\/rank-\d\.log$/);
+  });
+
+  it('says the same of a single worker', async () => {
+    const blown = ['--set', 'learningRate={schedule: constant, rate: 1e30}'];
+    const { code, lastLine } = await place.run(...training, ...blown);
+    expect(code).toBe(1);
+    expect(lastLine).toMatch(/rank 0 on host .*error LOSS_NOT_FINITE: .*log: run\/logs\/rank-0\.log$/);
+  });
+
+  it('leaves no worker behind when the launcher itself is killed', async () => {
+    const command = place.start([...training, '--workers', '3']);
+    await command.says(/epoch 1\/500/);
+    expect(command.workers().size).toBe(3);
+    command.child.kill('SIGKILL');
+    const killed = performance.now();
+    await until('the workers to end', () => (command.alive().length === 0 ? true : undefined));
+    expect(performance.now() - killed).toBeLessThan(10_000);
+    expect(place.leftovers()).toEqual([]);
+  });
+
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('stops on %s with exit code %i and says how to go on', async (signal, code) => {
+    const command = place.start([...training, '--workers', '2']);
+    await command.says(/epoch 1\/500/);
+    command.child.kill(signal);
+    const ended = await endsWithin10s(command, place);
+    expect(ended).toMatchObject({ code, lastLine: expect.stringContaining('--resume') });
+  });
+});
+
+describe('a port in use', () => {
+  it('is one line and exit code 2', async () => {
+    const place = new Workplace();
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    try {
+      const ended = await place.run('launch', '--workers', '2', '--port', String(port));
+      expect(ended.code).toBe(2);
+      expect(ended.lastLine).toMatch(new RegExp(`^pod-dist: port ${port} .* is in use: `));
+    } finally {
+      server.close();
+      await place.clear();
+    }
+  });
+});

@@ -1,0 +1,106 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { configSchema } from '../../src/config/schema.js';
+import { launch, train } from '../../src/index.js';
+import type { Report } from '../../src/training/run-record.js';
+import { Workplace, type Ended } from './command.js';
+
+const place = new Workplace();
+afterAll(() => place.clear());
+
+describe('launch', () => {
+  let ended: Ended;
+  beforeAll(async () => {
+    ended = await place.run('launch', '--gpus', '2', '--epochs', '3', '--backend', 'wasm', '--out', 'run');
+  });
+
+  it('trains on the CPU where there is no GPU, and says so', () => {
+    expect(ended, ended.stderr).toMatchObject({ code: 0 });
+    expect(ended.stdout).toMatch(/^no GPU here: 2 workers train on the CPU$/m);
+  });
+
+  it('prints a line an epoch and a table', () => {
+    expect(ended.stdout.match(/^epoch \d\/3 loss [\d.]+ accuracy [\d.]+ % \(\d+\/360\)/gm)).toHaveLength(3);
+    expect(ended.stdout).toMatch(/│ 2\s+│ wasm\s+│ 3 /);
+  });
+
+  it('leaves the files of a run, with exactly their fields', () => {
+    expect(readdirSync(place.path('run')).sort()).toEqual([
+      'checkpoints',
+      'config.yaml',
+      'logs',
+      'metrics.jsonl',
+      'report.json',
+    ]);
+    expect(readdirSync(place.path('run', 'logs')).sort()).toEqual(['rank-0.log', 'rank-1.log']);
+    expect(readdirSync(place.path('run', 'checkpoints')).sort()).toEqual([
+      'epoch-0001',
+      'epoch-0002',
+      'epoch-0003',
+    ]);
+    const config = configSchema.parse(parse(readFileSync(place.path('run', 'config.yaml'), 'utf8')));
+    expect(config).toMatchObject({ name: 'digits', workers: 2, epochs: 3, backend: 'wasm' });
+    const { steps, epochs } = place.metrics('run');
+    expect(Object.keys(steps[0])).toEqual([
+      'kind',
+      'epoch',
+      'step',
+      'loss',
+      'nac',
+      'sc',
+      'delta',
+      'lr',
+      'samplesPerSecond',
+    ]);
+    expect(Object.keys(epochs[0])).toEqual([
+      ...['kind', 'epoch', 'trainLoss', 'evalCorrect', 'evalTotal', 'evalAccuracy'],
+      ...['perClassAccuracy', 'meanCosine', 'seconds'],
+    ]);
+    expect(Object.keys(place.report('run'))).toEqual([
+      ...['worldSize', 'backend', 'devices', 'parameters', 'epochs', 'evalCorrect', 'evalTotal'],
+      ...['evalAccuracy', 'samplesPerSecond', 'centroidsSha256', 'weightsSha256', 'seconds'],
+    ]);
+    expect(epochs[2].evalAccuracy).toBe(epochs[2].evalCorrect / 360);
+  });
+
+  it('refuses a folder that holds a run already, and loses nothing of it', async () => {
+    const before = readFileSync(place.path('run', 'report.json'));
+    const again = await place.run('launch', '--epochs', '1', '--out', 'run');
+    expect(again).toMatchObject({ code: 2, lastLine: expect.stringContaining('already holds files') });
+    expect(readFileSync(place.path('run', 'report.json'))).toEqual(before);
+  });
+
+  it('prints the report alone with --json', async () => {
+    const args = ['--epochs', '1', '--backend', 'wasm', '--out', 'json', '--json'];
+    const { code, stdout } = await place.run('launch', '--workers', '2', ...args);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual(place.report('json'));
+  });
+
+  it('leaves nothing in the temporary folder', () => {
+    expect(place.leftovers()).toEqual([]);
+  });
+});
+
+describe('the public API', () => {
+  const recipe = parse(
+    readFileSync(new URL('../../configs/digits.yaml', import.meta.url), 'utf8'),
+  ) as Parameters<typeof train>[0];
+
+  it('trains in this process with one worker and launches several with the same result', async () => {
+    const short = { ...recipe, epochs: 1, backend: 'wasm' } as const;
+    const alone: Report = await train(short, { outDir: place.path('api-1') });
+    const together = await launch({ ...short, workers: 2 }, { outDir: place.path('api-2') });
+    expect([alone.worldSize, together.worldSize]).toEqual([1, 2]);
+    expect(alone.evalCorrect).toBe(together.evalCorrect);
+    expect(alone.centroidsSha256).toBe(together.centroidsSha256);
+  });
+
+  it('rejects with the message of a mistake', async () => {
+    await expect(launch({ ...recipe, workers: 2, epochs: -1 })).rejects.toMatchObject({
+      name: 'UserError',
+      message: expect.stringContaining('epochs'),
+    });
+  });
+});

@@ -1,0 +1,76 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { until, Workplace, type Command } from './command.js';
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
+}
+
+describe('workers that something else has started', () => {
+  let place: Workplace;
+  beforeEach(() => void (place = new Workplace()));
+  afterEach(() => place.clear());
+
+  function start(variables: (rank: number) => NodeJS.ProcessEnv, epochs: number): Command[] {
+    const args = ['worker', '--backend', 'wasm', '--epochs', String(epochs), '--out', 'run'];
+    return [0, 1].map((rank) => place.start(args, variables(rank)));
+  }
+
+  async function torchrun(epochs: number): Promise<Command[]> {
+    const port = String(await freePort());
+    const rendezvous = { WORLD_SIZE: '2', MASTER_ADDR: '127.0.0.1', MASTER_PORT: port };
+    return start((rank) => ({ RANK: String(rank), LOCAL_RANK: String(rank), ...rendezvous }), epochs);
+  }
+
+  it('train together under the variables that torchrun sets', async () => {
+    const ended = await Promise.all((await torchrun(2)).map((command) => command.ended));
+    expect(
+      ended.map(({ code }) => code),
+      ended.map(({ stderr }) => stderr).join(),
+    ).toEqual([0, 0]);
+    expect(place.report('run')).toMatchObject({ worldSize: 2, epochs: 2, evalTotal: 360 });
+    expect(place.metrics('run').steps).toHaveLength(30);
+    expect(ended[0].stdout).toMatch(/epoch 2\/2/);
+    expect(place.leftovers()).toEqual([]);
+  });
+
+  it('train together under the variables that Slurm sets', async () => {
+    const job = {
+      SLURM_NTASKS: '2',
+      SLURM_NNODES: '1',
+      SLURM_JOB_ID: String(process.pid),
+      SLURM_STEP_ID: '0',
+    };
+    const commands = start(
+      (rank) => ({ SLURM_PROCID: String(rank), SLURM_LOCALID: String(rank), ...job }),
+      1,
+    );
+    const ended = await Promise.all(commands.map((command) => command.ended));
+    expect(
+      ended.map(({ code }) => code),
+      ended.map(({ stderr }) => stderr).join(),
+    ).toEqual([0, 0]);
+    expect(place.report('run').worldSize).toBe(2);
+  });
+
+  it.each([0, 1])('all end within 10 s when rank %i is killed', async (victim) => {
+    const commands = await torchrun(500);
+    await until('a first epoch', () => place.epochs('run') || undefined);
+    commands[victim].child.kill('SIGKILL');
+    const survivor = await Promise.race([commands[1 - victim].ended, delay(10_000)]);
+    expect(survivor).toMatchObject({ code: 1 });
+    if (victim === 1) expect(survivor?.lastLine).toMatch(/rank 1\b/);
+    expect(place.leftovers()).toEqual([]);
+  });
+
+  it('say what is missing in the environment', async () => {
+    const ended = await place.start(['worker'], { RANK: '0', WORLD_SIZE: 'many' }).ended;
+    expect(ended).toMatchObject({ code: 2, lastLine: expect.stringContaining('WORLD_SIZE is "many"') });
+  });
+});

@@ -1,0 +1,133 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { create } from 'tar';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FaultyServer } from '../../data/fetch/server.js';
+import { writeCifar10, writeImage, writeMnist, writeTinyImageNet } from '../../data/samples.js';
+
+const cli = fileURLToPath(new URL('../../../dist/launcher/cli.js', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+interface Outcome {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+function podDist(...args: string[]): Promise<Outcome> {
+  return new Promise((resolve) =>
+    execFile(process.execPath, [cli, ...args], { cwd: folder }, (error, stdout, stderr) =>
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
+    ),
+  );
+}
+
+const reportOf = ({ stdout }: Outcome) => JSON.parse(stdout) as Record<string, unknown>;
+
+describe('pod-dist data fetch', () => {
+  const files: Record<string, Buffer> = {};
+  const server = new FaultyServer(files);
+  let url: string;
+  beforeAll(async () => {
+    writeCifar10(join(folder, 'made', 'cifar-10-batches-bin'));
+    const archive = join(folder, 'archive.tar.gz');
+    await create({ gzip: true, cwd: join(folder, 'made'), file: archive }, ['cifar-10-batches-bin']);
+    files['cifar-10-binary.tar.gz'] = readFileSync(archive);
+    url = await server.start();
+  });
+  afterAll(() => server.stop());
+
+  it('fetches from a mirror through a dropped connection, and reads the data set through', async () => {
+    server.next({ kind: 'drop', after: 500 });
+    const result = await podDist('data', 'fetch', 'cifar10', '--url', url, '--skip-checksum', '--json');
+    expect(result.code).toBe(0);
+    expect(server.ranges).toEqual(['-', 'bytes=500-']);
+    expect(reportOf(result)).toMatchObject({
+      name: 'cifar10',
+      dir: join('data', 'cifar10'),
+      splits: { train: { images: 10 }, test: { images: 3 } },
+      broken: [],
+    });
+    const again = await podDist('data', 'fetch', 'cifar10', '--url', url);
+    expect(again.code).toBe(0);
+    expect(again.stdout).toMatch(/already holds files; reading them through/);
+  });
+
+  it('refuses what is not the published file', async () => {
+    server.next();
+    const { code, stderr } = await podDist('data', 'fetch', 'cifar10', '--url', url, '--dir', 'other');
+    expect(code).toBe(1);
+    expect(stderr.trim().split('\n').pop()).toMatch(/^pod-dist: .*is not the file that was published/);
+  });
+
+  it('says what there is, and why some sets cannot be had', async () => {
+    const unknown = await podDist('data', 'fetch', 'cifar');
+    expect([unknown.code, unknown.stderr]).toEqual([
+      2,
+      expect.stringMatching(/choose from cifar10, cifar100/),
+    ]);
+    const closed = await podDist('data', 'fetch', 'facescrub');
+    expect([closed.code, closed.stderr]).toEqual([2, expect.stringMatching(/on request/)]);
+    const wrong = await podDist('data', 'fetch', 'mnist', '--url', 'mirror');
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringMatching(/whole address/)]);
+  });
+});
+
+describe('pod-dist data check', () => {
+  it('reports counts, classes and sizes of every format', async () => {
+    writeMnist(join(folder, 'mnist'));
+    await writeTinyImageNet(join(folder, 'tiny'));
+    const mnist = await podDist('data', 'check', 'mnist', '--json');
+    expect(mnist.code).toBe(0);
+    expect(reportOf(mnist)).toMatchObject({
+      format: 'mnist',
+      classes: 10,
+      splits: { train: { images: 3, perClass: [1, 0, 0, 0, 1, 1], sizes: { '5x4x1': 3 } } },
+    });
+    const tiny = await podDist('data', 'check', 'tiny');
+    expect(tiny.code).toBe(0);
+    expect(tiny.stdout).toMatch(/tiny: tiny-imagenet, 2 classes/);
+    expect(tiny.stdout).toMatch(/64x64x3 \(3\), 64x64x1 \(1\)/);
+  });
+
+  it('names every broken file and exits with 1', async () => {
+    const names = ['train/a', 'train/b', 'test/a', 'test/b'];
+    for (const name of names) {
+      mkdirSync(join(folder, 'images', name), { recursive: true });
+      await writeImage(join(folder, 'images', name, '1.jpg'), { r: 9, g: 8, b: 7 }, [20, 10]);
+    }
+    const images = join(folder, 'images');
+    writeFileSync(join(images, 'train', 'b', '2.png'), 'no picture');
+    await writeImage(join(images, 'test', 'a', '3.jpg'), { r: 200, g: 8, b: 7 }, [300, 300]);
+    truncateSync(join(images, 'test', 'a', '3.jpg'), 500);
+    const result = await podDist('data', 'check', 'images', '--json');
+    expect(result.code).toBe(1);
+    const { splits, broken } = reportOf(result) as { splits: unknown; broken: { file: string }[] };
+    expect(splits).toMatchObject({
+      train: { images: 2, perClass: [1, 1], sizes: { '20x10x3': 2 } },
+      test: { images: 2 },
+    });
+    expect(broken.map(({ file }) => file)).toEqual([
+      join('images', 'test', 'a', '3.jpg'),
+      join('images', 'train', 'b', '2.png'),
+    ]);
+    expect(result.stderr).toMatch(/^pod-dist: images is broken: .*3\.jpg.*, and 1 more\n$/);
+  });
+
+  it('names broken binary files and folders that are no data set', async () => {
+    writeCifar10(join(folder, 'cifar'));
+    truncateSync(join(folder, 'cifar', 'data_batch_2.bin'), 99);
+    rmSync(join(folder, 'cifar', 'test_batch.bin'));
+    const { code, stdout } = await podDist('data', 'check', 'cifar');
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/broken: .*data_batch_2\.bin has 99 bytes/);
+    expect(stdout).toMatch(/broken: no file .*test_batch\.bin/);
+    mkdirSync(join(folder, 'nothing'));
+    const nothing = await podDist('data', 'check', 'nothing');
+    expect([nothing.code, nothing.stderr]).toEqual([2, expect.stringMatching(/holds no data set/)]);
+  });
+});
