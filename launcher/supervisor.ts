@@ -10,6 +10,8 @@ export interface WorkerSpec {
   environment: NodeJS.ProcessEnv;
   /** Takes the worker's output. */
   logFile: string;
+  /** Command that starts another one, such as `ip netns exec NAME`; default: none. */
+  within?: readonly string[];
 }
 
 export type ExitListener = (rank: number, code: number | null, signal: NodeJS.Signals | null) => void;
@@ -31,12 +33,16 @@ export class Supervisor {
 
   constructor(private readonly onExit: ExitListener) {}
 
-  start(spec: WorkerSpec): void {
+  /** Starts a worker; the process stays this supervisor's to end. */
+  start(spec: WorkerSpec): ChildProcess {
     const log = openSync(spec.logFile, 'a');
+    const [command, ...before] = [...(spec.within ?? []), process.execPath];
+    const flags = ['--harmony-rab-gsab-transfer'].filter(() => process.versions.node.startsWith('20.'));
     const child = fork(spec.script, [...spec.args], {
+      execPath: command,
       env: { ...process.env, GLIBC_TUNABLES: allocatorSettings, ...spec.environment },
       stdio: ['ignore', log, log, 'ipc'],
-      execArgv: ['--harmony-rab-gsab-transfer'].filter(() => process.versions.node.startsWith('20.')),
+      execArgv: [...before, ...flags],
     });
     closeSync(log);
     this.children.set(spec.rank, child);
@@ -50,6 +56,7 @@ export class Supervisor {
         });
       }),
     );
+    return child;
   }
 
   /** Resolves when every worker has ended. */

@@ -1,9 +1,11 @@
 import type { CommandModule } from 'yargs';
 import { stepCommand } from './bench/step.js';
+import { allReduceCommand } from './bench/allreduce.js';
 
 export const benchCommand: CommandModule = {
   command: 'bench <what>',
   describe: 'measure this machine',
-  builder: (yargs) => yargs.command(stepCommand).demandCommand(1, 'say what to measure'),
+  builder: (yargs) =>
+    yargs.command(allReduceCommand).command(stepCommand).demandCommand(1, 'say what to measure'),
   handler: () => {},
 };

@@ -120,7 +120,7 @@ function join(place: Place, config: Config): Promise<Membership> {
     joinTimeoutMs: distributed.joinTimeoutSeconds * 1000,
     stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
     collectiveTimeoutMs: distributed.collectiveTimeoutSeconds * 1000,
-    directBytes: distributed.directBytes,
+    thresholds: distributed,
     guardParent: place.starter === 'pod-dist',
   });
 }

@@ -1,5 +1,8 @@
 import { PodDistError } from '../errors.js';
 
+/** Address space of an arena: as much as WebAssembly has. Memory is used only as far as it is written. */
+export const arenaBytes = 2 ** 32 - 2 ** 17;
+
 const page = 65_536;
 /** Addresses below this are left to the kernels' own module. */
 const firstOffset = page;
@@ -14,7 +17,7 @@ const alignment = 64;
 export interface Arena {
   readonly memory: WebAssembly.Memory;
   readonly control: SharedArrayBuffer;
-  /** Int32 [1]: the first free byte. */
+  /** BigUint64 [1]: the first free byte. */
   readonly allocated: SharedArrayBuffer;
   readonly bytes: number;
 }
@@ -29,7 +32,7 @@ export function createArena({ bytes, controlBytes }: { bytes: number; controlByt
     try {
       const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
       const allocated = new SharedArrayBuffer(8);
-      new Float64Array(allocated)[0] = firstOffset;
+      new BigUint64Array(allocated)[0] = BigInt(firstOffset);
       return { memory, control: new SharedArrayBuffer(controlBytes), allocated, bytes: pages * page };
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
@@ -41,17 +44,20 @@ export function createArena({ bytes, controlBytes }: { bytes: number; controlByt
   );
 }
 
-/** Takes `bytes` from the arena, 64-byte aligned, for the arena's whole life; returns their offset. */
+/**
+ * Takes `bytes` from the arena, 64-byte aligned, for the arena's whole life; returns their offset. Any thread may
+ * call it.
+ */
 export function allocate(arena: Arena, bytes: number): number {
-  const next = new Float64Array(arena.allocated);
-  const offset = next[0];
-  const end = offset + Math.ceil(bytes / alignment) * alignment;
-  if (end > arena.bytes) {
+  const next = new BigUint64Array(arena.allocated);
+  const size = Math.ceil(bytes / alignment) * alignment;
+  const offset = Number(Atomics.add(next, 0, BigInt(size)));
+  if (offset + size > arena.bytes) {
+    Atomics.sub(next, 0, BigInt(size));
     throw new PodDistError(
       'OUT_OF_MEMORY',
       `the communication arena of ${arena.bytes} bytes is full: ${bytes} more do not fit`,
     );
   }
-  next[0] = end;
   return offset;
 }

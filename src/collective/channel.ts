@@ -1,12 +1,13 @@
 import { codeOf, messageOf, PodDistError } from '../errors.js';
-import type { ReduceOp } from './communicator.js';
-import { elementTypes, kinds, ops, type ElementType, type Kind } from './wire.js';
+import type { ReduceOp, WireType } from './communicator.js';
+import { elementTypes, kinds, ops, wireTypes, type ElementType, type Kind } from './wire.js';
 
 /** One collective, as the compute thread asks for it; offsets and lengths within the arena. */
 export interface Command {
   kind: Kind;
   type: ElementType;
   op: ReduceOp;
+  wire: WireType;
   root: number;
   timeoutMs: number;
   /** Byte offset of the values in the arena. */
@@ -14,6 +15,8 @@ export interface Command {
   /** Elements. */
   length: number;
   tag: string;
+  /** Where it was called, in one line; empty: not recorded. */
+  site: string;
   /** Part boundaries of an all-gather, in elements, [worldSize + 1]; empty: the shards of `shardRange`. */
   offsets: readonly number[];
 }
@@ -21,9 +24,10 @@ export interface Command {
 const slots = 64;
 const slotBytes = 4096;
 const tagBytes = 64;
+const siteBytes = 256;
 const errorBytes = 4096;
 const stateBytes = 64;
-const offsetsAt = 64 + tagBytes;
+const offsetsAt = 64 + tagBytes + siteBytes;
 const maxOffsets = (slotBytes - offsetsAt) / 8;
 
 export const channelBytes = stateBytes + errorBytes + slots * slotBytes;
@@ -106,7 +110,7 @@ export class Channel {
       const completed = Atomics.load(this.state, completedAt);
       if (Atomics.load(this.state, closedAt) !== 0 || this.failed) return undefined;
       if (submitted !== completed) return this.read(completed % slots);
-      const waiting = Atomics.waitAsync(this.state, submittedAt, submitted, 1000);
+      const waiting = Atomics.waitAsync(this.state, submittedAt, submitted);
       if (waiting.async) await waiting.value;
     }
   }
@@ -168,6 +172,7 @@ export class Channel {
     buffer[start] = kinds.indexOf(command.kind);
     buffer[start + 1] = elementTypes.indexOf(command.type);
     buffer[start + 2] = ops.indexOf(command.op);
+    buffer[start + 3] = wireTypes.indexOf(command.wire);
     buffer.writeUInt32LE(command.root, start + 4);
     buffer.writeDoubleLE(command.timeoutMs, start + 8);
     buffer.writeDoubleLE(command.offset, start + 16);
@@ -176,23 +181,29 @@ export class Channel {
     buffer.writeUInt32LE(tag.length, start + 32);
     buffer.writeUInt32LE(command.offsets.length, start + 36);
     tag.copy(buffer, start + 64);
+    const site = Buffer.from(command.site).subarray(0, siteBytes);
+    buffer.writeUInt32LE(site.length, start + 40);
+    site.copy(buffer, start + 64 + tagBytes);
     command.offsets.forEach((offset, index) => buffer.writeDoubleLE(offset, start + offsetsAt + 8 * index));
   }
 
   private read(slot: number): Command {
     const start = stateBytes + errorBytes + slot * slotBytes;
     const { buffer } = this;
-    const tagLength = buffer.readUInt32LE(start + 32);
+    const text = (at: number, length: number) =>
+      Buffer.from(buffer.subarray(start + at, start + at + length)).toString('utf8');
     const offsets = buffer.readUInt32LE(start + 36);
     return {
       kind: kinds[buffer[start]],
       type: elementTypes[buffer[start + 1]],
       op: ops[buffer[start + 2]],
+      wire: wireTypes[buffer[start + 3]],
       root: buffer.readUInt32LE(start + 4),
       timeoutMs: buffer.readDoubleLE(start + 8),
       offset: buffer.readDoubleLE(start + 16),
       length: buffer.readDoubleLE(start + 24),
-      tag: Buffer.from(buffer.subarray(start + 64, start + 64 + tagLength)).toString('utf8'),
+      tag: text(64, buffer.readUInt32LE(start + 32)),
+      site: text(64 + tagBytes, buffer.readUInt32LE(start + 40)),
       offsets: Array.from({ length: offsets }, (_, index) =>
         buffer.readDoubleLE(start + offsetsAt + 8 * index),
       ),

@@ -1,8 +1,13 @@
+import type { OptimiserKernels } from './kernels/optimisers.js';
+
 /** Element types that a collective reduces. */
 export type Numbers = Float32Array | Float64Array;
 
 /** How the ranks' values are combined. */
 export type ReduceOp = 'sum' | 'max';
+
+/** How float32 values travel: as they are, or rounded to bfloat16, in half the bytes. */
+export type WireType = 'float32' | 'bf16';
 
 export interface CollectiveOptions {
   /** Default `sum`. */
@@ -31,6 +36,9 @@ export interface Communicator {
    * it, or on views of it, copy nothing between the threads. It lives as long as the communicator.
    */
   allocate(length: number): Float32Array;
+
+  /** The optimiser kernels for regions from `allocate`. */
+  loadOptimisers(): Promise<OptimiserKernels>;
 
   /** Combines `values` over all ranks, in place. */
   allReduce(values: Numbers, options?: CollectiveOptions): Promise<void>;

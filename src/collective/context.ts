@@ -1,7 +1,9 @@
 import type { Command } from './channel.js';
 import { shardRange } from './communicator.js';
-import type { ReduceKernels } from './kernels/index.js';
-import type { Edge, Mesh } from './mesh.js';
+import type { Edge } from './edge.js';
+import type { Kernels } from './kernels/index.js';
+import type { Mesh } from './mesh.js';
+import type { SendStage } from './send-stage.js';
 import { checkHeader, hashTag, type Header, type Kind } from './wire.js';
 
 /** Received payloads are added from here, a block at a time, so that the block stays in the CPU's cache. */
@@ -9,130 +11,178 @@ export const scratchBytes = 131_072;
 /** Buffers up to this size are not worth freeing by hand. */
 const smallBuffer = 128;
 
-/** What every rank's algorithm works with while it serves one command. */
+/** What an engine lends to every collective it serves. */
+export interface Workspace {
+  mesh: Mesh;
+  bytes: Uint8Array;
+  kernels: Kernels;
+  /** Offset of `scratchBytes` in the arena. */
+  scratch: number;
+  stage: SendStage;
+  /** Told which rank is waited for. */
+  waiting(rank: number): void;
+}
+
+/** Ranks that take part, in order, and what belongs to whom. */
+interface Group {
+  ranks: readonly number[];
+  /** Part boundaries in elements, ascending, [ranks + 1]. */
+  boundaries: readonly number[];
+  /** Number of the first step in the headers; phases of one collective have different ones. */
+  firstStep: number;
+}
+
+/**
+ * What an algorithm works with while it serves one command, over all ranks or over a group of them. Ranks here are
+ * positions in the group, counted modulo its size.
+ */
 export class Context {
   readonly rank: number;
   readonly worldSize: number;
   readonly elementBytes: number;
-  /** Part boundaries in elements, [worldSize + 1]. */
-  readonly boundaries: readonly number[];
-  private readonly bytes: Uint8Array;
+  private readonly tag: number;
 
-  constructor(
+  private constructor(
     readonly command: Command,
     private readonly sequence: number,
-    private readonly mesh: Mesh,
-    memory: WebAssembly.Memory,
-    private readonly kernels: ReduceKernels,
-    private readonly scratch: number,
-    private readonly waiting: (peer: number) => void,
+    readonly workspace: Workspace,
+    private readonly group: Group,
   ) {
-    this.rank = mesh.rank;
-    this.worldSize = mesh.worldSize;
+    this.rank = group.ranks.indexOf(workspace.mesh.rank);
+    this.worldSize = group.ranks.length;
     this.elementBytes = command.type === 'float64' ? 8 : 4;
-    this.bytes = new Uint8Array(memory.buffer);
-    this.boundaries =
-      command.offsets.length > 0
-        ? command.offsets
-        : [...mesh.peers, mesh.rank]
-            .sort((a, b) => a - b)
-            .map((rank) => shardRange(command.length, rank, mesh.worldSize)[0])
-            .concat(command.length);
+    this.tag = hashTag(command.tag);
   }
 
-  /** Byte range [start, end) in the arena of part `index`, counted modulo the world size. */
+  /** Over all ranks; parts are the command's, else the shards of `shardRange`. */
+  static whole(command: Command, sequence: number, workspace: Workspace): Context {
+    const { worldSize } = workspace.mesh;
+    const boundaries = command.offsets.length > 0 ? command.offsets : evenly(0, command.length, worldSize);
+    const ranks = Array.from({ length: worldSize }, (_, rank) => rank);
+    return new Context(command, sequence, workspace, { ranks, boundaries, firstStep: 0 });
+  }
+
+  /** The same command over a group of ranks. */
+  over(group: Group): Context {
+    return new Context(this.command, this.sequence, this.workspace, group);
+  }
+
+  /** Byte range [start, end) in the arena of part `index`. */
   part(index: number): [start: number, end: number] {
-    const part = ((index % this.worldSize) + this.worldSize) % this.worldSize;
+    const part = this.wrap(index);
+    const { boundaries } = this.group;
     const { offset } = this.command;
-    return [
-      offset + this.boundaries[part] * this.elementBytes,
-      offset + this.boundaries[part + 1] * this.elementBytes,
-    ];
+    return [offset + boundaries[part] * this.elementBytes, offset + boundaries[part + 1] * this.elementBytes];
   }
 
   /** Byte range of all values. */
-  get whole(): [start: number, end: number] {
-    return [this.command.offset, this.command.offset + this.command.length * this.elementBytes];
+  get range(): [start: number, end: number] {
+    return [this.part(0)[0], this.part(this.worldSize - 1)[1]];
   }
 
   /** A view of arena bytes. */
   view(start: number, end: number): Uint8Array {
-    return this.bytes.subarray(start, end);
+    return this.workspace.bytes.subarray(start, end);
   }
 
-  edge(peer: number): Edge {
-    return this.mesh.edge(((peer % this.worldSize) + this.worldSize) % this.worldSize);
-  }
-
+  /** Every other rank, beginning with the next one: ranks that all send in this order do not all send to one. */
   get peers(): number[] {
-    return this.mesh.peers;
+    return Array.from({ length: this.worldSize - 1 }, (_, index) => this.wrap(this.rank + 1 + index));
   }
 
-  /** Sends `payload`, which must stay as it is until it is acknowledged. */
-  send(
-    edge: Edge,
-    step: number,
-    chunk: number,
-    payload: Uint8Array,
-    kind: Kind = this.command.kind,
-  ): Promise<void> {
-    return edge.send(
-      this.header(kind, this.rank, step, chunk, payload.length),
-      payload.length > 0 ? payload : undefined,
-    );
+  /** A copy of arena bytes in the send region, which needs no acknowledgement. */
+  stage(start: number, end: number): Uint8Array {
+    const offset = this.workspace.stage.take(end - start);
+    this.workspace.bytes.copyWithin(offset, start, end);
+    return this.view(offset, offset + end - start);
+  }
+
+  /** Sends `payload`, which must stay as it is until the peer is known to have it. */
+  send(to: number, step: number, chunk: number, payload: Uint8Array, kind: Kind = this.command.kind): void {
+    const { mesh } = this.workspace;
+    this.edge(to).send(this.header(kind, mesh.rank, step, chunk, payload.length), payload);
   }
 
   /** Receives the payload of `bytes` that must come next from a peer. */
   async receive(
-    edge: Edge,
+    from: number,
     step: number,
     chunk: number,
     bytes: number,
     kind: Kind = this.command.kind,
   ): Promise<Buffer> {
-    this.waiting(edge.peer);
+    const edge = this.edge(from);
+    const { mesh, waiting } = this.workspace;
+    waiting(edge.peer);
     const { header, payload } = await edge.receive();
-    checkHeader(header, this.header(kind, edge.peer, step, chunk, bytes), this.rank, this.command.tag);
+    checkHeader(header, this.header(kind, edge.peer, step, chunk, bytes), mesh.rank, this.command.tag);
     return payload;
   }
 
-  /** Combines received values into the arena at `target`. */
-  reduce(target: number, payload: Buffer): void {
-    const kernel = this.kernels[this.command.type][this.command.op];
+  /** Combines received values into the arena at `target`, and frees them. */
+  reduce(target: number, payload: Uint8Array): void {
+    const { bytes, scratch, kernels } = this.workspace;
+    const kernel = kernels.reduce[this.command.type][this.command.op];
     for (let done = 0; done < payload.length; done += scratchBytes) {
       const size = Math.min(scratchBytes, payload.length - done);
-      this.bytes.set(payload.subarray(done, done + size), this.scratch);
-      kernel(target + done, this.scratch, size);
+      bytes.set(size === payload.length ? payload : payload.subarray(done, done + size), scratch);
+      kernel(target + done, scratch, size);
     }
+    release(payload);
   }
 
-  /** Copies received values into the arena at `target`. */
-  copy(target: number, payload: Buffer): void {
-    this.bytes.set(payload, target);
+  /** Copies received values into the arena at `target`, and frees them. */
+  copy(target: number, payload: Uint8Array): void {
+    this.workspace.bytes.set(payload, target);
+    release(payload);
+  }
+
+  /** Every rank tells every other that it has received all it needs, and waits for the same word from them. */
+  async acknowledge(step: number): Promise<void> {
+    for (const peer of this.peers) this.send(peer, step, 0, nothing, 'acknowledge');
+    for (const peer of this.peers) await this.receive(peer, step, 0, 0, 'acknowledge');
+  }
+
+  private edge(index: number): Edge {
+    return this.workspace.mesh.edge(this.group.ranks[this.wrap(index)]);
+  }
+
+  private wrap(index: number): number {
+    return ((index % this.worldSize) + this.worldSize) % this.worldSize;
   }
 
   private header(kind: Kind, source: number, step: number, chunk: number, bytes: number): Header {
-    const { type, op, length, tag } = this.command;
+    const { type, op, wire, length } = this.command;
     return {
       kind,
       type,
       op,
+      wire,
       sequence: this.sequence,
-      step,
+      step: this.group.firstStep + step,
       chunk,
       source,
-      tag: hashTag(tag),
+      tag: this.tag,
       elements: length,
       bytes,
     };
   }
 }
 
+export const nothing = new Uint8Array(0);
+
+/** Boundaries of `parts` even parts of elements [start, end). */
+export function evenly(start: number, end: number, parts: number): number[] {
+  return Array.from({ length: parts }, (_, part) => start + shardRange(end - start, part, parts)[0]).concat(
+    end,
+  );
+}
+
 /**
  * Gives a received buffer's memory back at once, not at some later garbage collection: at hundreds of megabytes a
  * second the difference is the resident size of the process.
  */
-export function release(payload: Buffer): void {
+function release(payload: Uint8Array): void {
   const { buffer } = payload;
   if (payload.length <= smallBuffer || payload.byteOffset !== 0 || buffer.byteLength !== payload.length)
     return;

@@ -1,17 +1,16 @@
 import { messageOf, PodDistError } from '../errors.js';
 import { allocate, type Arena } from './arena.js';
 import { Channel, type Command } from './channel.js';
-import { Context, scratchBytes } from './context.js';
-import { barrier, broadcast, directAllGather, directAllReduce, directReduceScatter } from './direct.js';
-import { loadKernels, type ReduceKernels } from './kernels/index.js';
+import { Context, scratchBytes, type Workspace } from './context.js';
+import { loadKernels } from './kernels/index.js';
 import type { Mesh } from './mesh.js';
-import { ringAllGather, ringAllReduce, ringReduceScatter } from './ring.js';
+import { Selection, type Thresholds } from './selection.js';
+import { SendStage } from './send-stage.js';
 
 export interface EngineOptions {
   mesh: Mesh;
   arena: Arena;
-  /** Payloads up to this size are exchanged directly, larger ones on the ring. */
-  directBytes: number;
+  thresholds: Thresholds;
 }
 
 /**
@@ -22,6 +21,7 @@ export interface EngineOptions {
  */
 export class Engine {
   private readonly channel: Channel;
+  private readonly selection: Selection;
   private readonly failure: Promise<never>;
   private reject!: (error: PodDistError) => void;
   private waitingFor: number | undefined;
@@ -29,6 +29,7 @@ export class Engine {
 
   constructor(private readonly options: EngineOptions) {
     this.channel = new Channel(options.arena.control);
+    this.selection = new Selection(options.thresholds, options.mesh.hosts);
     this.failure = new Promise<never>((_, reject) => (this.reject = reject));
     this.failure.catch(() => {});
     options.mesh.onPeerLost((peer) => {
@@ -40,14 +41,20 @@ export class Engine {
 
   /** Serves until the channel is closed or the engine has failed. */
   async serve(): Promise<void> {
-    const { arena } = this.options;
-    const kernels = await loadKernels(arena.memory);
-    const scratch = allocate(arena, scratchBytes);
+    const { mesh, arena } = this.options;
+    const workspace: Workspace = {
+      mesh,
+      bytes: new Uint8Array(arena.memory.buffer),
+      kernels: await loadKernels(arena.memory),
+      scratch: allocate(arena, scratchBytes),
+      stage: new SendStage(arena),
+      waiting: (rank) => (this.waitingFor = rank),
+    };
     for (;;) {
       const command = await this.channel.next();
       if (!command) return;
       try {
-        await this.execute(command, kernels, scratch);
+        await this.execute(command, workspace);
       } catch (error) {
         this.fail(
           error instanceof PodDistError
@@ -76,35 +83,16 @@ export class Engine {
     return this.channel.completed;
   }
 
-  private async execute(command: Command, kernels: ReduceKernels, scratch: number): Promise<void> {
-    const { mesh, arena } = this.options;
-    const waiting = (peer: number) => (this.waitingFor = peer);
-    const context = new Context(command, ++this.sequence, mesh, arena.memory, kernels, scratch, waiting);
+  private async execute(command: Command, workspace: Workspace): Promise<void> {
+    const context = Context.whole(command, ++this.sequence, workspace);
+    workspace.stage.turn(this.sequence);
     const timer = setTimeout(() => this.expire(command), command.timeoutMs);
     try {
-      const algorithm = this.choose(command)(context);
+      const algorithm = this.selection.choose(context)(context);
       algorithm.catch(() => {});
       await Promise.race([algorithm, this.failure]);
     } finally {
       clearTimeout(timer);
-    }
-  }
-
-  private choose({ kind, type, length }: Command): (context: Context) => Promise<void> {
-    const direct = length * (type === 'float64' ? 8 : 4) <= this.options.directBytes;
-    switch (kind) {
-      case 'allReduce':
-        return direct ? directAllReduce : ringAllReduce;
-      case 'reduceScatter':
-        return direct ? directReduceScatter : ringReduceScatter;
-      case 'allGather':
-        return direct ? directAllGather : ringAllGather;
-      case 'broadcast':
-        return broadcast;
-      case 'barrier':
-        return barrier;
-      default:
-        throw new PodDistError('COLLECTIVE_FAILED', `${kind} is no collective`);
     }
   }
 

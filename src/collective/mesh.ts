@@ -2,53 +2,30 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as zmq from 'zeromq';
 import { messageOf, PodDistError } from '../errors.js';
-import { decodeHeader, encodeHeader, type Header } from './wire.js';
+import { Edge } from './edge.js';
+import { decodeHeader } from './wire.js';
 
 export interface MeshOptions {
   rank: number;
   worldSize: number;
   /** Names the job; a connection of another job is refused. */
   jobId: string;
-  transport: 'ipc' | 'tcp';
-  /** Folder of the socket files, for ipc. */
+  /** Each rank's host, by rank: ranks of one host are connected over ipc where there is a directory. */
+  hosts: readonly string[];
+  /** Folder of the socket files, for ipc; none: tcp everywhere. */
   directory?: string;
   /** Address to listen on, for tcp; default 127.0.0.1. */
   host?: string;
 }
 
-/** A message between two ranks: its header and its payload. */
-export interface Message {
-  header: Header;
-  payload: Buffer;
-}
-
 const maxMessageBytes = 2 ** 30;
 
-/** One connection to one peer: a PAIR socket, which takes no second peer. */
-export class Edge {
-  private sending: Promise<void> = Promise.resolve();
-
-  constructor(
-    readonly peer: number,
-    readonly socket: zmq.Pair,
-  ) {}
-
-  /** Queues a message. The payload is sent without a copy: leave it alone until the peer has acknowledged it. */
-  send(header: Header, payload?: Uint8Array): Promise<void> {
-    const frames = payload ? [encodeHeader(header), payload] : [encodeHeader(header)];
-    this.sending = this.sending.then(() => this.socket.send(frames));
-    return this.sending;
-  }
-
-  /** The next message of this peer. It never times out: race it against what ends the collective. */
-  async receive(): Promise<Message> {
-    const [head, payload] = await this.socket.receive();
-    return { header: decodeHeader(head), payload: payload ?? Buffer.alloc(0) };
-  }
-}
+/** Which I/O thread serves a connection, as a bit mask. */
+const outgoingThread = 1;
+const incomingThread = 2;
 
 /**
- * Connections between all ranks, one PAIR socket an edge. Of two ranks the lower one listens. A connection that ends
+ * Connections between all ranks, a PAIR socket an edge and direction. Of two ranks the lower one listens. A connection that ends
  * is never taken up again: its peer is lost.
  *
  * Use: `bind`, publish `endpoints`, get everybody's, `connect`.
@@ -56,15 +33,18 @@ export class Edge {
 export class Mesh {
   readonly rank: number;
   readonly worldSize: number;
-  /** Where each higher rank finds this one: peer rank to zmq address. */
-  readonly endpoints: Record<number, string> = {};
+  readonly hosts: readonly string[];
+  /** Where higher ranks find this one: zmq addresses by direction, `<from>-<to>`. */
+  readonly endpoints: Record<string, string> = {};
   private readonly edges = new Map<number, Edge>();
   private readonly listeners: ((peer: number) => void)[] = [];
+  private readonly lost = new Set<number>();
   private closed = false;
 
   private constructor(private readonly options: MeshOptions) {
     this.rank = options.rank;
     this.worldSize = options.worldSize;
+    this.hosts = options.hosts;
   }
 
   /** Listens for every higher rank. */
@@ -72,13 +52,9 @@ export class Mesh {
     const mesh = new Mesh(options);
     try {
       for (let peer = options.rank + 1; peer < options.worldSize; peer++) {
-        const { socket } = mesh.open(peer);
-        await socket.bind(
-          options.transport === 'ipc'
-            ? `ipc://${join(options.directory ?? '.', `${options.rank}-${peer}`)}`
-            : `tcp://${options.host ?? '127.0.0.1'}:*`,
-        );
-        mesh.endpoints[peer] = socket.lastEndpoint as string;
+        const { outgoing, incoming } = mesh.open(peer);
+        await mesh.listen(outgoing, `${options.rank}-${peer}`, peer);
+        await mesh.listen(incoming, `${peer}-${options.rank}`, peer);
       }
     } catch (error) {
       await mesh.close();
@@ -96,10 +72,14 @@ export class Mesh {
    * `table` holds every rank's `endpoints`. Rejects with `MESH_FAILED` past the deadline.
    */
   async connect(
-    table: Record<number, Record<number, string>>,
+    table: Record<number, Record<string, string>>,
     { timeoutMs }: { timeoutMs: number },
   ): Promise<void> {
-    for (let peer = 0; peer < this.rank; peer++) this.open(peer).socket.connect(table[peer][this.rank]);
+    for (let peer = 0; peer < this.rank; peer++) {
+      const { outgoing, incoming } = this.open(peer);
+      outgoing.connect(table[peer][`${this.rank}-${peer}`]);
+      incoming.connect(table[peer][`${peer}-${this.rank}`]);
+    }
     const greeted = new Set<number>();
     const greetings = [...this.edges.values()].map(async (edge) => {
       await this.greet(edge);
@@ -140,12 +120,28 @@ export class Mesh {
    */
   async close(): Promise<void> {
     this.closed = true;
-    for (const { socket } of this.edges.values()) socket.close();
+    for (const edge of this.edges.values()) edge.close();
     await delay(20);
   }
 
+  private async listen(socket: zmq.Pair, direction: string, peer: number): Promise<void> {
+    const { directory, hosts, host, rank } = this.options;
+    const local = directory !== undefined && hosts[peer] === hosts[rank];
+    await socket.bind(local ? `ipc://${join(directory, direction)}` : `tcp://${host ?? '127.0.0.1'}:*`);
+    this.endpoints[direction] = socket.lastEndpoint as string;
+  }
+
   private open(peer: number): Edge {
+    const outgoing = this.socket(peer, outgoingThread);
+    const incoming = this.socket(peer, incomingThread);
+    const edge = new Edge(peer, outgoing, incoming, () => this.lose(peer));
+    this.edges.set(peer, edge);
+    return edge;
+  }
+
+  private socket(peer: number, affinity: number): zmq.Pair {
     const socket = new zmq.Pair({
+      affinity,
       linger: 0,
       reconnectInterval: -1,
       sendHighWaterMark: 0,
@@ -153,13 +149,12 @@ export class Mesh {
       maxMessageSize: maxMessageBytes,
     });
     socket.events.on('disconnect', () => this.lose(peer));
-    const edge = new Edge(peer, socket);
-    this.edges.set(peer, edge);
-    return edge;
+    return socket;
   }
 
   private lose(peer: number): void {
-    if (this.closed) return;
+    if (this.closed || this.lost.has(peer)) return;
+    this.lost.add(peer);
     for (const listener of this.listeners) listener(peer);
   }
 
@@ -167,11 +162,12 @@ export class Mesh {
     const greeting = (source: number, destination: number) =>
       `${this.options.jobId} ${source} ${destination}`;
     const payload = Buffer.from(greeting(this.rank, edge.peer));
-    await edge.send(
+    edge.send(
       {
         kind: 'handshake',
         type: 'float32',
         op: 'sum',
+        wire: 'float32',
         sequence: 0,
         step: 0,
         chunk: 0,
@@ -182,7 +178,8 @@ export class Mesh {
       },
       payload,
     );
-    const { header, payload: answer } = await edge.receive();
+    const { header: frame, payload: answer } = await edge.receive();
+    const header = decodeHeader(frame);
     if (header.kind !== 'handshake' || answer.toString() !== greeting(edge.peer, this.rank)) {
       throw new PodDistError(
         'MESH_FAILED',

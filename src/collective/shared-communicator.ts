@@ -1,6 +1,8 @@
 import { allocate, type Arena } from './arena.js';
 import { Channel, type Command } from './channel.js';
 import { shardRange, type CollectiveOptions, type Communicator, type Numbers } from './communicator.js';
+import { loadKernels } from './kernels/index.js';
+import type { OptimiserKernels } from './kernels/optimisers.js';
 import type { Kind } from './wire.js';
 
 /** The engine ends a collective at its deadline; the compute thread gives it this much longer to say so. */
@@ -58,6 +60,10 @@ export class SharedCommunicator implements Communicator {
     return new Float32Array(arena.memory.buffer, allocate(arena, length * 4), length);
   }
 
+  async loadOptimisers(): Promise<OptimiserKernels> {
+    return (await loadKernels(this.options.arena.memory)).optimisers;
+  }
+
   allReduce(values: Numbers, options?: CollectiveOptions): Promise<void> {
     return this.wait(this.start('allReduce', values, options));
   }
@@ -111,11 +117,13 @@ export class SharedCommunicator implements Communicator {
       kind,
       type: values instanceof Float64Array ? 'float64' : 'float32',
       op: options.op ?? 'sum',
+      wire: 'float32',
       root,
       timeoutMs,
       offset,
       length: values.length,
       tag: options.tag ?? kind,
+      site: '',
       offsets: options.offsets ?? [],
     };
     return { number: this.channel.submit(command), deadline: timeoutMs + graceMs, finish };

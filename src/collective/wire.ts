@@ -1,18 +1,18 @@
 import { PodDistError } from '../errors.js';
-import type { ReduceOp } from './communicator.js';
+import type { ReduceOp, WireType } from './communicator.js';
 
 /**
  * The header that precedes every payload between two ranks: its own frame of 40 bytes, little-endian.
  *
- *     0 magic u32   4 version u16   6 kind u8   7 element type u8   8 op u8   9 - 11 zero
+ *     0 magic u32   4 version u16   6 kind u8   7 element type u8   8 op u8   9 wire type u8   10 - 11 zero
  *     12 sequence u32   16 step u32   20 chunk u32   24 source u32   28 tag u32   32 elements u32   36 bytes u32
  *
  * `sequence` counts the collectives of a communicator, `elements` is the length of the whole operation, `bytes` that
- * of this payload, `tag` a hash of the caller's tag. The receiver knows what must come next and compares every field:
+ * of this payload, `tag` a hash of the caller's tag. The receiver knows what must come next and compares every byte:
  * ranks that disagree about a collective stop instead of adding unlike numbers.
  */
 export const headerBytes = 40;
-export const wireVersion = 1;
+export const wireVersion = 2;
 const magic = 0x44_44_4f_50;
 
 export const kinds = [
@@ -23,16 +23,19 @@ export const kinds = [
   'broadcast',
   'barrier',
   'acknowledge',
+  'check',
 ] as const;
 export type Kind = (typeof kinds)[number];
 export const elementTypes = ['float32', 'float64'] as const;
 export type ElementType = (typeof elementTypes)[number];
 export const ops = ['sum', 'max'] as const satisfies readonly ReduceOp[];
+export const wireTypes = ['float32', 'bf16'] as const satisfies readonly WireType[];
 
 export interface Header {
   kind: Kind;
   type: ElementType;
   op: ReduceOp;
+  wire: WireType;
   sequence: number;
   step: number;
   chunk: number;
@@ -49,6 +52,7 @@ export function encodeHeader(header: Header): Buffer {
   frame[6] = kinds.indexOf(header.kind);
   frame[7] = elementTypes.indexOf(header.type);
   frame[8] = ops.indexOf(header.op);
+  frame[9] = wireTypes.indexOf(header.wire);
   frame.writeUInt32LE(header.sequence, 12);
   frame.writeUInt32LE(header.step, 16);
   frame.writeUInt32LE(header.chunk, 20);
@@ -79,6 +83,7 @@ export function decodeHeader(frame: Uint8Array): Header {
     kind: kinds[view[6]],
     type: elementTypes[view[7]],
     op: ops[view[8]],
+    wire: wireTypes[view[9]],
     sequence: view.readUInt32LE(12),
     step: view.readUInt32LE(16),
     chunk: view.readUInt32LE(20),
@@ -89,18 +94,22 @@ export function decodeHeader(frame: Uint8Array): Header {
   };
 }
 
-/** Compares a received header with the one that must come; `COLLECTIVE_MISMATCH` names every field that differs. */
-export function checkHeader(received: Header, expected: Header, rank: number, tag: string): void {
+/**
+ * Compares a received header frame with the one that must come; `COLLECTIVE_MISMATCH` names every field that differs.
+ */
+export function checkHeader(received: Uint8Array, expected: Header, rank: number, tag: string): void {
+  if (encodeHeader(expected).equals(received)) return;
+  const actual = decodeHeader(received);
   const fields = Object.keys(expected) as (keyof Header)[];
-  const differing = fields.filter((field) => received[field] !== expected[field]);
-  if (differing.length === 0) return;
-  const list = differing
-    .map((field) => `${field} ${received[field]} instead of ${expected[field]}`)
+  const list = fields
+    .filter((field) => actual[field] !== expected[field])
+    .map((field) => `${field} ${actual[field]} instead of ${expected[field]}`)
     .join(', ');
   throw new PodDistError(
     'COLLECTIVE_MISMATCH',
     `rank ${rank} in ${expected.kind} '${tag}' (collective ${expected.sequence}) got from rank ${expected.source}: ${list}; ` +
-      'every rank must call the same collectives in the same order with the same lengths',
+      'every rank must call the same collectives in the same order with the same lengths ' +
+      '(distributed.checkCollectives names both call sites)',
   );
 }
 

@@ -163,7 +163,7 @@ export const scheduleSchema = z.discriminatedUnion('schedule', [
   }),
 ]);
 
-const distributedSchema = z.strictObject({
+export const distributedSchema = z.strictObject({
   transport: z
     .enum(['auto', 'ipc', 'tcp'])
     .default('auto')
@@ -178,8 +178,20 @@ const distributedSchema = z.strictObject({
   directBytes: z
     .int()
     .min(0)
-    .default(32_768)
-    .describe('payloads up to this size are exchanged directly, larger ones on the ring'),
+    .default(131_072)
+    .describe('a small all-reduce may send this much more than the least possible, to save a hop'),
+  ringBytes: z
+    .int()
+    .min(0)
+    .default(1_572_864)
+    .describe('from this payload on collectives use the ring, below it every rank talks to every other'),
+  hierarchicalBytes: z
+    .int()
+    .min(0)
+    .default(65_536)
+    .describe(
+      'from this payload on an all-reduce goes within hosts and then across, where ranks share hosts',
+    ),
 });
 
 export const configSchema = z.strictObject({

@@ -6,6 +6,7 @@ import { Mesh } from '../collective/mesh.js';
 import { codeOf, messageOf, PodDistError } from '../errors.js';
 import { ControlClient } from './client.js';
 import { Guardian } from './guardian.js';
+import { makeIpcDirectory, removeIpcDirectory } from './ipc-directory.js';
 import { protocolVersion, type CoordinatorMessage } from './protocol.js';
 import { Status } from './status.js';
 import type { FromThread, ThreadData, ToThread } from './thread-protocol.js';
@@ -22,6 +23,7 @@ class CommunicationThread {
   private readonly guardian: Guardian;
   private mesh: Mesh | undefined;
   private engine: Engine | undefined;
+  private ownDirectory: string | undefined;
   private ended = false;
   private readonly joinTimer: NodeJS.Timeout;
   private readonly beats: NodeJS.Timeout;
@@ -73,17 +75,19 @@ class CommunicationThread {
       case 'refused':
         return this.refuse(new PodDistError(message.code, message.message));
       case 'plan': {
-        const { rank, worldSize, host, arena, directBytes } = this.data;
-        this.mesh = await Mesh.bind({ rank, worldSize, host, ...message });
+        const { rank, worldSize, host, arena, thresholds } = this.data;
+        const { jobId, hosts } = message;
+        const directory = this.socketFolder(message);
+        this.mesh = await Mesh.bind({ rank, worldSize, host, jobId, hosts, directory });
         this.mesh.onPeerLost((peer) => void this.client.send({ type: 'lost', peer }));
-        this.engine = new Engine({ mesh: this.mesh, arena, directBytes });
-        this.guardian.ipcDirectory = message.directory;
+        this.engine = new Engine({ mesh: this.mesh, arena, thresholds });
         return this.client.send({ type: 'endpoints', endpoints: this.mesh.endpoints });
       }
       case 'table':
         await this.mesh?.connect(message.table, { timeoutMs: this.data.joinTimeoutMs });
         return this.client.send({ type: 'connected' });
       case 'go':
+        removeIpcDirectory(this.ownDirectory);
         clearTimeout(this.joinTimer);
         void this.engine?.serve();
         return this.tell({ type: 'joined' });
@@ -99,6 +103,16 @@ class CommunicationThread {
         return this.tell({ type: 'ended' });
       case 'pulse':
     }
+  }
+
+  /** The folder for socket files to ranks of this host: the coordinator's where it is on this host, else an own. */
+  private socketFolder({ transport, hosts, directory }: Extract<CoordinatorMessage, { type: 'plan' }>) {
+    if (transport === 'tcp') return undefined;
+    const host = hosts[this.data.rank];
+    const alone = hosts.filter((other) => other === host).length === 1;
+    if (directory === undefined && !alone) this.ownDirectory = makeIpcDirectory();
+    this.guardian.ipcDirectory = directory ?? this.ownDirectory;
+    return this.guardian.ipcDirectory;
   }
 
   private async obey(message: ToThread): Promise<void> {
@@ -141,6 +155,7 @@ class CommunicationThread {
     clearInterval(this.beats);
     this.guardian.close();
     this.client.close();
+    removeIpcDirectory(this.ownDirectory);
     await this.mesh?.close();
     this.port.close();
   }

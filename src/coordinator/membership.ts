@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { createArena } from '../collective/arena.js';
+import { arenaBytes, createArena } from '../collective/arena.js';
 import { channelBytes } from '../collective/channel.js';
 import type { Communicator } from '../collective/communicator.js';
 import { SharedCommunicator } from '../collective/shared-communicator.js';
@@ -8,8 +8,6 @@ import { codeOf, messageOf, PodDistError, UserError } from '../errors.js';
 import { Status, statusBytes } from './status.js';
 import type { FromThread, JoinOptions, ToThread } from './thread-protocol.js';
 
-/** Address space of the arena; memory is used only as far as it is written. */
-const arenaBytes = 2 ** 32 - 2 ** 17;
 const closeWithinMs = 2000;
 
 interface Waiter {

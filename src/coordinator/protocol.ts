@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { PodDistError } from '../errors.js';
 
 /** Both sides of the control connection must speak the same version. */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 const maxBytes = 64 * 2 ** 20;
 
 const rank = z.int().min(0);
@@ -48,7 +48,11 @@ export const coordinatorMessage = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('plan'),
     jobId: text,
+    /** Each rank's host, by rank. */
+    hosts: z.array(text),
+    /** Ranks of one host are connected over ipc. */
     transport: z.enum(['ipc', 'tcp']),
+    /** Folder of the socket files where all ranks share a host; else each host makes its own. */
     directory: text.optional(),
   }),
   z.object({ type: z.literal('table'), table: z.record(z.string(), endpoints) }),

@@ -191,9 +191,9 @@ export class Coordinator {
     if (this.members.size < this.options.worldSize) return;
     this.state = 'connecting';
     const { jobId, worldSize } = this.options;
-    const oneHost = new Set([...this.members.values()].map((member) => member.host)).size === 1;
-    const directory = oneHost ? this.ipcDirectory : undefined;
-    this.broadcast({ type: 'plan', jobId, transport: directory && worldSize > 1 ? 'ipc' : 'tcp', directory });
+    const hosts = Array.from({ length: worldSize }, (_, rank) => this.members.get(rank)?.host ?? '');
+    const directory = new Set(hosts).size === 1 ? this.ipcDirectory : undefined;
+    this.broadcast({ type: 'plan', jobId, hosts, transport: this.options.transport, directory });
   }
 
   private objection({ version, token, worldSize, rank, digest, host }: Hello): string | undefined {

@@ -1,4 +1,5 @@
 import type { Arena } from '../collective/arena.js';
+import type { Thresholds } from '../collective/selection.js';
 
 /** How a worker joins its job. */
 export interface JoinOptions {
@@ -16,8 +17,8 @@ export interface JoinOptions {
   stallTimeoutMs: number;
   /** Default deadline of one collective. */
   collectiveTimeoutMs: number;
-  /** Payloads up to this size are exchanged directly, larger ones on the ring. */
-  directBytes: number;
+  /** Where one algorithm ends and the next begins. */
+  thresholds: Thresholds;
   /** End with the parent process, as a launched worker does. */
   guardParent: boolean;
 }

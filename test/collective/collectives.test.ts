@@ -20,7 +20,7 @@ describe.each([
       transport,
       scenario: 'everything',
       lengths: [0, 1, 3, 1000],
-      directBytes: -1,
+      thresholds: { directBytes: 0, ringBytes: 0, hierarchicalBytes: 0 },
     });
     expect(outcomes).toEqual(new Array(worldSize).fill({ result: 4 * 32 }));
   });

@@ -13,9 +13,13 @@ export interface RankOptions {
   worldSize: number;
   scenario: string;
   transport: 'ipc' | 'tcp';
-  directBytes?: number;
+  /** Each rank's host, by rank, real or not; default: one for all. */
+  hosts?: string[];
+  thresholds?: { directBytes: number; ringBytes: number; hierarchicalBytes: number };
   [key: string]: unknown;
 }
+
+const defaults = { directBytes: 131_072, ringBytes: 1_572_864, hierarchicalBytes: 65_536 };
 
 /** Real processes, one a rank, that have joined each other through this one. */
 export class Ranks {
@@ -27,7 +31,9 @@ export class Ranks {
   static async start(options: RankOptions): Promise<Ranks> {
     const ranks = new Ranks();
     for (let rank = 0; rank < options.worldSize; rank++) {
-      const own = { directBytes: 32_768, jobId: 'test', directory: ranks.directory, ...options, rank };
+      const { worldSize, transport, hosts = new Array<string>(worldSize).fill('here') } = options;
+      const directory = transport === 'ipc' ? ranks.directory : undefined;
+      const own = { thresholds: defaults, jobId: 'test', directory, ...options, hosts, rank };
       const script = new URL('./fixtures/rank.mjs', import.meta.url);
       ranks.processes.push(fork(script, { env: { ...process.env, OPTIONS: JSON.stringify(own) } }));
     }

@@ -1,40 +1,5 @@
-// Reductions on the arena: target[i] = target[i] (op) source[i]. Offsets and lengths in bytes; lengths are whole
-// elements. The SIMD loop takes 16 bytes at a time, the rest goes element by element.
-
-export function addFloat32(target: usize, source: usize, bytes: usize): void {
-  const end = target + bytes;
-  const wide = target + (bytes & ~15);
-  for (; target < wide; target += 16, source += 16) {
-    v128.store(target, f32x4.add(v128.load(target), v128.load(source)));
-  }
-  for (; target < end; target += 4, source += 4) store<f32>(target, load<f32>(target) + load<f32>(source));
-}
-
-export function addFloat64(target: usize, source: usize, bytes: usize): void {
-  const end = target + bytes;
-  const wide = target + (bytes & ~15);
-  for (; target < wide; target += 16, source += 16) {
-    v128.store(target, f64x2.add(v128.load(target), v128.load(source)));
-  }
-  for (; target < end; target += 8, source += 8) store<f64>(target, load<f64>(target) + load<f64>(source));
-}
-
-export function maxFloat32(target: usize, source: usize, bytes: usize): void {
-  const end = target + bytes;
-  const wide = target + (bytes & ~15);
-  for (; target < wide; target += 16, source += 16) {
-    v128.store(target, f32x4.max(v128.load(target), v128.load(source)));
-  }
-  for (; target < end; target += 4, source += 4)
-    store<f32>(target, max(load<f32>(target), load<f32>(source)));
-}
-
-export function maxFloat64(target: usize, source: usize, bytes: usize): void {
-  const end = target + bytes;
-  const wide = target + (bytes & ~15);
-  for (; target < wide; target += 16, source += 16) {
-    v128.store(target, f64x2.max(v128.load(target), v128.load(source)));
-  }
-  for (; target < end; target += 8, source += 8)
-    store<f64>(target, max(load<f64>(target), load<f64>(source)));
-}
+// Kernels on the arena. Offsets and lengths are in bytes unless a name says otherwise.
+export { addFloat32, addFloat64, maxFloat32, maxFloat64, scaleFloat32 } from './reduce';
+export { packBfloat16, unpackAddBfloat16, unpackBfloat16 } from './bfloat16';
+export { sgd, adamW } from './optimisers';
+export { squaredNorm, firstNonFinite } from './inspect';

@@ -1,0 +1,44 @@
+import { readPlace } from '../launcher/environment.js';
+import { Membership } from '../src/coordinator/membership.js';
+import { distributedSchema } from '../src/config/schema.js';
+import type { Thresholds } from '../src/collective/selection.js';
+import { tasks, type Task } from './tasks/index.js';
+
+/** What every rank of a benchmark is told at its start. */
+export interface RankOptions {
+  /** Overrides of the defaults in the recipe's schema. */
+  thresholds?: Partial<Thresholds>;
+}
+
+async function serve({ host, thresholds }: RankOptions & { host: string }): Promise<void> {
+  const place = readPlace(process.env);
+  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+  const member = await Membership.join({
+    rank: place.rank,
+    worldSize: place.worldSize,
+    address: `tcp://${place.host}:${place.port}`,
+    token: place.token,
+    host,
+    digest: 'benchmark',
+    joinTimeoutMs: 120_000,
+    stallTimeoutMs: 120_000,
+    collectiveTimeoutMs: 120_000,
+    thresholds: distributedSchema.parse(thresholds ?? {}),
+    guardParent: true,
+  });
+  // Waiting for the next task is no stall.
+  setInterval(() => member.progress('benchmark'), 5000);
+  process.on('message', (task: Task) => {
+    const run = tasks[task.name] as (
+      communicator: Membership['communicator'],
+      task: Task,
+    ) => Promise<unknown>;
+    run(member.communicator, task).then(
+      (result) => process.send?.(result),
+      (error: unknown) => member.fail(error).then(() => process.exit(1)),
+    );
+  });
+  process.send?.('joined');
+}
+
+await serve(JSON.parse(process.argv[2]) as RankOptions & { host: string });

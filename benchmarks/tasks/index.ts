@@ -1,0 +1,9 @@
+import { allReduce } from './all-reduce.js';
+
+/** What the ranks of a benchmark can be asked to do. */
+export const tasks = { allReduce };
+
+export type Tasks = typeof tasks;
+export type TaskName = keyof Tasks;
+export type Task = { [K in TaskName]: Parameters<Tasks[K]>[1] & { name: K } }[TaskName];
+export type TaskResults = { [K in TaskName]: Awaited<ReturnType<Tasks[K]>> };

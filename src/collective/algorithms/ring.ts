@@ -1,0 +1,119 @@
+import { nothing, type Context } from '../context.js';
+
+/** What a pass around the ring does. */
+export interface Pass {
+  /** Part that this rank sends first. */
+  first: number;
+  /** Steps that combine what they receive with the arena. */
+  reducing: number;
+  /** Steps after those, which copy it. */
+  copying: number;
+}
+
+/** What happens to a chunk of the arena, [start, end), at either end of a connection. */
+export interface Transfer {
+  /** What goes out for this rank's values. */
+  outgoing(start: number, end: number): Uint8Array;
+  /** Combines what has come in; returns what goes on to the next rank. */
+  combine(start: number, end: number, payload: Buffer, last: boolean): Uint8Array;
+  /** Takes what has come in as it is; returns what goes on to the next rank. */
+  take(start: number, end: number, payload: Buffer): Uint8Array;
+  /** Payload bytes of a chunk. */
+  bytes(start: number, end: number): number;
+}
+
+/**
+ * Ring collectives. Each rank sends to the next rank and receives from the one before; parts of the values travel
+ * around, so that every connection carries an equal share at the same time.
+ *
+ *     reduce-scatter   N - 1 reducing steps: part p starts at rank p + 1 and gathers every rank's values on the way
+ *                      to rank p. Bytes a rank sends: (N - 1)/N S.
+ *     all-gather       N - 1 copying steps: rank p's part goes around unchanged. (N - 1)/N S.
+ *     all-reduce       the first, then the second, without a pause between them. 2 (N - 1)/N S, the least possible.
+ *
+ * At step t a rank receives part (first - t - 1) and, unless the pass is over, sends it on at once; parts are cut
+ * into chunks, so that a chunk travels on while the next one arrives. Every part is combined along one path in one
+ * order and then copied: results are bitwise equal on all ranks and from run to run.
+ *
+ * Buffers: payloads leave the arena without a copy. Within a pass a region is only overwritten by a message that
+ * could not exist before its old content had arrived. At the end each rank tells the one before that everything has
+ * arrived, and waits for the same word from the next: then the caller may change the values.
+ */
+export async function ring(
+  context: Context,
+  { first, reducing, copying }: Pass,
+  transfer: Transfer = plain(context),
+): Promise<void> {
+  const next = context.rank + 1;
+  const previous = context.rank - 1;
+  const steps = reducing + copying;
+
+  for (const [chunk, start, end] of chunksOf(context.part(first))) {
+    context.send(next, 0, chunk, transfer.outgoing(start, end));
+  }
+  for (let step = 0; step < steps; step++) {
+    for (const [chunk, start, end] of chunksOf(context.part(first - step - 1))) {
+      const payload = await context.receive(previous, step, chunk, transfer.bytes(start, end));
+      const onward =
+        step < reducing
+          ? transfer.combine(start, end, payload, step === reducing - 1)
+          : transfer.take(start, end, payload);
+      if (step + 1 < steps) context.send(next, step + 1, chunk, onward);
+    }
+  }
+  context.send(previous, steps, 0, nothing, 'acknowledge');
+  await context.receive(next, steps, 0, 0, 'acknowledge');
+}
+
+/** Values travel as they are. */
+function plain(context: Context): Transfer {
+  const onward = (act: (target: number, payload: Buffer) => void) => {
+    return (start: number, end: number, payload: Buffer) => {
+      act(start, payload);
+      return context.view(start, end);
+    };
+  };
+  return {
+    outgoing: (start, end) => context.view(start, end),
+    combine: onward((start, payload) => context.reduce(start, payload)),
+    take: onward((start, payload) => context.copy(start, payload)),
+    bytes: (start, end) => end - start,
+  };
+}
+
+/**
+ * Chunks of a part, with their numbers: two a part from 2 MiB on, and none above 2 MiB; multiples of 64 bytes. An
+ * empty part has one empty chunk, so that no rank's pass ends before every rank has begun it.
+ */
+function* chunksOf([start, end]: [number, number]): Generator<[chunk: number, start: number, end: number]> {
+  const largest = 2 * 1024 * 1024;
+  const smallest = 1024 * 1024;
+  const half = Math.ceil((end - start) / 2 / 64) * 64;
+  const size = Math.max(Math.min(half, largest), smallest);
+  let chunk = 0;
+  do {
+    const stop = Math.min(start + size, end);
+    yield [chunk++, start, stop];
+    start = stop;
+  } while (start < end);
+}
+
+export function ringAllReduce(context: Context): Promise<void> {
+  return ring(context, allReducePass(context));
+}
+
+export function ringReduceScatter(context: Context): Promise<void> {
+  return ring(context, reduceScatterPass(context));
+}
+
+export function ringAllGather(context: Context): Promise<void> {
+  return ring(context, { first: context.rank, reducing: 0, copying: context.worldSize - 1 });
+}
+
+export function allReducePass({ rank, worldSize }: Context): Pass {
+  return { first: rank - 1, reducing: worldSize - 1, copying: worldSize - 1 };
+}
+
+export function reduceScatterPass({ rank, worldSize }: Context): Pass {
+  return { first: rank - 1, reducing: worldSize - 1, copying: 0 };
+}

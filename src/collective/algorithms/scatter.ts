@@ -1,0 +1,59 @@
+import type { Context } from '../context.js';
+import { quota } from '../send-stage.js';
+
+/**
+ * Two-hop collectives: every rank talks to every other at once, with a part each.
+ *
+ *     reduce-scatter   rank r sends to each rank p its values of part p; each combines its own part.
+ *                      1 hop, N - 1 messages, S - S/N bytes a rank.
+ *     all-gather       each rank sends its part to every other. 1 hop, N - 1 messages, (N - 1)/N S.
+ *     all-reduce       the first, then the second: 2 hops, 2 (N - 1) messages, 2 (N - 1)/N S, the least possible.
+ *
+ * A ring moves as many bytes in 2 (N - 1) hops, each of which waits for the one before. A part is combined by one
+ * rank, in a fixed order, and then copied: results are bitwise equal on all ranks and from run to run.
+ *
+ * Buffers: in an all-reduce values of part p leave without a copy and are overwritten by rank p's answer, which could
+ * not exist before they had come. What has no answer is sent from the send region, or acknowledged where it is large.
+ */
+export async function scatterAllReduce(context: Context): Promise<void> {
+  sendParts(context, (start, end) => context.view(start, end));
+  await combineOwn(context);
+  await gather(context, 1);
+}
+
+export async function scatterReduceScatter(context: Context): Promise<void> {
+  const [start, end] = context.range;
+  const staged = end - start <= quota.reduceScatter;
+  sendParts(context, (from, to) => (staged ? context.stage(from, to) : context.view(from, to)));
+  await combineOwn(context);
+  if (!staged) await context.acknowledge(1);
+}
+
+export function scatterAllGather(context: Context): Promise<void> {
+  return gather(context, 0);
+}
+
+function sendParts(context: Context, payload: (start: number, end: number) => Uint8Array): void {
+  for (const peer of context.peers) context.send(peer, 0, 0, payload(...context.part(peer)));
+}
+
+async function combineOwn(context: Context): Promise<void> {
+  const [start, end] = context.part(context.rank);
+  for (const peer of context.peers) context.reduce(start, await context.receive(peer, 0, 0, end - start));
+}
+
+async function gather(context: Context, step: number): Promise<void> {
+  const sizes = [...context.peers, context.rank].map((rank) => {
+    const [start, end] = context.part(rank);
+    return end - start;
+  });
+  const staged = Math.max(...sizes) <= quota.allGather;
+  const range = context.part(context.rank);
+  const own = staged ? context.stage(...range) : context.view(...range);
+  for (const peer of context.peers) context.send(peer, step, 0, own);
+  for (const peer of context.peers) {
+    const [start, end] = context.part(peer);
+    context.copy(start, await context.receive(peer, step, 0, end - start));
+  }
+  if (!staged) await context.acknowledge(step + 1);
+}

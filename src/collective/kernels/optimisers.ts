@@ -1,0 +1,138 @@
+import { PodDistError } from '../../errors.js';
+
+/** The kernels as WebAssembly exports them: offsets and lengths in bytes. */
+export interface RawOptimisers {
+  scaleFloat32(values: number, bytes: number, factor: number): void;
+  sgd(
+    weights: number,
+    gradients: number,
+    velocity: number,
+    bytes: number,
+    rate: number,
+    momentum: number,
+    decay: number,
+    scale: number,
+    nesterov: boolean,
+  ): void;
+  adamW(
+    weights: number,
+    gradients: number,
+    mean: number,
+    square: number,
+    bytes: number,
+    stepSize: number,
+    denominatorScale: number,
+    beta1: number,
+    beta2: number,
+    complement1: number,
+    complement2: number,
+    epsilon: number,
+    shrink: number,
+    scale: number,
+  ): void;
+  squaredNorm(values: number, bytes: number): number;
+  firstNonFinite(values: number, bytes: number): number;
+}
+
+export interface SgdOptions {
+  rate: number;
+  momentum: number;
+  nesterov: boolean;
+  weightDecay: number;
+  /** Factor of the gradients, such as that of clipping; default 1. */
+  scale?: number;
+}
+
+export interface AdamWOptions {
+  rate: number;
+  /** Decay rates of the two moments. */
+  betas: readonly [number, number];
+  epsilon: number;
+  weightDecay: number;
+  /** Updates so far, this one included: from 1. */
+  step: number;
+  /** Factor of the gradients; default 1. */
+  scale?: number;
+}
+
+/**
+ * What an optimiser does with its shard, by SIMD. Every array is a float32 view of the kernels' memory (from
+ * `Communicator.allocate`), of one length, and is changed in place; another array is a `PodDistError` `NOT_IN_ARENA`.
+ */
+export class OptimiserKernels {
+  constructor(
+    private readonly memory: WebAssembly.Memory,
+    private readonly raw: RawOptimisers,
+  ) {}
+
+  /** `values[i] *= factor`. */
+  scale(values: Float32Array, factor: number): void {
+    const [offset] = this.offsets(values);
+    this.raw.scaleFloat32(offset, values.byteLength, factor);
+  }
+
+  /**
+   * SGD as PyTorch defines it, without dampening: g = scale * gradient + decay * w; v = momentum * v + g;
+   * w -= rate * v, or with Nesterov w -= rate * (g + momentum * v).
+   */
+  sgd(weights: Float32Array, gradients: Float32Array, velocity: Float32Array, options: SgdOptions): void {
+    const [w, g, v] = this.offsets(weights, gradients, velocity);
+    const { rate, momentum, nesterov, weightDecay, scale = 1 } = options;
+    this.raw.sgd(w, g, v, weights.byteLength, rate, momentum, weightDecay, scale, nesterov);
+  }
+
+  /** AdamW (arXiv 1711.05101) with bias correction; `mean` and `square` are the moments, zero at first. */
+  adamW(
+    weights: Float32Array,
+    gradients: Float32Array,
+    mean: Float32Array,
+    square: Float32Array,
+    { rate, betas: [beta1, beta2], epsilon, weightDecay, step, scale = 1 }: AdamWOptions,
+  ): void {
+    const [w, g, m, s] = this.offsets(weights, gradients, mean, square);
+    this.raw.adamW(
+      w,
+      g,
+      m,
+      s,
+      weights.byteLength,
+      rate / (1 - beta1 ** step),
+      1 / Math.sqrt(1 - beta2 ** step),
+      beta1,
+      beta2,
+      1 - beta1,
+      1 - beta2,
+      epsilon,
+      1 - rate * weightDecay,
+      scale,
+    );
+  }
+
+  /** Sum of squares, added up in double precision. */
+  squaredNorm(values: Float32Array): number {
+    const [offset] = this.offsets(values);
+    return this.raw.squaredNorm(offset, values.byteLength);
+  }
+
+  /** Index of the first value that is infinite or no number; -1 where all are finite. */
+  firstNonFinite(values: Float32Array): number {
+    const [offset] = this.offsets(values);
+    return this.raw.firstNonFinite(offset, values.byteLength);
+  }
+
+  private offsets(...arrays: Float32Array[]): number[] {
+    for (const array of arrays) {
+      if ((array.buffer as ArrayBufferLike) !== this.memory.buffer)
+        throw new PodDistError(
+          'NOT_IN_ARENA',
+          'a kernel works on arrays from Communicator.allocate: this one lies elsewhere',
+        );
+      if (array.length !== arrays[0].length)
+        throw new PodDistError(
+          'NOT_IN_ARENA',
+          `a kernel works on arrays of one length: ${array.length} is not ${arrays[0].length}`,
+        );
+    }
+    return arrays.map((array) => array.byteOffset);
+  }
+}
