@@ -96,8 +96,7 @@ async function run(args: ArgumentsCamelCase<StepArguments>): Promise<void> {
 function parseModel(name: string): Config['model'] {
   const parsed = configSchema.shape.model.safeParse({ name });
   if (parsed.success) return parsed.data;
-  const names = configSchema.shape.model.options.flatMap((option) => [...option.shape.name.values]);
-  throw new UserError('USAGE', `--model: ${name} is none of ${names.join(', ')}`);
+  throw new UserError('USAGE', `--model ${name}: ${parsed.error.issues[0].message}`);
 }
 
 function parseBackend(name: string): Config['backend'] {
