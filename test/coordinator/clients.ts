@@ -19,7 +19,11 @@ export class Client {
     readonly coordinator: Coordinator,
     publicKey?: string,
   ) {
-    this.control = new ControlClient({ address: `tcp://127.0.0.1:${coordinator.port}`, publicKey });
+    this.control = new ControlClient({
+      address: `tcp://127.0.0.1:${coordinator.port}`,
+      publicKey,
+      onLost: () => {},
+    });
     void this.listen();
   }
 
