@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
 import * as zmq from 'zeromq';
 import { describeFailure, type CoordinatorOptions } from '../../src/coordinator/server.js';
@@ -52,13 +53,13 @@ describe('joining', () => {
     expect(existsSync(directory as string)).toBe(false);
   });
 
-  it('uses tcp where ranks are on several hosts', async () => {
+  it('gives ranks on several hosts no common folder, and says who is where', async () => {
     await start({ transport: 'ipc' });
     const ranks = [job.client(0), job.client(1)];
     ranks[0].hello({ host: 'one' });
     ranks[1].hello({ host: 'two' });
     const plan = await ranks[0].next('plan');
-    expect(plan.transport).toBe('tcp');
+    expect(plan.hosts).toEqual(['one', 'two']);
     expect(plan.directory).toBeUndefined();
   });
 
@@ -267,7 +268,7 @@ describe('a running job', () => {
     await new Promise((resolve) => setTimeout(resolve, 100));
     job.coordinator.reportExit(1, null, 'SIGKILL');
     expect(describeFailure(await job.coordinator.failure)).toBe(
-      'rank 1 on host here: killed by signal SIGKILL',
+      `rank 1 on host ${hostname()}: killed by signal SIGKILL`,
     );
   });
 
