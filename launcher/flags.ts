@@ -18,6 +18,7 @@ export function recipeFlags(): Record<string, Options> {
     config: {
       type: 'string',
       alias: 'c',
+      requiresArg: true,
       describe: 'recipe: a YAML file, or the name of a shipped one (default: digits)',
     },
     set: {

@@ -302,7 +302,7 @@ export class Coordinator {
     );
     const what =
       missing.length > 0
-        ? `rank ${missing.join(', ')} did not join`
+        ? `rank${missing.length > 1 ? 's' : ''} ${missing.join(', ')} did not join`
         : 'the ranks could not connect to each other';
     const cause = `${what} within ${joinTimeoutMs / 1000} s: see the workers' logs, or raise distributed.joinTimeoutSeconds`;
     this.fail({ code: 'JOIN_TIMEOUT', cause, user: false }, evidence.stall);
