@@ -1,9 +1,11 @@
 import type { CommandModule } from 'yargs';
 import { allReduceCommand } from './bench/allreduce.js';
+import { scalingCommand } from './bench/scaling.js';
 
 export const benchCommand: CommandModule = {
   command: 'bench <what>',
   describe: 'measure this machine',
-  builder: (yargs) => yargs.command(allReduceCommand).demandCommand(1, 'say what to measure'),
+  builder: (yargs) =>
+    yargs.command(allReduceCommand).command(scalingCommand).demandCommand(1, 'say what to measure'),
   handler: () => {},
 };
