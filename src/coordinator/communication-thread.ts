@@ -75,12 +75,12 @@ class CommunicationThread {
       case 'refused':
         return this.refuse(new PodDistError(message.code, message.message));
       case 'plan': {
-        const { rank, worldSize, host, arena, thresholds } = this.data;
+        const { rank, worldSize, host, arena, thresholds, checkCollectives } = this.data;
         const { jobId, hosts } = message;
         const directory = this.socketFolder(message);
         this.mesh = await Mesh.bind({ rank, worldSize, host, jobId, hosts, directory });
         this.mesh.onPeerLost((peer) => void this.client.send({ type: 'lost', peer }));
-        this.engine = new Engine({ mesh: this.mesh, arena, thresholds });
+        this.engine = new Engine({ mesh: this.mesh, arena, thresholds, checkCollectives });
         return this.client.send({ type: 'endpoints', endpoints: this.mesh.endpoints });
       }
       case 'table':
@@ -134,7 +134,8 @@ class CommunicationThread {
     const { status, engine } = this;
     const progress = status.progress + (engine?.completed ?? 0);
     const waiting = status.isWaiting || (engine?.busy ?? false);
-    void this.client.send({ type: 'beat', progress, waiting, phase: status.phase });
+    const collectives = engine?.collectives ?? { begun: 0, name: '', forMs: 0 };
+    void this.client.send({ type: 'beat', progress, waiting, phase: status.phase, collectives });
   }
 
   private lateJoin(): PodDistError {
