@@ -23,6 +23,7 @@ async function serve({ host, thresholds }: RankOptions & { host: string }): Prom
     joinTimeoutMs: 120_000,
     stallTimeoutMs: 120_000,
     collectiveTimeoutMs: 120_000,
+    checkCollectives: false,
     thresholds: distributedSchema.parse(thresholds ?? {}),
     guardParent: true,
   });

@@ -8,6 +8,8 @@ const shortcuts = [
   { flag: 'batch-size', path: 'batchSize', type: 'number', alias: 'b' },
   { flag: 'seed', path: 'seed', type: 'number' },
   { flag: 'backend', path: 'backend', type: 'string' },
+  { flag: 'wire', path: 'distributed.wire', type: 'string' },
+  { flag: 'check-collectives', path: 'distributed.checkCollectives', type: 'boolean' },
   { flag: 'port', path: 'distributed.port', type: 'number' },
 ] as const;
 
@@ -34,7 +36,7 @@ export function recipeFlags(): Record<string, Options> {
     flags[flag] = {
       type,
       ...rest,
-      requiresArg: true,
+      requiresArg: type !== 'boolean',
       describe: `${description ? `${description} ` : ''}(setting ${path})`,
     };
   }

@@ -121,6 +121,7 @@ function join(place: Place, config: Config): Promise<Membership> {
     stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
     collectiveTimeoutMs: distributed.collectiveTimeoutSeconds * 1000,
     thresholds: distributed,
+    checkCollectives: distributed.checkCollectives,
     guardParent: place.starter === 'pod-dist',
   });
 }

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import * as zmq from 'zeromq';
 import { messageOf, PodDistError } from '../errors.js';
 import { Edge } from './edge.js';
+import { socketsClosed } from './io-threads.js';
 import { decodeHeader } from './wire.js';
 
 export interface MeshOptions {
@@ -121,7 +121,7 @@ export class Mesh {
   async close(): Promise<void> {
     this.closed = true;
     for (const edge of this.edges.values()) edge.close();
-    await delay(20);
+    await socketsClosed();
   }
 
   private async listen(socket: zmq.Pair, direction: string, peer: number): Promise<void> {

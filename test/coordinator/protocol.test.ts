@@ -30,7 +30,13 @@ describe('encode and decode', () => {
     { type: 'endpoints', endpoints: { '0': 'ipc:///x' } },
     { type: 'agree', name: 'weights', value: 'abc' },
     { type: 'gather', name: 'epoch', part: { totals: [1, 2, 2 ** 40], loss: 0.25, none: null } },
-    { type: 'beat', progress: 9, waiting: true, phase: 'train' },
+    {
+      type: 'beat',
+      progress: 9,
+      waiting: true,
+      phase: 'train',
+      collectives: { begun: 7, name: "allReduce 'gradients'", forMs: 1.5 },
+    },
     { type: 'failed', code: 'X', message: 'ü', user: false },
     { type: 'finished' },
   ];

@@ -15,6 +15,9 @@ async function start(options: Partial<CoordinatorOptions> = {}): Promise<Job> {
   return (job = await Job.start(options));
 }
 
+/** No collective is under way. */
+const collectives = { begun: 0, name: '', forMs: 0 };
+
 describe('joining', () => {
   it('brings the ranks together: plan, table of endpoints, go', async () => {
     await start();
@@ -163,7 +166,7 @@ describe('listening', () => {
     await stranger.send(['several', 'frames']);
     try {
       const [first] = await job.running();
-      first.say({ type: 'beat', progress: 1, waiting: false, phase: '' });
+      first.say({ type: 'beat', progress: 1, waiting: false, phase: '', collectives });
       await first.next('pulse');
     } finally {
       stranger.close();
@@ -225,7 +228,7 @@ describe('a running job', () => {
     await start({ onRecord: (rank, news) => records.push([rank, news]) });
     const [, second] = await job.running();
     second.say({ type: 'record', news: { kind: 'step', loss: 1 } });
-    second.say({ type: 'beat', progress: 1, waiting: false, phase: '' });
+    second.say({ type: 'beat', progress: 1, waiting: false, phase: '', collectives });
     await second.next('pulse');
     expect(records).toEqual([[1, { kind: 'step', loss: 1 }]]);
   });
@@ -276,7 +279,7 @@ describe('a running job', () => {
     await start({ stallTimeoutMs: 800 });
     const [first, second] = await job.running();
     const beats = setInterval(
-      () => first.say({ type: 'beat', progress: Date.now(), waiting: false, phase: 'x' }),
+      () => first.say({ type: 'beat', progress: Date.now(), waiting: false, phase: 'x', collectives }),
       100,
     );
     const failure = await job.coordinator.failure;
@@ -289,8 +292,8 @@ describe('a running job', () => {
     const ranks = await job.running();
     let moves = 0;
     const more = setInterval(() => {
-      ranks[0].say({ type: 'beat', progress: 1, waiting: false, phase: 'train of epoch 2' });
-      ranks[1].say({ type: 'beat', progress: moves++, waiting: false, phase: 'train' });
+      ranks[0].say({ type: 'beat', progress: 1, waiting: false, phase: 'train of epoch 2', collectives });
+      ranks[1].say({ type: 'beat', progress: moves++, waiting: false, phase: 'train', collectives });
     }, 100);
     const stuck = await job.coordinator.failure;
     clearInterval(more);
