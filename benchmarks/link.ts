@@ -4,6 +4,7 @@ import { messageOf, UserError } from '../src/errors.js';
 
 const prefix = 'pod-dist-';
 const namespaces = '/run/netns';
+const congestionControl = '/proc/sys/net/ipv4/tcp_congestion_control';
 
 /** What a job needs to put its ranks behind the link. */
 export interface Shaping {
@@ -17,7 +18,7 @@ export interface Shaping {
 
 /**
  * A shaped network on this machine: each rank in a network namespace of its own, all on one bridge; what a rank sends
- * passes a token bucket of the given rate. Linux, as root, with iproute2.
+ * passes a token bucket of the given rate. TCP is Reno, which every Linux has. Linux, as root, with iproute2.
  *
  *     rank 0 [namespace, 10.213.x.1] -- veth, tbf --+
  *     rank 1 [namespace, 10.213.x.2] -- veth, tbf --+-- bridge [10.213.x.254] -- coordinator
@@ -84,6 +85,7 @@ export class ShapedLink implements Shaping {
       ip('-n', name, 'addr', 'add', `${this.addresses[rank]}/24`, 'dev', 'eth0');
       ip('-n', name, 'link', 'set', 'lo', 'up');
       ip('-n', name, 'link', 'set', 'eth0', 'up');
+      run('ip', ['netns', 'exec', name, 'sh', '-c', `echo reno > ${congestionControl}`]);
       const shaper = ['tbf', 'rate', rate, 'burst', '1mb', 'latency', '50ms'];
       run('tc', ['-n', name, 'qdisc', 'add', 'dev', 'eth0', 'root', ...shaper]);
     });
