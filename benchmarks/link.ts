@@ -86,7 +86,7 @@ export class ShapedLink implements Shaping {
       ip('-n', name, 'link', 'set', 'lo', 'up');
       ip('-n', name, 'link', 'set', 'eth0', 'up');
       run('ip', ['netns', 'exec', name, 'sh', '-c', `echo reno > ${congestionControl}`]);
-      const shaper = ['tbf', 'rate', rate, 'burst', '1mb', 'latency', '50ms'];
+      const shaper = ['tbf', 'rate', rate, 'burst', String(burstBytes(rate)), 'latency', '50ms'];
       run('tc', ['-n', name, 'qdisc', 'add', 'dev', 'eth0', 'root', ...shaper]);
     });
   }
@@ -96,6 +96,11 @@ export class ShapedLink implements Shaping {
 export function bitsPerSecond(rate: string): number {
   const [, number, unit] = /^([\d.]+)([kmgt]?)bit$/i.exec(rate) ?? [];
   return Number(number) * { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 }[unit.toLowerCase() as 'g'];
+}
+
+/** What may pass at once: a millisecond's worth, but some of the 64 KiB packets that TCP hands down. */
+function burstBytes(rate: string): number {
+  return Math.max(131_072, Math.round(bitsPerSecond(rate) / 8000));
 }
 
 /** Removes what processes that are gone have left behind. */

@@ -59,7 +59,6 @@ export interface ScalingResult {
 }
 
 const predictedWorkers = [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
-const sampleBytes = [16_000_000, 64_000_000];
 
 /** Measures steps over real workers and sockets, fits latency and bandwidth, and predicts up to 1,024 workers. */
 export async function benchmarkScaling(options: ScalingOptions): Promise<ScalingResult> {
@@ -76,7 +75,7 @@ export async function benchmarkScaling(options: ScalingOptions): Promise<Scaling
     try {
       const job = await BenchmarkJob.start({ workers, transport: link ? 'tcp' : options.transport, link });
       try {
-        for (const bytes of [...sampleBytes, parameters * 4]) {
+        for (const bytes of [4 * Math.ceil(parameters / 4), 4 * parameters]) {
           for (const wire of options.wires) {
             const medianMs = await timeAllReduce(job, bytes, wire);
             links.push({
