@@ -11,7 +11,10 @@ export interface ScalingOptions {
   /** World sizes to measure. */
   workers: readonly number[];
   transport: 'ipc' | 'tcp';
-  /** Milliseconds of one worker's computation a step; undefined: as long as two workers' communication takes. */
+  /**
+   * Milliseconds of one worker's computation a step; undefined: its backward pass, two thirds of it, takes as long as
+   * the communication of the first world.
+   */
   computeMs?: number;
   bucketBytes: number;
   wires: readonly WireType[];
@@ -75,7 +78,7 @@ export async function benchmarkScaling(options: ScalingOptions): Promise<Scaling
     try {
       const job = await BenchmarkJob.start({ workers, transport: link ? 'tcp' : options.transport, link });
       try {
-        for (const bytes of [4 * Math.ceil(parameters / 4), 4 * parameters]) {
+        for (const bytes of [2_000_000, 4 * Math.ceil(parameters / 4), 4 * parameters]) {
           for (const wire of options.wires) {
             const medianMs = await timeAllReduce(job, bytes, wire);
             links.push({
@@ -89,7 +92,7 @@ export async function benchmarkScaling(options: ScalingOptions): Promise<Scaling
             if (wire === 'float32') samples.push({ workers, bytes, medianMs, sharing });
           }
         }
-        computeMs ??= await communication(job, options, layers, 'float32');
+        computeMs ??= 1.5 * (await communication(job, options, layers, 'float32'));
         rows.push(...(await measure(job, { ...options, computeMs }, layers, workers)));
       } finally {
         await job.stop();
