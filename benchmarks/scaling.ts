@@ -58,7 +58,6 @@ export interface ScalingResult {
   /** Fitted to the float32 measurements. */
   fitted: LinkModel;
   parameters: number;
-  buckets: number;
 }
 
 const predictedWorkers = [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
@@ -105,8 +104,7 @@ export async function benchmarkScaling(options: ScalingOptions): Promise<Scaling
   const own = computeMs ?? 0;
   rows.unshift(...alone(own, options));
   rows.push(...predict(fitted, { ...options, computeMs: own }, layers));
-  const buckets = Math.max(1, Math.ceil((parameters * 4) / options.bucketBytes));
-  return { rows, links, fitted, parameters, buckets };
+  return { rows, links, fitted, parameters };
 }
 
 async function timeAllReduce(job: BenchmarkJob, bytes: number, wire: WireType): Promise<number> {
