@@ -4,6 +4,7 @@ import { messageOf, UserError } from '../src/errors.js';
 
 const prefix = 'pod-dist-';
 const namespaces = '/run/netns';
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** Jumbo frames, as clusters use them: with 1,500 bytes headers alone would take 4 % of the rate. */
 const mtu = '9000';
 const congestionControl = '/proc/sys/net/ipv4/tcp_congestion_control';
@@ -35,6 +36,8 @@ export class ShapedLink implements Shaping {
   private readonly bridge = `pdb${process.pid}`;
   private readonly names: string[];
   private readonly onExit = () => this.close();
+  /** Signals end the process by way of its `exit` event. */
+  private readonly onSignal = (_name: string, number: number) => process.exit(128 + number);
 
   private constructor(workers: number) {
     const network = `10.213.${process.pid % 250}`;
@@ -57,6 +60,7 @@ export class ShapedLink implements Shaping {
       throw new UserError('LINK_UNAVAILABLE', '--link needs Linux and root, for network namespaces');
     const link = new ShapedLink(workers);
     process.once('exit', link.onExit);
+    for (const signal of signals) process.once(signal, link.onSignal);
     try {
       removeStale();
       link.build(rate);
@@ -72,6 +76,7 @@ export class ShapedLink implements Shaping {
 
   close(): void {
     process.off('exit', this.onExit);
+    for (const signal of signals) process.off(signal, this.onSignal);
     for (const name of this.names) attempt('netns', 'del', name);
     attempt('link', 'del', this.bridge);
   }

@@ -1,4 +1,5 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,6 +28,19 @@ function canShape(): boolean {
   } catch {
     return false;
   }
+}
+
+/** What a search finds; `none` where it finds nothing. */
+function attempt(search: () => Buffer): string {
+  try {
+    return search().toString();
+  } catch {
+    return 'none';
+  }
+}
+
+function namespaces(): string {
+  return execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' });
 }
 
 describe('pod-dist bench', () => {
@@ -77,6 +91,19 @@ describe('pod-dist bench', () => {
     const whole = rows.find(({ bytes, lineRate }) => lineRate !== undefined && bytes === model);
     expect(whole?.lineRate).toBeGreaterThan(0.6);
     expect(whole?.lineRate).toBeLessThan(1.25);
-    expect(execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' })).not.toContain('pod-dist-');
+    expect(namespaces()).not.toContain('pod-dist-');
+  });
+
+  it.runIf(canShape())('takes the link away when it is stopped', async () => {
+    const child = spawn(process.execPath, [cli, 'bench', 'scaling', '--workers', '2', '--link', '1gbit']);
+    const own = `pod-dist-${child.pid}-1`;
+    await expect.poll(namespaces, { timeout: 20_000 }).toContain(own);
+    child.kill('SIGTERM');
+    const [code] = (await once(child, 'exit')) as [number | null];
+    expect(code).toBe(143);
+    expect(namespaces()).not.toContain(`pod-dist-${child.pid}`);
+    const ranks = () =>
+      execFileSync('pgrep', ['-f', `dist/benchmarks/rank.js .*10.213.${Number(child.pid) % 250}\\.`]);
+    await expect.poll(() => attempt(ranks), { timeout: 5000 }).toBe('none');
   });
 });
