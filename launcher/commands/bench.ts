@@ -1,6 +1,7 @@
 import type { CommandModule } from 'yargs';
 import { stepCommand } from './bench/step.js';
 import { allReduceCommand } from './bench/allreduce.js';
+import { loaderCommand } from './bench/loader.js';
 import { scalingCommand } from './bench/scaling.js';
 
 export const benchCommand: CommandModule = {
@@ -9,6 +10,7 @@ export const benchCommand: CommandModule = {
   builder: (yargs) =>
     yargs
       .command(allReduceCommand)
+      .command(loaderCommand)
       .command(scalingCommand)
       .command(stepCommand)
       .demandCommand(1, 'say what to measure'),
