@@ -57,7 +57,7 @@ describe('decodeImage', () => {
     const image = sharp(wide, { raw: { width: 2, height: 2, channels: 3 } }).toColourspace('rgb16');
     const file = await png(image);
     expect((await sharp(file).metadata()).depth).toBe('ushort');
-    const pixels = await decodeImage(file, 2, channels);
+    const pixels = await decodeImage(file, { size: 2, channels });
     expect([...pixels]).toEqual(levels.flatMap((level) => new Array<number>(channels).fill(level)));
   });
 
