@@ -44,10 +44,19 @@ export function fitLink(samples: readonly Sample[]): LinkModel {
   return byteMs < 0 ? { hopMs: ht / hh, byteMs: 0 } : { hopMs, byteMs };
 }
 
-/** Milliseconds of a ring all-reduce, each rank on cores and a connection of its own. */
+/** Ranks of a host in a prediction. */
+const perHost = 8;
+
+/**
+ * Milliseconds of an all-reduce, each rank on cores and a connection of its own: a ring, or within hosts and then
+ * across, whichever is faster.
+ */
 export function allReduceMs({ hopMs, byteMs }: LinkModel, workers: number, bytes: number): number {
-  const { hops, sent } = ringCost(workers, bytes);
-  return hops * hopMs + sent * byteMs;
+  const time = ({ hops, sent }: { hops: number; sent: number }) => hops * hopMs + sent * byteMs;
+  const flat = time(ringCost(workers, bytes));
+  if (workers <= perHost || workers % perHost !== 0) return flat;
+  const within = time(ringCost(perHost, bytes));
+  return Math.min(flat, within + time(ringCost(workers / perHost, bytes / perHost)));
 }
 
 /**

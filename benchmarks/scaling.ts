@@ -11,7 +11,10 @@ export interface ScalingOptions {
   /** World sizes to measure. */
   workers: readonly number[];
   transport: 'ipc' | 'tcp';
-  /** Milliseconds of one worker's computation a step; undefined: as long as two workers' communication takes. */
+  /**
+   * Milliseconds of one worker's computation a step; undefined: its backward pass, two thirds of it, takes as long as
+   * the communication of the first world.
+   */
   computeMs?: number;
   bucketBytes: number;
   wires: readonly WireType[];
@@ -55,11 +58,9 @@ export interface ScalingResult {
   /** Fitted to the float32 measurements. */
   fitted: LinkModel;
   parameters: number;
-  buckets: number;
 }
 
 const predictedWorkers = [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
-const sampleBytes = [16_000_000, 64_000_000];
 
 /** Measures steps over real workers and sockets, fits latency and bandwidth, and predicts up to 1,024 workers. */
 export async function benchmarkScaling(options: ScalingOptions): Promise<ScalingResult> {
@@ -76,7 +77,7 @@ export async function benchmarkScaling(options: ScalingOptions): Promise<Scaling
     try {
       const job = await BenchmarkJob.start({ workers, transport: link ? 'tcp' : options.transport, link });
       try {
-        for (const bytes of [...sampleBytes, parameters * 4]) {
+        for (const bytes of [2_000_000, 4 * Math.ceil(parameters / 4), 4 * parameters]) {
           for (const wire of options.wires) {
             const medianMs = await timeAllReduce(job, bytes, wire);
             links.push({
@@ -90,7 +91,7 @@ export async function benchmarkScaling(options: ScalingOptions): Promise<Scaling
             if (wire === 'float32') samples.push({ workers, bytes, medianMs, sharing });
           }
         }
-        computeMs ??= await communication(job, options, layers, 'float32');
+        computeMs ??= 1.5 * (await communication(job, options, layers, 'float32'));
         rows.push(...(await measure(job, { ...options, computeMs }, layers, workers)));
       } finally {
         await job.stop();
@@ -103,8 +104,7 @@ export async function benchmarkScaling(options: ScalingOptions): Promise<Scaling
   const own = computeMs ?? 0;
   rows.unshift(...alone(own, options));
   rows.push(...predict(fitted, { ...options, computeMs: own }, layers));
-  const buckets = Math.max(1, Math.ceil((parameters * 4) / options.bucketBytes));
-  return { rows, links, fitted, parameters, buckets };
+  return { rows, links, fitted, parameters };
 }
 
 async function timeAllReduce(job: BenchmarkJob, bytes: number, wire: WireType): Promise<number> {

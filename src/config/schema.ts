@@ -102,17 +102,49 @@ export const modelSchema = z.discriminatedUnion('name', [
   }),
 ]);
 
+/** Names of the backbones that ship with pod-dist. */
+export const modelNames: readonly string[] = modelSchema.options
+  .flatMap(({ shape: { name } }) => ('values' in name ? [...name.values] : name.options))
+  .filter((name) => name !== 'module');
+
 const deltaSchema = z.strictObject({
   initial: z.number().min(0).default(0.05).describe('delta of the first epoch'),
   scale: z.number().min(0).default(0.01).describe('delta after epoch e is scale * (e + 1) * mean norm'),
   source: z.enum(['logits', 'features']).default('logits').describe('whose mean norm'),
 });
 
-const lossSchema = z.strictObject({
-  name: z.literal('pod').default('pod'),
-  lambda: z.number().min(0).default(1).describe('weight of the self-correlation loss'),
-  delta: deltaSchema.prefault({}),
-});
+const scale = z.number().positive().describe('s: cosines are multiplied by it');
+
+/** The loss; those with `PEDCC` in their description have fixed centroids, the others weights that are trained. */
+export const lossSchema = z.discriminatedUnion('name', [
+  z.strictObject({
+    name: z.literal('pod').default('pod'),
+    lambda: z.number().min(0).default(1).describe('weight of the self-correlation loss'),
+    sc: z
+      .enum(['global', 'local', 'off'])
+      .default('global')
+      .describe('self-correlation over all workers, over each shard alone (workers then matter), or none'),
+    delta: deltaSchema.prefault({}),
+  }),
+  z.strictObject({ name: z.literal('softmax') }),
+  z.strictObject({
+    name: z.literal('am-softmax'),
+    scale: scale.default(30),
+    margin: z.number().min(0).default(0.35).describe('m: taken from the cosine of the own class'),
+  }),
+  z.strictObject({
+    name: z.literal('arcface'),
+    scale: scale.default(64),
+    margin: z.number().min(0).max(3).default(0.5).describe('m: added to the angle to the own class, radians'),
+  }),
+  z.strictObject({
+    name: z.literal('pedcc-loss'),
+    scale: scale.default(15),
+    margin: z.number().min(0).default(0.5).describe('m: taken from the cosine of the own class'),
+    power: z.number().positive().default(1).describe('n: the mean squared error is raised to it'),
+  }),
+  z.strictObject({ name: z.literal('dot-regression') }),
+]);
 
 const optimizerSchema = z.strictObject({
   name: z.literal('sgd').default('sgd'),
@@ -221,7 +253,14 @@ export const configSchema = z.strictObject({
   data: dataSchema,
   model: modelSchema,
   centroids: z
-    .strictObject({ seed: z.int().min(0).optional().describe('default: the seed of the run') })
+    .strictObject({
+      seed: z.int().min(0).optional().describe('default: the seed of the run'),
+      memoryMegabytes: z
+        .int()
+        .min(0)
+        .default(256)
+        .describe('centroids larger than this are made row by row where their construction allows it'),
+    })
     .prefault({}),
   loss: lossSchema.prefault({}),
   batchNorm: z
@@ -254,4 +293,5 @@ export type ConfigInput = z.input<typeof configSchema>;
 export type DataConfig = Config['data'];
 export type ModelConfig = Config['model'];
 export type LearningRateConfig = Config['learningRate'];
+export type LossConfig = Config['loss'];
 export type OptimizerConfig = Config['optimizer'];

@@ -11,11 +11,17 @@ export interface EvaluationTotals {
   classTotal: number[];
   /** Of those, assigned to their own class, [k]. */
   classCorrect: number[];
-  /** Row-major [k, k + 1]: rows true classes, columns assigned ones; the last column counts images of no class. */
+  /**
+   * Row-major [k, k + 1]: rows true classes, columns assigned ones; the last column counts images of no class. Empty
+   * for more than 1,000 classes.
+   */
   confusion: number[];
   /** Sum over the images of the cosine between features and own centroid. */
   cosineSum: number;
 }
+
+/** With more classes, no table of every pair of them is counted. */
+const mostConfusionClasses = 1000;
 
 /** Totals of no image at all. */
 export function emptyTotals(classes: number): EvaluationTotals {
@@ -24,7 +30,7 @@ export function emptyTotals(classes: number): EvaluationTotals {
     correct: 0,
     classTotal: new Array<number>(classes).fill(0),
     classCorrect: new Array<number>(classes).fill(0),
-    confusion: new Array<number>(classes * (classes + 1)).fill(0),
+    confusion: new Array<number>(classes <= mostConfusionClasses ? classes * (classes + 1) : 0).fill(0),
     cosineSum: 0,
   };
 }

@@ -1,5 +1,13 @@
+export {
+  classification,
+  throughNorm,
+  unitRows,
+  type ClassificationGradients,
+  type Margin,
+} from './classification.js';
 export { cosineLogits } from './cosine-logits.js';
 export { nextDelta, normSum, type NormSource } from './delta.js';
 export { type Labels } from './inputs.js';
 export { normAdaptiveCosineLoss, podLoss, selfCorrelationLoss, type PodLossOptions } from './pod.js';
-export { globalGradient, localTerms, selfCorrelationValue } from './terms.js';
+export { dotRegression } from './dot-regression.js';
+export { globalGradient, inverseRoot, localTerms, selfCorrelationValue } from './terms.js';

@@ -27,7 +27,8 @@ function rows(features: tf.Tensor2D, own: tf.Tensor2D, delta: number): Rows {
   };
 }
 
-function inverseRoot(squares: tf.Tensor): tf.Tensor {
+/** 1 / sqrt(squares), and 0 where they are 0. */
+export function inverseRoot(squares: tf.Tensor): tf.Tensor {
   const positive = tf.greater(squares, 0);
   return tf.where(
     positive,
@@ -63,8 +64,10 @@ export interface GlobalGradientOptions {
   lambda: number;
   /** Rows of all ranks together. */
   batch: number;
-  /** C = sum over all ranks' rows of u u^T / (batch - 1), [d, d]; left out where SC is 0. */
+  /** C = sum over rows of u u^T / (rows - 1), [d, d]; left out where SC is 0. */
   correlation?: tf.Tensor2D;
+  /** Rows that C was taken over; default: all of `batch`. */
+  correlationRows?: number;
 }
 
 /**
@@ -77,7 +80,7 @@ export interface GlobalGradientOptions {
  * It needs nothing of the other ranks but C and the batch size. Rows of norm 0 get SC's gradient 0.
  */
 export function globalGradient(options: GlobalGradientOptions): tf.Tensor2D {
-  const { features, own, delta, lambda, batch, correlation } = options;
+  const { features, own, delta, lambda, batch, correlation, correlationRows = batch } = options;
   const { inner, inverseNorm, inverseAdaptive } = rows(features, own, delta);
   const cosine = tf.mul(inner, inverseAdaptive);
   const direction = tf.sub(own, tf.mul(features, tf.mul(cosine, inverseAdaptive)));
@@ -87,7 +90,7 @@ export function globalGradient(options: GlobalGradientOptions): tf.Tensor2D {
   const dim = features.shape[1];
   const unit = tf.mul(features, inverseNorm);
   const residuals = tf.sub(unit, own) as tf.Tensor2D;
-  const factor = (4 * lambda) / (Math.max(dim - 1, 1) * Math.max(batch - 1, 1));
+  const factor = (4 * lambda) / (Math.max(dim - 1, 1) * Math.max(correlationRows - 1, 1));
   const pull = tf.mul(tf.matMul(residuals, offDiagonal(correlation)), factor);
   const along = tf.sum(tf.mul(pull, unit), 1, true);
   const sc = tf.mul(tf.sub(pull, tf.mul(unit, along)), inverseNorm);

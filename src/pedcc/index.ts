@@ -1,4 +1,5 @@
 import { UserError } from '../errors.js';
+import { Frame } from './frame.js';
 import { orthoplexVertex } from './orthoplex.js';
 import { packing } from './packing.js';
 import { Rotation } from './rotation.js';
@@ -9,7 +10,10 @@ export { fingerprint } from './fingerprint.js';
 /** Rows between two calls of `onProgress`. */
 const progressEvery = 100;
 
-export type Construction = 'simplex' | 'orthoplex' | 'packing';
+/** Beyond these multiply-adds of one look at every pair, a packing of so many classes is not tried beside a frame. */
+const packingBudget = 1e9;
+
+export type Construction = 'simplex' | 'orthoplex' | 'frame' | 'packing';
 
 export interface CentroidOptions {
   /** Number of classes k. */
@@ -33,31 +37,65 @@ export interface Centroids {
  * Predefined evenly-distributed class centroids (PEDCC, arXiv 1902.00220): unit vectors as far apart as possible.
  *
  * Up to d + 1 classes a regular simplex, every cosine -1/(k - 1); up to 2d an orthoplex, largest cosine 0; beyond
- * that a numerical packing. Simplex and orthoplex are turned by a seeded rotation. Equal options give equal bits.
+ * that a closed-form frame (where d is a power of two) or a numerical packing, whichever has the smaller largest
+ * cosine; where a packing would take too long, the frame. All but the packing are turned by a seeded rotation. Equal
+ * options give equal bits.
  *
  * @throws UserError `CENTROIDS_INVALID` for numbers that are no whole numbers above zero
  */
-export function generateCentroids({ classes, dim, seed, onProgress }: CentroidOptions): Centroids {
-  checkWhole('classes', classes, 1);
-  checkWhole('dim', dim, 1);
-  checkWhole('seed', seed, 0);
-  const construction = constructionOf(classes, dim);
-  if (construction === 'packing') {
+export function generateCentroids(options: CentroidOptions): Centroids {
+  const { classes, dim, seed, onProgress } = options;
+  const { construction, frame, decided } = planCentroids(options);
+  if (!decided) {
     const { values, maxCosine } = packing(classes, dim, seed, onProgress);
-    return { values, maxCosine, construction };
+    if (!frame || maxCosine <= frame.maxCosine) return { values, maxCosine, construction: 'packing' };
   }
   const values = new Float32Array(classes * dim);
   const rotation = new Rotation(dim, seed);
-  const vertex = construction === 'simplex' ? simplex(classes) : orthoplexVertex;
+  const write = vertexWriter(construction, classes, frame);
   const row = new Float64Array(dim);
   for (let index = 0; index < classes; index++) {
-    vertex(index, row);
+    write(index, row);
     rotation.apply(row);
     values.set(row, index * dim);
     if (index % progressEvery === progressEvery - 1) onProgress?.((index + 1) / classes);
   }
-  const maxCosine = construction === 'orthoplex' ? 0 : classes > 1 ? -1 / (classes - 1) : -1;
-  return { values, maxCosine, construction };
+  return { values, maxCosine: knownCosine(construction, classes, frame), construction };
+}
+
+interface CentroidPlan {
+  construction: Construction;
+  /** The frame that has room for the classes, beyond 2 dim of them. */
+  frame?: Frame;
+  /** Whether the construction is settled; else a packing may turn out better than the frame. */
+  decided: boolean;
+}
+
+/**
+ * How centroids of these numbers are made, before anything is computed.
+ *
+ * @throws UserError `CENTROIDS_INVALID` for numbers that are no whole numbers above zero
+ */
+export function planCentroids({ classes, dim, seed }: CentroidOptions): CentroidPlan {
+  checkWhole('classes', classes, 1);
+  checkWhole('dim', dim, 1);
+  checkWhole('seed', seed, 0);
+  if (classes <= dim + 1) return { construction: 'simplex', decided: true };
+  if (classes <= 2 * dim) return { construction: 'orthoplex', decided: true };
+  const frame = Frame.find(classes, dim);
+  const decided = frame !== undefined && classes * classes * dim > packingBudget;
+  return { construction: frame ? 'frame' : 'packing', frame, decided };
+}
+
+function vertexWriter(construction: Construction, classes: number, frame: Frame | undefined) {
+  if (frame) return (index: number, row: Float64Array) => frame.write(index, row);
+  return construction === 'simplex' ? simplex(classes) : orthoplexVertex;
+}
+
+function knownCosine(construction: Construction, classes: number, frame: Frame | undefined): number {
+  if (frame) return frame.maxCosine;
+  if (construction === 'orthoplex') return 0;
+  return classes > 1 ? -1 / (classes - 1) : -1;
 }
 
 /**
@@ -88,11 +126,6 @@ export function cosineBound(classes: number, dim: number): number {
 /** Welch's lower bound of the largest absolute cosine of `classes` unit vectors in R^dim (Welch 1974). */
 export function welchBound(classes: number, dim: number): number {
   return classes <= dim ? 0 : Math.sqrt((classes - dim) / (dim * (classes - 1)));
-}
-
-function constructionOf(classes: number, dim: number): Construction {
-  if (classes <= dim + 1) return 'simplex';
-  return classes <= 2 * dim ? 'orthoplex' : 'packing';
 }
 
 function checkWhole(name: string, value: number, least: number): void {

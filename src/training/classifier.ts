@@ -4,8 +4,9 @@ import type { Config } from '../config/schema.js';
 import type { Batch } from '../data/dataset.js';
 import { ForwardPass } from '../models/forward.js';
 import { buildModel } from '../models/index.js';
-import { fingerprint, generateCentroids } from '../pedcc/index.js';
+import { CentroidSource } from '../pedcc/source.js';
 import { BatchNorm } from './batch-norm.js';
+import { createClassWeights, type ClassWeights } from './class-weights.js';
 import { Parameters, sha256 } from './parameters.js';
 
 interface ClassifierOptions {
@@ -16,15 +17,19 @@ interface ClassifierOptions {
   communicator: Communicator;
 }
 
-/** What is trained: a backbone, the fixed centroids of its classes, and its parameters as one flat array. */
+/**
+ * What is trained: a backbone, the vectors of its classes (fixed centroids, or weights where the loss trains them), and
+ * all parameters as one flat array, the model's first.
+ */
 export class Classifier {
   readonly forward: ForwardPass;
   readonly batchNorm: BatchNorm;
   readonly parameters: Parameters;
   /** Trainable weights, flat, in the arena that the collectives share. */
   readonly weights: Float32Array;
-  /** Row-major [classes, dim], unit rows. */
-  readonly centroids: Float32Array;
+  readonly centroids: CentroidSource;
+  /** Of a loss that trains them. */
+  readonly classWeights: ClassWeights | undefined;
   readonly centroidsSha256: string;
   readonly classes: number;
   readonly dim: number;
@@ -40,15 +45,15 @@ export class Classifier {
     this.shape = shape;
     this.classes = classes;
     this.dim = config.model.dim;
-    this.centroids = generateCentroids({
-      classes,
-      dim: this.dim,
-      seed: config.centroids.seed ?? config.seed,
-    }).values;
-    this.centroidsSha256 = fingerprint(this.centroids);
+    const seed = config.centroids.seed ?? config.seed;
+    const options = { classes, dim: this.dim, seed };
+    this.centroids = new CentroidSource(options, config.centroids.memoryMegabytes * 1e6);
+    this.centroidsSha256 = this.centroids.sha256();
+    this.classWeights = createClassWeights(config.loss, { classes, dim: this.dim, seed: config.seed });
     this.forward = new ForwardPass(model);
     this.batchNorm = new BatchNorm(model, config.batchNorm, communicator);
-    this.parameters = new Parameters(model.trainableWeights.map((weight) => weight.read() as tf.Variable));
+    const variables = model.trainableWeights.map((weight) => weight.read() as tf.Variable);
+    this.parameters = new Parameters([...variables, ...classVariables(this.classWeights)]);
     this.weights = communicator.allocate(this.parameters.length);
     this.parameters.read(this.weights);
   }
@@ -67,4 +72,8 @@ export class Classifier {
   imageShape(batch: Batch): [number, number, number, number] {
     return [batch.count, ...this.shape];
   }
+}
+
+function classVariables(weights: ClassWeights | undefined): tf.Variable[] {
+  return weights ? [weights.kernel, weights.bias].filter((one) => one !== undefined) : [];
 }

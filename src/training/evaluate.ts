@@ -4,6 +4,7 @@ import type { Dataset } from '../data/dataset.js';
 import { evaluationSlice } from '../data/sampler.js';
 import { CosineAccuracy } from '../evaluation/cosine-accuracy.js';
 import type { EvaluationTotals } from '../evaluation/totals.js';
+import { classVectors } from './class-vectors.js';
 import type { Classifier } from './classifier.js';
 import type { Reporter } from './reporter.js';
 
@@ -21,8 +22,8 @@ interface EvaluateOptions {
 export async function evaluate(options: EvaluateOptions): Promise<EvaluationTotals> {
   const { classifier, dataset, communicator, reporter, batchSize, epoch } = options;
   await classifier.batchNorm.publish();
-  const centroids = tf.tensor2d(classifier.centroids, [classifier.classes, classifier.dim]);
-  const accuracy = new CosineAccuracy(centroids);
+  const vectors = classVectors(classifier.centroids, classifier.classWeights);
+  const accuracy = new CosineAccuracy(vectors);
   const batches = evaluationSlice(
     dataset.labels.test.length,
     communicator.rank,
@@ -38,6 +39,6 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationTota
     });
     reporter.progress('evaluate', epoch, pass++);
   }
-  centroids.dispose();
+  vectors.dispose();
   return accuracy.totals;
 }

@@ -4,8 +4,13 @@ export interface StepRecord {
   epoch: number;
   step: number;
   loss: number;
-  nac: number;
-  sc: number;
+  /** Parts of POD Loss. */
+  nac?: number;
+  sc?: number;
+  /** Parts of PEDCC-Loss. */
+  crossEntropy?: number;
+  meanSquaredError?: number;
+  /** Of POD Loss; 0 for the others. */
   delta: number;
   lr: number;
   samplesPerSecond: number;

@@ -34,7 +34,7 @@ export async function shareState({
 }: ShareOptions): Promise<TrainingState> {
   const { weights, batchNorm } = classifier;
   const moving = batchNorm.flatten();
-  const header = Float64Array.of(0, config.loss.delta.initial);
+  const header = Float64Array.of(0, config.loss.name === 'pod' ? config.loss.delta.initial : 0);
   if (communicator.rank === 0 && resume) {
     checkResumable(resume, config);
     checkCompatible(resume, classifier);

@@ -4,7 +4,7 @@ import type { Config } from '../config/schema.js';
 import type { Batch } from '../data/dataset.js';
 import { PodDistError } from '../errors.js';
 import type { Classifier } from './classifier.js';
-import { PodObjective, type LossValues } from './pod-objective.js';
+import { createObjective, type LossValues, type Objective } from './objectives/index.js';
 import { Sgd } from './sgd.js';
 
 export interface StepInput {
@@ -25,13 +25,13 @@ export type StepPhase = 'forward' | 'backward' | 'reduce' | 'update';
 /**
  * One optimisation step over all ranks.
  *
- * Forward pass of this rank's slice (batch norm reduced inside), gradient of the global POD Loss (correlation
- * reduced inside), sum of the parameter gradients over the ranks, equal update on every rank. Because every
+ * Forward pass of this rank's slice (batch norm reduced inside), gradient of the global loss (what it
+ * needs of all ranks reduced inside), sum of the parameter gradients over the ranks, equal update on every rank. Because every
  * reduction covers the whole batch, N ranks make the step that one rank makes, to rounding.
  */
 export class TrainingStep {
   private readonly optimizer: Sgd;
-  private readonly objective: PodObjective;
+  private readonly objective: Objective;
   private readonly gradients: Float32Array;
 
   constructor(
@@ -39,9 +39,9 @@ export class TrainingStep {
     private readonly communicator: Communicator,
     config: Config,
   ) {
-    const { classes, dim, centroids, parameters } = classifier;
+    const { centroids, classWeights, parameters } = classifier;
     this.optimizer = new Sgd(parameters.length, config.optimizer);
-    this.objective = new PodObjective({ communicator, config: config.loss, centroids, classes, dim });
+    this.objective = createObjective(config.loss, { communicator, centroids, classWeights });
     this.gradients = communicator.allocate(parameters.length);
   }
 

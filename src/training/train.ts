@@ -111,14 +111,12 @@ async function trainEpoch(
     throughput.seconds += seconds;
     reporter.progress('train', epoch, index);
     if (rank === 0) {
-      const { loss, nac, sc } = values;
       const record = {
         kind: 'step',
         epoch,
         step: globalStep,
-        loss,
-        nac,
-        sc,
+        loss: values.loss,
+        ...values.parts,
         delta: state.delta,
         lr: rate,
       } as const;
@@ -155,6 +153,7 @@ async function deltaAfter(
   normSum: number,
   images: number,
 ): Promise<number> {
+  if (config.loss.name !== 'pod') return 0;
   const sum = Float64Array.of(normSum);
   await communicator.allReduce(sum, { tag: 'delta' });
   return nextDelta({ epoch, meanNorm: sum[0] / images, scale: config.loss.delta.scale });

@@ -56,7 +56,7 @@ describe('loadConfig', () => {
       flags: { seed: 8, workers: undefined, 'distributed.port': 99 },
     });
     expect(config).toMatchObject({ batchSize: 32, epochs: 6, seed: 8, workers: 1 });
-    expect(config.loss.delta.scale).toBe(0.5);
+    expect(config.loss).toMatchObject({ delta: { scale: 0.5 } });
     expect(config.distributed.port).toBe(99);
     expect(config.data.augment).toEqual({ cropPadding: 0, flip: true });
   });

@@ -39,6 +39,7 @@ describe('disagreement', () => {
   });
 
   it('names the ranks on each side', () => {
+    expect(disagreement('weights', ['a', 'b', 'a'])).toMatch(/ \(ranks 0, 2: a; rank 1: b\): /);
     const line = disagreement('data set', ['aa', 'bb', 'aa', 'cc']);
     expect(line).toMatch(
       /^the ranks disagree about the data set \(ranks 0, 2: aa; rank 1: bb; rank 3: cc\): /,

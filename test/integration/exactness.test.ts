@@ -29,7 +29,7 @@ describe.each(backends)('the digits recipe on %s with 1, 2, 3 and 4 workers', (b
     for (const workers of worlds.slice(1)) {
       const { steps } = place.metrics(`w${workers}`);
       for (const key of ['loss', 'nac', 'delta'] as const) {
-        const series = [steps, single].map((all) => all.map((step) => step[key]));
+        const series = [steps, single].map((all) => all.map((step) => step[key] as number));
         expect(difference(series[0], series[1]), `${key} of ${workers} workers`).toBeLessThan(1e-4);
       }
     }

@@ -55,7 +55,7 @@ function reference(classifier: Classifier, batch: ReturnType<typeof batchOf>) {
   const gradient = new Float32Array(parameters.length);
   const loss = tf.tidy(() => {
     const images = tf.tensor4d(batch.images, [batch.count, ...shape]);
-    const own = tf.tensor2d(centroids, [classes, dim]);
+    const own = tf.tensor2d(centroids.block(0, classes), [classes, dim]);
     const { value, grads } = tf.variableGrads(
       () => podLoss(forward.run(images, overrides), own, batch.labels, { delta }),
       parameters.variables,

@@ -42,7 +42,7 @@ export const scalingCommand: CommandModule<object, ScalingArguments> = {
         type: 'number',
         requiresArg: true,
         describe:
-          "milliseconds of a worker's step (default: what the communication of the first world takes)",
+          "milliseconds of a worker's step (default: its backward pass, two thirds, equals the first world's communication)",
       })
       .option('bucket', { type: 'string', default: '8MB', requiresArg: true, describe: 'bytes of a bucket' })
       .option('wire', {
@@ -148,7 +148,8 @@ function stepTable(rows: readonly ScalingRow[]): string {
 function assumptions({ fitted: { hopMs, byteMs }, parameters }: ScalingResult): string {
   return [
     `${parameters.toLocaleString('en')} parameters; fitted: ${(hopMs * 1000).toFixed(1)} us a hop, ${(1e-6 / byteMs).toFixed(2)} GB/s a rank.`,
-    'Predicted rows assume a ring over ranks with cores and a full-duplex connection of their own, as fast as the fit,',
-    'no contention in the network, no stragglers, and a backward pass spread evenly over the layers.',
+    'Predicted rows assume ranks with cores and a full-duplex connection of their own, as fast as the fit; a ring, or',
+    'rings within hosts of eight and then across where that is faster; no contention in the network, no stragglers, and',
+    'a backward pass (two thirds of the computation) spread evenly over the layers.',
   ].join('\n');
 }

@@ -5,7 +5,7 @@ import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { drawBars } from '../../../benchmarks/bar-chart.js';
 import { benchmarkStep, benchmarkTorch, type StepRow } from '../../../benchmarks/step.js';
 import type { KernelTime } from '../../../src/backend/profile.js';
-import { configSchema, type Config } from '../../../src/config/schema.js';
+import { configSchema, modelNames, type Config } from '../../../src/config/schema.js';
 import { UserError } from '../../../src/errors.js';
 import { workerEnvironment } from '../../devices.js';
 
@@ -110,7 +110,7 @@ async function run(args: ArgumentsCamelCase<StepArguments>): Promise<void> {
 function parseModel(name: string): Config['model'] {
   const parsed = configSchema.shape.model.safeParse({ name });
   if (parsed.success) return parsed.data;
-  throw new UserError('USAGE', `--model ${name}: ${parsed.error.issues[0].message}`);
+  throw new UserError('USAGE', `--model: ${name} is none of ${modelNames.join(', ')}`);
 }
 
 function parseBackend(name: string): Config['backend'] {

@@ -1,32 +1,14 @@
 import * as tf from '@tensorflow/tfjs';
-import type { Communicator } from '../collective/communicator.js';
-import type { Config } from '../config/schema.js';
-import { globalGradient, localTerms, normSum, selfCorrelationValue } from '../loss/index.js';
-
-/** POD Loss of one global batch. The losses are equal on every rank. */
-export interface LossValues {
-  loss: number;
-  nac: number;
-  sc: number;
-  /** Sum over this rank's images of the norm that delta's schedule follows. */
-  normSum: number;
-}
+import type { Communicator } from '../../collective/communicator.js';
+import type { LossConfig } from '../../config/schema.js';
+import { globalGradient, localTerms, normSum, selfCorrelationValue } from '../../loss/index.js';
+import type { CentroidSource } from '../../pedcc/source.js';
+import { batchOf, summed, type LossValues, type Objective, type Shard } from './objective.js';
 
 interface ObjectiveOptions {
   communicator: Communicator;
-  config: Config['loss'];
-  /** Row-major [classes, dim], unit rows. */
-  centroids: Float32Array;
-  classes: number;
-  dim: number;
-}
-
-/** One rank's rows of the global batch. */
-export interface Shard {
-  /** Classes of this rank's images; empty where it holds none. */
-  labels: Int32Array;
-  /** Images of every rank, by rank. */
-  counts: readonly number[];
+  config: Extract<LossConfig, { name: 'pod' }>;
+  centroids: CentroidSource;
 }
 
 /**
@@ -42,40 +24,46 @@ export interface Shard {
  * One further number a rank carries its NAC sum in the same message. Every rank then knows C and the loss, and its
  * own rows' gradient follows from C alone; summing parameter gradients over the ranks gives the gradient of the
  * global loss.
+ *
+ * With `sc: local` each rank takes C from its own b rows instead, and SC is the mean of the ranks' own, weighted with
+ * b / B: what averaging the ranks' losses gives, which depends on the number of workers.
+ *
+ * A step reads the centroids of its own images alone, and for delta those beyond the last whole basis.
  */
-export class PodObjective {
-  private readonly centroids: tf.Tensor2D;
+export class PodObjective implements Objective {
+  /** Centroids whose logits delta's norm needs one by one, [rest, d]. */
+  private readonly rest: tf.Tensor2D;
+  private readonly dim: number;
 
   constructor(private readonly options: ObjectiveOptions) {
-    const { centroids, classes, dim } = options;
-    this.centroids = tf.keep(tf.tensor2d(centroids, [classes, dim]));
+    const { centroids, config } = options;
+    this.dim = centroids.dim;
+    const needed = config.delta.source === 'logits' ? centroids.beyondBases() : new Float32Array(0);
+    this.rest = tf.keep(tf.tensor2d(needed, [needed.length / this.dim, this.dim]));
   }
 
-  /**
-   * A scalar to differentiate. `features` is [b, d], with b = max(images on this rank, 1): a rank without images
-   * passes one placeholder row, which counts for nothing. `onValues` is told the global loss.
-   */
   apply(
     features: tf.Tensor2D,
     shard: Shard,
     delta: number,
     onValues: (values: LossValues) => void,
   ): tf.Scalar {
-    const { dim, config } = this.options;
-    const batch = shard.counts.reduce((sum, count) => sum + count, 0);
+    const { config, centroids } = this.options;
+    const batch = batchOf(shard);
+    const present = shard.labels.length > 0;
     const operation = tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
       const [z, save] = inputs as [tf.Tensor2D, tf.GradSaveFunc];
-      const own = this.ownCentroids(shard.labels);
+      const rows = present ? centroids.rows(shard.labels) : new Float32Array(this.dim);
+      const own = tf.tensor2d(rows, [rows.length / this.dim, this.dim]);
       const { nacSum, residuals } = localTerms(z, own, delta);
-      const { nac, correlation } = this.reduce(nacSum, residuals, shard, batch);
-      const sc = correlation ? selfCorrelationValue(correlation, dim).dataSync()[0] : 0;
+      const { nac, sc, lambda, correlation, correlationRows } = this.reduce(nacSum, residuals, shard, batch);
       const loss = nac + config.lambda * sc;
-      onValues({ loss, nac, sc, normSum: shard.labels.length > 0 ? this.normSum(z) : 0 });
+      onValues({ loss, parts: { nac, sc }, normSum: present ? this.normSum(z) : 0 });
       save(correlation ? [z, own, correlation] : [z, own]);
       const gradFunc = (_dy: tf.Scalar, saved: tf.Tensor[]) => {
         const [features, own, correlation] = saved as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D | undefined];
-        if (shard.labels.length === 0) return tf.zerosLike(features);
-        return globalGradient({ features, own, delta, lambda: config.lambda, batch, correlation });
+        if (!present) return tf.zerosLike(features);
+        return globalGradient({ features, own, delta, lambda, batch, correlation, correlationRows });
       };
       return { value: tf.scalar(loss), gradFunc };
     });
@@ -83,38 +71,47 @@ export class PodObjective {
   }
 
   dispose(): void {
-    this.centroids.dispose();
+    this.rest.dispose();
   }
 
   private normSum(features: tf.Tensor2D): number {
-    return normSum(features, this.centroids, this.options.config.delta.source).dataSync()[0];
+    const { config, centroids } = this.options;
+    return normSum(features, this.rest, config.delta.source, centroids.wholeBases).dataSync()[0];
   }
 
-  private ownCentroids(labels: Int32Array): tf.Tensor2D {
-    const { centroids, dim } = this.options;
-    const rows = new Float32Array(Math.max(labels.length, 1) * dim);
-    labels.forEach((label, row) => rows.set(centroids.subarray(label * dim, (label + 1) * dim), row * dim));
-    return tf.tensor2d(rows, [rows.length / dim, dim]);
-  }
-
-  private reduce(nacSum: tf.Scalar, residuals: tf.Tensor2D, shard: Shard, batch: number) {
-    const ownNac = shard.labels.length > 0 ? nacSum.dataSync()[0] : 0;
-    const { dim, config } = this.options;
-    const wanted = config.lambda > 0 && batch > 1;
-    if (!wanted) {
-      const sum = Float64Array.of(ownNac);
-      this.options.communicator.allReduceSync(sum, { tag: 'loss' });
-      return { nac: sum[0] / batch, correlation: undefined };
+  private reduce(nacSum: tf.Scalar, residuals: tf.Tensor2D, shard: Shard, batch: number): Reduced {
+    const rows = shard.labels.length;
+    const ownNac = rows > 0 ? nacSum.dataSync()[0] : 0;
+    const { communicator, config } = this.options;
+    const { lambda, sc } = config;
+    if (sc === 'off' || lambda === 0 || batch < 2) {
+      const [sum] = summed(communicator, ownNac);
+      return { nac: sum / batch, sc: 0, lambda: 0 };
+    }
+    if (sc === 'local') {
+      const correlation =
+        rows > 1 ? tf.div<tf.Tensor2D>(tf.matMul(residuals, residuals, true, false), rows - 1) : undefined;
+      const share = rows / batch;
+      const own = correlation ? share * selfCorrelationValue(correlation, this.dim).dataSync()[0] : 0;
+      const [sum, scMean] = summed(communicator, ownNac, own);
+      return { nac: sum / batch, sc: scMean, lambda: lambda * share, correlation, correlationRows: rows };
     }
     const reduced =
-      batch < dim
+      batch < this.dim
         ? this.gatherResiduals(ownNac, residuals, shard)
         : this.reduceGram(ownNac, residuals, shard);
-    return { nac: reduced.nacSum / batch, correlation: tf.div(reduced.gram, batch - 1) as tf.Tensor2D };
+    const correlation = tf.div<tf.Tensor2D>(reduced.gram, batch - 1);
+    return {
+      nac: reduced.nacSum / batch,
+      sc: selfCorrelationValue(correlation, this.dim).dataSync()[0],
+      lambda,
+      correlation,
+    };
   }
 
   private gatherResiduals(ownNac: number, residuals: tf.Tensor2D, { labels, counts }: Shard) {
-    const { communicator, dim } = this.options;
+    const { dim } = this;
+    const { communicator } = this.options;
     const offsets = [0];
     for (const count of counts) offsets.push(offsets[offsets.length - 1] + 1 + count * dim);
     const parts = new Float32Array(offsets[counts.length]);
@@ -134,13 +131,24 @@ export class PodObjective {
   }
 
   private reduceGram(ownNac: number, residuals: tf.Tensor2D, { labels }: Shard) {
-    const { communicator, dim } = this.options;
+    const { dim } = this;
+    const { communicator } = this.options;
     const packed = new Float32Array((dim * (dim + 1)) / 2 + 1);
     if (labels.length > 0) packUpper(tf.matMul(residuals, residuals, true, false).dataSync(), dim, packed);
     packed[packed.length - 1] = ownNac;
     communicator.allReduceSync(packed, { tag: 'gram' });
     return { nacSum: packed[packed.length - 1], gram: tf.tensor2d(unpackUpper(packed, dim), [dim, dim]) };
   }
+}
+
+interface Reduced {
+  nac: number;
+  sc: number;
+  /** Weight of the gradient of SC on this rank. */
+  lambda: number;
+  correlation?: tf.Tensor2D;
+  /** Rows that it was taken over; default: the global batch. */
+  correlationRows?: number;
 }
 
 function packUpper(matrix: ArrayLike<number>, dim: number, packed: Float32Array): void {

@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto';
+import { generateCentroids, planCentroids, type CentroidOptions, type Construction } from './index.js';
+import type { Frame } from './frame.js';
+import { Rotation } from './rotation.js';
+
+/** Bytes of centroids that are kept as one matrix, where nothing else is said. */
+export const defaultLimitBytes = 256e6;
+
+/** Rows that are made at a time where all are needed. */
+const blockRows = 1024;
+
+/**
+ * The centroids of a run: kept as one matrix where that is small enough, or cannot be avoided (a packing), else made
+ * row by row when they are asked for. Either way a row has the same bits as in `generateCentroids`.
+ */
+export class CentroidSource {
+  readonly classes: number;
+  readonly dim: number;
+  readonly construction: Construction;
+  /** The largest cosine between two centroids. */
+  readonly maxCosine: number;
+  /** Row-major [classes, dim], where they are kept. */
+  private readonly matrix: Float32Array | undefined;
+  private readonly frame: Frame | undefined;
+  private readonly rotation: Rotation | undefined;
+
+  constructor(options: CentroidOptions, limitBytes = defaultLimitBytes) {
+    const { classes, dim, seed } = options;
+    this.classes = classes;
+    this.dim = dim;
+    const plan = planCentroids(options);
+    if (plan.frame && plan.decided && 4 * classes * dim > limitBytes) {
+      this.frame = plan.frame;
+      this.rotation = new Rotation(dim, seed);
+      this.construction = 'frame';
+      this.maxCosine = plan.frame.maxCosine;
+      return;
+    }
+    const { values, construction, maxCosine } = generateCentroids(options);
+    this.matrix = values;
+    this.construction = construction;
+    this.maxCosine = maxCosine;
+  }
+
+  /** Whether the whole matrix is kept. */
+  get stored(): boolean {
+    return this.matrix !== undefined;
+  }
+
+  /** The centroid of each label, [labels, dim], row-major. */
+  rows(labels: ArrayLike<number>): Float32Array {
+    const { dim } = this;
+    const rows = new Float32Array(labels.length * dim);
+    const scratch = new Float64Array(dim);
+    for (let row = 0; row < labels.length; row++) this.write(labels[row], rows, row * dim, scratch);
+    return rows;
+  }
+
+  /** Centroids `start` to `end` - 1, [end - start, dim]; a view where the matrix is kept. */
+  block(start: number, end: number): Float32Array {
+    const { dim, matrix } = this;
+    if (matrix) return matrix.subarray(start * dim, end * dim);
+    return this.rows(Int32Array.from({ length: end - start }, (_, row) => start + row));
+  }
+
+  /** Whole orthonormal bases among the centroids, which `beyondBases` leaves out. */
+  get wholeBases(): number {
+    return this.matrix ? 0 : Math.floor(this.classes / this.dim);
+  }
+
+  /** Centroids that belong to no whole orthonormal basis counted in `wholeBases`, [rest, dim]. */
+  beyondBases(): Float32Array {
+    return this.block(this.wholeBases * this.dim, this.classes);
+  }
+
+  /** SHA-256, in hex, of all rows' little-endian float32 bytes: what ranks compare before they start. */
+  sha256(): string {
+    const hash = createHash('sha256');
+    for (let start = 0; start < this.classes; start += blockRows) {
+      const { buffer, byteOffset, byteLength } = this.block(start, Math.min(start + blockRows, this.classes));
+      hash.update(new Uint8Array(buffer, byteOffset, byteLength));
+    }
+    return hash.digest('hex');
+  }
+
+  private write(label: number, rows: Float32Array, offset: number, scratch: Float64Array): void {
+    const { dim, matrix } = this;
+    if (matrix) {
+      rows.set(matrix.subarray(label * dim, (label + 1) * dim), offset);
+      return;
+    }
+    this.frame?.write(label, scratch);
+    this.rotation?.apply(scratch);
+    rows.set(scratch, offset);
+  }
+}

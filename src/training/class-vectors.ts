@@ -1,0 +1,61 @@
+import * as tf from '@tensorflow/tfjs';
+import type { ClassBlock, ClassVectors } from '../evaluation/class-vectors.js';
+import { unitRows } from '../loss/index.js';
+import type { CentroidSource } from '../pedcc/source.js';
+import type { ClassWeights } from './class-weights.js';
+
+/** Classes of a block; fixed, so that every rank computes the same products. */
+const blockClasses = 4096;
+
+/** The vectors that a classifier's features are compared with: its centroids, or its trained class weights. */
+export function classVectors(
+  centroids: CentroidSource,
+  weights: ClassWeights | undefined,
+): ClassVectors & { dispose(): void } {
+  return weights ? trained(weights) : fixed(centroids);
+}
+
+function fixed(centroids: CentroidSource): ClassVectors & { dispose(): void } {
+  const { classes, dim } = centroids;
+  const made = new Map<number, tf.Tensor2D>();
+  const directions = (start: number, end: number) =>
+    tf.keep(tf.tensor2d(centroids.block(start, end), [end - start, dim]));
+  return {
+    classes,
+    forEachBlock(use) {
+      for (let start = 0; start < classes; start += blockClasses) {
+        const end = Math.min(start + blockClasses, classes);
+        const block = made.get(start) ?? directions(start, end);
+        use({ start, directions: block });
+        if (centroids.stored) made.set(start, block);
+        else block.dispose();
+      }
+    },
+    own: (labels) => tf.tensor2d(centroids.rows(labels), [labels.length, dim]),
+    dispose: () => {
+      for (const block of made.values()) block.dispose();
+      made.clear();
+    },
+  };
+}
+
+/** Plain softmax chooses by logits, which its bias shows; the losses with margins by cosines. */
+function trained({ kernel, bias }: ClassWeights): ClassVectors & { dispose(): void } {
+  const classes = kernel.shape[0];
+  return {
+    classes,
+    forEachBlock(use) {
+      for (let start = 0; start < classes; start += blockClasses) {
+        tf.tidy(() => {
+          const size = Math.min(blockClasses, classes - start);
+          const rows = tf.slice(kernel, [start, 0], [size, -1]);
+          const block: ClassBlock = { start, directions: unitRows(rows).unit };
+          use(bias ? { ...block, kernel: rows, bias: tf.slice(bias, [start], [size]) } : block);
+        });
+      }
+    },
+    own: (labels) =>
+      tf.tidy(() => unitRows(tf.gather(kernel, tf.tensor1d(labels, 'int32')) as tf.Tensor2D).unit),
+    dispose: () => {},
+  };
+}

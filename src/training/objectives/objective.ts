@@ -1,0 +1,50 @@
+import type * as tf from '@tensorflow/tfjs';
+import type { Communicator } from '../../collective/communicator.js';
+
+/** One rank's rows of the global batch. */
+export interface Shard {
+  /** Classes of this rank's images; empty where it holds none. */
+  labels: Int32Array;
+  /** Images of every rank, by rank. */
+  counts: readonly number[];
+}
+
+/** The loss of one global batch; equal on every rank. */
+export interface LossValues {
+  loss: number;
+  /** What the loss is the sum of, by name, as the run record shows it. */
+  parts: Readonly<Partial<Record<'nac' | 'sc' | 'crossEntropy' | 'meanSquaredError', number>>>;
+  /** Sum over this rank's images of the norm that delta's schedule follows; 0 where there is no delta. */
+  normSum: number;
+}
+
+/** A loss of the batch over all ranks. */
+export interface Objective {
+  /**
+   * A scalar to differentiate, on every rank the loss of the global batch. Its gradients, with respect to `features`
+   * and to the class weights, are those of this rank's rows: parameter gradients summed over the ranks are the gradient
+   * of the global loss. `features` is [b, d], with b = max(images on this rank, 1): a rank without images passes one
+   * placeholder row, which counts for nothing. `onValues` is told the loss.
+   */
+  apply(
+    features: tf.Tensor2D,
+    shard: Shard,
+    delta: number,
+    onValues: (values: LossValues) => void,
+  ): tf.Scalar;
+
+  /** Frees what it keeps on the backend. */
+  dispose(): void;
+}
+
+/** Images of all ranks. */
+export function batchOf({ counts }: Shard): number {
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+/** The ranks' values, summed. */
+export function summed(communicator: Communicator, ...values: number[]): number[] {
+  const sums = Float64Array.from(values);
+  communicator.allReduceSync(sums, { tag: 'loss' });
+  return [...sums];
+}

@@ -1,0 +1,102 @@
+/** Losses in double precision, one number at a time, each written from its definition: the mean over the rows. */
+
+export interface Case {
+  /** [rows][d] */
+  features: number[][];
+  /** [classes][d] */
+  vectors: number[][];
+  bias?: number[];
+  labels: number[];
+}
+
+export type Reference = (values: Case) => number;
+
+const dot = (a: number[], b: number[]) => a.reduce((sum, value, index) => sum + value * b[index], 0);
+const norm = (a: number[]) => Math.sqrt(dot(a, a));
+const cosine = (a: number[], b: number[]) => {
+  const size = norm(a) * norm(b);
+  return size === 0 ? 0 : dot(a, b) / size;
+};
+
+function meanOverRows(values: Case, row: (z: number[], label: number) => number): number {
+  const { features, labels } = values;
+  return features.reduce((sum, z, index) => sum + row(z, labels[index]), 0) / features.length;
+}
+
+function crossEntropy(logits: number[], label: number): number {
+  const largest = Math.max(...logits);
+  return (
+    Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - largest), 0)) + largest - logits[label]
+  );
+}
+
+export const softmax: Reference = (values) =>
+  meanOverRows(values, (z, label) =>
+    crossEntropy(
+      values.vectors.map((w, index) => dot(z, w) + (values.bias?.[index] ?? 0)),
+      label,
+    ),
+  );
+
+export const amSoftmax =
+  (scale: number, margin: number): Reference =>
+  (values) =>
+    meanOverRows(values, (z, label) =>
+      crossEntropy(
+        values.vectors.map((w, index) => scale * (cosine(z, w) - (index === label ? margin : 0))),
+        label,
+      ),
+    );
+
+export const arcFace =
+  (scale: number, margin: number): Reference =>
+  (values) =>
+    meanOverRows(values, (z, label) =>
+      crossEntropy(
+        values.vectors.map((w, index) => {
+          const c = cosine(z, w);
+          if (index !== label) return scale * c;
+          const theta = Math.acos(c);
+          return (
+            scale * (theta < Math.PI - margin ? Math.cos(theta + margin) : c - margin * Math.sin(margin))
+          );
+        }),
+        label,
+      ),
+    );
+
+export const pedccLoss =
+  (scale: number, margin: number, power: number): Reference =>
+  (values) => {
+    const error = meanOverRows(values, (z, label) => {
+      const size = norm(z) || 1;
+      const w = values.vectors[label];
+      return z.reduce((sum, value, index) => sum + (value / size - w[index]) ** 2, 0) / z.length;
+    });
+    return amSoftmax(scale, margin)(values) + error ** power;
+  };
+
+export const dotRegression: Reference = (values) =>
+  meanOverRows(values, (z, label) => (cosine(z, values.vectors[label]) - 1) ** 2 / 2);
+
+/** Central differences of a reference with respect to one table of the case. */
+export function gradientOf(
+  reference: Reference,
+  values: Case,
+  key: 'features' | 'vectors' | 'bias',
+): number[] {
+  const step = 1e-5;
+  const changed = (row: number, column: number, by: number): Case => {
+    const copy = structuredClone(values);
+    if (key === 'bias') (copy.bias as number[])[row] += by;
+    else copy[key][row][column] += by;
+    return copy;
+  };
+  const rows = values[key] as number[] | number[][];
+  return rows.flatMap((row, index) =>
+    (typeof row === 'number' ? [row] : row).map(
+      (_, column) =>
+        (reference(changed(index, column, step)) - reference(changed(index, column, -step))) / (2 * step),
+    ),
+  );
+}
