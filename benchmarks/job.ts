@@ -8,12 +8,15 @@ import { launchVariables } from '../launcher/environment.js';
 import { Supervisor } from '../launcher/supervisor.js';
 import { describeFailure, Coordinator } from '../src/coordinator/server.js';
 import { PodDistError } from '../src/errors.js';
+import type { Shaping } from './link.js';
 import type { RankOptions } from './rank.js';
 import type { Task, TaskResults } from './tasks/index.js';
 
 export interface JobOptions extends RankOptions {
   workers: number;
   transport: 'ipc' | 'tcp';
+  /** Puts every rank into a network namespace behind a shaped link. */
+  link?: Shaping;
 }
 
 const answerWithinMs = 600_000;
@@ -31,8 +34,8 @@ export class BenchmarkJob {
     private readonly logs: string,
   ) {}
 
-  static async start({ workers, transport, ...options }: JobOptions): Promise<BenchmarkJob> {
-    const host = '127.0.0.1';
+  static async start({ workers, transport, link, ...options }: JobOptions): Promise<BenchmarkJob> {
+    const host = link?.launcherAddress ?? '127.0.0.1';
     const token = randomBytes(16).toString('hex');
     const coordinator = await Coordinator.start({
       host,
@@ -52,7 +55,7 @@ export class BenchmarkJob {
       const child = supervisor.start({
         rank,
         script: fileURLToPath(new URL('./rank.js', import.meta.url)),
-        args: [JSON.stringify({ ...options, host })],
+        args: [JSON.stringify({ ...options, host: link?.addresses[rank] ?? host })],
         environment: {
           RANK: String(rank),
           WORLD_SIZE: String(workers),
@@ -61,6 +64,7 @@ export class BenchmarkJob {
           [launchVariables.token]: token,
         },
         logFile: join(logs, `rank-${rank}.log`),
+        within: link?.commands[rank],
       });
       job.children.push(child);
     }

@@ -1,5 +1,6 @@
 import * as echarts from 'echarts';
 import type { AllReduceRow } from './all-reduce.js';
+import type { ScalingRow } from './scaling.js';
 
 /** Bus bandwidth over size, a line a system, as an SVG document. */
 export function plotAllReduce(rows: readonly AllReduceRow[]): string {
@@ -14,6 +15,26 @@ export function plotAllReduce(rows: readonly AllReduceRow[]): string {
         .filter((row) => row.system === system)
         .map(({ bytes, busGBps }): [number, number] => [bytes, busGBps]),
     })),
+  });
+}
+
+/** Efficiency over workers, measured and predicted, as an SVG document. */
+export function plotScaling(rows: readonly ScalingRow[]): string {
+  const nameOf = ({ scaling, overlap, wire, predicted }: ScalingRow) =>
+    `${scaling}, ${overlap ? 'overlap' : 'no overlap'}${wire === 'bf16' ? ', bf16' : ''}${predicted ? ', predicted' : ''}`;
+  const several = rows.filter(({ workers }) => workers > 1);
+  return render({
+    title: 'Scaling efficiency',
+    x: { name: 'workers', log: true },
+    y: { name: 'efficiency', log: false },
+    lines: [...new Set(several.map(nameOf))].map((name) => {
+      const own = several.filter((row) => nameOf(row) === name);
+      return {
+        name,
+        dashed: own[0].predicted,
+        points: own.map(({ workers, efficiency }): [number, number] => [workers, efficiency]),
+      };
+    }),
   });
 }
 

@@ -1,3 +1,4 @@
+import { endWithParent } from '../launcher/end-with-parent.js';
 import { readPlace } from '../launcher/environment.js';
 import { Membership } from '../src/coordinator/membership.js';
 import { distributedSchema } from '../src/config/schema.js';
@@ -12,7 +13,7 @@ export interface RankOptions {
 
 async function serve({ host, thresholds }: RankOptions & { host: string }): Promise<void> {
   const place = readPlace(process.env);
-  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+  endWithParent();
   const member = await Membership.join({
     rank: place.rank,
     worldSize: place.worldSize,
@@ -23,6 +24,7 @@ async function serve({ host, thresholds }: RankOptions & { host: string }): Prom
     joinTimeoutMs: 120_000,
     stallTimeoutMs: 120_000,
     collectiveTimeoutMs: 120_000,
+    checkCollectives: false,
     thresholds: distributedSchema.parse(thresholds ?? {}),
     guardParent: true,
   });

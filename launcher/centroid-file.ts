@@ -1,6 +1,7 @@
-import { extname } from 'node:path';
+import { existsSync } from 'node:fs';
+import { dirname, extname } from 'node:path';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
-import { UserError } from '../src/errors.js';
+import { messageOf, UserError } from '../src/errors.js';
 
 interface CentroidTable {
   classes: number;
@@ -17,9 +18,11 @@ const encoders: Readonly<Record<string, (table: CentroidTable) => Buffer>> = {
   '.bin': ({ values }) => bytesOf(values),
 };
 
-/** @throws UserError `CENTROID_FILE_INVALID` for a file name whose ending names no format */
+/** @throws UserError `CENTROID_FILE_INVALID` for a file name whose ending names no format, or in a folder that is not there */
 export function checkCentroidFile(file: string): void {
-  if (extname(file) in encoders) return;
+  if (!existsSync(dirname(file)))
+    throw new UserError('CENTROID_FILE_INVALID', `${file}: there is no folder ${dirname(file)}`);
+  if (Object.hasOwn(encoders, extname(file))) return;
   throw new UserError(
     'CENTROID_FILE_INVALID',
     `${file}: end the name in .npy (NumPy), .json or .bin (little-endian float32, row by row)`,
@@ -28,7 +31,11 @@ export function checkCentroidFile(file: string): void {
 
 /** Writes centroids, whole or not at all, in the format that the file's ending names. */
 export function writeCentroids(file: string, table: CentroidTable): void {
-  writeFileAtomicSync(file, encoders[extname(file)](table));
+  try {
+    writeFileAtomicSync(file, encoders[extname(file)](table));
+  } catch (error) {
+    throw new UserError('CENTROID_FILE_INVALID', `cannot write ${file}: ${messageOf(error)}`);
+  }
 }
 
 /**

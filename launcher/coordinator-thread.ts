@@ -25,6 +25,8 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions): Pr
     transport: distributed.transport === 'tcp' ? 'tcp' : 'ipc',
     joinTimeoutMs: distributed.joinTimeoutSeconds * 1000,
     stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
+    stallWarningMs: distributed.stallWarningSeconds * 1000,
+    onNotice: (line) => void writeSync(2, `${line}\n`),
     combine: combiner.combine,
     onRecord: (_rank, news) => combiner.record(news),
   });

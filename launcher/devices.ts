@@ -73,7 +73,10 @@ export async function planDevices(request: DeviceRequest): Promise<DevicePlan> {
   return { perWorker, gpu: true };
 }
 
-/** GPUs that this process may use: what `CUDA_VISIBLE_DEVICES` names, else what nvidia-smi lists, by index. */
+/**
+ * GPUs that this process may use: those that `CUDA_VISIBLE_DEVICES` names, by index or UUID, else all that nvidia-smi
+ * lists, by index. An index that is not listed hides what comes after it, as it does in CUDA.
+ */
 export async function listGpus(): Promise<string[]> {
   const visible = process.env.CUDA_VISIBLE_DEVICES;
   let listed: string[];
@@ -83,7 +86,10 @@ export async function listGpus(): Promise<string[]> {
   } catch {
     return [];
   }
-  return visible === undefined ? listed : visible.split(',').filter((name) => name !== '' && name !== '-1');
+  if (visible === undefined) return listed;
+  const names = visible.split(',').map((name) => name.trim());
+  const wrong = names.findIndex((name) => !listed.includes(name) && !/^(GPU|MIG)-/.test(name));
+  return wrong < 0 ? names : names.slice(0, wrong);
 }
 
 /** The environment of one worker alone on this machine: on a GPU where the backend can use one, else the CPU. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { UserError } from '../src/errors.js';
+import { messageOf, UserError } from '../src/errors.js';
 
 /** Who started this worker. */
 export type Starter = 'pod-dist' | 'torchrun' | 'Slurm' | 'Open MPI' | 'MPICH';
@@ -56,7 +56,7 @@ export const launchVariables = {
  * @throws UserError `ENVIRONMENT_INVALID` where variables are missing, half set or contradictory
  */
 export function readPlace(environment: Environment, parentPid: number = process.ppid): Place {
-  const family = families.find(({ rank }) => environment[rank] !== undefined);
+  const family = families.find((names) => isPresent(names, environment));
   if (!family) {
     throw new UserError(
       'ENVIRONMENT_INVALID',
@@ -94,9 +94,20 @@ export function readPlace(environment: Environment, parentPid: number = process.
   return { starter: family.starter, rank, worldSize, localRank, host, port, token, ownCoordinator: true };
 }
 
+/**
+ * Under srun, Slurm's process interface sets MPICH's ranks as well, but not MPICH's local ranks; under MPICH's mpirun in
+ * a Slurm allocation, Slurm's variables are those of the node's proxy.
+ */
+function isPresent({ starter, rank, localRank }: Names, environment: Environment): boolean {
+  if (environment[rank] === undefined) return false;
+  return (
+    starter !== 'MPICH' || environment[localRank] !== undefined || environment.SLURM_PROCID === undefined
+  );
+}
+
 /** Where rank 0's coordinator is to be found. */
 function meetingPoint(starter: Starter, environment: Environment, worldSize: number, parentPid: number) {
-  const host = environment.MASTER_ADDR ?? defaultHost(starter, environment, worldSize);
+  const host = environment.MASTER_ADDR || defaultHost(starter, environment, worldSize);
   if (host === undefined) {
     throw new UserError(
       'ENVIRONMENT_INVALID',
@@ -106,7 +117,7 @@ function meetingPoint(starter: Starter, environment: Environment, worldSize: num
   if (environment.MASTER_PORT !== undefined) {
     // torchrun's own store listens on MASTER_PORT itself.
     const offset = environment.TORCHELASTIC_RUN_ID !== undefined ? 1 : 0;
-    return { host, port: whole(environment, 'MASTER_PORT', 1) + offset };
+    return { host, port: whole(environment, 'MASTER_PORT', 1, 65_535 - offset) + offset };
   }
   const job =
     environment.SLURM_JOB_ID ??
@@ -133,8 +144,8 @@ function defaultHost(starter: Starter, environment: Environment, worldSize: numb
 
 /** The first host of a Slurm node list: `n[03-05,9],m1` gives `n03`. */
 export function firstHost(nodes: string): string {
-  const [, name, range] = /^([^[,]+)(?:\[([^\]]+)\])?/.exec(nodes) ?? [];
-  return range === undefined ? name : `${name}${range.split(/[-,]/)[0]}`;
+  const [, name, range, rest] = /^([^[,]+)(?:\[([^\]]+)\])?([^[,]*)/.exec(nodes) ?? [];
+  return range === undefined ? name : `${name}${range.split(/[-,]/)[0]}${rest}`;
 }
 
 /** A port from 20000 to 39999 that every worker of a job finds alike. */
@@ -152,15 +163,13 @@ function splitAddress(address: string): { host: string; port: number } {
   return { host, port: Number(port) };
 }
 
-function whole(environment: Environment, name: string, least: number): number {
+function whole(environment: Environment, name: string, least: number, most = Infinity): number {
   const text = environment[name];
   const value = Number(text);
-  if (text === undefined || text.trim() === '' || !Number.isInteger(value) || value < least) {
-    const what = text === undefined ? 'is not set' : `is "${text}"`;
-    throw new UserError(
-      'ENVIRONMENT_INVALID',
-      `${name} ${what}: it must be a whole number of at least ${least}`,
-    );
+  if (text === undefined || !/^\d+$/.test(text.trim()) || value < least || value > most) {
+    const what = text === undefined ? 'is not set' : `is "${messageOf(text)}"`;
+    const range = most === Infinity ? `of at least ${least}` : `from ${least} to ${most}`;
+    throw new UserError('ENVIRONMENT_INVALID', `${name} ${what}: it must be a whole number ${range}`);
   }
   return value;
 }

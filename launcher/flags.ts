@@ -8,6 +8,8 @@ const shortcuts = [
   { flag: 'batch-size', path: 'batchSize', type: 'number', alias: 'b' },
   { flag: 'seed', path: 'seed', type: 'number' },
   { flag: 'backend', path: 'backend', type: 'string' },
+  { flag: 'wire', path: 'distributed.wire', type: 'string' },
+  { flag: 'check-collectives', path: 'distributed.checkCollectives', type: 'boolean' },
   { flag: 'port', path: 'distributed.port', type: 'number' },
 ] as const;
 
@@ -18,6 +20,7 @@ export function recipeFlags(): Record<string, Options> {
     config: {
       type: 'string',
       alias: 'c',
+      requiresArg: true,
       describe: 'recipe: a YAML file, or the name of a shipped one (default: digits)',
     },
     set: {
@@ -33,7 +36,7 @@ export function recipeFlags(): Record<string, Options> {
     flags[flag] = {
       type,
       ...rest,
-      requiresArg: true,
+      requiresArg: type !== 'boolean',
       describe: `${description ? `${description} ` : ''}(setting ${path})`,
     };
   }

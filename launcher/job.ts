@@ -62,6 +62,8 @@ export async function runJob({ config, devices, logDir, workerArgs, combiner }: 
     transport: distributed.transport === 'tcp' ? 'tcp' : 'ipc',
     joinTimeoutMs: joinTimeoutMs(distributed),
     stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
+    stallWarningMs: distributed.stallWarningSeconds * 1000,
+    onNotice: (line) => process.stderr.write(`${line}\n`),
     combine: combiner.combine,
     onRecord: (_rank, news) => combiner.record(news),
   });

@@ -1,13 +1,20 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { UserError } from '../src/errors.js';
+import { messageOf, UserError } from '../src/errors.js';
 
 /**
  * The folder of a new run: `out` if it is given and free, else the first free one of `runs/<name>`, `runs/<name>-2`,
  * ... Nothing that is there is ever overwritten.
+ *
+ * @throws UserError `RUN_EXISTS`, or `RUN_FOLDER_INVALID` where no folder can be made
  */
 export function newRunFolder(name: string, out?: string): string {
   if (out !== undefined) {
+    try {
+      mkdirSync(out, { recursive: true });
+    } catch (error) {
+      throw new UserError('RUN_FOLDER_INVALID', `--out ${out} cannot be a run folder: ${messageOf(error)}`);
+    }
     if (!isFree(out)) {
       throw new UserError(
         'RUN_EXISTS',

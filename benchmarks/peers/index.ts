@@ -1,5 +1,6 @@
 import { findGloo } from './gloo.js';
 import { findOpenMpi } from './openmpi.js';
+import { findSockets } from './sockets.js';
 
 /** One measurement of a peer: the slowest rank's milliseconds of each iteration, and wrong elements over all ranks. */
 export interface PeerTimes {
@@ -24,7 +25,10 @@ export interface PeerOptions {
   notify(line: string): void;
 }
 
-/** The peers that are installed here: Open MPI over shared memory and over tcp, gloo through PyTorch. */
+/**
+ * The peers that are installed here: Open MPI over shared memory and over tcp, gloo through PyTorch, and for two
+ * workers the same ring in C over Unix sockets, as a limit.
+ */
 export async function findPeers(options: PeerOptions): Promise<Peer[]> {
-  return [...(await findOpenMpi(options)), ...(await findGloo(options))];
+  return [...(await findOpenMpi(options)), ...(await findGloo(options)), ...(await findSockets(options))];
 }

@@ -1,7 +1,9 @@
 import { allReduce } from './all-reduce.js';
+import { memory } from './memory.js';
+import { step } from './step.js';
 
 /** What the ranks of a benchmark can be asked to do. */
-export const tasks = { allReduce };
+export const tasks = { allReduce, memory, step };
 
 export type Tasks = typeof tasks;
 export type TaskName = keyof Tasks;

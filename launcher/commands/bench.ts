@@ -1,11 +1,18 @@
 import type { CommandModule } from 'yargs';
 import { stepCommand } from './bench/step.js';
 import { allReduceCommand } from './bench/allreduce.js';
+import { loaderCommand } from './bench/loader.js';
+import { scalingCommand } from './bench/scaling.js';
 
 export const benchCommand: CommandModule = {
   command: 'bench <what>',
   describe: 'measure this machine',
   builder: (yargs) =>
-    yargs.command(allReduceCommand).command(stepCommand).demandCommand(1, 'say what to measure'),
+    yargs
+      .command(allReduceCommand)
+      .command(loaderCommand)
+      .command(scalingCommand)
+      .command(stepCommand)
+      .demandCommand(1, 'say what to measure'),
   handler: () => {},
 };

@@ -1,10 +1,13 @@
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
+import { origins, type Origin } from '../../src/backend/native/library.js';
 import { setup } from '../../src/backend/native/setup.js';
 import { listGpus } from '../devices.js';
 
 interface SetupArguments {
   cuda?: boolean;
   force: boolean;
+  from?: Origin;
+  library?: string;
   json: boolean;
 }
 
@@ -15,6 +18,17 @@ export const setupCommand: CommandModule<object, SetupArguments> = {
     yargs
       .option('cuda', { type: 'boolean', describe: 'for NVIDIA GPUs (default: where nvidia-smi lists one)' })
       .option('force', { type: 'boolean', default: false, describe: 'build again' })
+      .option('from', {
+        choices: origins,
+        requiresArg: true,
+        describe:
+          "TensorFlow's origin: its Python wheel, this machine, or the addon's own archive (default: the first that has it)",
+      })
+      .option('library', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'folder of an installed libtensorflow, with lib and include',
+      })
       .option('json', {
         type: 'boolean',
         default: false,
@@ -24,24 +38,36 @@ export const setupCommand: CommandModule<object, SetupArguments> = {
   handler: run,
 };
 
-async function run({ cuda, force, json }: ArgumentsCamelCase<SetupArguments>): Promise<void> {
+async function run({ cuda, force, from, library, json }: ArgumentsCamelCase<SetupArguments>): Promise<void> {
   const started = performance.now();
   const elapsed = () => `${((performance.now() - started) / 1000).toFixed(0)} s`;
   const say = (line: string) => void (json ? process.stderr : process.stdout).write(`${line}\n`);
   let current = 'looking around';
-  const timer = setInterval(() => say(`  still ${current}, ${elapsed()}`), 10_000);
+  let share = '';
+  const timer = setInterval(() => say(`  still ${current}${share}, ${elapsed()}`), 5000);
   try {
+    const forCuda = cuda ?? (await listGpus()).length > 0;
     const result = await setup({
-      cuda: cuda ?? (await listGpus()).length > 0,
+      cuda: forCuda,
       force,
-      onStep: (line) => {
-        current = line;
-        say(`${elapsed()}: ${line}`);
+      from,
+      library,
+      progress: {
+        step: (line) => {
+          current = line;
+          share = '';
+          say(`${elapsed()}: ${line}`);
+        },
+        share: (done) => {
+          share = `: ${(100 * done).toFixed(0)} %`;
+        },
       },
     });
     if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
     else {
       const what = result.cached ? 'is ready already' : `is ready after ${elapsed()}`;
+      if (forCuda && !result.gpu)
+        say('built for CUDA, but it finds no GPU to compute on: see pod-dist doctor');
       say(
         `native TensorFlow ${result.tensorflow} on the ${result.gpu ? 'GPU' : 'CPU'} ${what}, in ${result.folder}`,
       );

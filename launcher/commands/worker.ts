@@ -9,6 +9,7 @@ import { codeOf, UserError } from '../../src/errors.js';
 import { findCheckpoint } from '../../src/training/checkpoint.js';
 import { evaluateCheckpoint } from '../../src/training/evaluate-checkpoint.js';
 import { train } from '../../src/training/train.js';
+import { endWithParent } from '../end-with-parent.js';
 import { readPlace, type Place } from '../environment.js';
 import { overrides, recipeFlags } from '../flags.js';
 import { OwnCoordinator } from '../own-coordinator.js';
@@ -57,7 +58,7 @@ export const workerCommand: CommandModule<object, WorkerArguments> = {
 
 async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
   const place = readPlace(process.env);
-  if (place.starter === 'pod-dist') process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+  if (place.starter === 'pod-dist') endWithParent();
   const checkpoint = args.evaluate ? (await findCheckpoint(args.evaluate)).checkpoint : undefined;
   const settings = checkpoint ? { base: checkpoint.config } : { file: args.config };
   const loaded = loadConfig({ ...settings, set: args.set, flags: overrides(args) });
@@ -121,6 +122,7 @@ function join(place: Place, config: Config): Promise<Membership> {
     stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
     collectiveTimeoutMs: distributed.collectiveTimeoutSeconds * 1000,
     thresholds: distributed,
+    checkCollectives: distributed.checkCollectives,
     guardParent: place.starter === 'pod-dist',
   });
 }

@@ -12,6 +12,8 @@ export const trainingKernels = {
   batchNormGradient: 'BatchNormTrainingGrad',
   /** {x} → [mean, variance]. */
   moments: 'BatchNormMoments',
+  /** {x} → [sum of x, sum of x^2] as float64, in a float32 tensor [4 channels] of the same bytes; in place of `moments`. */
+  channelSums: 'BatchNormChannelSums',
   /** {dy, x, gamma, mean, variance}, {epsilon} → [sum dy xhat, sum dy, dy gamma / sqrt(variance + epsilon)]. */
   batchNormSums: 'BatchNormGradSums',
 } as const;

@@ -82,10 +82,26 @@ export function batchNormGradient(
 }
 
 /** Mean and biased variance of each channel of x [..., channels]. */
-export function moments(x: tf.Tensor): { mean: tf.Tensor; variance: tf.Tensor } {
+function moments(x: tf.Tensor): { mean: tf.Tensor; variance: tf.Tensor } {
   const outputs = run<tf.Tensor[]>(trainingKernels.moments, { x });
   if (outputs) return { mean: outputs[0], variance: outputs[1] };
   return tf.moments(x, allButLast(x));
+}
+
+/** Sum and sum of squares of each channel of x [..., channels]: [2, channels] in double precision. */
+export function channelSums(x: tf.Tensor): Float64Array {
+  const doubles = run<tf.Tensor>(trainingKernels.channelSums, { x })?.dataSync<'float32'>();
+  if (doubles) return new Float64Array(doubles.buffer, doubles.byteOffset, doubles.length / 2);
+  const { mean, variance } = moments(x);
+  const [means, variances] = [mean, variance].map((tensor) => tensor.dataSync<'float32'>());
+  const channels = means.length;
+  const count = x.size / channels;
+  const sums = new Float64Array(2 * channels);
+  for (let channel = 0; channel < channels; channel++) {
+    sums[channel] = count * means[channel];
+    sums[channels + channel] = count * (variances[channel] + means[channel] ** 2);
+  }
+  return sums;
 }
 
 interface Normalised {

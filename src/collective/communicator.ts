@@ -14,6 +14,12 @@ export interface CollectiveOptions {
   op?: ReduceOp;
   /** Deadline of the whole call in milliseconds; default: the communicator's own. */
   timeoutMs?: number;
+  /**
+   * How the values of an all-reduce or reduce-scatter travel; default `float32`. `bf16` rounds them on the way, with
+   * error feedback by tag and region: for gradients, which it is meant for, what one call loses the next one adds.
+   * Sums of float32 only, from `distributed.directBytes` on; another call with it is a `WIRE_UNSUPPORTED`.
+   */
+  wire?: WireType;
   /** Names the call in errors and is compared between ranks, such as `gradients` or `bn3/forward`. */
   tag?: string;
 }

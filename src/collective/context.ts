@@ -3,6 +3,7 @@ import { shardRange } from './communicator.js';
 import type { Edge } from './edge.js';
 import type { Kernels } from './kernels/index.js';
 import type { Mesh } from './mesh.js';
+import type { Residuals } from './residuals.js';
 import type { SendStage } from './send-stage.js';
 import { checkHeader, hashTag, type Header, type Kind } from './wire.js';
 
@@ -19,6 +20,7 @@ export interface Workspace {
   /** Offset of `scratchBytes` in the arena. */
   scratch: number;
   stage: SendStage;
+  residuals: Residuals;
   /** Told which rank is waited for. */
   waiting(rank: number): void;
 }
@@ -128,13 +130,24 @@ export class Context {
       bytes.set(size === payload.length ? payload : payload.subarray(done, done + size), scratch);
       kernel(target + done, scratch, size);
     }
-    release(payload);
+    this.release(payload);
   }
 
   /** Copies received values into the arena at `target`, and frees them. */
   copy(target: number, payload: Uint8Array): void {
     this.workspace.bytes.set(payload, target);
-    release(payload);
+    this.release(payload);
+  }
+
+  /**
+   * Gives a received buffer's memory back at once, not at some later garbage collection: at hundreds of megabytes a
+   * second the difference is the resident size of the process.
+   */
+  release(payload: Uint8Array): void {
+    const { buffer } = payload;
+    if (payload.length <= smallBuffer || payload.byteOffset !== 0 || buffer.byteLength !== payload.length)
+      return;
+    if (buffer instanceof ArrayBuffer && 'transfer' in buffer) buffer.transfer(0);
   }
 
   /** Every rank tells every other that it has received all it needs, and waits for the same word from them. */
@@ -176,15 +189,4 @@ export function evenly(start: number, end: number, parts: number): number[] {
   return Array.from({ length: parts }, (_, part) => start + shardRange(end - start, part, parts)[0]).concat(
     end,
   );
-}
-
-/**
- * Gives a received buffer's memory back at once, not at some later garbage collection: at hundreds of megabytes a
- * second the difference is the resident size of the process.
- */
-function release(payload: Uint8Array): void {
-  const { buffer } = payload;
-  if (payload.length <= smallBuffer || payload.byteOffset !== 0 || buffer.byteLength !== payload.length)
-    return;
-  if (buffer instanceof ArrayBuffer && 'transfer' in buffer) buffer.transfer(0);
 }

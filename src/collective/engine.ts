@@ -1,9 +1,11 @@
 import { messageOf, PodDistError } from '../errors.js';
 import { allocate, type Arena } from './arena.js';
 import { Channel, type Command } from './channel.js';
+import { checkAgreement } from './check.js';
 import { Context, scratchBytes, type Workspace } from './context.js';
 import { loadKernels } from './kernels/index.js';
 import type { Mesh } from './mesh.js';
+import { Residuals } from './residuals.js';
 import { Selection, type Thresholds } from './selection.js';
 import { SendStage } from './send-stage.js';
 
@@ -11,6 +13,8 @@ export interface EngineOptions {
   mesh: Mesh;
   arena: Arena;
   thresholds: Thresholds;
+  /** Compares every collective over the ranks before it. */
+  checkCollectives?: boolean;
 }
 
 /**
@@ -26,6 +30,7 @@ export class Engine {
   private reject!: (error: PodDistError) => void;
   private waitingFor: number | undefined;
   private sequence = 0;
+  private running: { name: string; since: number } | undefined;
 
   constructor(private readonly options: EngineOptions) {
     this.channel = new Channel(options.arena.control);
@@ -48,6 +53,7 @@ export class Engine {
       kernels: await loadKernels(arena.memory),
       scratch: allocate(arena, scratchBytes),
       stage: new SendStage(arena),
+      residuals: new Residuals(arena),
       waiting: (rank) => (this.waitingFor = rank),
     };
     for (;;) {
@@ -78,6 +84,16 @@ export class Engine {
     return this.channel.busy;
   }
 
+  /** Collectives begun so far, and the one under way. */
+  get collectives(): { begun: number; name: string; forMs: number } {
+    const { running, sequence } = this;
+    return {
+      begun: sequence,
+      name: running?.name ?? '',
+      forMs: running ? performance.now() - running.since : 0,
+    };
+  }
+
   /** Collectives done so far. */
   get completed(): number {
     return this.channel.completed;
@@ -86,14 +102,22 @@ export class Engine {
   private async execute(command: Command, workspace: Workspace): Promise<void> {
     const context = Context.whole(command, ++this.sequence, workspace);
     workspace.stage.turn(this.sequence);
+    this.running = { name: `${command.kind} '${command.tag}'`, since: performance.now() };
     const timer = setTimeout(() => this.expire(command), command.timeoutMs);
     try {
-      const algorithm = this.selection.choose(context)(context);
+      const algorithm = this.run(context);
       algorithm.catch(() => {});
       await Promise.race([algorithm, this.failure]);
     } finally {
       clearTimeout(timer);
+      this.running = undefined;
     }
+  }
+
+  private async run(context: Context): Promise<void> {
+    const { mesh, checkCollectives } = this.options;
+    if (checkCollectives) await checkAgreement(context.command, this.sequence, mesh);
+    await this.selection.choose(context)(context);
   }
 
   private expire(command: Command): void {

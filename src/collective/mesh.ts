@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import * as zmq from 'zeromq';
 import { messageOf, PodDistError } from '../errors.js';
 import { Edge } from './edge.js';
+import { socketsClosed } from './io-threads.js';
 import { decodeHeader } from './wire.js';
 
 export interface MeshOptions {
@@ -19,6 +19,8 @@ export interface MeshOptions {
 }
 
 const maxMessageBytes = 2 ** 30;
+/** Linux gives a Unix socket 208 KiB, in which a large message goes back and forth between two threads. */
+const ipcBufferBytes = 2 ** 20;
 
 /** Which I/O thread serves a connection, as a bit mask. */
 const outgoingThread = 1;
@@ -121,14 +123,21 @@ export class Mesh {
   async close(): Promise<void> {
     this.closed = true;
     for (const edge of this.edges.values()) edge.close();
-    await delay(20);
+    await socketsClosed();
   }
 
   private async listen(socket: zmq.Pair, direction: string, peer: number): Promise<void> {
-    const { directory, hosts, host, rank } = this.options;
-    const local = directory !== undefined && hosts[peer] === hosts[rank];
-    await socket.bind(local ? `ipc://${join(directory, direction)}` : `tcp://${host ?? '127.0.0.1'}:*`);
+    const { directory, host } = this.options;
+    await socket.bind(
+      this.isLocal(peer) ? `ipc://${join(directory ?? '', direction)}` : `tcp://${host ?? '127.0.0.1'}:*`,
+    );
     this.endpoints[direction] = socket.lastEndpoint as string;
+  }
+
+  /** Whether a peer is reached over ipc. */
+  private isLocal(peer: number): boolean {
+    const { directory, hosts, rank } = this.options;
+    return directory !== undefined && hosts[peer] === hosts[rank];
   }
 
   private open(peer: number): Edge {
@@ -147,6 +156,7 @@ export class Mesh {
       sendHighWaterMark: 0,
       receiveHighWaterMark: 64,
       maxMessageSize: maxMessageBytes,
+      ...(this.isLocal(peer) ? { sendBufferSize: ipcBufferBytes } : {}),
     });
     socket.events.on('disconnect', () => this.lose(peer));
     return socket;

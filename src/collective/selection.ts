@@ -1,5 +1,6 @@
 import { broadcast } from './algorithms/broadcast.js';
 import { barrier, exchangeAllReduce } from './algorithms/exchange.js';
+import { compressedAllReduce, compressedReduceScatter } from './algorithms/compressed-ring.js';
 import { groupByHost, hierarchicalAllReduce } from './algorithms/hierarchical.js';
 import { ringAllGather, ringAllReduce, ringReduceScatter } from './algorithms/ring.js';
 import { scatterAllGather, scatterAllReduce, scatterReduceScatter } from './algorithms/scatter.js';
@@ -37,9 +38,11 @@ export class Selection {
   }
 
   choose(context: Context): Algorithm {
-    const { kind } = context.command;
+    const { kind, wire } = context.command;
     if (kind === 'broadcast') return broadcast;
     if (kind === 'barrier') return barrier;
+    if (wire === 'bf16' && bytesOf(context) > this.thresholds.directBytes)
+      return kind === 'allReduce' ? compressedAllReduce : compressedReduceScatter;
     const large = bytesOf(context) >= this.thresholds.hierarchicalBytes;
     if (kind === 'allReduce' && this.hierarchical && large) return this.hierarchical;
     return this.flat(kind as 'allReduce' | 'reduceScatter' | 'allGather', context);

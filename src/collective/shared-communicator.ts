@@ -1,4 +1,6 @@
+import { PodDistError } from '../errors.js';
 import { allocate, type Arena } from './arena.js';
+import { callSite } from './call-site.js';
 import { Channel, type Command } from './channel.js';
 import { shardRange, type CollectiveOptions, type Communicator, type Numbers } from './communicator.js';
 import { loadKernels } from './kernels/index.js';
@@ -14,6 +16,8 @@ interface SharedCommunicatorOptions {
   worldSize: number;
   /** Default deadline of one collective. */
   timeoutMs: number;
+  /** Notes where in the program each collective is called. */
+  recordSites?: boolean;
 }
 
 type GatherOptions = CollectiveOptions & { offsets?: readonly number[] };
@@ -49,6 +53,7 @@ export class SharedCommunicator implements Communicator {
     this.rank = options.rank;
     this.worldSize = options.worldSize;
     this.channel = new Channel(options.arena.control);
+    if (options.recordSites) process.setSourceMapsEnabled(true);
   }
 
   get waitedMs(): number {
@@ -111,19 +116,20 @@ export class SharedCommunicator implements Communicator {
   }
 
   private start(kind: Kind, values: Numbers, options: GatherOptions = {}, root = 0): Call {
+    if (options.wire === 'bf16') checkCompressible(kind, values, options);
     const { offset, finish } = this.place(values);
     const timeoutMs = options.timeoutMs ?? this.options.timeoutMs;
     const command: Command = {
       kind,
       type: values instanceof Float64Array ? 'float64' : 'float32',
       op: options.op ?? 'sum',
-      wire: 'float32',
+      wire: options.wire ?? 'float32',
       root,
       timeoutMs,
       offset,
       length: values.length,
       tag: options.tag ?? kind,
-      site: '',
+      site: this.options.recordSites ? callSite() : '',
       offsets: options.offsets ?? [],
     };
     return { number: this.channel.submit(command), deadline: timeoutMs + graceMs, finish };
@@ -174,4 +180,13 @@ export class SharedCommunicator implements Communicator {
     const [start, end] = shardRange(values.length, this.rank, this.worldSize);
     return values.subarray(start, end) as T;
   }
+}
+
+function checkCompressible(kind: Kind, values: Numbers, { op = 'sum' }: CollectiveOptions): void {
+  const reducing = kind === 'allReduce' || kind === 'reduceScatter';
+  if (reducing && op === 'sum' && values instanceof Float32Array) return;
+  throw new PodDistError(
+    'WIRE_UNSUPPORTED',
+    `bf16 on the wire is for sums of float32 in an all-reduce or reduce-scatter, not for a ${kind} (${op})`,
+  );
 }

@@ -207,6 +207,19 @@ export const distributedSchema = z.strictObject({
   stallTimeoutSeconds: seconds
     .default(60)
     .describe('without a sign of life or progress, before a worker counts as stalled'),
+  stallWarningSeconds: seconds
+    .default(10)
+    .describe('a worker that others wait for longer than this is named on the console'),
+  checkCollectives: z
+    .boolean()
+    .default(false)
+    .describe(
+      'compare every collective over the workers before it, and name both call sites where they differ',
+    ),
+  wire: z
+    .enum(['float32', 'bf16'])
+    .default('float32')
+    .describe('how gradients travel: bf16 halves the bytes, with error feedback'),
   directBytes: z
     .int()
     .min(0)

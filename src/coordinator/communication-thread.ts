@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
-import * as zmq from 'zeromq';
 import { Engine } from '../collective/engine.js';
+import { socketsClosed, useTwoIoThreads } from '../collective/io-threads.js';
 import { Mesh } from '../collective/mesh.js';
 import { codeOf, messageOf, PodDistError } from '../errors.js';
 import { ControlClient } from './client.js';
@@ -32,7 +32,7 @@ class CommunicationThread {
     private readonly data: ThreadData,
     private readonly port: MessagePort,
   ) {
-    zmq.context.ioThreads = 2;
+    useTwoIoThreads();
     this.status = new Status(data.status);
     this.client = new ControlClient({ ...data, onLost: () => this.loseCoordinator() });
     this.guardian = new Guardian(data, (error) => this.refuse(error));
@@ -75,12 +75,12 @@ class CommunicationThread {
       case 'refused':
         return this.refuse(new PodDistError(message.code, message.message));
       case 'plan': {
-        const { rank, worldSize, host, arena, thresholds } = this.data;
+        const { rank, worldSize, host, arena, thresholds, checkCollectives } = this.data;
         const { jobId, hosts } = message;
         const directory = this.socketFolder(message);
         this.mesh = await Mesh.bind({ rank, worldSize, host, jobId, hosts, directory });
         this.mesh.onPeerLost((peer) => void this.client.send({ type: 'lost', peer }));
-        this.engine = new Engine({ mesh: this.mesh, arena, thresholds });
+        this.engine = new Engine({ mesh: this.mesh, arena, thresholds, checkCollectives });
         return this.client.send({ type: 'endpoints', endpoints: this.mesh.endpoints });
       }
       case 'table':
@@ -134,7 +134,8 @@ class CommunicationThread {
     const { status, engine } = this;
     const progress = status.progress + (engine?.completed ?? 0);
     const waiting = status.isWaiting || (engine?.busy ?? false);
-    void this.client.send({ type: 'beat', progress, waiting, phase: status.phase });
+    const collectives = engine?.collectives ?? { begun: 0, name: '', forMs: 0 };
+    void this.client.send({ type: 'beat', progress, waiting, phase: status.phase, collectives });
   }
 
   private lateJoin(): PodDistError {
@@ -156,7 +157,7 @@ class CommunicationThread {
     this.guardian.close();
     this.client.close();
     removeIpcDirectory(this.ownDirectory);
-    await this.mesh?.close();
+    await Promise.all([this.mesh?.close(), socketsClosed()]);
     this.port.close();
   }
 

@@ -36,6 +36,11 @@ export class Liveness {
     this.progress = progress;
   }
 
+  /** What the rank last said it was doing. */
+  get doing(): string {
+    return this.phase;
+  }
+
   /** One line that says how the rank has stalled; undefined while it has not. */
   stalled(now: number): string | undefined {
     if (now - this.lastBeat > this.stallMs) {

@@ -33,7 +33,13 @@ export class Membership {
     private readonly status: Status,
   ) {
     const { rank, worldSize, collectiveTimeoutMs } = options;
-    this.communicator = new SharedCommunicator({ arena, rank, worldSize, timeoutMs: collectiveTimeoutMs });
+    this.communicator = new SharedCommunicator({
+      arena,
+      rank,
+      worldSize,
+      timeoutMs: collectiveTimeoutMs,
+      recordSites: options.checkCollectives,
+    });
     thread.on('message', (message: FromThread) => this.hear(message));
     thread.on('error', (error) =>
       this.end(new PodDistError('COMMUNICATION_FAILED', messageOf(error), { cause: error })),

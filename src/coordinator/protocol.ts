@@ -35,6 +35,8 @@ export const workerMessage = z.discriminatedUnion('type', [
     /** Whether the compute thread waits for other ranks. */
     waiting: z.boolean(),
     phase: text,
+    /** Collectives begun so far; name and duration of the one under way. */
+    collectives: z.object({ begun: z.int().min(0), name: text, forMs: z.number().min(0) }),
   }),
   z.object({ type: z.literal('lost'), peer: rank }),
   z.object({ type: z.literal('failed'), code: text, message: text, user: z.boolean() }),

@@ -1,9 +1,11 @@
 import { hostname } from 'node:os';
 import * as zmq from 'zeromq';
+import { socketsClosed, useTwoIoThreads } from '../collective/io-threads.js';
 import { messageOf, UserError } from '../errors.js';
 import { Assembly, disagreement } from './assembly.js';
 import { evidence, RootCause, type JobFailure } from './failure.js';
 import { makeIpcDirectory, removeIpcDirectory } from './ipc-directory.js';
+import { Lateness } from './lateness.js';
 import { Liveness } from './liveness.js';
 import {
   decode,
@@ -29,6 +31,10 @@ export interface CoordinatorOptions {
   transport: 'ipc' | 'tcp';
   joinTimeoutMs: number;
   stallTimeoutMs: number;
+  /** A rank that others wait for longer than this is named by `onNotice`; default: none is. */
+  stallWarningMs?: number;
+  /** Told, in one line each, what the user should know while the job goes on. */
+  onNotice?(line: string): void;
   /** Makes one result of what the ranks gather under a name; parts by rank. */
   combine(name: string, parts: unknown[]): unknown;
   /** Told what ranks record. */
@@ -69,6 +75,7 @@ export class Coordinator {
   private readonly connections: Assembly<true>;
   private readonly agreements: Assembly<string>;
   private readonly gatherings: Assembly<unknown>;
+  private readonly lateness: Lateness;
   private readonly started = performance.now();
   private resolveFinished!: () => void;
   private ipcDirectory: string | undefined;
@@ -84,6 +91,7 @@ export class Coordinator {
   ) {
     this.port = Number((socket.lastEndpoint as string).split(':').pop());
     const { worldSize } = options;
+    this.lateness = new Lateness(options.stallWarningMs ?? Infinity);
     this.endpoints = new Assembly(worldSize);
     this.connections = new Assembly(worldSize);
     this.agreements = new Assembly(worldSize);
@@ -100,6 +108,7 @@ export class Coordinator {
 
   /** Listens; rejects with `UserError` `PORT_IN_USE` where the port is taken. */
   static async start(options: CoordinatorOptions): Promise<Coordinator> {
+    useTwoIoThreads();
     const { keys } = options;
     const security = keys
       ? { curveServer: true, curveSecretKey: keys.secretKey, curvePublicKey: keys.publicKey }
@@ -157,6 +166,7 @@ export class Coordinator {
     this.removeDirectory();
     await this.sending.catch(() => {});
     this.socket.close();
+    await socketsClosed();
   }
 
   private async serve(): Promise<void> {
@@ -235,6 +245,7 @@ export class Coordinator {
         return this.options.onRecord?.(rank, message.news);
       case 'beat':
         member.liveness.beat(message, performance.now());
+        this.lateness.beat(rank, message.collectives, performance.now());
         return this.post(member.identity, { type: 'pulse' });
       case 'lost': {
         if (this.members.get(message.peer)?.finished) return;
@@ -286,9 +297,22 @@ export class Coordinator {
       if (now - this.started > this.options.joinTimeoutMs) this.failJoin();
     }
     if (this.state === 'ended') return;
+    if (this.state === 'running') this.warn(now);
     for (const [rank, { liveness, finished }] of this.members) {
       const cause = finished ? undefined : liveness.stalled(now);
       if (cause) this.fail({ ...this.about(rank), code: 'STALLED', cause, user: false }, evidence.stall);
+    }
+  }
+
+  private warn(now: number): void {
+    for (const { rank, waiting, name, waitedMs } of this.lateness.find(now)) {
+      const { host, liveness, finished } = this.members.get(rank) as Member;
+      if (finished) continue;
+      const ranks = `rank ${waiting.join(', ')} ${waiting.length > 1 ? 'have' : 'has'}`;
+      const since = (waitedMs / 1000).toFixed(1);
+      this.options.onNotice?.(
+        `rank ${rank} on host ${host} is late (${liveness.doing}): ${ranks} waited ${since} s for it in ${name}`,
+      );
     }
   }
 
@@ -299,7 +323,7 @@ export class Coordinator {
     );
     const what =
       missing.length > 0
-        ? `rank ${missing.join(', ')} did not join`
+        ? `rank${missing.length > 1 ? 's' : ''} ${missing.join(', ')} did not join`
         : 'the ranks could not connect to each other';
     const cause = `${what} within ${joinTimeoutMs / 1000} s: see the workers' logs, or raise distributed.joinTimeoutSeconds`;
     this.fail({ code: 'JOIN_TIMEOUT', cause, user: false }, evidence.stall);

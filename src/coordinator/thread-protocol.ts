@@ -19,6 +19,8 @@ export interface JoinOptions {
   collectiveTimeoutMs: number;
   /** Where one algorithm ends and the next begins. */
   thresholds: Thresholds;
+  /** Compares every collective over the ranks before it. */
+  checkCollectives: boolean;
   /** End with the parent process, as a launched worker does. */
   guardParent: boolean;
 }

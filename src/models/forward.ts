@@ -87,16 +87,17 @@ export class ForwardPass {
   }
 }
 
-/** What a plain 2D convolution does; undefined for every other layer. */
+/** What a plain 2D convolution does; undefined for every other layer, dilated ones included. */
 function describeConvolution(layer: tf.layers.Layer): Convolution | undefined {
   if (layer.getClassName() !== 'Conv2D') return undefined;
   const config = layer.getConfig();
   const { strides, padding, dilationRate, dataFormat, activation } = config as Record<string, unknown>;
-  if (dataFormat !== 'channelsLast' || activation !== 'linear') return undefined;
+  const dilated = (dilationRate as number[]).some((rate) => rate !== 1);
+  if (dataFormat !== 'channelsLast' || activation !== 'linear' || dilated) return undefined;
   return {
     strides: strides as [number, number],
     pad: padding as 'same' | 'valid',
-    dilations: dilationRate as [number, number],
+    dilations: [1, 1],
     activation: 'linear',
   };
 }

@@ -1,7 +1,7 @@
 import { stream } from '../random.js';
 
-/** Pairs are measured as long as they cost no more multiply-adds than this; beyond, a sample of them. */
-const budget = 4e9;
+/** Multiply-adds that a measurement may cost. */
+const defaultBudget = 4e9;
 
 export interface Measurement {
   /** Largest cosine among the pairs measured; -1 where there is no pair. */
@@ -14,8 +14,16 @@ export interface Measurement {
   complete: boolean;
 }
 
-/** Cosines between centroids [classes, dim] as they are in float32, unit rows, summed in double precision. */
-export function measureCosines(values: Float32Array, classes: number, dim: number): Measurement {
+/**
+ * Cosines between centroids [classes, dim] as they are in float32, unit rows, summed in double precision: of all pairs
+ * where they cost no more than `budget` multiply-adds, else of a sample of as many as that allows.
+ */
+export function measureCosines(
+  values: Float32Array,
+  classes: number,
+  dim: number,
+  budget = defaultBudget,
+): Measurement {
   const all = (classes * (classes - 1)) / 2;
   const complete = all * dim <= budget;
   const pairs = complete ? all : Math.floor(budget / dim);

@@ -4,7 +4,7 @@ import {
   batchNormGradient,
   batchNormInputGradient,
   batchNormSums,
-  moments,
+  channelSums,
 } from '../backend/operations.js';
 
 /** The part of a batch that a rank holds, of which statistics are taken. */
@@ -32,8 +32,8 @@ export interface NormaliseOptions {
  *     forward    mean = sum x / M      var = sum x^2 / M - mean^2      y = gamma xhat + beta
  *     backward   dx = gamma / sqrt(var + eps) (dy - sum dy / M - xhat sum(dy xhat) / M)
  *
- * Each pass reduces 2 x channels float64 numbers in the middle of the gradient tape. A rank's sums are formed from
- * its own mean and centred variance in double precision, so nothing cancels. The gradients of gamma and beta stay
+ * Each pass reduces 2 x channels float64 numbers in the middle of the gradient tape; sums of squares are formed in
+ * double precision, so nothing cancels. The gradients of gamma and beta stay
  * sums over this rank's images, since parameter gradients are added up over the ranks later. Where nothing is to be
  * reduced, each pass is one operation of the backend.
  *
@@ -70,7 +70,7 @@ function overRanks({ epsilon, share, reduce = () => {}, onStatistics }: Normalis
     const channels = gamma.size;
     const pixels = x.size / channels / x.shape[0];
     const count = share.counted * pixels;
-    const sums = forwardSums(x, share.local * pixels);
+    const sums = share.local > 0 ? channelSums(x) : new Float64Array(2 * channels);
     reduce(sums, 'forward');
     const means = sums.subarray(0, channels).map((sum) => (count > 0 ? sum / count : 0));
     const variances = sums
@@ -104,19 +104,6 @@ function overRanks({ epsilon, share, reduce = () => {}, onStatistics }: Normalis
     };
     return { value, gradFunc };
   });
-}
-
-function forwardSums(x: tf.Tensor, count: number): Float64Array {
-  const { mean, variance } = moments(x);
-  const means = mean.dataSync<'float32'>();
-  const variances = variance.dataSync<'float32'>();
-  const channels = means.length;
-  const sums = new Float64Array(2 * channels);
-  for (let channel = 0; channel < channels; channel++) {
-    sums[channel] = count * means[channel];
-    sums[channels + channel] = count * (variances[channel] + means[channel] ** 2);
-  }
-  return sums;
 }
 
 function vector(values: Float64Array): tf.Tensor1D {

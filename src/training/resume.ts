@@ -67,6 +67,13 @@ export function checkResumable(checkpoint: Checkpoint, config: Config): void {
       `the checkpoint was trained with seed ${checkpoint.seed}, the configuration says ${config.seed}`,
     );
   }
+  const [own, given] = [checkpoint.config, config].map(({ centroids, seed }) => centroids.seed ?? seed);
+  if (own !== given) {
+    throw new UserError(
+      'CHECKPOINT_MISMATCH',
+      `the checkpoint was trained towards the centroids of seed ${own}, the configuration says centroids.seed ${given}`,
+    );
+  }
   if (checkpoint.epochs >= config.epochs) {
     throw new UserError(
       'RUN_COMPLETE',

@@ -63,6 +63,41 @@ describe('collectives', () => {
     for (const code of codes) expect(['COLLECTIVE_MISMATCH', 'PEER_LOST']).toContain(code);
   });
 
+  it.each([
+    ['length', /allReduce 'allReduce' of 10 float32/, /allReduce 'allReduce' of 11 float32/],
+    ['tag', /allReduce 'gradients'/, /allReduce 'weights'/],
+    ['kind', /allReduce 'allReduce' of 0 float32/, /barrier 'barrier'/],
+    ['op', /\(sum\)/, /\(max\)/],
+  ])('name both call sites where checked ranks differ in %s', async (difference, first, second) => {
+    const outcomes = await run({
+      worldSize: 3,
+      transport: 'ipc',
+      scenario: 'differing',
+      difference,
+      checkCollectives: true,
+    });
+    const errors = outcomes.map((outcome) => outcome?.error).filter((error) => error?.code !== 'PEER_LOST');
+    expect(errors.length).toBeGreaterThan(0);
+    for (const error of errors) {
+      expect(error).toMatchObject({ code: 'COLLECTIVE_MISMATCH' });
+      const [, left, right] = /rank 0, 2: (.*) at .*; rank 1: (.*) at /.exec(error?.message ?? '') ?? [];
+      expect(left).toMatch(first);
+      expect(right).toMatch(second);
+      expect(error?.message.match(/ at fixtures\/scenarios\.mjs:\d+/g)).toHaveLength(2);
+    }
+  });
+
+  it('agree under the check as they do without', async () => {
+    const outcomes = await run({
+      worldSize: 3,
+      transport: 'ipc',
+      scenario: 'everything',
+      lengths: [0, 5],
+      checkCollectives: true,
+    });
+    expect(outcomes).toEqual(new Array(3).fill({ result: 64 }));
+  });
+
   it('name the peer that was killed', async () => {
     const ranks = await Ranks.start({ worldSize: 3, transport: 'ipc', scenario: 'victim' });
     await once(ranks.processes[1], 'message');
@@ -88,7 +123,7 @@ describe('collectives', () => {
     await ranks.end();
     expect(first?.error).toMatchObject({
       code: 'COLLECTIVE_TIMEOUT',
-      message: expect.stringMatching(/1.5 s in allReduce 'loop'.*for rank 1/) as string,
+      message: expect.stringMatching(/1.5 s in (allReduce 'loop'|barrier 'barrier').*for rank 1/) as string,
     });
   });
 });

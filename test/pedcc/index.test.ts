@@ -30,7 +30,7 @@ describe('generateCentroids', () => {
     expect(construction).toBe('simplex');
     expect(maxCosine).toBe(wanted);
     expect(longestRow(values, dim)).toBeLessThan(1e-6);
-    const measured = measureCosines(values, classes, dim);
+    const measured = measureCosines(values, classes, dim, 3e8);
     expect(Math.abs(measured.maxCosine - wanted)).toBeLessThan(1e-6);
     expect(Math.abs(measured.minCosine - wanted)).toBeLessThan(1e-6);
   });

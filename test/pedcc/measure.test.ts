@@ -42,12 +42,12 @@ describe('measureCosines', () => {
   });
 
   it('samples pairs of different rows where there are too many', () => {
-    const [classes, dim] = [3000, 3000];
+    const [classes, dim] = [300, 300];
     const values = new Float32Array(classes * dim);
     for (let row = 0; row < classes; row++) values[row * dim + row] = 1;
-    const { maxCosine, minCosine, pairs, complete } = measureCosines(values, classes, dim);
+    const { maxCosine, minCosine, pairs, complete } = measureCosines(values, classes, dim, 3e6);
     expect(complete).toBe(false);
-    expect(pairs).toBeLessThan((classes * (classes - 1)) / 2);
+    expect(pairs).toBe(10_000);
     expect([maxCosine, minCosine]).toEqual([0, 0]);
   });
 

@@ -13,6 +13,8 @@ const manifestSchema = z.object({
   addon: z.string(),
   /** Folders of shared libraries that must be on the loader's path before the process starts (CUDA). */
   libraryFolders: z.array(z.string()),
+  /** What it computed on when it was first loaded. */
+  verified: z.object({ gpu: z.boolean() }).default({ gpu: false }),
 });
 
 export type Manifest = z.output<typeof manifestSchema>;

@@ -1,14 +1,17 @@
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { messageOf, UserError } from '../../errors.js';
-import { addonFolder, readManifest, tensorflowVersion, type Manifest } from './cache.js';
+import { archiveLibrary } from './archive.js';
+import { addonFolder, cacheFolder, readManifest, type Manifest } from './cache.js';
 import { packageFolder } from './index.js';
+import { installedLibrary } from './installed.js';
+import { origins, type Library, type Origin, type Progress } from './library.js';
+import { minute, run } from './run.js';
+import { wheelLibrary } from './wheel.js';
 
 const require = createRequire(import.meta.url);
 
@@ -17,8 +20,11 @@ export interface SetupOptions {
   cuda: boolean;
   /** Build again where a finished addon is there. */
   force: boolean;
-  /** Told what is being done, a line a step. */
-  onStep(line: string): void;
+  /** Where TensorFlow comes from; default: the first origin that has it. */
+  from?: Origin;
+  /** Folder of an installed libtensorflow. */
+  library?: string;
+  progress: Progress;
 }
 
 export interface SetupResult {
@@ -30,48 +36,75 @@ export interface SetupResult {
   gpu: boolean;
 }
 
-const minute = 60_000;
 const addonName = 'tfjs_binding.node';
 
 /**
- * Builds the addon of native TensorFlow: the shared library comes from TensorFlow's own Python wheel, and the npm
- * package's two C++ files are compiled against it.
+ * Builds the addon of native TensorFlow: the npm package's two C++ files, compiled against a TensorFlow library from
+ * its Python wheel, from this machine, or from the package's own archive.
  *
  * Everything is made in a folder beside the final one, loaded once in a process of its own, and only then renamed, so
- * that an interrupted or failed set-up leaves nothing that looks finished. Every step has a deadline.
+ * that an interrupted or failed set-up leaves nothing that looks finished. Every step has a deadline; downloads go on
+ * where they stopped.
  *
  * @throws UserError `SETUP_FAILED`: what is missing and what to do
  */
-export async function setup({ cuda, force, onStep }: SetupOptions): Promise<SetupResult> {
+export async function setup(options: SetupOptions): Promise<SetupResult> {
+  const { cuda, force, progress } = options;
   const final = addonFolder(cuda);
   const found = readManifest(final);
   if (found && !force) {
-    const { gpu } = await verify(final, found);
-    return { folder: final, tensorflow: found.tensorflow, cached: true, gpu };
+    return { folder: final, tensorflow: found.tensorflow, cached: true, gpu: found.verified.gpu };
   }
   const sources = bindingSources();
-  const python = await findPython();
   await requireCompiler();
   await mkdir(dirname(final), { recursive: true });
   const folder = await mkdtemp(join(dirname(final), `.${basename(final)}-`));
   try {
-    onStep(
-      `downloading TensorFlow ${tensorflowVersion}${cuda ? ' for CUDA' : ''} with pip (about ${cuda ? '3 GB' : '270 MB'})`,
+    const library = await findLibrary(folder, options);
+    progress.step(`compiling the addon against TensorFlow ${library.version} with g++`);
+    await compile(sources, library, folder);
+    progress.step('loading it in a process of its own');
+    const { gpu } = await verify(join(folder, addonName), library.cudaFolders);
+    const moved = library.cudaFolders.map((path) =>
+      path.startsWith(folder + sep) ? join(final, relative(folder, path)) : path,
     );
-    await installWheel(python, cuda, join(folder, 'site'));
-    onStep('compiling the addon with g++');
-    await compile(sources, folder);
-    const manifest: Manifest = { tensorflow: tensorflowVersion, cuda, addon: addonName, libraryFolders: [] };
-    onStep('loading it in a process of its own');
-    const finished = { ...manifest, libraryFolders: await cudaFolders(folder, final) };
-    const { gpu } = await verify(folder, { ...manifest, libraryFolders: await cudaFolders(folder, folder) });
-    writeFileAtomicSync(join(folder, 'manifest.json'), JSON.stringify(finished, null, 2));
+    const { version } = library;
+    const manifest: Manifest = {
+      tensorflow: version,
+      cuda,
+      addon: addonName,
+      libraryFolders: moved,
+      verified: { gpu },
+    };
+    writeFileAtomicSync(join(folder, 'manifest.json'), JSON.stringify(manifest, null, 2));
     await rm(final, { recursive: true, force: true });
     await rename(folder, final);
-    return { folder: final, tensorflow: tensorflowVersion, cached: false, gpu };
+    await rm(join(cacheFolder(), 'downloads'), { recursive: true, force: true });
+    return { folder: final, tensorflow: version, cached: false, gpu };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** The library from where it is wanted, else from the first origin that has one; the reasons of all where none has. */
+async function findLibrary(home: string, { cuda, from, library, progress }: SetupOptions): Promise<Library> {
+  const sources: Record<Origin, () => Promise<Library>> = {
+    wheel: () => wheelLibrary(home, cuda, progress),
+    installed: () => installedLibrary(library),
+    archive: () => archiveLibrary(home, cuda, progress),
+  };
+  const wanted = from ?? (library === undefined ? undefined : 'installed');
+  if (wanted) return sources[wanted]();
+  const reasons: string[] = [];
+  for (const origin of origins) {
+    try {
+      return await sources[origin]();
+    } catch (error) {
+      reasons.push(messageOf(error));
+      progress.step(`no TensorFlow from ${origin}: ${messageOf(error)}`);
+    }
+  }
+  throw new UserError('SETUP_FAILED', `no TensorFlow to build against: ${reasons.join('; ')}`);
 }
 
 function bindingSources(): string[] {
@@ -81,21 +114,6 @@ function bindingSources(): string[] {
   throw new UserError(
     'SETUP_FAILED',
     'the optional package @tensorflow/tfjs-node-gpu is not installed: run npm ci without --omit=optional',
-  );
-}
-
-async function findPython(): Promise<string> {
-  for (const name of ['python3', 'python']) {
-    try {
-      await run(name, ['-m', 'pip', '--version'], minute);
-      return name;
-    } catch {
-      continue;
-    }
-  }
-  throw new UserError(
-    'SETUP_FAILED',
-    'Python 3 with pip is needed to fetch TensorFlow: install python3 and python3-pip, then run pod-dist setup again',
   );
 }
 
@@ -110,99 +128,37 @@ async function requireCompiler(): Promise<void> {
   }
 }
 
-async function installWheel(python: string, cuda: boolean, target: string): Promise<void> {
-  const wheel = cuda
-    ? [`tensorflow[and-cuda]==${tensorflowVersion}`]
-    : ['--no-deps', `tensorflow-cpu==${tensorflowVersion}`];
-  const options = [
-    '--quiet',
-    '--disable-pip-version-check',
-    '--no-compile',
-    '--only-binary',
-    ':all:',
-    '--timeout',
-    '30',
-    '--retries',
-    '3',
-  ];
-  try {
-    await run(python, ['-m', 'pip', 'install', ...options, '--target', target, ...wheel], 30 * minute);
-  } catch (error) {
-    throw new UserError(
-      'SETUP_FAILED',
-      `pip could not fetch TensorFlow ${tensorflowVersion}: ${messageOf(error)}; check the network and that this Python has wheels for it`,
-    );
-  }
-}
-
-async function compile(sources: readonly string[], folder: string): Promise<void> {
-  const tensorflow = join(folder, 'site', 'tensorflow');
+/** Compiles the addon into `folder`; a library inside it is found by where it lies from the addon. */
+async function compile(sources: readonly string[], library: Library, folder: string): Promise<void> {
   const headers = join(dirname(require.resolve('node-api-headers/package.json')), 'include');
-  const libraries = ['-l:libtensorflow_cc.so.2', '-l:libtensorflow_framework.so.2'];
-  const flags = [
-    '-std=c++17',
-    '-O2',
-    '-fPIC',
-    '-shared',
-    '-DNAPI_VERSION=8',
-    '-I',
-    headers,
-    '-I',
-    join(tensorflow, 'include'),
+  const inside = library.folder.startsWith(folder + sep);
+  const path = inside ? `$ORIGIN/${relative(folder, library.folder)}` : library.folder;
+  const flags = ['-std=c++17', '-O2', '-fPIC', '-shared', '-DNAPI_VERSION=8'];
+  const includes = ['-I', headers, '-I', library.include];
+  const libraries = [
+    '-L',
+    library.folder,
+    ...library.files.map((name) => `-l:${name}`),
+    `-Wl,-rpath,${path}`,
   ];
-  const paths = ['-L', tensorflow, '-Wl,-rpath,$ORIGIN/site/tensorflow', '-o', join(folder, addonName)];
+  const output = ['-o', join(folder, addonName)];
   try {
-    await run('g++', [...flags, ...sources, ...libraries, ...paths], 10 * minute);
+    await run('g++', [...flags, ...includes, ...sources, ...libraries, ...output], 10 * minute);
   } catch (error) {
     throw new UserError('SETUP_FAILED', `the addon does not compile: ${messageOf(error)}`);
   }
 }
 
-/** Folders of the CUDA libraries that came with the wheel, as they will be under `home`. */
-async function cudaFolders(folder: string, home: string): Promise<string[]> {
-  const nvidia = join('site', 'nvidia');
-  if (!existsSync(join(folder, nvidia))) return [];
-  const parts = await readdir(join(folder, nvidia));
-  return parts
-    .map((part) => join(nvidia, part, 'lib'))
-    .filter((path) => existsSync(join(folder, path)))
-    .map((path) => join(home, path));
-}
-
 /** Loads the addon and multiplies two matrices, in a fresh process as a worker's would be. */
-async function verify(folder: string, { addon, libraryFolders }: Manifest): Promise<{ gpu: boolean }> {
+async function verify(addon: string, libraryFolders: readonly string[]): Promise<{ gpu: boolean }> {
   const script = fileURLToPath(new URL('./verify.js', import.meta.url));
   const libraries = [...libraryFolders, process.env.LD_LIBRARY_PATH].filter(Boolean).join(':');
   const environment = { ...process.env, LD_LIBRARY_PATH: libraries, TF_FORCE_GPU_ALLOW_GROWTH: 'true' };
   try {
-    const output = await run(process.execPath, [script, join(folder, addon)], 2 * minute, environment);
-    return JSON.parse(output) as { gpu: boolean };
+    return JSON.parse(await run(process.execPath, [script, addon], 2 * minute, environment)) as {
+      gpu: boolean;
+    };
   } catch (error) {
-    throw new UserError(
-      'SETUP_FAILED',
-      `the addon in ${folder} does not work: ${messageOf(error)}; run pod-dist setup --force`,
-    );
-  }
-}
-
-/** Runs a program to its end; rejects with the last line that it wrote to its error output. */
-async function run(
-  program: string,
-  args: string[],
-  timeout: number,
-  env: NodeJS.ProcessEnv = process.env,
-): Promise<string> {
-  try {
-    const { stdout } = await promisify(execFile)(program, args, {
-      timeout,
-      env,
-      killSignal: 'SIGKILL',
-      maxBuffer: 2 ** 26,
-    });
-    return stdout;
-  } catch (error) {
-    const { killed, stderr } = error as { killed?: boolean; stderr?: string };
-    if (killed) throw new Error(`${program} did not end within ${timeout / minute} minutes`);
-    throw new Error(stderr?.trim().split('\n').pop() || messageOf(error));
+    throw new UserError('SETUP_FAILED', `the addon that was built does not work: ${messageOf(error)}`);
   }
 }

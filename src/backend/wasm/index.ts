@@ -2,13 +2,19 @@ import * as tf from '@tensorflow/tfjs';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
+import { Heap } from './heap.js';
 import { registerTrainingKernels } from './kernels.js';
 
 const require = createRequire(import.meta.url);
+let heap: Heap | undefined;
 
 /** Starts the wasm backend (SIMD, one thread a process) with every kernel that training needs. */
 export async function startWasm(): Promise<boolean> {
-  setWasmPaths(`${dirname(require.resolve('@tensorflow/tfjs-backend-wasm'))}/`);
-  registerTrainingKernels();
-  return tf.setBackend('wasm');
+  if (!heap) setWasmPaths(`${dirname(require.resolve('@tensorflow/tfjs-backend-wasm'))}/`);
+  const started = await tf.setBackend('wasm');
+  if (started && !heap) {
+    heap = await Heap.open();
+    registerTrainingKernels(heap);
+  }
+  return started;
 }

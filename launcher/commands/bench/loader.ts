@@ -1,0 +1,87 @@
+import Table from 'cli-table3';
+import { availableParallelism } from 'node:os';
+import { sync as writeFileAtomicSync } from 'write-file-atomic';
+import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
+import { drawBars } from '../../../benchmarks/bar-chart.js';
+import { benchmarkLoader, type LoaderRow } from '../../../benchmarks/loader.js';
+import { loadConfig } from '../../../src/config/load.js';
+import { UserError } from '../../../src/errors.js';
+import { workerEnvironment } from '../../devices.js';
+import { overrides, recipeFlags } from '../../flags.js';
+
+interface LoaderArguments {
+  config?: string;
+  set: string[];
+  images: number;
+  threads: number;
+  train: boolean;
+  json: boolean;
+  svg?: string;
+}
+
+export const loaderCommand: CommandModule<object, LoaderArguments> = {
+  command: 'loader',
+  describe: 'reading, decoding and augmenting the images of a recipe',
+  builder: (yargs) =>
+    (yargs.options(recipeFlags()) as Argv<LoaderArguments>)
+      .option('images', {
+        type: 'number',
+        default: 20_000,
+        requiresArg: true,
+        describe: 'images a pass, at most',
+      })
+      .option('threads', {
+        type: 'number',
+        default: availableParallelism(),
+        requiresArg: true,
+        describe: 'loader threads',
+      })
+      .option('train', {
+        type: 'boolean',
+        default: false,
+        describe: 'also train on them, and say how long steps wait for images',
+      })
+      .option('json', { type: 'boolean', default: false, describe: 'print one JSON object a row instead' })
+      .option('svg', { type: 'string', requiresArg: true, describe: 'draw images a second' })
+      .example(
+        '$0 bench loader --config cifar10-resnet20 --set data.root=./cifar10 --train',
+        'an image folder, and ResNet-20 waiting for it',
+      ) as Argv<LoaderArguments>,
+  handler: run,
+};
+
+async function run(args: ArgumentsCamelCase<LoaderArguments>): Promise<void> {
+  const { images, threads, train, json, svg } = args;
+  for (const [flag, value] of Object.entries({ images, threads })) {
+    if (!Number.isInteger(value) || value < 1)
+      throw new UserError('USAGE', `--${flag}: a whole number of at least 1`);
+  }
+  const config = loadConfig({ file: args.config, set: args.set, flags: overrides(args) });
+  if (train) Object.assign(process.env, await workerEnvironment(config.backend));
+  const notify = (line: string) => void process.stderr.write(`${line}\n`);
+  const rows = await benchmarkLoader({ config, threads, images, train, notify });
+  if (svg !== undefined) writeFileAtomicSync(svg, draw(rows));
+  if (json) for (const row of rows) process.stdout.write(`${JSON.stringify(row)}\n`);
+  else process.stdout.write(`${toTable(rows)}\n`);
+}
+
+function toTable(rows: readonly LoaderRow[]): string {
+  const table = new Table({
+    head: ['pass', 'images', 'batch', 'threads', 'images/s', 'waiting'],
+    colAligns: ['left', ...new Array<'right'>(5).fill('right')],
+    style: { head: [], border: [] },
+  });
+  for (const { pass, images, batch, threads, imagesPerSecond, waiting } of rows) {
+    const wait = pass === 'training' ? `${(100 * waiting).toFixed(1)} %` : '';
+    table.push([pass, images, batch, threads, imagesPerSecond.toFixed(0), wait]);
+  }
+  return table.toString();
+}
+
+function draw(rows: readonly LoaderRow[]): string {
+  return drawBars({
+    title: `Loader, batch ${rows[0].batch}, ${rows[0].threads} threads`,
+    unit: 'images/s',
+    bars: rows.map(({ pass, imagesPerSecond }) => ({ name: pass, value: imagesPerSecond })),
+  });
+}

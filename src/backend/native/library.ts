@@ -1,0 +1,23 @@
+/** A TensorFlow library that the addon can be built against. */
+export interface Library {
+  /** Version, as far as it is known. */
+  version: string;
+  /** Folder with `tensorflow/c/c_api.h`. */
+  include: string;
+  /** Folder of the shared libraries. */
+  folder: string;
+  /** File names in `folder`. */
+  files: string[];
+  /** Folders of CUDA libraries that must be found when it is loaded. */
+  cudaFolders: string[];
+}
+
+/** Where a library comes from, tried in this order. */
+export const origins = ['wheel', 'installed', 'archive'] as const;
+export type Origin = (typeof origins)[number];
+
+/** Says what goes on: a line for each step, or the share of a step that is done (0 to 1). */
+export interface Progress {
+  step(line: string): void;
+  share(done: number): void;
+}

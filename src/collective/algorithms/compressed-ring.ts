@@ -1,0 +1,56 @@
+import { scratchBytes, type Context } from '../context.js';
+import { allReducePass, reduceScatterPass, ring, type Pass, type Transfer } from './ring.js';
+
+/**
+ * The ring with bfloat16 on the wire: half the bytes.
+ *
+ * A rank adds what it receives in float32 and rounds the sum for the next rank. What rounding takes away it keeps, and
+ * adds to the values of the same part the next time (error feedback): each rank rounds each part once a pass, so one
+ * residual a value is enough, and over time nothing is lost. The rank that completes a part takes its rounded value
+ * itself when it goes to all: results are bitwise equal. A reduce-scatter leaves its shard unrounded.
+ *
+ * Buffers: what travels lies in an image of the values, with the same dependencies as the values of the plain ring.
+ */
+export function compressedAllReduce(context: Context): Promise<void> {
+  return pass(context, allReducePass(context));
+}
+
+export function compressedReduceScatter(context: Context): Promise<void> {
+  return pass(context, reduceScatterPass(context));
+}
+
+function pass(context: Context, plan: Pass): Promise<void> {
+  const { bytes, kernels, residuals, scratch } = context.workspace;
+  const { pack, unpack, unpackAdd } = kernels.bfloat16;
+  const [origin] = context.range;
+  const image = residuals.imageOf(context.command);
+  const residual = residuals.residualOf(context.command);
+  const imageOf = (at: number) => image + (at - origin) / 2;
+  const imageView = (start: number, end: number) => context.view(imageOf(start), imageOf(end));
+  const round = (start: number, end: number) => {
+    pack(imageOf(start), start, residual + (start - origin), end - start);
+    return imageView(start, end);
+  };
+  const transfer: Transfer = {
+    outgoing: round,
+    combine: (start, end, payload, last) => {
+      for (let done = 0; done < payload.length; done += scratchBytes) {
+        const size = Math.min(scratchBytes, payload.length - done);
+        bytes.set(payload.subarray(done, done + size), scratch);
+        unpackAdd(start + done * 2, scratch, size * 2);
+      }
+      context.release(payload);
+      if (last && plan.copying === 0) return imageView(start, start);
+      const onward = round(start, end);
+      if (last) unpack(start, imageOf(start), end - start);
+      return onward;
+    },
+    take: (start, end, payload) => {
+      context.copy(imageOf(start), payload);
+      unpack(start, imageOf(start), end - start);
+      return imageView(start, end);
+    },
+    bytes: (start, end) => (end - start) / 2,
+  };
+  return ring(context, plan, transfer);
+}

@@ -1,0 +1,18 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import * as zmq from 'zeromq';
+
+/**
+ * Gives the process's one ZeroMQ context two I/O threads, one for each direction of a ring. It takes effect only
+ * before the first socket of the process is made, in whichever thread that is.
+ */
+export function useTwoIoThreads(): void {
+  zmq.context.ioThreads = 2;
+}
+
+/**
+ * Waits until the pending receives of closed sockets have been rejected, which happens in a later turn of the event
+ * loop; a thread that ends before makes them meet a torn-down environment.
+ */
+export async function socketsClosed(): Promise<void> {
+  await delay(20);
+}

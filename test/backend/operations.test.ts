@@ -1,0 +1,187 @@
+import * as tf from '@tensorflow/tfjs';
+import { describe, expect, it } from 'vitest';
+import { initBackend } from '../../src/backend/index.js';
+import {
+  batchNorm,
+  batchNormGradient,
+  batchNormInputGradient,
+  batchNormSums,
+  channelSums,
+  convolve,
+  type Convolution,
+} from '../../src/backend/operations.js';
+import { accelerated, expectClose, expectLikeCpu, normal, valuesOn } from './backends.js';
+
+const epsilon = 1e-5;
+
+describe.each(accelerated)('operations on %s', (name) => {
+  it('ReLU and its gradient', () =>
+    expectLikeCpu(name, () => {
+      const [x, weight] = [normal([3, 5, 7], 1), normal([3, 5, 7], 2)];
+      const gradient = tf.grad((value) => tf.sum(tf.mul(tf.relu(value), weight)))(x);
+      return [tf.relu(x), gradient];
+    }));
+
+  it.each([
+    [2, 3, 5, 16],
+    [3, 4, 4, 7],
+    [1, 1, 1, 8],
+    [64, 9, 9, 20],
+  ])('batch norm of %i images %ix%ix%i and its gradient', (...shape) =>
+    expectLikeCpu(
+      name,
+      () => {
+        const [x, dy] = [normal(shape, 1, 4), normal(shape, 2)];
+        const [gamma, beta] = [normal([shape[3]], 3), normal([shape[3]], 4)];
+        const { y, mean, variance, saved } = batchNorm(x, gamma, beta, epsilon);
+        const gradients = batchNormGradient(dy, { x, gamma, saved, epsilon });
+        // One value a channel has no variance: its exact gradient is 0, and only rounding is left of it.
+        return shape[0] === 1 ? [y, mean, variance, gradients[2]] : [y, mean, variance, ...gradients];
+      },
+      1e-4,
+    ),
+  );
+
+  it('the parts of a batch norm over several ranks', () =>
+    expectLikeCpu(
+      name,
+      () => {
+        const [x, dy] = [normal([4, 5, 6, 12], 1, -2), normal([4, 5, 6, 12], 2)];
+        const gamma = normal([12], 3);
+        const known = { mean: normal([12], 4), variance: tf.add(normal([12], 5), 2) };
+        const sums = batchNormSums(dy, { x, gamma, ...known, epsilon });
+        const dx = batchNormInputGradient(sums, normal([12], 6), normal([12], 7));
+        return [tf.tensor1d(Float32Array.from(channelSums(x))), sums.sumDyXhat, sums.sumDy, sums.scaled, dx];
+      },
+      1e-4,
+    ));
+
+  it.runIf(name === 'wasm')('statistics that do not depend on how the images are split', async () => {
+    await initBackend(name);
+    const x = normal([7, 5, 3, 6], 1, 3);
+    const whole = channelSums(x);
+    const [first, second] = [channelSums(tf.slice(x, [0], [3])), channelSums(tf.slice(x, [3], [4]))];
+    whole.forEach((sum, index) => expect(Math.fround(first[index] + second[index])).toBe(Math.fround(sum)));
+    x.dispose();
+  });
+
+  it('sums over all axes but the last, and other sums', () =>
+    expectLikeCpu(name, () => {
+      const x = normal([5, 4, 3, 9], 1);
+      return [tf.sum(x, [0, 1, 2]), tf.sum(x, [0, 1, 2], true), tf.sum(x, [1, 2]), tf.sum(x)];
+    }));
+
+  for (const [x, filter] of [
+    [
+      [2, 7, 6, 3],
+      [3, 3, 3, 5],
+    ],
+    [
+      [1, 8, 8, 8],
+      [3, 3, 8, 16],
+    ],
+    [
+      [3, 5, 9, 4],
+      [1, 1, 4, 9],
+    ],
+    [
+      [1, 9, 8, 5],
+      [2, 4, 5, 8],
+    ],
+    [
+      [2, 6, 6, 16],
+      [5, 3, 16, 4],
+    ],
+  ]) {
+    for (const pad of ['same', 'valid'] as const) {
+      for (const strides of [
+        [1, 1],
+        [2, 2],
+        [3, 2],
+      ] as [number, number][]) {
+        it(`convolution of ${x.join('x')} with ${filter.join('x')}, ${pad}, strides ${strides.join('x')}`, () => {
+          const plain = { strides, pad, dilations: [1, 1] as [number, number] };
+          return expectLikeCpu(name, () =>
+            differentiate(normal(x, 1), normal(filter, 2), { ...plain, activation: 'relu' }),
+          );
+        });
+      }
+    }
+  }
+
+  it.skipIf(name !== 'wasm').each([
+    ['same', [1, 1], [2, 2]],
+    ['valid', [1, 1], [2, 3]],
+    ['valid', [2, 1], [1, 2]],
+  ] as const)('dilated convolution, %s, strides %j, dilations %j', async (pad, strides, dilations) => {
+    const geometry = { strides: [...strides] as [number, number], pad, activation: 'linear' as const };
+    const [, dx, dfilter] = await valuesOn(name, () =>
+      differentiate(normal([2, 9, 8, 5], 1), normal([3, 2, 5, 6], 2), {
+        ...geometry,
+        dilations: [...dilations],
+      }),
+    );
+    // The cpu backend has no gradient of a dilated convolution; a filter with zeros between its values has one.
+    const [, spreadDx, spreadDfilter] = await valuesOn('cpu', () => {
+      const filter = spread(normal([3, 2, 5, 6], 2), dilations);
+      const [y, dx, dwide] = differentiate(normal([2, 9, 8, 5], 1), filter, {
+        ...geometry,
+        dilations: [1, 1],
+      });
+      return [y, dx, tf.stridedSlice(dwide, [0, 0, 0, 0], dwide.shape, [...dilations, 1, 1])];
+    });
+    expectClose(dx, spreadDx, 1e-5);
+    expectClose(dfilter, spreadDfilter, 1e-5);
+  });
+
+  it('leaves out the gradient of images that nobody asks for', async () => {
+    await initBackend(name);
+    const seen: string[] = [];
+    const engine = tf.engine();
+    const original = engine.runKernel;
+    engine.runKernel = function (kernel: string, ...rest: never[]) {
+      seen.push(kernel);
+      return (original as (...args: unknown[]) => never).call(engine, kernel, ...rest);
+    };
+    try {
+      tf.tidy(() => {
+        const [x, filter] = [normal([1, 4, 4, 3], 1), normal([3, 3, 3, 2], 2)] as tf.Tensor4D[];
+        const convolution: Convolution = {
+          strides: [1, 1],
+          pad: 'same',
+          dilations: [1, 1],
+          activation: 'linear',
+        };
+        tf.grad((value) => tf.sum(convolve(x, value as tf.Tensor4D, undefined, convolution)))(filter);
+      });
+    } finally {
+      engine.runKernel = original;
+    }
+    expect(seen).toContain('Conv2DBackpropFilter');
+    expect(seen).not.toContain('Conv2DBackpropInput');
+  });
+});
+
+/** y of a convolution with bias, and the gradients of sum(weight y): dx, dfilter, dbias. */
+function differentiate(x: tf.Tensor, filter: tf.Tensor, convolution: Convolution): tf.Tensor[] {
+  const apply = (...[image, weights, bias]: tf.Tensor[]) =>
+    convolve(image as tf.Tensor4D, weights as tf.Tensor4D, bias, convolution);
+  const inputs = [x, filter, normal([filter.shape[3] as number], 3)];
+  const y = apply(...inputs);
+  const weight = normal(y.shape, 4);
+  const loss = (...values: tf.Tensor[]) => tf.sum(tf.mul(apply(...values), weight)) as tf.Scalar;
+  return [y, ...tf.grads(loss)(inputs)];
+}
+
+/** A filter with zeros between its rows and columns. */
+function spread(filter: tf.Tensor, [down, across]: readonly [number, number]): tf.Tensor {
+  const [height, width, ...rest] = filter.shape as [number, number, number, number];
+  const wide = tf.buffer([(height - 1) * down + 1, (width - 1) * across + 1, ...rest]);
+  const values = filter.bufferSync();
+  for (let i = 0; i < height; i++)
+    for (let j = 0; j < width; j++)
+      for (let c = 0; c < rest[0]; c++)
+        for (let o = 0; o < rest[1]; o++)
+          wide.set(values.get(i, j, c, o) as never, i * down, j * across, c, o);
+  return wide.toTensor();
+}

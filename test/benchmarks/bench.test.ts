@@ -1,0 +1,109 @@
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { layerSizes } from '../../benchmarks/layer-sizes.js';
+
+const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
+
+async function bench(...args: string[]): Promise<Record<string, number | string | boolean>[]> {
+  const { stdout } = await promisify(execFile)(process.execPath, [cli, 'bench', ...args, '--json']);
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, number>);
+}
+
+/** Whether network namespaces can be made here. */
+function canShape(): boolean {
+  try {
+    execFileSync('ip', ['netns', 'add', 'pod-dist-probe'], { stdio: 'ignore' });
+    execFileSync('ip', ['netns', 'del', 'pod-dist-probe'], { stdio: 'ignore' });
+    execFileSync('tc', ['-V'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What a search finds; `none` where it finds nothing. */
+function attempt(search: () => Buffer): string {
+  try {
+    return search().toString();
+  } catch {
+    return 'none';
+  }
+}
+
+function namespaces(): string {
+  return execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' });
+}
+
+describe('pod-dist bench', () => {
+  it('measures all-reduces, with no wrong element, and draws them', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
+    const svg = join(folder, 'plot.svg');
+    const rows = await bench('allreduce', '-n', '3', '--sizes', '4KB,2MB', '--rounds', '1', '--svg', svg);
+    expect(rows.map(({ bytes, errors, workers }) => [bytes, errors, workers])).toEqual([
+      [4000, 0, 3],
+      [2_000_000, 0, 3],
+    ]);
+    for (const { bytes, medianMs, minMs, algorithmGBps, busGBps, peer } of rows as Record<string, number>[]) {
+      expect(minMs).toBeGreaterThan(0);
+      expect(medianMs).toBeGreaterThanOrEqual(minMs);
+      expect(algorithmGBps).toBeCloseTo(bytes / medianMs / 1e6, 9);
+      expect(busGBps / algorithmGBps).toBeCloseTo(4 / 3, 9);
+      expect(peer).toBeUndefined();
+    }
+    expect(readFileSync(svg, 'utf8')).toMatch(/^<svg[\s\S]*pod-dist ipc[\s\S]*<\/svg>/);
+    rmSync(folder, { recursive: true });
+  });
+
+  it('measures steps and predicts them up to 1,024 workers', async () => {
+    const flags = ['--model', 'resnet20', '--workers', '1,2', '--compute', '20', '--steps', '3'];
+    const rows = (await bench('scaling', ...flags)).filter(({ scaling }) => scaling === 'weak');
+    const measured = rows.filter(({ predicted }) => predicted === false) as Record<string, number>[];
+    expect(measured.map(({ workers, overlap }) => [workers, overlap])).toEqual([
+      [1, false],
+      [2, false],
+      [2, true],
+    ]);
+    for (const { stepMs, computeMs } of measured) expect(stepMs).toBeGreaterThanOrEqual(computeMs);
+    const predicted = rows.filter((row) => row.predicted === true).map(({ workers }) => workers);
+    expect(Math.max(...(predicted as number[]))).toBe(1024);
+  });
+
+  it('refuses what it cannot measure, in one line', async () => {
+    await expect(bench('allreduce', '--sizes', '10 potatoes')).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^pod-dist: 10 potatoes is no size.*\n$/) as string,
+    });
+  });
+
+  it.runIf(canShape())('keeps to the rate of a shaped link, and leaves nothing behind', async () => {
+    const flags = ['--model', 'resnet20', '--workers', '2', '--compute', '1', '--steps', '1'];
+    const rows = await bench('scaling', ...flags, '--link', '100mbit');
+    const model = 4 * layerSizes.resnet20.reduce((sum, size) => sum + size);
+    const whole = rows.find(({ bytes, lineRate }) => lineRate !== undefined && bytes === model);
+    expect(whole?.lineRate).toBeGreaterThan(0.6);
+    expect(whole?.lineRate).toBeLessThan(1.25);
+    expect(namespaces()).not.toContain('pod-dist-');
+  });
+
+  it.runIf(canShape())('takes the link away when it is stopped', async () => {
+    const child = spawn(process.execPath, [cli, 'bench', 'scaling', '--workers', '2', '--link', '1gbit']);
+    const own = `pod-dist-${child.pid}-1`;
+    await expect.poll(namespaces, { timeout: 20_000 }).toContain(own);
+    child.kill('SIGTERM');
+    const [code] = (await once(child, 'exit')) as [number | null];
+    expect(code).toBe(143);
+    expect(namespaces()).not.toContain(`pod-dist-${child.pid}`);
+    const ranks = () =>
+      execFileSync('pgrep', ['-f', `dist/benchmarks/rank.js .*10.213.${Number(child.pid) % 250}\\.`]);
+    await expect.poll(() => attempt(ranks), { timeout: 5000 }).toBe('none');
+  });
+});

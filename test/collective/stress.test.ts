@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest';
+import { run } from './ranks.js';
+
+/** Bytes from 4 to 4 million and more, at and around every change of algorithm, with uneven tails. */
+const lengths = [1, 2, 3, 7, 16, 1000, 4097, 21_845, 65_537, 131_073, 262_145, 393_217, 1_000_003];
+const algorithms = {
+  exchange: { directBytes: 1e9, ringBytes: 1e9, hierarchicalBytes: 1e9 },
+  scatter: { directBytes: 0, ringBytes: 1e9, hierarchicalBytes: 1e9 },
+  ring: { directBytes: 0, ringBytes: 0, hierarchicalBytes: 1e9 },
+  hierarchical: { directBytes: 0, ringBytes: 500_000, hierarchicalBytes: 0 },
+};
+
+function compared(sizes: readonly number[], rounds: number): number {
+  return sizes.reduce((sum, length) => sum + 2 * length * rounds, 0);
+}
+
+describe('random data, overwritten as soon as a call is over', () => {
+  it.each([
+    [2, 'ipc', 3],
+    [3, 'tcp', 3],
+    [5, 'ipc', 2],
+    [8, 'ipc', 1],
+  ] as const)('sums exactly on %i ranks over %s', async (worldSize, transport, rounds) => {
+    const outcomes = await run({ worldSize, transport, scenario: 'stress', lengths, rounds });
+    expect(outcomes).toEqual(new Array(worldSize).fill({ result: compared(lengths, rounds) }));
+  });
+
+  it.each(['exchange', 'scatter', 'ring'] as const)('sums exactly by %s alone', async (algorithm) => {
+    const sizes = [1, 5, 1000, 65_537, 300_001];
+    const thresholds = algorithms[algorithm];
+    const outcomes = await run({
+      worldSize: 4,
+      transport: 'ipc',
+      scenario: 'stress',
+      lengths: sizes,
+      rounds: 3,
+      thresholds,
+    });
+    expect(outcomes).toEqual(new Array(4).fill({ result: compared(sizes, 3) }));
+  });
+
+  it.each([
+    ['two hosts of two', ['a', 'a', 'b', 'b']],
+    ['ranks dealt out in turns', ['a', 'b', 'a', 'b']],
+    ['hosts of one, two and three', ['a', 'b', 'b', 'c', 'c', 'c']],
+  ])('sums exactly within hosts and then across: %s', async (_name, hosts) => {
+    const sizes = [1, 5, 1000, 65_537, 300_001];
+    const outcomes = await run({
+      worldSize: hosts.length,
+      hosts,
+      transport: 'ipc',
+      scenario: 'stress',
+      lengths: sizes,
+      rounds: 2,
+      thresholds: algorithms.hierarchical,
+    });
+    expect(outcomes).toEqual(new Array(hosts.length).fill({ result: compared(sizes, 2) }));
+  });
+
+  it('sums 100 MB exactly', async () => {
+    const sizes = [25_000_000];
+    const outcomes = await run({
+      worldSize: 2,
+      transport: 'ipc',
+      scenario: 'stress',
+      lengths: sizes,
+      rounds: 1,
+    });
+    expect(outcomes).toEqual(new Array(2).fill({ result: compared(sizes, 1) }));
+  });
+});

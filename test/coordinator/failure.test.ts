@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import { evidence, RootCause, type JobFailure } from '../../src/coordinator/failure.js';
+
+const failure = (rank: number, code: string): JobFailure => ({
+  rank,
+  code,
+  cause: `${code} of ${rank}`,
+  user: false,
+});
+
+describe('RootCause', () => {
+  it('settles after its grace, not before', async () => {
+    const cause = new RootCause(80);
+    expect(cause.found).toBe(false);
+    const started = performance.now();
+    cause.add(failure(1, 'KILLED'), evidence.signal);
+    expect(cause.found).toBe(true);
+    await expect(cause.settled).resolves.toMatchObject({ rank: 1, code: 'KILLED' });
+    expect(performance.now() - started).toBeGreaterThan(70);
+  });
+
+  const orders: [what: string, pieces: [JobFailure, number][], root: string][] = [
+    [
+      'a signal explains the connections that it cut',
+      [
+        [failure(0, 'PEER_LOST_BY_OTHERS'), evidence.lostConnection],
+        [failure(2, 'PEER_LOST'), evidence.reportedError],
+        [failure(1, 'KILLED'), evidence.signal],
+      ],
+      'KILLED',
+    ],
+    [
+      'an error explains the exit code that follows',
+      [
+        [failure(1, 'EXITED'), evidence.exitCode],
+        [failure(1, 'LOSS_NOT_FINITE'), evidence.reportedError],
+      ],
+      'LOSS_NOT_FINITE',
+    ],
+    [
+      'the first of equals stands',
+      [
+        [failure(1, 'FIRST'), evidence.reportedError],
+        [failure(2, 'SECOND'), evidence.reportedError],
+      ],
+      'FIRST',
+    ],
+    [
+      'a time-out in a collective explains less than a lost connection',
+      [
+        [failure(0, 'COLLECTIVE_TIMEOUT'), evidence.reportedError],
+        [failure(1, 'PEER_LOST_BY_OTHERS'), evidence.lostConnection],
+      ],
+      'PEER_LOST_BY_OTHERS',
+    ],
+    [
+      'being stopped from outside explains everything',
+      [
+        [failure(1, 'KILLED'), evidence.signal],
+        [{ code: 'STOPPED', cause: 'SIGINT', user: false }, evidence.stopped],
+      ],
+      'STOPPED',
+    ],
+    [
+      'a consequence is better than nothing',
+      [[failure(0, 'COORDINATOR_LOST'), evidence.reportedError]],
+      'COORDINATOR_LOST',
+    ],
+  ];
+
+  it.each(orders)('%s', async (_what, pieces, root) => {
+    const cause = new RootCause(5);
+    for (const [piece, weight] of pieces) cause.add(piece, weight);
+    expect((await cause.settled).code).toBe(root);
+  });
+});

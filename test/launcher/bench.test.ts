@@ -1,0 +1,66 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import sharp from 'sharp';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
+
+const bench = (...args: string[]) =>
+  promisify(execFile)(process.execPath, [cli, 'bench', ...args], { timeout: 55_000 });
+
+describe('pod-dist bench', () => {
+  let folder: string;
+  beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'))));
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  it('step measures its parts, draws them, and lists the costliest kernels', async () => {
+    const svg = join(folder, 'step.svg');
+    const { stdout } = await bench(
+      ...['step', '--model', 'small-cnn', '--batch', '4', '--backend', 'wasm', '--steps', '3'],
+      ...['--json', '--profile', '--svg', svg],
+    );
+    const row = JSON.parse(stdout) as Record<string, number> & {
+      kernels: { kernel: string; calls: number }[];
+    };
+    expect(row).toMatchObject({ backend: 'wasm', model: 'small-cnn', batch: 4, waitMs: 0 });
+    expect(row.imagesPerSecond).toBeCloseTo(4000 / row.medianMs, 6);
+    for (const part of ['forwardMs', 'backwardMs', 'updateMs']) expect(row[part]).toBeGreaterThan(0);
+    expect(row.forwardMs).toBeLessThan(row.medianMs * 1.5);
+    const filters = row.kernels.find(({ kernel }) => kernel === 'Conv2DBackpropFilter');
+    expect(filters?.calls).toBe(3);
+    expect(readFileSync(svg, 'utf8')).toMatch(/^<svg/);
+  });
+
+  it('loader reads an image folder twice, the second time from its cache', async () => {
+    for (const split of ['train', 'test']) {
+      for (const name of ['cat', 'dog']) {
+        mkdirSync(join(folder, split, name), { recursive: true });
+        const create = { width: 8, height: 8, channels: 3, background: '#336699' } as const;
+        for (let image = 0; image < 4; image++)
+          await sharp({ create })
+            .png()
+            .toFile(join(folder, split, name, `${image}.png`));
+      }
+    }
+    const recipe = ['--config', 'cifar10-resnet20', '--set', `data.root=${folder}`, '--set', 'data.size=8'];
+    const { stdout } = await bench('loader', ...recipe, '--batch-size', '2', '--threads', '1', '--json');
+    const rows = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { pass: string; images: number; imagesPerSecond: number });
+    expect(rows.map(({ pass }) => pass)).toEqual(['decode and augment', 'augment, pixels cached']);
+    for (const { images, imagesPerSecond } of rows) {
+      expect(images).toBe(6);
+      expect(imagesPerSecond).toBeGreaterThan(0);
+    }
+  });
+
+  it('names what it does not know', async () => {
+    const failure = await bench('step', '--model', 'resnet19').catch((error: unknown) => error);
+    expect(failure).toMatchObject({ code: 2, stderr: expect.stringContaining('resnet19') });
+  });
+});

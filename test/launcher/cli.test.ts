@@ -1,0 +1,164 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeFolder } from '../data/images.js';
+
+const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
+let folder: string;
+beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'))));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs the command in an empty folder, without what job launchers set. */
+async function podDist(...args: string[]): Promise<Ended> {
+  const environment = { ...process.env };
+  for (const name of ['RANK', 'WORLD_SIZE', 'SLURM_PROCID', 'PMI_RANK', 'OMPI_COMM_WORLD_RANK'])
+    delete environment[name];
+  const child = spawn(process.execPath, [cli, ...args], { cwd: folder, env: environment, timeout: 50_000 });
+  const output = { stdout: '', stderr: '' };
+  child.stdout.on('data', (text: Buffer) => (output.stdout += text.toString()));
+  child.stderr.on('data', (text: Buffer) => (output.stderr += text.toString()));
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, ...output };
+}
+
+/** Expects exit code 2 and one line on standard error that matches. */
+function expectMistake({ code, stderr }: Ended, message: RegExp): void {
+  expect(stderr).toMatch(/^pod-dist: [^\n]+\n$/);
+  expect(stderr).toMatch(message);
+  expect(code).toBe(2);
+}
+
+describe("a user's mistake is one line and exit code 2", () => {
+  const mistakes: [args: string[], message: RegExp][] = [
+    [[], /give a command; see pod-dist --help/],
+    [['lunch'], /lunch; see pod-dist --help/],
+    [['launch', '--wrokers', '3'], /wrokers; see pod-dist launch --help/],
+    [['launch', '--workers'], /workers; see pod-dist launch --help/],
+    [['launch', '--workers', '2', '--gpus', '2'], /gpus and workers are mutually exclusive/],
+    [['launch', '--config', 'nowhere.yaml'], /no configuration file nowhere\.yaml/],
+    [['launch', '--set', 'batchsize=3'], /unknown key batchsize; did you mean batchSize\?/],
+    [['launch', '--set', 'data.name=mnits'], /data\.name: .*digits/],
+    [['launch', '--config', 'cifar10-resnet20'], /data\/cifar10-images\/train does not exist: data\.root/],
+    [['launch', '--out', 'file/run'], /--out file\/run cannot be a run folder/],
+    [['evaluate', '--checkpoint', 'nowhere'], /no checkpoint under nowhere/],
+    [['centroids', '-k', '0', '-d', '3'], /classes is 0: /],
+    [['centroids', '-k', '3', '-d', '3', '--out', 'c.txt'], /c\.txt: end the name in \.npy/],
+    [['worker'], /needs RANK and WORLD_SIZE/],
+  ];
+
+  beforeAll(() => writeFileSync(join(folder, 'file'), ''));
+
+  it.each(mistakes)('pod-dist %j', async (args, message) => {
+    const ended = await podDist(...args);
+    expectMistake(ended, message);
+    expect(ended.stdout).toBe('');
+    expect(readdirSync(folder)).toEqual(['file']);
+  });
+});
+
+describe('images', () => {
+  const recipe = () => [
+    ...['--config', join(folder, 'tiny.yaml'), '--backend', 'wasm', '--epochs', '1'],
+    ...['--set', `data.root=${join(folder, 'images')}`],
+  ];
+
+  beforeAll(async () => {
+    await writeFolder(join(folder, 'images'), ['cat', 'dog', 'emu'], 4);
+    writeFileSync(
+      join(folder, 'tiny.yaml'),
+      'name: tiny\nbatchSize: 5\ndata: {name: image-folder, root: ., size: 8}\n' +
+        'model: {name: small-cnn, dim: 4, channels: [4], strides: [1]}\n' +
+        'learningRate: {schedule: constant, rate: 0.01}\n',
+    );
+  });
+
+  it.each([1, 2])('that cannot be read are named, with %i workers', async (workers) => {
+    const broken = join(folder, 'images', 'train', 'dog', 'broken.jpg');
+    writeFileSync(broken, 'no image');
+    try {
+      const ended = await podDist('launch', '-n', String(workers), '--out', `broken-${workers}`, ...recipe());
+      expectMistake(ended, new RegExp(`${broken} is no image that can be read`));
+    } finally {
+      rmSync(broken);
+    }
+  });
+
+  it.each([
+    ['a class that is not trained', ['test', 'yak', '0.png'], /test\/yak: there is no class yak/],
+    ['a file that is no image', ['train', 'cat', 'notes.txt'], /train\/cat\/notes\.txt is no/],
+  ])('beside %s are refused', async (_what, path, message) => {
+    const file = join(folder, 'images', ...path);
+    mkdirSync(join(file, '..'), { recursive: true });
+    writeFileSync(file, '');
+    try {
+      expectMistake(await podDist('launch', ...recipe()), message);
+    } finally {
+      rmSync(path[1] === 'yak' ? join(file, '..') : file, { recursive: true });
+    }
+  });
+
+  it('of an empty class are missed', async () => {
+    mkdirSync(join(folder, 'images', 'train', 'yak'));
+    mkdirSync(join(folder, 'images', 'test', 'yak'));
+    try {
+      expectMistake(await podDist('launch', ...recipe()), /train\/yak holds no \.jpg/);
+    } finally {
+      for (const split of ['train', 'test'])
+        rmSync(join(folder, 'images', split, 'yak'), { recursive: true });
+    }
+  });
+
+  it('that are whole train to the end', async () => {
+    const { code, stdout, stderr } = await podDist('launch', '--json', '--out', 'whole', ...recipe());
+    expect([code, JSON.parse(stdout)]).toEqual([
+      0,
+      expect.objectContaining({ evalTotal: 12, epochs: 1, worldSize: 1 }),
+    ]);
+    expect(stderr).toMatch(/^epoch 1\/1 /m);
+  });
+});
+
+describe('pod-dist', () => {
+  it('lists its commands, and help of each, without starting TensorFlow', async () => {
+    const { code, stdout } = await podDist('--help');
+    expect(code).toBe(0);
+    for (const name of ['launch', 'worker', 'evaluate', 'centroids', 'setup'])
+      expect(stdout).toContain(`pod-dist ${name}`);
+    for (const name of ['launch', 'centroids']) {
+      const help = await podDist(name, '--help');
+      expect([help.code, help.stderr]).toEqual([0, '']);
+      expect(help.stdout).toContain(`pod-dist ${name}`);
+    }
+  });
+
+  it('names a port that is in use', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    try {
+      const ended = await podDist('launch', '-n', '2', '--port', String(port), '--out', 'port');
+      expectMistake(ended, new RegExp(`port ${port} of 127\\.0\\.0\\.1 is in use`));
+    } finally {
+      server.close();
+    }
+  });
+
+  it('prints centroids as measured, as JSON and nothing else', async () => {
+    const { code, stdout, stderr } = await podDist('centroids', '-k', '10', '-d', '16', '--json');
+    expect([code, stderr]).toEqual([0, '']);
+    const { construction, maxCosine, complete } = JSON.parse(stdout) as Record<string, unknown>;
+    expect([construction, complete]).toEqual(['simplex', true]);
+    expect(maxCosine).toBeCloseTo(-1 / 9, 6);
+  });
+});

@@ -1,0 +1,129 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { listGpus, planDevices, type DeviceRequest } from '../../launcher/devices.js';
+import { addonFolder } from '../../src/backend/native/cache.js';
+
+const names = ['PATH', 'CUDA_VISIBLE_DEVICES', 'POD_DIST_CACHE', 'LD_LIBRARY_PATH'] as const;
+const before = Object.fromEntries(names.map((name) => [name, process.env[name]]));
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
+  delete process.env.CUDA_VISIBLE_DEVICES;
+  process.env.POD_DIST_CACHE = join(folder, 'cache');
+  process.env.PATH = join(folder, 'bin');
+  mkdirSync(process.env.PATH);
+});
+afterEach(() => {
+  for (const name of names) {
+    if (before[name] === undefined) delete process.env[name];
+    else process.env[name] = before[name];
+  }
+  rmSync(folder, { recursive: true });
+});
+
+/** A machine with this many GPUs, as its nvidia-smi tells it. */
+function gpus(count: number, exitCode = 0): void {
+  const lines = Array.from(
+    { length: count },
+    (_, index) => `GPU ${index}: NVIDIA Test (UUID: GPU-${index}a)`,
+  );
+  const script = join(folder, 'bin', 'nvidia-smi');
+  writeFileSync(script, `#!/bin/sh\n${lines.map((line) => `echo '${line}'\n`).join('')}exit ${exitCode}\n`);
+  chmodSync(script, 0o755);
+}
+
+function setUp(cuda: boolean): void {
+  const addon = addonFolder(cuda);
+  mkdirSync(addon, { recursive: true });
+  const manifest = {
+    tensorflow: '2',
+    cuda,
+    addon: 'addon.node',
+    libraryFolders: cuda ? ['/cuda/a', '/cuda/b'] : [],
+  };
+  writeFileSync(join(addon, 'manifest.json'), JSON.stringify(manifest));
+  writeFileSync(join(addon, 'addon.node'), '');
+}
+
+const request: DeviceRequest = { workers: 1, requireGpu: false, backend: 'auto' };
+
+describe('listGpus', () => {
+  it('lists none without nvidia-smi, or where it fails', async () => {
+    expect(await listGpus()).toEqual([]);
+    gpus(0, 9);
+    expect(await listGpus()).toEqual([]);
+  });
+
+  it.each([
+    [undefined, ['0', '1', '2']],
+    ['', []],
+    ['-1', []],
+    ['NoDevFiles', []],
+    ['2,0', ['2', '0']],
+    ['0, 2', ['0', '2']],
+    ['1,7,0', ['1']],
+    ['GPU-1a', ['GPU-1a']],
+  ])('with CUDA_VISIBLE_DEVICES=%s of three lists %j', async (visible, wanted) => {
+    gpus(3);
+    if (visible !== undefined) process.env.CUDA_VISIBLE_DEVICES = visible;
+    expect(await listGpus()).toEqual(wanted);
+  });
+});
+
+describe('planDevices', () => {
+  it('gives workers on the CPU their share of the cores, and no GPU', async () => {
+    gpus(2);
+    const { perWorker, gpu, notice } = await planDevices({ ...request, workers: 3 });
+    expect([perWorker.length, gpu, notice]).toEqual([3, false, undefined]);
+    const threads = String(Math.max(1, Math.floor(availableParallelism() / 3)));
+    for (const { device, env } of perWorker) {
+      expect(device).toBe('CPU');
+      expect(env).toMatchObject({ CUDA_VISIBLE_DEVICES: '', TF_NUM_INTRAOP_THREADS: threads });
+    }
+  });
+
+  it('falls back on the CPU where no GPU is, and says so', async () => {
+    const plan = await planDevices({ ...request, gpus: 2 });
+    expect(plan.perWorker.length).toBe(2);
+    expect([plan.gpu, plan.notice]).toEqual([false, 'no GPU here: 2 workers train on the CPU']);
+    expect((await planDevices({ ...request, gpus: 1 })).notice).toBe(
+      'no GPU here: 1 worker trains on the CPU',
+    );
+  });
+
+  it('gives each worker a GPU of its own', async () => {
+    gpus(3);
+    setUp(true);
+    process.env.CUDA_VISIBLE_DEVICES = '2,1';
+    process.env.LD_LIBRARY_PATH = '/own';
+    const { perWorker, gpu } = await planDevices({ ...request, gpus: 2 });
+    expect(gpu).toBe(true);
+    expect(perWorker.map(({ device, env }) => [device, env.CUDA_VISIBLE_DEVICES])).toEqual([
+      ['2', '2'],
+      ['1', '1'],
+    ]);
+    expect(perWorker[0].env).toMatchObject({
+      LD_LIBRARY_PATH: '/cuda/a:/cuda/b:/own',
+      TF_FORCE_GPU_ALLOW_GROWTH: 'true',
+    });
+  });
+
+  const refused: [string, number, boolean | undefined, Partial<DeviceRequest>, RegExp][] = [
+    ['a GPU that is not there', 0, true, { requireGpu: true }, /^this machine has no NVIDIA GPU/],
+    ['more GPUs than there are', 2, true, { gpus: 3 }, /^3 GPUs asked for, 2 here: give --gpus 2/],
+    ['a backend without GPUs', 1, true, { gpus: 1, backend: 'wasm' }, /^the wasm backend cannot use a GPU/],
+    ['GPUs without set-up', 2, undefined, { gpus: 1 }, /^2 GPUs here, but .*pod-dist setup --cuda/],
+    ['GPUs with a set-up for the CPU', 1, false, { gpus: 1 }, /^1 GPUs? here, but .*pod-dist setup --cuda/],
+  ];
+  it.each(refused)('refuses %s', async (_what, count, cuda, changes, message) => {
+    gpus(count);
+    if (cuda !== undefined) setUp(cuda);
+    const error = await planDevices({ ...request, ...changes }).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ name: 'UserError', code: 'GPU_UNAVAILABLE' });
+    expect((error as Error).message).toMatch(message);
+    expect((error as Error).message).not.toContain('\n');
+  });
+});

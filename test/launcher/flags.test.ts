@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import yargs from 'yargs';
+import { overrides, recipeFlags } from '../../launcher/flags.js';
+import { listSettings } from '../../src/config/keys.js';
+import { loadConfig } from '../../src/config/load.js';
+
+function parse(...args: string[]): Record<string, unknown> {
+  return yargs(args).options(recipeFlags()).strict().exitProcess(false).parseSync();
+}
+
+describe('recipeFlags', () => {
+  it('takes its help from the schema of the recipe', () => {
+    const flags = recipeFlags();
+    const description = listSettings().find(({ path }) => path === 'workers')?.description as string;
+    expect(description).not.toBe('');
+    expect(flags.workers.describe).toContain(description);
+    expect(flags['batch-size'].describe).toContain('(setting batchSize)');
+  });
+
+  it('sets what a flag names, and nothing where none is given', () => {
+    expect(overrides(parse())).toEqual({});
+    const given = overrides(
+      parse('-n', '3', '-b', '12', '--epochs', '2', '--seed', '0', '--backend', 'wasm', '--port', '7'),
+    );
+    expect(given).toEqual({
+      workers: 3,
+      batchSize: 12,
+      epochs: 2,
+      seed: 0,
+      backend: 'wasm',
+      'distributed.port': 7,
+    });
+    expect(loadConfig({ flags: given })).toMatchObject({
+      workers: 3,
+      batchSize: 12,
+      distributed: { port: 7 },
+    });
+  });
+
+  it('collects every --set as it is, one value each', () => {
+    const { set } = parse('--set', 'a.b=c', '--set', 'model.channels=[1, 2]', '--set', 'x=-1');
+    expect(set).toEqual(['a.b=c', 'model.channels=[1, 2]', 'x=-1']);
+    expect(parse().set).toEqual([]);
+  });
+});

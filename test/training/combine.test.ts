@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest';
+import { emptyTotals, type EvaluationTotals } from '../../src/evaluation/totals.js';
+import { RunCombiner, type EpochPart, type FinishPart } from '../../src/training/combine.js';
+
+function totals(total: number, correct: number, cosineSum: number): EvaluationTotals {
+  return { ...emptyTotals(2), total, correct, classTotal: [total, 0], classCorrect: [correct, 0], cosineSum };
+}
+
+const parts: EpochPart[] = [
+  { epoch: 4, trainLoss: 0.5, seconds: 1, totals: totals(3, 2, 2.5) },
+  { epoch: 4, trainLoss: 0.5, seconds: 3, totals: totals(2, 2, 1.5) },
+];
+
+const finish: FinishPart = {
+  backend: 'wasm',
+  device: 'CPU',
+  parameters: 9,
+  epochs: 5,
+  samplesPerSecond: 100,
+  centroidsSha256: 'c',
+  weightsSha256: 'w',
+  seconds: 2,
+};
+
+function follow(): { combiner: RunCombiner; heard: unknown[] } {
+  const heard: unknown[] = [];
+  const combiner = new RunCombiner([
+    {
+      step: (record) => heard.push(record),
+      epoch: (record, counted) => heard.push([record, counted]),
+      finished: (report) => heard.push(report),
+    },
+  ]);
+  return { combiner, heard };
+}
+
+describe('RunCombiner', () => {
+  it('adds up the counts of an epoch over the ranks', () => {
+    const { combiner, heard } = follow();
+    const result = combiner.combine('epoch', parts);
+    const record = {
+      kind: 'epoch',
+      epoch: 4,
+      trainLoss: 0.5,
+      evalCorrect: 4,
+      evalTotal: 5,
+      evalAccuracy: 0.8,
+      perClassAccuracy: [0.8, 0],
+      meanCosine: 0.8,
+      seconds: 3,
+    };
+    expect(result).toEqual({ record, totals: totals(5, 4, 4) });
+    expect(heard).toEqual([[record, totals(5, 4, 4)]]);
+  });
+
+  it('makes the report of the last epoch and of what every rank computed on', () => {
+    const { combiner, heard } = follow();
+    combiner.combine('epoch', parts);
+    const report = combiner.combine('finish', [finish, { ...finish, device: 'GPU', seconds: 4 }]);
+    expect(report).toMatchObject({
+      worldSize: 2,
+      devices: ['CPU', 'GPU'],
+      evalCorrect: 4,
+      evalTotal: 5,
+      evalAccuracy: 0.8,
+      seconds: 4,
+      weightsSha256: 'w',
+    });
+    expect(heard[1]).toEqual(report);
+  });
+
+  it('keeps the totals of an evaluation outside training', () => {
+    const { combiner, heard } = follow();
+    expect(combiner.combine('evaluate', [totals(1, 1, 1), totals(4, 2, 2)])).toEqual(totals(5, 3, 3));
+    expect(combiner.evaluation).toEqual(totals(5, 3, 3));
+    expect(heard).toEqual([]);
+  });
+
+  it('hands steps on, and no other news', () => {
+    const { combiner, heard } = follow();
+    combiner.record({ kind: 'step', loss: 1 });
+    combiner.record({ kind: 'other' });
+    combiner.record({});
+    expect(heard).toEqual([{ kind: 'step', loss: 1 }]);
+  });
+
+  it('refuses what nobody gathers, and an end before the first epoch', () => {
+    const { combiner } = follow();
+    expect(() => combiner.combine('weights', [])).toThrow(/nothing is gathered under the name weights/);
+    expect(() => combiner.combine('finish', [finish])).toThrow(/before their first epoch/);
+  });
+});

@@ -1,0 +1,115 @@
+import * as tf from '@tensorflow/tfjs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { LocalCommunicator } from '../../src/collective/local-communicator.js';
+import { configSchema, type Config, type ConfigInput } from '../../src/config/schema.js';
+import { UserError } from '../../src/errors.js';
+import { emptyTotals } from '../../src/evaluation/totals.js';
+import type { Checkpoint } from '../../src/training/checkpoint.js';
+import { Classifier } from '../../src/training/classifier.js';
+import { checkResumable, shareState } from '../../src/training/resume.js';
+
+const recipe = {
+  epochs: 5,
+  data: { name: 'digits' },
+  model: { name: 'small-cnn', dim: 4, channels: [3], strides: [1], batchNorm: true },
+  learningRate: { schedule: 'constant', rate: 0.1 },
+} satisfies ConfigInput;
+
+const configOf = (changes: object = {}): Config => configSchema.parse({ ...recipe, ...changes });
+const shape = [8, 8, 1] as const;
+
+function create(config: Config): Promise<Classifier> {
+  return Classifier.create({ config, shape, classes: 3, communicator: new LocalCommunicator() });
+}
+
+function checkpointOf(classifier: Classifier, config: Config): Checkpoint {
+  const fill = (first: number) =>
+    Float32Array.from({ length: classifier.parameters.length }, (_, index) => first + index / 64);
+  return {
+    epochs: 3,
+    delta: 0.75,
+    seed: config.seed,
+    worldSize: 2,
+    classNames: ['a', 'b', 'c'],
+    shape,
+    config,
+    evaluation: emptyTotals(3),
+    slots: classifier.parameters.slots,
+    weights: fill(1),
+    velocity: fill(-1),
+    moving: Float32Array.of(1, 2, 3, 4, 5, 6),
+  };
+}
+
+describe('shareState', () => {
+  beforeAll(() => tf.setBackend('cpu'));
+
+  it('starts afresh from the initial weights and the first delta', async () => {
+    const config = configOf({ loss: { delta: { initial: 0.125 } } });
+    const classifier = await create(config);
+    const initial = classifier.weights.slice();
+    const velocity = new Float32Array(classifier.parameters.length);
+    const communicator = new LocalCommunicator();
+    expect(await shareState({ classifier, velocity, communicator, config })).toEqual({
+      epochs: 0,
+      delta: 0.125,
+    });
+    expect(classifier.weights).toEqual(initial);
+    expect(velocity.every((value) => value === 0)).toBe(true);
+  });
+
+  it('goes on from a checkpoint: weights, also in the model, velocity, moving statistics, epoch, delta', async () => {
+    const config = configOf();
+    const classifier = await create(config);
+    const resume = checkpointOf(classifier, config);
+    const velocity = new Float32Array(classifier.parameters.length);
+    const communicator = new LocalCommunicator();
+    expect(await shareState({ classifier, velocity, communicator, config, resume })).toEqual({
+      epochs: 3,
+      delta: 0.75,
+    });
+    expect(classifier.weights).toEqual(resume.weights);
+    expect(velocity).toEqual(resume.velocity);
+    expect(classifier.batchNorm.flatten()).toEqual(resume.moving);
+    const inModel = new Float32Array(velocity.length);
+    classifier.parameters.read(inModel);
+    expect(inModel).toEqual(resume.weights);
+  });
+
+  it('refuses weights of another layout', async () => {
+    const config = configOf();
+    const classifier = await create(config);
+    const resume = checkpointOf(classifier, config);
+    const [first, ...rest] = resume.slots;
+    resume.slots = [{ ...first, shape: [3, 3, 3, 3] }, ...rest];
+    const velocity = new Float32Array(classifier.parameters.length);
+    const share = shareState({ classifier, velocity, communicator: new LocalCommunicator(), config, resume });
+    await expect(share).rejects.toMatchObject({ name: 'UserError', code: 'CHECKPOINT_MISMATCH' });
+  });
+});
+
+describe('checkResumable', () => {
+  const resumable = (changes: object) => async () => {
+    const own = configOf();
+    checkResumable(checkpointOf(await create(own), own), configOf(changes));
+  };
+
+  it.each([{}, { epochs: 50 }, { workers: 4 }, { batchSize: 7 }, { centroids: { seed: 1 } }])(
+    'allows %j to change',
+    async (changes) => {
+      await expect(resumable(changes)()).resolves.toBeUndefined();
+    },
+  );
+
+  it.each([
+    [{ model: { ...recipe.model, dim: 5 } }, /another model/],
+    [{ seed: 2 }, /trained with seed 1, the configuration says 2/],
+    [{ centroids: { seed: 9 } }, /centroids of seed 1, the configuration says centroids\.seed 9/],
+    [{ epochs: 3 }, /already trained 3 of 3 epochs: give more --epochs/],
+  ])('refuses %j', async (changes, message) => {
+    const error = await resumable(changes)().catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(UserError);
+    expect((error as Error).message).toMatch(message);
+    expect((error as Error).message).not.toContain('\n');
+  });
+});

@@ -1,0 +1,139 @@
+import * as tf from '@tensorflow/tfjs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { initBackend } from '../../src/backend/index.js';
+import { LocalCommunicator } from '../../src/collective/local-communicator.js';
+import { configSchema } from '../../src/config/schema.js';
+import type { LayerOverride } from '../../src/models/forward.js';
+import { podLoss } from '../../src/loss/index.js';
+import { stream } from '../../src/random.js';
+import { Classifier } from '../../src/training/classifier.js';
+import { TrainingStep } from '../../src/training/step.js';
+
+const shape = [6, 6, 2] as const;
+const classes = 3;
+const delta = 0.2;
+const rate = 0.1;
+
+function config(batchNorm: boolean, optimizer = {}) {
+  return configSchema.parse({
+    data: { name: 'digits' },
+    model: { name: 'small-cnn', dim: 4, channels: [3, 5], strides: [1, 2], batchNorm },
+    learningRate: { schedule: 'constant', rate },
+    optimizer: { momentum: 0.9, nesterov: true, weightDecay: 0.01, ...optimizer },
+  });
+}
+
+async function make(batchNorm: boolean, optimizer = {}) {
+  const communicator = new LocalCommunicator();
+  const settings = config(batchNorm, optimizer);
+  const classifier = await Classifier.create({ config: settings, shape, classes, communicator });
+  return { classifier, step: new TrainingStep(classifier, communicator, settings) };
+}
+
+function batchOf(count: number, seed: number) {
+  const random = stream(seed);
+  const images = Float32Array.from({ length: count * 6 * 6 * 2 }, () => random.normal());
+  return { images, labels: Int32Array.from({ length: count }, (_, row) => row % classes), count };
+}
+
+/** Batch norm written out, for automatic differentiation. */
+function written(layer: tf.layers.Layer): LayerOverride {
+  const [gamma, beta] = layer.trainableWeights;
+  const { epsilon } = layer.getConfig() as { epsilon: number };
+  return (input) => {
+    const { mean, variance } = tf.moments(input, [0, 1, 2]);
+    const normal = tf.div(tf.sub(input, mean), tf.sqrt(tf.add(variance, epsilon)));
+    return tf.add(tf.mul(normal, gamma.read()), beta.read());
+  };
+}
+
+/** Loss and flat gradient of the whole model by automatic differentiation of the definition. */
+function reference(classifier: Classifier, batch: ReturnType<typeof batchOf>) {
+  const { forward, parameters, centroids, dim } = classifier;
+  const layers = forward.model.layers.filter((layer) => layer.getClassName() === 'BatchNormalization');
+  const overrides = new Map(layers.map((layer) => [layer.name, written(layer)]));
+  const gradient = new Float32Array(parameters.length);
+  const loss = tf.tidy(() => {
+    const images = tf.tensor4d(batch.images, [batch.count, ...shape]);
+    const own = tf.tensor2d(centroids.block(0, classes), [classes, dim]);
+    const { value, grads } = tf.variableGrads(
+      () => podLoss(forward.run(images, overrides), own, batch.labels, { delta }),
+      parameters.variables,
+    );
+    parameters.readGradients(grads, gradient);
+    return value.dataSync()[0];
+  });
+  return { loss, gradient };
+}
+
+function expectClose(actual: Float32Array, wanted: Float32Array, tolerance: number): void {
+  const scale = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const worst = wanted.reduce((most, value, index) => Math.max(most, Math.abs(value - actual[index])), 0);
+  expect(worst).toBeLessThan(tolerance * scale);
+}
+
+describe.each(['cpu', 'wasm'] as const)('TrainingStep on one rank, %s', (backend) => {
+  beforeAll(() => initBackend(backend));
+
+  it.each([
+    [false, 6],
+    [true, 6],
+    [true, 3],
+  ])(
+    'makes the step that automatic differentiation gives: batch norm %s, batch %i',
+    async (batchNorm, count) => {
+      const { classifier, step } = await make(batchNorm, { momentum: 0, nesterov: false, weightDecay: 0 });
+      const batch = batchOf(count, 1);
+      const wanted = reference(classifier, batch);
+      const before = classifier.weights.slice();
+      const { loss } = await step.run({ batch, counts: [count], delta, rate });
+      expect(loss).toBeCloseTo(wanted.loss, 5);
+      const moved = classifier.weights.map((weight, index) => (before[index] - weight) / rate);
+      expectClose(moved, wanted.gradient, 1e-4);
+      step.dispose();
+    },
+  );
+
+  it('keeps the momentum from step to step, and the model in line with the weights', async () => {
+    const { classifier, step } = await make(false);
+    const weights = Float64Array.from(classifier.weights);
+    const velocity = new Float64Array(weights.length);
+    for (const seed of [1, 2, 3]) {
+      const batch = batchOf(5, seed);
+      const { gradient } = reference(classifier, batch);
+      weights.forEach((weight, index) => {
+        const slope = gradient[index] + 0.01 * weight;
+        velocity[index] = 0.9 * velocity[index] + slope;
+        weights[index] = weight - rate * (slope + 0.9 * velocity[index]);
+      });
+      await step.run({ batch, counts: [5], delta, rate });
+    }
+    expectClose(classifier.weights, Float32Array.from(weights), 1e-4);
+    expectClose(step.velocity, Float32Array.from(velocity), 1e-3);
+    const inModel = new Float32Array(weights.length);
+    classifier.parameters.read(inModel);
+    expect(inModel).toEqual(classifier.weights.slice());
+    step.dispose();
+  });
+
+  it('leaks no tensor', async () => {
+    const { step } = await make(true);
+    const input = { batch: batchOf(6, 1), counts: [6], delta, rate };
+    await step.run(input);
+    const before = tf.memory().numTensors;
+    await step.run(input);
+    await step.run(input);
+    expect(tf.memory().numTensors).toBe(before);
+    step.dispose();
+  });
+
+  it('says that the loss is no number', async () => {
+    const { step } = await make(false);
+    const batch = batchOf(4, 1);
+    batch.images.fill(NaN);
+    await expect(step.run({ batch, counts: [4], delta, rate })).rejects.toMatchObject({
+      code: 'LOSS_NOT_FINITE',
+    });
+    step.dispose();
+  });
+});
