@@ -12,6 +12,8 @@ const progressEvery = 100;
 
 /** Beyond these multiply-adds of one look at every pair, a packing of so many classes is not tried beside a frame. */
 const packingBudget = 1e9;
+/** Nor is it beside a frame whose largest cosine is within this factor of the bound: packings end higher. */
+const nearBound = 1.4;
 
 export type Construction = 'simplex' | 'orthoplex' | 'frame' | 'packing';
 
@@ -83,7 +85,9 @@ export function planCentroids({ classes, dim, seed }: CentroidOptions): Centroid
   if (classes <= dim + 1) return { construction: 'simplex', decided: true };
   if (classes <= 2 * dim) return { construction: 'orthoplex', decided: true };
   const frame = Frame.find(classes, dim);
-  const decided = frame !== undefined && classes * classes * dim > packingBudget;
+  const decided =
+    frame !== undefined &&
+    (classes * classes * dim > packingBudget || frame.maxCosine <= nearBound * cosineBound(classes, dim));
   return { construction: frame ? 'frame' : 'packing', frame, decided };
 }
 

@@ -1,0 +1,35 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { Workplace } from './command.js';
+
+const place = new Workplace();
+afterAll(() => place.clear());
+
+/** Trains with one worker and with three, and compares their losses step by step. */
+async function sameLosses(name: string, ...settings: string[]): Promise<void> {
+  const set = [...settings, 'batchSize=160', 'learningRate.rate=0.1'].flatMap((one) => ['--set', one]);
+  for (const workers of [1, 3]) {
+    const ended = await place.run(
+      ...['launch', '--workers', String(workers), '--backend', 'wasm', '--epochs', '1'],
+      ...['--out', `${name}-${workers}`, ...set],
+    );
+    expect(ended, ended.stderr).toMatchObject({ code: 0 });
+  }
+  const [one, three] = [1, 3].map((workers) => place.metrics(`${name}-${workers}`).steps);
+  expect(one).toHaveLength(9);
+  one.forEach((step, index) =>
+    expect(Math.abs(three[index].loss - step.loss) / step.loss, `step ${index}`).toBeLessThan(1e-4),
+  );
+}
+
+describe('with one worker and with three', () => {
+  it('arcface, whose class weights are trained, is the same; they are in the checkpoint', async () => {
+    await sameLosses('arcface', 'loss.name=arcface', 'loss.scale=16');
+    const evaluated = await place.run('evaluate', '--checkpoint', 'arcface-3', '--backend', 'wasm', '--json');
+    const { correct, total } = JSON.parse(evaluated.stdout) as { correct: number; total: number };
+    expect([correct, total]).toEqual([place.report('arcface-3').evalCorrect, 360]);
+  });
+
+  it('pedcc-loss, whose error is reduced before the gradient, is the same', async () => {
+    await sameLosses('pedcc-loss', 'loss.name=pedcc-loss', 'loss.power=2');
+  });
+});
