@@ -58,7 +58,8 @@ async function run({ cuda, force, from, library, json }: ArgumentsCamelCase<Setu
           share = '';
           say(`${elapsed()}: ${line}`);
         },
-        share: (done) => {
+        bytes: (received, total) => {
+          const done = total ? received / total : 0;
           share = `: ${(100 * done).toFixed(0)} %`;
         },
       },

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { messageOf, UserError } from '../../errors.js';
 import { cacheFolder } from './cache.js';
-import { download } from './download.js';
+import { download } from '../../download.js';
 import { installedLibrary } from './installed.js';
 import type { Library, Progress } from './library.js';
 import { minute, run } from './run.js';
@@ -24,11 +24,7 @@ export async function archiveLibrary(home: string, cuda: boolean, progress: Prog
   const file = join(cacheFolder(), 'downloads', basename(new URL(url).pathname));
   try {
     progress.step(`downloading ${basename(file)}`);
-    await download({
-      url,
-      file,
-      onProgress: (bytes, total) => progress.share(total > 0 ? bytes / total : 0),
-    });
+    await download({ url, file, onProgress: progress.bytes });
     const folder = join(home, 'libtensorflow');
     await mkdir(folder, { recursive: true });
     await run('tar', ['-xzf', file, '-C', folder], 10 * minute);

@@ -16,8 +16,8 @@ export interface Library {
 export const origins = ['wheel', 'installed', 'archive'] as const;
 export type Origin = (typeof origins)[number];
 
-/** Says what goes on: a line for each step, or the share of a step that is done (0 to 1). */
+/** Says what goes on: a line for each step, and how far a download is. */
 export interface Progress {
   step(line: string): void;
-  share(done: number): void;
+  bytes(received: number, total: number | undefined): void;
 }

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { messageOf, UserError } from '../../errors.js';
 import { cacheFolder, tensorflowVersion } from './cache.js';
-import { download } from './download.js';
+import { download, hasDigest } from '../../download.js';
 import type { Library, Progress } from './library.js';
 import { minute, run } from './run.js';
 
@@ -110,9 +110,10 @@ async function fetchWheel({ url, sha256 }: Wheel, progress: Progress): Promise<s
   if (url.startsWith('file:')) return fileURLToPath(url);
   const file = join(cacheFolder(), 'downloads', basename(new URL(url).pathname));
   progress.step(`downloading ${basename(file)}`);
-  const onProgress = (bytes: number, total: number) => progress.share(total > 0 ? bytes / total : 0);
+  const digest = sha256 === undefined ? undefined : ({ algorithm: 'sha256', hex: sha256 } as const);
   try {
-    await download({ url, file, sha256, onProgress });
+    if (digest && (await hasDigest(file, digest))) return file;
+    await download({ url, file, digest, onProgress: progress.bytes });
     return file;
   } catch (error) {
     progress.step(`leaving the download to pip (${messageOf(error)})`);

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { messageOf, PodDistError, UserError } from '../../errors.js';
-import { download, fileMd5, type DownloadOptions } from './download.js';
+import { download, hasDigest, type DownloadOptions } from '../../download.js';
 import type { Source } from './sources.js';
 import { unpackTar, unpackZip } from './unpack.js';
 
@@ -41,13 +41,15 @@ export async function fetchDataset(source: Source, options: FetchOptions): Promi
   let bytes = 0;
   for (const { name, md5 } of source.files) {
     const file = join(work, name);
-    if (!skipChecksum && (await fileMd5(file)) === md5) continue;
+    const digest = { algorithm: 'md5', hex: md5 } as const;
+    if (!skipChecksum && (await hasDigest(file, digest))) continue;
     onStep?.(`downloading ${base}${name}`);
     const done = await download({
       ...options,
       url: new URL(name, base).href,
       file,
-      md5: skipChecksum ? undefined : md5,
+      digest: skipChecksum ? undefined : digest,
+      advice: 'give a mirror with --url',
     });
     bytes += done.bytes;
   }

@@ -3,11 +3,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { download, type DownloadOptions } from '../../../src/data/fetch/download.js';
-import { FaultyServer } from './server.js';
+import { download, type DownloadOptions } from '../src/download.js';
+import { FaultyServer } from './data/fetch/server.js';
 
 const content = Buffer.from(Float64Array.from({ length: 50_000 }, (_, index) => Math.sin(index)).buffer);
-const md5 = createHash('md5').update(content).digest('hex');
+const digest = { algorithm: 'md5', hex: createHash('md5').update(content).digest('hex') } as const;
 
 describe('download', () => {
   const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
@@ -29,7 +29,7 @@ describe('download', () => {
     download({
       url: `${url}data.bin`,
       file,
-      md5,
+      digest,
       pauseMs: 5,
       silenceMs: 300,
       tries: 3,
@@ -120,7 +120,7 @@ describe('download', () => {
     const dead = await closed.start();
     await closed.stop();
     writeFileSync(`${file}.part`, content.subarray(0, 10));
-    await expect(get({ url: `${dead}data.bin` })).rejects.toMatchObject({
+    await expect(get({ url: `${dead}data.bin`, advice: 'give a mirror with --url' })).rejects.toMatchObject({
       code: 'DOWNLOAD_FAILED',
       message: expect.stringMatching(
         /\(ECONNREFUSED\): see whether this machine reaches the internet, .*--url/,

@@ -1,18 +1,26 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { setTimeout as pause } from 'node:timers/promises';
-import { messageOf, PodDistError } from '../../errors.js';
+import { messageOf, PodDistError } from './errors.js';
+
+export interface Digest {
+  algorithm: 'md5' | 'sha256';
+  hex: string;
+}
 
 export interface DownloadOptions {
   url: string;
   /** Where the file goes once it is whole and right; until then it grows beside it, with the ending `.part`. */
   file: string;
-  /** MD5 in hex; left out, whatever comes is taken, and an earlier part is not gone on with. */
-  md5?: string;
+  /** What the file must be; left out, whatever comes is taken, and an earlier part is not gone on with. */
+  digest?: Digest;
+  /** What else a user can do where the address cannot be reached, such as `give a mirror with --url`. */
+  advice?: string;
   /** Milliseconds without a byte before a connection is given up; default 30,000. */
   silenceMs?: number;
   /** Tries in a row that bring nothing new, before it fails; default 5. */
@@ -39,17 +47,18 @@ class Refused extends Error {}
  * @throws PodDistError `DOWNLOAD_FAILED` or `CHECKSUM_MISMATCH`, naming the address and what to do
  */
 export async function download(options: DownloadOptions): Promise<{ bytes: number }> {
-  const { url, file, md5 } = options;
+  const { url, file, digest } = options;
   const part = `${file}.part`;
-  if (md5 === undefined) await rm(part, { force: true });
+  await mkdir(dirname(file), { recursive: true });
+  if (!digest) await rm(part, { force: true });
   for (const last of [false, true]) {
     await fetchWhole(options, part);
-    if (md5 === undefined || (await fileMd5(part)) === md5) break;
+    if (!digest || (await hasDigest(part, digest))) break;
     await rm(part, { force: true });
     if (last) {
       throw new PodDistError(
         'CHECKSUM_MISMATCH',
-        `${url} is not the file that was published (its MD5 is not ${md5}), twice: try another mirror with --url`,
+        `${url} is not the file that was published (its ${digest.algorithm.toUpperCase()} is not ${digest.hex}), twice${adviceOf(options)}`,
       );
     }
     options.onRetry?.('the checksum is wrong, starting over');
@@ -58,16 +67,20 @@ export async function download(options: DownloadOptions): Promise<{ bytes: numbe
   return { bytes: await sizeOf(file) };
 }
 
-/** MD5, in hex, of a file; undefined where there is none. */
-export async function fileMd5(file: string): Promise<string | undefined> {
-  const hash = createHash('md5');
+/** Whether a file is there and what it must be. */
+export async function hasDigest(file: string, { algorithm, hex }: Digest): Promise<boolean> {
+  const hash = createHash(algorithm);
   try {
     await pipeline(createReadStream(file), hash);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
     throw error;
   }
-  return hash.digest('hex');
+  return hash.digest('hex') === hex;
+}
+
+function adviceOf({ advice }: DownloadOptions): string {
+  return advice ? `, or ${advice}` : '';
 }
 
 async function fetchWhole(options: DownloadOptions, part: string): Promise<void> {
@@ -84,7 +97,7 @@ async function fetchWhole(options: DownloadOptions, part: string): Promise<void>
       if (error instanceof Refused || failures >= tries) {
         throw new PodDistError(
           'DOWNLOAD_FAILED',
-          `cannot download ${url} (${reason}): see whether this machine reaches the internet, give a mirror with --url, or download it elsewhere; what has come so far is kept`,
+          `cannot download ${url} (${reason}): see whether this machine reaches the internet${adviceOf(options)}; what has come so far is kept`,
           { cause: error },
         );
       }
