@@ -50,7 +50,8 @@ export async function benchmarkStep(benchmark: StepBenchmark): Promise<StepRow> 
     const { backend, device, kernels } = answer;
     const system = `pod-dist, ${backend} on ${device}`;
     const { loss: _loss, steps: _steps, ...times } = answer.step;
-    return { system, model: task.model.name, backend, threads, ...times, kernels };
+    const used = backend === 'native' ? threads : 1;
+    return { system, model: task.model.name, backend, threads: used, ...times, kernels };
   } finally {
     clearTimeout(timer);
   }

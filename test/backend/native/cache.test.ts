@@ -17,6 +17,7 @@ const manifest = (cuda: boolean) => ({
   cuda,
   addon: 'addon.node',
   libraryFolders: ['/x'],
+  verified: { gpu: cuda },
 });
 
 function finish(cuda: boolean, text = JSON.stringify(manifest(cuda)), withAddon = true): string {
