@@ -65,7 +65,7 @@ export class CentroidSource {
 
   /** Whole orthonormal bases among the centroids, which `beyondBases` leaves out. */
   get wholeBases(): number {
-    return this.matrix ? 0 : Math.floor(this.classes / this.dim);
+    return this.construction === 'frame' ? Math.floor(this.classes / this.dim) : 0;
   }
 
   /** Centroids that belong to no whole orthonormal basis counted in `wholeBases`, [rest, dim]. */

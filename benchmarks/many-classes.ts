@@ -1,0 +1,164 @@
+import * as tf from '@tensorflow/tfjs';
+import Table from 'cli-table3';
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { initBackend } from '../src/backend/index.js';
+import { LocalCommunicator } from '../src/collective/local-communicator.js';
+import { lossSchema } from '../src/config/schema.js';
+import { CosineAccuracy } from '../src/evaluation/cosine-accuracy.js';
+import { cosineBound, welchBound, type Construction } from '../src/pedcc/index.js';
+import { CentroidSource } from '../src/pedcc/source.js';
+import { stream } from '../src/random.js';
+import { classVectors } from '../src/training/class-vectors.js';
+import { createClassWeights } from '../src/training/class-weights.js';
+import { createObjective } from '../src/training/objectives/index.js';
+import { median } from './statistics.js';
+
+/**
+ * Many classes: what the loss of a training step and an evaluation cost beside the backbone, in time and memory. Each
+ * case is a process of its own, so that its largest resident memory is its own too.
+ *
+ *     made      POD Loss, centroids made row by row
+ *     kept      POD Loss, centroids kept as one matrix
+ *     softmax   trained class weights: logits of every class and a gradient of every weight
+ */
+const modes = ['made', 'kept', 'softmax'] as const;
+type Mode = (typeof modes)[number];
+
+const sizes: readonly [classes: number, dim: number][] = [
+  [10_000, 256],
+  [10_000, 512],
+  [100_000, 256],
+  [100_000, 512],
+];
+const batch = 128;
+const warmup = 2;
+const steps = 11;
+
+interface Result {
+  classes: number;
+  dim: number;
+  mode: Mode;
+  backend: string;
+  construction: Construction;
+  maxCosine: number;
+  welch: number;
+  bound: number;
+  /** Until the first step can start, the hash that ranks compare included. */
+  openSeconds: number;
+  /** Loss and its gradients of 128 images; median. */
+  stepMs: number;
+  /** Making the batch's own centroids, within it; median. */
+  rowsMs: number;
+  /** Class of 128 images; median. */
+  evaluateMs: number;
+  /** Largest resident memory, less that of a started backend. */
+  memoryMegabytes: number;
+}
+
+async function measure(classes: number, dim: number, mode: Mode, backend: string): Promise<Result> {
+  const { name } = await initBackend(backend as 'native');
+  tf.tidy(() => void tf.matMul(tf.ones([batch, dim]), tf.ones([dim, dim])).dataSync());
+  const residentBefore = process.memoryUsage.rss();
+
+  const started = performance.now();
+  const centroids = new CentroidSource({ classes, dim, seed: 1 }, mode === 'kept' ? Infinity : 0);
+  centroids.sha256();
+  const config = lossSchema.parse({ name: mode === 'softmax' ? 'softmax' : 'pod' });
+  const classWeights = createClassWeights(config, { classes, dim, seed: 1 });
+  const objective = createObjective(config, {
+    communicator: new LocalCommunicator(),
+    centroids,
+    classWeights,
+  });
+  const openSeconds = (performance.now() - started) / 1000;
+
+  const random = stream(2);
+  const features = tf.variable(tf.randomNormal([batch, dim], 0, 1, 'float32', 3));
+  const trained = [features, classWeights?.kernel, classWeights?.bias].filter((one) => one !== undefined);
+  const vectors = classVectors(centroids, classWeights);
+  const accuracy = new CosineAccuracy(vectors);
+  const times = { step: [] as number[], rows: [] as number[], evaluate: [] as number[] };
+  for (let step = 0; step < warmup + steps; step++) {
+    const labels = Int32Array.from({ length: batch }, () => random.below(classes));
+    const shard = { labels, counts: [batch] };
+    const milestones = [performance.now()];
+    tf.tidy(() => {
+      const loss = () => objective.apply(features as unknown as tf.Tensor2D, shard, 0.05, () => {});
+      const { grads } = tf.variableGrads(loss, trained as tf.Variable[]);
+      for (const gradient of Object.values(grads)) gradient.dataSync();
+    });
+    milestones.push(performance.now());
+    centroids.rows(labels);
+    milestones.push(performance.now());
+    accuracy.add(features as unknown as tf.Tensor2D, labels);
+    milestones.push(performance.now());
+    if (step < warmup) continue;
+    (['step', 'rows', 'evaluate'] as const).forEach((key, index) =>
+      times[key].push(milestones[index + 1] - milestones[index]),
+    );
+  }
+  return {
+    classes,
+    dim,
+    mode,
+    backend: name,
+    construction: centroids.construction,
+    maxCosine: centroids.maxCosine,
+    welch: welchBound(classes, dim),
+    bound: cosineBound(classes, dim),
+    openSeconds,
+    stepMs: median(times.step),
+    rowsMs: median(times.rows),
+    evaluateMs: median(times.evaluate),
+    memoryMegabytes: (process.resourceUsage().maxRSS * 1024 - residentBefore) / 1e6,
+  };
+}
+
+function show(results: readonly Result[]): void {
+  const table = new Table({
+    head: ['classes', 'dim', 'mode', 'cosine', 'Welch', 'open s', 'step ms', 'rows ms', 'eval ms', 'MB'],
+    style: { head: [], border: [] },
+  });
+  for (const result of results) {
+    table.push([
+      result.classes,
+      result.dim,
+      result.mode,
+      result.mode === 'softmax' ? '' : `${result.maxCosine.toFixed(4)} (${result.construction})`,
+      result.welch.toFixed(4),
+      result.openSeconds.toFixed(2),
+      result.stepMs.toFixed(1),
+      result.mode === 'softmax' ? '' : result.rowsMs.toFixed(1),
+      result.evaluateMs.toFixed(0),
+      result.memoryMegabytes.toFixed(0),
+    ]);
+  }
+  process.stdout.write(`backend ${results[0].backend}, ${batch} images a step\n${table.toString()}\n`);
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'boolean' }, backend: { type: 'string', default: 'auto' } },
+});
+if (positionals.length > 0) {
+  const [classes, dim, mode] = positionals;
+  const result = await measure(Number(classes), Number(dim), mode as Mode, values.backend);
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+  process.exit();
+}
+const script = fileURLToPath(import.meta.url);
+const results = sizes.flatMap(([classes, dim]) =>
+  modes.map((mode) => {
+    const args = [script, String(classes), String(dim), mode, '--backend', values.backend];
+    const output = execFileSync(process.execPath, args, {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      timeout: 280_000,
+    });
+    return JSON.parse(output) as Result;
+  }),
+);
+if (values.json) process.stdout.write(`${JSON.stringify(results)}\n`);
+else show(results);
