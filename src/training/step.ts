@@ -5,7 +5,7 @@ import type { Batch } from '../data/dataset.js';
 import { PodDistError } from '../errors.js';
 import type { Classifier } from './classifier.js';
 import { createObjective, type LossValues, type Objective } from './objectives/index.js';
-import { Sgd } from './sgd.js';
+import { ShardedOptimiser } from './sharded-optimiser.js';
 
 export interface StepInput {
   /** This rank's slice of the global batch; may be empty. */
@@ -15,38 +15,52 @@ export interface StepInput {
   delta: number;
   /** Learning rate. */
   rate: number;
+  /** Which of the step's micro-batches this is, from 0, and of how many; default: the only one. */
+  micro?: { index: number; count: number };
   /** Told, while the step runs, which part of it has ended. */
   onPhase?(ended: StepPhase): void;
 }
 
-/** The parts of a step, in order: to the loss, to the gradients, over the ranks, into the model. */
+/** The parts of a step, in order: to the loss, to the gradients, over the ranks and updated, into the model. */
 export type StepPhase = 'forward' | 'backward' | 'reduce' | 'update';
 
 /**
  * One optimisation step over all ranks.
  *
- * Forward pass of this rank's slice (batch norm reduced inside), gradient of the global loss (what it
- * needs of all ranks reduced inside), sum of the parameter gradients over the ranks, equal update on every rank. Because every
- * reduction covers the whole batch, N ranks make the step that one rank makes, to rounding.
+ * Forward pass of this rank's slice (batch norm reduced inside), gradient of the global loss (what it needs of all ranks
+ * reduced inside), and the sharded update: gradients summed over the ranks, weights made equal. Because every reduction
+ * covers the whole batch, N ranks make the step that one rank makes, to rounding.
+ *
+ * A step of several micro-batches adds up their gradients on each rank, and sends them with the last one: its loss is
+ * the mean of the micro-batches' losses, each over its own global batch.
  */
 export class TrainingStep {
-  private readonly optimizer: Sgd;
   private readonly objective: Objective;
-  private readonly gradients: Float32Array;
 
-  constructor(
-    private readonly classifier: Classifier,
-    private readonly communicator: Communicator,
+  static async create(
+    classifier: Classifier,
+    communicator: Communicator,
     config: Config,
-  ) {
-    const { centroids, classWeights, parameters } = classifier;
-    this.optimizer = new Sgd(parameters.length, config.optimizer);
-    this.objective = createObjective(config.loss, { communicator, centroids, classWeights });
-    this.gradients = communicator.allocate(parameters.length);
+  ): Promise<TrainingStep> {
+    const { parameters, weights } = classifier;
+    const optimiser = await ShardedOptimiser.create({ parameters, weights, communicator, config });
+    return new TrainingStep(classifier, communicator, config, optimiser);
   }
 
-  async run({ batch, counts, delta, rate, onPhase }: StepInput): Promise<LossValues> {
-    const values = this.backward(batch, counts, delta, onPhase);
+  private constructor(
+    private readonly classifier: Classifier,
+    communicator: Communicator,
+    config: Config,
+    readonly optimiser: ShardedOptimiser,
+  ) {
+    const { centroids, classWeights } = classifier;
+    this.objective = createObjective(config.loss, { communicator, centroids, classWeights });
+  }
+
+  /** One micro-batch; with the last one the weights are updated. Resolves with the micro-batch's loss. */
+  async run(input: StepInput): Promise<LossValues> {
+    const { rate, onPhase, micro = { index: 0, count: 1 } } = input;
+    const values = this.backward(input, micro.index > 0);
     onPhase?.('backward');
     if (!Number.isFinite(values.loss)) {
       throw new PodDistError(
@@ -54,9 +68,10 @@ export class TrainingStep {
         `the loss is ${values.loss}: lower learningRate.rate, or look for broken images`,
       );
     }
-    await this.communicator.allReduce(this.gradients, { tag: 'gradients' });
+    if (micro.index < micro.count - 1) return values;
+    for (let index = this.optimiser.buckets.length - 1; index >= 0; index--) this.optimiser.reduce(index);
+    await this.optimiser.update(rate, micro.count);
     onPhase?.('reduce');
-    this.optimizer.update(this.classifier.weights, this.gradients, rate);
     this.classifier.loadWeights();
     onPhase?.('update');
     return values;
@@ -66,12 +81,7 @@ export class TrainingStep {
     this.objective.dispose();
   }
 
-  private backward(
-    batch: Batch,
-    counts: readonly number[],
-    delta: number,
-    onPhase: StepInput['onPhase'],
-  ): LossValues {
+  private backward({ batch, counts, delta, onPhase }: StepInput, add: boolean): LossValues {
     const { classifier, objective } = this;
     const global = counts.reduce((sum, count) => sum + count, 0);
     let values: LossValues | undefined;
@@ -89,13 +99,8 @@ export class TrainingStep {
         return scalar;
       };
       const { grads } = tf.variableGrads(loss, classifier.parameters.variables);
-      classifier.parameters.readGradients(grads, this.gradients);
+      classifier.parameters.readGradients(grads, this.optimiser.gradients, add);
     });
     return values as unknown as LossValues;
-  }
-
-  /** Optimiser state for a checkpoint. */
-  get velocity(): Float32Array {
-    return this.optimizer.velocity;
   }
 }
