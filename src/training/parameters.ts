@@ -59,6 +59,11 @@ export class Parameters {
     }
   }
 
+  /** Copies the gradient of parameter `index` into `flat`, or adds it to what is there. */
+  readGradient(index: number, gradient: tf.Tensor, flat: Float32Array, add: boolean): void {
+    copy(gradient.dataSync<'float32'>(), flat, this.entries[index].offset, add);
+  }
+
   /** Copies named gradients, as `tf.variableGrads` returns them, into `flat`, or adds them to what is there. */
   readGradients(gradients: tf.NamedTensorMap, flat: Float32Array, add = false): void {
     for (const { name, offset, size } of this.entries) {

@@ -3,7 +3,9 @@ import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { Batch } from '../data/dataset.js';
 import { PodDistError } from '../errors.js';
+import type { ClassWeights } from './class-weights.js';
 import type { Classifier } from './classifier.js';
+import { GradientHooks } from './gradient-hooks.js';
 import { createObjective, type LossValues, type Objective } from './objectives/index.js';
 import { ShardedOptimiser } from './sharded-optimiser.js';
 
@@ -31,11 +33,16 @@ export type StepPhase = 'forward' | 'backward' | 'reduce' | 'update';
  * reduced inside), and the sharded update: gradients summed over the ranks, weights made equal. Because every reduction
  * covers the whole batch, N ranks make the step that one rank makes, to rounding.
  *
+ * With several ranks, hooks send each bucket of gradients as the backward pass completes it: the communication thread sums
+ * it up while this one goes on.
+ *
  * A step of several micro-batches adds up their gradients on each rank, and sends them with the last one: its loss is
  * the mean of the micro-batches' losses, each over its own global batch.
  */
 export class TrainingStep {
   private readonly objective: Objective;
+  /** Only where there is something to overlap with: other ranks. */
+  private readonly hooks: GradientHooks | undefined;
 
   static async create(
     classifier: Classifier,
@@ -53,14 +60,24 @@ export class TrainingStep {
     config: Config,
     readonly optimiser: ShardedOptimiser,
   ) {
-    const { centroids, classWeights } = classifier;
+    const { centroids, parameters, forward } = classifier;
+    if (communicator.worldSize > 1) {
+      const { gradients, buckets } = optimiser;
+      const onBucket = (index: number) => optimiser.reduce(index);
+      this.hooks = new GradientHooks({ model: forward.model, parameters, gradients, buckets, onBucket });
+    }
+    const classWeights = hooked(classifier.classWeights, this.hooks);
     this.objective = createObjective(config.loss, { communicator, centroids, classWeights });
   }
 
   /** One micro-batch; with the last one the weights are updated. Resolves with the micro-batch's loss. */
   async run(input: StepInput): Promise<LossValues> {
     const { rate, onPhase, micro = { index: 0, count: 1 } } = input;
-    const values = this.backward(input, micro.index > 0);
+    const add = micro.index > 0;
+    const send = micro.index === micro.count - 1;
+    const values = this.hooks
+      ? this.hooks.pass({ add, send }, () => this.backward(input, add))
+      : this.backward(input, add);
     onPhase?.('backward');
     if (!Number.isFinite(values.loss)) {
       throw new PodDistError(
@@ -68,8 +85,9 @@ export class TrainingStep {
         `the loss is ${values.loss}: lower learningRate.rate, or look for broken images`,
       );
     }
-    if (micro.index < micro.count - 1) return values;
-    for (let index = this.optimiser.buckets.length - 1; index >= 0; index--) this.optimiser.reduce(index);
+    if (!send) return values;
+    if (!this.hooks)
+      for (let index = this.optimiser.buckets.length - 1; index >= 0; index--) this.optimiser.reduce(index);
     await this.optimiser.update(rate, micro.count);
     onPhase?.('reduce');
     this.classifier.loadWeights();
@@ -99,8 +117,24 @@ export class TrainingStep {
         return scalar;
       };
       const { grads } = tf.variableGrads(loss, classifier.parameters.variables);
-      classifier.parameters.readGradients(grads, this.optimiser.gradients, add);
+      if (!this.hooks) classifier.parameters.readGradients(grads, this.optimiser.gradients, add);
     });
     return values as unknown as LossValues;
   }
+}
+
+/** Class weights that are read through the hooks, as the model's are. */
+function hooked(
+  weights: ClassWeights | undefined,
+  hooks: GradientHooks | undefined,
+): ClassWeights | undefined {
+  if (!weights || !hooks) return weights;
+  return {
+    get kernel() {
+      return hooks.read(weights.kernel);
+    },
+    get bias() {
+      return weights.bias && hooks.read(weights.bias);
+    },
+  };
 }

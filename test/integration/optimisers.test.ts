@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { StepRecord } from '../../src/training/reporter.js';
 import { Workplace } from './command.js';
 
 const worlds = [1, 2, 3];
@@ -33,7 +34,7 @@ describe('AdamW with clipping, accumulation and many buckets on 1, 2 and 3 worke
   });
 
   it('goes on from a checkpoint with another number of workers', async () => {
-    const losses = [];
+    const losses: StepRecord[][] = [];
     for (const [run, workers] of [
       ['w3', 2],
       ['w2', 2],
