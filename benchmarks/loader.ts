@@ -57,7 +57,7 @@ export async function benchmarkLoader(benchmark: LoaderBenchmark): Promise<Loade
       const communicator = new LocalCommunicator();
       const classes = dataset.classNames.length;
       const classifier = await Classifier.create({ config, shape: dataset.shape, classes, communicator });
-      const step = new TrainingStep(classifier, communicator, config);
+      const step = await TrainingStep.create(classifier, communicator, config);
       rows.push(
         await pass('training', 2, async (batch) => {
           await step.run({ batch, counts: [batch.count], delta: 0.05, rate: 0.01 });

@@ -2,6 +2,7 @@ import { writeSync } from 'node:fs';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { Coordinator, describeFailure } from '../src/coordinator/server.js';
 import { openDataset } from '../src/data/index.js';
+import { stepsPerEpoch } from '../src/data/sampler.js';
 import { codeOf, messageOf, UserError } from '../src/errors.js';
 import { findCheckpoint } from '../src/training/checkpoint.js';
 import { RunCombiner } from '../src/training/combine.js';
@@ -53,7 +54,7 @@ async function openRecord({ config, outDir, resume }: OwnCoordinatorOptions) {
   await dataset.close();
   const display = new Display({
     epochs: config.epochs,
-    stepsPerEpoch: Math.ceil(dataset.labels.train.length / config.batchSize),
+    stepsPerEpoch: stepsPerEpoch(dataset.labels.train.length, config),
     resumedEpochs: resumed,
     outDir,
     terminal: false,

@@ -4,6 +4,7 @@ import type { Argv, ArgumentsCamelCase, CommandModule } from 'yargs';
 import { loadConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
 import { openDataset } from '../../src/data/index.js';
+import { stepsPerEpoch } from '../../src/data/sampler.js';
 import { trainAlone } from '../../src/training/alone.js';
 import { findCheckpoint, type Checkpoint } from '../../src/training/checkpoint.js';
 import { RunCombiner } from '../../src/training/combine.js';
@@ -88,7 +89,7 @@ async function launch(args: ArgumentsCamelCase<LaunchArguments>): Promise<void> 
 
   const display = new Display({
     epochs: config.epochs,
-    stepsPerEpoch: Math.ceil(images / config.batchSize),
+    stepsPerEpoch: stepsPerEpoch(images, config),
     resumedEpochs: resume?.epochs ?? 0,
     outDir,
     terminal: !args.json && process.stderr.isTTY,

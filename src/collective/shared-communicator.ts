@@ -48,6 +48,9 @@ export class SharedCommunicator implements Communicator {
   private readonly channel: Channel;
   private readonly stagings: Staging[] = [];
   private waited = 0;
+  /** Calls that are awaited now, and since when there is one. */
+  private awaited = 0;
+  private awaitedSince = 0;
 
   constructor(private readonly options: SharedCommunicatorOptions) {
     this.rank = options.rank;
@@ -169,10 +172,15 @@ export class SharedCommunicator implements Communicator {
     finish();
   }
 
+  /** The time counts from when the caller yields, not while it goes on computing, and once for calls awaited together. */
   private async wait({ number, deadline, finish }: Call): Promise<void> {
-    const started = performance.now();
-    await this.channel.wait(number, deadline);
-    this.waited += performance.now() - started;
+    await Promise.resolve();
+    if (this.awaited++ === 0) this.awaitedSince = performance.now();
+    try {
+      await this.channel.wait(number, deadline);
+    } finally {
+      if (--this.awaited === 0) this.waited += performance.now() - this.awaitedSince;
+    }
     finish();
   }
 

@@ -146,12 +146,52 @@ export const lossSchema = z.discriminatedUnion('name', [
   z.strictObject({ name: z.literal('dot-regression') }),
 ]);
 
-const optimizerSchema = z.strictObject({
-  name: z.literal('sgd').default('sgd'),
-  momentum: probability.default(0.9),
-  nesterov: z.boolean().default(false),
-  weightDecay: z.number().min(0).default(0),
-});
+const everyOptimizer = {
+  skipDecay: z
+    .boolean()
+    .default(false)
+    .describe('no weight decay for biases and batch norm: parameters of fewer than 2 dimensions'),
+  clipNorm: z
+    .number()
+    .positive()
+    .optional()
+    .describe('longest gradient of all parameters together; a longer one is scaled down to it'),
+};
+const weightDecay = (standard: number) => z.number().min(0).default(standard);
+const momentum = probability.default(0.9);
+
+/** Update rules; their defaults are PyTorch's, but for momentum. */
+export const optimizerSchema = z.discriminatedUnion('name', [
+  z.strictObject({
+    name: z.literal('sgd').default('sgd'),
+    momentum,
+    nesterov: z.boolean().default(false),
+    weightDecay: weightDecay(0),
+    ...everyOptimizer,
+  }),
+  z.strictObject({
+    name: z.literal('adamw'),
+    betas: z
+      .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)])
+      .default([0.9, 0.999])
+      .describe('decay rates of the mean and the mean square of the gradient'),
+    epsilon: z.number().positive().default(1e-8),
+    weightDecay: weightDecay(0.01),
+    ...everyOptimizer,
+  }),
+  z.strictObject({
+    name: z.literal('lars'),
+    momentum,
+    nesterov: z.boolean().default(false),
+    trust: z
+      .number()
+      .positive()
+      .default(0.001)
+      .describe('eta: a step of a parameter is this share of its norm, times the learning rate'),
+    weightDecay: weightDecay(0),
+    ...everyOptimizer,
+  }),
+]);
 
 const rate = z.number().positive();
 const scaleWithWorkers = z
@@ -220,6 +260,9 @@ export const distributedSchema = z.strictObject({
     .enum(['float32', 'bf16'])
     .default('float32')
     .describe('how gradients travel: bf16 halves the bytes, with error feedback'),
+  bucketBytes: count
+    .default(4_194_304)
+    .describe('about this many bytes of gradients travel together, while later ones are still computed'),
   directBytes: z
     .int()
     .min(0)
@@ -248,6 +291,9 @@ export const configSchema = z.strictObject({
   seed: z.int().min(0).default(1).describe('decides every random choice'),
   workers: count.default(1).describe('worker processes'),
   batchSize: count.default(64).describe('images a step over all workers'),
+  accumulate: count
+    .default(1)
+    .describe('micro-batches of batchSize images a step; the loss is the mean of their losses'),
   epochs: count.default(10),
   backend: z.enum(['auto', 'native', 'wasm', 'cpu']).default('auto'),
   data: dataSchema,

@@ -10,6 +10,14 @@ export function globalBatches(count: number, batchSize: number, seed: number, ep
   return cut(order, batchSize);
 }
 
+/** Steps that an epoch of `images` training images has; the last one may be short. */
+export function stepsPerEpoch(
+  images: number,
+  { batchSize, accumulate }: { batchSize: number; accumulate: number },
+): number {
+  return Math.ceil(Math.ceil(images / batchSize) / accumulate);
+}
+
 /** The part of a global batch that a rank computes; the parts of all ranks make up the batch, in rank order. */
 export function rankSlice(batch: Int32Array, rank: number, worldSize: number): Int32Array {
   const [start, end] = shardRange(batch.length, rank, worldSize);

@@ -6,10 +6,13 @@ import { z } from 'zod';
 import { configSchema, type Config } from '../config/schema.js';
 import { messageOf, UserError } from '../errors.js';
 import type { EvaluationTotals } from '../evaluation/totals.js';
+import { stateNames } from './optimisers/index.js';
 import type { Slot } from './parameters.js';
+import type { OptimiserState } from './sharded-optimiser.js';
 
 const formatVersion = 1;
-const arrayNames = ['weights', 'velocity', 'moving'] as const;
+const arrayNames = ['weights', 'moving', ...stateNames] as const;
+const describedArray = z.object({ length: z.int(), sha256: z.string() });
 
 const counts = z.array(z.int().min(0));
 const totalsSchema = z.object({
@@ -32,7 +35,10 @@ const manifestSchema = z.object({
   config: configSchema,
   evaluation: totalsSchema,
   slots: z.array(z.object({ name: z.string(), shape: z.array(z.int()), offset: z.int(), size: z.int() })),
-  arrays: z.record(z.enum(arrayNames), z.object({ length: z.int(), sha256: z.string() })),
+  updates: z.int().min(0).default(0),
+  arrays: z
+    .partialRecord(z.enum(arrayNames), describedArray)
+    .and(z.object({ weights: describedArray, moving: describedArray })),
 });
 
 /** Everything that training needs to go on after an epoch. */
@@ -52,8 +58,10 @@ export interface Checkpoint {
   slots: Slot[];
   /** Trainable weights, flat, in the order of `slots`. */
   weights: Float32Array;
-  /** The optimiser's velocity, one a weight. */
-  velocity: Float32Array;
+  /** Updates of the weights so far. */
+  updates: number;
+  /** The optimiser's arrays by name, one number a weight in each. */
+  state: OptimiserState;
   /** Moving statistics of the batch-norm layers, flat. */
   moving: Float32Array;
 }
@@ -69,15 +77,15 @@ export async function saveCheckpoint(folder: string, checkpoint: Checkpoint): Pr
   await rm(temporary, { recursive: true, force: true });
   await mkdir(temporary, { recursive: true });
   const arrays: Record<string, { length: number; sha256: string }> = {};
-  for (const name of arrayNames) {
-    const bytes = bytesOf(checkpoint[name]);
+  const { weights, moving, state, ...rest } = checkpoint;
+  for (const [name, array] of Object.entries({ weights, moving, ...state })) {
+    const bytes = bytesOf(array);
     arrays[name] = {
-      length: checkpoint[name].length,
+      length: array.length,
       sha256: createHash('sha256').update(bytes).digest('hex'),
     };
     await writeSynced(join(temporary, `${name}.bin`), bytes);
   }
-  const { weights: _weights, velocity: _velocity, moving: _moving, ...rest } = checkpoint;
   const manifest = JSON.stringify({ format: formatVersion, ...rest, arrays }, null, 2);
   await writeSynced(join(temporary, 'checkpoint.json'), Buffer.from(manifest));
   await rm(final, { recursive: true, force: true });
@@ -96,10 +104,15 @@ export async function loadCheckpoint(folder: string): Promise<Checkpoint> {
     throw new UserError('CHECKPOINT_NOT_FOUND', `no checkpoint at ${folder}: ${messageOf(error)}`);
   }
   const { format: _format, arrays, ...rest } = parseManifest(file, text);
-  const [weights, velocity, moving] = await Promise.all(
-    arrayNames.map((name) => readArray(join(folder, `${name}.bin`), arrays[name])),
-  );
-  return { ...rest, weights, velocity, moving };
+  const read = (name: string, described: z.output<typeof describedArray>) =>
+    readArray(join(folder, `${name}.bin`), described);
+  const state: OptimiserState = {};
+  for (const name of stateNames) {
+    const described = arrays[name];
+    if (described) state[name] = await read(name, described);
+  }
+  const weights = await read('weights', arrays.weights);
+  return { ...rest, weights, moving: await read('moving', arrays.moving), state };
 }
 
 /** Checkpoint folders of a run, oldest first. */

@@ -51,7 +51,7 @@ export async function measureStep(options: MeasureOptions): Promise<StepMeasurem
   const config = stepConfig(model, batch);
   const communicator = new LocalCommunicator();
   const classifier = await Classifier.create({ config, shape, classes, communicator });
-  const step = new TrainingStep(classifier, communicator, config);
+  const step = await TrainingStep.create(classifier, communicator, config);
   const data = randomBatch(batch, shape, classes);
   const phases: Record<StepPhase, number[]> = { forward: [], backward: [], reduce: [], update: [] };
   const totals: number[] = [];

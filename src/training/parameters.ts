@@ -59,14 +59,24 @@ export class Parameters {
     }
   }
 
-  /** Copies named gradients, as `tf.variableGrads` returns them, into `flat`. */
-  readGradients(gradients: tf.NamedTensorMap, flat: Float32Array): void {
+  /** Copies the gradient of parameter `index` into `flat`, or adds it to what is there. */
+  readGradient(index: number, gradient: tf.Tensor, flat: Float32Array, add: boolean): void {
+    copy(gradient.dataSync<'float32'>(), flat, this.entries[index].offset, add);
+  }
+
+  /** Copies named gradients, as `tf.variableGrads` returns them, into `flat`, or adds them to what is there. */
+  readGradients(gradients: tf.NamedTensorMap, flat: Float32Array, add = false): void {
     for (const { name, offset, size } of this.entries) {
       const gradient = gradients[name];
-      if (gradient) flat.set(gradient.dataSync<'float32'>(), offset);
-      else flat.fill(0, offset, offset + size);
+      if (gradient) copy(gradient.dataSync<'float32'>(), flat, offset, add);
+      else if (!add) flat.fill(0, offset, offset + size);
     }
   }
+}
+
+function copy(values: Float32Array, flat: Float32Array, offset: number, add: boolean): void {
+  if (add) for (let index = 0; index < values.length; index++) flat[offset + index] += values[index];
+  else flat.set(values, offset);
 }
 
 /** SHA-256, in hex, over the bytes of arrays one after another. */

@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.js';
 import { UserError } from '../errors.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { Classifier } from './classifier.js';
+import type { ShardedOptimiser } from './sharded-optimiser.js';
 
 /** What changes from epoch to epoch besides the weights. */
 export interface TrainingState {
@@ -13,8 +14,7 @@ export interface TrainingState {
 
 interface ShareOptions {
   classifier: Classifier;
-  /** Optimiser state, filled in place. */
-  velocity: Float32Array;
+  optimiser: ShardedOptimiser;
   communicator: Communicator;
   config: Config;
   /** Rank 0's checkpoint; without one the run starts afresh. */
@@ -27,29 +27,28 @@ interface ShareOptions {
  */
 export async function shareState({
   classifier,
-  velocity,
+  optimiser,
   communicator,
   config,
   resume,
 }: ShareOptions): Promise<TrainingState> {
   const { weights, batchNorm } = classifier;
   const moving = batchNorm.flatten();
-  const header = Float64Array.of(0, config.loss.name === 'pod' ? config.loss.delta.initial : 0);
+  const header = Float64Array.of(0, 0, config.loss.name === 'pod' ? config.loss.delta.initial : 0);
   if (communicator.rank === 0 && resume) {
     checkResumable(resume, config);
     checkCompatible(resume, classifier);
     weights.set(resume.weights);
-    velocity.set(resume.velocity);
     moving.set(resume.moving);
-    header.set([resume.epochs, resume.delta]);
+    header.set([resume.epochs, resume.updates, resume.delta]);
   }
   await communicator.broadcast(header, 0, { tag: 'state' });
   await communicator.broadcast(weights, 0, { tag: 'weights' });
-  await communicator.broadcast(velocity, 0, { tag: 'velocity' });
+  await optimiser.scatterState(communicator.rank === 0 ? resume?.state : undefined, header[1]);
   await communicator.broadcast(moving, 0, { tag: 'moving-statistics' });
   classifier.loadWeights();
   batchNorm.restore(moving);
-  return { epochs: header[0], delta: header[1] };
+  return { epochs: header[0], delta: header[2] };
 }
 
 /** Refuses a checkpoint that this configuration cannot go on from. */
@@ -59,6 +58,13 @@ export function checkResumable(checkpoint: Checkpoint, config: Config): void {
     throw new UserError(
       'CHECKPOINT_MISMATCH',
       `the checkpoint holds another model (${model}) than the configuration: give the run's own config.yaml`,
+    );
+  }
+  const { name } = checkpoint.config.optimizer;
+  if (name !== config.optimizer.name) {
+    throw new UserError(
+      'CHECKPOINT_MISMATCH',
+      `the checkpoint was trained by ${name}, the configuration says optimizer.name ${config.optimizer.name}`,
     );
   }
   if (checkpoint.seed !== config.seed) {

@@ -3,7 +3,7 @@ import type { Backend } from '../backend/index.js';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { Dataset } from '../data/dataset.js';
-import { globalBatches, rankSlice } from '../data/sampler.js';
+import { globalBatches, rankSlice, stepsPerEpoch } from '../data/sampler.js';
 import { nextDelta } from '../loss/index.js';
 import { shardRange } from '../collective/communicator.js';
 import { pruneCheckpoints, saveCheckpoint, type Checkpoint } from './checkpoint.js';
@@ -12,6 +12,7 @@ import type { EpochPart, EpochResult, FinishPart } from './combine.js';
 import { evaluate } from './evaluate.js';
 import type { Reporter } from './reporter.js';
 import { shareState, type TrainingState } from './resume.js';
+import { MeanLoss } from './mean-loss.js';
 import type { Report } from './run-record.js';
 import { learningRate } from './schedule.js';
 import { TrainingStep } from './step.js';
@@ -44,10 +45,10 @@ export async function train(options: TrainOptions): Promise<Report> {
   });
   await reporter.agree('data set', dataset.fingerprint);
   await reporter.agree('centroids', classifier.centroidsSha256);
-  const step = new TrainingStep(classifier, communicator, config);
+  const step = await TrainingStep.create(classifier, communicator, config);
   const state = await shareState({
     classifier,
-    velocity: step.velocity,
+    optimiser: step.optimiser,
     communicator,
     resume: options.resume,
     config,
@@ -87,42 +88,51 @@ async function trainEpoch(
   const batches = globalBatches(dataset.labels.train.length, config.batchSize, config.seed, epoch);
   const slices = batches.map((batch) => rankSlice(batch, rank, worldSize));
 
+  const steps = stepsPerEpoch(dataset.labels.train.length, config);
   const sums = { loss: 0, norm: 0 };
   let index = 0;
+  let mean = new MeanLoss();
   let last = performance.now();
   for await (const batch of dataset.read({ split: 'train', batches: slices, epoch })) {
     const size = batches[index].length;
-    const globalStep = epoch * batches.length + index;
+    const stepOfEpoch = Math.floor(index / config.accumulate);
+    const first = stepOfEpoch * config.accumulate;
+    const micro = { index: index - first, count: Math.min(config.accumulate, batches.length - first) };
+    const globalStep = epoch * steps + stepOfEpoch;
     const rate = learningRate(config.learningRate, {
       epoch,
       step: globalStep,
-      totalSteps: config.epochs * batches.length,
-      stepsPerEpoch: batches.length,
+      totalSteps: config.epochs * steps,
+      stepsPerEpoch: steps,
       workers: worldSize,
     });
-    const values = await step.run({ batch, counts: shardCounts(size, worldSize), delta: state.delta, rate });
+    const counts = shardCounts(size, worldSize);
+    const values = await step.run({ batch, counts, delta: state.delta, rate, micro });
     sums.loss += values.loss * size;
     sums.norm += values.normSum;
+    mean.add(values, size, micro.count);
+    reporter.progress('train', epoch, index);
+    index++;
+    if (micro.index < micro.count - 1) continue;
 
     const now = performance.now();
     const seconds = (now - last) / 1000;
     last = now;
-    throughput.images += size;
+    throughput.images += mean.images;
     throughput.seconds += seconds;
-    reporter.progress('train', epoch, index);
     if (rank === 0) {
       const record = {
         kind: 'step',
         epoch,
         step: globalStep,
-        loss: values.loss,
-        ...values.parts,
+        loss: mean.loss,
+        ...mean.parts,
         delta: state.delta,
         lr: rate,
       } as const;
-      reporter.record({ ...record, samplesPerSecond: size / seconds });
+      reporter.record({ ...record, samplesPerSecond: mean.images / seconds });
     }
-    index++;
+    mean = new MeanLoss();
   }
 
   const images = dataset.labels.train.length;
@@ -144,7 +154,7 @@ async function trainEpoch(
   };
   const result = (await reporter.gather('epoch', part)) as EpochResult;
   const due = state.epochs % config.checkpoint.every === 0 || state.epochs === config.epochs;
-  if (rank === 0 && due) await writeCheckpoint(options, classifier, step, state, result);
+  if (due) await writeCheckpoint(options, classifier, step, state, result);
 }
 
 async function deltaAfter(
@@ -166,6 +176,8 @@ async function writeCheckpoint(
   state: TrainingState,
   { totals }: EpochResult,
 ): Promise<void> {
+  const optimiserState = await step.optimiser.gatherState();
+  if (communicator.rank > 0) return;
   await saveCheckpoint(join(outDir, 'checkpoints'), {
     epochs: state.epochs,
     delta: state.delta,
@@ -177,7 +189,8 @@ async function writeCheckpoint(
     evaluation: totals,
     slots: classifier.parameters.slots,
     weights: classifier.weights,
-    velocity: step.velocity,
+    updates: step.optimiser.updates,
+    state: optimiserState,
     moving: classifier.batchNorm.flatten(),
   });
   await pruneCheckpoints(outDir, config.checkpoint.keep);

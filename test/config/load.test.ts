@@ -64,8 +64,8 @@ describe('loadConfig', () => {
   it('starts from given settings without changing them', () => {
     const base = loadConfig({});
     const config = loadConfig({ base, set: ['optimizer.momentum=0.5'] });
-    expect(config.optimizer.momentum).toBe(0.5);
-    expect(base.optimizer.momentum).toBe(0.9);
+    expect(config.optimizer).toMatchObject({ momentum: 0.5 });
+    expect(base.optimizer).toMatchObject({ momentum: 0.9 });
   });
 
   it.each([

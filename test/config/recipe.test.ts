@@ -126,7 +126,7 @@ describe('shipped recipes', () => {
       data,
       model: { name: 'resnet50', stem: '3x3', dim },
       loss: { name: 'pod', lambda: 1, delta: { initial: 0.05, scale: 0.01, source: 'logits' } },
-      optimizer: { momentum: 0.9, nesterov: false, weightDecay: 5e-4 },
+      optimizer: { momentum: 0.9, nesterov: false, weightDecay: 5e-4, skipDecay: false },
       learningRate: { schedule: 'step', rate: 0.1, epochs: [30, 60, 90], factor: 0.1, warmupEpochs: 0 },
     });
   });

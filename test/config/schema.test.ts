@@ -19,7 +19,7 @@ describe('configSchema', () => {
       model: { name: 'resnet20', dim: 256 },
       loss: { name: 'pod', lambda: 1, delta: { initial: 0.05, scale: 0.01, source: 'logits' } },
       batchNorm: { statistics: 'synchronised', momentum: 0.9 },
-      optimizer: { name: 'sgd', momentum: 0.9, nesterov: false, weightDecay: 0 },
+      optimizer: { name: 'sgd', momentum: 0.9, nesterov: false, weightDecay: 0, skipDecay: false },
       distributed: { transport: 'auto', host: '127.0.0.1', port: 0 },
     });
   });

@@ -30,7 +30,8 @@ function checkpoint(epochs: number): Checkpoint {
     evaluation: emptyTotals(2),
     slots: [{ name: 'w', shape: [3], offset: 0, size: 3 }],
     weights: Float32Array.of(epochs, Math.PI, -0),
-    velocity: Float32Array.of(1e-30, 2, 3),
+    updates: 30 * epochs,
+    state: { velocity: Float32Array.of(1e-30, 2, 3) },
     moving: new Float32Array(0),
   };
 }

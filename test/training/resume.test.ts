@@ -7,6 +7,7 @@ import { emptyTotals } from '../../src/evaluation/totals.js';
 import type { Checkpoint } from '../../src/training/checkpoint.js';
 import { Classifier } from '../../src/training/classifier.js';
 import { checkResumable, shareState } from '../../src/training/resume.js';
+import { ShardedOptimiser } from '../../src/training/sharded-optimiser.js';
 
 const recipe = {
   epochs: 5,
@@ -20,6 +21,14 @@ const shape = [8, 8, 1] as const;
 
 function create(config: Config): Promise<Classifier> {
   return Classifier.create({ config, shape, classes: 3, communicator: new LocalCommunicator() });
+}
+
+function optimiserOf(
+  { parameters, weights }: Classifier,
+  config: Config,
+  communicator: LocalCommunicator,
+): Promise<ShardedOptimiser> {
+  return ShardedOptimiser.create({ parameters, weights, communicator, config });
 }
 
 function checkpointOf(classifier: Classifier, config: Config): Checkpoint {
@@ -36,7 +45,8 @@ function checkpointOf(classifier: Classifier, config: Config): Checkpoint {
     evaluation: emptyTotals(3),
     slots: classifier.parameters.slots,
     weights: fill(1),
-    velocity: fill(-1),
+    updates: 45,
+    state: { velocity: fill(-1) },
     moving: Float32Array.of(1, 2, 3, 4, 5, 6),
   };
 }
@@ -48,30 +58,34 @@ describe('shareState', () => {
     const config = configOf({ loss: { delta: { initial: 0.125 } } });
     const classifier = await create(config);
     const initial = classifier.weights.slice();
-    const velocity = new Float32Array(classifier.parameters.length);
     const communicator = new LocalCommunicator();
-    expect(await shareState({ classifier, velocity, communicator, config })).toEqual({
+    const optimiser = await optimiserOf(classifier, config, communicator);
+    expect(await shareState({ classifier, optimiser, communicator, config })).toEqual({
       epochs: 0,
       delta: 0.125,
     });
     expect(classifier.weights).toEqual(initial);
+    const { velocity = new Float32Array() } = await optimiser.gatherState();
+    expect(velocity.length).toBe(classifier.parameters.length);
     expect(velocity.every((value) => value === 0)).toBe(true);
+    expect(optimiser.updates).toBe(0);
   });
 
   it('goes on from a checkpoint: weights, also in the model, velocity, moving statistics, epoch, delta', async () => {
     const config = configOf();
     const classifier = await create(config);
     const resume = checkpointOf(classifier, config);
-    const velocity = new Float32Array(classifier.parameters.length);
     const communicator = new LocalCommunicator();
-    expect(await shareState({ classifier, velocity, communicator, config, resume })).toEqual({
+    const optimiser = await optimiserOf(classifier, config, communicator);
+    expect(await shareState({ classifier, optimiser, communicator, config, resume })).toEqual({
       epochs: 3,
       delta: 0.75,
     });
     expect(classifier.weights).toEqual(resume.weights);
-    expect(velocity).toEqual(resume.velocity);
+    expect(await optimiser.gatherState()).toEqual(resume.state);
+    expect(optimiser.updates).toBe(45);
     expect(classifier.batchNorm.flatten()).toEqual(resume.moving);
-    const inModel = new Float32Array(velocity.length);
+    const inModel = new Float32Array(classifier.parameters.length);
     classifier.parameters.read(inModel);
     expect(inModel).toEqual(resume.weights);
   });
@@ -82,8 +96,9 @@ describe('shareState', () => {
     const resume = checkpointOf(classifier, config);
     const [first, ...rest] = resume.slots;
     resume.slots = [{ ...first, shape: [3, 3, 3, 3] }, ...rest];
-    const velocity = new Float32Array(classifier.parameters.length);
-    const share = shareState({ classifier, velocity, communicator: new LocalCommunicator(), config, resume });
+    const communicator = new LocalCommunicator();
+    const optimiser = await optimiserOf(classifier, config, communicator);
+    const share = shareState({ classifier, optimiser, communicator, config, resume });
     await expect(share).rejects.toMatchObject({ name: 'UserError', code: 'CHECKPOINT_MISMATCH' });
   });
 });
@@ -103,6 +118,7 @@ describe('checkResumable', () => {
 
   it.each([
     [{ model: { ...recipe.model, dim: 5 } }, /another model/],
+    [{ optimizer: { name: 'adamw' } }, /trained by sgd, the configuration says optimizer\.name adamw/],
     [{ seed: 2 }, /trained with seed 1, the configuration says 2/],
     [{ centroids: { seed: 9 } }, /centroids of seed 1, the configuration says centroids\.seed 9/],
     [{ epochs: 3 }, /already trained 3 of 3 epochs: give more --epochs/],

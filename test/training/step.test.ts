@@ -27,7 +27,7 @@ async function make(batchNorm: boolean, optimizer = {}) {
   const communicator = new LocalCommunicator();
   const settings = config(batchNorm, optimizer);
   const classifier = await Classifier.create({ config: settings, shape, classes, communicator });
-  return { classifier, step: new TrainingStep(classifier, communicator, settings) };
+  return { classifier, step: await TrainingStep.create(classifier, communicator, settings) };
 }
 
 function batchOf(count: number, seed: number) {
@@ -109,7 +109,8 @@ describe.each(['cpu', 'wasm'] as const)('TrainingStep on one rank, %s', (backend
       await step.run({ batch, counts: [5], delta, rate });
     }
     expectClose(classifier.weights, Float32Array.from(weights), 1e-4);
-    expectClose(step.velocity, Float32Array.from(velocity), 1e-3);
+    const state = await step.optimiser.gatherState();
+    expectClose(state.velocity as Float32Array, Float32Array.from(velocity), 1e-3);
     const inModel = new Float32Array(weights.length);
     classifier.parameters.read(inModel);
     expect(inModel).toEqual(classifier.weights.slice());

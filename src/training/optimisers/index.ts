@@ -1,0 +1,20 @@
+import type { OptimiserKernels } from '../../collective/kernels/optimisers.js';
+import type { OptimizerConfig } from '../../config/schema.js';
+import { AdamW } from './adamw.js';
+import { Lars } from './lars.js';
+import type { Optimiser } from './optimiser.js';
+import { Sgd } from './sgd.js';
+
+export { stateNames, type Optimiser, type Segment, type StateName } from './optimiser.js';
+
+/** The update rule that a recipe names. */
+export function createOptimiser(config: OptimizerConfig, kernels: OptimiserKernels): Optimiser {
+  switch (config.name) {
+    case 'sgd':
+      return new Sgd(config, kernels);
+    case 'adamw':
+      return new AdamW(config, kernels);
+    case 'lars':
+      return new Lars(config, kernels);
+  }
+}
