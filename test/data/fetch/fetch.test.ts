@@ -67,7 +67,11 @@ describe('fetchDataset', () => {
 
   it('goes on with the files that an interrupted fetch has finished, and leaves nothing half', async () => {
     const dir = join(folder, 'plain');
-    server.next({ kind: 'drop', after: 2 }, { kind: 'ignore-range' }, { kind: 'status', code: 404 });
+    server.next(
+      { kind: 'drop', after: 2, file: join(`${dir}.partial`, 'a.gz.part') },
+      { kind: 'ignore-range' },
+      { kind: 'status', code: 404 },
+    );
     const failed = fetchDataset(source('plain', 'a.gz', 'b.gz'), { dir, ...quick });
     await expect(failed).rejects.toMatchObject({ code: 'DOWNLOAD_FAILED' });
     expect(existsSync(dir)).toBe(false);

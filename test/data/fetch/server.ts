@@ -1,9 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { statSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 
 /** What the server does to one request, before it serves properly again. */
 export type Fault =
-  | { kind: 'drop'; after: number }
+  /** Ends the connection once the receiver's file has all that was sent. */
+  | { kind: 'drop'; after: number; file: string }
   | { kind: 'stall'; after: number }
   | { kind: 'corrupt' }
   | { kind: 'status'; code: number }
@@ -56,8 +59,19 @@ export class FaultyServer {
     response.writeHead(start > 0 ? 206 : 200, headers);
     if (fault?.kind === 'drop' || fault?.kind === 'stall') {
       response.write(body.subarray(0, fault.after), () => {
-        if (fault.kind === 'drop') setTimeout(() => response.destroy(), 20);
+        if (fault.kind === 'drop') {
+          void holds(fault.file, start + fault.after).then(() => response.destroy());
+        }
       });
     } else response.end(body);
+  }
+}
+
+/** Resolves when the file has so many bytes, or after ten seconds. */
+async function holds(file: string, bytes: number): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (performance.now() < deadline) {
+    if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) >= bytes) return;
+    await pause(5);
   }
 }

@@ -42,7 +42,8 @@ describe('pod-dist data fetch', () => {
   afterAll(() => server.stop());
 
   it('fetches from a mirror through a dropped connection, and reads the data set through', async () => {
-    server.next({ kind: 'drop', after: 500 });
+    const part = join(folder, 'data', 'cifar10.partial', 'cifar-10-binary.tar.gz.part');
+    server.next({ kind: 'drop', after: 500, file: part });
     const result = await podDist('data', 'fetch', 'cifar10', '--url', url, '--skip-checksum', '--json');
     expect(result.code).toBe(0);
     expect(server.ranges).toEqual(['-', 'bytes=500-']);
