@@ -263,6 +263,10 @@ export const distributedSchema = z.strictObject({
   bucketBytes: count
     .default(4_194_304)
     .describe('about this many bytes of gradients travel together, while later ones are still computed'),
+  recordExposed: z
+    .boolean()
+    .default(false)
+    .describe('add exposedMs to metrics.jsonl: how long a step of rank 0 waited in collectives'),
   directBytes: z
     .int()
     .min(0)

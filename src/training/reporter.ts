@@ -14,6 +14,8 @@ export interface StepRecord {
   delta: number;
   lr: number;
   samplesPerSecond: number;
+  /** With `distributed.recordExposed`: milliseconds that rank 0's compute thread waited in collectives. */
+  exposedMs?: number;
 }
 
 /** A line an epoch in `metrics.jsonl`. */

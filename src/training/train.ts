@@ -93,6 +93,7 @@ async function trainEpoch(
   let index = 0;
   let mean = new MeanLoss();
   let last = performance.now();
+  let waited = communicator.waitedMs;
   for await (const batch of dataset.read({ split: 'train', batches: slices, epoch })) {
     const size = batches[index].length;
     const stepOfEpoch = Math.floor(index / config.accumulate);
@@ -118,6 +119,8 @@ async function trainEpoch(
     const now = performance.now();
     const seconds = (now - last) / 1000;
     last = now;
+    const exposedMs = communicator.waitedMs - waited;
+    waited = communicator.waitedMs;
     throughput.images += mean.images;
     throughput.seconds += seconds;
     if (rank === 0) {
@@ -129,8 +132,9 @@ async function trainEpoch(
         ...mean.parts,
         delta: state.delta,
         lr: rate,
+        samplesPerSecond: mean.images / seconds,
       } as const;
-      reporter.record({ ...record, samplesPerSecond: mean.images / seconds });
+      reporter.record(config.distributed.recordExposed ? { ...record, exposedMs } : record);
     }
     mean = new MeanLoss();
   }
