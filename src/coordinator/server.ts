@@ -308,7 +308,7 @@ export class Coordinator {
     for (const { rank, waiting, name, waitedMs } of this.lateness.find(now)) {
       const { host, liveness, finished } = this.members.get(rank) as Member;
       if (finished) continue;
-      const ranks = `rank ${waiting.join(', ')} ${waiting.length > 1 ? 'have' : 'has'}`;
+      const ranks = `rank ${waiting.toSorted((a, b) => a - b).join(', ')} ${waiting.length > 1 ? 'have' : 'has'}`;
       const since = (waitedMs / 1000).toFixed(1);
       this.options.onNotice?.(
         `rank ${rank} on host ${host} is late (${liveness.doing}): ${ranks} waited ${since} s for it in ${name}`,
