@@ -43,6 +43,13 @@ export function recipeFlags(): Record<string, Options> {
   return flags;
 }
 
+/** Flags of every command that trains. */
+export const runFlags: Record<string, Options> = {
+  out: { type: 'string', alias: 'o', requiresArg: true, describe: 'run folder (default: runs/<name>)' },
+  resume: { type: 'boolean', default: false, describe: 'go on from the newest checkpoint of the run' },
+  'require-gpu': { type: 'boolean', default: false, describe: 'refuse to train without a GPU' },
+};
+
 /** The settings that the given flags override, by path. */
 export function overrides(args: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const given = shortcuts.filter(({ flag }) => args[flag] !== undefined);

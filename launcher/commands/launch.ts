@@ -12,7 +12,7 @@ import { checkResumable } from '../../src/training/resume.js';
 import { RunRecorder, type Report, type RunListener } from '../../src/training/run-record.js';
 import { planDevices, type DevicePlan } from '../devices.js';
 import { Display } from '../display.js';
-import { overrides, recipeFlags } from '../flags.js';
+import { overrides, recipeFlags, runFlags } from '../flags.js';
 import { runJob } from '../job.js';
 import { lastRunFolder, newRunFolder } from '../run-folder.js';
 import { withErrorLog } from '../error-log.js';
@@ -31,25 +31,13 @@ export const launchCommand: CommandModule<object, LaunchArguments> = {
   command: 'launch',
   describe: 'train a classifier, with one worker process or several on this host',
   builder: (yargs) =>
-    (yargs.options(recipeFlags()) as Argv<LaunchArguments>)
+    (yargs.options({ ...recipeFlags(), ...runFlags }) as Argv<LaunchArguments>)
       .option('gpus', {
         type: 'number',
         alias: 'g',
         requiresArg: true,
         conflicts: 'workers',
         describe: 'workers, one a GPU (on the CPU where there is no GPU)',
-      })
-      .option('require-gpu', { type: 'boolean', default: false, describe: 'refuse to train without a GPU' })
-      .option('out', {
-        type: 'string',
-        alias: 'o',
-        requiresArg: true,
-        describe: 'run folder (default: runs/<name>)',
-      })
-      .option('resume', {
-        type: 'boolean',
-        default: false,
-        describe: 'go on from the newest checkpoint of the run',
       })
       .option('json', {
         type: 'boolean',

@@ -11,7 +11,7 @@ import { evaluateCheckpoint } from '../../src/training/evaluate-checkpoint.js';
 import { train } from '../../src/training/train.js';
 import { endWithParent } from '../end-with-parent.js';
 import { readPlace, type Place } from '../environment.js';
-import { overrides, recipeFlags } from '../flags.js';
+import { overrides, recipeFlags, runFlags } from '../flags.js';
 import { OwnCoordinator } from '../own-coordinator.js';
 
 interface WorkerArguments {
@@ -27,19 +27,7 @@ export const workerCommand: CommandModule<object, WorkerArguments> = {
   command: 'worker',
   describe: 'be one worker of a job that torchrun, Slurm, MPI or pod-dist launch has started',
   builder: (yargs) =>
-    (yargs.options(recipeFlags()) as Argv<WorkerArguments>)
-      .option('out', {
-        type: 'string',
-        alias: 'o',
-        requiresArg: true,
-        describe: 'run folder (default: runs/<name>)',
-      })
-      .option('resume', {
-        type: 'boolean',
-        default: false,
-        describe: 'go on from the newest checkpoint of the run',
-      })
-      .option('require-gpu', { type: 'boolean', default: false, describe: 'refuse to train without a GPU' })
+    (yargs.options({ ...recipeFlags(), ...runFlags }) as Argv<WorkerArguments>)
       .option('evaluate', {
         type: 'string',
         requiresArg: true,

@@ -93,7 +93,7 @@ export async function measureStep(options: MeasureOptions): Promise<StepMeasurem
     medianMs,
     forwardMs: median(phases.forward),
     backwardMs: median(phases.backward),
-    updateMs: median(phases.update),
+    updateMs: median(phases.reduce.map((reduced, index) => reduced + phases.update[index])),
     waitMs: median(waits),
     cpuMs: median(processor),
     parameters: classifier.parameters.length,
