@@ -108,6 +108,10 @@ export const modelNames: readonly string[] = modelSchema.options
   .filter((name) => name !== 'module');
 
 const deltaSchema = z.strictObject({
+  schedule: z
+    .enum(['norm', 'fixed'])
+    .default('norm')
+    .describe('norm: grows with the epochs and the norms seen; fixed: stays at initial'),
   initial: z.number().min(0).default(0.05).describe('delta of the first epoch'),
   scale: z.number().min(0).default(0.01).describe('delta after epoch e is scale * (e + 1) * mean norm'),
   source: z.enum(['logits', 'features']).default('logits').describe('whose mean norm'),

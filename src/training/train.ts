@@ -168,9 +168,11 @@ async function deltaAfter(
   images: number,
 ): Promise<number> {
   if (config.loss.name !== 'pod') return 0;
+  const { schedule, initial, scale } = config.loss.delta;
+  if (schedule === 'fixed') return initial;
   const sum = Float64Array.of(normSum);
   await communicator.allReduce(sum, { tag: 'delta' });
-  return nextDelta({ epoch, meanNorm: sum[0] / images, scale: config.loss.delta.scale });
+  return nextDelta({ epoch, meanNorm: sum[0] / images, scale });
 }
 
 async function writeCheckpoint(
