@@ -267,10 +267,6 @@ export const distributedSchema = z.strictObject({
   bucketBytes: count
     .default(4_194_304)
     .describe('about this many bytes of gradients travel together, while later ones are still computed'),
-  recordExposed: z
-    .boolean()
-    .default(false)
-    .describe('add exposedMs to metrics.jsonl: how long a step of rank 0 waited in collectives'),
   directBytes: z
     .int()
     .min(0)
@@ -337,6 +333,11 @@ export const configSchema = z.strictObject({
       keep: count.optional().describe('newest checkpoints kept; default: all'),
     })
     .prefault({}),
+  trace: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('file for a Chrome trace of what every worker spends its time on (ui.perfetto.dev opens it)'),
   distributed: distributedSchema.prefault({}),
 });
 
