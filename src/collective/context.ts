@@ -3,8 +3,8 @@ import { shardRange } from './communicator.js';
 import type { Edge } from './edge.js';
 import type { Kernels } from './kernels/index.js';
 import type { Mesh } from './mesh.js';
-import type { Residuals } from './residuals.js';
 import type { SendStage } from './send-stage.js';
+import type { WireImage } from './wire-image.js';
 import { checkHeader, hashTag, type Header, type Kind } from './wire.js';
 
 /** Received payloads are added from here, a block at a time, so that the block stays in the CPU's cache. */
@@ -20,7 +20,7 @@ export interface Workspace {
   /** Offset of `scratchBytes` in the arena. */
   scratch: number;
   stage: SendStage;
-  residuals: Residuals;
+  image: WireImage;
   /** Told which rank is waited for. */
   waiting(rank: number): void;
 }

@@ -41,8 +41,7 @@ export class Selection {
     const { kind, wire } = context.command;
     if (kind === 'broadcast') return broadcast;
     if (kind === 'barrier') return barrier;
-    if (wire === 'bf16' && bytesOf(context) > this.thresholds.directBytes)
-      return kind === 'allReduce' ? compressedAllReduce : compressedReduceScatter;
+    if (wire === 'bf16') return kind === 'allReduce' ? compressedAllReduce : compressedReduceScatter;
     const large = bytesOf(context) >= this.thresholds.hierarchicalBytes;
     if (kind === 'allReduce' && this.hierarchical && large) return this.hierarchical;
     return this.flat(kind as 'allReduce' | 'reduceScatter' | 'allGather', context);
