@@ -6,9 +6,9 @@ import { checkAgreement } from './check.js';
 import { Context, scratchBytes, type Workspace } from './context.js';
 import { loadKernels } from './kernels/index.js';
 import type { Mesh } from './mesh.js';
-import { Residuals } from './residuals.js';
 import { Selection, type Thresholds } from './selection.js';
 import { SendStage } from './send-stage.js';
+import { WireImage } from './wire-image.js';
 
 export interface EngineOptions {
   mesh: Mesh;
@@ -56,7 +56,7 @@ export class Engine {
       kernels: await loadKernels(arena.memory),
       scratch: allocate(arena, scratchBytes),
       stage: new SendStage(arena),
-      residuals: new Residuals(arena),
+      image: new WireImage(arena),
       waiting: (rank) => (this.waitingFor = rank),
     };
     for (;;) {

@@ -123,7 +123,7 @@ export class SharedCommunicator implements Communicator {
   }
 
   private start(kind: Kind, values: Numbers, options: GatherOptions = {}, root = 0): Call {
-    if (options.wire === 'bf16') checkCompressible(kind, values, options);
+    const residual = options.wire === 'bf16' ? this.residualOf(kind, values, options) : 0;
     const { offset, finish } = this.place(values);
     const timeoutMs = options.timeoutMs ?? this.options.timeoutMs;
     const command: Command = {
@@ -134,6 +134,7 @@ export class SharedCommunicator implements Communicator {
       root,
       timeoutMs,
       offset,
+      residual,
       length: values.length,
       tag: options.tag ?? kind,
       site: this.options.recordSites ? callSite() : '',
@@ -141,6 +142,23 @@ export class SharedCommunicator implements Communicator {
     };
     const name = `${kind} ${command.tag}`;
     return { number: this.channel.submit(command), name, deadline: timeoutMs + graceMs, finish };
+  }
+
+  /** Checks that a call may travel as bf16; returns where its residuals lie. */
+  private residualOf(kind: Kind, values: Numbers, { op = 'sum', residual }: CollectiveOptions): number {
+    const reducing = kind === 'allReduce' || kind === 'reduceScatter';
+    if (!reducing || op !== 'sum' || !(values instanceof Float32Array))
+      throw new PodDistError(
+        'WIRE_UNSUPPORTED',
+        `bf16 on the wire is for sums of float32 in an all-reduce or reduce-scatter, not for a ${kind} (${op})`,
+      );
+    const inArena = (residual?.buffer as ArrayBufferLike) === this.options.arena.memory.buffer;
+    if (!residual || !inArena || residual.length !== values.length)
+      throw new PodDistError(
+        'WIRE_UNSUPPORTED',
+        'bf16 on the wire needs a residual from Communicator.allocate, as long as the values',
+      );
+    return residual.byteOffset;
   }
 
   private place(values: Numbers): { offset: number; finish(): void } {
@@ -195,13 +213,4 @@ export class SharedCommunicator implements Communicator {
     const [start, end] = shardRange(values.length, this.rank, this.worldSize);
     return values.subarray(start, end) as T;
   }
-}
-
-function checkCompressible(kind: Kind, values: Numbers, { op = 'sum' }: CollectiveOptions): void {
-  const reducing = kind === 'allReduce' || kind === 'reduceScatter';
-  if (reducing && op === 'sum' && values instanceof Float32Array) return;
-  throw new PodDistError(
-    'WIRE_UNSUPPORTED',
-    `bf16 on the wire is for sums of float32 in an all-reduce or reduce-scatter, not for a ${kind} (${op})`,
-  );
 }

@@ -282,7 +282,7 @@ export const distributedSchema = z.strictObject({
     .min(0)
     .default(65_536)
     .describe(
-      'from this payload on an all-reduce goes within hosts and then across, where ranks share hosts',
+      'from this payload on collectives go within hosts and across in separate phases, where ranks share hosts',
     ),
 });
 

@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.js';
 import { PodDistError } from '../errors.js';
 import { noTracer, type Tracer } from '../trace/tracer.js';
 import { planBuckets, type Range } from './buckets.js';
+import { ErrorFeedback } from './error-feedback.js';
 import { createOptimiser, type Optimiser, type Segment, type StateName } from './optimisers/index.js';
 import type { Parameters, Slot } from './parameters.js';
 
@@ -25,8 +26,8 @@ interface Options {
   tracer?: Tracer;
 }
 
-/** Optimiser state of all ranks: one array of one number a weight for each name. */
-export type OptimiserState = Partial<Record<StateName, Float32Array>>;
+/** State of all ranks: one array of one number a weight for each name. */
+export type OptimiserState = Partial<Record<StateName | 'residual', Float32Array>>;
 
 /** As PyTorch's clip_grad_norm_ has it. */
 const clipEpsilon = 1e-6;
@@ -55,6 +56,7 @@ export class ShardedOptimiser {
   private readonly own: Bucket[];
   private readonly slots: Slot[];
   private readonly optimiser: Optimiser;
+  private readonly feedback: ErrorFeedback;
   private readonly state: readonly Float32Array[];
   /** Reduce-scatters under way, by bucket. */
   private readonly reducing: (Promise<unknown> | undefined)[] = [];
@@ -76,6 +78,9 @@ export class ShardedOptimiser {
     this.buckets = planBuckets(this.slots, config.distributed.bucketBytes);
     this.optimiser = createOptimiser(config.optimizer, kernels);
     this.gradients = communicator.allocate(parameters.length);
+    const compressed = config.distributed.wire === 'bf16';
+    const { buckets } = this;
+    this.feedback = new ErrorFeedback({ communicator, buckets, length: parameters.length, compressed });
     const shards = this.buckets.map((bucket) => this.shardOf(bucket));
     const length = shards.reduce((sum, { start, end }) => sum + end - start, 0);
     this.state = this.optimiser.stateNames.map(() => communicator.allocate(length));
@@ -90,13 +95,11 @@ export class ShardedOptimiser {
 
   /** Sends bucket `index`, whose gradients are complete; the last bucket first, and each once a step. */
   reduce(index: number): void {
-    const { communicator, config } = this.options;
     const { start, end } = this.buckets[index];
-    const { wire } = config.distributed;
     this.full[index] = this.tracer.now();
-    const sum = communicator.reduceScatter(this.gradients.subarray(start, end), {
+    const sum = this.options.communicator.reduceScatter(this.gradients.subarray(start, end), {
       tag: `gradients/${index}`,
-      wire,
+      ...this.feedback.wireOf(index),
     });
     sum.catch(() => {});
     this.reducing[index] = sum;
@@ -130,6 +133,7 @@ export class ShardedOptimiser {
     };
     for (let index = this.own.length - 1; index >= 0; index--) {
       await this.reducing[index];
+      this.feedback.addTo(this.gradients, index);
       this.measure(this.own[index], norms);
       if (!needsNorms) apply(this.own[index], index, 1 / count);
     }
@@ -142,7 +146,14 @@ export class ShardedOptimiser {
     this.updates = step;
   }
 
-  /** The state of all shards, by the names of its arrays; every rank calls it, and every rank gets it. */
+  /** Ends an epoch: what compression has kept back on all ranks goes to the shards that it belongs to. */
+  settle(): Promise<void> {
+    return this.feedback.settle();
+  }
+
+  /**
+   * The state of all shards after `settle`, by the names of its arrays; every rank calls it, and every rank gets it.
+   */
   async gatherState(): Promise<OptimiserState> {
     const { communicator, parameters } = this.options;
     const gathered: OptimiserState = {};
@@ -154,7 +165,8 @@ export class ShardedOptimiser {
         await communicator.allGather(full.subarray(start, end), { tag: `state/${name}` });
       }
     }
-    return gathered;
+    const residual = await this.feedback.gather();
+    return residual ? { ...gathered, residual } : gathered;
   }
 
   /** Starts every rank from the state and the number of updates that rank 0 gives; without one: from nothing. */
@@ -169,6 +181,7 @@ export class ShardedOptimiser {
         this.state[which].set(values.subarray(shard.start - start, shard.end - start), stateOffset);
       }
     }
+    await this.feedback.scatter(state?.residual);
     this.updates = updates;
   }
 

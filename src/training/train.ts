@@ -160,6 +160,7 @@ async function trainEpoch(
   const images = dataset.labels.train.length;
   state.delta = await deltaAfter(options, epoch, sums.norm, images);
   state.epochs = epoch + 1;
+  await step.optimiser.settle();
   const totals = await evaluate({
     classifier,
     dataset,
