@@ -50,7 +50,7 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions): Pr
 
 async function openRecord({ config, outDir, resume }: OwnCoordinatorOptions) {
   const resumed = resume ? (await findCheckpoint(outDir)).checkpoint.epochs : 0;
-  const dataset = await openDataset(config.data, { seed: config.seed });
+  const dataset = await openDataset(config.data, { seed: config.seed, notify: () => {} });
   await dataset.close();
   const display = new Display({
     epochs: config.epochs,
