@@ -59,7 +59,7 @@ function say(line: string): void {
 
 async function openRecord({ config, outDir, resume }: OwnCoordinatorOptions) {
   const resumed = resume ? (await findCheckpoint(outDir)).checkpoint.epochs : 0;
-  const dataset = await openDataset(config.data, { seed: config.seed });
+  const dataset = await openDataset(config.data, { seed: config.seed, notify: () => {} });
   await dataset.close();
   const display = new Display({
     epochs: config.epochs,

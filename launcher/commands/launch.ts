@@ -106,7 +106,8 @@ function resumedFolder({ out, config, set }: LaunchArguments): string {
 }
 
 async function checkData(config: Config): Promise<number> {
-  const dataset = await openDataset(config.data, { seed: config.seed });
+  const notify = config.workers === 1 ? () => {} : undefined;
+  const dataset = await openDataset(config.data, { seed: config.seed, notify });
   await dataset.close();
   return dataset.labels.train.length;
 }

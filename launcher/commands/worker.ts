@@ -69,7 +69,8 @@ async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
     const backend = await initBackend(config.backend, { requireGpu: args.requireGpu });
     member.progress('open the data set');
     const threads = Math.max(1, Math.floor(availableParallelism() / place.worldSize));
-    const dataset = await openDataset(config.data, { seed: config.seed, threads });
+    const notify = place.localRank === 0 ? undefined : () => {};
+    const dataset = await openDataset(config.data, { seed: config.seed, threads, notify });
     const { communicator, tracer } = member;
     try {
       if (checkpoint) {

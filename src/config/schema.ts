@@ -32,13 +32,27 @@ const inMemory = {
   normalize: normalisation.optional(),
 };
 
+const pixelCache = z.strictObject({
+  memoryMegabytes: z.int().min(0).default(1024).describe('memory a worker may use for decoded pixels'),
+  diskMegabytes: z
+    .int()
+    .min(0)
+    .default(10_000)
+    .describe('disk that decoded pixels of all data sets may take, for later runs; 0: none are kept there'),
+  folder: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('where they are kept on disk; default: ~/.cache/pod-dist/pixels'),
+});
+
 /** Data sets of image files, decoded by threads. */
 const imageFiles = {
   augment: augmentation.prefault({}),
   normalize: normalisation.optional(),
   threads: count.optional().describe('loader threads a worker; default: from the cores a worker has'),
   prefetch: count.default(4).describe('batches read ahead, at most'),
-  cacheMegabytes: z.int().min(0).default(1024).describe('memory a worker may use for decoded pixels'),
+  cache: pixelCache.prefault({}),
 };
 
 export const dataSchema = z.discriminatedUnion('name', [
