@@ -313,7 +313,7 @@ export const configSchema = z.strictObject({
     .default(1)
     .describe('micro-batches of batchSize images a step; the loss is the mean of their losses'),
   epochs: count.default(10),
-  backend: z.enum(['auto', 'native', 'wasm', 'cpu']).default('auto'),
+  backend: z.enum(['auto', 'native', 'webgpu', 'wasm', 'cpu']).default('auto'),
   data: dataSchema,
   model: modelSchema,
   centroids: z
