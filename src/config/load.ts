@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { resolve } from 'node:path';
 import type { z } from 'zod';
 import { messageOf, UserError } from '../errors.js';
 import { suggestion } from './keys.js';
@@ -38,11 +39,17 @@ export function loadConfig({ file = 'digits', base, set = [], flags = {} }: Load
     sources.set(key, `the flag for ${key}`);
   }
   const result = configSchema.safeParse(settings);
-  if (result.success) return result.data;
+  if (result.success) return placed(result.data);
   const { issues } = result.error;
   const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
   const where = sourceOf(issue, sources) ?? origin;
   throw new UserError('CONFIG_INVALID', messageOf(`${where}: ${explain(issue, settings)}`));
+}
+
+/** A module that a flag names lies at its path from the current folder on, wherever the workers read the recipe. */
+function placed(config: Config): Config {
+  const { model } = config;
+  return model.name === 'module' ? { ...config, model: { ...model, path: resolve(model.path) } } : config;
 }
 
 /** SHA-256 of a configuration: what the ranks of a job compare. */
