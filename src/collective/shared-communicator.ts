@@ -5,6 +5,8 @@ import { Channel, type Command } from './channel.js';
 import { shardRange, type CollectiveOptions, type Communicator, type Numbers } from './communicator.js';
 import { loadKernels } from './kernels/index.js';
 import type { OptimiserKernels } from './kernels/optimisers.js';
+import { noTracer, type Tracer } from '../trace/tracer.js';
+import { WaitClock } from './wait-clock.js';
 import type { Kind } from './wire.js';
 
 /** The engine ends a collective at its deadline; the compute thread gives it this much longer to say so. */
@@ -18,6 +20,8 @@ interface SharedCommunicatorOptions {
   timeoutMs: number;
   /** Notes where in the program each collective is called. */
   recordSites?: boolean;
+  /** Told when the compute thread waits; default: nobody is. */
+  tracer?: Tracer;
 }
 
 type GatherOptions = CollectiveOptions & { offsets?: readonly number[] };
@@ -25,6 +29,8 @@ type GatherOptions = CollectiveOptions & { offsets?: readonly number[] };
 /** A collective under way, and how to bring its result back to the caller's array. */
 interface Call {
   number: number;
+  /** For the trace. */
+  name: string;
   deadline: number;
   finish(): void;
 }
@@ -47,20 +53,18 @@ export class SharedCommunicator implements Communicator {
   readonly worldSize: number;
   private readonly channel: Channel;
   private readonly stagings: Staging[] = [];
-  private waited = 0;
-  /** Calls that are awaited now, and since when there is one. */
-  private awaited = 0;
-  private awaitedSince = 0;
+  private readonly clock: WaitClock;
 
   constructor(private readonly options: SharedCommunicatorOptions) {
     this.rank = options.rank;
     this.worldSize = options.worldSize;
     this.channel = new Channel(options.arena.control);
+    this.clock = new WaitClock(options.tracer ?? noTracer);
     if (options.recordSites) process.setSourceMapsEnabled(true);
   }
 
   get waitedMs(): number {
-    return this.waited;
+    return this.clock.total;
   }
 
   allocate(length: number): Float32Array {
@@ -136,7 +140,8 @@ export class SharedCommunicator implements Communicator {
       site: this.options.recordSites ? callSite() : '',
       offsets: options.offsets ?? [],
     };
-    return { number: this.channel.submit(command), deadline: timeoutMs + graceMs, finish };
+    const name = `${kind} ${command.tag}`;
+    return { number: this.channel.submit(command), name, deadline: timeoutMs + graceMs, finish };
   }
 
   /** Checks that a call may travel as bf16; returns where its residuals lie. */
@@ -183,21 +188,23 @@ export class SharedCommunicator implements Communicator {
     return staging;
   }
 
-  private waitSync({ number, deadline, finish }: Call): void {
-    const started = performance.now();
-    this.channel.waitSync(number, deadline);
-    this.waited += performance.now() - started;
+  private waitSync({ number, name, deadline, finish }: Call): void {
+    this.clock.begin();
+    try {
+      this.channel.waitSync(number, deadline);
+    } finally {
+      this.clock.end(name, number);
+    }
     finish();
   }
 
-  /** The time counts from when the caller yields, not while it goes on computing, and once for calls awaited together. */
-  private async wait({ number, deadline, finish }: Call): Promise<void> {
+  private async wait({ number, name, deadline, finish }: Call): Promise<void> {
     await Promise.resolve();
-    if (this.awaited++ === 0) this.awaitedSince = performance.now();
+    this.clock.begin();
     try {
       await this.channel.wait(number, deadline);
     } finally {
-      if (--this.awaited === 0) this.waited += performance.now() - this.awaitedSince;
+      this.clock.end(name, number);
     }
     finish();
   }

@@ -2,6 +2,7 @@ import { shardRange, type Communicator } from '../collective/communicator.js';
 import type { OptimiserKernels } from '../collective/kernels/optimisers.js';
 import type { Config } from '../config/schema.js';
 import { PodDistError } from '../errors.js';
+import { noTracer, type Tracer } from '../trace/tracer.js';
 import { planBuckets, type Range } from './buckets.js';
 import { ErrorFeedback } from './error-feedback.js';
 import { createOptimiser, type Optimiser, type Segment, type StateName } from './optimisers/index.js';
@@ -21,6 +22,8 @@ interface Options {
   weights: Float32Array;
   communicator: Communicator;
   config: Config;
+  /** Told of each bucket, from full to applied, and of the optimiser's work; default: nobody is. */
+  tracer?: Tracer;
 }
 
 /** State of all ranks: one array of one number a weight for each name. */
@@ -57,6 +60,9 @@ export class ShardedOptimiser {
   private readonly state: readonly Float32Array[];
   /** Reduce-scatters under way, by bucket. */
   private readonly reducing: (Promise<unknown> | undefined)[] = [];
+  private readonly tracer: Tracer;
+  /** When each bucket was full, for the trace. */
+  private readonly full: number[] = [];
 
   static async create(options: Options): Promise<ShardedOptimiser> {
     return new ShardedOptimiser(options, await options.communicator.loadOptimisers());
@@ -68,6 +74,7 @@ export class ShardedOptimiser {
   ) {
     const { parameters, communicator, config } = options;
     this.slots = parameters.slots;
+    this.tracer = options.tracer ?? noTracer;
     this.buckets = planBuckets(this.slots, config.distributed.bucketBytes);
     this.optimiser = createOptimiser(config.optimizer, kernels);
     this.gradients = communicator.allocate(parameters.length);
@@ -89,6 +96,7 @@ export class ShardedOptimiser {
   /** Sends bucket `index`, whose gradients are complete; the last bucket first, and each once a step. */
   reduce(index: number): void {
     const { start, end } = this.buckets[index];
+    this.full[index] = this.tracer.now();
     const sum = this.options.communicator.reduceScatter(this.gradients.subarray(start, end), {
       tag: `gradients/${index}`,
       ...this.feedback.wireOf(index),
@@ -104,16 +112,22 @@ export class ShardedOptimiser {
    * @throws PodDistError `GRADIENT_NOT_FINITE` with the parameter and the step, on the rank whose shard holds it
    */
   async update(rate: number, count = 1): Promise<void> {
+    const { tracer } = this;
     const { communicator, config, weights } = this.options;
     const needsNorms = this.optimiser.layerwise || config.optimizer.clipNorm !== undefined;
     const norms = new Norms(this.slots.length);
     const step = this.updates + 1;
     const gathers: Promise<void>[] = [];
     const apply = (bucket: Bucket, index: number, scale: number) => {
+      const began = tracer.now();
       for (const segment of bucket.segments)
         this.optimiser.update(segment, { rate, step, scale, norms: norms.of(segment.parameter) });
+      tracer.span('compute', `optimiser ${index}`, began);
       const values = weights.subarray(bucket.start, bucket.end);
-      const gather = communicator.allGather(values, { tag: `weights/${index}` });
+      const bytes = values.byteLength;
+      const gather = communicator
+        .allGather(values, { tag: `weights/${index}` })
+        .then(() => tracer.span('buckets', `bucket ${index}`, this.full[index], { bytes }));
       gather.catch(() => {});
       gathers.push(gather);
     };
