@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import { resolve } from 'node:path';
 import type { z } from 'zod';
 import { messageOf, UserError } from '../errors.js';
 import { suggestion } from './keys.js';
-import { findRecipe, readRecipe } from './recipe.js';
+import { findRecipe, placeModule, readRecipe } from './recipe.js';
 import { configSchema, type Config } from './schema.js';
 import { parseYaml } from './yaml.js';
 
@@ -38,18 +37,13 @@ export function loadConfig({ file = 'digits', base, set = [], flags = {} }: Load
     assign(settings, key, value, `the flag for ${key}`);
     sources.set(key, `the flag for ${key}`);
   }
+  placeModule(settings, '.');
   const result = configSchema.safeParse(settings);
-  if (result.success) return placed(result.data);
+  if (result.success) return result.data;
   const { issues } = result.error;
   const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
   const where = sourceOf(issue, sources) ?? origin;
   throw new UserError('CONFIG_INVALID', messageOf(`${where}: ${explain(issue, settings)}`));
-}
-
-/** A module that a flag names lies at its path from the current folder on, wherever the workers read the recipe. */
-function placed(config: Config): Config {
-  const { model } = config;
-  return model.name === 'module' ? { ...config, model: { ...model, path: resolve(model.path) } } : config;
 }
 
 /** SHA-256 of a configuration: what the ranks of a job compare. */
