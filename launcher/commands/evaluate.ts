@@ -42,7 +42,7 @@ export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
         requiresArg: true,
         describe: 'worker processes',
       })
-      .option('backend', { type: 'string', requiresArg: true, describe: 'auto, native, wasm or cpu' })
+      .option('backend', { type: 'string', requiresArg: true, describe: 'auto, native, webgpu, wasm or cpu' })
       .option('set', {
         type: 'string',
         array: true,
@@ -78,6 +78,8 @@ async function evaluate(args: ArgumentsCamelCase<EvaluateArguments>): Promise<vo
 }
 
 async function alone(checkpoint: Checkpoint, config: Config): Promise<EvaluationTotals> {
+  const [{ env }] = (await planDevices({ workers: 1, requireGpu: false, backend: config.backend })).perWorker;
+  if (config.backend === 'webgpu') Object.assign(process.env, env);
   await initBackend(config.backend);
   const dataset = await openDataset(config.data, { seed: config.seed });
   try {
