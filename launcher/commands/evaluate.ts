@@ -78,8 +78,6 @@ async function evaluate(args: ArgumentsCamelCase<EvaluateArguments>): Promise<vo
 }
 
 async function alone(checkpoint: Checkpoint, config: Config): Promise<EvaluationTotals> {
-  const [{ env }] = (await planDevices({ workers: 1, requireGpu: false, backend: config.backend })).perWorker;
-  if (config.backend === 'webgpu') Object.assign(process.env, env);
   await initBackend(config.backend);
   const dataset = await openDataset(config.data, { seed: config.seed });
   try {
