@@ -30,6 +30,11 @@ const commands: readonly Named[] = [
     load: async () => (await import('./commands/evaluate.js')).evaluateCommand as never,
   },
   {
+    name: 'predict',
+    describe: "name the classes of images with a checkpoint's model",
+    load: async () => (await import('./commands/predict.js')).predictCommand as never,
+  },
+  {
     name: 'centroids',
     describe: 'make class centroids and measure them',
     load: async () => (await import('./commands/centroids.js')).centroidsCommand as never,

@@ -4,7 +4,8 @@ import { messageOf, UserError } from '../errors.js';
 import type { SplitName } from './dataset.js';
 
 const folderLayout = 'train/<class>/ and test/<class>/';
-const extensions = new Set(['.jpg', '.jpeg', '.png']);
+/** Endings of image files. */
+export const imageExtensions = new Set(['.jpg', '.jpeg', '.png']);
 /** What file managers leave in folders. */
 const leftovers = new Set(['thumbs.db', 'desktop.ini']);
 
@@ -79,7 +80,7 @@ export async function imagesIn(folder: string, layout = folderLayout): Promise<s
   const entries = await list(folder, layout);
   const files = entries.filter(({ name }) => !leftovers.has(name.toLowerCase()));
   const other = files.find(
-    (entry) => entry.isDirectory() || !extensions.has(extname(entry.name).toLowerCase()),
+    (entry) => entry.isDirectory() || !imageExtensions.has(extname(entry.name).toLowerCase()),
   );
   if (other) {
     throw new UserError(

@@ -3,9 +3,9 @@ import type { Dataset } from '../data/dataset.js';
 import { UserError } from '../errors.js';
 import type { EvaluationTotals } from '../evaluation/totals.js';
 import type { Checkpoint } from './checkpoint.js';
-import { Classifier } from './classifier.js';
 import { evaluate } from './evaluate.js';
 import type { Reporter } from './reporter.js';
+import { restoreClassifier } from './restore.js';
 
 export interface EvaluateCheckpointOptions {
   checkpoint: Checkpoint;
@@ -25,10 +25,7 @@ export async function evaluateCheckpoint(options: EvaluateCheckpointOptions): Pr
         `${dataset.classNames.length} of ${dataset.shape.join('x')}: give the data set it was trained on`,
     );
   }
-  const classifier = await Classifier.create({ config, shape, classes: classNames.length, communicator });
-  classifier.weights.set(checkpoint.weights);
-  classifier.batchNorm.restore(checkpoint.moving);
-  classifier.loadWeights();
+  const classifier = await restoreClassifier(checkpoint, communicator);
   await reporter.agree('weights', classifier.weightsSha256());
   const { batchSize } = config.evaluation;
   const totals = await evaluate({
