@@ -36,7 +36,7 @@ const commands: readonly Named[] = [
   },
   {
     name: 'export',
-    describe: "write a checkpoint's model for browsers, PyTorch or ONNX",
+    describe: "write a checkpoint's model for web pages (TensorFlow.js)",
     load: async () => (await import('./commands/export.js')).exportCommand as never,
   },
   {

@@ -21,7 +21,7 @@ interface ExportArguments {
 
 export const exportCommand: CommandModule<object, ExportArguments> = {
   command: 'export',
-  describe: "write a checkpoint's model for browsers, PyTorch or ONNX",
+  describe: "write a checkpoint's model for web pages (TensorFlow.js)",
   builder: (yargs) =>
     yargs
       .option('checkpoint', {
