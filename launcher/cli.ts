@@ -51,7 +51,7 @@ const commands: readonly Named[] = [
   },
   {
     name: 'data',
-    describe: 'fetch a data set, or read one through',
+    describe: 'fetch a data set, read one through, or show the pixels kept of them',
     load: async () => (await import('./commands/data.js')).dataCommand as never,
   },
   {

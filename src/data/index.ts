@@ -16,6 +16,8 @@ export interface OpenOptions {
   seed: number;
   /** Loader threads where the recipe gives none; default: the cores there are, at most 4. */
   threads?: number;
+  /** Told in one line where something is amiss that does not stop reading; default: standard error. */
+  notify?(line: string): void;
 }
 
 /** The folder of a data set where a recipe names none, and where `pod-dist data fetch` puts it. */
@@ -24,8 +26,10 @@ export function defaultRoot(name: string): string {
 }
 
 /** Opens and checks the data set that a recipe names; a `UserError` names the file or folder that is wrong. */
-export async function openDataset(config: DataConfig, { seed, threads }: OpenOptions): Promise<Dataset> {
-  const loaders = { seed, threads: Math.min(threads ?? availableParallelism(), 4) };
+export async function openDataset(config: DataConfig, options: OpenOptions): Promise<Dataset> {
+  const { seed, threads = availableParallelism() } = options;
+  const { notify = (line) => void process.stderr.write(`${line}\n`) } = options;
+  const loaders = { seed, threads: Math.min(threads, 4), notify };
   switch (config.name) {
     case 'digits':
       return openDigits(config, seed);

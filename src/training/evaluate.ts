@@ -4,9 +4,11 @@ import type { Dataset } from '../data/dataset.js';
 import { evaluationSlice } from '../data/sampler.js';
 import { CosineAccuracy } from '../evaluation/cosine-accuracy.js';
 import type { EvaluationTotals } from '../evaluation/totals.js';
+import { noTracer, type Tracer } from '../trace/tracer.js';
 import { classVectors } from './class-vectors.js';
 import type { Classifier } from './classifier.js';
 import type { Reporter } from './reporter.js';
+import { loaderSpans } from './trace-spans.js';
 
 interface EvaluateOptions {
   classifier: Classifier;
@@ -16,11 +18,13 @@ interface EvaluateOptions {
   /** Images a pass. */
   batchSize: number;
   epoch: number;
+  tracer?: Tracer;
 }
 
 /** Counts this rank's share of the test images; the shares of all ranks hold every image exactly once. */
 export async function evaluate(options: EvaluateOptions): Promise<EvaluationTotals> {
-  const { classifier, dataset, communicator, reporter, batchSize, epoch } = options;
+  const { classifier, dataset, communicator, reporter, batchSize, epoch, tracer = noTracer } = options;
+  const began = tracer.now();
   await classifier.batchNorm.publish();
   const vectors = classVectors(classifier.centroids, classifier.classWeights);
   const accuracy = new CosineAccuracy(vectors);
@@ -31,7 +35,7 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationTota
     batchSize,
   );
   let pass = 0;
-  for await (const batch of dataset.read({ split: 'test', batches, epoch })) {
+  for await (const batch of loaderSpans(dataset.read({ split: 'test', batches, epoch }), tracer)) {
     if (batch.count === 0) continue;
     tf.tidy(() => {
       const images = tf.tensor4d(batch.images, classifier.imageShape(batch));
@@ -40,5 +44,6 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationTota
     reporter.progress('evaluate', epoch, pass++);
   }
   vectors.dispose();
+  tracer.span('compute', 'evaluation', began, { epoch });
   return accuracy.totals;
 }

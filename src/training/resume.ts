@@ -23,8 +23,8 @@ interface ShareOptions {
 }
 
 /**
- * Starts every rank from rank 0's state: initial weights, or a checkpoint's weights, optimiser state, moving
- * statistics, epoch and delta. Only rank 0 needs to see the checkpoint's files.
+ * Starts every rank from rank 0's state: initial weights, or a checkpoint's weights, optimiser state (and
+ * what compression has kept back), moving statistics, epoch and delta. Only rank 0 needs to see the checkpoint's files.
  */
 export async function shareState({
   classifier,

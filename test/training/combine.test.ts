@@ -7,8 +7,20 @@ function totals(total: number, correct: number, cosineSum: number): EvaluationTo
 }
 
 const parts: EpochPart[] = [
-  { epoch: 4, trainLoss: 0.5, seconds: 1, totals: totals(3, 2, 2.5) },
-  { epoch: 4, trainLoss: 0.5, seconds: 3, totals: totals(2, 2, 1.5) },
+  {
+    epoch: 4,
+    trainLoss: 0.5,
+    seconds: 1,
+    exposed: { exposedMs: 10, trainMs: 100 },
+    totals: totals(3, 2, 2.5),
+  },
+  {
+    epoch: 4,
+    trainLoss: 0.5,
+    seconds: 3,
+    exposed: { exposedMs: 40, trainMs: 100 },
+    totals: totals(2, 2, 1.5),
+  },
 ];
 
 const finish: FinishPart = {
@@ -17,6 +29,7 @@ const finish: FinishPart = {
   parameters: 9,
   epochs: 5,
   samplesPerSecond: 100,
+  exposed: { exposedMs: 10, trainMs: 100 },
   centroidsSha256: 'c',
   weightsSha256: 'w',
   seconds: 2,
@@ -48,6 +61,7 @@ describe('RunCombiner', () => {
       perClassAccuracy: [0.8, 0],
       meanCosine: 0.8,
       seconds: 3,
+      exposedShare: 0.25,
     };
     expect(result).toEqual({ record, totals: totals(5, 4, 4) });
     expect(heard).toEqual([[record, totals(5, 4, 4)]]);
