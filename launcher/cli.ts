@@ -35,6 +35,11 @@ const commands: readonly Named[] = [
     load: async () => (await import('./commands/predict.js')).predictCommand as never,
   },
   {
+    name: 'export',
+    describe: "write a checkpoint's model for web pages (TensorFlow.js)",
+    load: async () => (await import('./commands/export.js')).exportCommand as never,
+  },
+  {
     name: 'centroids',
     describe: 'make class centroids and measure them',
     load: async () => (await import('./commands/centroids.js')).centroidsCommand as never,
