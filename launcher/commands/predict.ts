@@ -7,6 +7,7 @@ import { messageOf, UserError } from '../../src/errors.js';
 import type { TopClasses } from '../../src/evaluation/top-classes.js';
 import { findCheckpoint } from '../../src/training/checkpoint.js';
 import { Predictor, type ScoreKind } from '../../src/training/predictor.js';
+import { checkpointFlag } from '../flags.js';
 import { Progress } from '../progress.js';
 
 interface PredictArguments {
@@ -29,19 +30,14 @@ export const predictCommand: CommandModule<object, PredictArguments> = {
         demandOption: true,
         describe: 'image files, or folders of .jpg and .png images',
       })
-      .option('checkpoint', {
-        type: 'string',
-        demandOption: true,
-        requiresArg: true,
-        describe: 'a run folder (its newest checkpoint) or one checkpoint folder',
-      })
+      .option('checkpoint', checkpointFlag)
       .option('top', { type: 'number', default: 5, requiresArg: true, describe: 'classes an image' })
       .option('threshold', {
         type: 'number',
         requiresArg: true,
         describe: 'images whose best cosine (softmax: probability) is smaller belong to no known class',
       })
-      .option('backend', { type: 'string', requiresArg: true, describe: 'auto, native, wasm or cpu' })
+      .option('backend', { type: 'string', requiresArg: true, describe: 'auto, native, webgpu, wasm or cpu' })
       .option('json', { type: 'boolean', default: false, describe: 'print an object an image, one a line' })
       .example('$0 predict --checkpoint runs/faces photo.jpg', 'the five best classes, with cosines')
       .example(
