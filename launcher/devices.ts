@@ -99,7 +99,7 @@ async function planAdapters({ gpus: wanted, workers, requireGpu }: DeviceRequest
     );
   }
   const adapters = gpus.length > 0 ? gpus : found;
-  const threads = cpuEnvironment(Math.max(1, Math.floor(availableParallelism() / count)));
+  const threads = cpuEnvironment(Math.max(1, Math.floor(availableCores() / count)));
   const perWorker = Array.from({ length: count }, (_, rank) => {
     const { name } = adapters[rank % adapters.length];
     return { device: name, env: { ...threads, [adapterVariable]: name } };
