@@ -44,6 +44,14 @@ export function recipeFlags(): Record<string, Options> {
   return flags;
 }
 
+/** Names the trained model that a command works with. */
+export const checkpointFlag = {
+  type: 'string',
+  demandOption: true,
+  requiresArg: true,
+  describe: 'a run folder (its newest checkpoint) or one checkpoint folder',
+} as const satisfies Options;
+
 /** Flags of every command that trains. */
 export const runFlags: Record<string, Options> = {
   out: { type: 'string', alias: 'o', requiresArg: true, describe: 'run folder (default: runs/<name>)' },

@@ -14,6 +14,7 @@ import { RunCombiner } from '../../src/training/combine.js';
 import { evaluateCheckpoint } from '../../src/training/evaluate-checkpoint.js';
 import { LocalReporter } from '../../src/training/local-reporter.js';
 import { planDevices } from '../devices.js';
+import { checkpointFlag } from '../flags.js';
 import { runJob } from '../job.js';
 
 interface EvaluateArguments {
@@ -29,12 +30,7 @@ export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
   describe: "count a checkpoint's test images: the same integers for any number of workers",
   builder: (yargs) =>
     yargs
-      .option('checkpoint', {
-        type: 'string',
-        demandOption: true,
-        requiresArg: true,
-        describe: 'a run folder (its newest checkpoint) or one checkpoint folder',
-      })
+      .option('checkpoint', checkpointFlag)
       .option('workers', {
         type: 'number',
         alias: 'n',

@@ -9,6 +9,7 @@ import {
   type ExportFormat,
 } from '../../src/export/index.js';
 import { findCheckpoint } from '../../src/training/checkpoint.js';
+import { checkpointFlag } from '../flags.js';
 import { Progress } from '../progress.js';
 
 interface ExportArguments {
@@ -24,12 +25,7 @@ export const exportCommand: CommandModule<object, ExportArguments> = {
   describe: "write a checkpoint's model for web pages (TensorFlow.js)",
   builder: (yargs) =>
     yargs
-      .option('checkpoint', {
-        type: 'string',
-        demandOption: true,
-        requiresArg: true,
-        describe: 'a run folder (its newest checkpoint) or one checkpoint folder',
-      })
+      .option('checkpoint', checkpointFlag)
       .option('format', {
         choices: exportFormats,
         demandOption: true,

@@ -7,6 +7,7 @@ import { messageOf, UserError } from '../../src/errors.js';
 import type { TopClasses } from '../../src/evaluation/top-classes.js';
 import { findCheckpoint } from '../../src/training/checkpoint.js';
 import { Predictor, type ScoreKind } from '../../src/training/predictor.js';
+import { checkpointFlag } from '../flags.js';
 import { Progress } from '../progress.js';
 
 interface PredictArguments {
@@ -29,12 +30,7 @@ export const predictCommand: CommandModule<object, PredictArguments> = {
         demandOption: true,
         describe: 'image files, or folders of .jpg and .png images',
       })
-      .option('checkpoint', {
-        type: 'string',
-        demandOption: true,
-        requiresArg: true,
-        describe: 'a run folder (its newest checkpoint) or one checkpoint folder',
-      })
+      .option('checkpoint', checkpointFlag)
       .option('top', { type: 'number', default: 5, requiresArg: true, describe: 'classes an image' })
       .option('threshold', {
         type: 'number',
