@@ -9,7 +9,9 @@ import { shardRange } from '../collective/communicator.js';
 import { pruneCheckpoints, saveCheckpoint, type Checkpoint } from './checkpoint.js';
 import { Classifier } from './classifier.js';
 import type { EpochPart, EpochResult, FinishPart } from './combine.js';
-import { evaluate } from './evaluate.js';
+import { openUnknown } from '../data/index.js';
+import { EpochTimes } from './epoch-times.js';
+import { evaluate, evaluateInDetail } from './evaluate.js';
 import type { Reporter } from './reporter.js';
 import { shareState, type TrainingState } from './resume.js';
 import { MeanLoss } from './mean-loss.js';
@@ -29,13 +31,25 @@ export interface TrainOptions {
   resume?: Checkpoint;
 }
 
+/** With what is opened for the run. */
+type RunOptions = TrainOptions & { unknown?: Dataset };
+
 /**
  * Trains a classifier; every rank of the job calls it with the same configuration.
  *
  * Resolves with the run's report once every rank has finished with equal weights.
  */
 export async function train(options: TrainOptions): Promise<Report> {
-  const { config, dataset, communicator, reporter, backend } = options;
+  const unknown = await openUnknown(options.config, options.dataset);
+  try {
+    return await run({ ...options, unknown });
+  } finally {
+    await unknown?.close();
+  }
+}
+
+async function run(options: RunOptions): Promise<Report> {
+  const { config, dataset, unknown, communicator, reporter, backend } = options;
   const started = performance.now();
   const classifier = await Classifier.create({
     config,
@@ -44,6 +58,7 @@ export async function train(options: TrainOptions): Promise<Report> {
     communicator,
   });
   await reporter.agree('data set', dataset.fingerprint);
+  if (unknown) await reporter.agree('unknown images', unknown.fingerprint);
   await reporter.agree('centroids', classifier.centroidsSha256);
   const step = await TrainingStep.create(classifier, communicator, config);
   const state = await shareState({
@@ -75,13 +90,13 @@ export async function train(options: TrainOptions): Promise<Report> {
 }
 
 async function trainEpoch(
-  options: TrainOptions,
+  options: RunOptions,
   classifier: Classifier,
   step: TrainingStep,
   state: TrainingState,
   throughput: { images: number; seconds: number },
 ): Promise<void> {
-  const { config, dataset, communicator, reporter } = options;
+  const { config, dataset, unknown, communicator, reporter } = options;
   const { rank, worldSize } = communicator;
   const epoch = state.epochs;
   const started = performance.now();
@@ -94,7 +109,8 @@ async function trainEpoch(
   let mean = new MeanLoss();
   let last = performance.now();
   let waited = communicator.waitedMs;
-  for await (const batch of dataset.read({ split: 'train', batches: slices, epoch })) {
+  const times = new EpochTimes(communicator);
+  for await (const batch of times.loading(dataset.read({ split: 'train', batches: slices, epoch }))) {
     const size = batches[index].length;
     const stepOfEpoch = Math.floor(index / config.accumulate);
     const first = stepOfEpoch * config.accumulate;
@@ -139,26 +155,34 @@ async function trainEpoch(
     mean = new MeanLoss();
   }
 
+  const rankTimes = times.end();
   const images = dataset.labels.train.length;
   state.delta = await deltaAfter(options, epoch, sums.norm, images);
   state.epochs = epoch + 1;
-  const totals = await evaluate({
+  const evaluation = {
     classifier,
     dataset,
     communicator,
     reporter,
     batchSize: config.evaluation.batchSize,
     epoch,
-  });
+  };
+  const detail =
+    state.epochs === config.epochs
+      ? await evaluateInDetail({ ...evaluation, unknown, trained: state.epochs })
+      : undefined;
+  const totals = detail?.totals ?? (await evaluate(evaluation));
   const part: EpochPart = {
     epoch,
     trainLoss: sums.loss / images,
     seconds: (performance.now() - started) / 1000,
     totals,
+    times: rankTimes,
   };
   const result = (await reporter.gather('epoch', part)) as EpochResult;
   const due = state.epochs % config.checkpoint.every === 0 || state.epochs === config.epochs;
   if (due) await writeCheckpoint(options, classifier, step, state, result);
+  if (detail) await reporter.gather('evaluation', detail);
 }
 
 async function deltaAfter(
