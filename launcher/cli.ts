@@ -26,8 +26,13 @@ const commands: readonly Named[] = [
   },
   {
     name: 'evaluate',
-    describe: "count a checkpoint's test images",
+    describe: 'measure a checkpoint on its test images',
     load: async () => (await import('./commands/evaluate.js')).evaluateCommand as never,
+  },
+  {
+    name: 'report',
+    describe: 'draw runs on one HTML page',
+    load: async () => (await import('./commands/report.js')).reportCommand as never,
   },
   {
     name: 'centroids',
