@@ -74,7 +74,7 @@ export function lineOption(x: Axis, y: Axis, curves: readonly Curve[]): object {
   };
 }
 
-/** The place of the axes: room for the value axis's name above them, and for a legend below. */
+/** The place of the axes: room for the value axis's name above them, and for the other's name and a legend below. */
 export function gridOption(hasLegend: boolean, top = 38): object {
   return { left: 8, right: 24, top, bottom: hasLegend ? 52 : 30, containLabel: true };
 }
@@ -109,4 +109,30 @@ export function curveName(runs: readonly Run[], run: Run, what: string): string 
 /** A share as a percentage of two decimals. */
 export function percent(share: number): number {
   return Number((100 * share).toFixed(2));
+}
+
+/** Class names longer than this many pixels are cut off. */
+const longestLabel = 96;
+/** Classes that all get a label. */
+const mostLabels = 25;
+
+/** An axis of classes; along the bottom, longer names are turned. */
+export function classAxis(name: string, classNames: readonly string[], side: 'bottom' | 'left'): object {
+  const width = Math.min(longestLabel, 7 * Math.max(...classNames.map(({ length }) => length)));
+  const turned = side === 'bottom' && width * classNames.length > 300;
+  const gap = side === 'left' ? width + 14 : turned ? 14 + width * 0.75 : 28;
+  return {
+    type: 'category',
+    name,
+    data: classNames,
+    nameLocation: 'middle',
+    nameGap: gap,
+    axisTick: { show: false },
+    axisLabel: {
+      interval: classNames.length <= mostLabels ? 0 : 'auto',
+      rotate: turned ? 45 : 0,
+      width: longestLabel,
+      overflow: 'truncate',
+    },
+  };
 }

@@ -3,6 +3,7 @@ import type { Run } from '../run.js';
 import type { Point } from '../series.js';
 import {
   axisOption,
+  classAxis,
   curveName,
   gridOption,
   legend,
@@ -55,14 +56,11 @@ function classes(all: readonly Evaluated[], runs: readonly Run[]): Chart {
       grid: gridOption(runs.length > 1),
       legend: legend(runs.length > 1),
       tooltip: { trigger: 'axis', confine: true, axisPointer: { type: 'shadow' } },
-      xAxis: {
-        type: 'category',
-        name: 'class',
-        nameLocation: 'middle',
-        nameGap: 28,
-        data: worst.map((label) => classNames[label]),
-        axisLabel: { hideOverlap: true },
-      },
+      xAxis: classAxis(
+        'class',
+        worst.map((label) => classNames[label]),
+        'bottom',
+      ),
       yAxis: axisOption({ name: 'accuracy', min: 0, max: 100, unit: ' %' }, 'end', 12),
       series: all.map(({ run, evaluation, index }) => ({
         type: 'bar',
@@ -124,10 +122,7 @@ function rejection(all: readonly Evaluated[], runs: readonly Run[]): Chart[] {
     if (!unknown) return [known];
     const strangers = over(rejection.thresholds, (at) => ratio(unknown.accepted[at], unknown.images));
     const colour = runColour(single ? 2 : index);
-    return [
-      known,
-      { name: curveName(runs, run, 'unknown images accepted'), points: strangers, colour, dash: 2 },
-    ];
+    return [known, { name: curveName(runs, run, 'unknown accepted'), points: strangers, colour, dash: 2 }];
   });
   const accuracy = all.map(({ run, evaluation: { rejection }, index }): Curve => {
     const { thresholds, accepted, correct } = rejection;

@@ -1,5 +1,5 @@
 import type { Evaluation } from '../../evaluation/schema.js';
-import { axisOption, gridOption, legend, percent, type Chart } from './chart.js';
+import { axisOption, classAxis, gridOption, legend, percent, type Chart } from './chart.js';
 import type { Evaluated } from './compared.js';
 import type { Run } from '../run.js';
 
@@ -37,15 +37,7 @@ function confusion({ run, evaluation, index }: Evaluated, runs: readonly Run[]):
       return images > 0 ? [[assigned, label, images, percent(images / classTotal[label])]] : [];
     }),
   );
-  const edges = [0, 2, 10, 50, 100];
-  const category = (name: string, data: readonly string[]) => ({
-    type: 'category',
-    name,
-    data,
-    nameLocation: 'middle',
-    splitArea: { show: false },
-    axisTick: { show: false },
-  });
+  const edges = [0, 1, 5, 20, 50, 100];
   return [
     {
       id: `confusion-${index}`,
@@ -54,10 +46,10 @@ function confusion({ run, evaluation, index }: Evaluated, runs: readonly Run[]):
         'Images of each true class (rows) by assigned class (columns); the colour is their share of the row. The diagonal is right.',
       height: 460,
       option: {
-        grid: { left: 44, right: 12, top: 12, bottom: 56, containLabel: true },
+        grid: { left: 32, right: 12, top: 12, bottom: 56, containLabel: true },
         tooltip: { confine: true },
-        xAxis: { ...category('assigned class', columns), nameGap: 28 },
-        yAxis: { ...category('true class', classNames), inverse: true, nameGap: 40 },
+        xAxis: classAxis('assigned class', columns, 'bottom'),
+        yAxis: { ...classAxis('true class', classNames, 'left'), inverse: true },
         visualMap: {
           type: 'piecewise',
           dimension: 3,
@@ -71,7 +63,7 @@ function confusion({ run, evaluation, index }: Evaluated, runs: readonly Run[]):
           pieces: edges.slice(1).map((to, bin) => ({
             gt: edges[bin],
             lte: to,
-            label: `≤ ${to} %`,
+            label: to === 100 ? `≤ ${to} %` : `≤ ${to}`,
             color: `@heat-${bin}`,
           })),
         },
@@ -81,7 +73,8 @@ function confusion({ run, evaluation, index }: Evaluated, runs: readonly Run[]):
             data: cells,
             encode: { x: 0, y: 1, value: 3, tooltip: [2, 3] },
             dimensions: ['assigned', 'true', 'images', 'share of the row, %'],
-            label: { show: classes <= mostNumbers, formatter: '{@[2]}' },
+            label: { show: classes <= mostNumbers, formatter: '{@[2]}', fontSize: 10 },
+            labelLayout: { hideOverlap: true },
             itemStyle: { borderColor: '@surface', borderWidth: 1 },
           },
         ],
@@ -139,7 +132,7 @@ function plane({ run, evaluation, index }: Evaluated, runs: readonly Run[]): Cha
   const images = [...labels.keys()];
   const point = (image: number) => ({
     value: [x[image], y[image]],
-    ...(assigned[image] === labels[image] ? {} : { itemStyle: { borderColor: '@text', borderWidth: 1.5 } }),
+    ...(assigned[image] === labels[image] ? {} : { itemStyle: { borderColor: '@text', borderWidth: 1 } }),
   });
   const shown = vectors.length < classNames.length ? ` of the first ${vectors.length} classes` : '';
   return {
