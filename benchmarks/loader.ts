@@ -1,21 +1,32 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { initBackend } from '../src/backend/index.js';
 import { LocalCommunicator } from '../src/collective/local-communicator.js';
-import type { Config } from '../src/config/schema.js';
-import { openDataset } from '../src/data/index.js';
+import type { Config, DataConfig } from '../src/config/schema.js';
+import { openDataset, type Batch, type Dataset } from '../src/data/index.js';
+import type { PixelOrigins } from '../src/data/pixels/pixel-source.js';
 import { globalBatches } from '../src/data/sampler.js';
 import { Classifier } from '../src/training/classifier.js';
 import { TrainingStep } from '../src/training/step.js';
 
 /** One pass over training images. */
 export interface LoaderRow {
-  pass: 'decode and augment' | 'augment, pixels cached' | 'training';
+  /** A pass without any cache, or what of a run it is like. */
+  pass: 'no cache' | 'first epoch' | 'second epoch' | 'second run';
+  /** With training steps between the batches. */
+  training: boolean;
   images: number;
   batch: number;
   threads: number;
+  /** From the first batch on, for which threads start. */
   seconds: number;
   imagesPerSecond: number;
-  /** Share of the time spent waiting for a batch. */
+  /** Share of `seconds` spent waiting for a batch. */
   waiting: number;
+  firstBatchSeconds: number;
+  /** Where pixels came from; undefined where nothing is decoded. */
+  origins?: PixelOrigins;
 }
 
 export interface LoaderBenchmark {
@@ -28,67 +39,101 @@ export interface LoaderBenchmark {
   notify(line: string): void;
 }
 
+type Use = (batch: Batch) => Promise<void>;
+
 /**
- * Reads a data set as training does: once decoding every image, once from cached pixels, and where asked a third time
- * with training steps between the batches.
+ * Reads a data set as training does: without any cache, then as the first and the second epoch of a run and as the
+ * first epoch of the next run, with a disk cache of its own that begins empty; where asked once more with training
+ * steps between the batches. A data set that is in memory is read once.
  */
 export async function benchmarkLoader(benchmark: LoaderBenchmark): Promise<LoaderRow[]> {
-  const { config, threads, train, notify } = benchmark;
-  const dataset = await openDataset(config.data, { seed: config.seed, threads });
-  try {
-    const count = Math.min(benchmark.images, dataset.labels.train.length);
-    const all = globalBatches(count, config.batchSize, config.seed, 0);
-    const pass = async (
-      name: LoaderRow['pass'],
-      epoch: number,
-      use: Use = async () => {},
-    ): Promise<LoaderRow> => {
-      notify(`${name}: ${count} images`);
-      const { images, seconds, waited } = await readPass(
-        dataset.read({ split: 'train', batches: all, epoch }),
-        use,
-      );
-      const row = { pass: name, images, batch: config.batchSize, threads, seconds };
-      return { ...row, imagesPerSecond: images / seconds, waiting: waited / seconds };
-    };
-    const rows = [await pass('decode and augment', 0), await pass('augment, pixels cached', 1)];
-    if (train) {
-      await initBackend(config.backend);
-      const communicator = new LocalCommunicator();
-      const classes = dataset.classNames.length;
-      const classifier = await Classifier.create({ config, shape: dataset.shape, classes, communicator });
-      const step = await TrainingStep.create(classifier, communicator, config);
-      rows.push(
-        await pass('training', 2, async (batch) => {
-          await step.run({ batch, counts: [batch.count], delta: 0.05, rate: 0.01 });
-        }),
-      );
-      step.dispose();
+  const rows = await passes(benchmark, false, async () => {});
+  if (!benchmark.train) return rows;
+  const { config } = benchmark;
+  await initBackend(config.backend);
+  const dataset = await openDataset(config.data, { seed: config.seed, notify: () => {} });
+  await dataset.close();
+  const communicator = new LocalCommunicator();
+  const classes = dataset.classNames.length;
+  const classifier = await Classifier.create({ config, shape: dataset.shape, classes, communicator });
+  const step = await TrainingStep.create(classifier, communicator, config);
+  const use: Use = async (batch) => {
+    await step.run({ batch, counts: [batch.count], delta: 0.05, rate: 0.01 });
+  };
+  rows.push(...(await passes(benchmark, true, use)));
+  step.dispose();
+  return rows;
+}
+
+async function passes(benchmark: LoaderBenchmark, training: boolean, use: Use): Promise<LoaderRow[]> {
+  const { data } = benchmark.config;
+  const rows: LoaderRow[] = [];
+  const run = async (settings: DataConfig, ...names: LoaderRow['pass'][]) => {
+    const { config, threads, notify } = benchmark;
+    const dataset = await openDataset(settings, { seed: config.seed, threads, notify });
+    try {
+      for (const [epoch, pass] of names.entries()) {
+        notify(`${pass}${training ? ', training' : ''}`);
+        rows.push({ pass, training, ...(await readPass(dataset, epoch, benchmark, use)) });
+      }
+    } finally {
+      await dataset.close();
     }
+  };
+  if (!('cache' in data)) {
+    await run(data, 'no cache');
+    return rows;
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'pod-dist-loader-'));
+  try {
+    const without = { ...data, cache: { memoryMegabytes: 0, diskMegabytes: 0 } };
+    const kept = { ...data, cache: { ...data.cache, folder } };
+    if (!training) await run(without, 'no cache');
+    await run(kept, 'first epoch', 'second epoch');
+    await run(kept, 'second run');
     return rows;
   } finally {
-    await dataset.close();
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
-type Batches = ReturnType<Awaited<ReturnType<typeof openDataset>>['read']>;
-type Use = (batch: Batches extends AsyncIterable<infer T> ? T : never) => Promise<void>;
-
-/** Counts from the second batch on: the first one waits for the threads to start. */
-async function readPass(batches: Batches, use: Use) {
+async function readPass(dataset: Dataset, epoch: number, benchmark: LoaderBenchmark, use: Use) {
+  const { config, threads } = benchmark;
+  const count = Math.min(benchmark.images, dataset.labels.train.length);
+  const batches = globalBatches(count, config.batchSize, config.seed, epoch);
+  const before = dataset.origins;
   let images = 0;
   let waited = 0;
+  let asked = performance.now();
   let started = 0;
-  let asked = 0;
-  for await (const batch of batches) {
+  let firstBatchSeconds = 0;
+  for await (const batch of dataset.read({ split: 'train', batches, epoch })) {
     const now = performance.now();
-    if (started === 0) started = now;
-    else {
-      waited += now - asked;
-      images += batch.count;
-    }
+    if (started === 0) {
+      started = now;
+      firstBatchSeconds = (now - asked) / 1000;
+    } else waited += now - asked;
+    images += batch.count;
     await use(batch);
     asked = performance.now();
   }
-  return { images, seconds: (performance.now() - started) / 1000, waited: waited / 1000 };
+  const seconds = (performance.now() - started) / 1000;
+  return {
+    images,
+    batch: config.batchSize,
+    threads,
+    seconds,
+    imagesPerSecond: (images - batches[0].length) / seconds,
+    waiting: waited / 1000 / seconds,
+    firstBatchSeconds,
+    origins: before && dataset.origins && difference(dataset.origins, before),
+  };
+}
+
+function difference(after: PixelOrigins, before: PixelOrigins): PixelOrigins {
+  return {
+    decoded: after.decoded - before.decoded,
+    disk: after.disk - before.disk,
+    memory: after.memory - before.memory,
+  };
 }

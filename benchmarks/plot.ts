@@ -71,6 +71,7 @@ export function render({ title, x, y, lines }: Plot): string {
       type: 'line',
       name,
       data: points,
+      showSymbol: points.length < 50,
       lineStyle: { type: dashed ? 'dashed' : 'solid' },
     })),
   });

@@ -30,6 +30,11 @@ const commands: readonly Named[] = [
     load: async () => (await import('./commands/evaluate.js')).evaluateCommand as never,
   },
   {
+    name: 'predict',
+    describe: "name the classes of images with a checkpoint's model",
+    load: async () => (await import('./commands/predict.js')).predictCommand as never,
+  },
+  {
     name: 'report',
     describe: 'draw runs on one HTML page',
     load: async () => (await import('./commands/report.js')).reportCommand as never,
@@ -46,7 +51,7 @@ const commands: readonly Named[] = [
   },
   {
     name: 'data',
-    describe: 'fetch a data set, or read one through',
+    describe: 'fetch a data set, read one through, or show the pixels kept of them',
     load: async () => (await import('./commands/data.js')).dataCommand as never,
   },
   {

@@ -4,6 +4,7 @@ import { Coordinator, describeFailure } from '../src/coordinator/server.js';
 import { openDataset } from '../src/data/index.js';
 import { stepsPerEpoch } from '../src/data/sampler.js';
 import { codeOf, messageOf, UserError } from '../src/errors.js';
+import { openTrace } from '../src/trace/trace-file.js';
 import { findCheckpoint } from '../src/training/checkpoint.js';
 import { RunCombiner } from '../src/training/combine.js';
 import { RunRecorder, type RunListener } from '../src/training/run-record.js';
@@ -27,9 +28,13 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions): Pr
     joinTimeoutMs: distributed.joinTimeoutSeconds * 1000,
     stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
     stallWarningMs: distributed.stallWarningSeconds * 1000,
-    onNotice: (line) => void writeSync(2, `${line}\n`),
+    onNotice: say,
     combine: combiner.combine,
     onRecord: (_rank, news) => combiner.record(news),
+    onTrace: (part) => record?.trace?.add(part),
+  }).catch((error: unknown) => {
+    record?.close();
+    throw error;
   });
   tell({ type: 'listening' });
   port.once('message', () => {
@@ -48,9 +53,13 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions): Pr
     });
 }
 
+function say(line: string): void {
+  writeSync(2, `${line}\n`);
+}
+
 async function openRecord({ config, outDir, resume }: OwnCoordinatorOptions) {
   const resumed = resume ? (await findCheckpoint(outDir)).checkpoint.epochs : 0;
-  const dataset = await openDataset(config.data, { seed: config.seed });
+  const dataset = await openDataset(config.data, { seed: config.seed, notify: () => {} });
   await dataset.close();
   const display = new Display({
     epochs: config.epochs,
@@ -61,9 +70,14 @@ async function openRecord({ config, outDir, resume }: OwnCoordinatorOptions) {
     // A thread's process.stdout waits for the main thread, which may be blocked in a collective.
     write: (text) => void writeSync(1, text),
   });
+  const trace = openTrace(config.trace, say);
   const recorder = RunRecorder.open(outDir, config, resumed);
   const listeners: RunListener[] = [recorder, display];
-  return { listeners, close: () => recorder.close() };
+  const close = () => {
+    recorder.close();
+    trace?.close();
+  };
+  return { listeners, trace, close };
 }
 
 const port = parentPort as MessagePort;

@@ -9,6 +9,7 @@ const shortcuts = [
   { flag: 'seed', path: 'seed', type: 'number' },
   { flag: 'backend', path: 'backend', type: 'string' },
   { flag: 'wire', path: 'distributed.wire', type: 'string' },
+  { flag: 'trace', path: 'trace', type: 'string' },
   { flag: 'check-collectives', path: 'distributed.checkCollectives', type: 'boolean' },
   { flag: 'port', path: 'distributed.port', type: 'number' },
 ] as const;

@@ -6,6 +6,7 @@ import * as zmq from 'zeromq';
 import type { Config } from '../src/config/schema.js';
 import { describeFailure, Coordinator } from '../src/coordinator/server.js';
 import { PodDistError, UserError } from '../src/errors.js';
+import type { TraceFile } from '../src/trace/trace-file.js';
 import type { RunCombiner } from '../src/training/combine.js';
 import type { DevicePlan } from './devices.js';
 import { launchVariables } from './environment.js';
@@ -19,6 +20,8 @@ export interface JobOptions {
   /** Arguments of `pod-dist worker`. */
   workerArgs: readonly string[];
   combiner: RunCombiner;
+  /** Takes what the workers spend their time on. */
+  trace?: TraceFile;
 }
 
 /** Exit codes of a process that a signal has ended, as shells give them. */
@@ -46,7 +49,14 @@ export class StoppedError extends PodDistError {
  * Resolves when every worker has finished and ended. Rejects with the root cause when one fails, after all have
  * ended: `UserError` for a mistake in the input, `StoppedError` for a signal, else `PodDistError`.
  */
-export async function runJob({ config, devices, logDir, workerArgs, combiner }: JobOptions): Promise<void> {
+export async function runJob({
+  config,
+  devices,
+  logDir,
+  workerArgs,
+  combiner,
+  trace,
+}: JobOptions): Promise<void> {
   const worldSize = devices.perWorker.length;
   const { distributed } = config;
   mkdirSync(logDir, { recursive: true });
@@ -66,6 +76,7 @@ export async function runJob({ config, devices, logDir, workerArgs, combiner }: 
     onNotice: (line) => process.stderr.write(`${line}\n`),
     combine: combiner.combine,
     onRecord: (_rank, news) => combiner.record(news),
+    onTrace: (part) => trace?.add(part),
   });
   const supervisor = new Supervisor((rank, code, signal) => coordinator.reportExit(rank, code, signal));
   const signals = followSignals((signal) => coordinator.abort('STOPPED', signal));

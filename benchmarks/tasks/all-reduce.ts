@@ -15,7 +15,7 @@ export interface AllReduceTimes {
   errors: number;
 }
 
-const regions = new Map<number, Float32Array>();
+const regions = new Map<string, Float32Array>();
 
 /**
  * Times blocking all-reduces of one region of the arena. Before each one the values are written anew and the ranks
@@ -26,14 +26,20 @@ export async function allReduce(
   { bytes, iterations, warmups, wire = 'float32' }: AllReduceTask,
 ): Promise<AllReduceTimes> {
   const { rank, worldSize } = communicator;
-  const values = regions.get(bytes) ?? communicator.allocate(bytes / 4);
-  regions.set(bytes, values);
+  const region = (use: string) => {
+    const key = `${use} ${bytes}`;
+    const known = regions.get(key) ?? communicator.allocate(bytes / 4);
+    regions.set(key, known);
+    return known;
+  };
+  const values = region('values');
+  const residual = wire === 'bf16' ? region('residual') : undefined;
   const times: number[] = [];
   for (let iteration = -warmups; iteration < iterations; iteration++) {
     for (let index = 0; index < values.length; index++) values[index] = pattern(index, rank);
     communicator.barrierSync();
     const started = performance.now();
-    communicator.allReduceSync(values, { tag: 'benchmark', wire });
+    communicator.allReduceSync(values, { tag: 'benchmark', wire, residual });
     const elapsed = performance.now() - started;
     if (iteration >= 0) times.push(elapsed);
   }

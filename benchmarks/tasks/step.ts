@@ -21,6 +21,7 @@ export interface StepTimes {
 }
 
 let gradients: Float32Array | undefined;
+let residuals: Float32Array | undefined;
 
 /**
  * Steps of data-parallel training whose computation is a given time, spent asleep as a thread does that waits for its
@@ -29,8 +30,9 @@ let gradients: Float32Array | undefined;
 export async function step(communicator: Communicator, task: StepTask): Promise<StepTimes> {
   const { layers, computeMs, overlap, wire } = task;
   const parameters = layers.reduce((sum, size) => sum + size, 0);
-  if (gradients?.length !== parameters) gradients = communicator.allocate(parameters);
-  const values = gradients;
+  if (gradients?.length !== parameters) [gradients, residuals] = [undefined, undefined];
+  const values = (gradients ??= communicator.allocate(parameters));
+  const kept = wire === 'bf16' ? (residuals ??= communicator.allocate(parameters)) : undefined;
   const buckets = fillBuckets(layers, task.bucketBytes);
   const result: StepTimes = { stepMs: [], exposedMs: [] };
   for (let index = -task.warmups; index < task.steps; index++) {
@@ -47,14 +49,18 @@ export async function step(communicator: Communicator, task: StepTask): Promise<
       while (next < buckets.length && buckets[next].layer === layer) {
         const { start, end } = buckets[next++];
         const bucket = values.subarray(start, end);
-        const options = { tag: `bucket${next}`, wire };
+        const options = { tag: `bucket${next}`, wire, residual: kept?.subarray(start, end) };
         if (overlap) pending.push(communicator.allReduce(bucket, options));
       }
     }
     if (overlap) await Promise.all(pending);
     else
       buckets.forEach(({ start, end }, number) =>
-        communicator.allReduceSync(values.subarray(start, end), { tag: `bucket${number + 1}`, wire }),
+        communicator.allReduceSync(values.subarray(start, end), {
+          tag: `bucket${number + 1}`,
+          wire,
+          residual: kept?.subarray(start, end),
+        }),
       );
     const elapsed = performance.now() - started;
     if (index < 0) continue;

@@ -6,6 +6,7 @@ import { fetchDataset, notOffered, sources, type SourceName } from '../../src/da
 import { defaultRoot } from '../../src/data/index.js';
 import { PodDistError, UserError } from '../../src/errors.js';
 import { Progress } from '../progress.js';
+import { cacheCommand } from './data/cache.js';
 
 interface FetchArguments {
   name: string;
@@ -28,7 +29,7 @@ const json = {
 
 export const dataCommand: CommandModule<object, object> = {
   command: 'data',
-  describe: 'fetch a data set, or read one through',
+  describe: 'fetch a data set, read one through, or show the pixels kept of them',
   builder: (yargs) =>
     yargs
       .command({
@@ -73,7 +74,8 @@ export const dataCommand: CommandModule<object, object> = {
             ) as Argv<CheckArguments>,
         handler: runCheck,
       })
-      .demandCommand(1, 'give fetch or check'),
+      .command(cacheCommand)
+      .demandCommand(1, 'give fetch, check or cache'),
   handler: () => {},
 };
 

@@ -5,6 +5,7 @@ import { loadConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
 import { openDataset, openUnknown } from '../../src/data/index.js';
 import { stepsPerEpoch } from '../../src/data/sampler.js';
+import { openTrace } from '../../src/trace/trace-file.js';
 import { trainAlone } from '../../src/training/alone.js';
 import { findCheckpoint, type Checkpoint } from '../../src/training/checkpoint.js';
 import { RunCombiner } from '../../src/training/combine.js';
@@ -105,7 +106,8 @@ function resumedFolder({ out, config, set }: LaunchArguments): string {
 }
 
 async function checkData(config: Config): Promise<number> {
-  const dataset = await openDataset(config.data, { seed: config.seed });
+  const notify = config.workers === 1 ? () => {} : undefined;
+  const dataset = await openDataset(config.data, { seed: config.seed, notify });
   await (await openUnknown(config, dataset))?.close();
   await dataset.close();
   return dataset.labels.train.length;
@@ -128,19 +130,19 @@ async function run(
     await withErrorLog(work, join(outDir, 'logs', 'rank-0.log'));
     return;
   }
-  const recorder = RunRecorder.open(outDir, config, resume?.epochs);
+  const trace = openTrace(config.trace, (line) => void process.stderr.write(`${line}\n`));
   try {
+    const recorder = RunRecorder.open(outDir, config, resume?.epochs);
+    const combiner = new RunCombiner([recorder, ...listeners]);
     const workerArgs = ['--config', join(outDir, 'config.yaml'), '--out', outDir];
     if (resume) workerArgs.push('--resume');
     if (devices.gpu) workerArgs.push('--require-gpu');
-    await runJob({
-      config,
-      devices,
-      logDir: join(outDir, 'logs'),
-      workerArgs,
-      combiner: new RunCombiner([recorder, ...listeners]),
-    });
+    try {
+      await runJob({ config, devices, logDir: join(outDir, 'logs'), workerArgs, combiner, trace });
+    } finally {
+      recorder.close();
+    }
   } finally {
-    recorder.close();
+    trace?.close();
   }
 }

@@ -63,21 +63,22 @@ async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
           evaluate: checkpoint !== undefined,
         })
       : undefined;
-  const member = await join(place, config);
+  const member = await join(place, config, config.trace !== undefined && !checkpoint);
   try {
     member.progress('start the backend');
     const backend = await initBackend(config.backend, { requireGpu: args.requireGpu });
     member.progress('open the data set');
     const threads = Math.max(1, Math.floor(availableParallelism() / place.worldSize));
-    const dataset = await openDataset(config.data, { seed: config.seed, threads });
-    const { communicator } = member;
+    const notify = place.localRank === 0 ? undefined : () => {};
+    const dataset = await openDataset(config.data, { seed: config.seed, threads, notify });
+    const { communicator, tracer } = member;
     try {
       if (checkpoint) {
         await evaluateCheckpoint({ checkpoint, config, dataset, communicator, reporter: member });
       } else {
         const resume =
           args.resume && place.rank === 0 ? (await findCheckpoint(outDir)).checkpoint : undefined;
-        await train({ config, dataset, communicator, reporter: member, backend, outDir, resume });
+        await train({ config, dataset, communicator, reporter: member, backend, outDir, resume, tracer });
       }
     } finally {
       await dataset.close();
@@ -96,7 +97,7 @@ async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
   }
 }
 
-function join(place: Place, config: Config): Promise<Membership> {
+function join(place: Place, config: Config, trace: boolean): Promise<Membership> {
   const { distributed } = config;
   return Membership.join({
     rank: place.rank,
@@ -111,6 +112,7 @@ function join(place: Place, config: Config): Promise<Membership> {
     collectiveTimeoutMs: distributed.collectiveTimeoutSeconds * 1000,
     thresholds: distributed,
     checkCollectives: distributed.checkCollectives,
+    trace,
     guardParent: place.starter === 'pod-dist',
   });
 }

@@ -4,9 +4,10 @@ import { messageOf, UserError } from '../errors.js';
 import { startNative } from './native/index.js';
 import { replaceGradients } from './operations.js';
 import { startWasm } from './wasm/index.js';
+import { startWebgpu } from './webgpu/index.js';
 
 /** Every backend, the one to prefer first. */
-export const backendNames = ['native', 'wasm', 'cpu'] as const;
+export const backendNames = ['native', 'webgpu', 'wasm', 'cpu'] as const;
 
 export type BackendName = (typeof backendNames)[number];
 
@@ -26,7 +27,7 @@ interface Options {
 
 /**
  * Starts a backend and registers the kernels that it lacks for training. `auto` takes the first that works of native
- * TensorFlow (where `pod-dist setup` has built it), wasm, and plain JavaScript.
+ * TensorFlow (where `pod-dist setup` has built it), wasm, and plain JavaScript; webgpu is started by name only.
  *
  * @throws UserError `BACKEND_UNAVAILABLE` for a named backend that cannot run here, saying what to do
  */
@@ -49,16 +50,27 @@ async function start(name: BackendName, { requireGpu = false }: Options): Promis
   if (requireGpu && !backend.gpu) {
     throw new UserError(
       'GPU_UNAVAILABLE',
-      `a GPU was asked for, but the ${name} backend computes on ${backend.device}: run pod-dist setup --cuda, or see pod-dist doctor`,
+      `a GPU was asked for, but the ${name} backend computes on ${backend.device}: ${gpuAdvice[name]}`,
     );
   }
   return backend;
 }
 
+const gpuAdvice: Record<BackendName, string> = {
+  native: 'run pod-dist setup --cuda, or see pod-dist doctor',
+  webgpu: "install the GPU's Vulkan driver, or see pod-dist doctor",
+  wasm: 'give --backend native or webgpu',
+  cpu: 'give --backend native or webgpu',
+};
+
 const starters: Record<BackendName, () => Promise<Backend>> = {
   async native() {
     const { gpu } = await startNative();
     return { name: 'native', tf, device: gpu ? 'GPU (CUDA)' : 'CPU', gpu };
+  },
+  async webgpu() {
+    const { gpu, device } = await startWebgpu();
+    return { name: 'webgpu', tf, device, gpu };
   },
   async wasm() {
     let started = false;

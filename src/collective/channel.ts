@@ -12,6 +12,8 @@ export interface Command {
   timeoutMs: number;
   /** Byte offset of the values in the arena. */
   offset: number;
+  /** Byte offset of the residuals of a compressed call; 0: none. */
+  residual: number;
   /** Elements. */
   length: number;
   tag: string;
@@ -183,6 +185,7 @@ export class Channel {
     tag.copy(buffer, start + 64);
     const site = Buffer.from(command.site).subarray(0, siteBytes);
     buffer.writeUInt32LE(site.length, start + 40);
+    buffer.writeDoubleLE(command.residual, start + 48);
     site.copy(buffer, start + 64 + tagBytes);
     command.offsets.forEach((offset, index) => buffer.writeDoubleLE(offset, start + offsetsAt + 8 * index));
   }
@@ -201,6 +204,7 @@ export class Channel {
       root: buffer.readUInt32LE(start + 4),
       timeoutMs: buffer.readDoubleLE(start + 8),
       offset: buffer.readDoubleLE(start + 16),
+      residual: buffer.readDoubleLE(start + 48),
       length: buffer.readDoubleLE(start + 24),
       tag: text(64, buffer.readUInt32LE(start + 32)),
       site: text(64 + tagBytes, buffer.readUInt32LE(start + 40)),

@@ -15,11 +15,15 @@ export interface CollectiveOptions {
   /** Deadline of the whole call in milliseconds; default: the communicator's own. */
   timeoutMs?: number;
   /**
-   * How the values of an all-reduce or reduce-scatter travel; default `float32`. `bf16` rounds them on the way, with
-   * error feedback by tag and region: for gradients, which it is meant for, what one call loses the next one adds.
-   * Sums of float32 only, from `distributed.directBytes` on; another call with it is a `WIRE_UNSUPPORTED`.
+   * How the values of an all-reduce or reduce-scatter travel; default `float32`. `bf16` rounds them on the way and
+   * needs a `residual`. Only for sums of float32; another call with it is a `WIRE_UNSUPPORTED`.
    */
   wire?: WireType;
+  /**
+   * With `bf16`: what rounding took away the last time, which this call adds (error feedback), and what it takes away
+   * now. From `allocate`, as long as the values, zeros at first; a reduce-scatter leaves this rank's shard of it alone.
+   */
+  residual?: Float32Array;
   /** Names the call in errors and is compared between ranks, such as `gradients` or `bn3/forward`. */
   tag?: string;
 }

@@ -3,8 +3,8 @@ import { shardRange } from './communicator.js';
 import type { Edge } from './edge.js';
 import type { Kernels } from './kernels/index.js';
 import type { Mesh } from './mesh.js';
-import type { Residuals } from './residuals.js';
 import type { SendStage } from './send-stage.js';
+import type { WireImage } from './wire-image.js';
 import { checkHeader, hashTag, type Header, type Kind } from './wire.js';
 
 /** Received payloads are added from here, a block at a time, so that the block stays in the CPU's cache. */
@@ -20,16 +20,19 @@ export interface Workspace {
   /** Offset of `scratchBytes` in the arena. */
   scratch: number;
   stage: SendStage;
-  residuals: Residuals;
+  image: WireImage;
   /** Told which rank is waited for. */
   waiting(rank: number): void;
 }
 
+/** Elements [start, end) of a command's values. */
+export type Region = readonly [start: number, end: number];
+
 /** Ranks that take part, in order, and what belongs to whom. */
 interface Group {
   ranks: readonly number[];
-  /** Part boundaries in elements, ascending, [ranks + 1]. */
-  boundaries: readonly number[];
+  /** For each of the ranks its part of the values, in one or several regions, empty or not. */
+  parts: readonly (readonly Region[])[];
   /** Number of the first step in the headers; phases of one collective have different ones. */
   firstStep: number;
 }
@@ -61,7 +64,7 @@ export class Context {
     const { worldSize } = workspace.mesh;
     const boundaries = command.offsets.length > 0 ? command.offsets : evenly(0, command.length, worldSize);
     const ranks = Array.from({ length: worldSize }, (_, rank) => rank);
-    return new Context(command, sequence, workspace, { ranks, boundaries, firstStep: 0 });
+    return new Context(command, sequence, workspace, { ranks, parts: consecutive(boundaries), firstStep: 0 });
   }
 
   /** The same command over a group of ranks. */
@@ -69,17 +72,31 @@ export class Context {
     return new Context(this.command, this.sequence, this.workspace, group);
   }
 
-  /** Byte range [start, end) in the arena of part `index`. */
-  part(index: number): [start: number, end: number] {
-    const part = this.wrap(index);
-    const { boundaries } = this.group;
-    const { offset } = this.command;
-    return [offset + boundaries[part] * this.elementBytes, offset + boundaries[part + 1] * this.elementBytes];
+  /** Part `index`, in elements. */
+  regions(index: number): readonly Region[] {
+    return this.group.parts[this.wrap(index)];
   }
 
-  /** Byte range of all values. */
-  get range(): [start: number, end: number] {
-    return [this.part(0)[0], this.part(this.worldSize - 1)[1]];
+  /** Byte ranges [start, end) in the arena of part `index`. */
+  part(index: number): Region[] {
+    const { offset } = this.command;
+    const at = (element: number) => offset + element * this.elementBytes;
+    return this.regions(index).map(([start, end]) => [at(start), at(end)]);
+  }
+
+  /** Bytes of part `index`. */
+  bytesOf(index: number): number {
+    return this.part(index).reduce((sum, [start, end]) => sum + end - start, 0);
+  }
+
+  /** Bytes of all parts. */
+  get bytes(): number {
+    return this.group.parts.reduce((sum, _, index) => sum + this.bytesOf(index), 0);
+  }
+
+  /** Byte range from the first part to the last, of parts that follow each other. */
+  get range(): Region {
+    return [this.part(0)[0][0], this.part(this.worldSize - 1)[0][1]];
   }
 
   /** A view of arena bytes. */
@@ -183,6 +200,11 @@ export class Context {
 }
 
 export const nothing = new Uint8Array(0);
+
+/** Parts between ascending boundaries. */
+export function consecutive(boundaries: readonly number[]): Region[][] {
+  return boundaries.slice(1).map((end, index) => [[boundaries[index], end]]);
+}
 
 /** Boundaries of `parts` even parts of elements [start, end). */
 export function evenly(start: number, end: number, parts: number): number[] {

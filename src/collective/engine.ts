@@ -1,13 +1,14 @@
 import { messageOf, PodDistError } from '../errors.js';
+import { noTracer, type Tracer } from '../trace/tracer.js';
 import { allocate, type Arena } from './arena.js';
 import { Channel, type Command } from './channel.js';
 import { checkAgreement } from './check.js';
 import { Context, scratchBytes, type Workspace } from './context.js';
 import { loadKernels } from './kernels/index.js';
 import type { Mesh } from './mesh.js';
-import { Residuals } from './residuals.js';
 import { Selection, type Thresholds } from './selection.js';
 import { SendStage } from './send-stage.js';
+import { WireImage } from './wire-image.js';
 
 export interface EngineOptions {
   mesh: Mesh;
@@ -15,6 +16,8 @@ export interface EngineOptions {
   thresholds: Thresholds;
   /** Compares every collective over the ranks before it. */
   checkCollectives?: boolean;
+  /** Told how long each collective takes in this thread; default: nobody is. */
+  tracer?: Tracer;
 }
 
 /**
@@ -53,7 +56,7 @@ export class Engine {
       kernels: await loadKernels(arena.memory),
       scratch: allocate(arena, scratchBytes),
       stage: new SendStage(arena),
-      residuals: new Residuals(arena),
+      image: new WireImage(arena),
       waiting: (rank) => (this.waitingFor = rank),
     };
     for (;;) {
@@ -100,6 +103,8 @@ export class Engine {
   }
 
   private async execute(command: Command, workspace: Workspace): Promise<void> {
+    const { tracer = noTracer } = this.options;
+    const began = tracer.now();
     const context = Context.whole(command, ++this.sequence, workspace);
     workspace.stage.turn(this.sequence);
     this.running = { name: `${command.kind} '${command.tag}'`, since: performance.now() };
@@ -108,6 +113,10 @@ export class Engine {
       const algorithm = this.run(context);
       algorithm.catch(() => {});
       await Promise.race([algorithm, this.failure]);
+      tracer.span('communication', `${command.kind} ${command.tag}`, began, {
+        collective: this.sequence,
+        bytes: command.length * context.elementBytes,
+      });
     } finally {
       clearTimeout(timer);
       this.running = undefined;

@@ -1,7 +1,7 @@
 import { broadcast } from './algorithms/broadcast.js';
 import { barrier, exchangeAllReduce } from './algorithms/exchange.js';
 import { compressedAllReduce, compressedReduceScatter } from './algorithms/compressed-ring.js';
-import { groupByHost, hierarchicalAllReduce } from './algorithms/hierarchical.js';
+import { hierarchical } from './algorithms/hierarchical.js';
 import { ringAllGather, ringAllReduce, ringReduceScatter } from './algorithms/ring.js';
 import { scatterAllGather, scatterAllReduce, scatterReduceScatter } from './algorithms/scatter.js';
 import type { Context } from './context.js';
@@ -18,40 +18,40 @@ export interface Thresholds {
 }
 
 type Algorithm = (context: Context) => Promise<void>;
+export type ReducingKind = 'allReduce' | 'reduceScatter' | 'allGather';
 
 /** Chooses the algorithm of a collective by its size, the number of ranks and where they are. */
 export class Selection {
-  private readonly hierarchical: Algorithm | undefined;
+  private readonly hierarchical: Partial<Record<ReducingKind, Algorithm>>;
 
   /** @param hosts each rank's host, by rank */
   constructor(
     private readonly thresholds: Thresholds,
     hosts: readonly string[],
   ) {
-    const groups = groupByHost(hosts);
-    if (groups.length === 1 || groups.length === hosts.length) return;
-    this.hierarchical = hierarchicalAllReduce(hosts, {
-      reduceScatter: (context) => this.flat('reduceScatter', context)(context),
-      allReduce: (context) => this.flat('allReduce', context)(context),
-      allGather: (context) => this.flat('allGather', context)(context),
+    this.hierarchical = hierarchical(hosts, {
+      within: (kind, context) => this.plain(kind, context)(context),
+      across: (kind, context) => this.flat(kind, context)(context),
     });
   }
 
   choose(context: Context): Algorithm {
-    const { kind, wire } = context.command;
+    const { kind } = context.command;
     if (kind === 'broadcast') return broadcast;
     if (kind === 'barrier') return barrier;
-    if (wire === 'bf16' && bytesOf(context) > this.thresholds.directBytes)
-      return kind === 'allReduce' ? compressedAllReduce : compressedReduceScatter;
-    const large = bytesOf(context) >= this.thresholds.hierarchicalBytes;
-    if (kind === 'allReduce' && this.hierarchical && large) return this.hierarchical;
-    return this.flat(kind as 'allReduce' | 'reduceScatter' | 'allGather', context);
+    const reducing = kind as ReducingKind;
+    const large = context.bytes >= this.thresholds.hierarchicalBytes;
+    return (large && this.hierarchical[reducing]) || this.flat(reducing, context);
   }
 
-  private flat(kind: 'allReduce' | 'reduceScatter' | 'allGather', context: Context): Algorithm {
+  private flat(kind: ReducingKind, context: Context): Algorithm {
+    if (context.command.wire === 'float32') return this.plain(kind, context);
+    return kind === 'allReduce' ? compressedAllReduce : compressedReduceScatter;
+  }
+
+  /** Values as they are. */
+  private plain(kind: ReducingKind, { bytes, worldSize }: Context): Algorithm {
     const { directBytes, ringBytes } = this.thresholds;
-    const { worldSize } = context;
-    const bytes = bytesOf(context);
     const ring = bytes >= ringBytes;
     if (worldSize === 1) return async () => {};
     if (kind === 'reduceScatter') return ring ? ringReduceScatter : scatterReduceScatter;
@@ -60,9 +60,4 @@ export class Selection {
     const excess = (((worldSize - 1) * (worldSize - 2)) / worldSize) * bytes;
     return excess <= directBytes && bytes <= quota.exchange ? exchangeAllReduce : scatterAllReduce;
   }
-}
-
-function bytesOf(context: Context): number {
-  const [start, end] = context.range;
-  return end - start;
 }

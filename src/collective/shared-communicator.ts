@@ -5,6 +5,8 @@ import { Channel, type Command } from './channel.js';
 import { shardRange, type CollectiveOptions, type Communicator, type Numbers } from './communicator.js';
 import { loadKernels } from './kernels/index.js';
 import type { OptimiserKernels } from './kernels/optimisers.js';
+import { noTracer, type Tracer } from '../trace/tracer.js';
+import { WaitClock } from './wait-clock.js';
 import type { Kind } from './wire.js';
 
 /** The engine ends a collective at its deadline; the compute thread gives it this much longer to say so. */
@@ -18,6 +20,8 @@ interface SharedCommunicatorOptions {
   timeoutMs: number;
   /** Notes where in the program each collective is called. */
   recordSites?: boolean;
+  /** Told when the compute thread waits; default: nobody is. */
+  tracer?: Tracer;
 }
 
 type GatherOptions = CollectiveOptions & { offsets?: readonly number[] };
@@ -25,6 +29,8 @@ type GatherOptions = CollectiveOptions & { offsets?: readonly number[] };
 /** A collective under way, and how to bring its result back to the caller's array. */
 interface Call {
   number: number;
+  /** For the trace. */
+  name: string;
   deadline: number;
   finish(): void;
 }
@@ -47,20 +53,18 @@ export class SharedCommunicator implements Communicator {
   readonly worldSize: number;
   private readonly channel: Channel;
   private readonly stagings: Staging[] = [];
-  private waited = 0;
-  /** Calls that are awaited now, and since when there is one. */
-  private awaited = 0;
-  private awaitedSince = 0;
+  private readonly clock: WaitClock;
 
   constructor(private readonly options: SharedCommunicatorOptions) {
     this.rank = options.rank;
     this.worldSize = options.worldSize;
     this.channel = new Channel(options.arena.control);
+    this.clock = new WaitClock(options.tracer ?? noTracer);
     if (options.recordSites) process.setSourceMapsEnabled(true);
   }
 
   get waitedMs(): number {
-    return this.waited;
+    return this.clock.total;
   }
 
   allocate(length: number): Float32Array {
@@ -119,7 +123,7 @@ export class SharedCommunicator implements Communicator {
   }
 
   private start(kind: Kind, values: Numbers, options: GatherOptions = {}, root = 0): Call {
-    if (options.wire === 'bf16') checkCompressible(kind, values, options);
+    const residual = options.wire === 'bf16' ? this.residualOf(kind, values, options) : 0;
     const { offset, finish } = this.place(values);
     const timeoutMs = options.timeoutMs ?? this.options.timeoutMs;
     const command: Command = {
@@ -130,12 +134,31 @@ export class SharedCommunicator implements Communicator {
       root,
       timeoutMs,
       offset,
+      residual,
       length: values.length,
       tag: options.tag ?? kind,
       site: this.options.recordSites ? callSite() : '',
       offsets: options.offsets ?? [],
     };
-    return { number: this.channel.submit(command), deadline: timeoutMs + graceMs, finish };
+    const name = `${kind} ${command.tag}`;
+    return { number: this.channel.submit(command), name, deadline: timeoutMs + graceMs, finish };
+  }
+
+  /** Checks that a call may travel as bf16; returns where its residuals lie. */
+  private residualOf(kind: Kind, values: Numbers, { op = 'sum', residual }: CollectiveOptions): number {
+    const reducing = kind === 'allReduce' || kind === 'reduceScatter';
+    if (!reducing || op !== 'sum' || !(values instanceof Float32Array))
+      throw new PodDistError(
+        'WIRE_UNSUPPORTED',
+        `bf16 on the wire is for sums of float32 in an all-reduce or reduce-scatter, not for a ${kind} (${op})`,
+      );
+    const inArena = (residual?.buffer as ArrayBufferLike) === this.options.arena.memory.buffer;
+    if (!residual || !inArena || residual.length !== values.length)
+      throw new PodDistError(
+        'WIRE_UNSUPPORTED',
+        'bf16 on the wire needs a residual from Communicator.allocate, as long as the values',
+      );
+    return residual.byteOffset;
   }
 
   private place(values: Numbers): { offset: number; finish(): void } {
@@ -165,21 +188,23 @@ export class SharedCommunicator implements Communicator {
     return staging;
   }
 
-  private waitSync({ number, deadline, finish }: Call): void {
-    const started = performance.now();
-    this.channel.waitSync(number, deadline);
-    this.waited += performance.now() - started;
+  private waitSync({ number, name, deadline, finish }: Call): void {
+    this.clock.begin();
+    try {
+      this.channel.waitSync(number, deadline);
+    } finally {
+      this.clock.end(name, number);
+    }
     finish();
   }
 
-  /** The time counts from when the caller yields, not while it goes on computing, and once for calls awaited together. */
-  private async wait({ number, deadline, finish }: Call): Promise<void> {
+  private async wait({ number, name, deadline, finish }: Call): Promise<void> {
     await Promise.resolve();
-    if (this.awaited++ === 0) this.awaitedSince = performance.now();
+    this.clock.begin();
     try {
       await this.channel.wait(number, deadline);
     } finally {
-      if (--this.awaited === 0) this.waited += performance.now() - this.awaitedSince;
+      this.clock.end(name, number);
     }
     finish();
   }
@@ -188,13 +213,4 @@ export class SharedCommunicator implements Communicator {
     const [start, end] = shardRange(values.length, this.rank, this.worldSize);
     return values.subarray(start, end) as T;
   }
-}
-
-function checkCompressible(kind: Kind, values: Numbers, { op = 'sum' }: CollectiveOptions): void {
-  const reducing = kind === 'allReduce' || kind === 'reduceScatter';
-  if (reducing && op === 'sum' && values instanceof Float32Array) return;
-  throw new PodDistError(
-    'WIRE_UNSUPPORTED',
-    `bf16 on the wire is for sums of float32 in an all-reduce or reduce-scatter, not for a ${kind} (${op})`,
-  );
 }

@@ -32,13 +32,27 @@ const inMemory = {
   normalize: normalisation.optional(),
 };
 
+const pixelCache = z.strictObject({
+  memoryMegabytes: z.int().min(0).default(1024).describe('memory a worker may use for decoded pixels'),
+  diskMegabytes: z
+    .int()
+    .min(0)
+    .default(10_000)
+    .describe('disk that decoded pixels of all data sets may take, for later runs; 0: none are kept there'),
+  folder: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('where they are kept on disk; default: ~/.cache/pod-dist/pixels'),
+});
+
 /** Data sets of image files, decoded by threads. */
 const imageFiles = {
   augment: augmentation.prefault({}),
   normalize: normalisation.optional(),
   threads: count.optional().describe('loader threads a worker; default: from the cores a worker has'),
   prefetch: count.default(4).describe('batches read ahead, at most'),
-  cacheMegabytes: z.int().min(0).default(1024).describe('memory a worker may use for decoded pixels'),
+  cache: pixelCache.prefault({}),
 };
 
 export const dataSchema = z.discriminatedUnion('name', [
@@ -108,6 +122,10 @@ export const modelNames: readonly string[] = modelSchema.options
   .filter((name) => name !== 'module');
 
 const deltaSchema = z.strictObject({
+  schedule: z
+    .enum(['norm', 'fixed'])
+    .default('norm')
+    .describe('norm: grows with the epochs and the norms seen; fixed: stays at initial'),
   initial: z.number().min(0).default(0.05).describe('delta of the first epoch'),
   scale: z.number().min(0).default(0.01).describe('delta after epoch e is scale * (e + 1) * mean norm'),
   source: z.enum(['logits', 'features']).default('logits').describe('whose mean norm'),
@@ -263,10 +281,6 @@ export const distributedSchema = z.strictObject({
   bucketBytes: count
     .default(4_194_304)
     .describe('about this many bytes of gradients travel together, while later ones are still computed'),
-  recordExposed: z
-    .boolean()
-    .default(false)
-    .describe('add exposedMs to metrics.jsonl: how long a step of rank 0 waited in collectives'),
   directBytes: z
     .int()
     .min(0)
@@ -282,7 +296,7 @@ export const distributedSchema = z.strictObject({
     .min(0)
     .default(65_536)
     .describe(
-      'from this payload on an all-reduce goes within hosts and then across, where ranks share hosts',
+      'from this payload on collectives go within hosts and across in separate phases, where ranks share hosts',
     ),
 });
 
@@ -299,7 +313,7 @@ export const configSchema = z.strictObject({
     .default(1)
     .describe('micro-batches of batchSize images a step; the loss is the mean of their losses'),
   epochs: count.default(10),
-  backend: z.enum(['auto', 'native', 'wasm', 'cpu']).default('auto'),
+  backend: z.enum(['auto', 'native', 'webgpu', 'wasm', 'cpu']).default('auto'),
   data: dataSchema,
   model: modelSchema,
   centroids: z
@@ -340,6 +354,11 @@ export const configSchema = z.strictObject({
       keep: count.optional().describe('newest checkpoints kept; default: all'),
     })
     .prefault({}),
+  trace: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('file for a Chrome trace of what every worker spends its time on (ui.perfetto.dev opens it)'),
   distributed: distributedSchema.prefault({}),
 });
 

@@ -42,6 +42,11 @@ export class ControlClient {
     return this.sending;
   }
 
+  /** Resolves once everything so far is on its way. */
+  sent(): Promise<void> {
+    return this.sending;
+  }
+
   /** Messages of the coordinator, until the client is closed. */
   async *messages(): AsyncIterable<CoordinatorMessage> {
     for await (const [bytes] of this.socket) yield decode(coordinatorMessage, bytes);

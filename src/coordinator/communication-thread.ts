@@ -4,12 +4,17 @@ import { Engine } from '../collective/engine.js';
 import { socketsClosed, useTwoIoThreads } from '../collective/io-threads.js';
 import { Mesh } from '../collective/mesh.js';
 import { codeOf, messageOf, PodDistError } from '../errors.js';
+import { ClockOffset } from '../trace/clock-offset.js';
+import { noTracer, now, SpanRecorder, type Tracer, type TraceSpan } from '../trace/tracer.js';
 import { ControlClient } from './client.js';
 import { Guardian } from './guardian.js';
 import { makeIpcDirectory, removeIpcDirectory } from './ipc-directory.js';
 import { protocolVersion, type CoordinatorMessage } from './protocol.js';
 import { Status } from './status.js';
 import type { FromThread, ThreadData, ToThread } from './thread-protocol.js';
+
+/** Round trips for the coordinator's clock before the job begins; afterwards there is one a beat. */
+const clockSamples = 8;
 
 /**
  * The communication thread of a worker: the control connection, the data connections and the collectives.
@@ -21,6 +26,9 @@ class CommunicationThread {
   private readonly client: ControlClient;
   private readonly status: Status;
   private readonly guardian: Guardian;
+  private readonly tracer: Tracer;
+  private readonly clock = new ClockOffset();
+  private clockSamples = 0;
   private mesh: Mesh | undefined;
   private engine: Engine | undefined;
   private ownDirectory: string | undefined;
@@ -36,6 +44,7 @@ class CommunicationThread {
     this.status = new Status(data.status);
     this.client = new ControlClient({ ...data, onLost: () => this.loseCoordinator() });
     this.guardian = new Guardian(data, (error) => this.refuse(error));
+    this.tracer = data.trace ? new SpanRecorder((spans) => void this.trace(spans)) : noTracer;
     this.joinTimer = setTimeout(() => this.refuse(this.lateJoin()), data.joinTimeoutMs);
     this.beats = setInterval(() => this.beat(), 500);
     port.on('message', (message: ToThread) => void this.obey(message));
@@ -80,7 +89,9 @@ class CommunicationThread {
         const directory = this.socketFolder(message);
         this.mesh = await Mesh.bind({ rank, worldSize, host, jobId, hosts, directory });
         this.mesh.onPeerLost((peer) => void this.client.send({ type: 'lost', peer }));
-        this.engine = new Engine({ mesh: this.mesh, arena, thresholds, checkCollectives });
+        const { tracer } = this;
+        this.engine = new Engine({ mesh: this.mesh, arena, thresholds, checkCollectives, tracer });
+        if (this.data.trace) this.askForClock();
         return this.client.send({ type: 'endpoints', endpoints: this.mesh.endpoints });
       }
       case 'table':
@@ -101,6 +112,10 @@ class CommunicationThread {
       case 'ended':
         this.ended = true;
         return this.tell({ type: 'ended' });
+      case 'clock':
+        this.clock.add({ ...message, received: now() });
+        if (++this.clockSamples < clockSamples) this.askForClock();
+        return;
       case 'pulse':
     }
   }
@@ -117,9 +132,13 @@ class CommunicationThread {
 
   private async obey(message: ToThread): Promise<void> {
     switch (message.type) {
+      case 'trace':
+        return this.trace(message.spans);
       case 'finish':
+        this.tracer.flush();
         return this.client.send({ type: 'finished' });
       case 'failed':
+        this.tracer.flush();
         await this.client.send(message);
         return this.tell({ type: 'failed-sent' });
       case 'close':
@@ -136,6 +155,18 @@ class CommunicationThread {
     const waiting = status.isWaiting || (engine?.busy ?? false);
     const collectives = engine?.collectives ?? { begun: 0, name: '', forMs: 0 };
     void this.client.send({ type: 'beat', progress, waiting, phase: status.phase, collectives });
+    if (this.data.trace && this.mesh) this.askForClock();
+    this.tracer.flush();
+  }
+
+  private askForClock(): void {
+    void this.client.send({ type: 'clock', sent: now() });
+  }
+
+  /** There is a clock whenever there is a span: the first answer comes before the job begins. */
+  private async trace(spans: TraceSpan[]): Promise<void> {
+    const clock = this.clock.at(now());
+    if (clock) await this.client.send({ type: 'trace', spans, clock });
   }
 
   private lateJoin(): PodDistError {
@@ -155,6 +186,8 @@ class CommunicationThread {
     clearTimeout(this.joinTimer);
     clearInterval(this.beats);
     this.guardian.close();
+    this.tracer.flush();
+    await this.client.sent();
     this.client.close();
     removeIpcDirectory(this.ownDirectory);
     await Promise.all([this.mesh?.close(), socketsClosed()]);

@@ -5,6 +5,7 @@ import { channelBytes } from '../collective/channel.js';
 import type { Communicator } from '../collective/communicator.js';
 import { SharedCommunicator } from '../collective/shared-communicator.js';
 import { codeOf, messageOf, PodDistError, UserError } from '../errors.js';
+import { noTracer, SpanRecorder, type Tracer } from '../trace/tracer.js';
 import { Status, statusBytes } from './status.js';
 import type { FromThread, JoinOptions, ToThread } from './thread-protocol.js';
 
@@ -23,6 +24,8 @@ interface Waiter {
  */
 export class Membership {
   readonly communicator: Communicator;
+  /** Takes down what the compute thread does, where the job is traced. */
+  readonly tracer: Tracer;
   private readonly waiters = new Map<string, Waiter>();
   private ended: PodDistError | undefined;
 
@@ -33,12 +36,14 @@ export class Membership {
     private readonly status: Status,
   ) {
     const { rank, worldSize, collectiveTimeoutMs } = options;
+    this.tracer = options.trace ? new SpanRecorder((spans) => this.tell({ type: 'trace', spans })) : noTracer;
     this.communicator = new SharedCommunicator({
       arena,
       rank,
       worldSize,
       timeoutMs: collectiveTimeoutMs,
       recordSites: options.checkCollectives,
+      tracer: this.tracer,
     });
     thread.on('message', (message: FromThread) => this.hear(message));
     thread.on('error', (error) =>
@@ -92,6 +97,7 @@ export class Membership {
     if (this.ended?.code === 'JOB_ABORTED') return;
     const user = error instanceof UserError;
     this.ended = undefined;
+    this.tracer.flush();
     const told = this.expect('failed-sent', () => {
       this.tell({ type: 'failed', code: codeOf(error), message: messageOf(error).slice(0, 2000), user });
     });
@@ -100,6 +106,7 @@ export class Membership {
 
   /** Says that this rank is done, and resolves once all are. */
   async finish(): Promise<void> {
+    this.tracer.flush();
     await this.expect('ended', () => this.tell({ type: 'finish' }));
   }
 
@@ -107,6 +114,7 @@ export class Membership {
   async close(): Promise<void> {
     await this.communicator.close();
     if (this.thread.threadId === -1) return;
+    this.tracer.flush();
     this.tell({ type: 'close' });
     const timer = new AbortController();
     const late = new Promise<void>((resolve) => {
@@ -121,7 +129,10 @@ export class Membership {
     if (this.ended) throw this.ended;
     const answer = new Promise<unknown>((resolve, reject) => this.waiters.set(what, { resolve, reject }));
     ask();
-    return this.status.waiting(answer);
+    const began = this.tracer.now();
+    const value = await this.status.waiting(answer);
+    this.tracer.span('compute', 'waiting', began, { for: what });
+    return value;
   }
 
   private hear(message: FromThread): void {

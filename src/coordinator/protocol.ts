@@ -1,13 +1,15 @@
 import { Packr } from 'msgpackr';
 import { z } from 'zod';
 import { PodDistError } from '../errors.js';
+import { traceThreads } from '../trace/tracer.js';
 
 /** Both sides of the control connection must speak the same version. */
-export const protocolVersion = 2;
+export const protocolVersion = 3;
 const maxBytes = 64 * 2 ** 20;
 
 const rank = z.int().min(0);
 const text = z.string().max(100_000);
+const microseconds = z.number();
 const endpoints = z.record(z.string(), z.string());
 
 /** What a worker says to the coordinator. */
@@ -28,6 +30,22 @@ export const workerMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('agree'), name: text, value: text }),
   z.object({ type: z.literal('gather'), name: text, part: z.unknown() }),
   z.object({ type: z.literal('record'), news: z.unknown() }),
+  /** Asks for the coordinator's clock; `sent` comes back. */
+  z.object({ type: z.literal('clock'), sent: microseconds }),
+  z.object({
+    type: z.literal('trace'),
+    spans: z.array(
+      z.object({
+        name: text,
+        thread: z.enum(traceThreads),
+        start: microseconds,
+        end: microseconds,
+        details: z.record(z.string(), z.union([text, z.number()])),
+      }),
+    ),
+    /** This worker's clock against the coordinator's. */
+    clock: z.object({ offset: microseconds, error: microseconds }),
+  }),
   z.object({
     type: z.literal('beat'),
     /** Counts whatever the compute thread gets done. */
@@ -62,6 +80,7 @@ export const coordinatorMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('agreed'), name: text }),
   z.object({ type: z.literal('gathered'), name: text, result: z.unknown() }),
   z.object({ type: z.literal('pulse') }),
+  z.object({ type: z.literal('clock'), sent: microseconds, answered: microseconds }),
   z.object({ type: z.literal('abort'), message: text }),
   z.object({ type: z.literal('ended') }),
 ]);

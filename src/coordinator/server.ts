@@ -2,6 +2,8 @@ import { hostname } from 'node:os';
 import * as zmq from 'zeromq';
 import { socketsClosed, useTwoIoThreads } from '../collective/io-threads.js';
 import { messageOf, UserError } from '../errors.js';
+import type { TracePart } from '../trace/trace-file.js';
+import { now as clockNow } from '../trace/tracer.js';
 import { Assembly, disagreement } from './assembly.js';
 import { evidence, RootCause, type JobFailure } from './failure.js';
 import { makeIpcDirectory, removeIpcDirectory } from './ipc-directory.js';
@@ -39,6 +41,8 @@ export interface CoordinatorOptions {
   combine(name: string, parts: unknown[]): unknown;
   /** Told what ranks record. */
   onRecord?(rank: number, news: unknown): void;
+  /** Told what ranks have spent their time on. */
+  onTrace?(part: TracePart): void;
 }
 
 /** What is known of a rank that has joined. */
@@ -243,6 +247,12 @@ export class Coordinator {
         return this.gather(rank, message.name, message.part);
       case 'record':
         return this.options.onRecord?.(rank, message.news);
+      case 'clock':
+        return this.post(member.identity, { ...message, answered: clockNow() });
+      case 'trace': {
+        const { spans, clock } = message;
+        return this.options.onTrace?.({ rank, host: member.host, spans, clock });
+      }
       case 'beat':
         member.liveness.beat(message, performance.now());
         this.lateness.beat(rank, message.collectives, performance.now());

@@ -1,5 +1,6 @@
 import type { Arena } from '../collective/arena.js';
 import type { Thresholds } from '../collective/selection.js';
+import type { TraceSpan } from '../trace/tracer.js';
 
 /** How a worker joins its job. */
 export interface JoinOptions {
@@ -21,6 +22,8 @@ export interface JoinOptions {
   thresholds: Thresholds;
   /** Compares every collective over the ranks before it. */
   checkCollectives: boolean;
+  /** Sends the coordinator what the threads spend their time on. */
+  trace?: boolean;
   /** End with the parent process, as a launched worker does. */
   guardParent: boolean;
 }
@@ -35,6 +38,7 @@ export type ToThread =
   | { type: 'agree'; name: string; value: string }
   | { type: 'gather'; name: string; part: unknown }
   | { type: 'record'; news: unknown }
+  | { type: 'trace'; spans: TraceSpan[] }
   | { type: 'failed'; code: string; message: string; user: boolean }
   | { type: 'finish' }
   | { type: 'close' };

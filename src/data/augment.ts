@@ -2,7 +2,7 @@ import { UserError } from '../errors.js';
 import { stream } from '../random.js';
 
 /** A mean and a standard deviation a channel, of values in 0..1. */
-interface Normalisation {
+export interface Normalisation {
   mean: readonly number[];
   std: readonly number[];
 }

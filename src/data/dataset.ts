@@ -1,3 +1,5 @@
+import type { PixelOrigins } from './pixels/pixel-source.js';
+
 /** Images and labels of one batch, as a loader hands them to the compute thread. */
 export interface Batch {
   /** Row-major [count, height, width, channels], augmented and normalised. */
@@ -29,6 +31,8 @@ export interface Dataset {
   readonly fingerprint: string;
   /** The requested batches in order; at most a bounded number is prepared ahead. */
   read(request: BatchRequest): AsyncIterable<Batch>;
+  /** Where the pixels of the images read so far came from; only where images are decoded. */
+  readonly origins?: Readonly<PixelOrigins>;
   /** Ends loader threads; safe to call twice. */
   close(): Promise<void>;
 }

@@ -1,13 +1,17 @@
 import { createHash } from 'node:crypto';
 import { relative } from 'node:path';
+import { getSystemErrorName } from 'node:util';
 import { Piscina } from 'piscina';
 import type { DataConfig } from '../config/schema.js';
 import { UserError } from '../errors.js';
 import { checkNormalisation } from './augment.js';
 import type { Batch, BatchRequest, Dataset } from './dataset.js';
+import { decoder } from './decode.js';
 import { indexImages, type ImageIndex } from './image-index.js';
 import type { LoaderData, LoaderResult, LoaderTask } from './loader-thread.js';
-import { PixelCache } from './pixel-cache.js';
+import { MemoryCache } from './pixels/memory-cache.js';
+import { defaultPackFolder, notKept, openPack } from './pixels/pack-folder.js';
+import { createCounters, originsOf, writeError, type SharedPixels } from './pixels/pixel-source.js';
 
 type ImageFolderConfig = Extract<DataConfig, { name: 'image-folder' }>;
 
@@ -23,23 +27,30 @@ export async function openImageFolder(config: ImageFolderConfig, options: OpenOp
 interface OpenOptions {
   seed: number;
   threads: number;
+  notify(line: string): void;
 }
 
 /**
  * A data set of image files. Threads read, decode and augment whole batches; up to `prefetch` batches are prepared
- * ahead of the one being used, and handed over without a copy, in order. Decoded pixels are kept in memory up to
- * `cacheMegabytes`, so that later epochs do not decode again (but where training images are cropped at random before
- * they are resized).
+ * ahead of the one being used, and handed over without a copy, in order. Decoded pixels are kept in memory for later
+ * epochs and on disk for later runs, each up to its limit (but where training images are cropped at random before they
+ * are resized).
  */
-export function imageFiles(config: ImageFilesConfig, index: ImageIndex, options: OpenOptions): Dataset {
+export async function imageFiles(
+  config: ImageFilesConfig,
+  index: ImageIndex,
+  options: OpenOptions,
+): Promise<Dataset> {
   checkNormalisation(config.normalize, config.channels);
   const { splits, classNames } = index;
-  const { size, channels, prefetch } = config;
+  const { size, channels, prefetch, cache } = config;
   const labels = { train: splits.train.labels, test: splits.test.labels };
+  const pixels = await sharedPixels(config, index, options);
   let threads: Piscina<LoaderTask, LoaderResult> | undefined;
+  let told = false;
 
   async function* read({ split, batches, epoch }: BatchRequest): AsyncIterable<Batch> {
-    const pool = (threads ??= startThreads(config, index, options));
+    const pool = (threads ??= startThreads(config, index, pixels, options));
     const stop = new AbortController();
     const ahead: Promise<LoaderResult>[] = [];
     let next = 0;
@@ -53,11 +64,19 @@ export function imageFiles(config: ImageFilesConfig, index: ImageIndex, options:
         while (next < batches.length && ahead.length <= prefetch) request();
         const result = await (ahead.shift() as Promise<LoaderResult>);
         if (!(result instanceof Float32Array)) throw new UserError(result.code, result.message);
+        tellWriteError();
         yield { images: result, labels: indices.map((image) => labels[split][image]), count: indices.length };
       }
     } finally {
       stop.abort();
     }
+  }
+
+  function tellWriteError(): void {
+    const error = writeError(pixels);
+    if (error === 0 || told) return;
+    told = true;
+    options.notify(notKept(cache.folder ?? defaultPackFolder(), getSystemErrorName(error)));
   }
 
   return {
@@ -67,6 +86,9 @@ export function imageFiles(config: ImageFilesConfig, index: ImageIndex, options:
     labels,
     fingerprint: fingerprint(config.root, index),
     read,
+    get origins() {
+      return originsOf(pixels);
+    },
     close: async () => {
       await threads?.destroy();
       threads = undefined;
@@ -74,29 +96,38 @@ export function imageFiles(config: ImageFilesConfig, index: ImageIndex, options:
   };
 }
 
-function startThreads(config: ImageFilesConfig, { splits }: ImageIndex, { seed, threads }: OpenOptions) {
-  const { size, resize, channels } = config;
-  const { randomResizedCrop, ...choices } = config.augment;
-  const files = { train: splits.train.files, test: splits.test.files };
-  const images = (randomResizedCrop ? 0 : files.train.length) + files.test.length;
-  const cache = PixelCache.create(images, size * size * channels, config.cacheMegabytes * 1e6);
-  const augment = {
-    height: size,
-    width: size,
-    channels,
-    white: 255,
-    normalize: config.normalize,
-    ...choices,
-    seed,
+async function sharedPixels(
+  config: ImageFilesConfig,
+  { splits }: ImageIndex,
+  { notify }: OpenOptions,
+): Promise<SharedPixels> {
+  const { root, size, resize, channels, cache, augment } = config;
+  const files = [...(augment.randomResizedCrop ? [] : splits.train.files), ...splits.test.files];
+  const { folder, diskMegabytes, memoryMegabytes } = cache;
+  const request = { root, files, size, resize, channels, decoder };
+  return {
+    memory: MemoryCache.create(files.length, size * size * channels, memoryMegabytes * 1e6).buffers,
+    pack: await openPack(request, { folder, limit: diskMegabytes * 1e6, notify }),
+    counters: createCounters(),
   };
+}
+
+function startThreads(
+  config: ImageFilesConfig,
+  { splits }: ImageIndex,
+  pixels: SharedPixels,
+  { seed, threads }: OpenOptions,
+) {
+  const { size, resize, channels, normalize } = config;
+  const { randomResizedCrop, ...choices } = config.augment;
   const workerData: LoaderData = {
-    files,
+    files: { train: splits.train.files, test: splits.test.files },
     size,
     resize,
     channels,
-    augment,
+    augment: { height: size, width: size, channels, white: 255, normalize, ...choices, seed },
     randomResizedCrop,
-    cache: cache.buffers,
+    pixels,
   };
   const count = config.threads ?? threads;
   return new Piscina<LoaderTask, LoaderResult>({

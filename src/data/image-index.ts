@@ -5,7 +5,8 @@ import { messageOf, UserError } from '../errors.js';
 import type { SplitName } from './dataset.js';
 
 const folderLayout = 'train/<class>/ and test/<class>/';
-const extensions = new Set(['.jpg', '.jpeg', '.png']);
+/** Endings of image files. */
+export const imageExtensions = new Set(['.jpg', '.jpeg', '.png']);
 /** What file managers leave in folders. */
 const leftovers = new Set(['thumbs.db', 'desktop.ini']);
 
@@ -108,7 +109,7 @@ async function imagesBelow(folder: string): Promise<string[]> {
 
 /** Anything but an image is an error: a misplaced file would be missed silently. */
 function checkImage(folder: string, entry: Dirent): void {
-  if (!entry.isDirectory() && extensions.has(extname(entry.name).toLowerCase())) return;
+  if (!entry.isDirectory() && imageExtensions.has(extname(entry.name).toLowerCase())) return;
   throw new UserError(
     'DATA_INVALID',
     `${join(folder, entry.name)} is no .jpg or .png image: move it out of the data set`,

@@ -17,6 +17,8 @@ export interface OpenOptions {
   seed: number;
   /** Loader threads where the recipe gives none; default: the cores there are, at most 4. */
   threads?: number;
+  /** Told in one line where something is amiss that does not stop reading; default: standard error. */
+  notify?(line: string): void;
 }
 
 /** The folder of a data set where a recipe names none, and where `pod-dist data fetch` puts it. */
@@ -25,8 +27,10 @@ export function defaultRoot(name: string): string {
 }
 
 /** Opens and checks the data set that a recipe names; a `UserError` names the file or folder that is wrong. */
-export async function openDataset(config: DataConfig, { seed, threads }: OpenOptions): Promise<Dataset> {
-  const loaders = { seed, threads: Math.min(threads ?? availableParallelism(), 4) };
+export async function openDataset(config: DataConfig, options: OpenOptions): Promise<Dataset> {
+  const { seed, threads = availableParallelism() } = options;
+  const { notify = (line) => void process.stderr.write(`${line}\n`) } = options;
+  const loaders = { seed, threads: Math.min(threads, 4), notify };
   switch (config.name) {
     case 'digits':
       return openDigits(config, seed);
@@ -75,10 +79,11 @@ export async function openUnknown(
     normalize: data.normalize,
     augment: { cropPadding: 0, flip: false, randomResizedCrop: false },
     prefetch: 4,
-    cacheMegabytes: 0,
+    cache: { memoryMegabytes: 0, diskMegabytes: 0 },
   };
   return imageFiles(format, await indexUnclassed(evaluation.unknown), {
     seed,
     threads: Math.min(availableParallelism(), 4),
+    notify: () => {},
   });
 }

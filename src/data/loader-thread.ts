@@ -3,8 +3,7 @@ import { codeOf, messageOf } from '../errors.js';
 import { Augmenter, type AugmentOptions } from './augment.js';
 import type { SplitName } from './dataset.js';
 import { stream } from '../random.js';
-import { decodeImage } from './decode.js';
-import { PixelCache } from './pixel-cache.js';
+import { PixelSource, type SharedPixels } from './pixels/pixel-source.js';
 import { randomRegion } from './random-region.js';
 
 /** What every loader thread of a data set knows. */
@@ -17,7 +16,7 @@ export interface LoaderData {
   augment: AugmentOptions;
   /** Crop training images at random before they are resized. */
   randomResizedCrop: boolean;
-  cache: PixelCache['buffers'];
+  pixels: SharedPixels;
 }
 
 /** One batch to prepare. */
@@ -32,7 +31,7 @@ export type LoaderResult = Float32Array | { code: string; message: string };
 
 const data = piscinaData as LoaderData;
 const imageBytes = data.size * data.size * data.channels;
-const cache = new PixelCache(data.cache, imageBytes);
+const pixelSource = new PixelSource(data.pixels, data);
 const augmenter = new Augmenter(data.augment);
 
 /** Decodes and augments one batch; an image looks the same whichever thread prepares it. */
@@ -51,17 +50,12 @@ export default async function prepare({ split, indices, epoch }: LoaderTask): Pr
 }
 
 async function pixelsOf(split: SplitName, index: number, epoch: number): Promise<Uint8Array> {
-  const { files, size, resize, channels, augment } = data;
-  if (split === 'train' && data.randomResizedCrop) {
+  const { files, augment, randomResizedCrop } = data;
+  const file = files[split][index];
+  if (split === 'train' && randomResizedCrop) {
     const random = stream(augment.seed, 0xc4, epoch, index);
-    const crop = (width: number, height: number) => randomRegion(width, height, random);
-    return decodeImage(files.train[index], { size, channels, crop });
+    return pixelSource.decode(file, (width, height) => randomRegion(width, height, random));
   }
-  const firstTest = data.randomResizedCrop ? 0 : files.train.length;
-  const image = split === 'train' ? index : firstTest + index;
-  const stored = cache.get(image);
-  if (stored) return stored;
-  const pixels = await decodeImage(files[split][index], { size, channels, resize });
-  cache.set(image, pixels);
-  return pixels;
+  const firstTest = randomResizedCrop ? 0 : files.train.length;
+  return pixelSource.get(split === 'train' ? index : firstTest + index, file);
 }

@@ -1,8 +1,11 @@
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { initBackend } from '../backend/index.js';
 import { LocalCommunicator } from '../collective/local-communicator.js';
 import type { Config } from '../config/schema.js';
 import { openDataset } from '../data/index.js';
+import { openTrace } from '../trace/trace-file.js';
+import { noTracer, SpanRecorder, type Tracer } from '../trace/tracer.js';
 import type { Checkpoint } from './checkpoint.js';
 import { RunCombiner } from './combine.js';
 import { LocalReporter } from './local-reporter.js';
@@ -20,33 +23,56 @@ export interface AloneOptions {
   requireGpu?: boolean;
 }
 
+const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /**
  * Trains with one worker, in this process: no child process, no socket; the collectives are identities and the step
  * is the one that several workers make.
  */
 export async function trainAlone(config: Config, options: AloneOptions = {}): Promise<Report> {
-  const outDir = options.outDir ?? join('runs', config.name);
-  const backend = await initBackend(config.backend, { requireGpu: options.requireGpu });
+  const trace = openTrace(config.trace, (line) => void process.stderr.write(`${line}\n`));
+  if (!trace) return trainHere(config, options, noTracer);
+  const about = { rank: 0, host: hostname(), clock: { offset: 0, error: 0 } };
+  const tracer = new SpanRecorder((spans) => trace.add({ ...about, spans }));
+  const close = () => {
+    tracer.flush();
+    trace.close();
+  };
+  const stopFollowing = beforeSignals(close);
+  try {
+    return await trainHere(config, options, tracer);
+  } finally {
+    close();
+    stopFollowing();
+  }
+}
+
+async function trainHere(config: Config, options: AloneOptions, tracer: Tracer): Promise<Report> {
+  const { outDir = join('runs', config.name), resume, requireGpu, listeners = [] } = options;
+  const backend = await initBackend(config.backend, { requireGpu });
   const dataset = await openDataset(config.data, { seed: config.seed });
   try {
-    const recorder = RunRecorder.open(outDir, config, options.resume?.epochs);
+    const recorder = RunRecorder.open(outDir, config, resume?.epochs);
     try {
-      const combiner = new RunCombiner([recorder, ...(options.listeners ?? [])]);
       const communicator = new LocalCommunicator();
-      const reporter = new LocalReporter(combiner);
-      return await train({
-        config,
-        dataset,
-        communicator,
-        reporter,
-        backend,
-        outDir,
-        resume: options.resume,
-      });
+      const reporter = new LocalReporter(new RunCombiner([recorder, ...listeners]));
+      return await train({ config, dataset, communicator, reporter, backend, outDir, resume, tracer });
     } finally {
       recorder.close();
     }
   } finally {
     await dataset.close();
   }
+}
+
+/** Does `work` before a signal ends the process, as it would without this; returns what takes that back. */
+function beforeSignals(work: () => void): () => void {
+  const end = (signal: NodeJS.Signals) => {
+    stop();
+    work();
+    process.kill(process.pid, signal);
+  };
+  const stop = () => endSignals.forEach((signal) => process.off(signal, end));
+  endSignals.forEach((signal) => process.on(signal, end));
+  return stop;
 }

@@ -11,7 +11,8 @@ import type { Slot } from './parameters.js';
 import type { OptimiserState } from './sharded-optimiser.js';
 
 const formatVersion = 1;
-const arrayNames = ['weights', 'moving', ...stateNames] as const;
+const stateArrays = [...stateNames, 'residual'] as const;
+const arrayNames = ['weights', 'moving', ...stateArrays] as const;
 const describedArray = z.object({ length: z.int(), sha256: z.string() });
 
 const manifestSchema = z.object({
@@ -50,7 +51,7 @@ export interface Checkpoint {
   weights: Float32Array;
   /** Updates of the weights so far. */
   updates: number;
-  /** The optimiser's arrays by name, one number a weight in each. */
+  /** The optimiser's arrays, and what bf16 on the wire has kept back, by name; one number a weight in each. */
   state: OptimiserState;
   /** Moving statistics of the batch-norm layers, flat. */
   moving: Float32Array;
@@ -97,7 +98,7 @@ export async function loadCheckpoint(folder: string): Promise<Checkpoint> {
   const read = (name: string, described: z.output<typeof describedArray>) =>
     readArray(join(folder, `${name}.bin`), described);
   const state: OptimiserState = {};
-  for (const name of stateNames) {
+  for (const name of stateArrays) {
     const described = arrays[name];
     if (described) state[name] = await read(name, described);
   }

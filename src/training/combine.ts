@@ -5,11 +5,18 @@ import { addTotals, perClassAccuracy, type EvaluationTotals } from '../evaluatio
 import type { EpochRecord, RankTimes, StepRecord } from './reporter.js';
 import type { Report, RunListener } from './run-record.js';
 
+/** Time of a rank's training steps, and how much of it its compute thread waited for collectives. */
+export interface Exposure {
+  exposedMs: number;
+  trainMs: number;
+}
+
 /** What a rank gives under the name `epoch`. */
 export interface EpochPart {
   epoch: number;
   trainLoss: number;
   seconds: number;
+  exposed: Exposure;
   totals: EvaluationTotals;
   times: RankTimes;
 }
@@ -21,6 +28,7 @@ export interface FinishPart {
   parameters: number;
   epochs: number;
   samplesPerSecond: number;
+  exposed: Exposure;
   centroidsSha256: string;
   weightsSha256: string;
   seconds: number;
@@ -77,6 +85,7 @@ export class RunCombiner {
       perClassAccuracy: perClassAccuracy(totals),
       meanCosine: totals.cosineSum / totals.total,
       seconds: Math.max(...parts.map((part) => part.seconds)),
+      ...exposedShare(parts),
     };
     this.last = record;
     const ranks = parts.map((part) => part.times);
@@ -106,6 +115,7 @@ export class RunCombiner {
       evalTotal: this.last.evalTotal,
       evalAccuracy: this.last.evalAccuracy,
       samplesPerSecond: first.samplesPerSecond,
+      ...exposedShare(parts),
       centroidsSha256: first.centroidsSha256,
       weightsSha256: first.weightsSha256,
       seconds: Math.max(...parts.map((part) => part.seconds)),
@@ -113,4 +123,11 @@ export class RunCombiner {
     for (const listener of this.listeners) listener.finished(report);
     return report;
   }
+}
+
+/** Over all ranks; one worker has nobody to wait for. */
+function exposedShare(parts: readonly { exposed: Exposure }[]): { exposedShare?: number } {
+  if (parts.length === 1) return {};
+  const sum = (name: keyof Exposure) => parts.reduce((total, { exposed }) => total + exposed[name], 0);
+  return { exposedShare: sum('exposedMs') / sum('trainMs') };
 }

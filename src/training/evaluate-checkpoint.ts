@@ -4,9 +4,9 @@ import type { Dataset } from '../data/dataset.js';
 import { openUnknown } from '../data/index.js';
 import { UserError } from '../errors.js';
 import type { Checkpoint } from './checkpoint.js';
-import { Classifier } from './classifier.js';
 import { evaluateInDetail } from './evaluate.js';
 import type { Reporter } from './reporter.js';
+import { restoreClassifier } from './restore.js';
 
 export interface EvaluateCheckpointOptions {
   checkpoint: Checkpoint;
@@ -32,15 +32,7 @@ export async function evaluateCheckpoint(options: EvaluateCheckpointOptions): Pr
     );
   }
   const unknown = await openUnknown(config, dataset);
-  const classifier = await Classifier.create({
-    config: checkpoint.config,
-    shape,
-    classes: classNames.length,
-    communicator,
-  });
-  classifier.weights.set(checkpoint.weights);
-  classifier.batchNorm.restore(checkpoint.moving);
-  classifier.loadWeights();
+  const classifier = await restoreClassifier(checkpoint, communicator);
   await reporter.agree('weights', classifier.weightsSha256());
   if (unknown) await reporter.agree('unknown images', unknown.fingerprint);
   try {

@@ -9,9 +9,11 @@ import { ClassPlane } from '../evaluation/plane.js';
 import type { EvaluationPart } from '../evaluation/summary.js';
 import { count, emptyTotals, type EvaluationTotals } from '../evaluation/totals.js';
 import { localTerms } from '../loss/index.js';
+import { noTracer, type Tracer } from '../trace/tracer.js';
 import { classVectors } from './class-vectors.js';
 import type { Classifier } from './classifier.js';
 import type { Reporter } from './reporter.js';
+import { loaderSpans } from './trace-spans.js';
 
 export interface EvaluateOptions {
   classifier: Classifier;
@@ -21,6 +23,7 @@ export interface EvaluateOptions {
   /** Images a pass, at most. */
   batchSize: number;
   epoch: number;
+  tracer?: Tracer;
 }
 
 type Vectors = ReturnType<typeof classVectors>;
@@ -28,7 +31,7 @@ type Vectors = ReturnType<typeof classVectors>;
 /** Counts this rank's share of the test images; the shares of all ranks hold every image exactly once. */
 export async function evaluate(options: EvaluateOptions): Promise<EvaluationTotals> {
   const totals = emptyTotals(options.classifier.classes);
-  await withVectors(options.classifier, (vectors) =>
+  await withVectors(options, (vectors) =>
     forEachPass(options, options.dataset, vectors, (comparison) => count(totals, comparison)),
   );
   return totals;
@@ -47,7 +50,7 @@ export async function evaluateInDetail(
   const totals = emptyTotals(classes);
   const comparisons: Comparison[] = [];
   const correlation = dim <= FeatureCorrelation.mostDimensions ? new FeatureCorrelation(dim) : undefined;
-  return withVectors(classifier, async (vectors) => {
+  return withVectors(options, async (vectors) => {
     const plane = new ClassPlane(ownRows(vectors, ClassPlane.classesOf(classes)), dim);
     const sample = ClassPlane.sample(dataset.labels.test, classes);
     const drawn = { x: [] as number[], y: [] as number[], labels: [] as number[], assigned: [] as number[] };
@@ -92,19 +95,24 @@ export async function evaluateInDetail(
   });
 }
 
-async function withVectors<T>(classifier: Classifier, use: (vectors: Vectors) => Promise<T>): Promise<T> {
+async function withVectors<T>(
+  { classifier, epoch, tracer = noTracer }: EvaluateOptions,
+  use: (vectors: Vectors) => Promise<T>,
+): Promise<T> {
+  const began = tracer.now();
   await classifier.batchNorm.publish();
   const vectors = classVectors(classifier.centroids, classifier.classWeights);
   try {
     return await use(vectors);
   } finally {
     vectors.dispose();
+    tracer.span('compute', 'evaluation', began, { epoch });
   }
 }
 
 /** Compares this rank's share of the test split of `dataset` with all classes, pass by pass. */
 async function forEachPass(
-  { classifier, communicator, reporter, batchSize, epoch }: EvaluateOptions,
+  { classifier, communicator, reporter, batchSize, epoch, tracer = noTracer }: EvaluateOptions,
   dataset: Dataset,
   vectors: Vectors,
   use: (comparison: Comparison, features: tf.Tensor2D, images: Int32Array) => void,
@@ -112,7 +120,7 @@ async function forEachPass(
   const { rank, worldSize } = communicator;
   const batches = evaluationPasses(dataset.labels.test.length, rank, worldSize, batchSize);
   let pass = 0;
-  for await (const batch of dataset.read({ split: 'test', batches, epoch })) {
+  for await (const batch of loaderSpans(dataset.read({ split: 'test', batches, epoch }), tracer)) {
     const images = batches[pass];
     tf.tidy(() => {
       const features = featuresOf(classifier, batch);

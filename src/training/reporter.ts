@@ -14,7 +14,7 @@ export interface StepRecord {
   delta: number;
   lr: number;
   samplesPerSecond: number;
-  /** With `distributed.recordExposed`: milliseconds that rank 0's compute thread waited in collectives. */
+  /** With several workers: milliseconds of the step in which rank 0's compute thread had to wait for collectives. */
   exposedMs?: number;
 }
 
@@ -29,6 +29,8 @@ export interface EpochRecord {
   perClassAccuracy: number[];
   meanCosine: number;
   seconds: number;
+  /** With several workers: share of the training time, over all ranks, that compute threads waited for collectives. */
+  exposedShare?: number;
 }
 
 /** Where one rank's time went in the training of an epoch. */

@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.js';
 import { UserError } from '../errors.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { Classifier } from './classifier.js';
+import { layoutOf } from './restore.js';
 import type { ShardedOptimiser } from './sharded-optimiser.js';
 
 /** What changes from epoch to epoch besides the weights. */
@@ -22,8 +23,8 @@ interface ShareOptions {
 }
 
 /**
- * Starts every rank from rank 0's state: initial weights, or a checkpoint's weights, optimiser state, moving
- * statistics, epoch and delta. Only rank 0 needs to see the checkpoint's files.
+ * Starts every rank from rank 0's state: initial weights, or a checkpoint's weights, optimiser state (and
+ * what compression has kept back), moving statistics, epoch and delta. Only rank 0 needs to see the checkpoint's files.
  */
 export async function shareState({
   classifier,
@@ -89,8 +90,7 @@ export function checkResumable(checkpoint: Checkpoint, config: Config): void {
 }
 
 function checkCompatible(checkpoint: Checkpoint, classifier: Classifier): void {
-  const layout = (slots: Checkpoint['slots']) => JSON.stringify(slots.map(({ shape }) => shape));
-  if (layout(checkpoint.slots) === layout(classifier.parameters.slots)) return;
+  if (layoutOf(checkpoint.slots) === layoutOf(classifier.parameters.slots)) return;
   throw new UserError(
     'CHECKPOINT_MISMATCH',
     "the checkpoint's weights do not fit the model: give the data set that it was trained on",

@@ -21,6 +21,8 @@ export interface Report {
   evalAccuracy: number;
   /** Training images of all ranks a second, evaluation left out. */
   samplesPerSecond: number;
+  /** With several workers: share of the training time, over all ranks, that compute threads waited for collectives. */
+  exposedShare?: number;
   centroidsSha256: string;
   weightsSha256: string;
   seconds: number;

@@ -2,7 +2,9 @@ import { shardRange, type Communicator } from '../collective/communicator.js';
 import type { OptimiserKernels } from '../collective/kernels/optimisers.js';
 import type { Config } from '../config/schema.js';
 import { PodDistError } from '../errors.js';
+import { noTracer, type Tracer } from '../trace/tracer.js';
 import { planBuckets, type Range } from './buckets.js';
+import { ErrorFeedback } from './error-feedback.js';
 import { createOptimiser, type Optimiser, type Segment, type StateName } from './optimisers/index.js';
 import type { Parameters, Slot } from './parameters.js';
 
@@ -20,10 +22,12 @@ interface Options {
   weights: Float32Array;
   communicator: Communicator;
   config: Config;
+  /** Told of each bucket, from full to applied, and of the optimiser's work; default: nobody is. */
+  tracer?: Tracer;
 }
 
-/** Optimiser state of all ranks: one array of one number a weight for each name. */
-export type OptimiserState = Partial<Record<StateName, Float32Array>>;
+/** State of all ranks: one array of one number a weight for each name. */
+export type OptimiserState = Partial<Record<StateName | 'residual', Float32Array>>;
 
 /** As PyTorch's clip_grad_norm_ has it. */
 const clipEpsilon = 1e-6;
@@ -52,9 +56,13 @@ export class ShardedOptimiser {
   private readonly own: Bucket[];
   private readonly slots: Slot[];
   private readonly optimiser: Optimiser;
+  private readonly feedback: ErrorFeedback;
   private readonly state: readonly Float32Array[];
   /** Reduce-scatters under way, by bucket. */
   private readonly reducing: (Promise<unknown> | undefined)[] = [];
+  private readonly tracer: Tracer;
+  /** When each bucket was full, for the trace. */
+  private readonly full: number[] = [];
 
   static async create(options: Options): Promise<ShardedOptimiser> {
     return new ShardedOptimiser(options, await options.communicator.loadOptimisers());
@@ -66,9 +74,13 @@ export class ShardedOptimiser {
   ) {
     const { parameters, communicator, config } = options;
     this.slots = parameters.slots;
+    this.tracer = options.tracer ?? noTracer;
     this.buckets = planBuckets(this.slots, config.distributed.bucketBytes);
     this.optimiser = createOptimiser(config.optimizer, kernels);
     this.gradients = communicator.allocate(parameters.length);
+    const compressed = config.distributed.wire === 'bf16';
+    const { buckets } = this;
+    this.feedback = new ErrorFeedback({ communicator, buckets, length: parameters.length, compressed });
     const shards = this.buckets.map((bucket) => this.shardOf(bucket));
     const length = shards.reduce((sum, { start, end }) => sum + end - start, 0);
     this.state = this.optimiser.stateNames.map(() => communicator.allocate(length));
@@ -83,12 +95,11 @@ export class ShardedOptimiser {
 
   /** Sends bucket `index`, whose gradients are complete; the last bucket first, and each once a step. */
   reduce(index: number): void {
-    const { communicator, config } = this.options;
     const { start, end } = this.buckets[index];
-    const { wire } = config.distributed;
-    const sum = communicator.reduceScatter(this.gradients.subarray(start, end), {
+    this.full[index] = this.tracer.now();
+    const sum = this.options.communicator.reduceScatter(this.gradients.subarray(start, end), {
       tag: `gradients/${index}`,
-      wire,
+      ...this.feedback.wireOf(index),
     });
     sum.catch(() => {});
     this.reducing[index] = sum;
@@ -101,21 +112,28 @@ export class ShardedOptimiser {
    * @throws PodDistError `GRADIENT_NOT_FINITE` with the parameter and the step, on the rank whose shard holds it
    */
   async update(rate: number, count = 1): Promise<void> {
+    const { tracer } = this;
     const { communicator, config, weights } = this.options;
     const needsNorms = this.optimiser.layerwise || config.optimizer.clipNorm !== undefined;
     const norms = new Norms(this.slots.length);
     const step = this.updates + 1;
     const gathers: Promise<void>[] = [];
     const apply = (bucket: Bucket, index: number, scale: number) => {
+      const began = tracer.now();
       for (const segment of bucket.segments)
         this.optimiser.update(segment, { rate, step, scale, norms: norms.of(segment.parameter) });
+      tracer.span('compute', `optimiser ${index}`, began);
       const values = weights.subarray(bucket.start, bucket.end);
-      const gather = communicator.allGather(values, { tag: `weights/${index}` });
+      const bytes = values.byteLength;
+      const gather = communicator
+        .allGather(values, { tag: `weights/${index}` })
+        .then(() => tracer.span('buckets', `bucket ${index}`, this.full[index], { bytes }));
       gather.catch(() => {});
       gathers.push(gather);
     };
     for (let index = this.own.length - 1; index >= 0; index--) {
       await this.reducing[index];
+      this.feedback.addTo(this.gradients, index);
       this.measure(this.own[index], norms);
       if (!needsNorms) apply(this.own[index], index, 1 / count);
     }
@@ -128,7 +146,14 @@ export class ShardedOptimiser {
     this.updates = step;
   }
 
-  /** The state of all shards, by the names of its arrays; every rank calls it, and every rank gets it. */
+  /** Ends an epoch: what compression has kept back on all ranks goes to the shards that it belongs to. */
+  settle(): Promise<void> {
+    return this.feedback.settle();
+  }
+
+  /**
+   * The state of all shards after `settle`, by the names of its arrays; every rank calls it, and every rank gets it.
+   */
   async gatherState(): Promise<OptimiserState> {
     const { communicator, parameters } = this.options;
     const gathered: OptimiserState = {};
@@ -140,7 +165,8 @@ export class ShardedOptimiser {
         await communicator.allGather(full.subarray(start, end), { tag: `state/${name}` });
       }
     }
-    return gathered;
+    const residual = await this.feedback.gather();
+    return residual ? { ...gathered, residual } : gathered;
   }
 
   /** Starts every rank from the state and the number of updates that rank 0 gives; without one: from nothing. */
@@ -155,6 +181,7 @@ export class ShardedOptimiser {
         this.state[which].set(values.subarray(shard.start - start, shard.end - start), stateOffset);
       }
     }
+    await this.feedback.scatter(state?.residual);
     this.updates = updates;
   }
 

@@ -3,6 +3,7 @@ import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { Batch } from '../data/dataset.js';
 import { PodDistError } from '../errors.js';
+import type { Tracer } from '../trace/tracer.js';
 import type { ClassWeights } from './class-weights.js';
 import type { Classifier } from './classifier.js';
 import { GradientHooks } from './gradient-hooks.js';
@@ -48,9 +49,10 @@ export class TrainingStep {
     classifier: Classifier,
     communicator: Communicator,
     config: Config,
+    tracer?: Tracer,
   ): Promise<TrainingStep> {
     const { parameters, weights } = classifier;
-    const optimiser = await ShardedOptimiser.create({ parameters, weights, communicator, config });
+    const optimiser = await ShardedOptimiser.create({ parameters, weights, communicator, config, tracer });
     return new TrainingStep(classifier, communicator, config, optimiser);
   }
 

@@ -5,6 +5,7 @@ import type { Config } from '../config/schema.js';
 import type { Dataset } from '../data/dataset.js';
 import { globalBatches, rankSlice, stepsPerEpoch } from '../data/sampler.js';
 import { nextDelta } from '../loss/index.js';
+import { noTracer, type Tracer } from '../trace/tracer.js';
 import { shardRange } from '../collective/communicator.js';
 import { pruneCheckpoints, saveCheckpoint, type Checkpoint } from './checkpoint.js';
 import { Classifier } from './classifier.js';
@@ -18,6 +19,7 @@ import { MeanLoss } from './mean-loss.js';
 import type { Report } from './run-record.js';
 import { learningRate } from './schedule.js';
 import { TrainingStep } from './step.js';
+import { loaderSpans, phaseSpans } from './trace-spans.js';
 
 export interface TrainOptions {
   config: Config;
@@ -29,6 +31,8 @@ export interface TrainOptions {
   outDir: string;
   /** Where to go on from; only rank 0's counts. */
   resume?: Checkpoint;
+  /** Told what the compute thread does; default: nobody is. */
+  tracer?: Tracer;
 }
 
 /** With what is opened for the run. */
@@ -60,7 +64,7 @@ async function run(options: RunOptions): Promise<Report> {
   await reporter.agree('data set', dataset.fingerprint);
   if (unknown) await reporter.agree('unknown images', unknown.fingerprint);
   await reporter.agree('centroids', classifier.centroidsSha256);
-  const step = await TrainingStep.create(classifier, communicator, config);
+  const step = await TrainingStep.create(classifier, communicator, config, options.tracer);
   const state = await shareState({
     classifier,
     optimiser: step.optimiser,
@@ -69,7 +73,7 @@ async function run(options: RunOptions): Promise<Report> {
     config,
   });
 
-  const throughput = { images: 0, seconds: 0 };
+  const throughput: Throughput = { images: 0, seconds: 0, exposedMs: 0 };
   for (let epoch = state.epochs; epoch < config.epochs; epoch++) {
     await trainEpoch(options, classifier, step, state, throughput);
   }
@@ -82,6 +86,7 @@ async function run(options: RunOptions): Promise<Report> {
     parameters: classifier.parameters.length,
     epochs: config.epochs,
     samplesPerSecond: throughput.images / throughput.seconds,
+    exposed: { exposedMs: throughput.exposedMs, trainMs: throughput.seconds * 1000 },
     centroidsSha256: classifier.centroidsSha256,
     weightsSha256: classifier.weightsSha256(),
     seconds: (performance.now() - started) / 1000,
@@ -89,14 +94,22 @@ async function run(options: RunOptions): Promise<Report> {
   return (await reporter.gather('finish', part)) as Report;
 }
 
+/** Training steps so far, evaluation left out. */
+interface Throughput {
+  images: number;
+  seconds: number;
+  /** Of these, what the compute thread waited in collectives. */
+  exposedMs: number;
+}
+
 async function trainEpoch(
   options: RunOptions,
   classifier: Classifier,
   step: TrainingStep,
   state: TrainingState,
-  throughput: { images: number; seconds: number },
+  throughput: Throughput,
 ): Promise<void> {
-  const { config, dataset, unknown, communicator, reporter } = options;
+  const { config, dataset, unknown, communicator, reporter, tracer = noTracer } = options;
   const { rank, worldSize } = communicator;
   const epoch = state.epochs;
   const started = performance.now();
@@ -109,8 +122,11 @@ async function trainEpoch(
   let mean = new MeanLoss();
   let last = performance.now();
   let waited = communicator.waitedMs;
+  const before = { ...throughput };
   const times = new EpochTimes(communicator);
-  for await (const batch of times.loading(dataset.read({ split: 'train', batches: slices, epoch }))) {
+  const read = loaderSpans(dataset.read({ split: 'train', batches: slices, epoch }), tracer);
+  for await (const batch of times.loading(read)) {
+    const began = tracer.now();
     const size = batches[index].length;
     const stepOfEpoch = Math.floor(index / config.accumulate);
     const first = stepOfEpoch * config.accumulate;
@@ -124,7 +140,9 @@ async function trainEpoch(
       workers: worldSize,
     });
     const counts = shardCounts(size, worldSize);
-    const values = await step.run({ batch, counts, delta: state.delta, rate, micro });
+    const onPhase = phaseSpans(tracer);
+    const values = await step.run({ batch, counts, delta: state.delta, rate, micro, onPhase });
+    tracer.span('compute', 'step', began, { epoch, step: globalStep });
     sums.loss += values.loss * size;
     sums.norm += values.normSum;
     mean.add(values, size, micro.count);
@@ -139,8 +157,9 @@ async function trainEpoch(
     waited = communicator.waitedMs;
     throughput.images += mean.images;
     throughput.seconds += seconds;
+    throughput.exposedMs += exposedMs;
     if (rank === 0) {
-      const record = {
+      reporter.record({
         kind: 'step',
         epoch,
         step: globalStep,
@@ -149,8 +168,8 @@ async function trainEpoch(
         delta: state.delta,
         lr: rate,
         samplesPerSecond: mean.images / seconds,
-      } as const;
-      reporter.record(config.distributed.recordExposed ? { ...record, exposedMs } : record);
+        ...(worldSize > 1 ? { exposedMs } : {}),
+      });
     }
     mean = new MeanLoss();
   }
@@ -159,6 +178,7 @@ async function trainEpoch(
   const images = dataset.labels.train.length;
   state.delta = await deltaAfter(options, epoch, sums.norm, images);
   state.epochs = epoch + 1;
+  await step.optimiser.settle();
   const evaluation = {
     classifier,
     dataset,
@@ -166,6 +186,7 @@ async function trainEpoch(
     reporter,
     batchSize: config.evaluation.batchSize,
     epoch,
+    tracer,
   };
   const detail =
     state.epochs === config.epochs
@@ -176,12 +197,20 @@ async function trainEpoch(
     epoch,
     trainLoss: sums.loss / images,
     seconds: (performance.now() - started) / 1000,
+    exposed: {
+      exposedMs: throughput.exposedMs - before.exposedMs,
+      trainMs: 1000 * (throughput.seconds - before.seconds),
+    },
     totals,
     times: rankTimes,
   };
   const result = (await reporter.gather('epoch', part)) as EpochResult;
   const due = state.epochs % config.checkpoint.every === 0 || state.epochs === config.epochs;
-  if (due) await writeCheckpoint(options, classifier, step, state, result);
+  if (due) {
+    const began = tracer.now();
+    await writeCheckpoint(options, classifier, step, state, result);
+    tracer.span('compute', 'checkpoint', began, { epoch });
+  }
   if (detail) await reporter.gather('evaluation', detail);
 }
 
@@ -192,9 +221,11 @@ async function deltaAfter(
   images: number,
 ): Promise<number> {
   if (config.loss.name !== 'pod') return 0;
+  const { schedule, initial, scale } = config.loss.delta;
+  if (schedule === 'fixed') return initial;
   const sum = Float64Array.of(normSum);
   await communicator.allReduce(sum, { tag: 'delta' });
-  return nextDelta({ epoch, meanNorm: sum[0] / images, scale: config.loss.delta.scale });
+  return nextDelta({ epoch, meanNorm: sum[0] / images, scale });
 }
 
 async function writeCheckpoint(

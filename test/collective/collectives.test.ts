@@ -27,6 +27,18 @@ describe.each([
 });
 
 describe('collectives', () => {
+  it('agree over simulated hosts in every operation, parts of any length included', async () => {
+    const outcomes = await run({
+      worldSize: 4,
+      transport: 'ipc',
+      hosts: ['a', 'b', 'a', 'b'],
+      scenario: 'everything',
+      lengths: [0, 1, 3, 1000],
+      thresholds: { directBytes: 0, ringBytes: 1000, hierarchicalBytes: 0 },
+    });
+    expect(outcomes).toEqual(new Array(4).fill({ result: 4 * 32 }));
+  });
+
   it('leave nothing in flight that the caller may overwrite', async () => {
     const outcomes = await run({
       worldSize: 2,
@@ -50,24 +62,29 @@ describe('collectives', () => {
     expect(new Set([...first, ...second].map((outcome) => outcome?.result)).size).toBe(1);
   });
 
-  it.each(['length', 'tag', 'type', 'kind', 'op'])('stop when the ranks differ in %s', async (difference) => {
-    const outcomes = await run({
-      worldSize: 2,
-      transport: 'ipc',
-      scenario: 'differing',
-      difference,
-      timeoutMs: 3000,
-    });
-    const codes = outcomes.map((outcome) => outcome?.error?.code);
-    expect(codes).toContain('COLLECTIVE_MISMATCH');
-    for (const code of codes) expect(['COLLECTIVE_MISMATCH', 'PEER_LOST']).toContain(code);
-  });
+  it.each(['length', 'tag', 'type', 'kind', 'op', 'order'])(
+    'stop when the ranks differ in %s',
+    async (difference) => {
+      const outcomes = await run({
+        worldSize: 2,
+        transport: 'ipc',
+        scenario: 'differing',
+        difference,
+        timeoutMs: 3000,
+      });
+      const codes = outcomes.map((outcome) => outcome?.error?.code);
+      expect(codes).toContain('COLLECTIVE_MISMATCH');
+      for (const code of codes) expect(['COLLECTIVE_MISMATCH', 'PEER_LOST']).toContain(code);
+    },
+  );
 
   it.each([
     ['length', /allReduce 'allReduce' of 10 float32/, /allReduce 'allReduce' of 11 float32/],
     ['tag', /allReduce 'gradients'/, /allReduce 'weights'/],
     ['kind', /allReduce 'allReduce' of 0 float32/, /barrier 'barrier'/],
     ['op', /\(sum\)/, /\(max\)/],
+    ['type', /allReduce 'allReduce' of 10 float32/, /allReduce 'allReduce' of 5 float64/],
+    ['order', /allReduce 'first' of 10 float32/, /allReduce 'second' of 10 float32/],
   ])('name both call sites where checked ranks differ in %s', async (difference, first, second) => {
     const outcomes = await run({
       worldSize: 3,

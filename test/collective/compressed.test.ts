@@ -9,24 +9,35 @@ interface Result {
 
 describe('bf16 on the wire', () => {
   it.each([
-    [2, false],
-    [3, false],
-    [3, true],
-  ])('rounds once, but loses nothing over time: %i ranks, shard alone %s', async (worldSize, scatter) => {
-    const options = { worldSize, transport: 'ipc', scenario: 'compressed', length: 100_003 } as const;
-    const outcomes = await run({ ...options, rounds: 64, scatter });
-    const results = outcomes.map((outcome) => outcome?.result as Result);
-    for (const { first, mean } of results) {
-      expect(first).toBeGreaterThan(1e-4);
-      // Half a unit in the last of eight places, at each of the N roundings of a value of magnitude below N / 2.
-      expect(first).toBeLessThan((worldSize * worldSize) / 2 / 2 ** 8);
-      expect(mean).toBeLessThan(first / 16);
-    }
-    expect(new Set(results.map(({ digest }) => digest)).size).toBe(1);
-  });
+    [2, false, undefined],
+    [3, false, undefined],
+    [3, true, undefined],
+    [4, false, ['a', 'a', 'b', 'b']],
+    [4, true, ['a', 'b', 'a', 'b']],
+  ])(
+    'rounds once, but loses nothing over time: %i ranks, shard alone %s, hosts %s',
+    async (worldSize, scatter, hosts) => {
+      const options = {
+        worldSize,
+        transport: 'ipc',
+        scenario: 'compressed',
+        length: 100_003,
+        hosts,
+      } as const;
+      const outcomes = await run({ ...options, rounds: 64, scatter });
+      const results = outcomes.map((outcome) => outcome?.result as Result);
+      for (const { first, mean } of results) {
+        expect(first).toBeGreaterThan(1e-4);
+        // Half a unit in the last of eight places, at each of the N roundings of a value of magnitude below N / 2.
+        expect(first).toBeLessThan((worldSize * worldSize) / 2 / 2 ** 8);
+        expect(mean).toBeLessThan(first / 16);
+      }
+      expect(new Set(results.map(({ digest }) => digest)).size).toBe(1);
+    },
+  );
 
-  it('is refused for what it is not meant for', async () => {
+  it('is refused for what it is not meant for, and without a residual in the arena', async () => {
     const outcomes = await run({ worldSize: 2, transport: 'ipc', scenario: 'unsupported' });
-    expect(outcomes).toEqual(new Array(2).fill({ result: ['WIRE_UNSUPPORTED', 'WIRE_UNSUPPORTED'] }));
+    expect(outcomes).toEqual(new Array(2).fill({ result: new Array(5).fill('WIRE_UNSUPPORTED') }));
   });
 });

@@ -42,6 +42,8 @@ describe('random data, overwritten as soon as a call is over', () => {
   it.each([
     ['two hosts of two', ['a', 'a', 'b', 'b']],
     ['ranks dealt out in turns', ['a', 'b', 'a', 'b']],
+    ['three hosts of two', ['a', 'a', 'b', 'b', 'c', 'c']],
+    ['two hosts of three, dealt out', ['a', 'b', 'b', 'a', 'b', 'a']],
     ['hosts of one, two and three', ['a', 'b', 'b', 'c', 'c', 'c']],
   ])('sums exactly within hosts and then across: %s', async (_name, hosts) => {
     const sizes = [1, 5, 1000, 65_537, 300_001];

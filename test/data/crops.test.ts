@@ -73,6 +73,7 @@ describe('crops of image folders', () => {
       size: 24,
       resize: 32,
       augment: { randomResizedCrop: true },
+      cache: { diskMegabytes: 0 },
     });
     const read = async (threads: number, split: 'train' | 'test', epoch: number, order: number[]) => {
       const dataset = await openDataset(config, { seed: 3, threads });
@@ -94,9 +95,18 @@ describe('crops of image folders', () => {
 
   it('are refused where they cannot be', async () => {
     const open = (settings: object) =>
-      openDataset(dataSchema.parse({ name: 'image-folder', root: folder, size: 24, ...settings }), {
-        seed: 1,
-      });
+      openDataset(
+        dataSchema.parse({
+          name: 'image-folder',
+          root: folder,
+          size: 24,
+          cache: { diskMegabytes: 0 },
+          ...settings,
+        }),
+        {
+          seed: 1,
+        },
+      );
     await expect(open({ resize: 20 })).rejects.toThrow(/data.resize is 20, too small/);
     const both = { augment: { randomResizedCrop: true, cropPadding: 4 } };
     await expect(open(both)).rejects.toThrow(/choose one of the two crops/);

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -18,9 +18,18 @@ afterAll(() => rmSync(root, { recursive: true }));
 
 type Settings = Partial<Extract<DataConfig, { name: 'image-folder' }>>;
 
-async function dataset(settings: Settings = {}, seed = 1): Promise<Dataset> {
-  const config = dataSchema.parse({ name: 'image-folder', root, size: 8, threads: 2, ...settings });
-  const opened = await openDataset(config, { seed });
+const cache = { memoryMegabytes: 1, diskMegabytes: 1 };
+
+async function dataset(settings: Settings = {}, seed = 1, notify?: (line: string) => void): Promise<Dataset> {
+  const config = dataSchema.parse({
+    name: 'image-folder',
+    root,
+    size: 8,
+    threads: 2,
+    cache: { diskMegabytes: 0 },
+    ...settings,
+  });
+  const opened = await openDataset(config, { seed, notify });
   open.push(opened);
   return opened;
 }
@@ -59,9 +68,9 @@ describe('openImageFolder', () => {
   it('gives the same bytes with one thread or three, little read ahead or much, cached or not', async () => {
     const augment = { cropPadding: 2, flip: true, randomResizedCrop: false };
     const settings: Settings[] = [
-      { threads: 1, prefetch: 1, cacheMegabytes: 0 },
+      { threads: 1, prefetch: 1, cache: { memoryMegabytes: 0, diskMegabytes: 0 } },
       { threads: 3, prefetch: 8 },
-      { threads: 2, prefetch: 1, cacheMegabytes: 1 },
+      { threads: 2, prefetch: 1, cache: { memoryMegabytes: 1, diskMegabytes: 1 } },
     ];
     const runs = await Promise.all(settings.map((own) => dataset({ augment, ...own })));
     for (const epoch of [0, 1]) {
@@ -138,6 +147,45 @@ describe('openImageFolder', () => {
       expect(seen).toEqual([2]);
     } finally {
       rmSync(copy, { recursive: true });
+    }
+  });
+
+  it('keeps pixels on disk for a later opening, and decodes what has changed', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
+    try {
+      await writeFolder(join(folder, 'data'), ['cat', 'dog'], 2);
+      const settings = { root: join(folder, 'data'), cache: { ...cache, folder: join(folder, 'pixels') } };
+      const order = { batches: [Int32Array.of(3, 0), Int32Array.of(2, 1)] };
+      const first = await dataset(settings);
+      const decoded = await collect(first, order);
+      expect(await collect(first, { ...order, epoch: 1 })).toEqual(decoded);
+      expect(first.origins).toEqual({ decoded: 4, disk: 0, memory: 4 });
+      await writeImage(join(folder, 'data', 'train', 'cat', '0.png'), [250, 250, 250]);
+      const second = await dataset(settings);
+      const [changed, same] = await collect(second, order);
+      expect(second.origins).toEqual({ decoded: 1, disk: 3, memory: 0 });
+      expect(same).toEqual(decoded[1]);
+      expect(changed.images.subarray(0, imageSize)).toEqual(decoded[0].images.subarray(0, imageSize));
+      expect(changed.images[imageSize]).toBeCloseTo(250 / 255, 5);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it.runIf(process.platform === 'linux')('goes on when the disk is full, and says so once', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
+    try {
+      const notices: string[] = [];
+      const notify = (line: string) => void notices.push(line);
+      const own = await dataset({ cache: { ...cache, folder } }, 1, notify);
+      const [pixels] = readdirSync(folder).filter((name) => name.endsWith('.pixels'));
+      rmSync(join(folder, pixels));
+      symlinkSync('/dev/full', join(folder, pixels));
+      expect(await collect(own, {})).toEqual(await collect(await dataset(), {}));
+      expect(own.origins).toEqual({ decoded: 12, disk: 0, memory: 0 });
+      expect(notices).toEqual([expect.stringMatching(/^decoded pixels are not kept in .* \(ENOSPC\), /)]);
+    } finally {
+      rmSync(folder, { recursive: true });
     }
   });
 

@@ -108,7 +108,7 @@ describe('Tiny ImageNet', () => {
   it('reads its own layout, with the validation annotations as test labels', async () => {
     const root = join(folder, 'tiny');
     await writeTinyImageNet(join(root, 'tiny-imagenet-200'));
-    const dataset = await open({ name: 'tiny-imagenet', root });
+    const dataset = await open({ name: 'tiny-imagenet', root, cache: { diskMegabytes: 0 } });
     expect(dataset.shape).toEqual([64, 64, 3]);
     expect(dataset.classNames).toEqual(['n01443537', 'n07753592']);
     expect([...dataset.labels.train]).toEqual([0, 0, 1, 1]);
@@ -126,7 +126,7 @@ describe('Tiny ImageNet', () => {
     await writeTinyImageNet(root);
     const annotations = join(root, 'val', 'val_annotations.txt');
     const text = readFileSync(annotations, 'utf8');
-    const attempt = () => open({ name: 'tiny-imagenet', root });
+    const attempt = () => open({ name: 'tiny-imagenet', root, cache: { diskMegabytes: 0 } });
     writeFileSync(annotations, text.replace(/val_1.*\n/, ''));
     await expect(attempt()).rejects.toMatchObject(invalid(/val_1\.JPEG has no line in .*val_annotations/));
     writeFileSync(annotations, text.replace('n01443537', 'n00000000'));

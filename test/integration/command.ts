@@ -1,5 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -29,9 +31,14 @@ export class Workplace {
   readonly temporary = mkdtempSync(join(tmpdir(), 'pod-'));
   private readonly commands: Command[] = [];
 
-  /** Starts the real command. */
-  start(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Command {
-    const child = spawn(process.execPath, [cli, ...args], {
+  /** Starts the real command, by way of another one (`within`) where there is one. */
+  start(
+    args: readonly string[],
+    environment: NodeJS.ProcessEnv = {},
+    within: readonly string[] = [],
+  ): Command {
+    const [program, ...rest] = [...within, process.execPath, cli, ...args];
+    const child = spawn(program, rest, {
       cwd: this.folder,
       env: { ...process.env, TMPDIR: this.temporary, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -140,6 +147,15 @@ export class Command {
     }
     await this.ended;
   }
+}
+
+/** A port that nothing listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
 }
 
 /** Polls until `probe` gives something; fails after half a minute. */

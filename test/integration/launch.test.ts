@@ -53,15 +53,19 @@ describe('launch', () => {
       'delta',
       'lr',
       'samplesPerSecond',
+      'exposedMs',
     ]);
     expect(Object.keys(epochs[0])).toEqual([
       ...['kind', 'epoch', 'trainLoss', 'evalCorrect', 'evalTotal', 'evalAccuracy'],
-      ...['perClassAccuracy', 'meanCosine', 'seconds'],
+      ...['perClassAccuracy', 'meanCosine', 'seconds', 'exposedShare'],
     ]);
     expect(Object.keys(place.report('run'))).toEqual([
       ...['worldSize', 'backend', 'devices', 'parameters', 'epochs', 'evalCorrect', 'evalTotal'],
-      ...['evalAccuracy', 'samplesPerSecond', 'centroidsSha256', 'weightsSha256', 'seconds'],
+      ...['evalAccuracy', 'samplesPerSecond', 'exposedShare', 'centroidsSha256', 'weightsSha256', 'seconds'],
     ]);
+    for (const { exposedMs } of steps) expect(exposedMs).toBeGreaterThan(0);
+    expect(epochs[2].exposedShare).toBeGreaterThan(0);
+    expect(epochs[2].exposedShare).toBeLessThan(1);
     expect(epochs[2].evalAccuracy).toBe(epochs[2].evalCorrect / 360);
   });
 

@@ -33,3 +33,19 @@ describe('with one worker and with three', () => {
     await sameLosses('pedcc-loss', 'loss.name=pedcc-loss', 'loss.power=2');
   });
 });
+
+it('delta grows with the norms seen, or stays where it is told to', async () => {
+  const start = ['launch', '--backend', 'wasm', '--epochs', '3', '--set', 'loss.delta.initial=0.02'];
+  for (const schedule of ['norm', 'fixed']) {
+    const ended = await place.run(
+      ...start,
+      ...['--out', schedule, '--set', `loss.delta.schedule=${schedule}`],
+    );
+    expect(ended, ended.stderr).toMatchObject({ code: 0 });
+  }
+  const deltas = (run: string) => [...new Set(place.metrics(run).steps.map(({ delta }) => delta))];
+  expect(deltas('fixed')).toEqual([0.02]);
+  const [first, second, third] = deltas('norm');
+  expect(first).toBe(0.02);
+  expect(third).toBeGreaterThan(second);
+});

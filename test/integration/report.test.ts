@@ -148,7 +148,7 @@ describe.skipIf(!executablePath)(
       expect(await curve(light)).toContain('#0072b2');
       expect(await curve(dark)).toContain('#4aa8e0');
       await light.page.emulateMedia({ colorScheme: 'dark' });
-      expect(await curve(light)).toContain('#4aa8e0');
+      await expect.poll(() => curve(light), { timeout: 10_000 }).toContain('#4aa8e0');
       expect([...light.complaints, ...dark.complaints]).toEqual([]);
     });
   },

@@ -1,10 +1,16 @@
-import { readdirSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until, Workplace } from './command.js';
 
-describe.each([1, 2])('a run of %i workers that is killed and resumed', (workers) => {
+const compressed = ['--wire', 'bf16', '--set', 'distributed.bucketBytes=40000'];
+
+describe.each([
+  [1, 'float32', []],
+  [2, 'float32', []],
+  [3, 'bf16', compressed],
+])('a run of %i workers with %s on the wire that is killed and resumed', (workers, wire, flags) => {
   const place = new Workplace();
-  const recipe = ['--workers', String(workers), '--backend', 'wasm', '--epochs', '6'];
+  const recipe = ['--workers', String(workers), '--backend', 'wasm', '--epochs', '4', ...flags];
   beforeAll(async () => {
     const whole = await place.run('launch', ...recipe, '--out', 'whole');
     expect(whole, whole.stderr).toMatchObject({ code: 0 });
@@ -32,14 +38,59 @@ describe.each([1, 2])('a run of %i workers that is killed and resumed', (workers
     expect(broken.steps.map(({ step, loss }) => [step, loss])).toEqual(
       whole.steps.map(({ step, loss }) => [step, loss]),
     );
-    expect(broken.epochs.map(({ epoch }) => epoch)).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(broken.epochs.map(({ epoch }) => epoch)).toEqual([0, 1, 2, 3]);
+  });
+
+  it('has what rounding has kept back in its checkpoints, where gradients are rounded', () => {
+    const folder = place.path('whole', 'checkpoints', 'epoch-0002');
+    expect(readdirSync(folder).includes('residual.bin')).toBe(wire === 'bf16');
+    if (wire === 'float32') return;
+    const bytes = new Uint8Array(readFileSync(`${folder}/residual.bin`));
+    const kept = new Float32Array(bytes.buffer).filter((value) => value !== 0);
+    expect(kept.length).toBeGreaterThan(bytes.length / 4 / 2);
   });
 
   it('says so when there is nothing left to train', async () => {
     const ended = await place.run('launch', ...recipe, '--resume', '--out', 'whole');
     expect(ended).toMatchObject({
       code: 2,
-      lastLine: expect.stringContaining('already trained 6 of 6 epochs'),
+      lastLine: expect.stringContaining('already trained 4 of 4 epochs'),
     });
   });
+});
+
+describe('a run with bf16 on the wire', () => {
+  const place = new Workplace();
+  const recipe = ['launch', '--backend', 'wasm', '--set', 'batchSize=480'];
+  beforeAll(async () => {
+    const first = await place.run(
+      ...recipe,
+      '--workers',
+      '2',
+      '--epochs',
+      '1',
+      ...compressed,
+      '--out',
+      'two',
+    );
+    expect(first, first.stderr).toMatchObject({ code: 0 });
+  }, 60_000);
+  afterAll(() => place.clear());
+
+  it.each([
+    ['fewer', ['--workers', '1', ...compressed]],
+    ['more', ['--workers', '3', ...compressed]],
+    ['float32', ['--workers', '2', '--wire', 'float32']],
+  ])(
+    'goes on with another number of workers, or without: %s',
+    async (name, flags) => {
+      cpSync(place.path('two'), place.path(name), { recursive: true });
+      const ended = await place.run(...recipe, ...flags, '--epochs', '2', '--resume', '--out', name);
+      expect(ended, ended.stderr).toMatchObject({ code: 0 });
+      const { steps } = place.metrics(name);
+      expect(steps).toHaveLength(6);
+      expect(steps[5].loss).toBeLessThan(steps[0].loss);
+    },
+    60_000,
+  );
 });

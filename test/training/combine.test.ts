@@ -8,8 +8,22 @@ function totals(total: number, correct: number, cosineSum: number): EvaluationTo
 
 const times = [30, 20].map((images) => ({ images, seconds: 1, loaderSeconds: 0.25, exposedSeconds: 0.5 }));
 const parts: EpochPart[] = [
-  { epoch: 4, trainLoss: 0.5, seconds: 1, totals: totals(3, 2, 2.5), times: times[0] },
-  { epoch: 4, trainLoss: 0.5, seconds: 3, totals: totals(2, 2, 1.5), times: times[1] },
+  {
+    epoch: 4,
+    trainLoss: 0.5,
+    seconds: 1,
+    exposed: { exposedMs: 10, trainMs: 100 },
+    totals: totals(3, 2, 2.5),
+    times: times[0],
+  },
+  {
+    epoch: 4,
+    trainLoss: 0.5,
+    seconds: 3,
+    exposed: { exposedMs: 40, trainMs: 100 },
+    totals: totals(2, 2, 1.5),
+    times: times[1],
+  },
 ];
 
 const finish: FinishPart = {
@@ -18,6 +32,7 @@ const finish: FinishPart = {
   parameters: 9,
   epochs: 5,
   samplesPerSecond: 100,
+  exposed: { exposedMs: 10, trainMs: 100 },
   centroidsSha256: 'c',
   weightsSha256: 'w',
   seconds: 2,
@@ -51,6 +66,7 @@ describe('RunCombiner', () => {
       perClassAccuracy: [0.8, 0],
       meanCosine: 0.8,
       seconds: 3,
+      exposedShare: 0.25,
     };
     expect(result).toEqual({ record, totals: totals(5, 4, 4) });
     expect(heard).toEqual([[record, totals(5, 4, 4)], { kind: 'ranks', epoch: 4, ranks: times }]);

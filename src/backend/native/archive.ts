@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { cacheFolder } from '../../cache-folder.js';
 import { messageOf, UserError } from '../../errors.js';
-import { cacheFolder } from './cache.js';
 import { download } from '../../download.js';
 import { installedLibrary } from './installed.js';
 import type { Library, Progress } from './library.js';

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { cacheFolder } from '../../cache-folder.js';
 
 /** TensorFlow whose shared library the addon is built against. */
 export const tensorflowVersion = '2.21.0';
@@ -18,12 +18,6 @@ const manifestSchema = z.object({
 });
 
 export type Manifest = z.output<typeof manifestSchema>;
-
-/** Where pod-dist keeps what it builds: `POD_DIST_CACHE`, else `pod-dist` in the user's cache folder. */
-export function cacheFolder(environment: NodeJS.ProcessEnv = process.env): string {
-  const base = environment.XDG_CACHE_HOME || join(homedir(), '.cache');
-  return environment.POD_DIST_CACHE || join(base, 'pod-dist');
-}
 
 /** The folder of the native addon for this platform, one for the CPU and one for CUDA. */
 export function addonFolder(cuda: boolean, environment: NodeJS.ProcessEnv = process.env): string {

@@ -20,12 +20,11 @@ export function compressedReduceScatter(context: Context): Promise<void> {
 }
 
 function pass(context: Context, plan: Pass): Promise<void> {
-  const { bytes, kernels, residuals, scratch } = context.workspace;
+  const { bytes, kernels, image, scratch } = context.workspace;
   const { pack, unpack, unpackAdd } = kernels.bfloat16;
-  const [origin] = context.range;
-  const image = residuals.imageOf(context.command);
-  const residual = residuals.residualOf(context.command);
-  const imageOf = (at: number) => image + (at - origin) / 2;
+  const { offset: origin, length, residual } = context.command;
+  const imageStart = image.offsetFor(length);
+  const imageOf = (at: number) => imageStart + (at - origin) / 2;
   const imageView = (start: number, end: number) => context.view(imageOf(start), imageOf(end));
   const round = (start: number, end: number) => {
     pack(imageOf(start), start, residual + (start - origin), end - start);

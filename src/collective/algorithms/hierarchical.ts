@@ -1,52 +1,98 @@
-import { evenly, type Context } from '../context.js';
+import { consecutive, evenly, type Context, type Region } from '../context.js';
+import type { ReducingKind } from '../selection.js';
 
 type Algorithm = (context: Context) => Promise<void>;
+type Run = (kind: ReducingKind, context: Context) => Promise<void>;
 
-/** The algorithms within a host and across hosts. */
+/** How a phase is carried out. */
 export interface Levels {
-  reduceScatter(within: Context): Promise<void>;
-  allReduce(across: Context): Promise<void>;
-  allGather(within: Context): Promise<void>;
+  /** Among ranks of one host. */
+  within: Run;
+  /** Among ranks of different hosts. */
+  across: Run;
 }
 
 const acrossStep = 2 ** 16;
 const gatherStep = 2 ** 17;
 
 /**
- * All-reduce for ranks that share hosts: slow connections carry few, long messages.
+ * Collectives for ranks that share hosts: slow connections carry few, long messages, and no value more often than it
+ * must. L ranks on each of H hosts; a column is the l-th rank of every host.
  *
- *     1. Within each host: reduce-scatter over its ranks. C parts, where C is the least number of ranks on any host:
- *        the first C ranks of a host, its carriers, get one each, the others none.
- *     2. Across hosts: carriers of the same part, one a host, all-reduce it. C such groups at the same time.
- *     3. Within each host: all-gather of the C parts.
+ *     all-reduce       1. within each host: reduce-scatter, a part for each of its ranks
+ *                      2. across hosts: the ranks of a column all-reduce their part; L columns at the same time
+ *                      3. within each host: all-gather of the parts
+ *     reduce-scatter   1. within each host: reduce-scatter; rank l gets the shards of its column
+ *                      2. across hosts: the ranks of a column reduce-scatter those H shards
+ *     all-gather       1. across hosts: the ranks of a column gather their shards
+ *                      2. within each host: all-gather of the columns
  *
- * With L ranks on each of H hosts a rank sends about 2 (L - 1)/L S within its host and 2 (H - 1)/H S/L across, in
- * 2 (H - 1) hops across instead of 2 (H L - 1). Every part is combined in one order and then copied: results are
- * bitwise equal on all ranks.
+ * Each direction sends (L - 1)/L S a rank within its host and (H - 1)/H S/L across, in (L - 1) + (H - 1) hops. A flat
+ * ring takes H L - 1 hops, and each host's connection carries (H L - 1)/(H L) S instead of (H - 1)/H S.
+ *
+ * Every part is combined in one order and then copied: results are bitwise equal on all ranks. No rank is done before
+ * every rank has begun: each phase waits for its whole group, and the groups of two phases meet in all ranks.
+ *
+ * Where hosts differ in ranks, L is the least of them for the all-reduce, whose further ranks carry no part; shards
+ * of the other two belong to all ranks, and have no such grid.
  */
-export function hierarchicalAllReduce(hosts: readonly string[], levels: Levels): Algorithm {
+export function hierarchical(
+  hosts: readonly string[],
+  { within, across }: Levels,
+): Partial<Record<ReducingKind, Algorithm>> {
   const groups = groupByHost(hosts);
-  const carriers = Math.min(...groups.map((group) => group.length));
-  return async (context) => {
-    const { length } = context.command;
+  if (groups.length === 1 || groups.length === hosts.length) return {};
+  const columns = Math.min(...groups.map((group) => group.length));
+  const column = (index: number) => groups.map((group) => group[index]);
+  const localOf = (context: Context) => {
     const rank = context.workspace.mesh.rank;
-    const local = groups.find((group) => group.includes(rank)) as number[];
-    const parts = evenly(0, length, carriers);
-    const boundaries = Array.from({ length: local.length + 1 }, (_, index) => parts[index] ?? length);
-    const within = context.over({ ranks: local, boundaries, firstStep: 0 });
-    await levels.reduceScatter(within);
-    if (within.rank < carriers) {
-      const peers = groups.map((group) => group[within.rank]);
-      const [start, end] = [parts[within.rank], parts[within.rank + 1]];
-      const across = { ranks: peers, boundaries: evenly(start, end, peers.length), firstStep: acrossStep };
-      await levels.allReduce(context.over(across));
+    return groups.find((group) => group.includes(rank)) as number[];
+  };
+
+  const allReduce: Algorithm = async (context) => {
+    const { length } = context.command;
+    const ranks = localOf(context);
+    const bounds = evenly(0, length, columns);
+    const parts = consecutive(
+      Array.from({ length: ranks.length + 1 }, (_, index) => bounds[index] ?? length),
+    );
+    const first = context.over({ ranks, parts, firstStep: 0 });
+    await within('reduceScatter', first);
+    if (first.rank < columns) {
+      const peers = column(first.rank);
+      const shares = consecutive(evenly(bounds[first.rank], bounds[first.rank + 1], peers.length));
+      await across('allReduce', context.over({ ranks: peers, parts: shares, firstStep: acrossStep }));
     }
-    await levels.allGather(context.over({ ranks: local, boundaries, firstStep: gatherStep }));
+    await within('allGather', context.over({ ranks, parts, firstStep: gatherStep }));
+  };
+  if (groups.some((group) => group.length !== columns)) return { allReduce };
+
+  const phases = (context: Context, [withinStep, columnStep]: [number, number]) => {
+    const ranks = localOf(context);
+    const partsOf = (owners: readonly number[]): Region[] => owners.flatMap((rank) => context.regions(rank));
+    const parts = ranks.map((_, index) => partsOf(column(index)));
+    const host = context.over({ ranks, parts, firstStep: withinStep });
+    const peers = column(host.rank);
+    const shards = peers.map((rank) => partsOf([rank]));
+    return { host, peers: context.over({ ranks: peers, parts: shards, firstStep: columnStep }) };
+  };
+  return {
+    allReduce,
+    reduceScatter: async (context) => {
+      const { host, peers } = phases(context, [0, acrossStep]);
+      await within('reduceScatter', host);
+      await across('reduceScatter', peers);
+    },
+    allGather: async (context) => {
+      const { host, peers } = phases(context, [gatherStep, acrossStep]);
+      await across('allGather', peers);
+      await within('allGather', host);
+    },
   };
 }
 
 /** Ranks by host, in rank order. */
-export function groupByHost(hosts: readonly string[]): number[][] {
+function groupByHost(hosts: readonly string[]): number[][] {
   const groups = new Map<string, number[]>();
   hosts.forEach((host, rank) => groups.set(host, [...(groups.get(host) ?? []), rank]));
   return [...groups.values()];

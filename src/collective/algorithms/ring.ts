@@ -1,4 +1,4 @@
-import { nothing, type Context } from '../context.js';
+import { nothing, type Context, type Region } from '../context.js';
 
 /** What a pass around the ring does. */
 export interface Pass {
@@ -82,20 +82,23 @@ function plain(context: Context): Transfer {
 }
 
 /**
- * Chunks of a part, with their numbers: two a part from 2 MiB on, and none above 2 MiB; multiples of 64 bytes. An
- * empty part has one empty chunk, so that no rank's pass ends before every rank has begun it.
+ * Chunks of a part, with their numbers: two a region from 2 MiB on, and none above 2 MiB; multiples of 64 bytes. An
+ * empty region has one empty chunk, so that no rank's pass ends before every rank has begun it.
  */
-function* chunksOf([start, end]: [number, number]): Generator<[chunk: number, start: number, end: number]> {
+function* chunksOf(part: readonly Region[]): Generator<[chunk: number, start: number, end: number]> {
   const largest = 2 * 1024 * 1024;
   const smallest = 1024 * 1024;
-  const half = Math.ceil((end - start) / 2 / 64) * 64;
-  const size = Math.max(Math.min(half, largest), smallest);
   let chunk = 0;
-  do {
-    const stop = Math.min(start + size, end);
-    yield [chunk++, start, stop];
-    start = stop;
-  } while (start < end);
+  for (const [first, end] of part) {
+    const half = Math.ceil((end - first) / 2 / 64) * 64;
+    const size = Math.max(Math.min(half, largest), smallest);
+    let start = first;
+    do {
+      const stop = Math.min(start + size, end);
+      yield [chunk++, start, stop];
+      start = stop;
+    } while (start < end);
+  }
 }
 
 export function ringAllReduce(context: Context): Promise<void> {

@@ -9,6 +9,8 @@ import { quota } from '../send-stage.js';
  *     all-gather       each rank sends its part to every other. 1 hop, N - 1 messages, (N - 1)/N S.
  *     all-reduce       the first, then the second: 2 hops, 2 (N - 1) messages, 2 (N - 1)/N S, the least possible.
  *
+ * A part in several regions takes a message for each.
+ *
  * A ring moves as many bytes in 2 (N - 1) hops, each of which waits for the one before. A part is combined by one
  * rank, in a fixed order, and then copied: results are bitwise equal on all ranks and from run to run.
  *
@@ -22,8 +24,7 @@ export async function scatterAllReduce(context: Context): Promise<void> {
 }
 
 export async function scatterReduceScatter(context: Context): Promise<void> {
-  const [start, end] = context.range;
-  const staged = end - start <= quota.reduceScatter;
+  const staged = context.bytes <= quota.reduceScatter;
   sendParts(context, (from, to) => (staged ? context.stage(from, to) : context.view(from, to)));
   await combineOwn(context);
   if (!staged) await context.acknowledge(1);
@@ -34,26 +35,26 @@ export function scatterAllGather(context: Context): Promise<void> {
 }
 
 function sendParts(context: Context, payload: (start: number, end: number) => Uint8Array): void {
-  for (const peer of context.peers) context.send(peer, 0, 0, payload(...context.part(peer)));
+  for (const peer of context.peers)
+    context.part(peer).forEach(([start, end], chunk) => context.send(peer, 0, chunk, payload(start, end)));
 }
 
 async function combineOwn(context: Context): Promise<void> {
-  const [start, end] = context.part(context.rank);
-  for (const peer of context.peers) context.reduce(start, await context.receive(peer, 0, 0, end - start));
+  const own = context.part(context.rank);
+  for (const peer of context.peers)
+    for (const [chunk, [start, end]] of own.entries())
+      context.reduce(start, await context.receive(peer, 0, chunk, end - start));
 }
 
 async function gather(context: Context, step: number): Promise<void> {
-  const sizes = [...context.peers, context.rank].map((rank) => {
-    const [start, end] = context.part(rank);
-    return end - start;
-  });
-  const staged = Math.max(...sizes) <= quota.allGather;
-  const range = context.part(context.rank);
-  const own = staged ? context.stage(...range) : context.view(...range);
-  for (const peer of context.peers) context.send(peer, step, 0, own);
-  for (const peer of context.peers) {
-    const [start, end] = context.part(peer);
-    context.copy(start, await context.receive(peer, step, 0, end - start));
-  }
+  const { peers, rank } = context;
+  const staged = Math.max(...[...peers, rank].map((one) => context.bytesOf(one))) <= quota.allGather;
+  const own = context
+    .part(rank)
+    .map(([start, end]) => (staged ? context.stage(start, end) : context.view(start, end)));
+  for (const peer of peers) own.forEach((payload, chunk) => context.send(peer, step, chunk, payload));
+  for (const peer of peers)
+    for (const [chunk, [start, end]] of context.part(peer).entries())
+      context.copy(start, await context.receive(peer, step, chunk, end - start));
   if (!staged) await context.acknowledge(step + 1);
 }

@@ -1,8 +1,8 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { addonFolder, cacheFolder, findAddon, readManifest } from '../../../src/backend/native/cache.js';
+import { addonFolder, findAddon, readManifest } from '../../../src/backend/native/cache.js';
 
 let cache: string;
 let environment: NodeJS.ProcessEnv;
@@ -27,16 +27,6 @@ function finish(cuda: boolean, text = JSON.stringify(manifest(cuda)), withAddon 
   if (withAddon) writeFileSync(join(folder, 'addon.node'), '');
   return folder;
 }
-
-describe('cacheFolder', () => {
-  it('is POD_DIST_CACHE, else in XDG_CACHE_HOME, else in the home folder', () => {
-    expect(cacheFolder({ POD_DIST_CACHE: '/a', XDG_CACHE_HOME: '/b' })).toBe('/a');
-    expect(cacheFolder({ XDG_CACHE_HOME: '/b' })).toBe('/b/pod-dist');
-    expect(cacheFolder({ POD_DIST_CACHE: '', XDG_CACHE_HOME: '' })).toBe(
-      join(homedir(), '.cache', 'pod-dist'),
-    );
-  });
-});
 
 describe('addonFolder', () => {
   it('tells platform, version and CUDA apart', () => {

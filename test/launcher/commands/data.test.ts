@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { create } from 'tar';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { dataSchema } from '../../../src/config/schema.js';
+import { openDataset } from '../../../src/data/index.js';
 import { FaultyServer } from '../../data/fetch/server.js';
 import { writeCifar10, writeImage, writeMnist, writeTinyImageNet } from '../../data/samples.js';
 
@@ -27,6 +29,31 @@ function podDist(...args: string[]): Promise<Outcome> {
 }
 
 const reportOf = ({ stdout }: Outcome) => JSON.parse(stdout) as Record<string, unknown>;
+
+describe('pod-dist data cache', () => {
+  it('shows and clears the pixels that a benchmark or a run has kept', async () => {
+    const root = join(folder, 'pictures');
+    for (const name of ['train/a', 'test/a']) {
+      mkdirSync(join(root, name), { recursive: true });
+      await writeImage(join(root, name, '1.png'), { r: 9, g: 8, b: 7 }, [8, 8]);
+    }
+    const cache = { folder: join(folder, 'kept') };
+    const config = dataSchema.parse({ name: 'image-folder', root, size: 8, cache });
+    const dataset = await openDataset(config, { seed: 1 });
+    for await (const { count } of dataset.read({ split: 'train', batches: [Int32Array.of(0)], epoch: 0 })) {
+      expect(count).toBe(1);
+    }
+    await dataset.close();
+    const shown = await podDist('data', 'cache', '--folder', 'kept');
+    expect(shown.stdout).toMatch(/pictures .* 2 .* 8x8x3 /);
+    const cleared = await podDist('data', 'cache', 'clear', '--folder', 'kept', '--json');
+    expect(reportOf(cleared)).toMatchObject({ folder: 'kept', removed: 1 });
+    const empty = await podDist('data', 'cache', 'show', '--folder', 'kept');
+    expect([empty.code, empty.stdout]).toEqual([0, 'kept: no pixels are kept there\n']);
+    const wrong = await podDist('data', 'cache', 'fill');
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringMatching(/show.*clear/)]);
+  });
+});
 
 describe('pod-dist data fetch', () => {
   const files: Record<string, Buffer> = {};

@@ -2,7 +2,7 @@
  * Decoded pixels of the first images of a data set, in memory that all loader threads of a process share. What fits
  * the limit is decoded once; the rest every time. Memory is used as images are first stored.
  */
-export class PixelCache {
+export class MemoryCache {
   private readonly pixels: Uint8Array;
   private readonly stored: Uint8Array;
 
@@ -15,13 +15,13 @@ export class PixelCache {
   }
 
   /** A cache for `images` images of `imageBytes` bytes each, of at most `limit` bytes. */
-  static create(images: number, imageBytes: number, limit: number): PixelCache {
+  static create(images: number, imageBytes: number, limit: number): MemoryCache {
     const slots = Math.min(images, Math.floor(limit / imageBytes));
     const buffers = {
       pixels: new SharedArrayBuffer(slots * imageBytes),
       stored: new SharedArrayBuffer(slots),
     };
-    return new PixelCache(buffers, imageBytes);
+    return new MemoryCache(buffers, imageBytes);
   }
 
   /** The pixels of an image, or undefined where they are not stored. */
@@ -30,10 +30,11 @@ export class PixelCache {
     return this.pixels.subarray(image * this.imageBytes, (image + 1) * this.imageBytes);
   }
 
-  /** Stores an image where it has a place. */
-  set(image: number, pixels: Uint8Array): void {
-    if (image >= this.stored.length) return;
+  /** Stores a copy of an image and gives it back; undefined where it has no place. */
+  set(image: number, pixels: Uint8Array): Uint8Array | undefined {
+    if (image >= this.stored.length) return undefined;
     this.pixels.set(pixels, image * this.imageBytes);
     Atomics.store(this.stored, image, 1);
+    return this.get(image);
   }
 }

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { PixelCache } from '../../src/data/pixel-cache.js';
+import { MemoryCache } from '../../../src/data/pixels/memory-cache.js';
 
 const image = (level: number) => new Uint8Array(6).fill(level);
 
-describe('PixelCache', () => {
+describe('MemoryCache', () => {
   it('gives back what was stored, and nothing else', () => {
-    const cache = PixelCache.create(3, 6, 100);
+    const cache = MemoryCache.create(3, 6, 100);
     expect(cache.get(1)).toBeUndefined();
     cache.set(1, image(7));
     cache.set(2, image(0));
@@ -16,7 +16,7 @@ describe('PixelCache', () => {
   });
 
   it('holds the first images that fit the limit', () => {
-    const cache = PixelCache.create(10, 6, 17);
+    const cache = MemoryCache.create(10, 6, 17);
     for (let index = 0; index < 10; index++) cache.set(index, image(index + 1));
     expect(cache.buffers.pixels.byteLength).toBe(12);
     expect(cache.get(0)).toEqual(image(1));
@@ -25,14 +25,14 @@ describe('PixelCache', () => {
   });
 
   it('holds nothing with a limit of 0', () => {
-    const cache = PixelCache.create(2, 6, 0);
+    const cache = MemoryCache.create(2, 6, 0);
     cache.set(0, image(1));
     expect(cache.get(0)).toBeUndefined();
   });
 
   it('is one memory for all who share its buffers', () => {
-    const cache = PixelCache.create(2, 6, 100);
-    const other = new PixelCache(cache.buffers, 6);
+    const cache = MemoryCache.create(2, 6, 100);
+    const other = new MemoryCache(cache.buffers, 6);
     other.set(1, image(9));
     expect(cache.get(1)).toEqual(image(9));
   });

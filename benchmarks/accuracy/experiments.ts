@@ -1,0 +1,80 @@
+/** One line of a result table: a recipe with its settings, trained once a seed. */
+export interface Group {
+  label: string;
+  settings: readonly string[];
+  workers?: number;
+  seeds: number;
+}
+
+export interface Experiment {
+  /** A shipped recipe. */
+  recipe: string;
+  /** Epochs are counted until the test accuracy first reaches this. */
+  threshold: number;
+  groups: readonly Group[];
+}
+
+/** The losses of the paper; margins and scales are the defaults of the schema but for ArcFace's scale. */
+const losses: readonly [label: string, settings: readonly string[]][] = [
+  ['POD', ['loss.name=pod']],
+  ['softmax', ['loss.name=softmax']],
+  ['AM-Softmax', ['loss.name=am-softmax']],
+  ['ArcFace', ['loss.name=arcface', 'loss.scale=30']],
+  ['PEDCC-Loss', ['loss.name=pedcc-loss']],
+  ['dot regression', ['loss.name=dot-regression']],
+];
+
+/** POD Loss with parts of it left out or held still. `local` differs from `global` over several workers alone. */
+const variants: readonly [label: string, settings: readonly string[], workers?: number][] = [
+  ['whole', []],
+  ['without SC', ['loss.sc=off']],
+  ['global SC, 4 workers', [], 4],
+  ['local SC, 4 workers', ['loss.sc=local'], 4],
+  ['delta 0', ['loss.delta.schedule=fixed', 'loss.delta.initial=0']],
+  ['delta 0.05', ['loss.delta.schedule=fixed']],
+];
+
+const workerCounts: Group[] = [1, 2, 4].map((workers) => ({
+  label: `${workers} ${workers === 1 ? 'worker' : 'workers'}`,
+  settings: [],
+  workers,
+  seeds: 1,
+}));
+
+function atRates(rates: readonly number[], seedsOf: (label: string) => number): Group[] {
+  return losses.flatMap(([label, settings]) =>
+    rates.map((rate) => ({
+      label: `${label}, rate ${rate}`,
+      settings: [...settings, `learningRate.rate=${rate}`],
+      seeds: seedsOf(label),
+    })),
+  );
+}
+
+function ablation(seeds: number): Group[] {
+  return variants.map(([label, settings, workers]) => ({ label, settings, workers, seeds }));
+}
+
+function withSettings(groups: readonly Group[], ...more: readonly string[]): Group[] {
+  return groups.map((group) => ({ ...group, settings: [...more, ...group.settings] }));
+}
+
+export const experiments: Readonly<Record<string, Experiment>> = {
+  'digits-losses': { recipe: 'digits', threshold: 0.95, groups: atRates([0.02, 0.1, 0.4], () => 10) },
+  'digits-ablation': { recipe: 'digits', threshold: 0.95, groups: ablation(10) },
+  'digits-workers': { recipe: 'digits', threshold: 0.95, groups: workerCounts },
+  'cifar10-losses': {
+    recipe: 'cifar10-resnet20',
+    threshold: 0.8,
+    groups: withSettings(
+      atRates([0.2], (label) => (label === 'POD' || label === 'softmax' ? 3 : 1)),
+      'epochs=10',
+    ),
+  },
+  'cifar10-ablation': {
+    recipe: 'cifar10-resnet20',
+    threshold: 0.8,
+    groups: withSettings(ablation(1), 'epochs=10'),
+  },
+  'cifar10-workers': { recipe: 'cifar10-resnet20', threshold: 0.8, groups: workerCounts },
+};

@@ -1,0 +1,115 @@
+import type { Argv, ArgumentsCamelCase, CommandModule } from 'yargs';
+import { initBackend } from '../../src/backend/index.js';
+import { loadConfig } from '../../src/config/load.js';
+import { findImages } from '../../src/data/find-images.js';
+import { preprocessingOf, readImageFiles } from '../../src/data/preprocessing.js';
+import { messageOf, UserError } from '../../src/errors.js';
+import type { TopClasses } from '../../src/evaluation/top-classes.js';
+import { findCheckpoint } from '../../src/training/checkpoint.js';
+import { Predictor, type ScoreKind } from '../../src/training/predictor.js';
+import { Progress } from '../progress.js';
+
+interface PredictArguments {
+  checkpoint: string;
+  images: string[];
+  top: number;
+  threshold?: number;
+  backend?: string;
+  json: boolean;
+}
+
+export const predictCommand: CommandModule<object, PredictArguments> = {
+  command: 'predict <images..>',
+  describe: "name the classes of images with a checkpoint's model",
+  builder: (yargs) =>
+    yargs
+      .positional('images', {
+        type: 'string',
+        array: true,
+        demandOption: true,
+        describe: 'image files, or folders of .jpg and .png images',
+      })
+      .option('checkpoint', {
+        type: 'string',
+        demandOption: true,
+        requiresArg: true,
+        describe: 'a run folder (its newest checkpoint) or one checkpoint folder',
+      })
+      .option('top', { type: 'number', default: 5, requiresArg: true, describe: 'classes an image' })
+      .option('threshold', {
+        type: 'number',
+        requiresArg: true,
+        describe: 'images whose best cosine (softmax: probability) is smaller belong to no known class',
+      })
+      .option('backend', { type: 'string', requiresArg: true, describe: 'auto, native, wasm or cpu' })
+      .option('json', { type: 'boolean', default: false, describe: 'print an object an image, one a line' })
+      .example('$0 predict --checkpoint runs/faces photo.jpg', 'the five best classes, with cosines')
+      .example(
+        '$0 predict --checkpoint runs/faces --threshold 0.5 --json photos/',
+        'every image below a folder; "class" is null for unknown faces',
+      )
+      .epilogue(
+        'Images get the size, channels and normalisation of the run. Digits are white on black, as in MNIST.',
+      ) as Argv<PredictArguments>,
+  handler: predict,
+};
+
+async function predict(args: ArgumentsCamelCase<PredictArguments>): Promise<void> {
+  const { top, threshold, json } = args;
+  if (!Number.isInteger(top) || top < 1)
+    throw new UserError('USAGE', '--top takes a whole number of classes, from 1 on');
+  if (threshold !== undefined && !(Math.abs(threshold) <= 1))
+    throw new UserError('USAGE', '--threshold takes a cosine, -1 to 1 (softmax: a probability)');
+  const skipped = (line: string) => process.stderr.write(`${line}\n`);
+  const { checkpoint } = await findCheckpoint(args.checkpoint, skipped);
+  const files = await findImages(args.images);
+  const config = loadConfig({ base: checkpoint.config, flags: { backend: args.backend } });
+  const preprocessing = preprocessingOf(config.data, checkpoint.shape);
+  await initBackend(config.backend);
+  const predictor = await Predictor.create(checkpoint);
+  const progress = process.stdout.isTTY ? undefined : new Progress('images', 1);
+  const describe = json ? asJson : asText;
+  let done = 0;
+  for await (const batch of readImageFiles(files, preprocessing, config.evaluation.batchSize)) {
+    const predictions = predictor.predict(batch.images, top);
+    const lines = predictions.map((classes, index) => {
+      const known = classes.length > 0 && (threshold === undefined || classes[0].score >= threshold);
+      const prediction = { file: batch.files[index], classes, known, scoreKind: predictor.scoreKind };
+      return `${describe(prediction, checkpoint.classNames)}\n`;
+    });
+    process.stdout.write(lines.join(''));
+    for (const { file, error } of batch.broken) {
+      progress?.close();
+      process.stderr.write(`pod-dist: ${messageOf(error)}\n`);
+      if (json) process.stdout.write(`${JSON.stringify({ file, error: messageOf(error) })}\n`);
+      process.exitCode = 2;
+    }
+    done += batch.files.length + batch.broken.length;
+    progress?.update(done, files.length);
+  }
+  progress?.close();
+  predictor.dispose();
+}
+
+interface Prediction {
+  file: string;
+  classes: TopClasses;
+  known: boolean;
+  scoreKind: ScoreKind;
+}
+
+function asJson({ file, classes, known, scoreKind }: Prediction, classNames: readonly string[]): string {
+  const top = classes.map(({ index, score }) => ({
+    class: classNames[index],
+    index,
+    [scoreKind]: Number(score.toFixed(6)),
+  }));
+  const [best] = known ? top : [{ class: null, index: null }];
+  return JSON.stringify({ file, class: best.class, index: best.index, top });
+}
+
+function asText({ file, classes, known }: Prediction, classNames: readonly string[]): string {
+  const named = classes.map(({ index, score }) => `${classNames[index]} ${score.toFixed(4)}`).join(', ');
+  if (known) return `${file}: ${named}`;
+  return `${file}: unknown${named ? ` (nearest: ${named})` : ''}`;
+}

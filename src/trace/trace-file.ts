@@ -1,0 +1,149 @@
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { UserError } from '../errors.js';
+import type { ClockEstimate } from './clock-offset.js';
+import { now, traceThreads, type TraceSpan } from './tracer.js';
+
+/** Spans of one rank, and its clock against that of the process which writes the file. */
+export interface TracePart {
+  rank: number;
+  host: string;
+  spans: readonly TraceSpan[];
+  clock: ClockEstimate;
+}
+
+/** What the system says of a file that cannot be written. */
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'its folder does not exist',
+  ENOTDIR: 'a part of its path is no folder',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+  EISDIR: 'it is a folder',
+  ENOSPC: 'no space is left',
+};
+
+/**
+ * A trace in Chrome's Trace Event Format, which chrome://tracing and ui.perfetto.dev open: a process a rank, on the
+ * clock of the process that writes it.
+ *
+ * Spans go to a temporary file beside it as they come; `close` makes it whole and gives it its name, after a failure
+ * as well. Buckets become asynchronous events, a row each, since one is full before the one before it is applied.
+ */
+export class TraceFile {
+  private readonly began = now();
+  private readonly clocks = new Map<number, ClockEstimate>();
+  private descriptor: number | undefined;
+  private entries = 0;
+
+  private constructor(
+    readonly file: string,
+    private readonly temporary: string,
+    private readonly notify: (line: string) => void,
+  ) {
+    this.descriptor = openSync(temporary, 'w');
+  }
+
+  /**
+   * `notify` is told, in one line, when the file can no longer be written: the run goes on without it.
+   *
+   * @throws UserError `TRACE_FILE_INVALID` where the file cannot be written
+   */
+  static open(file: string, notify: (line: string) => void): TraceFile {
+    try {
+      if (statSync(file, { throwIfNoEntry: false })?.isDirectory())
+        throw Object.assign(new Error(), { code: 'EISDIR' });
+      return new TraceFile(file, `${file}.${process.pid}.part`, notify);
+    } catch (error) {
+      throw new UserError(
+        'TRACE_FILE_INVALID',
+        `cannot write the trace ${file}: ${reasonOf(error)}; give --trace another file`,
+      );
+    }
+  }
+
+  add({ rank, host, spans, clock }: TracePart): void {
+    if (this.descriptor === undefined || spans.length === 0) return;
+    const events = spans.flatMap((span) => toEvents(rank, span, clock.offset - this.began));
+    if (!this.clocks.has(rank)) events.unshift(...namesOf(rank, host));
+    this.clocks.set(rank, clock);
+    const before = this.entries === 0 ? '{"displayTimeUnit":"ms","traceEvents":[\n' : ',\n';
+    this.entries += events.length;
+    try {
+      this.write(before + events.map((event) => JSON.stringify(event)).join(',\n'));
+    } catch (error) {
+      this.drop();
+      this.notify(`the trace ${this.file} is given up: ${reasonOf(error)}`);
+    }
+  }
+
+  /** Ends the file and puts it in its place; without any span there is none. Safe to call twice. */
+  close(): void {
+    if (this.descriptor === undefined) return;
+    if (this.entries === 0) return this.drop();
+    const clocks = Object.fromEntries(
+      [...this.clocks].map(([rank, { offset, error }]) => [
+        `rank ${rank}`,
+        { offsetMicroseconds: offset, errorMicroseconds: error },
+      ]),
+    );
+    try {
+      this.write(`\n],"otherData":${JSON.stringify({ clocks })}}\n`);
+      fsyncSync(this.descriptor);
+      closeSync(this.descriptor);
+      this.descriptor = undefined;
+      renameSync(this.temporary, this.file);
+    } catch (error) {
+      this.drop();
+      this.notify(`the trace ${this.file} could not be written: ${reasonOf(error)}`);
+    }
+  }
+
+  private write(text: string): void {
+    const bytes = Buffer.from(text);
+    for (let done = 0; done < bytes.length;) done += writeSync(this.descriptor as number, bytes, done);
+  }
+
+  private drop(): void {
+    if (this.descriptor !== undefined) closeSync(this.descriptor);
+    this.descriptor = undefined;
+    rmSync(this.temporary, { force: true });
+  }
+}
+
+/** The trace of a run, where its configuration names a file for one. */
+export function openTrace(file: string | undefined, notify: (line: string) => void): TraceFile | undefined {
+  return file === undefined ? undefined : TraceFile.open(file, notify);
+}
+
+function namesOf(rank: number, host: string): object[] {
+  const about = { ph: 'M', pid: rank };
+  return [
+    { ...about, name: 'process_name', args: { name: `rank ${rank} on ${host}` } },
+    { ...about, name: 'process_sort_index', args: { sort_index: rank } },
+    ...traceThreads.flatMap((name, tid) => [
+      { ...about, tid, name: 'thread_name', args: { name } },
+      { ...about, tid, name: 'thread_sort_index', args: { sort_index: tid } },
+    ]),
+  ];
+}
+
+function toEvents(rank: number, { name, thread, start, end, details }: TraceSpan, shift: number): object[] {
+  const ts = nanosecond(start + shift);
+  const until = nanosecond(end + shift);
+  const about = { name, cat: thread, pid: rank, tid: traceThreads.indexOf(thread), ts };
+  if (thread !== 'buckets') return [{ ...about, ph: 'X', dur: nanosecond(until - ts), args: details }];
+  const id = `${rank}/${name}`;
+  return [
+    { ...about, ph: 'b', id, args: details },
+    { ...about, ph: 'e', id, ts: until },
+  ];
+}
+
+function nanosecond(microseconds: number): number {
+  return Math.round(microseconds * 1000) / 1000;
+}
+
+function reasonOf(error: unknown): string {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  return reasons[code] ?? message;
+}

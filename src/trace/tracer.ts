@@ -1,0 +1,57 @@
+/** Rows of a rank's trace. Buckets overlap each other; the spans of the others nest. */
+export const traceThreads = ['compute', 'communication', 'buckets'] as const;
+export type TraceThread = (typeof traceThreads)[number];
+
+/** Something that took time. */
+export interface TraceSpan {
+  name: string;
+  thread: TraceThread;
+  /** Microseconds of the recording process's clock (`now`). */
+  start: number;
+  end: number;
+  details: Readonly<Record<string, string | number>>;
+}
+
+/** Takes down what a thread does, span by span. */
+export interface Tracer {
+  /** The time now, for the start of a span; 0 where nothing is traced. */
+  now(): number;
+  /** A span that began at `start` and ends now. */
+  span(thread: TraceThread, name: string, start: number, details?: TraceSpan['details']): void;
+  /** Hands on what has been taken down so far. */
+  flush(): void;
+}
+
+/** For runs that are not traced. */
+export const noTracer: Tracer = { now: () => 0, span() {}, flush() {} };
+
+/** Spans are handed on when there are so many, or when the oldest is so old. */
+const mostSpans = 512;
+const oldestMicroseconds = 250_000;
+
+/** Collects spans and hands them on in pieces, so that memory stays bounded and a run that fails leaves its trace. */
+export class SpanRecorder implements Tracer {
+  private spans: TraceSpan[] = [];
+
+  constructor(private readonly handOn: (spans: TraceSpan[]) => void) {}
+
+  readonly now = now;
+
+  span(thread: TraceThread, name: string, start: number, details: TraceSpan['details'] = {}): void {
+    const end = now();
+    this.spans.push({ name, thread, start, end, details });
+    if (this.spans.length >= mostSpans || end - this.spans[0].end > oldestMicroseconds) this.flush();
+  }
+
+  flush(): void {
+    if (this.spans.length === 0) return;
+    const { spans } = this;
+    this.spans = [];
+    this.handOn(spans);
+  }
+}
+
+/** Microseconds of the host's monotonic clock, which all its processes and threads share. */
+export function now(): number {
+  return Number(process.hrtime.bigint()) / 1000;
+}

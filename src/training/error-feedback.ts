@@ -1,0 +1,99 @@
+import { shardRange, type Communicator } from '../collective/communicator.js';
+import type { Range } from './buckets.js';
+
+interface Options {
+  communicator: Communicator;
+  /** Of the flat parameters, [0, length). */
+  buckets: readonly Range[];
+  length: number;
+  /** Whether gradients are rounded on their way. */
+  compressed: boolean;
+}
+
+/**
+ * What rounding to bfloat16 takes away from gradients, and gives back to them later (error feedback).
+ *
+ *     in a step      a rank keeps what it rounds off, and adds it to the same values of the next step
+ *     after an epoch what all ranks have kept is summed in float32 onto the shards: (N - 1)/N S bytes
+ *     next step      each rank adds its shard's sum to the summed gradients
+ *
+ * A reduce-scatter never rounds a rank's own shard, so the sum has its place in the array of what is kept. Between
+ * epochs that is one number a weight, whatever the number of ranks: a checkpoint holds it, and another number of ranks
+ * goes on from it with nothing lost. An uninterrupted run sums up as well, and so takes the same steps bit for bit.
+ */
+export class ErrorFeedback {
+  private residual: Float32Array | undefined;
+  /** Buckets whose shard holds a sum that the next step adds. */
+  private readonly carried = new Set<number>();
+
+  constructor(private readonly options: Options) {
+    const { communicator, length, compressed } = options;
+    if (compressed && communicator.worldSize > 1) this.residual = communicator.allocate(length);
+  }
+
+  /** How bucket `index` travels. */
+  wireOf(index: number): { wire: 'float32' } | { wire: 'bf16'; residual: Float32Array } {
+    const { compressed, buckets } = this.options;
+    if (!compressed || !this.residual) return { wire: 'float32' };
+    const { start, end } = buckets[index];
+    return { wire: 'bf16', residual: this.residual.subarray(start, end) };
+  }
+
+  /** Adds what is carried for this rank's shard of bucket `index` to the flat, summed gradients. */
+  addTo(gradients: Float32Array, index: number): void {
+    if (!this.residual || !this.carried.delete(index)) return;
+    const { start, end } = this.shardOf(index);
+    for (let at = start; at < end; at++) gradients[at] += this.residual[at];
+    this.residual.fill(0, start, end);
+  }
+
+  /** Sums up what all ranks have kept; every rank calls it between steps. */
+  async settle(): Promise<void> {
+    const { communicator, buckets } = this.options;
+    if (!this.residual) return;
+    for (const [index, { start, end }] of buckets.entries()) {
+      const kept = this.residual.subarray(start, end);
+      await communicator.reduceScatter(kept, { tag: `residuals/${index}` });
+      this.carry(index);
+    }
+  }
+
+  /** The sums of all shards, after `settle`; every rank calls it, and every rank gets it. Undefined: nothing is kept. */
+  async gather(): Promise<Float32Array | undefined> {
+    const { communicator, buckets } = this.options;
+    const full = this.residual?.slice();
+    for (const [index, { start, end }] of buckets.entries())
+      if (full) await communicator.allGather(full.subarray(start, end), { tag: `residuals/${index}` });
+    return full;
+  }
+
+  /** Goes on from the sums that rank 0 gives, on every rank. */
+  async scatter(sums: Float32Array | undefined): Promise<void> {
+    const { communicator, buckets, length } = this.options;
+    const given = Float64Array.of(sums ? 1 : 0);
+    await communicator.broadcast(given, 0, { tag: 'residuals' });
+    if (given[0] === 0) return;
+    this.residual ??= communicator.allocate(length);
+    if (sums) this.residual.set(sums);
+    for (const [index, { start, end }] of buckets.entries()) {
+      await communicator.broadcast(this.residual.subarray(start, end), 0, { tag: `residuals/${index}` });
+      this.carry(index);
+    }
+  }
+
+  /** Keeps this rank's shard of a bucket, which holds a sum, and forgets the rest. */
+  private carry(index: number): void {
+    const { start, end } = this.options.buckets[index];
+    const shard = this.shardOf(index);
+    this.residual?.fill(0, start, shard.start);
+    this.residual?.fill(0, shard.end, end);
+    this.carried.add(index);
+  }
+
+  private shardOf(index: number): Range {
+    const { communicator, buckets } = this.options;
+    const { start, end } = buckets[index];
+    const [first, last] = shardRange(end - start, communicator.rank, communicator.worldSize);
+    return { start: start + first, end: start + last };
+  }
+}

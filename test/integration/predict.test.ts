@@ -1,0 +1,83 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeFolder, writeImage } from '../data/images.js';
+import { Workplace } from './command.js';
+
+const place = new Workplace();
+afterAll(() => place.clear());
+
+interface Line {
+  file: string;
+  class: string | null;
+  error?: string;
+  top: { class: string; index: number; cosine: number }[];
+}
+
+describe('predict', () => {
+  beforeAll(async () => {
+    await writeFolder(place.path('images'), ['cat', 'dog', 'emu'], 4);
+    writeFileSync(
+      place.path('tiny.yaml'),
+      'name: tiny\nbatchSize: 4\nepochs: 2\nbackend: wasm\ndata: {name: image-folder, root: images, size: 8}\n' +
+        'model: {name: small-cnn, dim: 4, channels: [4], strides: [1]}\n' +
+        'learningRate: {schedule: constant, rate: 0.05}\nevaluation: {batchSize: 5}\n',
+    );
+    const ended = await place.run('launch', '--config', 'tiny.yaml', '--out', 'run');
+    expect(ended, ended.stderr).toMatchObject({ code: 0 });
+  });
+
+  const lines = (stdout: string) =>
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Line);
+
+  it('agrees with evaluate on every image of a folder', async () => {
+    const { code, stdout } = await place.run('predict', '--checkpoint', 'run', '--json', 'images/test');
+    expect(code).toBe(0);
+    const found = lines(stdout);
+    const correct = found.filter(({ file, class: name }) => file.split('/')[2] === name).length;
+    expect([correct, found.length]).toEqual([place.report('run').evalCorrect, 12]);
+    for (const { top } of found) {
+      expect(top.map(({ index }) => index).sort()).toEqual([0, 1, 2]);
+      expect(top[0].cosine).toBeGreaterThanOrEqual(top[1].cosine);
+    }
+  });
+
+  it('ends with 2 and a line for each image that cannot be read, after the others', async () => {
+    writeFileSync(place.path('broken.jpg'), 'no image');
+    const { code, stdout, stderr } = await place.run(
+      ...['predict', '--checkpoint', 'run', '--top', '1'],
+      ...['broken.jpg', 'images/test/cat/0.png', 'nowhere.png', 'images/test/emu/1.jpg'],
+    );
+    expect(code).toBe(2);
+    expect(stderr).toMatch(
+      /^pod-dist: broken.jpg is no image[^\n]+\npod-dist: nowhere.png is no image[^\n]+\n$/,
+    );
+    expect(stdout).toMatch(
+      /^images\/test\/cat\/0.png: (cat|dog|emu) -?\d\.\d{4}\nimages\/test\/emu\/1.jpg: (cat|dog|emu) -?\d\.\d{4}\n$/,
+    );
+  });
+
+  it('knows no class below the threshold', async () => {
+    await writeImage(place.path('one.png'), [130, 130, 130], [30, 20]);
+    const [line] = lines(
+      (await place.run('predict', '--checkpoint', 'run', '--threshold', '1', '--json', 'one.png')).stdout,
+    );
+    expect([line.class, line.top.length]).toEqual([null, 3]);
+    const { stdout } = await place.run('predict', '--checkpoint', 'run', '--threshold', '1', 'one.png');
+    expect(stdout).toMatch(/^one\.png: unknown \(nearest: \w+ /);
+  });
+
+  it.each([
+    [['--top', '0', 'one.png'], /--top takes/],
+    [['--threshold', '2', 'one.png'], /--threshold takes/],
+    [['--threshold', 'x', 'one.png'], /--threshold takes/],
+    [['empty'], /empty holds no \.jpg/],
+  ])('refuses %j', async (args, message) => {
+    mkdirSync(place.path('empty'), { recursive: true });
+    const { code, stderr } = await place.run('predict', '--checkpoint', 'run', ...args);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
+    expect(stderr).toMatch(/^pod-dist: [^\n]+\n$/);
+  });
+});

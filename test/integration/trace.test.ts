@@ -1,0 +1,191 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { freePort, until, Workplace } from './command.js';
+
+interface Event {
+  name: string;
+  ph: 'M' | 'X' | 'b' | 'e';
+  pid: number;
+  tid: number;
+  id?: string;
+  /** Microseconds. */
+  ts: number;
+  dur: number;
+  args: { name?: string; collective?: number; bytes?: number };
+}
+
+interface Trace {
+  traceEvents: Event[];
+  otherData: { clocks: Record<string, { offsetMicroseconds: number; errorMicroseconds: number }> };
+}
+
+const [compute, communication, buckets] = [0, 1, 2];
+const digits = ['--backend', 'wasm', '--epochs', '1', '--out', 'run'];
+const steps = 15;
+
+/** Times are written to the nanosecond. */
+const rounding = 0.01;
+
+/** Spans of each thread must lie within or beside each other. */
+function expectNested(events: readonly Event[]): void {
+  const threads = new Map<string, Event[]>();
+  for (const event of events.filter(({ ph }) => ph === 'X')) {
+    const key = `${event.pid}/${event.tid}`;
+    threads.set(key, [...(threads.get(key) ?? []), event]);
+  }
+  for (const spans of threads.values()) {
+    const open: Event[] = [];
+    for (const span of spans.sort((a, b) => a.ts - b.ts || b.dur - a.dur)) {
+      while (open.length > 0 && ended(open.at(-1) as Event) <= span.ts + rounding) open.pop();
+      const around = open.at(-1);
+      if (around)
+        expect(ended(span), `${span.name} in ${around.name}`).toBeLessThanOrEqual(ended(around) + rounding);
+      open.push(span);
+    }
+  }
+}
+
+/** No collective ends on a rank before it has begun on all; within `tolerance` microseconds. */
+function expectTogether(events: readonly Event[], ranks: number, tolerance: number): void {
+  const collectives = new Map<number, Event[]>();
+  for (const event of events.filter(({ tid, ph }) => tid === communication && ph === 'X')) {
+    const number = event.args.collective as number;
+    collectives.set(number, [...(collectives.get(number) ?? []), event]);
+  }
+  expect(collectives.size).toBeGreaterThan(3 * steps);
+  for (const [number, spans] of collectives) {
+    expect(spans.map(({ pid }) => pid).sort(), `collective ${number}`).toEqual([...Array(ranks).keys()]);
+    expect(new Set(spans.map(({ name, args }) => `${name} ${args.bytes}`)).size).toBe(1);
+    const latest = Math.max(...spans.map(({ ts }) => ts));
+    expect(Math.min(...spans.map(ended)), spans[0].name).toBeGreaterThan(latest - tolerance);
+  }
+}
+
+function ended({ ts, dur }: Event): number {
+  return ts + dur;
+}
+
+function count(events: readonly Event[], rank: number, tid: number, name: RegExp): number {
+  return events.filter((event) => event.pid === rank && event.tid === tid && name.test(event.name)).length;
+}
+
+/** Whether a process can be given a monotonic clock of its own here, as another host would have. */
+function canShiftClock(): boolean {
+  try {
+    execFileSync('unshare', ['--time', '--monotonic', '1000', 'true'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe('launch --trace', () => {
+  let place: Workplace;
+  beforeEach(() => void (place = new Workplace()));
+  afterEach(() => place.clear());
+
+  const read = (): Trace => JSON.parse(readFileSync(place.path('trace.json'), 'utf8')) as Trace;
+
+  it('takes down what every thread of every rank does, on one clock', async () => {
+    const ended = await place.run('launch', '--workers', '2', ...digits, '--trace', 'trace.json');
+    expect(ended, ended.stderr).toMatchObject({ code: 0 });
+    const { traceEvents, otherData } = read();
+    for (const rank of [0, 1]) {
+      for (const name of [/^step$/, /^forward$/, /^backward$/, /^update$/, /^load weights$/])
+        expect(count(traceEvents, rank, compute, name), `${name}`).toBe(steps);
+      expect(count(traceEvents, rank, compute, /^loader$/)).toBe(steps + 1);
+      expect(count(traceEvents, rank, compute, /^evaluation$/)).toBe(1);
+      expect(count(traceEvents, rank, compute, /^checkpoint$/)).toBe(1);
+      expect(count(traceEvents, rank, compute, /^waiting$/)).toBeGreaterThanOrEqual(steps);
+      expect(count(traceEvents, rank, communication, /^reduceScatter gradients/)).toBe(steps);
+      expect(count(traceEvents, rank, communication, /^allGather weights/)).toBe(steps);
+      expect(count(traceEvents, rank, buckets, /^bucket 0$/)).toBe(2 * steps);
+      const named = traceEvents.filter(({ pid, ph, args }) => pid === rank && ph === 'M' && args.name);
+      expect(named.map(({ args }) => args.name)).toEqual([
+        expect.stringMatching(new RegExp(`^rank ${rank} on `)) as string,
+        ...['compute', 'communication', 'buckets'],
+      ]);
+    }
+    expectNested(traceEvents);
+    expectTogether(traceEvents, 2, rounding);
+    expect(otherData.clocks['rank 1']).toEqual({ offsetMicroseconds: 0, errorMicroseconds: 0 });
+    expect(readdirSync(place.folder).sort()).toEqual(['run', 'trace.json']);
+  });
+
+  it('works with one worker, and is whole after Ctrl-C', async () => {
+    const command = place.start([
+      'launch',
+      '--backend',
+      'wasm',
+      '--epochs',
+      '500',
+      '--out',
+      'run',
+      '--trace',
+      'trace.json',
+    ]);
+    await until('an epoch', () => (place.epochs('run') > 0 ? true : undefined));
+    command.child.kill('SIGINT');
+    expect((await command.ended).signal).toBe('SIGINT');
+    const { traceEvents } = read();
+    for (const name of [/^forward$/, /^backward$/, /^update$/, /^loader$/])
+      expect(count(traceEvents, 0, compute, name)).toBeGreaterThanOrEqual(steps);
+    expectNested(traceEvents);
+    expect(readdirSync(place.folder).sort()).toEqual(['run', 'trace.json']);
+  });
+
+  it('is whole after a worker was killed', async () => {
+    const command = place.start([
+      'launch',
+      '--workers',
+      '2',
+      '--backend',
+      'wasm',
+      '--epochs',
+      '500',
+      '--out',
+      'run',
+      '--trace',
+      'trace.json',
+    ]);
+    await until('an epoch', () => (place.epochs('run') > 0 ? true : undefined));
+    process.kill(await command.worker(1), 'SIGKILL');
+    expect((await command.ended).code).toBe(1);
+    const { traceEvents } = read();
+    for (const rank of [0, 1]) expect(count(traceEvents, rank, compute, /^backward$/)).toBeGreaterThan(0);
+    expectNested(traceEvents);
+    expect(readdirSync(place.folder).sort()).toEqual(['run', 'trace.json']);
+  });
+
+  it.each(['1', '2'])('refuses a file that cannot be written before %s trains', async (workers) => {
+    const args = ['--workers', workers, ...digits, '--trace', 'nowhere/trace.json'];
+    const { code, stderr } = await place.run('launch', ...args);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(
+      /^pod-dist: cannot write the trace nowhere\/trace\.json: its folder does not exist.*\n$/,
+    );
+    expect(existsSync(place.path('run', 'metrics.jsonl'))).toBe(false);
+  });
+
+  it.runIf(canShiftClock())(
+    'brings a rank whose clock counts from another time onto the same one',
+    async () => {
+      const job = { WORLD_SIZE: '2', MASTER_ADDR: '127.0.0.1', MASTER_PORT: String(await freePort()) };
+      const start = (rank: number, within: readonly string[]) => {
+        const variables = { RANK: String(rank), LOCAL_RANK: String(rank), ...job };
+        return place.start(['worker', ...digits, '--trace', 'trace.json'], variables, within).ended;
+      };
+      const all = await Promise.all([start(0, []), start(1, ['unshare', '--time', '--monotonic', '1000'])]);
+      expect(
+        all.map(({ code }) => code),
+        all.map(({ stderr }) => stderr).join(),
+      ).toEqual([0, 0]);
+      const { traceEvents, otherData } = read();
+      const { offsetMicroseconds, errorMicroseconds } = otherData.clocks['rank 1'];
+      expect(errorMicroseconds).toBeGreaterThan(0);
+      expect(Math.abs(offsetMicroseconds + 1e9)).toBeLessThanOrEqual(errorMicroseconds);
+      expectTogether(traceEvents, 2, 50_000);
+    },
+  );
+});

@@ -1,0 +1,110 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openTrace, TraceFile } from '../../src/trace/trace-file.js';
+import { now, SpanRecorder, type TraceSpan } from '../../src/trace/tracer.js';
+
+describe('TraceFile', () => {
+  let folder: string;
+  beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'))));
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  const clock = { offset: 0, error: 0 };
+  const unheard = (line: string) => expect(line).toBe('');
+  const span = (name: string, thread: TraceSpan['thread'], start: number, end: number) => ({
+    ...{ name, thread, start, end },
+    details: { bytes: 8 },
+  });
+  const read = (file: string) =>
+    JSON.parse(readFileSync(file, 'utf8')) as { traceEvents: Record<string, unknown>[]; otherData: unknown };
+
+  it('puts the spans of all ranks on one clock, and appears whole', () => {
+    const file = join(folder, 'trace.json');
+    const trace = TraceFile.open(file, unheard);
+    const start = now();
+    const far = 1e9;
+    trace.add({ rank: 0, host: 'a', clock, spans: [span('forward', 'compute', start, start + 5)] });
+    const away = { offset: -far, error: 3 };
+    const [from, to] = [start + far, start + far + 5];
+    trace.add({ rank: 1, host: 'b', clock: away, spans: [span('forward', 'compute', from, to)] });
+    trace.add({ rank: 1, host: 'b', clock: away, spans: [span('bucket 2', 'buckets', from, to)] });
+    expect(readdirSync(folder)).not.toContain('trace.json');
+    trace.close();
+    trace.close();
+    expect(readdirSync(folder)).toEqual(['trace.json']);
+
+    const { traceEvents, otherData } = read(file);
+    const processes = traceEvents.filter(({ name }) => name === 'process_name');
+    expect(processes.map(({ pid, args }) => [pid, args])).toEqual([
+      [0, { name: 'rank 0 on a' }],
+      [1, { name: 'rank 1 on b' }],
+    ]);
+    const [own, other] = traceEvents.filter(({ name }) => name === 'forward');
+    expect(own).toMatchObject({ ph: 'X', pid: 0, tid: 0, args: { bytes: 8 } });
+    expect(own.dur).toBeCloseTo(5, 2);
+    expect(other.ts).toBeCloseTo(own.ts as number, 2);
+    const bucket = traceEvents.filter(({ name }) => name === 'bucket 2');
+    expect(bucket.map(({ ph, id, tid }) => [ph, id, tid])).toEqual([
+      ['b', '1/bucket 2', 2],
+      ['e', '1/bucket 2', 2],
+    ]);
+    expect(otherData).toMatchObject({ clocks: { 'rank 1': { errorMicroseconds: 3 } } });
+  });
+
+  it('leaves nothing where there was nothing to trace, and what was there as it was', () => {
+    const file = join(folder, 'trace.json');
+    writeFileSync(file, 'older');
+    TraceFile.open(file, unheard).close();
+    expect(readdirSync(folder)).toEqual(['trace.json']);
+    expect(readFileSync(file, 'utf8')).toBe('older');
+  });
+
+  it('refuses a file that cannot be written, in one line', () => {
+    mkdirSync(join(folder, 'taken'));
+    writeFileSync(join(folder, 'file'), '');
+    const open = (name: string) => () => openTrace(join(folder, name), unheard);
+    expect(open('none/trace.json')).toThrow(
+      /cannot write the trace .*trace\.json: its folder does not exist/,
+    );
+    expect(open('file/trace.json')).toThrow(/a part of its path is no folder/);
+    expect(open('taken')).toThrow(/it is a folder/);
+    expect(readdirSync(folder).sort()).toEqual(['file', 'taken']);
+    expect(openTrace(undefined, unheard)).toBeUndefined();
+  });
+
+  it.runIf(existsSync('/dev/full'))('gives up, once and in one line, where the disk is full', () => {
+    const file = join(folder, 'trace.json');
+    symlinkSync('/dev/full', `${file}.${process.pid}.part`);
+    const lines: string[] = [];
+    const trace = TraceFile.open(file, (line) => lines.push(line));
+    for (const name of ['forward', 'backward'])
+      trace.add({ rank: 0, host: 'a', clock, spans: [span(name, 'compute', now(), now())] });
+    trace.close();
+    expect(lines).toEqual([`the trace ${file} is given up: no space is left`]);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe('SpanRecorder', () => {
+  it('hands on what it has in pieces, and when it is told', () => {
+    const pieces: TraceSpan[][] = [];
+    const recorder = new SpanRecorder((spans) => pieces.push(spans));
+    for (let index = 0; index < 1000; index++) recorder.span('compute', `${index}`, recorder.now());
+    expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThanOrEqual(512);
+    expect(pieces.length).toBeGreaterThan(0);
+    recorder.flush();
+    recorder.flush();
+    expect(pieces.flat().map(({ name }) => name)).toEqual(Array.from({ length: 1000 }, (_, i) => `${i}`));
+    for (const { start, end } of pieces.flat()) expect(end).toBeGreaterThanOrEqual(start);
+  });
+});

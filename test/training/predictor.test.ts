@@ -1,0 +1,57 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { initBackend } from '../../src/backend/index.js';
+import { configSchema } from '../../src/config/schema.js';
+import { openDataset, type Dataset } from '../../src/data/index.js';
+import { trainAlone } from '../../src/training/alone.js';
+import { findCheckpoint } from '../../src/training/checkpoint.js';
+import { Predictor } from '../../src/training/predictor.js';
+
+const losses = ['pod', 'softmax', 'am-softmax', 'arcface', 'pedcc-loss', 'dot-regression'];
+
+describe('Predictor', () => {
+  let folder: string;
+  let dataset: Dataset;
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
+    await initBackend('wasm');
+    dataset = await openDataset(configOf('pod').data, { seed: 1 });
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  function configOf(loss: string) {
+    return configSchema.parse({
+      backend: 'wasm',
+      epochs: 1,
+      batchSize: 96,
+      data: { name: 'digits' },
+      model: { name: 'small-cnn', dim: 16, channels: [8], strides: [2], batchNorm: true },
+      loss: { name: loss },
+      learningRate: { schedule: 'constant', rate: 0.05 },
+    });
+  }
+
+  it.each(losses)('chooses the classes that evaluation counted, trained with %s', async (loss) => {
+    const outDir = join(folder, loss);
+    await trainAlone(configOf(loss), { outDir });
+    const { checkpoint } = await findCheckpoint(outDir);
+    const predictor = await Predictor.create(checkpoint);
+    expect(predictor.scoreKind).toBe(loss === 'softmax' ? 'probability' : 'cosine');
+    const confusion = new Array<number>(110).fill(0);
+    const batches = [
+      Int32Array.from({ length: 200 }, (_, at) => at),
+      Int32Array.from({ length: 160 }, (_, at) => 200 + at),
+    ];
+    for await (const { images, labels } of dataset.read({ split: 'test', batches, epoch: 0 })) {
+      predictor.predict(images, 2).forEach(([first, second], row) => {
+        confusion[labels[row] * 11 + first.index]++;
+        expect(first.score).toBeGreaterThanOrEqual(second.score);
+        expect(Math.abs(first.score)).toBeLessThan(1.0001);
+      });
+    }
+    predictor.dispose();
+    expect(confusion).toEqual(checkpoint.evaluation.confusion);
+  });
+});
