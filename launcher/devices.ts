@@ -2,8 +2,10 @@ import { execFile } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
 import { findAddon } from '../src/backend/native/cache.js';
+import { adapterVariable, noAdapter } from '../src/backend/webgpu/index.js';
 import type { Config } from '../src/config/schema.js';
 import { UserError } from '../src/errors.js';
+import { findAdapters } from './adapters.js';
 
 /** What each worker of a job computes on. */
 export interface DevicePlan {
@@ -25,7 +27,8 @@ export interface DeviceRequest {
 }
 
 /**
- * Gives each worker its device: a GPU of its own where GPUs are asked for, else its share of the cores.
+ * Gives each worker its device: a GPU of its own where GPUs are asked for, with webgpu an adapter, else its share of the
+ * cores.
  *
  * `--gpus` on a machine without any GPU means CPU workers, with a notice; fewer GPUs than asked, or a backend that
  * cannot use them, is a `UserError`, never a silent run on the CPU.
@@ -33,6 +36,7 @@ export interface DeviceRequest {
 export async function planDevices(request: DeviceRequest): Promise<DevicePlan> {
   const { gpus: wanted, requireGpu, backend } = request;
   const workers = wanted ?? request.workers;
+  if (backend === 'webgpu') return planAdapters(request);
   if (wanted === undefined && !requireGpu) return cpuPlan(workers);
   const gpus = await listGpus();
   if (gpus.length === 0) {
@@ -74,6 +78,39 @@ export async function planDevices(request: DeviceRequest): Promise<DevicePlan> {
 }
 
 /**
+ * WebGPU adapters: worker r gets the r-th, and starts again at the first where there are fewer adapters than workers.
+ * GPUs that compute come before software, which is used where there is nothing else and no GPU was asked for.
+ */
+async function planAdapters({ gpus: wanted, workers, requireGpu }: DeviceRequest): Promise<DevicePlan> {
+  const found = await findAdapters();
+  if (found.length === 0) throw noAdapter();
+  const gpus = found.filter(({ software }) => !software);
+  const count = wanted ?? workers;
+  if (requireGpu && gpus.length === 0) {
+    throw new UserError(
+      'GPU_UNAVAILABLE',
+      'WebGPU finds no GPU here: install its Vulkan driver, or leave out --require-gpu',
+    );
+  }
+  if (gpus.length > 0 && wanted !== undefined && gpus.length < wanted) {
+    throw new UserError(
+      'GPU_UNAVAILABLE',
+      `${wanted} GPUs asked for, WebGPU finds ${gpus.length}: give --gpus ${gpus.length}, or --workers for workers that share`,
+    );
+  }
+  const adapters = gpus.length > 0 ? gpus : found;
+  const threads = cpuEnvironment(Math.max(1, Math.floor(availableParallelism() / count)));
+  const perWorker = Array.from({ length: count }, (_, rank) => {
+    const { name } = adapters[rank % adapters.length];
+    return { device: name, env: { ...threads, [adapterVariable]: name } };
+  });
+  const software = adapters[0].software
+    ? `no GPU here: WebGPU computes on the CPU (${adapters[0].name}), slower than --backend wasm`
+    : undefined;
+  return { perWorker, gpu: requireGpu || (wanted !== undefined && gpus.length > 0), notice: software };
+}
+
+/**
  * GPUs that this process may use: those that `CUDA_VISIBLE_DEVICES` names, by index or UUID, else all that nvidia-smi
  * lists, by index. An index that is not listed hides what comes after it, as it does in CUDA.
  */
@@ -97,6 +134,7 @@ export async function workerEnvironment(
   backend: Config['backend'],
   threads = availableParallelism(),
 ): Promise<Record<string, string>> {
+  if (backend === 'webgpu') return cpuEnvironment(threads);
   const gpus = backend === 'native' || backend === 'auto' ? await listGpus() : [];
   if (gpus.length > 0 && findAddon()?.manifest.cuda) {
     const plan = await planDevices({ gpus: 1, workers: 1, requireGpu: false, backend });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { stringify } from 'yaml';
+import { placeModule } from './config/recipe.js';
 import type { ConfigInput } from './config/schema.js';
 import { PodDistError, UserError } from './errors.js';
 import type { Report } from './training/run-record.js';
@@ -26,7 +27,9 @@ export async function launch(config: ConfigInput, options: LaunchOptions = {}): 
   const folder = await mkdtemp(join(tmpdir(), 'pod-dist-config-'));
   try {
     const file = join(folder, 'config.yaml');
-    await writeFile(file, stringify(config));
+    const settings = structuredClone(config);
+    placeModule(settings, '.');
+    await writeFile(file, stringify(settings));
     const args = ['launch', '--config', file, '--json'];
     if (options.outDir) args.push('--out', options.outDir);
     if (options.resume) args.push('--resume');

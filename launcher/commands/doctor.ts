@@ -45,6 +45,9 @@ function describeMachine(machine: Machine): string {
     ({ index, name, memoryMegabytes, driver }) =>
       `${index}: ${name}, ${(memoryMegabytes / 1024).toFixed(0)} GB, driver ${driver}`,
   );
+  const adapters = machine.adapters.map(
+    ({ name, driver, software }) => `${name}, ${driver}${software ? ' (software)' : ''}`,
+  );
   return [
     ['Node', `${machine.node}, ${machine.platform}`],
     ['processor', `${machine.cpu}, ${machine.cores} core${machine.cores === 1 ? '' : 's'} to use`],
@@ -54,6 +57,7 @@ function describeMachine(machine: Machine): string {
     ['ipc sockets', part(machine.ipc)],
     ['sharp', part(machine.sharp)],
     ['GPU', gpus.length > 0 ? gpus.join('; ') : 'none that nvidia-smi lists'],
+    ['WebGPU', adapters.length > 0 ? adapters.join('; ') : 'no adapter'],
   ]
     .map(([name, value]) => `${name.padEnd(12)}${value}`)
     .join('\n');

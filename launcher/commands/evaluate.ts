@@ -46,7 +46,7 @@ export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
         requiresArg: true,
         describe: 'worker processes',
       })
-      .option('backend', { type: 'string', requiresArg: true, describe: 'auto, native, wasm or cpu' })
+      .option('backend', { type: 'string', requiresArg: true, describe: 'auto, native, webgpu, wasm or cpu' })
       .option('set', {
         type: 'string',
         array: true,

@@ -41,7 +41,7 @@ export const predictCommand: CommandModule<object, PredictArguments> = {
         requiresArg: true,
         describe: 'images whose best cosine (softmax: probability) is smaller belong to no known class',
       })
-      .option('backend', { type: 'string', requiresArg: true, describe: 'auto, native, wasm or cpu' })
+      .option('backend', { type: 'string', requiresArg: true, describe: 'auto, native, webgpu, wasm or cpu' })
       .option('json', { type: 'boolean', default: false, describe: 'print an object an image, one a line' })
       .example('$0 predict --checkpoint runs/faces photo.jpg', 'the five best classes, with cosines')
       .example(

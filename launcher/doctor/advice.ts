@@ -10,6 +10,8 @@ export function advise(machine: Machine, backends: readonly BackendHealth[]): st
   } else if (native && !native.usable) {
     advice.push('pod-dist setup: native TensorFlow, several times faster than wasm');
   }
+  const adapter = machine.adapters.find(({ software }) => !software);
+  if (adapter && !native?.gpu) advice.push(`--backend webgpu: trains on ${adapter.name}`);
   if (!machine.zeromq.ok) advice.push('npm ci: several workers need zeromq');
   if (!machine.sharp.ok) advice.push('npm ci --include=optional: image folders need sharp');
   if (machine.memoryGigabytes < 4) advice.push('more memory: a worker takes 0.5 to 2 GB');

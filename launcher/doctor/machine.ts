@@ -5,7 +5,9 @@ import { availableParallelism, cpus, freemem, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { makeIpcDirectory, removeIpcDirectory } from '../../src/coordinator/ipc-directory.js';
+import type { AdapterDescription } from '../../src/backend/webgpu/index.js';
 import { messageOf } from '../../src/errors.js';
+import { findAdapters } from '../adapters.js';
 
 const require = createRequire(import.meta.url);
 
@@ -37,16 +39,20 @@ export interface Machine {
   ipc: PartHealth;
   zeromq: PartHealth;
   sharp: PartHealth;
+  /** NVIDIA GPUs. */
   gpus: Gpu[];
+  /** What WebGPU can compute on; GPUs of every maker, and software. */
+  adapters: AdapterDescription[];
 }
 
 /** What this machine and this installation are made of; every part is tried, not only looked for. */
 export async function examineMachine(): Promise<Machine> {
-  const [zeromq, ipc, sharp, gpus] = await Promise.all([
+  const [zeromq, ipc, sharp, gpus, adapters] = await Promise.all([
     examineZeromq(),
     examineIpc(),
     examineSharp(),
     listGpuDetails(),
+    findAdapters().catch(() => []),
   ]);
   const path = tmpdir();
   return {
@@ -61,6 +67,7 @@ export async function examineMachine(): Promise<Machine> {
     zeromq,
     sharp,
     gpus,
+    adapters,
   };
 }
 

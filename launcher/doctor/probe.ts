@@ -40,3 +40,4 @@ try {
   tell({ kind: 'failed', code: codeOf(error), message: messageOf(error) });
 }
 process.disconnect?.();
+process.exit();

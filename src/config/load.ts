@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { messageOf, UserError } from '../errors.js';
 import { suggestion } from './keys.js';
-import { findRecipe, readRecipe } from './recipe.js';
+import { findRecipe, placeModule, readRecipe } from './recipe.js';
 import { configSchema, type Config } from './schema.js';
 import { parseYaml } from './yaml.js';
 
@@ -37,6 +37,7 @@ export function loadConfig({ file = 'digits', base, set = [], flags = {} }: Load
     assign(settings, key, value, `the flag for ${key}`);
     sources.set(key, `the flag for ${key}`);
   }
+  placeModule(settings, '.');
   const result = configSchema.safeParse(settings);
   if (result.success) return result.data;
   const { issues } = result.error;

@@ -57,7 +57,7 @@ export function readRecipe(
     );
   }
   const { extends: parent, ...own } = readSettings(path);
-  placeModule(own, path);
+  placeModule(own, dirname(path));
   if (parent === undefined) return { settings: own, origin: path };
   if (typeof parent !== 'string') {
     throw new UserError(
@@ -82,9 +82,12 @@ function readSettings(path: string): Settings {
   return contents;
 }
 
-/** A module of the user's lies beside the recipe that names it. */
-function placeModule({ model }: Settings, recipe: string): void {
-  if (isSection(model) && typeof model.path === 'string') model.path = resolve(dirname(recipe), model.path);
+/**
+ * Gives a module of the user's its absolute path, since workers read the recipe in another folder: from that of the
+ * recipe or call which names it.
+ */
+export function placeModule({ model }: Settings, folder: string): void {
+  if (isSection(model) && typeof model.path === 'string') model.path = resolve(folder, model.path);
 }
 
 function merge(base: Settings, over: Settings): Settings {

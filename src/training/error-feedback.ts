@@ -61,10 +61,12 @@ export class ErrorFeedback {
   /** The sums of all shards, after `settle`; every rank calls it, and every rank gets it. Undefined: nothing is kept. */
   async gather(): Promise<Float32Array | undefined> {
     const { communicator, buckets } = this.options;
-    const full = this.residual?.slice();
+    if (!this.residual) return undefined;
     for (const [index, { start, end }] of buckets.entries())
-      if (full) await communicator.allGather(full.subarray(start, end), { tag: `residuals/${index}` });
-    return full;
+      await communicator.allGather(this.residual.subarray(start, end), { tag: `residuals/${index}` });
+    const sums = this.residual.slice();
+    for (const index of buckets.keys()) this.carry(index);
+    return sums;
   }
 
   /** Goes on from the sums that rank 0 gives, on every rank. */

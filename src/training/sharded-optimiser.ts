@@ -153,17 +153,19 @@ export class ShardedOptimiser {
 
   /**
    * The state of all shards after `settle`, by the names of its arrays; every rank calls it, and every rank gets it.
+   * It is gathered where gradients lie during a step.
    */
   async gatherState(): Promise<OptimiserState> {
-    const { communicator, parameters } = this.options;
+    const { communicator } = this.options;
+    const full = this.gradients;
     const gathered: OptimiserState = {};
     for (const [which, name] of this.optimiser.stateNames.entries()) {
-      const full = (gathered[name] = new Float32Array(parameters.length));
       for (const { start, end, shard, stateOffset } of this.own) {
         const length = shard.end - shard.start;
         full.set(this.state[which].subarray(stateOffset, stateOffset + length), shard.start);
         await communicator.allGather(full.subarray(start, end), { tag: `state/${name}` });
       }
+      gathered[name] = full.slice();
     }
     const residual = await this.feedback.gather();
     return residual ? { ...gathered, residual } : gathered;
@@ -174,7 +176,7 @@ export class ShardedOptimiser {
     const { communicator } = this.options;
     for (const [which, name] of this.optimiser.stateNames.entries()) {
       for (const { start, end, shard, stateOffset } of this.own) {
-        const values = new Float32Array(end - start);
+        const values = this.gradients.subarray(start, end).fill(0);
         const given = state?.[name];
         if (given) values.set(given.subarray(start, end));
         await communicator.broadcast(values, 0, { tag: `state/${name}` });

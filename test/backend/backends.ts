@@ -2,9 +2,13 @@ import * as tf from '@tensorflow/tfjs';
 import { expect } from 'vitest';
 import { initBackend, type BackendName } from '../../src/backend/index.js';
 import { findAddon } from '../../src/backend/native/cache.js';
+import { listAdapters } from '../../src/backend/webgpu/index.js';
 
-/** Backends with kernels of our own that run here; native where `pod-dist setup` has built it. */
-export const accelerated: BackendName[] = findAddon() ? ['native', 'wasm'] : ['wasm'];
+/** Backends faster than plain JavaScript that run here: native where `pod-dist setup` has built it, webgpu with a driver. */
+export const accelerated: BackendName[] = ['wasm'];
+if (findAddon()) accelerated.unshift('native');
+if ((await listAdapters().catch(() => [])).length > 0) accelerated.push('webgpu');
+else console.warn('webgpu is not tested: no Vulkan driver here');
 
 /** Runs `compute` on a backend and gives the values of its tensors. */
 export async function valuesOn(name: BackendName, compute: () => tf.Tensor[]): Promise<Float32Array[]> {

@@ -94,6 +94,22 @@ describe('pod-dist bench', () => {
     expect(namespaces()).not.toContain('pod-dist-');
   });
 
+  it.runIf(canShape())('compares flat with hierarchical between hosts of their own names', async () => {
+    const script = fileURLToPath(new URL('../../dist/benchmarks/hierarchy.js', import.meta.url));
+    const flags = ['--link', '100mbit', '--sizes', '200KB', '--rounds', '1'];
+    const { stdout } = await promisify(execFile)(process.execPath, [script, ...flags]);
+    const rows = stdout.trim().split('\n').slice(1);
+    expect(
+      rows.map((row) =>
+        row
+          .split(/\s{2,}/)
+          .slice(1, 3)
+          .join(' '),
+      ),
+    ).toEqual(['float32 flat', 'float32 hierarchical', 'bf16 flat', 'bf16 hierarchical']);
+    expect(namespaces()).not.toContain('pod-dist-');
+  });
+
   it.runIf(canShape())('takes the link away when it is stopped', async () => {
     const child = spawn(process.execPath, [cli, 'bench', 'scaling', '--workers', '2', '--link', '1gbit']);
     const own = `pod-dist-${child.pid}-1`;

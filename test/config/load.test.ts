@@ -101,7 +101,7 @@ describe('loadConfig', () => {
     ['"two\\nlines": 1', /unknown key two lines; /],
     ['__proto__: {x: 1}', /unknown key __proto__; /],
     ['batchSize: many', /batchSize: .*expected number/],
-    ['backend: cuda', /backend: .*"native"\|"wasm"\|"cpu"/],
+    ['backend: cuda', /backend: .*"native"\|"webgpu"\|"wasm"\|"cpu"/],
     ['epochs: ~', /epochs: .*expected number/],
   ])('says what is wrong with %s', (line, message) => {
     const file = recipe(`${least}${line}\n`);

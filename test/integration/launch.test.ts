@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { configSchema } from '../../src/config/schema.js';
@@ -85,6 +85,33 @@ describe('launch', () => {
 
   it('leaves nothing in the temporary folder', () => {
     expect(place.leftovers()).toEqual([]);
+  });
+});
+
+describe('ranks that do not train the same model', () => {
+  const backbone = `export default ({ tf, shape, dim }) => {
+    const units = process.env.RANK === '1' ? 5 : 4;
+    const layers = [tf.layers.flatten({ inputShape: shape }), tf.layers.dense({ units }), tf.layers.dense({ units: dim })];
+    return tf.sequential({ layers });
+  };`;
+
+  it.each([
+    [
+      [],
+      /COLLECTIVE_MISMATCH: rank \d in broadcast 'weights'.*elements \d+ instead of \d+.*checkCollectives/,
+    ],
+    [
+      ['--check-collectives'],
+      /COLLECTIVE_MISMATCH: .*rank 0, 2: broadcast 'weights' of \d+ float32 .* at training\/resume\.\w+:\d+; rank 1: broadcast 'weights' of \d+ float32 .* at training\/resume\.\w+:\d+/,
+    ],
+  ])('end with the collective that differs, flags %j', async (flags, message) => {
+    writeFileSync(place.path('backbone.mjs'), backbone);
+    const ended = await place.run(
+      ...['launch', '--workers', '3', '--backend', 'wasm', '--out', `differing${flags.length}`, ...flags],
+      ...['--set', 'model={name: module, path: backbone.mjs, dim: 16}'],
+    );
+    expect(ended.code).toBe(1);
+    expect(ended.lastLine).toMatch(message);
   });
 });
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StepRecord } from '../../src/training/reporter.js';
-import { Workplace } from './command.js';
+import { backends, Workplace } from './command.js';
 
 const worlds = [1, 2, 3];
 const place = new Workplace();
@@ -49,4 +49,88 @@ describe('AdamW with clipping, accumulation and many buckets on 1, 2 and 3 worke
       expect(Math.abs(loss - losses[1][at].loss) / loss).toBeLessThan(1e-3),
     );
   }, 60_000);
+});
+
+/** Trains one epoch under each set of flags; the steps of each run. */
+async function stepsOf(runs: Record<string, readonly string[]>, backend = 'wasm'): Promise<StepRecord[][]> {
+  const all: StepRecord[][] = [];
+  for (const [run, flags] of Object.entries(runs)) {
+    const ended = await place.run('launch', '--backend', backend, '--epochs', '1', ...flags, '--out', run);
+    expect(ended, ended.stderr).toMatchObject({ code: 0 });
+    all.push(place.metrics(run).steps);
+  }
+  return all;
+}
+
+function expectSameLosses(
+  steps: readonly StepRecord[],
+  others: readonly StepRecord[],
+  tolerance: number,
+): void {
+  expect(others.length).toBe(steps.length);
+  steps.forEach(({ loss }, at) =>
+    expect(Math.abs(others[at].loss - loss) / loss, `step ${at}`).toBeLessThan(tolerance),
+  );
+}
+
+describe('the update of several ranks', () => {
+  it('is that of one worker with LARS, Nesterov, decay that skips biases, and clipping', async () => {
+    const lars =
+      'optimizer={name: lars, nesterov: true, trust: 0.02, weightDecay: 0.01, skipDecay: true, clipNorm: 0.02}';
+    const flags = ['--set', lars, '--set', 'distributed.bucketBytes=30000', '--set', 'batchSize=160'];
+    const [single, ...others] = await stepsOf({
+      'lars-1': [...flags, '--workers', '1'],
+      'lars-2': [...flags, '--workers', '2'],
+      'lars-3': [...flags, '--workers', '3'],
+    });
+    for (const steps of others) expectSameLosses(single, steps, 1e-4);
+    const [plain] = await stepsOf({
+      'lars-free': ['--set', lars.replace(', clipNorm: 0.02', ''), ...flags.slice(2)],
+    });
+    expect(Math.abs(plain[8].loss - single[8].loss) / single[8].loss).toBeGreaterThan(1e-3);
+  }, 90_000);
+
+  it('with local batch norm is that of one worker which adds up as many micro-batches', async () => {
+    const flags = ['--set', 'batchNorm.statistics=local', '--set', 'loss.lambda=0'];
+    const [two, micro] = await stepsOf({
+      'local-2': [...flags, '--workers', '2', '--batch-size', '96'],
+      'local-micro': [...flags, '--workers', '1', '--batch-size', '48', '--set', 'accumulate=2'],
+    });
+    // The last step's 93 images split into 46 and 47 on two ranks, into 48 and 45 in micro-batches.
+    expectSameLosses(two.slice(0, 14), micro.slice(0, 14), 1e-4);
+  }, 60_000);
+
+  it('is the same bit for bit over tcp and over ipc', async () => {
+    const flags = ['--workers', '3', '--set', 'distributed.bucketBytes=30000', '--batch-size', '160'];
+    await stepsOf({
+      tcp: [...flags, '--set', 'distributed.transport=tcp'],
+      ipc: [...flags, '--set', 'distributed.transport=ipc'],
+    });
+    expect(place.report('tcp').weightsSha256).toBe(place.report('ipc').weightsSha256);
+  }, 60_000);
+
+  it.runIf(backends.some((backend) => backend === 'native'))(
+    'is that of one worker for ResNet-20 on native, its buckets sent by the backward pass',
+    async () => {
+      const flags = [
+        ...['--set', 'model={name: resnet20, dim: 64}', '--batch-size', '360'],
+        ...[
+          '--set',
+          'distributed.bucketBytes=200000',
+          '--set',
+          'learningRate={schedule: constant, rate: 0.05}',
+        ],
+      ];
+      const [single, two] = await stepsOf(
+        {
+          'resnet20-1': [...flags, '--workers', '1'],
+          'resnet20-2': [...flags, '--workers', '2'],
+        },
+        'native',
+      );
+      expect(single).toHaveLength(4);
+      expectSameLosses(single, two, 1e-3);
+    },
+    120_000,
+  );
 });

@@ -4,6 +4,7 @@ import { initBackend } from '../../src/backend/index.js';
 import { classification, dotRegression, type Margin } from '../../src/loss/index.js';
 import { stream } from '../../src/random.js';
 import * as references from './references.js';
+import { accelerated } from '../backend/backends.js';
 
 const [rows, classes, dim] = [5, 4, 6];
 
@@ -36,7 +37,7 @@ const losses: [string, Margin, references.Reference][] = [
   ['arcface', { kind: 'angle', scale: 8, margin: 0.5 }, references.arcFace(8, 0.5)],
 ];
 
-describe.each(['cpu', 'wasm'] as const)('on %s', (backend) => {
+describe.each(['cpu' as const, ...accelerated])('on %s', (backend) => {
   beforeAll(() => initBackend(backend));
 
   it.each(losses)('%s agrees with its definition, in value and gradients', (_, margin, reference) => {

@@ -11,6 +11,7 @@ import {
   podLoss,
   selfCorrelationLoss,
 } from '../../src/loss/index.js';
+import { accelerated } from '../backend/backends.js';
 
 interface GoldenCase {
   name: string;
@@ -56,7 +57,7 @@ function valueAndGradient(loss: (z: tf.Tensor2D) => tf.Scalar, features: tf.Tens
   return { value: value.dataSync()[0], gradient: grad.dataSync<'float32'>().slice() };
 }
 
-describe.each(['cpu', 'wasm'] as const)('POD Loss on %s', (backend) => {
+describe.each(['cpu' as const, ...accelerated])('POD Loss on %s', (backend) => {
   beforeAll(() => initBackend(backend));
   beforeAll(() => void tf.engine().startScope());
   afterAll(() => tf.engine().endScope());

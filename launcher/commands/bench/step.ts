@@ -86,6 +86,11 @@ async function run(args: ArgumentsCamelCase<StepArguments>): Promise<void> {
   }
   const model = parseModel(args.model);
   const backends = args.backend.split(',').map(parseBackend);
+  if (profile && backends.includes('webgpu'))
+    throw new UserError(
+      'USAGE',
+      '--profile: webgpu computes later than its kernels are called; leave it out',
+    );
   const fastest = new Map<string, StepRow>();
   const take = (row: StepRow | undefined) => {
     const best = row && fastest.get(row.system);

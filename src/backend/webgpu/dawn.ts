@@ -59,11 +59,17 @@ export async function openAdapter(name = process.env[adapterVariable]): Promise<
   const named = name === undefined ? null : await request(name);
   if (named) return named;
   const found = await findAdapters();
-  if (found.length === 0)
-    throw new UserError('BACKEND_UNAVAILABLE', `webgpu finds no GPU here: ${howToInstall}`);
+  if (found.length === 0) throw noAdapter();
   if (name === undefined) return found[0].adapter;
   const names = found.map((other) => other.name).join(', ');
   throw new UserError('BACKEND_UNAVAILABLE', `${adapterVariable} is ${name}, but WebGPU finds ${names}`);
+}
+
+/** Nothing to compute on: what to install, or which setting hides what there is. */
+export function noAdapter(): UserError {
+  const name = process.env[adapterVariable];
+  const hidden = name === undefined ? '' : ` that ${adapterVariable}=${name} names`;
+  return new UserError('BACKEND_UNAVAILABLE', `webgpu finds no GPU here${hidden}: ${howToInstall}`);
 }
 
 /** Every adapter of this machine, GPUs first. Cards of one name cannot be told apart and are listed once. */
