@@ -35,6 +35,11 @@ const commands: readonly Named[] = [
     load: async () => (await import('./commands/predict.js')).predictCommand as never,
   },
   {
+    name: 'export',
+    describe: "write a checkpoint's model for web pages (TensorFlow.js)",
+    load: async () => (await import('./commands/export.js')).exportCommand as never,
+  },
+  {
     name: 'report',
     describe: 'draw runs on one HTML page',
     load: async () => (await import('./commands/report.js')).reportCommand as never,

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
-import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
 import { findAddon } from '../src/backend/native/cache.js';
 import { adapterVariable, noAdapter } from '../src/backend/webgpu/index.js';
 import type { Config } from '../src/config/schema.js';
+import { availableCores } from '../src/cores.js';
 import { UserError } from '../src/errors.js';
 import { findAdapters } from './adapters.js';
 
@@ -99,7 +99,7 @@ async function planAdapters({ gpus: wanted, workers, requireGpu }: DeviceRequest
     );
   }
   const adapters = gpus.length > 0 ? gpus : found;
-  const threads = cpuEnvironment(Math.max(1, Math.floor(availableParallelism() / count)));
+  const threads = cpuEnvironment(Math.max(1, Math.floor(availableCores() / count)));
   const perWorker = Array.from({ length: count }, (_, rank) => {
     const { name } = adapters[rank % adapters.length];
     return { device: name, env: { ...threads, [adapterVariable]: name } };
@@ -132,7 +132,7 @@ export async function listGpus(): Promise<string[]> {
 /** The environment of one worker alone on this machine: on a GPU where the backend can use one, else the CPU. */
 export async function workerEnvironment(
   backend: Config['backend'],
-  threads = availableParallelism(),
+  threads = availableCores(),
 ): Promise<Record<string, string>> {
   if (backend === 'webgpu') return cpuEnvironment(threads);
   const gpus = backend === 'native' || backend === 'auto' ? await listGpus() : [];
@@ -153,6 +153,6 @@ function cpuEnvironment(threads: number): Record<string, string> {
 }
 
 function cpuPlan(workers: number): DevicePlan {
-  const env = cpuEnvironment(Math.max(1, Math.floor(availableParallelism() / workers)));
+  const env = cpuEnvironment(Math.max(1, Math.floor(availableCores() / workers)));
   return { gpu: false, perWorker: Array.from({ length: workers }, () => ({ env, device: 'CPU' })) };
 }

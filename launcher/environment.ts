@@ -10,6 +10,10 @@ export interface Place {
   rank: number;
   worldSize: number;
   localRank: number;
+  /** Workers of the job on this host. */
+  localWorldSize: number;
+  /** Environment variable that every worker of the job has, and who started them has not. */
+  rankVariable: string;
   /** Where the coordinator listens. */
   host: string;
   port: number;
@@ -28,18 +32,38 @@ interface Names {
   rank: string;
   worldSize: string;
   localRank: string;
+  localWorldSize(environment: Environment): string | undefined;
 }
 
 const families: readonly Names[] = [
-  { starter: 'torchrun', rank: 'RANK', worldSize: 'WORLD_SIZE', localRank: 'LOCAL_RANK' },
+  {
+    starter: 'torchrun',
+    rank: 'RANK',
+    worldSize: 'WORLD_SIZE',
+    localRank: 'LOCAL_RANK',
+    localWorldSize: ({ LOCAL_WORLD_SIZE }) => LOCAL_WORLD_SIZE,
+  },
   {
     starter: 'Open MPI',
     rank: 'OMPI_COMM_WORLD_RANK',
     worldSize: 'OMPI_COMM_WORLD_SIZE',
     localRank: 'OMPI_COMM_WORLD_LOCAL_RANK',
+    localWorldSize: ({ OMPI_COMM_WORLD_LOCAL_SIZE }) => OMPI_COMM_WORLD_LOCAL_SIZE,
   },
-  { starter: 'MPICH', rank: 'PMI_RANK', worldSize: 'PMI_SIZE', localRank: 'MPI_LOCALRANKID' },
-  { starter: 'Slurm', rank: 'SLURM_PROCID', worldSize: 'SLURM_NTASKS', localRank: 'SLURM_LOCALID' },
+  {
+    starter: 'MPICH',
+    rank: 'PMI_RANK',
+    worldSize: 'PMI_SIZE',
+    localRank: 'MPI_LOCALRANKID',
+    localWorldSize: ({ MPI_LOCALNRANKS }) => MPI_LOCALNRANKS,
+  },
+  {
+    starter: 'Slurm',
+    rank: 'SLURM_PROCID',
+    worldSize: 'SLURM_NTASKS',
+    localRank: 'SLURM_LOCALID',
+    localWorldSize: slurmTasksHere,
+  },
 ];
 
 /** Names under which `pod-dist launch` tells its workers where the coordinator is. */
@@ -73,6 +97,11 @@ export function readPlace(environment: Environment, parentPid: number = process.
   }
   const localRank =
     environment[family.localRank] === undefined ? rank : whole(environment, family.localRank, 0);
+  const local = {
+    localRank,
+    localWorldSize: localSize(family.localWorldSize(environment), localRank, worldSize),
+    rankVariable: family.rank,
+  };
   const launched = environment[launchVariables.address];
   const token = environment[launchVariables.token] ?? '';
   if (launched) {
@@ -82,7 +111,7 @@ export function readPlace(environment: Environment, parentPid: number = process.
       starter: 'pod-dist',
       rank,
       worldSize,
-      localRank,
+      ...local,
       host,
       port,
       token,
@@ -91,7 +120,7 @@ export function readPlace(environment: Environment, parentPid: number = process.
     };
   }
   const { host, port } = meetingPoint(family.starter, environment, worldSize, parentPid);
-  return { starter: family.starter, rank, worldSize, localRank, host, port, token, ownCoordinator: true };
+  return { starter: family.starter, rank, worldSize, ...local, host, port, token, ownCoordinator: true };
 }
 
 /**
@@ -103,6 +132,23 @@ function isPresent({ starter, rank, localRank }: Names, environment: Environment
   return (
     starter !== 'MPICH' || environment[localRank] !== undefined || environment.SLURM_PROCID === undefined
   );
+}
+
+/** Workers on this host as the starter says, where that can be; else as if all were here. */
+function localSize(told: string | undefined, localRank: number, worldSize: number): number {
+  const size = Number(told);
+  return Number.isInteger(size) && size > localRank && size <= worldSize ? size : worldSize;
+}
+
+/** Slurm's tasks on this node, from a list such as `2(x3),1` and the node's number. */
+function slurmTasksHere(environment: Environment): string | undefined {
+  const list = environment.SLURM_STEP_TASKS_PER_NODE ?? environment.SLURM_TASKS_PER_NODE;
+  let node = Number(environment.SLURM_NODEID ?? 0);
+  for (const [, tasks, times = '1'] of (list ?? '').matchAll(/(\d+)(?:\(x(\d+)\))?/g)) {
+    if (node < Number(times)) return tasks;
+    node -= Number(times);
+  }
+  return undefined;
 }
 
 /** Where rank 0's coordinator is to be found. */

@@ -1,4 +1,4 @@
-import { availableParallelism, hostname } from 'node:os';
+import { hostname } from 'node:os';
 import type { Argv, ArgumentsCamelCase, CommandModule } from 'yargs';
 import { initBackend } from '../../src/backend/index.js';
 import { configDigest, loadConfig } from '../../src/config/load.js';
@@ -13,6 +13,7 @@ import { endWithParent } from '../end-with-parent.js';
 import { readPlace, type Place } from '../environment.js';
 import { overrides, recipeFlags, runFlags } from '../flags.js';
 import { OwnCoordinator } from '../own-coordinator.js';
+import { threadVariables, workerThreads } from '../worker-threads.js';
 
 interface WorkerArguments {
   config?: string;
@@ -51,6 +52,8 @@ async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
   const settings = checkpoint ? { base: checkpoint.config } : { file: args.config };
   const loaded = loadConfig({ ...settings, set: args.set, flags: overrides(args) });
   const config: Config = { ...loaded, workers: place.worldSize };
+  const threads = workerThreads(place);
+  Object.assign(process.env, threadVariables(threads, process.env));
   const outDir = args.out ?? `runs/${config.name}`;
 
   const own =
@@ -68,7 +71,6 @@ async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
     member.progress('start the backend');
     const backend = await initBackend(config.backend, { requireGpu: args.requireGpu });
     member.progress('open the data set');
-    const threads = Math.max(1, Math.floor(availableParallelism() / place.worldSize));
     const notify = place.localRank === 0 ? undefined : () => {};
     const dataset = await openDataset(config.data, { seed: config.seed, threads, notify });
     const { communicator, tracer } = member;

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
 import { statfsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { availableParallelism, cpus, freemem, tmpdir, totalmem } from 'node:os';
+import { cpus, freemem, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { makeIpcDirectory, removeIpcDirectory } from '../../src/coordinator/ipc-directory.js';
+import { availableCores } from '../../src/cores.js';
 import type { AdapterDescription } from '../../src/backend/webgpu/index.js';
 import { messageOf } from '../../src/errors.js';
 import { findAdapters } from '../adapters.js';
@@ -59,7 +60,7 @@ export async function examineMachine(): Promise<Machine> {
     node: process.versions.node,
     platform: `${process.platform}-${process.arch}`,
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
-    cores: availableParallelism(),
+    cores: availableCores(),
     memoryGigabytes: totalmem() / 1e9,
     freeMemoryGigabytes: freemem() / 1e9,
     temporaryFolder: { path, freeGigabytes: freeGigabytes(path) },

@@ -1,6 +1,6 @@
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Config, DataConfig } from '../config/schema.js';
+import { availableCores } from '../cores.js';
 import { readCifar } from './cifar.js';
 import type { Dataset } from './dataset.js';
 import { openDigits } from './digits.js';
@@ -28,7 +28,7 @@ export function defaultRoot(name: string): string {
 
 /** Opens and checks the data set that a recipe names; a `UserError` names the file or folder that is wrong. */
 export async function openDataset(config: DataConfig, options: OpenOptions): Promise<Dataset> {
-  const { seed, threads = availableParallelism() } = options;
+  const { seed, threads = availableCores() } = options;
   const { notify = (line) => void process.stderr.write(`${line}\n`) } = options;
   const loaders = { seed, threads: Math.min(threads, 4), notify };
   switch (config.name) {
@@ -83,7 +83,7 @@ export async function openUnknown(
   };
   return imageFiles(format, await indexUnclassed(evaluation.unknown), {
     seed,
-    threads: Math.min(availableParallelism(), 4),
+    threads: Math.min(availableCores(), 4),
     notify: () => {},
   });
 }

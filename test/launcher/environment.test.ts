@@ -33,6 +33,8 @@ describe('readPlace', () => {
       rank: 1,
       worldSize: 4,
       localRank: 0,
+      localWorldSize: 4,
+      rankVariable: 'RANK',
       host: '127.0.0.1',
       port: 4000,
       token: 'secret',
@@ -53,6 +55,20 @@ describe('readPlace', () => {
 
   it('takes the rank for the local rank where there is none', () => {
     expect(readPlace({ ...torchrun, LOCAL_RANK: undefined }).localRank).toBe(1);
+  });
+
+  it('counts the workers of this host, or all where that is not told', () => {
+    expect(readPlace(torchrun).localWorldSize).toBe(4);
+    expect(readPlace({ ...torchrun, LOCAL_WORLD_SIZE: '2' }).localWorldSize).toBe(2);
+    for (const nonsense of ['0', '5', 'x']) {
+      expect(readPlace({ ...torchrun, LOCAL_WORLD_SIZE: nonsense }).localWorldSize).toBe(4);
+    }
+    const nodes = { SLURM_TASKS_PER_NODE: '3(x2),2', SLURM_NODEID: '1' };
+    expect(readPlace({ ...slurm, ...nodes }).localWorldSize).toBe(3);
+    expect(readPlace({ ...slurm, ...nodes, SLURM_NODEID: '2' }).localWorldSize).toBe(2);
+    expect(readPlace({ ...slurm, ...nodes, SLURM_STEP_TASKS_PER_NODE: '4,4' }).localWorldSize).toBe(4);
+    expect(readPlace({ ...openMpi, MASTER_ADDR: 'h', MASTER_PORT: '1' }).localWorldSize).toBe(4);
+    expect(readPlace(mpich, 9).localWorldSize).toBe(2);
   });
 
   it("takes Slurm's variables: local rank, first host, a port of the job's own", () => {

@@ -1,10 +1,10 @@
 import Table from 'cli-table3';
-import { availableParallelism } from 'node:os';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
 import { drawBars } from '../../../benchmarks/bar-chart.js';
 import { benchmarkLoader, type LoaderRow } from '../../../benchmarks/loader.js';
 import { loadConfig } from '../../../src/config/load.js';
+import { availableCores } from '../../../src/cores.js';
 import { UserError } from '../../../src/errors.js';
 import { workerEnvironment } from '../../devices.js';
 import { overrides, recipeFlags } from '../../flags.js';
@@ -32,7 +32,7 @@ export const loaderCommand: CommandModule<object, LoaderArguments> = {
       })
       .option('threads', {
         type: 'number',
-        default: availableParallelism(),
+        default: availableCores(),
         requiresArg: true,
         describe: 'loader threads',
       })

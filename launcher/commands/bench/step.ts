@@ -1,11 +1,11 @@
 import Table from 'cli-table3';
-import { availableParallelism } from 'node:os';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { drawBars } from '../../../benchmarks/bar-chart.js';
 import { benchmarkStep, benchmarkTorch, type StepRow } from '../../../benchmarks/step.js';
 import type { KernelTime } from '../../../src/backend/profile.js';
 import { configSchema, modelNames, type Config } from '../../../src/config/schema.js';
+import { availableCores } from '../../../src/cores.js';
 import { UserError } from '../../../src/errors.js';
 import { workerEnvironment } from '../../devices.js';
 
@@ -44,7 +44,7 @@ export const stepCommand: CommandModule<object, StepArguments> = {
       })
       .option('threads', {
         type: 'number',
-        default: availableParallelism(),
+        default: availableCores(),
         requiresArg: true,
         describe: 'threads of native TensorFlow and of PyTorch',
       })

@@ -1,0 +1,58 @@
+import { preprocessingOf } from '../data/preprocessing.js';
+import type { Checkpoint } from '../training/checkpoint.js';
+import type { Head } from './head.js';
+
+/** What `classifier.json` says in every format: all that a user of the model needs besides its weights. */
+export interface Description {
+  format: 'pod-dist-classifier';
+  version: 1;
+  /** What the output holds, a number a class in the order of `classNames`. */
+  scores: Head['scores'];
+  classNames: readonly string[];
+  input: { name: string; layout: 'NHWC' | 'NCHW'; shape: (number | null)[] };
+  output: { name: string; shape: (number | null)[] };
+  /** Images are brought to size x size pixels, then each channel to (value / 255 - mean) / std. */
+  preprocessing: {
+    size: number;
+    channels: 'grey' | 'RGB';
+    /** `stretch`, or: the shorter side to so many pixels, then the size x size centre. */
+    resize: 'stretch' | { shorterSide: number };
+    mean: readonly number[];
+    std: readonly number[];
+  };
+  featureDim: number;
+  loss: string;
+  epochs: number;
+}
+
+/** Describes a checkpoint's model for images in the given layout. */
+export function describe(
+  { config, shape, classNames, epochs }: Checkpoint,
+  head: Head,
+  layout: 'NHWC' | 'NCHW',
+): Description {
+  const [height, width, channels] = shape;
+  const { size, resize, normalize } = preprocessingOf(config.data, shape);
+  return {
+    format: 'pod-dist-classifier',
+    version: 1,
+    scores: head.scores,
+    classNames,
+    input: {
+      name: 'images',
+      layout,
+      shape: layout === 'NHWC' ? [null, height, width, channels] : [null, channels, height, width],
+    },
+    output: { name: head.scores, shape: [null, head.classes] },
+    preprocessing: {
+      size,
+      channels: channels === 1 ? 'grey' : 'RGB',
+      resize: resize === undefined ? 'stretch' : { shorterSide: resize },
+      mean: normalize?.mean ?? new Array<number>(channels).fill(0),
+      std: normalize?.std ?? new Array<number>(channels).fill(1),
+    },
+    featureDim: head.dim,
+    loss: config.loss.name,
+    epochs,
+  };
+}

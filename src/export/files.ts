@@ -1,0 +1,78 @@
+import { existsSync } from 'node:fs';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { messageOf, UserError } from '../errors.js';
+
+/** One file of an exported model. */
+export interface ExportedFile {
+  name: string;
+  /** Its bytes, one part after another. */
+  parts: readonly Uint8Array[];
+}
+
+/** The file that every exported model has, which tells its folder from others. */
+export const descriptionName = 'classifier.json';
+
+/**
+ * Refuses a folder that holds something, but with `force` for an earlier export.
+ *
+ * @throws UserError `EXPORT_EXISTS`
+ */
+export async function checkExportFolder(folder: string, force: boolean): Promise<void> {
+  if (!existsSync(folder)) return;
+  const names = await readdir(folder);
+  if (names.length === 0) return;
+  const exported = names.includes(descriptionName);
+  if (exported && force) return;
+  const advice = exported ? 'give another --out, or --force to replace it' : 'give another --out';
+  throw new UserError(
+    'EXPORT_EXISTS',
+    `${folder} already holds ${exported ? 'a model' : 'files'}: ${advice}`,
+  );
+}
+
+/** Writes a folder of files, whole or not at all: into a temporary one beside it, synced and then renamed. */
+export async function writeExportFolder(
+  folder: string,
+  files: readonly ExportedFile[],
+  onProgress: (done: number, total: number) => void = () => {},
+): Promise<void> {
+  const final = resolve(folder);
+  const aside = (what: string) => join(dirname(final), `.${basename(final)}.${what}.${process.pid}`);
+  const temporary = aside('new');
+  const total = files.reduce((sum, file) => sum + sizeOf(file), 0);
+  let done = 0;
+  try {
+    await mkdir(temporary, { recursive: true });
+    for (const { name, parts } of files) {
+      const handle = await open(join(temporary, name), 'w');
+      try {
+        for (const part of parts) {
+          await handle.writeFile(part);
+          done += part.length;
+          onProgress(done, total);
+        }
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    }
+    if (existsSync(final)) await rename(final, aside('old'));
+    await rename(temporary, final);
+  } catch (error) {
+    throw new UserError('EXPORT_FAILED', `cannot write ${folder}: ${messageOf(error)}`);
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+    if (existsSync(final)) await rm(aside('old'), { recursive: true, force: true });
+  }
+}
+
+/** Bytes of a file. */
+export function sizeOf({ parts }: ExportedFile): number {
+  return parts.reduce((sum, part) => sum + part.length, 0);
+}
+
+/** A JSON file, indented for people. */
+export function jsonFile(name: string, value: unknown): ExportedFile {
+  return { name, parts: [Buffer.from(`${JSON.stringify(value, null, 2)}\n`)] };
+}

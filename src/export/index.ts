@@ -1,0 +1,36 @@
+import { LocalCommunicator } from '../collective/local-communicator.js';
+import type { Checkpoint } from '../training/checkpoint.js';
+import { restoreClassifier } from '../training/restore.js';
+import { describe } from './description.js';
+import { descriptionName, jsonFile, type ExportedFile } from './files.js';
+import { headOf } from './head.js';
+import { tfjsFiles } from './tfjs.js';
+
+export { checkExportFolder, sizeOf, writeExportFolder, type ExportedFile } from './files.js';
+
+export const exportFormats = ['tfjs'] as const;
+
+export type ExportFormat = (typeof exportFormats)[number];
+
+/**
+ * A checkpoint's model as the files of another ecosystem, `classifier.json` among them: class names, preprocessing
+ * and what the scores are.
+ *
+ * @throws UserError `EXPORT_UNSUPPORTED` naming a layer of a user's own backbone that the format has no word for
+ */
+export async function exportCheckpoint(
+  checkpoint: Checkpoint,
+  format: ExportFormat,
+): Promise<ExportedFile[]> {
+  const classifier = await restoreClassifier(checkpoint, new LocalCommunicator());
+  await classifier.batchNorm.publish();
+  const { model } = classifier.forward;
+  const head = headOf(classifier);
+  switch (format) {
+    case 'tfjs':
+      return [
+        ...(await tfjsFiles(model, head)),
+        jsonFile(descriptionName, describe(checkpoint, head, 'NHWC')),
+      ];
+  }
+}

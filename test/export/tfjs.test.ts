@@ -1,0 +1,44 @@
+import * as tf from '@tensorflow/tfjs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { tfjsFiles } from '../../src/export/tfjs.js';
+
+const head = { scores: 'cosines', weight: Float32Array.of(1, 0, 0, 1), classes: 2, dim: 2 } as const;
+
+describe('tfjsFiles', () => {
+  beforeAll(() => tf.setBackend('cpu'));
+
+  it('names a layer of a backbone that pages do not know', async () => {
+    class Doubled extends tf.layers.Layer {
+      static className = 'Doubled';
+      override call(input: tf.Tensor | tf.Tensor[]) {
+        return tf.mul(Array.isArray(input) ? input[0] : input, 2);
+      }
+      override computeOutputShape(shape: tf.Shape) {
+        return shape;
+      }
+    }
+    const input = tf.input({ shape: [2] });
+    const output = new Doubled({ name: 'twice' }).apply(input) as tf.SymbolicTensor;
+    await expect(tfjsFiles(tf.model({ inputs: input, outputs: output }), head)).rejects.toMatchObject({
+      code: 'EXPORT_UNSUPPORTED',
+      message: expect.stringContaining('layer twice (Doubled)'),
+    });
+  });
+
+  it('gives cosines of features of any length, 0 where they have no direction', async () => {
+    const input = tf.input({ shape: [2] });
+    const layer = tf.layers.dense({ units: 2, useBias: false, weights: [tf.eye(2)] });
+    const model = tf.model({ inputs: input, outputs: layer.apply(input) as tf.SymbolicTensor });
+    const [json, shard] = await tfjsFiles(model, head);
+    const { modelTopology, weightsManifest } = JSON.parse(Buffer.from(json.parts[0]).toString()) as {
+      modelTopology: object;
+      weightsManifest: { weights: tf.io.WeightsManifestEntry[] }[];
+    };
+    const weightData = new Uint8Array(shard.parts[0]).buffer;
+    const artifacts = { modelTopology, weightSpecs: weightsManifest[0].weights, weightData };
+    const loaded = await tf.loadLayersModel(tf.io.fromMemory(artifacts));
+    const features = tf.tensor2d([3e-4, 4e-4, -600, 800, 0, 0], [3, 2]);
+    const cosines = Array.from((loaded.predict(features) as tf.Tensor).dataSync());
+    [0.6, 0.8, -0.6, 0.8, 0, 0].forEach((expected, index) => expect(cosines[index]).toBeCloseTo(expected, 5));
+  });
+});
