@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { initBackend } from '../src/backend/index.js';
 import { LocalCommunicator } from '../src/collective/local-communicator.js';
 import { lossSchema } from '../src/config/schema.js';
-import { CosineAccuracy } from '../src/evaluation/cosine-accuracy.js';
+import { compare } from '../src/evaluation/comparison.js';
 import { cosineBound, welchBound, type Construction } from '../src/pedcc/index.js';
 import { CentroidSource } from '../src/pedcc/source.js';
 import { stream } from '../src/random.js';
@@ -78,7 +78,6 @@ async function measure(classes: number, dim: number, mode: Mode, backend: string
   const features = tf.variable(tf.randomNormal([batch, dim], 0, 1, 'float32', 3));
   const trained = [features, classWeights?.kernel, classWeights?.bias].filter((one) => one !== undefined);
   const vectors = classVectors(centroids, classWeights);
-  const accuracy = new CosineAccuracy(vectors);
   const times = { step: [] as number[], rows: [] as number[], evaluate: [] as number[] };
   for (let step = 0; step < warmup + steps; step++) {
     const labels = Int32Array.from({ length: batch }, () => random.below(classes));
@@ -92,7 +91,7 @@ async function measure(classes: number, dim: number, mode: Mode, backend: string
     milestones.push(performance.now());
     centroids.rows(labels);
     milestones.push(performance.now());
-    accuracy.add(features as unknown as tf.Tensor2D, labels);
+    compare(features as unknown as tf.Tensor2D, labels, vectors);
     milestones.push(performance.now());
     if (step < warmup) continue;
     (['step', 'rows', 'evaluate'] as const).forEach((key, index) =>

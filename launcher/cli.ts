@@ -26,7 +26,7 @@ const commands: readonly Named[] = [
   },
   {
     name: 'evaluate',
-    describe: "count a checkpoint's test images",
+    describe: 'measure a checkpoint on its test images',
     load: async () => (await import('./commands/evaluate.js')).evaluateCommand as never,
   },
   {
@@ -38,6 +38,11 @@ const commands: readonly Named[] = [
     name: 'export',
     describe: "write a checkpoint's model for web pages (TensorFlow.js)",
     load: async () => (await import('./commands/export.js')).exportCommand as never,
+  },
+  {
+    name: 'report',
+    describe: 'draw runs on one HTML page',
+    load: async () => (await import('./commands/report.js')).reportCommand as never,
   },
   {
     name: 'centroids',

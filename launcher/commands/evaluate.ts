@@ -1,4 +1,3 @@
-import Table from 'cli-table3';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,27 +6,32 @@ import { initBackend } from '../../src/backend/index.js';
 import { LocalCommunicator } from '../../src/collective/local-communicator.js';
 import { loadConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
-import { openDataset } from '../../src/data/index.js';
-import { perClassAccuracy, type EvaluationTotals } from '../../src/evaluation/totals.js';
+import { openDataset, openUnknown } from '../../src/data/index.js';
+import type { Evaluation } from '../../src/evaluation/schema.js';
 import { findCheckpoint, type Checkpoint } from '../../src/training/checkpoint.js';
 import { RunCombiner } from '../../src/training/combine.js';
 import { evaluateCheckpoint } from '../../src/training/evaluate-checkpoint.js';
 import { LocalReporter } from '../../src/training/local-reporter.js';
+import { writeEvaluation } from '../../src/training/run-record.js';
 import { planDevices } from '../devices.js';
+import { describeEvaluation } from '../evaluation-table.js';
 import { checkpointFlag } from '../flags.js';
 import { runJob } from '../job.js';
+import { Progress } from '../progress.js';
 
 interface EvaluateArguments {
   checkpoint: string;
   workers: number;
   backend?: string;
   set: string[];
+  unknown?: string;
+  out?: string;
   json: boolean;
 }
 
 export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
   command: 'evaluate',
-  describe: "count a checkpoint's test images: the same integers for any number of workers",
+  describe: 'measure a checkpoint on its test images: the same numbers for any number of workers',
   builder: (yargs) =>
     yargs
       .option('checkpoint', checkpointFlag)
@@ -46,15 +50,32 @@ export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
         default: [],
         describe: 'override a setting, such as --set data.root=./images',
       })
+      .option('unknown', {
+        type: 'string',
+        requiresArg: true,
+        describe:
+          'folder of images of classes that were not trained: how well a cosine threshold rejects them',
+      })
+      .option('out', {
+        type: 'string',
+        alias: 'o',
+        requiresArg: true,
+        describe:
+          'write the evaluation to this JSON file, such as the evaluation.json of the run, for pod-dist report',
+      })
       .option('json', {
         type: 'boolean',
         default: false,
-        describe: 'print the totals as JSON, and nothing else',
+        describe: 'print the evaluation as JSON, and nothing else',
       })
       .example('$0 evaluate --checkpoint runs/digits', 'the newest checkpoint of a run')
       .example(
         '$0 evaluate --checkpoint runs/digits/checkpoints/epoch-0010 -n 4 --json',
         'one checkpoint, with four workers',
+      )
+      .example(
+        '$0 evaluate --checkpoint runs/faces --unknown strangers --out runs/faces/evaluation.json',
+        'how well strangers are rejected, kept for the report of the run',
       ) as Argv<EvaluateArguments>,
   handler: evaluate,
 };
@@ -62,57 +83,62 @@ export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
 async function evaluate(args: ArgumentsCamelCase<EvaluateArguments>): Promise<void> {
   const skipped = (line: string) => process.stderr.write(`${line}\n`);
   const { folder, checkpoint } = await findCheckpoint(args.checkpoint, skipped);
-  const config = loadConfig({
-    base: checkpoint.config,
-    set: args.set,
-    flags: { workers: args.workers, backend: args.backend },
-  });
-  const totals =
-    config.workers === 1 ? await alone(checkpoint, config) : await together(folder, config, args);
-  if (args.json) process.stdout.write(`${JSON.stringify(totals)}\n`);
-  else process.stdout.write(`${describe(totals, checkpoint.classNames, folder)}\n`);
+  const set =
+    args.unknown === undefined
+      ? args.set
+      : [...args.set, `evaluation.unknown=${JSON.stringify(args.unknown)}`];
+  const { workers, backend } = args;
+  const config = loadConfig({ base: checkpoint.config, set, flags: { workers, backend } });
+  const images = await checkData(config);
+  const progress = new Progress('test images', 1);
+  let done = 0;
+  const evaluating = (count: number) => progress.update((done += count), images);
+  const combiner = new RunCombiner([{ step() {}, epoch() {}, finished() {}, evaluating }]);
+  try {
+    if (config.workers === 1) await alone(checkpoint, config, combiner);
+    else await together({ folder, config, set, backend, combiner });
+  } finally {
+    progress.close();
+  }
+  const evaluation = combiner.evaluation as Evaluation;
+  if (args.out !== undefined) writeEvaluation(args.out, evaluation);
+  const text = args.json ? JSON.stringify(evaluation) : describeEvaluation(evaluation, folder);
+  process.stdout.write(`${text}\n`);
 }
 
-async function alone(checkpoint: Checkpoint, config: Config): Promise<EvaluationTotals> {
+/** Opens the data before anything is started; resolves with the number of test images. */
+async function checkData(config: Config): Promise<number> {
+  const dataset = await openDataset(config.data, { seed: config.seed });
+  await (await openUnknown(config, dataset))?.close();
+  await dataset.close();
+  return dataset.labels.test.length;
+}
+
+async function alone(checkpoint: Checkpoint, config: Config, combiner: RunCombiner): Promise<void> {
   await initBackend(config.backend);
   const dataset = await openDataset(config.data, { seed: config.seed });
+  const [communicator, reporter] = [new LocalCommunicator(), new LocalReporter(combiner)];
   try {
-    const reporter = new LocalReporter(new RunCombiner([]));
-    return await evaluateCheckpoint({ checkpoint, dataset, communicator: new LocalCommunicator(), reporter });
+    await evaluateCheckpoint({ checkpoint, config, dataset, communicator, reporter });
   } finally {
     await dataset.close();
   }
 }
 
-async function together(
-  folder: string,
-  config: Config,
-  { set, backend }: EvaluateArguments,
-): Promise<EvaluationTotals> {
+interface Together {
+  /** Of the checkpoint. */
+  folder: string;
+  config: Config;
+  set: readonly string[];
+  backend?: string;
+  combiner: RunCombiner;
+}
+
+async function together({ folder, config, set, backend, combiner }: Together): Promise<void> {
   const devices = await planDevices({ workers: config.workers, requireGpu: false, backend: config.backend });
-  const dataset = await openDataset(config.data, { seed: config.seed });
-  await dataset.close();
   const logDir = await mkdtemp(join(tmpdir(), 'pod-dist-evaluate-'));
   const workerArgs = ['--evaluate', folder, ...set.flatMap((assignment) => ['--set', assignment])];
   if (backend) workerArgs.push('--backend', backend);
-  const combiner = new RunCombiner([]);
   await runJob({ config, devices, logDir, workerArgs, combiner });
   await rm(logDir, { recursive: true, force: true });
-  return combiner.evaluation as EvaluationTotals;
-}
-
-function describe(totals: EvaluationTotals, classNames: readonly string[], folder: string): string {
-  const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
-  const table = new Table({
-    head: ['class', 'images', 'correct', 'accuracy'],
-    style: { head: [], border: [] },
-  });
-  perClassAccuracy(totals).forEach((accuracy, index) => {
-    table.push([classNames[index], totals.classTotal[index], totals.classCorrect[index], percent(accuracy)]);
-  });
-  const { correct, total, cosineSum } = totals;
-  return (
-    `${folder}: accuracy ${percent(correct / total)} (${correct}/${total}), mean cosine to the own centroid ` +
-    `${(cosineSum / total).toFixed(4)}\n${table.toString()}`
-  );
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Argv, ArgumentsCamelCase, CommandModule } from 'yargs';
 import { loadConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
-import { openDataset } from '../../src/data/index.js';
+import { openDataset, openUnknown } from '../../src/data/index.js';
 import { stepsPerEpoch } from '../../src/data/sampler.js';
 import { openTrace } from '../../src/trace/trace-file.js';
 import { trainAlone } from '../../src/training/alone.js';
@@ -108,6 +108,7 @@ function resumedFolder({ out, config, set }: LaunchArguments): string {
 async function checkData(config: Config): Promise<number> {
   const notify = config.workers === 1 ? () => {} : undefined;
   const dataset = await openDataset(config.data, { seed: config.seed, notify });
+  await (await openUnknown(config, dataset))?.close();
   await dataset.close();
   return dataset.labels.train.length;
 }

@@ -76,7 +76,7 @@ async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
     const { communicator, tracer } = member;
     try {
       if (checkpoint) {
-        await evaluateCheckpoint({ checkpoint, dataset, communicator, reporter: member });
+        await evaluateCheckpoint({ checkpoint, config, dataset, communicator, reporter: member });
       } else {
         const resume =
           args.resume && place.rank === 0 ? (await findCheckpoint(outDir)).checkpoint : undefined;

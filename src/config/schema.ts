@@ -339,7 +339,14 @@ export const configSchema = z.strictObject({
   optimizer: optimizerSchema.prefault({}),
   learningRate: scheduleSchema,
   evaluation: z
-    .strictObject({ batchSize: count.default(256).describe('images a pass on one worker') })
+    .strictObject({
+      batchSize: count.default(256).describe('images a pass on one worker, at most'),
+      unknown: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('folder of images of classes that are not trained, to measure how they are rejected'),
+    })
     .prefault({}),
   checkpoint: z
     .strictObject({

@@ -1,3 +1,4 @@
+import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
@@ -75,32 +76,56 @@ export async function foldersIn(folder: string, layout = folderLayout): Promise<
   return names;
 }
 
-/** The image files in `folder`, sorted. Anything else there is an error: a misplaced file would be missed silently. */
+/** The image files in `folder`, sorted. */
 export async function imagesIn(folder: string, layout = folderLayout): Promise<string[]> {
-  const entries = await list(folder, layout);
-  const files = entries.filter(({ name }) => !leftovers.has(name.toLowerCase()));
-  const other = files.find(
-    (entry) => entry.isDirectory() || !imageExtensions.has(extname(entry.name).toLowerCase()),
-  );
-  if (other) {
-    throw new UserError(
-      'DATA_INVALID',
-      `${join(folder, other.name)} is no .jpg or .png image: move it out of the data set`,
-    );
-  }
+  const files = await list(folder, layout);
+  for (const entry of files) checkImage(folder, entry);
   if (files.length === 0) throw new UserError('DATA_INVALID', `${folder} holds no .jpg or .png images`);
   return files.map((entry) => join(folder, entry.name)).sort();
 }
 
-async function list(folder: string, layout: string) {
+/**
+ * Lists images of no class, such as those of `evaluation.unknown`: all in `root`, then folder by folder in it.
+ *
+ * @throws UserError as `indexImages`
+ */
+export async function indexUnclassed(root: string): Promise<ImageIndex> {
+  const files = await imagesBelow(root);
+  if (files.length === 0) throw new UserError('DATA_INVALID', `${root} holds no .jpg or .png images`);
+  const none = { files: [], labels: new Int32Array(0) };
+  return { classNames: [], splits: { train: none, test: { files, labels: new Int32Array(files.length) } } };
+}
+
+async function imagesBelow(folder: string): Promise<string[]> {
+  const entries = await list(folder, '.jpg or .png images, in folders or not', 'evaluation.unknown');
+  const [folders, files] = [true, false].map((wanted) =>
+    entries.filter((entry) => entry.isDirectory() === wanted).sort((a, b) => (a.name < b.name ? -1 : 1)),
+  );
+  for (const entry of files) checkImage(folder, entry);
+  const below: string[][] = [];
+  for (const { name } of folders) below.push(await imagesBelow(join(folder, name)));
+  return [...files.map(({ name }) => join(folder, name)), ...below.flat()];
+}
+
+/** Anything but an image is an error: a misplaced file would be missed silently. */
+function checkImage(folder: string, entry: Dirent): void {
+  if (!entry.isDirectory() && imageExtensions.has(extname(entry.name).toLowerCase())) return;
+  throw new UserError(
+    'DATA_INVALID',
+    `${join(folder, entry.name)} is no .jpg or .png image: move it out of the data set`,
+  );
+}
+
+/** What is in a folder, but for what begins with a dot and what file managers leave. */
+async function list(folder: string, layout: string, setting = 'data.root'): Promise<Dirent[]> {
   try {
     const entries = await readdir(folder, { withFileTypes: true });
-    return entries.filter(({ name }) => !name.startsWith('.'));
+    return entries.filter(({ name }) => !name.startsWith('.') && !leftovers.has(name.toLowerCase()));
   } catch (error) {
     const reason =
       (error as NodeJS.ErrnoException).code === 'ENOENT'
         ? 'does not exist'
         : `cannot be read (${messageOf(error)})`;
-    throw new UserError('DATA_NOT_FOUND', `the folder ${folder} ${reason}: data.root must hold ${layout}`);
+    throw new UserError('DATA_NOT_FOUND', `the folder ${folder} ${reason}: ${setting} must hold ${layout}`);
   }
 }

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
-import type { DataConfig } from '../config/schema.js';
+import type { Config, DataConfig } from '../config/schema.js';
 import { availableCores } from '../cores.js';
 import { readCifar } from './cifar.js';
 import type { Dataset } from './dataset.js';
 import { openDigits } from './digits.js';
 import { imageFiles, openImageFolder } from './image-folder.js';
+import { indexUnclassed } from './image-index.js';
 import { readMnist } from './mnist.js';
 import { storedDataset } from './stored-images.js';
 import { indexTinyImageNet, tinyImageNetSize } from './tiny-imagenet.js';
@@ -56,4 +57,33 @@ export async function openDataset(config: DataConfig, options: OpenOptions): Pro
     case 'image-folder':
       return openImageFolder(config, loaders);
   }
+}
+
+/**
+ * The images of `evaluation.unknown`, as the test split of a data set without classes: read as the test images of
+ * `dataset` are. Undefined where the recipe names none.
+ *
+ * @throws UserError `DATA_NOT_FOUND` or `DATA_INVALID`, naming the folder or file
+ */
+export async function openUnknown(
+  { data, seed, evaluation }: Pick<Config, 'data' | 'seed' | 'evaluation'>,
+  { shape }: Pick<Dataset, 'shape'>,
+): Promise<Dataset | undefined> {
+  if (evaluation.unknown === undefined) return undefined;
+  const [size, , channels] = shape;
+  const format = {
+    root: evaluation.unknown,
+    size,
+    resize: data.name === 'image-folder' ? data.resize : undefined,
+    channels: channels as 1 | 3,
+    normalize: data.normalize,
+    augment: { cropPadding: 0, flip: false, randomResizedCrop: false },
+    prefetch: 4,
+    cache: { memoryMegabytes: 0, diskMegabytes: 0 },
+  };
+  return imageFiles(format, await indexUnclassed(evaluation.unknown), {
+    seed,
+    threads: Math.min(availableCores(), 4),
+    notify: () => {},
+  });
 }

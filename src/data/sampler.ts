@@ -24,18 +24,26 @@ export function rankSlice(batch: Int32Array, rank: number, worldSize: number): I
   return batch.subarray(start, end);
 }
 
-/** A rank's share of `count` test images in batches; the shares of all ranks hold every image exactly once. */
-export function evaluationSlice(
+/** Test images are read in at least this many passes where there are that many, for as many ranks to share. */
+const leastPasses = 8;
+
+/**
+ * A rank's passes over `count` test images, as image indices of at most `batchSize`; those of all ranks hold every
+ * image exactly once, in rank order. The passes are cut before they are shared out, so each image is computed beside the
+ * same others, and gets the same bits, for any number of ranks.
+ */
+export function evaluationPasses(
   count: number,
   rank: number,
   worldSize: number,
   batchSize: number,
 ): Int32Array[] {
-  const [start, end] = shardRange(count, rank, worldSize);
-  return cut(
-    Int32Array.from({ length: end - start }, (_, index) => start + index),
-    batchSize,
+  const size = Math.min(batchSize, Math.ceil(count / leastPasses));
+  const passes = cut(
+    Int32Array.from({ length: count }, (_, index) => index),
+    size,
   );
+  return passes.slice(...shardRange(passes.length, rank, worldSize));
 }
 
 function cut(indices: Int32Array, size: number): Int32Array[] {

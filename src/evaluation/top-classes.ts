@@ -17,7 +17,7 @@ export type TopClasses = ClassScore[];
  * largest probabilities exp(L_j) / sum over all classes of exp(L).
  *
  * Classes are gone through in blocks: each gives its own best `count`, of which the best so far are kept, and adds to
- * the sum of exponentials. Of equal scores the first class is the better one, as in `CosineAccuracy`.
+ * the sum of exponentials. Of equal scores the first class is the better one, as in `compare`.
  */
 export function topClasses(vectors: ClassVectors, features: tf.Tensor2D, count: number): TopClasses[] {
   const norms = tf.tidy(() => tf.norm(features, 2, 1).dataSync<'float32'>().slice());

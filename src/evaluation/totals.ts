@@ -1,27 +1,30 @@
+import { z } from 'zod';
 import { PodDistError } from '../errors.js';
+import type { Comparison } from './comparison.js';
+
+const counts = z.array(z.int().min(0));
 
 /**
- * What one evaluation counts: integers, so that the ranks' parts add up to the same totals for any number of
- * workers, and the sum of the cosines to the own centroid.
+ * What one evaluation counts: integers, and a sum of cosines in fixed steps, so that the ranks' parts add up to the
+ * same totals for any number of workers.
  */
-export interface EvaluationTotals {
-  total: number;
-  correct: number;
-  /** Images of each class, [k]. */
-  classTotal: number[];
-  /** Of those, assigned to their own class, [k]. */
-  classCorrect: number[];
-  /**
-   * Row-major [k, k + 1]: rows true classes, columns assigned ones; the last column counts images of no class. Empty
-   * for more than 1,000 classes.
-   */
-  confusion: number[];
-  /** Sum over the images of the cosine between features and own centroid. */
-  cosineSum: number;
-}
+export const totalsSchema = z.object({
+  total: z.int().min(0).describe('images'),
+  correct: z.int().min(0).describe('assigned to their own class'),
+  classTotal: counts.describe('images of each class, [k]'),
+  classCorrect: counts.describe('of those, assigned to their own class, [k]'),
+  confusion: counts.describe(
+    'row-major [k, k + 1]: rows true classes, columns assigned ones, the last for images of no class; empty for more than 1,000 classes',
+  ),
+  cosineSum: z.number().describe('sum over the images of the cosine between features and own centroid'),
+});
+export type EvaluationTotals = z.output<typeof totalsSchema>;
 
 /** With more classes, no table of every pair of them is counted. */
 const mostConfusionClasses = 1000;
+
+/** Cosines are rounded to multiples of 2^-30, of which double precision adds up millions without an error. */
+const cosineSteps = 2 ** 30;
 
 /** Totals of no image at all. */
 export function emptyTotals(classes: number): EvaluationTotals {
@@ -35,7 +38,23 @@ export function emptyTotals(classes: number): EvaluationTotals {
   };
 }
 
-/** Adds up the parts of all ranks, in rank order. */
+/** Counts a batch into `totals`. */
+export function count(totals: EvaluationTotals, { labels, assigned, own }: Comparison): void {
+  const classes = totals.classTotal.length;
+  labels.forEach((label, row) => {
+    const choice = assigned[row];
+    totals.total++;
+    totals.classTotal[label]++;
+    if (totals.confusion.length > 0) totals.confusion[label * (classes + 1) + choice]++;
+    if (choice === label) {
+      totals.correct++;
+      totals.classCorrect[label]++;
+    }
+    if (choice < classes) totals.cosineSum += Math.round(own[row] * cosineSteps) / cosineSteps;
+  });
+}
+
+/** Adds up the parts of all ranks. */
 export function addTotals(parts: readonly EvaluationTotals[]): EvaluationTotals {
   const sum = emptyTotals(parts[0].classTotal.length);
   for (const part of parts) {

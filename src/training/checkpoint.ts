@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { configSchema, type Config } from '../config/schema.js';
 import { messageOf, UserError } from '../errors.js';
-import type { EvaluationTotals } from '../evaluation/totals.js';
+import { totalsSchema, type EvaluationTotals } from '../evaluation/totals.js';
 import { stateNames } from './optimisers/index.js';
 import type { Slot } from './parameters.js';
 import type { OptimiserState } from './sharded-optimiser.js';
@@ -14,16 +14,6 @@ const formatVersion = 1;
 const stateArrays = [...stateNames, 'residual'] as const;
 const arrayNames = ['weights', 'moving', ...stateArrays] as const;
 const describedArray = z.object({ length: z.int(), sha256: z.string() });
-
-const counts = z.array(z.int().min(0));
-const totalsSchema = z.object({
-  total: z.int(),
-  correct: z.int(),
-  classTotal: counts,
-  classCorrect: counts,
-  confusion: counts,
-  cosineSum: z.number(),
-});
 
 const manifestSchema = z.object({
   format: z.literal(formatVersion),

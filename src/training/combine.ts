@@ -1,6 +1,8 @@
 import { PodDistError } from '../errors.js';
+import type { Evaluation } from '../evaluation/schema.js';
+import { summarise, type EvaluationPart } from '../evaluation/summary.js';
 import { addTotals, perClassAccuracy, type EvaluationTotals } from '../evaluation/totals.js';
-import type { EpochRecord, StepRecord } from './reporter.js';
+import type { EpochRecord, RankTimes, StepRecord } from './reporter.js';
 import type { Report, RunListener } from './run-record.js';
 
 /** Time of a rank's training steps, and how much of it its compute thread waited for collectives. */
@@ -16,6 +18,7 @@ export interface EpochPart {
   seconds: number;
   exposed: Exposure;
   totals: EvaluationTotals;
+  times: RankTimes;
 }
 
 /** What a rank gives under the name `finish`. */
@@ -39,11 +42,11 @@ export interface EpochResult {
 /**
  * The coordinator's side of a run: makes one result of the ranks' parts and tells the listeners.
  *
- * `epoch` adds up the evaluation totals, `evaluate` does so outside training, `finish` makes the report.
+ * `epoch` adds up the evaluation totals, `evaluation` makes one full evaluation, `finish` the report.
  */
 export class RunCombiner {
-  /** Totals of the last evaluation outside training. */
-  evaluation: EvaluationTotals | undefined;
+  /** The last full evaluation. */
+  evaluation: Evaluation | undefined;
   private last: EpochRecord | undefined;
 
   constructor(private readonly listeners: readonly RunListener[]) {}
@@ -52,8 +55,8 @@ export class RunCombiner {
     switch (name) {
       case 'epoch':
         return this.epoch(parts as EpochPart[]);
-      case 'evaluate':
-        return (this.evaluation = addTotals(parts as EvaluationTotals[]));
+      case 'evaluation':
+        return this.evaluate(parts as EvaluationPart[]);
       case 'finish':
         return this.finish(parts as FinishPart[]);
       default:
@@ -62,8 +65,11 @@ export class RunCombiner {
   };
 
   readonly record = (news: unknown): void => {
-    if ((news as { kind?: string }).kind !== 'step') return;
-    for (const listener of this.listeners) listener.step(news as StepRecord);
+    const { kind } = news as { kind?: string };
+    for (const listener of this.listeners) {
+      if (kind === 'step') listener.step(news as StepRecord);
+      if (kind === 'evaluated') listener.evaluating?.((news as { images: number }).images);
+    }
   };
 
   private epoch(parts: readonly EpochPart[]): EpochResult {
@@ -82,8 +88,18 @@ export class RunCombiner {
       ...exposedShare(parts),
     };
     this.last = record;
-    for (const listener of this.listeners) listener.epoch(record, totals);
+    const ranks = parts.map((part) => part.times);
+    for (const listener of this.listeners) {
+      listener.epoch(record, totals);
+      listener.ranks?.({ kind: 'ranks', epoch, ranks });
+    }
     return { record, totals };
+  }
+
+  private evaluate(parts: readonly EvaluationPart[]): null {
+    this.evaluation = summarise(parts);
+    for (const listener of this.listeners) listener.evaluated?.(this.evaluation);
+    return null;
   }
 
   private finish(parts: readonly FinishPart[]): Report {

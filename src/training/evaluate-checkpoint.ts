@@ -1,23 +1,29 @@
 import type { Communicator } from '../collective/communicator.js';
+import type { Config } from '../config/schema.js';
 import type { Dataset } from '../data/dataset.js';
+import { openUnknown } from '../data/index.js';
 import { UserError } from '../errors.js';
-import type { EvaluationTotals } from '../evaluation/totals.js';
 import type { Checkpoint } from './checkpoint.js';
-import { evaluate } from './evaluate.js';
+import { evaluateInDetail } from './evaluate.js';
 import type { Reporter } from './reporter.js';
 import { restoreClassifier } from './restore.js';
 
 export interface EvaluateCheckpointOptions {
   checkpoint: Checkpoint;
+  /** How to evaluate it: the checkpoint's own, perhaps with other data. */
+  config: Config;
   dataset: Dataset;
   communicator: Communicator;
   reporter: Reporter;
 }
 
-/** Totals over the whole test split of a checkpoint's model; every rank of the job calls it. */
-export async function evaluateCheckpoint(options: EvaluateCheckpointOptions): Promise<EvaluationTotals> {
-  const { checkpoint, dataset, communicator, reporter } = options;
-  const { config, classNames, shape } = checkpoint;
+/**
+ * Evaluates a checkpoint's model on the whole test split; every rank of the job calls it. The coordinator's combiner
+ * holds the result.
+ */
+export async function evaluateCheckpoint(options: EvaluateCheckpointOptions): Promise<void> {
+  const { checkpoint, config, dataset, communicator, reporter } = options;
+  const { classNames, shape } = checkpoint;
   if (classNames.join('\n') !== dataset.classNames.join('\n') || shape.join() !== dataset.shape.join()) {
     throw new UserError(
       'CHECKPOINT_MISMATCH',
@@ -25,16 +31,17 @@ export async function evaluateCheckpoint(options: EvaluateCheckpointOptions): Pr
         `${dataset.classNames.length} of ${dataset.shape.join('x')}: give the data set it was trained on`,
     );
   }
+  const unknown = await openUnknown(config, dataset);
   const classifier = await restoreClassifier(checkpoint, communicator);
   await reporter.agree('weights', classifier.weightsSha256());
-  const { batchSize } = config.evaluation;
-  const totals = await evaluate({
-    classifier,
-    dataset,
-    communicator,
-    reporter,
-    batchSize,
-    epoch: checkpoint.epochs,
-  });
-  return (await reporter.gather('evaluate', totals)) as EvaluationTotals;
+  if (unknown) await reporter.agree('unknown images', unknown.fingerprint);
+  try {
+    const { epochs } = checkpoint;
+    const { batchSize } = config.evaluation;
+    const job = { classifier, dataset, unknown, communicator, reporter, batchSize };
+    const part = await evaluateInDetail({ ...job, epoch: epochs, trained: epochs });
+    await reporter.gather('evaluation', part);
+  } finally {
+    await unknown?.close();
+  }
 }

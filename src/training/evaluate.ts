@@ -1,49 +1,145 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Communicator } from '../collective/communicator.js';
-import type { Dataset } from '../data/dataset.js';
-import { evaluationSlice } from '../data/sampler.js';
-import { CosineAccuracy } from '../evaluation/cosine-accuracy.js';
-import type { EvaluationTotals } from '../evaluation/totals.js';
+import type { Batch, Dataset } from '../data/dataset.js';
+import { evaluationPasses } from '../data/sampler.js';
+import { compare, type Comparison } from '../evaluation/comparison.js';
+import { FeatureCorrelation } from '../evaluation/correlation.js';
+import { joinComparisons, packArrays, packComparison } from '../evaluation/observations.js';
+import { ClassPlane } from '../evaluation/plane.js';
+import type { EvaluationPart } from '../evaluation/summary.js';
+import { count, emptyTotals, type EvaluationTotals } from '../evaluation/totals.js';
+import { localTerms } from '../loss/index.js';
 import { noTracer, type Tracer } from '../trace/tracer.js';
 import { classVectors } from './class-vectors.js';
 import type { Classifier } from './classifier.js';
 import type { Reporter } from './reporter.js';
 import { loaderSpans } from './trace-spans.js';
 
-interface EvaluateOptions {
+export interface EvaluateOptions {
   classifier: Classifier;
   dataset: Dataset;
   communicator: Communicator;
   reporter: Reporter;
-  /** Images a pass. */
+  /** Images a pass, at most. */
   batchSize: number;
   epoch: number;
   tracer?: Tracer;
 }
 
+type Vectors = ReturnType<typeof classVectors>;
+
 /** Counts this rank's share of the test images; the shares of all ranks hold every image exactly once. */
 export async function evaluate(options: EvaluateOptions): Promise<EvaluationTotals> {
-  const { classifier, dataset, communicator, reporter, batchSize, epoch, tracer = noTracer } = options;
+  const totals = emptyTotals(options.classifier.classes);
+  await withVectors(options, (vectors) =>
+    forEachPass(options, options.dataset, vectors, (comparison) => count(totals, comparison)),
+  );
+  return totals;
+}
+
+/**
+ * Measures this rank's share of the test images, and of images of `unknown` classes, in full; the coordinator makes one
+ * evaluation of all ranks' parts. The ranks meet once, to sum the correlation of all images' features. `trained` is the
+ * number of epochs behind the weights.
+ */
+export async function evaluateInDetail(
+  options: EvaluateOptions & { unknown?: Dataset; trained: number },
+): Promise<EvaluationPart> {
+  const { classifier, dataset, communicator, unknown } = options;
+  const { classes, dim } = classifier;
+  const totals = emptyTotals(classes);
+  const comparisons: Comparison[] = [];
+  const correlation = dim <= FeatureCorrelation.mostDimensions ? new FeatureCorrelation(dim) : undefined;
+  return withVectors(options, async (vectors) => {
+    const plane = new ClassPlane(ownRows(vectors, ClassPlane.classesOf(classes)), dim);
+    const sample = ClassPlane.sample(dataset.labels.test, classes);
+    const drawn = { x: [] as number[], y: [] as number[], labels: [] as number[], assigned: [] as number[] };
+    await forEachPass(options, dataset, vectors, (comparison, features, images) => {
+      count(totals, comparison);
+      comparisons.push(comparison);
+      options.reporter.record({ kind: 'evaluated', images: images.length });
+      correlation?.add(localTerms(features, vectors.own(comparison.labels), 0).residuals);
+      const values = features.dataSync<'float32'>();
+      images.forEach((image, row) => {
+        if (!sample.has(image) || comparison.assigned[row] === classes) return;
+        const [x, y] = plane.project(values.subarray(row * dim, (row + 1) * dim), comparison.norm[row]);
+        drawn.x.push(x);
+        drawn.y.push(y);
+        drawn.labels.push(comparison.labels[row]);
+        drawn.assigned.push(comparison.assigned[row]);
+      });
+    });
+    if (correlation) await communicator.allReduce(correlation.sums, { tag: 'correlation' });
+    const strangers: Comparison[] = [];
+    if (unknown) await forEachPass(options, unknown, vectors, (comparison) => strangers.push(comparison));
+    return {
+      totals,
+      images: packComparison(joinComparisons(comparisons)),
+      drawn: packArrays([
+        Float32Array.from(drawn.x),
+        Float32Array.from(drawn.y),
+        Int32Array.from(drawn.labels),
+        Int32Array.from(drawn.assigned),
+      ]),
+      unknown: unknown && packArrays([joinComparisons(strangers).chosen]),
+      shared: {
+        dataset: dataset.name,
+        classNames: dataset.classNames,
+        dim,
+        epochs: options.trained,
+        correlation: correlation?.measure(dataset.labels.test.length) ?? null,
+        vectors: plane.vectors,
+        unknownFolder: unknown?.name,
+      },
+    };
+  });
+}
+
+async function withVectors<T>(
+  { classifier, epoch, tracer = noTracer }: EvaluateOptions,
+  use: (vectors: Vectors) => Promise<T>,
+): Promise<T> {
   const began = tracer.now();
   await classifier.batchNorm.publish();
   const vectors = classVectors(classifier.centroids, classifier.classWeights);
-  const accuracy = new CosineAccuracy(vectors);
-  const batches = evaluationSlice(
-    dataset.labels.test.length,
-    communicator.rank,
-    communicator.worldSize,
-    batchSize,
-  );
+  try {
+    return await use(vectors);
+  } finally {
+    vectors.dispose();
+    tracer.span('compute', 'evaluation', began, { epoch });
+  }
+}
+
+/** Compares this rank's share of the test split of `dataset` with all classes, pass by pass. */
+async function forEachPass(
+  { classifier, communicator, reporter, batchSize, epoch, tracer = noTracer }: EvaluateOptions,
+  dataset: Dataset,
+  vectors: Vectors,
+  use: (comparison: Comparison, features: tf.Tensor2D, images: Int32Array) => void,
+): Promise<void> {
+  const { rank, worldSize } = communicator;
+  const batches = evaluationPasses(dataset.labels.test.length, rank, worldSize, batchSize);
   let pass = 0;
   for await (const batch of loaderSpans(dataset.read({ split: 'test', batches, epoch }), tracer)) {
-    if (batch.count === 0) continue;
+    const images = batches[pass];
     tf.tidy(() => {
-      const images = tf.tensor4d(batch.images, classifier.imageShape(batch));
-      accuracy.add(classifier.forward.run(images), batch.labels);
+      const features = featuresOf(classifier, batch);
+      use(compare(features, batch.labels, vectors), features, images);
     });
     reporter.progress('evaluate', epoch, pass++);
   }
-  vectors.dispose();
-  tracer.span('compute', 'evaluation', began, { epoch });
-  return accuracy.totals;
+}
+
+function featuresOf(classifier: Classifier, batch: Batch): tf.Tensor2D {
+  return classifier.forward.run(tf.tensor4d(batch.images, classifier.imageShape(batch)));
+}
+
+/** The vectors of the first classes, [classes, d] row-major. */
+function ownRows(vectors: Vectors, classes: number): Float32Array {
+  return tf.tidy(() =>
+    vectors
+      .own(Int32Array.from({ length: classes }, (_, label) => label))
+      .dataSync<'float32'>()
+      .slice(),
+  );
 }

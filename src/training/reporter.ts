@@ -33,6 +33,31 @@ export interface EpochRecord {
   exposedShare?: number;
 }
 
+/** Where one rank's time went in the training of an epoch. */
+export interface RankTimes {
+  /** Images that this rank trained on. */
+  images: number;
+  /** From its first batch to its last update. */
+  seconds: number;
+  /** Of these, waiting for the data loader. */
+  loaderSeconds: number;
+  /** Of these, the compute thread waiting in collectives: communication that nothing hid. */
+  exposedSeconds: number;
+}
+
+/** A line an epoch in `metrics.jsonl`: where the time of each rank went, by rank. */
+export interface RanksRecord {
+  kind: 'ranks';
+  epoch: number;
+  ranks: RankTimes[];
+}
+
+/** Test images that a rank has just measured, of a full evaluation. */
+export interface EvaluatedNews {
+  kind: 'evaluated';
+  images: number;
+}
+
 /** What a worker tells the rest of the job, and what the job tells it. */
 export interface Reporter {
   /** Rejects with `RANKS_DISAGREE`, naming the ranks, unless every rank gives the same value under this name. */
@@ -40,7 +65,7 @@ export interface Reporter {
   /** Every rank gives its part under this name; resolves with what the coordinator made of all parts. */
   gather(name: string, part: unknown): Promise<unknown>;
   /** One-way news for the run record and the console, such as a `StepRecord`. */
-  record(news: StepRecord | { kind: string }): void;
+  record(news: StepRecord | EvaluatedNews): void;
   /** Says that this worker moves; without it for the stall time-out the job is stopped. */
   progress(phase: string, epoch?: number, step?: number): void;
 }

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { stringify } from 'yaml';
 import type { Config } from '../config/schema.js';
+import type { Evaluation } from '../evaluation/schema.js';
 import type { EvaluationTotals } from '../evaluation/totals.js';
-import type { EpochRecord, StepRecord } from './reporter.js';
+import type { EpochRecord, RanksRecord, StepRecord } from './reporter.js';
 
 /** What `report.json` holds. */
 export interface Report {
@@ -31,10 +32,16 @@ export interface Report {
 export interface RunListener {
   step(record: StepRecord): void;
   epoch(record: EpochRecord, totals: EvaluationTotals): void;
+  /** After `epoch`. */
+  ranks?(record: RanksRecord): void;
+  /** Told while a full evaluation goes on, of images that are done. */
+  evaluating?(images: number): void;
+  /** After a full evaluation. */
+  evaluated?(evaluation: Evaluation): void;
   finished(report: Report): void;
 }
 
-/** Writes `config.yaml`, `metrics.jsonl` and `report.json` of one run folder. */
+/** Writes `config.yaml`, `metrics.jsonl`, `evaluation.json` and `report.json` of one run folder. */
 export class RunRecorder implements RunListener {
   private metrics: number | undefined;
 
@@ -65,6 +72,14 @@ export class RunRecorder implements RunListener {
     this.append(record);
   }
 
+  ranks(record: RanksRecord): void {
+    this.append(record);
+  }
+
+  evaluated(evaluation: Evaluation): void {
+    writeEvaluation(join(this.folder, 'evaluation.json'), evaluation);
+  }
+
   finished(report: Report): void {
     writeFileAtomicSync(join(this.folder, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
   }
@@ -76,9 +91,14 @@ export class RunRecorder implements RunListener {
     this.metrics = undefined;
   }
 
-  private append(record: StepRecord | EpochRecord): void {
+  private append(record: StepRecord | EpochRecord | RanksRecord): void {
     if (this.metrics !== undefined) writeSync(this.metrics, `${JSON.stringify(record)}\n`);
   }
+}
+
+/** Writes an evaluation as a JSON file, whole or not at all. */
+export function writeEvaluation(file: string, evaluation: Evaluation): void {
+  writeFileAtomicSync(file, `${JSON.stringify(evaluation)}\n`);
 }
 
 function linesBefore(file: string, epochs: number): string {

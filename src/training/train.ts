@@ -10,7 +10,9 @@ import { shardRange } from '../collective/communicator.js';
 import { pruneCheckpoints, saveCheckpoint, type Checkpoint } from './checkpoint.js';
 import { Classifier } from './classifier.js';
 import type { EpochPart, EpochResult, FinishPart } from './combine.js';
-import { evaluate } from './evaluate.js';
+import { openUnknown } from '../data/index.js';
+import { EpochTimes } from './epoch-times.js';
+import { evaluate, evaluateInDetail } from './evaluate.js';
 import type { Reporter } from './reporter.js';
 import { shareState, type TrainingState } from './resume.js';
 import { MeanLoss } from './mean-loss.js';
@@ -33,13 +35,25 @@ export interface TrainOptions {
   tracer?: Tracer;
 }
 
+/** With what is opened for the run. */
+type RunOptions = TrainOptions & { unknown?: Dataset };
+
 /**
  * Trains a classifier; every rank of the job calls it with the same configuration.
  *
  * Resolves with the run's report once every rank has finished with equal weights.
  */
 export async function train(options: TrainOptions): Promise<Report> {
-  const { config, dataset, communicator, reporter, backend } = options;
+  const unknown = await openUnknown(options.config, options.dataset);
+  try {
+    return await run({ ...options, unknown });
+  } finally {
+    await unknown?.close();
+  }
+}
+
+async function run(options: RunOptions): Promise<Report> {
+  const { config, dataset, unknown, communicator, reporter, backend } = options;
   const started = performance.now();
   const classifier = await Classifier.create({
     config,
@@ -48,6 +62,7 @@ export async function train(options: TrainOptions): Promise<Report> {
     communicator,
   });
   await reporter.agree('data set', dataset.fingerprint);
+  if (unknown) await reporter.agree('unknown images', unknown.fingerprint);
   await reporter.agree('centroids', classifier.centroidsSha256);
   const step = await TrainingStep.create(classifier, communicator, config, options.tracer);
   const state = await shareState({
@@ -88,13 +103,13 @@ interface Throughput {
 }
 
 async function trainEpoch(
-  options: TrainOptions,
+  options: RunOptions,
   classifier: Classifier,
   step: TrainingStep,
   state: TrainingState,
   throughput: Throughput,
 ): Promise<void> {
-  const { config, dataset, communicator, reporter, tracer = noTracer } = options;
+  const { config, dataset, unknown, communicator, reporter, tracer = noTracer } = options;
   const { rank, worldSize } = communicator;
   const epoch = state.epochs;
   const started = performance.now();
@@ -108,7 +123,9 @@ async function trainEpoch(
   let last = performance.now();
   let waited = communicator.waitedMs;
   const before = { ...throughput };
-  for await (const batch of loaderSpans(dataset.read({ split: 'train', batches: slices, epoch }), tracer)) {
+  const times = new EpochTimes(communicator);
+  const read = loaderSpans(dataset.read({ split: 'train', batches: slices, epoch }), tracer);
+  for await (const batch of times.loading(read)) {
     const began = tracer.now();
     const size = batches[index].length;
     const stepOfEpoch = Math.floor(index / config.accumulate);
@@ -157,11 +174,12 @@ async function trainEpoch(
     mean = new MeanLoss();
   }
 
+  const rankTimes = times.end();
   const images = dataset.labels.train.length;
   state.delta = await deltaAfter(options, epoch, sums.norm, images);
   state.epochs = epoch + 1;
   await step.optimiser.settle();
-  const totals = await evaluate({
+  const evaluation = {
     classifier,
     dataset,
     communicator,
@@ -169,7 +187,12 @@ async function trainEpoch(
     batchSize: config.evaluation.batchSize,
     epoch,
     tracer,
-  });
+  };
+  const detail =
+    state.epochs === config.epochs
+      ? await evaluateInDetail({ ...evaluation, unknown, trained: state.epochs })
+      : undefined;
+  const totals = detail?.totals ?? (await evaluate(evaluation));
   const part: EpochPart = {
     epoch,
     trainLoss: sums.loss / images,
@@ -179,13 +202,16 @@ async function trainEpoch(
       trainMs: 1000 * (throughput.seconds - before.seconds),
     },
     totals,
+    times: rankTimes,
   };
   const result = (await reporter.gather('epoch', part)) as EpochResult;
   const due = state.epochs % config.checkpoint.every === 0 || state.epochs === config.epochs;
-  if (!due) return;
-  const began = tracer.now();
-  await writeCheckpoint(options, classifier, step, state, result);
-  tracer.span('compute', 'checkpoint', began, { epoch });
+  if (due) {
+    const began = tracer.now();
+    await writeCheckpoint(options, classifier, step, state, result);
+    tracer.span('compute', 'checkpoint', began, { epoch });
+  }
+  if (detail) await reporter.gather('evaluation', detail);
 }
 
 async function deltaAfter(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { evaluationSlice, globalBatches, rankSlice } from '../../src/data/sampler.js';
+import { evaluationPasses, globalBatches, rankSlice } from '../../src/data/sampler.js';
 
 const sorted = (indices: Iterable<number>) => [...indices].sort((a, b) => a - b);
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
@@ -40,11 +40,14 @@ describe.each([1, 2, 3, 4])('%i ranks', (worldSize) => {
 
   it.each([
     [360, 256],
+    [10_000, 256],
     [361, 50],
     [2, 5],
-  ])('evaluate each of %i images once, at most %i a pass', (count, size) => {
-    const batches = upTo(worldSize).flatMap((rank) => evaluationSlice(count, rank, worldSize, size));
+    [0, 5],
+  ])('evaluate each of %i images once, at most %i a pass, in the passes of one rank', (count, size) => {
+    const batches = upTo(worldSize).flatMap((rank) => evaluationPasses(count, rank, worldSize, size));
     expect(batches.flatMap((batch) => [...batch])).toEqual(upTo(count));
+    expect(batches).toEqual(evaluationPasses(count, 0, 1, size));
     for (const batch of batches) expect(batch.length).toBeLessThanOrEqual(size);
   });
 });

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { addonFile } from '../../src/backend/native/index.js';
+import { evaluationSchema, type Evaluation } from '../../src/evaluation/schema.js';
 import type { EpochRecord, StepRecord } from '../../src/training/reporter.js';
 import type { Report } from '../../src/training/run-record.js';
 
@@ -58,6 +59,10 @@ export class Workplace {
 
   report(run: string): Report {
     return JSON.parse(readFileSync(this.path(run, 'report.json'), 'utf8')) as Report;
+  }
+
+  evaluation(run: string): Evaluation {
+    return evaluationSchema.parse(JSON.parse(readFileSync(this.path(run, 'evaluation.json'), 'utf8')));
   }
 
   metrics(run: string): { steps: StepRecord[]; epochs: EpochRecord[] } {

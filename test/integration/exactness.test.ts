@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { EvaluationTotals } from '../../src/evaluation/totals.js';
+import { evaluationSchema, type Evaluation } from '../../src/evaluation/schema.js';
 import { backends, Workplace } from './command.js';
 
 const worlds = [1, 2, 3, 4];
@@ -45,21 +45,21 @@ describe.each(backends)('the digits recipe on %s with 1, 2, 3 and 4 workers', (b
     expect(new Set(worlds.map((workers) => place.report(`w${workers}`).centroidsSha256)).size).toBe(1);
   });
 
-  it('counts the same integers whoever evaluates a checkpoint', async () => {
-    const totals = await Promise.all(
-      [1, 3].map(async (workers) => {
-        const ended = await place.run(
-          ...['evaluate', '--checkpoint', 'w2', '--workers', String(workers)],
-          ...['--backend', backend, '--json'],
-        );
-        return JSON.parse(ended.stdout) as EvaluationTotals;
-      }),
-    );
-    const integers = totals.map(({ cosineSum: _, ...rest }) => rest);
-    expect(integers[0]).toEqual(integers[1]);
+  it('measures the same, to the last bit, whoever evaluates a checkpoint', async () => {
+    const evaluations: Evaluation[] = [];
+    for (const workers of worlds) {
+      const ended = await place.run(
+        ...['evaluate', '--checkpoint', 'w2', '--workers', String(workers)],
+        ...['--backend', backend, '--json'],
+      );
+      evaluations.push(evaluationSchema.parse(JSON.parse(ended.stdout)));
+    }
+    for (const other of evaluations.slice(1)) expect(other).toEqual(evaluations[0]);
     const last = place.metrics('w2').epochs[1];
-    expect(integers[0]).toMatchObject({ total: 360, correct: last.evalCorrect });
-    expect(totals[0].confusion.reduce((sum, count) => sum + count, 0)).toBe(360);
+    expect(evaluations[0]).toMatchObject({ total: 360, correct: last.evalCorrect });
+    expect(evaluations[0].confusion.reduce((sum, count) => sum + count, 0)).toBe(360);
+    expect(evaluations[0].plane.x).toHaveLength(360);
+    expect(evaluations[0]).toEqual(place.evaluation('w2'));
   });
 });
 

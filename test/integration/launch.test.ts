@@ -29,6 +29,7 @@ describe('launch', () => {
     expect(readdirSync(place.path('run')).sort()).toEqual([
       'checkpoints',
       'config.yaml',
+      'evaluation.json',
       'logs',
       'metrics.jsonl',
       'report.json',

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { evaluationPasses } from '../../src/data/sampler.js';
 import { freePort, until, Workplace } from './command.js';
 
 interface Event {
@@ -94,7 +95,9 @@ describe('launch --trace', () => {
     for (const rank of [0, 1]) {
       for (const name of [/^step$/, /^forward$/, /^backward$/, /^update$/, /^load weights$/])
         expect(count(traceEvents, rank, compute, name), `${name}`).toBe(steps);
-      expect(count(traceEvents, rank, compute, /^loader$/)).toBe(steps + 1);
+      expect(count(traceEvents, rank, compute, /^loader$/)).toBe(
+        steps + evaluationPasses(360, rank, 2, 256).length,
+      );
       expect(count(traceEvents, rank, compute, /^evaluation$/)).toBe(1);
       expect(count(traceEvents, rank, compute, /^checkpoint$/)).toBe(1);
       expect(count(traceEvents, rank, compute, /^waiting$/)).toBeGreaterThanOrEqual(steps);

@@ -51,6 +51,7 @@ describe("a user's mistake is one line and exit code 2", () => {
     [['launch', '--set', 'data.name=mnits'], /data\.name: .*digits/],
     [['launch', '--config', 'cifar10-resnet20'], /data\/cifar10-images\/train does not exist: data\.root/],
     [['launch', '--out', 'file/run'], /--out file\/run cannot be a run folder/],
+    [['launch', '--set', 'evaluation.unknown=none'], /none does not exist: evaluation\.unknown must hold/],
     [['evaluate', '--checkpoint', 'nowhere'], /no checkpoint under nowhere/],
     [['centroids', '-k', '0', '-d', '3'], /classes is 0: /],
     [['centroids', '-k', '3', '-d', '3', '--out', 'c.txt'], /c\.txt: end the name in \.npy/],

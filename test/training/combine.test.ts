@@ -6,6 +6,7 @@ function totals(total: number, correct: number, cosineSum: number): EvaluationTo
   return { ...emptyTotals(2), total, correct, classTotal: [total, 0], classCorrect: [correct, 0], cosineSum };
 }
 
+const times = [30, 20].map((images) => ({ images, seconds: 1, loaderSeconds: 0.25, exposedSeconds: 0.5 }));
 const parts: EpochPart[] = [
   {
     epoch: 4,
@@ -13,6 +14,7 @@ const parts: EpochPart[] = [
     seconds: 1,
     exposed: { exposedMs: 10, trainMs: 100 },
     totals: totals(3, 2, 2.5),
+    times: times[0],
   },
   {
     epoch: 4,
@@ -20,6 +22,7 @@ const parts: EpochPart[] = [
     seconds: 3,
     exposed: { exposedMs: 40, trainMs: 100 },
     totals: totals(2, 2, 1.5),
+    times: times[1],
   },
 ];
 
@@ -41,6 +44,8 @@ function follow(): { combiner: RunCombiner; heard: unknown[] } {
     {
       step: (record) => heard.push(record),
       epoch: (record, counted) => heard.push([record, counted]),
+      ranks: (record) => heard.push(record),
+      evaluating: (images) => heard.push(images),
       finished: (report) => heard.push(report),
     },
   ]);
@@ -64,7 +69,7 @@ describe('RunCombiner', () => {
       exposedShare: 0.25,
     };
     expect(result).toEqual({ record, totals: totals(5, 4, 4) });
-    expect(heard).toEqual([[record, totals(5, 4, 4)]]);
+    expect(heard).toEqual([[record, totals(5, 4, 4)], { kind: 'ranks', epoch: 4, ranks: times }]);
   });
 
   it('makes the report of the last epoch and of what every rank computed on', () => {
@@ -80,22 +85,16 @@ describe('RunCombiner', () => {
       seconds: 4,
       weightsSha256: 'w',
     });
-    expect(heard[1]).toEqual(report);
+    expect(heard[2]).toEqual(report);
   });
 
-  it('keeps the totals of an evaluation outside training', () => {
-    const { combiner, heard } = follow();
-    expect(combiner.combine('evaluate', [totals(1, 1, 1), totals(4, 2, 2)])).toEqual(totals(5, 3, 3));
-    expect(combiner.evaluation).toEqual(totals(5, 3, 3));
-    expect(heard).toEqual([]);
-  });
-
-  it('hands steps on, and no other news', () => {
+  it('hands steps and what is evaluated on, and no other news', () => {
     const { combiner, heard } = follow();
     combiner.record({ kind: 'step', loss: 1 });
+    combiner.record({ kind: 'evaluated', images: 45 });
     combiner.record({ kind: 'other' });
     combiner.record({});
-    expect(heard).toEqual([{ kind: 'step', loss: 1 }]);
+    expect(heard).toEqual([{ kind: 'step', loss: 1 }, 45]);
   });
 
   it('refuses what nobody gathers, and an end before the first epoch', () => {

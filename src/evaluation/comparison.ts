@@ -1,0 +1,121 @@
+import * as tf from '@tensorflow/tfjs';
+import { Best } from './best.js';
+import type { ClassBlock, ClassVectors } from './class-vectors.js';
+
+/** How the features of a batch stand to all classes; one entry an image in each array. */
+export interface Comparison {
+  labels: Int32Array;
+  /** The class of the largest score; `classes` for features without a direction. */
+  assigned: Int32Array;
+  /** Classes that score higher than the own one; `beyondPlaces` where it is not among the first `places`. */
+  place: Uint8Array;
+  /** Length of the features. */
+  norm: Float32Array;
+  /** Cosine to the own class. */
+  own: Float32Array;
+  /** Largest cosine to another class than the own one. */
+  other: Float32Array;
+  /** Cosine to the assigned class. */
+  chosen: Float32Array;
+  /** Largest cosine to another class than the assigned one. */
+  next: Float32Array;
+}
+
+/** `Comparison.place` of an image whose own class is not among the first. */
+export const beyondPlaces = 255;
+
+/** How many of the best classes of an image are told apart: 5, or fewer where there are not more than 5 classes. */
+export function placesOf(classes: number): number {
+  return Math.max(1, Math.min(5, classes - 1));
+}
+
+/**
+ * Compares features [b, d] with every class.
+ *
+ * An image belongs to the class whose vector has the largest cosine with its features (or, for plain softmax, to the
+ * class of the largest logit). All class vectors are unit vectors, so the largest inner product has the largest cosine;
+ * of equal ones the first class counts. Features of norm 0, or not finite, have no direction: they belong to no class
+ * and have cosine -1 to all. Classes are gone through in blocks, so that no more than [b, classes of a block] products
+ * are there at a time, and of each image only the best few are kept.
+ */
+export function compare(features: tf.Tensor2D, labels: Int32Array, vectors: ClassVectors): Comparison {
+  const rows = labels.length;
+  const byScore = new Best(rows, Math.max(placesOf(vectors.classes), 2));
+  const byInner = new Best(rows, 2);
+  const own = new Float32Array(rows);
+  let logits = false;
+  vectors.forEachBlock((block) => {
+    const { scores, inner } = products(features, block);
+    logits = scores !== inner;
+    const size = block.directions.shape[0];
+    byScore.add(block.start, size, scores, inner);
+    if (logits) byInner.add(block.start, size, inner, inner);
+    for (let row = 0; row < rows; row++) {
+      const column = labels[row] - block.start;
+      if (column >= 0 && column < size) own[row] = inner[row * size + column];
+    }
+  });
+  return describe({ vectors, features, labels, own, byScore, byInner: logits ? byInner : byScore });
+}
+
+function products(features: tf.Tensor2D, { directions, kernel, bias }: ClassBlock) {
+  return tf.tidy(() => {
+    const inner = tf.matMul(features, directions, false, true).dataSync<'float32'>();
+    if (!kernel) return { scores: inner, inner };
+    const logits = tf.matMul(features, kernel, false, true);
+    return { scores: (bias ? tf.add(logits, bias) : logits).dataSync<'float32'>(), inner };
+  });
+}
+
+interface Found {
+  vectors: ClassVectors;
+  features: tf.Tensor2D;
+  labels: Int32Array;
+  /** Inner products with the own class. */
+  own: Float32Array;
+  byScore: Best;
+  byInner: Best;
+}
+
+function describe({ vectors, features, labels, own, byScore, byInner }: Found): Comparison {
+  const { classes } = vectors;
+  const rows = labels.length;
+  const norm = norms(features);
+  const column = () => new Float32Array(rows).fill(-1);
+  const result: Comparison = {
+    labels,
+    assigned: new Int32Array(rows).fill(classes),
+    place: new Uint8Array(rows).fill(beyondPlaces),
+    norm,
+    own: column(),
+    other: column(),
+    chosen: column(),
+    next: column(),
+  };
+  for (let row = 0; row < rows; row++) {
+    if (!(norm[row] > 0 && Number.isFinite(norm[row]))) continue;
+    const assigned = byScore.classAt(row, 0);
+    const place = byScore.placeOf(row, labels[row], placesOf(classes));
+    const cosine = (inner: number) => Math.max(-1, Math.min(1, inner / norm[row]));
+    result.assigned[row] = assigned;
+    if (place >= 0) result.place[row] = place;
+    result.own[row] = cosine(own[row]);
+    result.other[row] = cosine(byInner.bestBut(row, labels[row]));
+    result.chosen[row] = cosine(byScore.innerAt(row, 0));
+    result.next[row] = cosine(byInner.bestBut(row, assigned));
+  }
+  return result;
+}
+
+/** Length of each row, summed in double precision. */
+function norms(features: tf.Tensor2D): Float32Array {
+  const [rows, dim] = features.shape;
+  const values = features.dataSync<'float32'>();
+  const norm = new Float32Array(rows);
+  for (let row = 0; row < rows; row++) {
+    let squares = 0;
+    for (let index = row * dim; index < (row + 1) * dim; index++) squares += values[index] ** 2;
+    norm[row] = Math.sqrt(squares);
+  }
+  return norm;
+}

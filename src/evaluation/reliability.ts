@@ -1,0 +1,41 @@
+import type { Comparison } from './comparison.js';
+import type { Evaluation } from './schema.js';
+import { areaUnderRoc, binOf } from './statistics.js';
+
+const bins = 20;
+
+/**
+ * How far the cosine margin, the best cosine minus the second best, tells right from wrong.
+ *
+ * `error` is computed as the expected calibration error (Guo et al. 2017) is: the images are put into bins by margin, and
+ * |accuracy - confidence| of the bins is averaged over the images. A cosine margin is no probability; it is read as the
+ * confidence (1 + margin) / 2: a tie of two classes is even odds, a margin of 1 or more certainty.
+ */
+export function measureReliability(
+  { labels, assigned, chosen, next }: Comparison,
+  directed: readonly number[],
+): Evaluation['reliability'] {
+  const table = Array.from({ length: bins }, () => ({ images: 0, correct: 0, confidence: 0 }));
+  const margins: { right: number[]; wrong: number[] } = { right: [], wrong: [] };
+  for (const image of directed) {
+    const margin = Math.max(0, Math.min(1, chosen[image] - next[image]));
+    const right = assigned[image] === labels[image];
+    const bin = table[binOf(margin, 0, 1, bins)];
+    bin.images++;
+    bin.correct += right ? 1 : 0;
+    bin.confidence += (1 + margin) / 2;
+    margins[right ? 'right' : 'wrong'].push(margin);
+  }
+  const gaps = table.reduce((sum, { correct, confidence }) => sum + Math.abs(correct - confidence), 0);
+  return {
+    error: directed.length > 0 ? gaps / directed.length : null,
+    separation: areaUnderRoc(margins.right, margins.wrong),
+    bins: table.map(({ images, correct, confidence }, index) => ({
+      from: index / bins,
+      to: (index + 1) / bins,
+      images,
+      correct,
+      confidence: images > 0 ? confidence / images : null,
+    })),
+  };
+}

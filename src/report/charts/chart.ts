@@ -1,0 +1,138 @@
+import type { Run } from '../run.js';
+
+/**
+ * One picture of the page. Colours are names of the style sheet's variables, such as `@run-0`, which the page puts in
+ * for light and for dark screens.
+ */
+export interface Chart {
+  id: string;
+  title: string;
+  /** What is seen, and how to read it. */
+  caption: string;
+  /** The option that echarts draws. */
+  option: object;
+  /** Height in pixels; default 320. */
+  height?: number;
+  /** As wide as the page. */
+  wide?: boolean;
+  /** Both axes have the same scale. */
+  square?: boolean;
+}
+
+/** Colours for runs: Okabe and Ito's, which colour-blind people tell apart, and grey. */
+const runColours = 8;
+
+export function runColour(index: number): string {
+  return `@run-${index % runColours}`;
+}
+
+const dashes = ['solid', 'dashed', 'dotted'] as const;
+
+export interface Curve {
+  name: string;
+  points: readonly (readonly [x: number, y: number])[];
+  colour: string;
+  /** 0 solid, 1 dashed, 2 dotted. */
+  dash?: 0 | 1 | 2;
+  /** Shows the points themselves. */
+  dots?: boolean;
+  /** Draws steps that end, or lie in the middle, at their points. */
+  steps?: 'end' | 'middle';
+  /** Diameter of each point. */
+  sizes?: readonly number[];
+}
+
+export interface Axis {
+  name: string;
+  min?: number;
+  max?: number;
+  log?: boolean;
+  /** What stands after a number, such as ` %`. */
+  unit?: string;
+}
+
+/** A chart of curves with a legend, where there are several, and a tooltip. */
+export function lineOption(x: Axis, y: Axis, curves: readonly Curve[]): object {
+  return {
+    grid: gridOption(curves.length > 1),
+    legend: legend(curves.length > 1),
+    tooltip: { trigger: 'axis', confine: true },
+    xAxis: axisOption(x, 'middle', 28),
+    yAxis: axisOption(y, 'end', 12),
+    series: curves.map(({ name, points, colour, dash = 0, dots, steps, sizes }) => ({
+      type: 'line',
+      name,
+      data: sizes ? points.map((value, index) => ({ value, symbolSize: sizes[index] })) : points,
+      step: steps,
+      showSymbol: dots || points.length === 1,
+      symbol: 'circle',
+      symbolSize: 6,
+      itemStyle: { color: colour },
+      lineStyle: { color: colour, width: 2, type: dashes[dash] },
+      emphasis: { focus: 'series' },
+    })),
+  };
+}
+
+/** The place of the axes: room for the value axis's name above them, and for the other's name and a legend below. */
+export function gridOption(hasLegend: boolean, top = 38): object {
+  return { left: 8, right: 24, top, bottom: hasLegend ? 52 : 30, containLabel: true };
+}
+
+export function axisOption(
+  { name, min, max, log, unit }: Axis,
+  place: 'middle' | 'end',
+  gap: number,
+): object {
+  return {
+    type: log ? 'log' : 'value',
+    name,
+    nameLocation: place,
+    nameGap: gap,
+    nameTextStyle: place === 'end' ? { align: 'left', padding: [0, 0, 0, -20] } : {},
+    min,
+    max,
+    scale: min === undefined,
+    axisLabel: unit ? { formatter: `{value}${unit}` } : {},
+  };
+}
+
+export function legend(show: boolean): object {
+  return { show, type: 'scroll', bottom: 0, left: 'center', icon: 'roundRect', itemHeight: 4 };
+}
+
+/** The name of a curve: what it shows, where there is one run alone, else the run's. */
+export function curveName(runs: readonly Run[], run: Run, what: string): string {
+  return runs.length === 1 ? what : run.name;
+}
+
+/** A share as a percentage of two decimals. */
+export function percent(share: number): number {
+  return Number((100 * share).toFixed(2));
+}
+
+/** Class names longer than this many pixels are cut off. */
+const longestLabel = 96;
+/** Classes that all get a label. */
+const mostLabels = 25;
+
+/** An axis of classes; along the bottom, longer names are turned. */
+export function classAxis(name: string, classNames: readonly string[], side: 'bottom' | 'left'): object {
+  const width = Math.min(longestLabel, 7 * Math.max(...classNames.map(({ length }) => length)));
+  const turned = side === 'bottom' && width * classNames.length > 300;
+  const gap = side === 'left' ? width + 14 : turned ? 14 + width * 0.75 : 28;
+  return {
+    type: 'category',
+    name,
+    data: classNames,
+    nameLocation: 'middle',
+    nameGap: gap,
+    axisTick: { show: false },
+    axisLabel: {
+      interval: classNames.length <= mostLabels ? 0 : 'auto',
+      rotate: turned ? 45 : 0,
+      width: longestLabel,
+      overflow: 'truncate',
+    },
+  };
+}

@@ -1,0 +1,122 @@
+import type { Run } from '../run.js';
+import { round, stepCurve, type Point } from '../series.js';
+import { curveName, lineOption, percent, runColour, type Chart, type Curve } from './chart.js';
+
+type Step = Run['steps'][number];
+
+/** What the loss is the sum of, by the name in `metrics.jsonl`. */
+const parts = [
+  { key: 'nac', name: 'norm-adaptive cosine (NAC)', about: 'pulls features to their centroid' },
+  { key: 'sc', name: 'self-correlation (SC)', about: 'makes their dimensions uncorrelated' },
+  { key: 'crossEntropy', name: 'cross-entropy', about: 'tells the classes apart' },
+  { key: 'meanSquaredError', name: 'mean squared error', about: 'pulls features to their centroid' },
+] as const;
+
+const epochAxis = { name: 'epochs trained', min: 0 };
+
+/** Curves of the training, all runs in one picture each. */
+export function trainingCharts(runs: readonly Run[]): Chart[] {
+  const perStep = (what: string, value: (step: Step) => number | undefined): Curve[] =>
+    runs.map((run, index) => ({
+      name: curveName(runs, run, what),
+      points: stepCurve(run, value),
+      colour: runColour(index),
+    }));
+  const perEpoch = (what: string, value: (epoch: Run['epochs'][number]) => number): Curve[] =>
+    runs.map((run, index) => ({
+      name: curveName(runs, run, what),
+      points: run.epochs.map((epoch): Point => [epoch.epoch + 1, round(value(epoch))]),
+      colour: runColour(index),
+      dots: run.epochs.length <= 60,
+    }));
+  const drawn = (
+    chart: Omit<Chart, 'option'>,
+    unit: Parameters<typeof lineOption>[1],
+    curves: Curve[],
+  ): Chart[] => {
+    const known = curves.filter(({ points }) => points.length > 0);
+    return known.length > 0 ? [{ ...chart, option: lineOption(epochAxis, unit, known) }] : [];
+  };
+  return [
+    ...drawn(
+      {
+        id: 'loss',
+        title: 'Training loss',
+        caption: 'Of each global batch; a point is the mean of neighbouring steps where there are many.',
+      },
+      { name: 'loss', min: 0 },
+      perStep('loss', ({ loss }) => loss),
+    ),
+    ...partCharts(runs),
+    ...drawn(
+      {
+        id: 'accuracy',
+        title: 'Test accuracy',
+        caption: 'Top-1, by the nearest centroid (by the largest logit for plain softmax), after each epoch.',
+      },
+      { name: 'accuracy', unit: ' %' },
+      perEpoch('accuracy', ({ evalAccuracy }) => percent(evalAccuracy)),
+    ),
+    ...drawn(
+      {
+        id: 'mean-cosine',
+        title: 'Cosine to the own centroid',
+        caption:
+          'Mean over the test images after each epoch; 1 is a feature that points exactly at its centroid.',
+      },
+      { name: 'mean cosine' },
+      perEpoch('mean cosine', ({ meanCosine }) => meanCosine),
+    ),
+    ...drawn(
+      {
+        id: 'delta',
+        title: 'delta',
+        caption:
+          'Of the norm-adaptive cosine: how long features must be for their cosine to count in full. It follows the mean norm.',
+      },
+      { name: 'delta', min: 0 },
+      perStep('delta', ({ delta }) => delta)
+        .map((curve): Curve => ({ ...curve, steps: 'end' }))
+        .filter(({ points }) => points.some(([, delta]) => delta > 0)),
+    ),
+    ...drawn(
+      { id: 'learning-rate', title: 'Learning rate', caption: 'Of each step.' },
+      { name: 'learning rate', min: 0 },
+      perStep('learning rate', ({ lr }) => lr),
+    ),
+  ];
+}
+
+/** One picture of all parts for one run, one of each part for several; logarithmic, as they differ by magnitudes. */
+function partCharts(runs: readonly Run[]): Chart[] {
+  const known = parts.flatMap((part) => {
+    const curves = runs.map((run, index): Curve => {
+      const points = stepCurve(run, (step) => step[part.key]).filter(([, value]) => value > 0);
+      return { name: curveName(runs, run, part.name), points, colour: runColour(index) };
+    });
+    const drawn = curves.filter(({ points }) => points.length > 0);
+    return drawn.length > 0 ? [{ ...part, curves: drawn }] : [];
+  });
+  if (known.length === 0) return [];
+  if (runs.length > 1) {
+    return known.map(({ key, name, about, curves }) => ({
+      id: `part-${key}`,
+      title: `Part of the loss: ${name}`,
+      caption: `It ${about}. The axis is logarithmic.`,
+      option: lineOption(epochAxis, { name, log: true }, curves),
+    }));
+  }
+  const curves = known.map(({ curves: [curve] }, part): Curve => ({
+    ...curve,
+    colour: runColour(part),
+    dash: part === 0 ? 0 : 1,
+  }));
+  return [
+    {
+      id: 'parts',
+      title: 'Parts of the loss',
+      caption: `${known.map(({ name, about }) => `${name[0].toUpperCase()}${name.slice(1)} ${about}`).join('; ')}. The axis is logarithmic.`,
+      option: lineOption(epochAxis, { name: 'part of the loss', log: true }, curves),
+    },
+  ];
+}

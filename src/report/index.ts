@@ -1,0 +1,27 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { sync as writeFileAtomicSync } from 'write-file-atomic';
+import { reportPage } from './page.js';
+import { readRuns } from './run.js';
+
+/** What was written. */
+export interface WrittenReport {
+  file: string;
+  bytes: number;
+  /** What is missing of the runs, a line each. */
+  gaps: string[];
+}
+
+/**
+ * Writes one page about the runs in these folders to `file`; default: `report.html` in the run folder, or in the current
+ * folder for several runs.
+ *
+ * @throws UserError `RUN_NOT_FOUND`
+ */
+export function writeReport(folders: readonly string[], file?: string): WrittenReport {
+  const runs = readRuns(folders);
+  const target = file ?? (folders.length === 1 ? join(folders[0], 'report.html') : 'report.html');
+  writeFileAtomicSync(target, reportPage(runs));
+  const gaps = runs.flatMap(({ folder, gaps }) => gaps.map((gap) => `${folder}: ${gap}`));
+  return { file: target, bytes: statSync(target).size, gaps };
+}

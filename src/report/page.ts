@@ -1,0 +1,98 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { Chart } from './charts/chart.js';
+import { comparedCharts, type Evaluated } from './charts/compared.js';
+import { trainingCharts } from './charts/curves.js';
+import { ownCharts } from './charts/own.js';
+import { timeCharts } from './charts/time.js';
+import { escapeHtml, scriptJson } from './html.js';
+import type { Run } from './run.js';
+import { confusionTables, gapList, resultTable, settingsTable } from './tables.js';
+
+const require = createRequire(import.meta.url);
+
+interface Section {
+  title: string;
+  charts: Chart[];
+  /** The charts in grids. */
+  html: string;
+}
+
+/**
+ * One HTML page about runs, whole in itself: styles, data and the plotting library (Apache ECharts) are in it, and its
+ * content security policy forbids the network.
+ */
+export function reportPage(runs: readonly Run[]): string {
+  const evaluated = runs.flatMap((run, index): Evaluated[] =>
+    run.evaluation ? [{ run, evaluation: run.evaluation, index }] : [],
+  );
+  const sections = [
+    section('Training', trainingCharts(runs)),
+    ...(evaluated.length > 0 ? [evaluationSection(evaluated)] : []),
+    section('Time', timeCharts(runs)),
+  ].filter(({ charts }) => charts.length > 0);
+  const charts = sections.flatMap((section) => section.charts);
+  const title = runs.map(({ name }) => name).join(', ');
+  const settings = settingsTable(runs);
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:">
+<title>${escapeHtml(title)} · pod-dist report</title>
+<style>${asset('page.css')}</style>
+</head>
+<body>
+<header><p>pod-dist report</p><h1>${escapeHtml(title)}</h1></header>
+<main>
+${gapList(runs)}
+<section><h2>Results</h2>${resultTable(runs)}</section>
+${settings === '' ? '' : `<section><h2>${runs.length > 1 ? 'Settings that differ' : 'Settings'}</h2>${settings}</section>`}
+${sections.map(({ title, html }) => `<section><h2>${title}</h2>${html}</section>`).join('\n')}
+</main>
+<footer>Test images are those of the test split. Angles, margins and thresholds are of cosines between features and class vectors. “SC share” is the share of the squares of the features’ correlation that lies off its diagonal; “margin error” the calibration error of the margin between the best and the second best cosine, read as the confidence (1 + margin) / 2; “margin AUROC” the probability that a rightly assigned image has a larger margin than a wrong one.</footer>
+<script>${plottingLibrary()}</script>
+<script type="application/json" id="charts">${scriptJson(charts.map(({ id, option, square }) => ({ id, option, square })))}</script>
+<script>${asset('page.js')}</script>
+</body>
+</html>
+`;
+}
+
+function section(title: string, charts: Chart[]): Section {
+  return { title, charts, html: grid(charts.map(card)) };
+}
+
+/** What compares all runs in one picture, then the pictures of one run each: those of a kind beside one another. */
+function evaluationSection(evaluated: readonly Evaluated[]): Section {
+  const compared = comparedCharts(evaluated);
+  const { confusions, angles, planes } = ownCharts(evaluated);
+  const tables = confusionTables(evaluated.map(({ run }) => run));
+  const kinds = [confusions.map(card), tables, angles.map(card), planes.map(card)];
+  const own = evaluated.length > 1 ? kinds.map((cards) => grid(cards, 'narrow')) : [grid(kinds.flat())];
+  return {
+    title: 'Evaluation',
+    charts: [...compared, ...confusions, ...angles, ...planes],
+    html: [grid(compared.map(card)), ...own].join('\n'),
+  };
+}
+
+function grid(cards: readonly string[], kind = ''): string {
+  return cards.length > 0 ? `<div class="grid ${kind}">${cards.join('')}</div>` : '';
+}
+
+function card({ id, title, caption, height = 320, wide }: Chart): string {
+  return `<figure class="card${wide ? ' wide' : ''}"><figcaption><h3>${escapeHtml(title)}</h3><p>${escapeHtml(caption)}</p></figcaption><div class="chart" id="${id}" role="img" aria-label="${escapeHtml(`${title}. ${caption}`)}" style="height:${height}px"></div></figure>`;
+}
+
+function asset(name: string): string {
+  return readFileSync(new URL(`./assets/${name}`, import.meta.url), 'utf8');
+}
+
+function plottingLibrary(): string {
+  return readFileSync(require.resolve('echarts/dist/echarts.min.js'), 'utf8').replaceAll(
+    '</script',
+    '<\\/script',
+  );
+}

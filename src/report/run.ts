@@ -1,0 +1,158 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { messageOf, UserError } from '../errors.js';
+import { evaluationSchema, type Evaluation } from '../evaluation/schema.js';
+
+const number = z.number();
+const stepSchema = z.object({
+  kind: z.literal('step'),
+  epoch: number,
+  step: number,
+  loss: number,
+  nac: number.optional(),
+  sc: number.optional(),
+  crossEntropy: number.optional(),
+  meanSquaredError: number.optional(),
+  delta: number,
+  lr: number,
+});
+const epochSchema = z.object({
+  kind: z.literal('epoch'),
+  epoch: number,
+  trainLoss: number,
+  evalAccuracy: number,
+  meanCosine: number,
+});
+const ranksSchema = z.object({
+  kind: z.literal('ranks'),
+  epoch: number,
+  ranks: z.array(
+    z.object({ images: number, seconds: number, loaderSeconds: number, exposedSeconds: number }),
+  ),
+});
+const recordSchema = z.discriminatedUnion('kind', [stepSchema, epochSchema, ranksSchema]);
+
+const reportSchema = z.object({
+  worldSize: number,
+  backend: z.string(),
+  devices: z.array(z.string()),
+  parameters: number,
+  epochs: number,
+  evalCorrect: number,
+  evalTotal: number,
+  evalAccuracy: number,
+  samplesPerSecond: number,
+  seconds: number,
+});
+
+type StepLine = z.output<typeof stepSchema>;
+
+/** What a run folder holds, as far as it does. */
+export interface Run {
+  /** The folder's name; the path where two runs have the same. */
+  name: string;
+  folder: string;
+  /** Settings by path, such as `optimizer.momentum`; empty where `config.yaml` is missing. */
+  settings: ReadonlyMap<string, unknown>;
+  steps: StepLine[];
+  epochs: z.output<typeof epochSchema>[];
+  ranks: z.output<typeof ranksSchema>[];
+  report?: z.output<typeof reportSchema>;
+  evaluation?: Evaluation;
+  /** What is missing or broken, a line each. */
+  gaps: string[];
+}
+
+/** The files of a run, each of which may be missing from a run that was stopped. */
+const files = ['config.yaml', 'metrics.jsonl', 'report.json', 'evaluation.json'] as const;
+
+/**
+ * Reads run folders, each as far as it goes.
+ *
+ * @throws UserError `RUN_NOT_FOUND` for a folder that is missing, or holds none of a run's files
+ */
+export function readRuns(folders: readonly string[]): Run[] {
+  const runs = folders.map(readRun);
+  const named = (name: string) => runs.filter((run) => run.name === name).length;
+  const repeated = new Set(runs.map(({ name }) => name).filter((name) => named(name) > 1));
+  return runs.map((run) => (repeated.has(run.name) ? { ...run, name: run.folder } : run));
+}
+
+function readRun(folder: string): Run {
+  if (!existsSync(folder) || !statSync(folder).isDirectory())
+    throw new UserError(
+      'RUN_NOT_FOUND',
+      `there is no run folder ${folder}: give folders that pod-dist launch has made`,
+    );
+  if (!files.some((file) => existsSync(join(folder, file))))
+    throw new UserError('RUN_NOT_FOUND', `${folder} is no run folder: it holds none of ${files.join(', ')}`);
+  const gaps: string[] = [];
+  const read = (file: (typeof files)[number], without: string): string | undefined => {
+    try {
+      return readFileSync(join(folder, file), 'utf8');
+    } catch (error) {
+      const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+      gaps.push(`${file} ${missing ? 'is missing' : `cannot be read (${messageOf(error)})`}: ${without}`);
+      return undefined;
+    }
+  };
+  const checked = <T>(
+    file: (typeof files)[number],
+    without: string,
+    use: (text: string) => T,
+  ): T | undefined => {
+    const text = read(file, without);
+    if (text === undefined) return undefined;
+    try {
+      return use(text);
+    } catch (error) {
+      const reason = error instanceof z.ZodError ? messageOf(z.prettifyError(error)) : messageOf(error);
+      gaps.push(`${file} is not what pod-dist writes (${reason}): ${without}`);
+      return undefined;
+    }
+  };
+  const settings = checked('config.yaml', 'the settings are not shown', (text) => flatten(parse(text)));
+  const lines = checked('metrics.jsonl', 'there are no curves', (text) => readMetrics(text, gaps));
+  const report = checked('report.json', 'the run did not end, or still goes on', (text) =>
+    reportSchema.parse(JSON.parse(text)),
+  );
+  const again = `pod-dist evaluate --checkpoint ${folder} --out ${join(folder, 'evaluation.json')} makes it`;
+  const evaluation = checked('evaluation.json', again, (text) => evaluationSchema.parse(JSON.parse(text)));
+  const { steps = [], epochs = [], ranks = [] } = lines ?? {};
+  if (epochs.length > 0 && ranks.length === 0)
+    gaps.push('metrics.jsonl has no lines of the kind ranks: there are no times of each rank');
+  const name = basename(resolve(folder));
+  return { name, folder, settings: settings ?? new Map(), steps, epochs, ranks, report, evaluation, gaps };
+}
+
+function readMetrics(text: string, gaps: string[]): Pick<Run, 'steps' | 'epochs' | 'ranks'> {
+  const lines = text.split('\n').filter((line) => line !== '');
+  const records = lines.map((line) => {
+    try {
+      return recordSchema.parse(JSON.parse(line));
+    } catch {
+      return undefined;
+    }
+  });
+  const broken = records.filter((record) => record === undefined).length;
+  if (broken > 0)
+    gaps.push(`metrics.jsonl has ${broken} line${broken > 1 ? 's' : ''} that cannot be read, left out here`);
+  if (lines.length === 0) gaps.push('metrics.jsonl is empty: there are no curves');
+  const known = records.filter((record) => record !== undefined);
+  return {
+    steps: known.filter((record) => record.kind === 'step'),
+    epochs: known.filter((record) => record.kind === 'epoch'),
+    ranks: known.filter((record) => record.kind === 'ranks'),
+  };
+}
+
+function flatten(value: unknown, path = '', into = new Map<string, unknown>()): Map<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    if (path === '') throw new Error('it is a single value');
+    return into.set(path, value);
+  }
+  for (const [key, child] of Object.entries(value)) flatten(child, path ? `${path}.${key}` : key, into);
+  return into;
+}

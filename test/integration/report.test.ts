@@ -1,0 +1,155 @@
+import { appendFileSync, cpSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+import { chromium, type Browser, type Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeImage } from '../data/images.js';
+import { browserFlags, findChromium } from '../report/browser.js';
+import { Workplace } from './command.js';
+
+const place = new Workplace();
+const executablePath = findChromium();
+afterAll(() => place.clear());
+
+beforeAll(async () => {
+  for (let level = 0; level < 6; level++)
+    await writeImage(place.path('strangers', `${level}.png`), [40 * level, 40 * level, 40 * level]);
+  const runs = [
+    ['pod', '--workers', '2', '--set', 'evaluation.unknown=strangers'],
+    ['softmax', '--set', 'loss.name=softmax', '--set', 'learningRate.rate=0.05'],
+  ];
+  for (const [name, ...args] of runs) {
+    const ended = await place.run('launch', '--backend', 'wasm', '--epochs', '3', '--out', name, ...args);
+    expect(ended, ended.stderr).toMatchObject({ code: 0 });
+  }
+  cpSync(place.path('pod'), place.path('killed'), { recursive: true });
+  for (const file of ['report.json', 'evaluation.json']) rmSync(place.path('killed', file));
+  appendFileSync(place.path('killed', 'metrics.jsonl'), '{"kind":"step","ep');
+}, 120_000);
+
+describe('pod-dist report', () => {
+  it('writes one page, and says what a killed run lacks', async () => {
+    const { code, stdout, stderr } = await place.run('report', 'killed');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^killed\/report\.html: 1 run, 1\.\d MB\n$/);
+    expect(stderr).toMatch(/killed: report\.json is missing: the run did not end, or still goes on/);
+    expect(stderr).toMatch(
+      /killed: evaluation\.json is missing: pod-dist evaluate --checkpoint killed --out/,
+    );
+    expect(stderr).toMatch(/killed: metrics\.jsonl has 1 line that cannot be read, left out here/);
+  });
+
+  it('refuses what is no run folder', async () => {
+    mkdirSync(place.path('empty'));
+    for (const [folder, message] of [
+      ['nowhere', 'there is no run folder nowhere'],
+      ['empty', 'empty is no run folder'],
+    ]) {
+      const ended = await place.run('report', 'pod', folder, '--out', 'no.html');
+      expect(ended).toMatchObject({ code: 2, stdout: '', lastLine: expect.stringContaining(message) });
+    }
+    expect(() => statSync(place.path('no.html'))).toThrow();
+  });
+});
+
+describe.skipIf(!executablePath)(
+  `the page in a browser${executablePath ? '' : ' (skipped: no Chromium is found here)'}`,
+  () => {
+    let browser: Browser;
+    beforeAll(async () => void (browser = await chromium.launch({ executablePath, args: browserFlags })));
+    afterAll(() => browser.close());
+
+    /** Opens a page without a network; whatever it complains about, or asks for, is told. */
+    async function open(file: string, options: { width: number; dark?: boolean }) {
+      const complaints: string[] = [];
+      const context = await browser.newContext({
+        offline: true,
+        viewport: { width: options.width, height: 900 },
+        colorScheme: options.dark ? 'dark' : 'light',
+      });
+      const page = await context.newPage();
+      page.on('console', (message) => complaints.push(message.text()));
+      page.on('pageerror', (error) => complaints.push(error.message));
+      const address = pathToFileURL(place.path(file)).href;
+      page.on('request', (request) => request.url() !== address && complaints.push(request.url()));
+      await page.goto(address);
+      await page.waitForSelector('html[data-drawn]');
+      return { page, complaints };
+    }
+
+    /** Shapes and width of every chart, by its name. */
+    const drawn = (page: Page) =>
+      page.$$eval('.chart', (charts) =>
+        charts.map((chart) => ({
+          id: chart.id,
+          shapes: chart.querySelectorAll('svg path, svg text, svg circle').length,
+          fits: chart.querySelector('svg')?.getBoundingClientRect().width === chart.clientWidth,
+        })),
+      );
+
+    it('draws every chart of one run, offline, with its numbers', async () => {
+      await place.run('report', 'pod');
+      const { page, complaints } = await open('pod/report.html', { width: 1280 });
+      const charts = await drawn(page);
+      expect(charts.map(({ id }) => id)).toEqual([
+        ...['loss', 'parts', 'accuracy', 'mean-cosine', 'delta', 'learning-rate'],
+        ...['class-accuracy', 'reliability', 'rejection', 'unknown', 'norms'],
+        ...['confusion-0', 'angles-0', 'plane-0', 'throughput', 'waiting'],
+      ]);
+      for (const chart of charts) {
+        expect(chart.shapes, chart.id).toBeGreaterThan(12);
+        expect(chart.fits, chart.id).toBe(true);
+      }
+      const { evalAccuracy, samplesPerSecond } = place.report('pod');
+      const results = await page.innerText('main > section:first-of-type');
+      expect(results).toContain(`${(100 * evalAccuracy).toFixed(2)} %`);
+      expect(results).toContain('3 of 3');
+      expect(results).toContain('2 × wasm');
+      expect(results).toContain(samplesPerSecond.toFixed(0));
+      const points = await page.locator('#plane-0 svg path').count();
+      expect(points).toBeGreaterThan(360);
+      const evaluation = place.evaluation('pod');
+      expect(await page.innerText('figure:has(#angles-0) p')).toContain(
+        `mean ${evaluation.angles.own.mean?.toFixed(1)}°`,
+      );
+      expect(await page.locator('#unknown svg').textContent()).toContain(
+        evaluation.rejection.unknown?.auroc?.toFixed(3),
+      );
+      expect(await page.locator('#waiting svg').textContent()).toContain('rank 1');
+      expect(await page.locator('aside').count()).toBe(0);
+      expect(complaints).toEqual([]);
+    });
+
+    it('sets runs side by side, the settings that differ and what is missing among them', async () => {
+      await place.run('report', 'pod', 'softmax', 'killed', '--out', 'three.html');
+      const { page, complaints } = await open('three.html', { width: 1280 });
+      const charts = await drawn(page);
+      expect(charts.map(({ id }) => id)).toEqual(
+        expect.arrayContaining(['part-nac', 'part-sc', 'rejection-accuracy', 'confusion-1', 'plane-1']),
+      );
+      for (const chart of charts) expect(chart.shapes, chart.id).toBeGreaterThan(12);
+      const settings = await page.innerText('main > section:nth-of-type(2)');
+      expect(settings).toMatch(/loss\.name\s+pod\s+softmax\s+pod/);
+      expect(settings).not.toContain('optimizer.momentum');
+      expect(await page.innerText('aside')).toContain('killed: evaluation.json is missing');
+      expect(await page.locator('#loss svg').textContent()).toMatch(/pod.*softmax.*killed/);
+      expect(complaints).toEqual([]);
+    });
+
+    it('fits a narrow screen, and has colours of its own for a dark one', async () => {
+      const [light, dark] = [
+        await open('pod/report.html', { width: 390 }),
+        await open('pod/report.html', { width: 390, dark: true }),
+      ];
+      expect(await light.page.evaluate(() => document.documentElement.scrollWidth)).toBe(390);
+      const curve = ({ page }: typeof light) =>
+        page.$$eval('#loss svg path[fill="none"]', (paths) =>
+          paths.map((path) => path.getAttribute('stroke')),
+        );
+      expect(await curve(light)).toContain('#0072b2');
+      expect(await curve(dark)).toContain('#4aa8e0');
+      await light.page.emulateMedia({ colorScheme: 'dark' });
+      await expect.poll(() => curve(light), { timeout: 10_000 }).toContain('#4aa8e0');
+      expect([...light.complaints, ...dark.complaints]).toEqual([]);
+    });
+  },
+);
