@@ -22,7 +22,7 @@ interface ExportArguments {
 
 export const exportCommand: CommandModule<object, ExportArguments> = {
   command: 'export',
-  describe: "write a checkpoint's model for web pages (TensorFlow.js)",
+  describe: "write a checkpoint's model for web pages, PyTorch or ONNX runtimes",
   builder: (yargs) =>
     yargs
       .option('checkpoint', checkpointFlag)
@@ -30,7 +30,9 @@ export const exportCommand: CommandModule<object, ExportArguments> = {
         choices: exportFormats,
         demandOption: true,
         requiresArg: true,
-        describe: 'what is written, each with a classifier.json of class names and preprocessing',
+        describe:
+          'tfjs: model.json for web pages; safetensors: weights, and a Python module for PyTorch; onnx: model.onnx. ' +
+          'Each with a classifier.json of class names and preprocessing',
       })
       .option('out', {
         type: 'string',
@@ -44,6 +46,14 @@ export const exportCommand: CommandModule<object, ExportArguments> = {
       .example(
         '$0 export --checkpoint runs/faces --format tfjs --out public/faces',
         'model.json for tf.loadLayersModel in a page',
+      )
+      .example(
+        '$0 export --checkpoint runs/faces --format safetensors --out faces',
+        'then in Python: from faces.classifier import load; model = load("faces")',
+      )
+      .example(
+        '$0 export --checkpoint runs/faces --format onnx --out faces-onnx --json',
+        'model.onnx, and what was written as JSON',
       ) as Argv<ExportArguments>,
   handler: run,
 };

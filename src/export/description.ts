@@ -27,7 +27,7 @@ export interface Description {
 
 /** Describes a checkpoint's model for images in the given layout. */
 export function describe(
-  { config, shape, classNames, epochs }: Checkpoint,
+  { config, shape, classNames, epochs }: Pick<Checkpoint, 'config' | 'shape' | 'classNames' | 'epochs'>,
   head: Head,
   layout: 'NHWC' | 'NCHW',
 ): Description {

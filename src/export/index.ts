@@ -4,11 +4,14 @@ import { restoreClassifier } from '../training/restore.js';
 import { describe } from './description.js';
 import { descriptionName, jsonFile, type ExportedFile } from './files.js';
 import { headOf } from './head.js';
+import { networkOf } from './network.js';
+import { onnxFile } from './onnx.js';
+import { pytorchFiles } from './pytorch.js';
 import { tfjsFiles } from './tfjs.js';
 
 export { checkExportFolder, sizeOf, writeExportFolder, type ExportedFile } from './files.js';
 
-export const exportFormats = ['tfjs'] as const;
+export const exportFormats = ['tfjs', 'safetensors', 'onnx'] as const;
 
 export type ExportFormat = (typeof exportFormats)[number];
 
@@ -31,6 +34,16 @@ export async function exportCheckpoint(
       return [
         ...(await tfjsFiles(model, head)),
         jsonFile(descriptionName, describe(checkpoint, head, 'NHWC')),
+      ];
+    case 'safetensors': {
+      const network = networkOf(model, head);
+      const description = describe(checkpoint, head, 'NCHW');
+      return pytorchFiles(network, description);
+    }
+    case 'onnx':
+      return [
+        onnxFile('model.onnx', networkOf(model, head)),
+        jsonFile(descriptionName, describe(checkpoint, head, 'NCHW')),
       ];
   }
 }

@@ -73,3 +73,21 @@ export function rowsOf(values: ArrayLike<number>, width: number): number[][] {
   const flat = Array.from(values);
   return Array.from({ length: flat.length / width }, (_, row) => flat.slice(row * width, (row + 1) * width));
 }
+
+/** Images [b, height, width, channels] as [b, channels, height, width]. */
+export function channelsFirst(
+  images: Float32Array,
+  [count, height, width, channels]: readonly [number, number, number, number],
+): Float32Array {
+  const pixels = height * width;
+  const result = new Float32Array(images.length);
+  for (let image = 0; image < count; image++) {
+    for (let pixel = 0; pixel < pixels; pixel++) {
+      for (let channel = 0; channel < channels; channel++) {
+        result[(image * channels + channel) * pixels + pixel] =
+          images[(image * pixels + pixel) * channels + channel];
+      }
+    }
+  }
+  return result;
+}

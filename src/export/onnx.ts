@@ -1,0 +1,124 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+import { ModelProtoSchema, type NodeProto, type TensorProto } from 'onnx-buf';
+import { UserError } from '../errors.js';
+import type { ExportedFile } from './files.js';
+import { batchOf, floats, integers, node } from './onnx-messages.js';
+import type { Network, Operation } from './operations.js';
+import type { Border } from './same-padding.js';
+
+/** ONNX 1.12: old enough for every runtime of today. */
+const irVersion = 8n;
+const opset = 17n;
+
+/** What protocol buffers can hold. */
+const limitBytes = 2 ** 31 - 1;
+
+/** Norms below it are read as it, so that features without a direction have cosine 0. */
+const smallestNorm = 1e-12;
+
+/**
+ * A network as an ONNX model: `images` [batch, channels, height, width] to the name of the last operation, [batch,
+ * classes].
+ *
+ * @throws UserError `EXPORT_TOO_LARGE` for weights of 2 GB and more
+ */
+export function onnxFile(name: string, network: Network): ExportedFile {
+  const { inputShape, operations, tensors } = network;
+  const bytes = [...tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
+  if (bytes > limitBytes - 2 ** 24) {
+    throw new UserError(
+      'EXPORT_TOO_LARGE',
+      `the weights are ${bytes.toLocaleString('en')} bytes, an ONNX file holds 2 GB: use --format safetensors`,
+    );
+  }
+  const initializer = [...tensors].map(([key, { shape, data }]) => floats(key, shape, data));
+  const nodes = operations.flatMap((operation) => nodesOf(operation, initializer));
+  const output = operations[operations.length - 1];
+  const model = create(ModelProtoSchema, {
+    irVersion,
+    opsetImport: [{ version: opset }],
+    producerName: 'pod-dist',
+    graph: {
+      name: 'classifier',
+      node: nodes,
+      initializer,
+      input: [batchOf('images', inputShape)],
+      output: [batchOf(output.name, output.shape)],
+    },
+  });
+  return { name, parts: [toBinary(ModelProtoSchema, model)] };
+}
+
+/** The nodes of an operation; their constants are added to `constants`. */
+function nodesOf(operation: Operation, constants: TensorProto[]): NodeProto[] {
+  const { name, inputs } = operation;
+  const weights = (...keys: string[]) => keys.map((key) => `${name}.${key}`);
+  const bias = 'bias' in operation && operation.bias ? weights('bias') : [];
+  switch (operation.op) {
+    case 'conv2d': {
+      const { stride: strides, dilation: dilations, groups: group } = operation;
+      const attributes = { strides, dilations, group, pads: padsOf(operation.padding) };
+      return [node('Conv', [...inputs, ...weights('weight'), ...bias], name, attributes)];
+    }
+    case 'linear':
+      return [node('Gemm', [...inputs, ...weights('weight'), ...bias], name, { transB: 1 })];
+    case 'batch_norm': {
+      const all = [...inputs, ...weights('weight', 'bias', 'running_mean', 'running_var')];
+      return [node('BatchNormalization', all, name, { epsilon: { float: operation.eps } })];
+    }
+    case 'relu':
+      if (operation.max === undefined) return [node('Relu', inputs, name)];
+      return [node('Clip', [...inputs, scalar('min', 0), scalar('max', operation.max)], name)];
+    case 'leaky_relu':
+      return [node('LeakyRelu', inputs, name, { alpha: { float: operation.negativeSlope } })];
+    case 'sigmoid':
+      return [node('Sigmoid', inputs, name)];
+    case 'tanh':
+      return [node('Tanh', inputs, name)];
+    case 'softmax':
+      return [node('Softmax', inputs, name, { axis: -1 })];
+    case 'max_pool2d':
+    case 'avg_pool2d': {
+      const { kernel, stride: strides, padding } = operation;
+      const type = operation.op === 'max_pool2d' ? 'MaxPool' : 'AveragePool';
+      return [node(type, inputs, name, { kernel_shape: kernel, strides, pads: padsOf(padding) })];
+    }
+    case 'global_avg_pool2d':
+    case 'global_max_pool2d': {
+      const type = operation.op === 'global_avg_pool2d' ? 'GlobalAveragePool' : 'GlobalMaxPool';
+      const pooled = `${name}.pooled`;
+      return [node(type, inputs, pooled), node('Flatten', [pooled], name)];
+    }
+    case 'pad': {
+      const [top, left, bottom, right] = padsOf(operation.padding);
+      const pads = integers(`${name}.pads`, [0, 0, top, left, 0, 0, bottom, right]);
+      constants.push(pads);
+      return [node('Pad', [...inputs, pads.name], name)];
+    }
+    case 'flatten':
+      return [node('Flatten', inputs, name)];
+    case 'add':
+      return [node('Sum', inputs, name)];
+    case 'concat':
+      return [node('Concat', inputs, name, { axis: 1 })];
+    case 'normalize': {
+      const [norm, divisor] = [`${name}.norm`, `${name}.divisor`];
+      return [
+        node('ReduceL2', inputs, norm, { axes: [1], keepdims: 1 }),
+        node('Max', [norm, scalar('smallest', smallestNorm)], divisor),
+        node('Div', [...inputs, divisor], name),
+      ];
+    }
+  }
+
+  function scalar(key: string, value: number): string {
+    const constant = floats(`${name}.${key}`, [], Float32Array.of(value));
+    constants.push(constant);
+    return constant.name;
+  }
+}
+
+/** Beginnings of rows and columns, then their ends. */
+function padsOf([top, bottom, left, right]: Border): number[] {
+  return [top, left, bottom, right];
+}

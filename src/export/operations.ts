@@ -1,0 +1,62 @@
+import type { Border } from './same-padding.js';
+
+/** One number for rows, one for columns. */
+export type Pair = readonly [vertical: number, horizontal: number];
+
+/** What an operation computes, in PyTorch's terms; values are [b, channels, height, width] or [b, features]. */
+export type Kind =
+  /** Weight [out, in / groups, height, width] and, with `bias`, bias [out]; `padding` is of zeros. */
+  | {
+      op: 'conv2d';
+      stride: Pair;
+      padding: Border;
+      dilation: Pair;
+      groups: number;
+      bias: boolean;
+    }
+  /** x W^T + b: weight [out, in] and, with `bias`, bias [out]. */
+  | { op: 'linear'; bias: boolean }
+  /** Weight, bias, running_mean and running_var, each [channels]. */
+  | { op: 'batch_norm'; eps: number }
+  /** min(max(0, x), max). */
+  | { op: 'relu'; max?: number }
+  | { op: 'leaky_relu'; negativeSlope: number }
+  | { op: 'sigmoid' }
+  | { op: 'tanh' }
+  | { op: 'softmax' }
+  /** The border counts for nothing: neither as a maximum nor in the number that a sum is divided by. */
+  | { op: 'max_pool2d' | 'avg_pool2d'; kernel: Pair; stride: Pair; padding: Border }
+  /** Over height and width: [b, channels]. */
+  | { op: 'global_avg_pool2d' | 'global_max_pool2d' }
+  /** A border of zeros. */
+  | { op: 'pad'; padding: Border }
+  | { op: 'flatten' }
+  /** All inputs, elementwise. */
+  | { op: 'add' }
+  /** All inputs, along channels or features. */
+  | { op: 'concat' }
+  /** x / |x| a row; 0 where |x| is. */
+  | { op: 'normalize' };
+
+export type Operation = Kind & {
+  /** Of the operation and of the value that it makes; a tensor of its own is `<name>.<tensor>`. */
+  name: string;
+  /** Names of the values that it reads: of earlier operations, or `images`. */
+  inputs: string[];
+  /** Of its value, without the batch. */
+  shape: number[];
+};
+
+/** A tensor of weights, row-major. */
+export interface WeightTensor {
+  shape: readonly number[];
+  data: Float32Array;
+}
+
+/** A network with channels first: operations in an order in which they can be computed, the last makes the output. */
+export interface Network {
+  /** [channels, height, width] of the value `images`. */
+  inputShape: readonly [number, number, number];
+  operations: Operation[];
+  tensors: Map<string, WeightTensor>;
+}

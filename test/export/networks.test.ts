@@ -1,0 +1,184 @@
+import * as tf from '@tensorflow/tfjs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { initBackend } from '../../src/backend/index.js';
+import { modelNames } from '../../src/config/schema.js';
+import { writeExportFolder, type ExportedFile } from '../../src/export/files.js';
+import { networkOf } from '../../src/export/network.js';
+import { onnxFile } from '../../src/export/onnx.js';
+import { pytorchFiles } from '../../src/export/pytorch.js';
+import { tfjsFiles } from '../../src/export/tfjs.js';
+import { onnxScores } from './onnx-peer.js';
+import { hasPytorch, PytorchPeer } from './pytorch-peer.js';
+import { RandomNetwork } from './random-network.js';
+import { largestDifference, rowsOf } from './trained.js';
+
+/** Odd sides, so that borders of `same` padding differ from layer to layer. */
+const networks: [name: string, side: number, settings: object][] = [
+  ['small-cnn', 9, { channels: [4, 8, 8], strides: [1, 2, 3], batchNorm: true }],
+  ['small-cnn', 8, { channels: [4, 8], strides: [2, 2] }],
+  ['resnet20', 9, {}],
+  ['resnet56', 8, {}],
+  ['resnet18', 8, {}],
+  ['resnet34', 9, { stem: 'imagenet' }],
+  ['resnet50', 8, { stem: 'imagenet' }],
+  ['resnet101', 9, { stem: 'imagenet' }],
+  ['vgg16-bn', 9, {}],
+  ['densenet121', 9, {}],
+  ['densenet121', 33, { stem: 'imagenet' }],
+  ['mobilenetv2', 9, {}],
+  ['mobilenetv2', 20, { stem: 'imagenet' }],
+];
+
+const pytorchHere = hasPytorch();
+
+describe('exported networks', () => {
+  let place: string;
+  let pytorch: PytorchPeer | undefined;
+  beforeAll(() => {
+    place = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
+    if (pytorchHere) pytorch = new PytorchPeer();
+  });
+  afterAll(async () => {
+    await pytorch?.close();
+    rmSync(place, { recursive: true });
+  });
+
+  it('are all that pod-dist has', () => {
+    expect(new Set(networks.map(([name]) => name))).toEqual(new Set(modelNames));
+  });
+
+  describe.each([
+    ...networks.map(
+      ([name, side, settings]) =>
+        [
+          `${name} ${JSON.stringify(settings)} ${side}x${side}`,
+          () => RandomNetwork.ofModel({ name, ...settings }, side),
+        ] as const,
+    ),
+    ['a backbone of every layer that has a counterpart', () => new RandomNetwork(manyLayers())] as const,
+  ])('%s', (_, make) => {
+    let random: RandomNetwork;
+    beforeAll(async () => {
+      await initBackend('wasm');
+      random = await make();
+    });
+    afterAll(() => random.backbone.dispose());
+
+    it('tells images apart', () => {
+      const [first, second] = random.cosines;
+      expect(largestDifference([first], [second])).toBeGreaterThan(1e-3);
+    });
+
+    it('has the same cosines in TensorFlow.js', async () => {
+      const files = await tfjsFiles(random.backbone, random.head);
+      await initBackend('cpu');
+      const scores = await tfjsScores(files, random);
+      expect(largestDifference(scores, random.cosines)).toBeLessThan(1e-4);
+    });
+
+    it('has the same cosines in ONNX Runtime', async () => {
+      const file = onnxFile('model.onnx', networkOf(random.backbone, random.head));
+      const scores = await onnxScores(file.parts[0], random.images, random.imageShape);
+      expect(largestDifference(scores, random.cosines)).toBeLessThan(1e-4);
+    });
+
+    it.skipIf(!pytorchHere)('has the same cosines in PyTorch', async () => {
+      const folder = mkdtempSync(join(place, 'model-'));
+      const network = networkOf(random.backbone, random.head);
+      await writeExportFolder(folder, await pytorchFiles(network, random.description()));
+      const scores = await (pytorch as PytorchPeer).scores(folder, random.images, random.imageShape);
+      expect(largestDifference(scores, random.cosines)).toBeLessThan(1e-4);
+      rmSync(folder, { recursive: true });
+    });
+  });
+});
+
+async function tfjsScores([json, ...shards]: ExportedFile[], random: RandomNetwork): Promise<number[][]> {
+  const { modelTopology, weightsManifest } = JSON.parse(Buffer.from(json.parts[0]).toString()) as {
+    modelTopology: object;
+    weightsManifest: { weights: tf.io.WeightsManifestEntry[] }[];
+  };
+  const weightData = new Uint8Array(Buffer.concat(shards.flatMap(({ parts }) => parts))).buffer;
+  const artifacts = { modelTopology, weightSpecs: weightsManifest[0].weights, weightData };
+  const model = await tf.loadLayersModel(tf.io.fromMemory(artifacts));
+  const scores = tf.tidy(() =>
+    (model.predict(tf.tensor4d(random.images, [...random.imageShape])) as tf.Tensor).dataSync(),
+  );
+  model.dispose();
+  return rowsOf(scores, random.head.classes);
+}
+
+/** What the networks of pod-dist do not have: uneven kernels, dilation, features flattened in two orders, and so on. */
+function manyLayers(): tf.LayersModel {
+  const seeded = { kernelInitializer: tf.initializers.heNormal({ seed: 5 }) };
+  const apply = (layer: tf.layers.Layer, ...inputs: tf.SymbolicTensor[]) =>
+    layer.apply(inputs.length === 1 ? inputs[0] : inputs) as tf.SymbolicTensor;
+  const input = tf.input({ shape: [11, 11, 2] });
+  const wide = apply(
+    tf.layers.conv2d({
+      ...seeded,
+      name: 'first.conv',
+      filters: 6,
+      kernelSize: [2, 3],
+      strides: [1, 2],
+      padding: 'same',
+      activation: 'relu6',
+    }),
+    input,
+  );
+  const dilated = apply(
+    tf.layers.conv2d({
+      ...seeded,
+      filters: 6,
+      kernelSize: 3,
+      dilationRate: [2, 1],
+      padding: 'same',
+      activation: 'tanh',
+    }),
+    wide,
+  );
+  const sum = apply(tf.layers.add(), wide, dilated);
+  const deep = apply(
+    tf.layers.depthwiseConv2d({
+      kernelSize: [3, 2],
+      strides: 2,
+      depthMultiplier: 2,
+      padding: 'same',
+      useBias: true,
+      depthwiseInitializer: tf.initializers.heNormal({ seed: 6 }),
+    }),
+    apply(
+      tf.layers.zeroPadding2d({
+        padding: [
+          [0, 1],
+          [2, 0],
+        ],
+      }),
+      sum,
+    ),
+  );
+  const leaky = apply(tf.layers.leakyReLU({ alpha: 0.2 }), deep);
+  const averaged = apply(
+    tf.layers.averagePooling2d({ poolSize: [3, 2], strides: 2, padding: 'same' }),
+    leaky,
+  );
+  const largest = apply(tf.layers.maxPooling2d({ poolSize: [3, 2], strides: 2, padding: 'same' }), leaky);
+  const both = apply(tf.layers.concatenate(), averaged, largest);
+  const flat = apply(tf.layers.activation({ activation: 'linear' }), apply(tf.layers.flatten(), both));
+  const normed = apply(tf.layers.reLU({ maxValue: 2 }), apply(tf.layers.batchNormalization(), flat));
+  const pooled = [
+    apply(tf.layers.globalAveragePooling2d({}), both),
+    apply(tf.layers.globalMaxPooling2d({}), both),
+  ];
+  const hidden = apply(
+    tf.layers.dense({ ...seeded, units: 20, activation: 'sigmoid' }),
+    apply(tf.layers.concatenate(), pooled[0], normed, pooled[1]),
+  );
+  return tf.model({
+    inputs: input,
+    outputs: apply(tf.layers.dense({ ...seeded, units: 12, useBias: false }), hidden),
+  });
+}
