@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { configSchema } from '../../src/config/schema.js';
+import { configSchema, modelSchema } from '../../src/config/schema.js';
 import { describe as describeModel } from '../../src/export/description.js';
 import type { Head } from '../../src/export/head.js';
 import { ForwardPass } from '../../src/models/forward.js';
@@ -20,8 +20,8 @@ export class RandomNetwork {
 
   /** One of src/models, for images of `side` x `side` pixels in colour. */
   static async ofModel(model: object, side: number): Promise<RandomNetwork> {
-    const config = configSchema.parse({ data: { name: 'digits' }, model: { ...model, dim } });
-    return new RandomNetwork(await buildModel(config.model, { shape: [side, side, 3], seed: 3 }));
+    const config = modelSchema.parse({ ...model, dim });
+    return new RandomNetwork(await buildModel(config, { shape: [side, side, 3], seed: 3 }));
   }
 
   /** Replaces the weights of `backbone`, images [b, side, side, channels] to features [b, 12]. */
@@ -39,7 +39,11 @@ export class RandomNetwork {
   }
 
   description() {
-    const config = configSchema.parse({ data: { name: 'digits' } });
+    const config = configSchema.parse({
+      data: { name: 'digits' },
+      model: { name: 'small-cnn' },
+      learningRate: { schedule: 'constant', rate: 1 },
+    });
     const classNames = Array.from({ length: classes }, (_, index) => `class ${index}`);
     const [, ...shape] = this.imageShape;
     return describeModel({ config, shape, classNames, epochs: 1 }, this.head, 'NCHW');
@@ -53,10 +57,10 @@ function randomise(layer: tf.layers.Layer, random: Stream): void {
     const between = (low: number, high: number) =>
       tf.tensor1d(Float32Array.from({ length }, () => low + (high - low) * random.uniform()));
     const [scale, offset, mean, variance] = [
-      between(0.3, 0.7),
-      between(-0.3, 0.3),
-      between(-0.5, 0.5),
-      between(0.5, 2),
+      between(0.8, 1.6),
+      between(-0.1, 0.1),
+      between(-0.1, 0.1),
+      between(0.5, 1.5),
     ];
     layer.setWeights([scale, offset, mean, variance]);
     tf.dispose([scale, offset, mean, variance]);
@@ -65,7 +69,7 @@ function randomise(layer: tf.layers.Layer, random: Stream): void {
   for (const weight of layer.weights) {
     if (weight.shape.length !== 1) continue;
     const shape = weight.shape as number[];
-    tf.tidy(() => void weight.write(tf.tensor1d(normals(random, shape, 0.3))));
+    tf.tidy(() => void weight.write(tf.tensor1d(normals(random, shape, 0.1))));
   }
 }
 
