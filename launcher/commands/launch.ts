@@ -130,7 +130,8 @@ async function run(
     await withErrorLog(work, join(outDir, 'logs', 'rank-0.log'));
     return;
   }
-  const trace = openTrace(config.trace, (line) => void process.stderr.write(`${line}\n`));
+  const notify = (line: string) => void process.stderr.write(`${line}\n`);
+  const trace = openTrace(config.trace, { resumed: resume !== undefined, notify });
   try {
     const recorder = RunRecorder.open(outDir, config, resume?.epochs);
     const combiner = new RunCombiner([recorder, ...listeners]);
