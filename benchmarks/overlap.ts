@@ -13,7 +13,8 @@ import { lastCollective } from './tasks/training.js';
 /**
  * How much of the communication real training steps hide, by the size of the buckets: workers of one thread each, over
  * ipc or behind a shaped link (Linux, root): node dist/benchmarks/overlap.js [--model resnet20] [--batch 64]
- * [--workers 2] [--link 100mbit] [--buckets 256KB,4MiB,1GB] [--steps 15] [--rounds 2] [--backend native].
+ * [--workers 2] [--link 100mbit] [--buckets 256KB,4MiB,1GB] [--steps 15] [--rounds 2] [--backend native]
+ * [--statistics local].
  */
 const { values } = parseArgs({
   options: {
@@ -25,13 +26,16 @@ const { values } = parseArgs({
     steps: { type: 'string', default: '15' },
     rounds: { type: 'string', default: '2' },
     backend: { type: 'string', default: 'native' },
+    statistics: { type: 'string', default: 'synchronised' },
   },
 });
 const warmup = 3;
 const traceWithinMs = 10_000;
 const workers = Number(values.workers);
 const steps = Number(values.steps);
-const model = configSchema.shape.model.parse({ name: values.model });
+const { model, batchNorm } = configSchema
+  .pick({ model: true, batchNorm: true })
+  .parse({ model: { name: values.model }, batchNorm: { statistics: values.statistics } });
 
 interface Measured {
   imagesPerSecond: number[];
@@ -66,7 +70,8 @@ async function measure(bucketBytes: number): Promise<{ imagesPerSecond: number; 
   try {
     const backend = values.backend as Config['backend'];
     const batch = Number(values.batch);
-    const task = { name: 'training', backend, model, batch, bucketBytes, warmup, steps } as const;
+    const { statistics } = batchNorm;
+    const task = { name: 'training', backend, model, batch, bucketBytes, statistics, warmup, steps } as const;
     const [{ imagesPerSecond }] = await job.run(task);
     await complete(ranks);
     return { imagesPerSecond, steps: splitSteps(ranks).flatMap((own) => own.slice(warmup)) };
@@ -90,7 +95,7 @@ async function complete(ranks: readonly (readonly TraceSpan[])[]): Promise<void>
 function print(measured: ReadonlyMap<number, Measured>): void {
   const place = link ? `tcp behind ${values.link}` : 'ipc';
   process.stdout.write(
-    `${values.model}, ${values.batch} images a worker, ${workers} workers, ${values.backend}, ${place}; ms, medians\n`,
+    `${values.model}, ${values.batch} images a worker, ${workers} workers, ${values.backend}, ${values.statistics} batch norm, ${place}; ms, medians\n`,
   );
   const names = [
     'step',

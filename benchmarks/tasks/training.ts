@@ -5,7 +5,7 @@ import type { Tracer } from '../../src/trace/tracer.js';
 import { measureStep, type MeasureOptions, type StepMeasurement } from '../../src/training/measure-step.js';
 
 export interface TrainingTask extends Required<
-  Pick<MeasureOptions, 'model' | 'batch' | 'bucketBytes' | 'warmup' | 'steps'>
+  Pick<MeasureOptions, 'model' | 'batch' | 'bucketBytes' | 'statistics' | 'warmup' | 'steps'>
 > {
   backend: Config['backend'];
 }
