@@ -137,8 +137,8 @@ export function openTrace(
 
 /** The first name that no file has. */
 function nextPart(file: string): string {
-  const { dir, name, ext } = parse(file);
-  const start = file.slice(0, dir.length === 0 ? 0 : file.length - name.length - ext.length);
+  const { base, name, ext } = parse(file);
+  const start = file.slice(0, file.length - base.length);
   let part = file;
   for (let number = 2; statSync(part, { throwIfNoEntry: false })?.isFile(); number++)
     part = `${start}${name}-${number}${ext}`;
