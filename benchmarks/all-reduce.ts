@@ -76,11 +76,10 @@ export async function benchmarkAllReduce(options: AllReduceOptions): Promise<All
   }
 }
 
-/** Iterations a round: many where one is short. */
+/** Iterations a round: many where one is short. Caches and threads that have been idle are warm after a few. */
 function repetitions(bytes: number): { iterations: number; warmups: number } {
-  if (bytes <= 200_000) return { iterations: 30, warmups: 10 };
-  if (bytes <= 2_000_000) return { iterations: 15, warmups: 5 };
-  return bytes <= 20_000_000 ? { iterations: 7, warmups: 2 } : { iterations: 3, warmups: 2 };
+  if (bytes <= 2_000_000) return { iterations: 40, warmups: 20 };
+  return bytes <= 20_000_000 ? { iterations: 20, warmups: 10 } : { iterations: 7, warmups: 3 };
 }
 
 async function measureOwn(job: BenchmarkJob, run: { bytes: number; iterations: number; warmups: number }) {

@@ -8,15 +8,20 @@ import { launchVariables } from '../launcher/environment.js';
 import { Supervisor } from '../launcher/supervisor.js';
 import { describeFailure, Coordinator } from '../src/coordinator/server.js';
 import { PodDistError } from '../src/errors.js';
+import type { TracePart } from '../src/trace/trace-file.js';
 import type { Shaping } from './link.js';
 import type { RankOptions } from './rank.js';
 import type { Task, TaskResults } from './tasks/index.js';
 
-export interface JobOptions extends RankOptions {
+export interface JobOptions extends Omit<RankOptions, 'trace'> {
   workers: number;
   transport: 'ipc' | 'tcp';
   /** Puts every rank into a network namespace behind a shaped link. */
   link?: Shaping;
+  /** Variables of the ranks' processes, over those of this one. */
+  environment?: Readonly<Record<string, string>>;
+  /** Told what the ranks spend their time on; default: they do not take it down. */
+  onTrace?(part: TracePart): void;
 }
 
 const answerWithinMs = 600_000;
@@ -34,7 +39,8 @@ export class BenchmarkJob {
     private readonly logs: string,
   ) {}
 
-  static async start({ workers, transport, link, ...options }: JobOptions): Promise<BenchmarkJob> {
+  static async start(options: JobOptions): Promise<BenchmarkJob> {
+    const { workers, transport, link, environment, onTrace, thresholds } = options;
     const host = link?.launcherAddress ?? '127.0.0.1';
     const token = randomBytes(16).toString('hex');
     const coordinator = await Coordinator.start({
@@ -47,16 +53,19 @@ export class BenchmarkJob {
       joinTimeoutMs: 120_000,
       stallTimeoutMs: 120_000,
       combine: (_name, parts) => parts,
+      onTrace,
     });
     const supervisor = new Supervisor((rank, code, signal) => coordinator.reportExit(rank, code, signal));
     const logs = mkdtempSync(join(tmpdir(), 'pod-dist-bench-'));
     const job = new BenchmarkJob(coordinator, supervisor, logs);
+    const about: RankOptions = { thresholds, trace: onTrace !== undefined };
     for (let rank = 0; rank < workers; rank++) {
       const child = supervisor.start({
         rank,
         script: fileURLToPath(new URL('./rank.js', import.meta.url)),
-        args: [JSON.stringify({ ...options, host: link?.addresses[rank] ?? host })],
+        args: [JSON.stringify({ ...about, host: link?.addresses[rank] ?? host })],
         environment: {
+          ...environment,
           RANK: String(rank),
           WORLD_SIZE: String(workers),
           LOCAL_RANK: String(rank),

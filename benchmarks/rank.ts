@@ -9,9 +9,11 @@ import { tasks, type Task } from './tasks/index.js';
 export interface RankOptions {
   /** Overrides of the defaults in the recipe's schema. */
   thresholds?: Partial<Thresholds>;
+  /** Takes down what the rank spends its time on. */
+  trace: boolean;
 }
 
-async function serve({ host, thresholds }: RankOptions & { host: string }): Promise<void> {
+async function serve({ host, thresholds, trace }: RankOptions & { host: string }): Promise<void> {
   const place = readPlace(process.env);
   endWithParent();
   const member = await Membership.join({
@@ -26,6 +28,7 @@ async function serve({ host, thresholds }: RankOptions & { host: string }): Prom
     collectiveTimeoutMs: 120_000,
     checkCollectives: false,
     thresholds: distributedSchema.parse(thresholds ?? {}),
+    trace,
     guardParent: true,
   });
   // Waiting for the next task is no stall.
@@ -34,8 +37,9 @@ async function serve({ host, thresholds }: RankOptions & { host: string }): Prom
     const run = tasks[task.name] as (
       communicator: Membership['communicator'],
       task: Task,
+      tracer: Membership['tracer'],
     ) => Promise<unknown>;
-    run(member.communicator, task).then(
+    run(member.communicator, task, member.tracer).then(
       (result) => process.send?.(result),
       (error: unknown) => member.fail(error).then(() => process.exit(1)),
     );

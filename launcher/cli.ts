@@ -12,6 +12,13 @@ interface Named {
   load(): Promise<CommandModule<object, never>>;
 }
 
+/** What yargs knows of the flags of a command. */
+interface Declared {
+  key: Record<string, boolean>;
+  alias: Record<string, string[]>;
+  array: string[];
+}
+
 /** Commands are loaded when they are asked for: help does not start TensorFlow. */
 const commands: readonly Named[] = [
   {
@@ -78,7 +85,8 @@ function version(): string {
 
 async function main(args: string[]): Promise<void> {
   const wanted = commands.find(({ name }) => name === args[0]);
-  const parser = yargs(args)
+  const parser = yargs(args) as Argv & { getOptions(): Declared };
+  parser
     .scriptName('pod-dist')
     .usage(
       '$0 <command>\n\nTrains softmax-free classifiers with POD Loss, on any number of workers with the same result.',
@@ -87,6 +95,7 @@ async function main(args: string[]): Promise<void> {
     .help()
     .alias('help', 'h')
     .strict()
+    .check((args) => refuseRepeated(args, parser.getOptions()))
     .wrap(Math.min(110, process.stdout.columns ?? 110))
     .fail((message: string | null, error: Error | undefined) => {
       if (error && error.name !== 'YError') throw error;
@@ -96,6 +105,17 @@ async function main(args: string[]): Promise<void> {
   if (wanted) parser.command(await wanted.load());
   else withEveryName(parser);
   await parser.parseAsync();
+}
+
+/** yargs makes a list of what is given several times, whether the flag takes a list or not. */
+function refuseRepeated(args: Record<string, unknown>, declared: Declared): true {
+  const lists = new Set([...declared.array, ...Object.values(declared.alias).flat()]);
+  const repeated = Object.keys(declared.key).find((name) => Array.isArray(args[name]) && !lists.has(name));
+  if (repeated === undefined) return true;
+  throw new UserError(
+    'USAGE',
+    `--${repeated} is given ${(args[repeated] as unknown[]).length} times: give it once`,
+  );
 }
 
 function withEveryName(parser: Argv): void {

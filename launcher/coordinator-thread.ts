@@ -70,7 +70,7 @@ async function openRecord({ config, outDir, resume }: OwnCoordinatorOptions) {
     // A thread's process.stdout waits for the main thread, which may be blocked in a collective.
     write: (text) => void writeSync(1, text),
   });
-  const trace = openTrace(config.trace, say);
+  const trace = openTrace(config.trace, { resumed: resume, notify: say });
   const recorder = RunRecorder.open(outDir, config, resumed);
   const listeners: RunListener[] = [recorder, display];
   const close = () => {

@@ -44,13 +44,19 @@ export function recipeFlags(): Record<string, Options> {
   return flags;
 }
 
-/** Names the trained model that a command works with. */
+/** Of the commands that work with a trained model: which one. */
 export const checkpointFlag = {
   type: 'string',
   demandOption: true,
   requiresArg: true,
   describe: 'a run folder (its newest checkpoint) or one checkpoint folder',
 } as const satisfies Options;
+
+/** Of the commands that work with a trained model: what computes it. */
+export function backendFlag() {
+  const { describe } = recipeFlags().backend;
+  return { type: 'string', requiresArg: true, describe } as const satisfies Options;
+}
 
 /** Flags of every command that trains. */
 export const runFlags: Record<string, Options> = {

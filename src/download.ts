@@ -58,7 +58,7 @@ export async function download(options: DownloadOptions): Promise<{ bytes: numbe
     if (last) {
       throw new PodDistError(
         'CHECKSUM_MISMATCH',
-        `${url} is not the file that was published (its ${digest.algorithm.toUpperCase()} is not ${digest.hex}), twice${adviceOf(options)}`,
+        `${url} is not the file that was published (its ${digest.algorithm.toUpperCase()} is not ${digest.hex}), twice: try again later${adviceOf(options)}`,
       );
     }
     options.onRetry?.('the checksum is wrong, starting over');

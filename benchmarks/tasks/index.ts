@@ -2,9 +2,10 @@ import { allReduce } from './all-reduce.js';
 import { memory } from './memory.js';
 import { sharded } from './sharded.js';
 import { step } from './step.js';
+import { training } from './training.js';
 
 /** What the ranks of a benchmark can be asked to do. */
-export const tasks = { allReduce, memory, sharded, step };
+export const tasks = { allReduce, memory, sharded, step, training };
 
 export type Tasks = typeof tasks;
 export type TaskName = keyof Tasks;

@@ -15,7 +15,7 @@ import { LocalReporter } from '../../src/training/local-reporter.js';
 import { writeEvaluation } from '../../src/training/run-record.js';
 import { planDevices } from '../devices.js';
 import { describeEvaluation } from '../evaluation-table.js';
-import { checkpointFlag } from '../flags.js';
+import { backendFlag, checkpointFlag } from '../flags.js';
 import { runJob } from '../job.js';
 import { Progress } from '../progress.js';
 
@@ -42,7 +42,7 @@ export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
         requiresArg: true,
         describe: 'worker processes',
       })
-      .option('backend', { type: 'string', requiresArg: true, describe: 'auto, native, webgpu, wasm or cpu' })
+      .option('backend', backendFlag())
       .option('set', {
         type: 'string',
         array: true,
@@ -81,8 +81,8 @@ export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
 };
 
 async function evaluate(args: ArgumentsCamelCase<EvaluateArguments>): Promise<void> {
-  const skipped = (line: string) => process.stderr.write(`${line}\n`);
-  const { folder, checkpoint } = await findCheckpoint(args.checkpoint, skipped);
+  const notify = (line: string) => process.stderr.write(`${line}\n`);
+  const { folder, checkpoint } = await findCheckpoint(args.checkpoint, notify);
   const set =
     args.unknown === undefined
       ? args.set

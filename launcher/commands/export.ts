@@ -61,8 +61,8 @@ export const exportCommand: CommandModule<object, ExportArguments> = {
 async function run(args: ArgumentsCamelCase<ExportArguments>): Promise<void> {
   const { format, out, force, json } = args;
   await checkExportFolder(out, force);
-  const skipped = (line: string) => process.stderr.write(`${line}\n`);
-  const { folder, checkpoint } = await findCheckpoint(args.checkpoint, skipped);
+  const notify = (line: string) => process.stderr.write(`${line}\n`);
+  const { folder, checkpoint } = await findCheckpoint(args.checkpoint, notify);
   await initBackend('cpu');
   const files = await exportCheckpoint(checkpoint, format);
   const progress = new Progress('MB', 1e6);

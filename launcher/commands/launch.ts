@@ -59,12 +59,12 @@ export const launchCommand: CommandModule<object, LaunchArguments> = {
 
 async function launch(args: ArgumentsCamelCase<LaunchArguments>): Promise<void> {
   const folder = args.resume ? resumedFolder(args) : undefined;
-  const file =
-    args.config ??
-    (folder && existsSync(join(folder, 'config.yaml')) ? join(folder, 'config.yaml') : undefined);
+  const own = folder && join(folder, 'config.yaml');
+  const file = args.config ?? (own && existsSync(own) ? own : undefined);
   const settings = { ...overrides(args), ...(args.gpus === undefined ? {} : { workers: args.gpus }) };
-  const config = loadConfig({ file, set: args.set, flags: settings });
-  const notify = (line: string) => process.stderr.write(`${line}\n`);
+  const notify = (line: string) => void process.stderr.write(`${line}\n`);
+  const onDropped = file && file === own ? notify : undefined;
+  const config = loadConfig({ file, set: args.set, flags: settings, onDropped });
   const resume = folder ? (await findCheckpoint(folder, notify)).checkpoint : undefined;
   if (resume) checkResumable(resume, config);
   const devices = await planDevices({
@@ -130,7 +130,8 @@ async function run(
     await withErrorLog(work, join(outDir, 'logs', 'rank-0.log'));
     return;
   }
-  const trace = openTrace(config.trace, (line) => void process.stderr.write(`${line}\n`));
+  const notify = (line: string) => void process.stderr.write(`${line}\n`);
+  const trace = openTrace(config.trace, { resumed: resume !== undefined, notify });
   try {
     const recorder = RunRecorder.open(outDir, config, resume?.epochs);
     const combiner = new RunCombiner([recorder, ...listeners]);

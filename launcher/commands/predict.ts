@@ -7,7 +7,7 @@ import { messageOf, UserError } from '../../src/errors.js';
 import type { TopClasses } from '../../src/evaluation/top-classes.js';
 import { findCheckpoint } from '../../src/training/checkpoint.js';
 import { Predictor, type ScoreKind } from '../../src/training/predictor.js';
-import { checkpointFlag } from '../flags.js';
+import { backendFlag, checkpointFlag } from '../flags.js';
 import { Progress } from '../progress.js';
 
 interface PredictArguments {
@@ -37,7 +37,7 @@ export const predictCommand: CommandModule<object, PredictArguments> = {
         requiresArg: true,
         describe: 'images whose best cosine (softmax: probability) is smaller belong to no known class',
       })
-      .option('backend', { type: 'string', requiresArg: true, describe: 'auto, native, webgpu, wasm or cpu' })
+      .option('backend', backendFlag())
       .option('json', { type: 'boolean', default: false, describe: 'print an object an image, one a line' })
       .example('$0 predict --checkpoint runs/faces photo.jpg', 'the five best classes, with cosines')
       .example(
@@ -56,8 +56,8 @@ async function predict(args: ArgumentsCamelCase<PredictArguments>): Promise<void
     throw new UserError('USAGE', '--top takes a whole number of classes, from 1 on');
   if (threshold !== undefined && !(Math.abs(threshold) <= 1))
     throw new UserError('USAGE', '--threshold takes a cosine, -1 to 1 (softmax: a probability)');
-  const skipped = (line: string) => process.stderr.write(`${line}\n`);
-  const { checkpoint } = await findCheckpoint(args.checkpoint, skipped);
+  const notify = (line: string) => process.stderr.write(`${line}\n`);
+  const { checkpoint } = await findCheckpoint(args.checkpoint, notify);
   const files = await findImages(args.images);
   const config = loadConfig({ base: checkpoint.config, flags: { backend: args.backend } });
   const preprocessing = preprocessingOf(config.data, checkpoint.shape);

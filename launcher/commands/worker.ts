@@ -48,7 +48,8 @@ export const workerCommand: CommandModule<object, WorkerArguments> = {
 async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
   const place = readPlace(process.env);
   if (place.starter === 'pod-dist') endWithParent();
-  const checkpoint = args.evaluate ? (await findCheckpoint(args.evaluate)).checkpoint : undefined;
+  const say = (line: string) => void (place.rank === 0 && process.stderr.write(`${line}\n`));
+  const checkpoint = args.evaluate ? (await findCheckpoint(args.evaluate, say)).checkpoint : undefined;
   const settings = checkpoint ? { base: checkpoint.config } : { file: args.config };
   const loaded = loadConfig({ ...settings, set: args.set, flags: overrides(args) });
   const config: Config = { ...loaded, workers: place.worldSize };
@@ -79,7 +80,7 @@ async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
         await evaluateCheckpoint({ checkpoint, config, dataset, communicator, reporter: member });
       } else {
         const resume =
-          args.resume && place.rank === 0 ? (await findCheckpoint(outDir)).checkpoint : undefined;
+          args.resume && place.rank === 0 ? (await findCheckpoint(outDir, say)).checkpoint : undefined;
         await train({ config, dataset, communicator, reporter: member, backend, outDir, resume, tracer });
       }
     } finally {

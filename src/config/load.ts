@@ -4,6 +4,7 @@ import { messageOf, UserError } from '../errors.js';
 import { suggestion } from './keys.js';
 import { findRecipe, placeModule, readRecipe } from './recipe.js';
 import { configSchema, type Config } from './schema.js';
+import { describeDropped, dropUnknown } from './stored.js';
 import { parseYaml } from './yaml.js';
 
 export interface LoadOptions {
@@ -11,6 +12,8 @@ export interface LoadOptions {
   file?: string;
   /** Settings to start from in place of a file. */
   base?: Config;
+  /** Told of settings in the file that this version does not have, where pod-dist has written it; else they are errors. */
+  onDropped?(line: string): void;
   /** `a.b=value`, each over what the file says; the value is read as YAML. */
   set?: readonly string[];
   /** Settings by path, over everything else; undefined ones are left out. */
@@ -22,10 +25,15 @@ export interface LoadOptions {
  *
  * @throws UserError `CONFIG_INVALID` or `CONFIG_NOT_FOUND`: one line with the file, the key and what is allowed there
  */
-export function loadConfig({ file = 'digits', base, set = [], flags = {} }: LoadOptions): Config {
+export function loadConfig(options: LoadOptions): Config {
+  const { file = 'digits', base, set = [], flags = {}, onDropped } = options;
   const { settings, origin } = base
     ? { settings: structuredClone<Record<string, unknown>>(base), origin: 'the checkpoint' }
     : readRecipe(findRecipe(file));
+  if (onDropped) {
+    const dropped = dropUnknown(settings);
+    if (dropped.length > 0) onDropped(describeDropped(origin, dropped));
+  }
   const sources = new Map<string, string>();
   for (const assignment of set) {
     const [key, value] = splitAssignment(assignment);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 const count = z.int().positive();
 const seconds = z.number().positive();
+const backends = ['auto', 'native', 'webgpu', 'wasm', 'cpu'] as const;
 const probability = z.number().min(0).max(1);
 
 const normalisation = z.strictObject({
@@ -313,7 +314,10 @@ export const configSchema = z.strictObject({
     .default(1)
     .describe('micro-batches of batchSize images a step; the loss is the mean of their losses'),
   epochs: count.default(10),
-  backend: z.enum(['auto', 'native', 'webgpu', 'wasm', 'cpu']).default('auto'),
+  backend: z
+    .enum(backends)
+    .default('auto')
+    .describe(`${backends.join(', ')}; auto is the first of native, wasm and cpu that works`),
   data: dataSchema,
   model: modelSchema,
   centroids: z

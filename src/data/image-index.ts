@@ -1,14 +1,9 @@
-import type { Dirent } from 'node:fs';
-import { readdir } from 'node:fs/promises';
-import { extname, join } from 'node:path';
-import { messageOf, UserError } from '../errors.js';
+import { join } from 'node:path';
+import { UserError } from '../errors.js';
 import type { SplitName } from './dataset.js';
+import { imagesBelow, isImage, listFolder } from './find-images.js';
 
 const folderLayout = 'train/<class>/ and test/<class>/';
-/** Endings of image files. */
-export const imageExtensions = new Set(['.jpg', '.jpeg', '.png']);
-/** What file managers leave in folders. */
-const leftovers = new Set(['thumbs.db', 'desktop.ini']);
 
 /** The image files of one split, in the order that gives each its index. */
 export interface SplitIndex {
@@ -62,7 +57,7 @@ async function indexSplit(folder: string, classNames: readonly string[]): Promis
 
 /** Names of the class folders in `folder`, sorted. */
 export async function foldersIn(folder: string, layout = folderLayout): Promise<string[]> {
-  const entries = await list(folder, layout);
+  const entries = await listFolder(folder, `data.root must hold ${layout}`);
   const names = entries
     .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
     .map((entry) => entry.name)
@@ -78,8 +73,9 @@ export async function foldersIn(folder: string, layout = folderLayout): Promise<
 
 /** The image files in `folder`, sorted. */
 export async function imagesIn(folder: string, layout = folderLayout): Promise<string[]> {
-  const files = await list(folder, layout);
-  for (const entry of files) checkImage(folder, entry);
+  const files = await listFolder(folder, `data.root must hold ${layout}`);
+  const other = files.find((entry) => !isImage(entry));
+  if (other) refuse(join(folder, other.name));
   if (files.length === 0) throw new UserError('DATA_INVALID', `${folder} holds no .jpg or .png images`);
   return files.map((entry) => join(folder, entry.name)).sort();
 }
@@ -90,42 +86,14 @@ export async function imagesIn(folder: string, layout = folderLayout): Promise<s
  * @throws UserError as `indexImages`
  */
 export async function indexUnclassed(root: string): Promise<ImageIndex> {
-  const files = await imagesBelow(root);
+  const needs = 'evaluation.unknown must hold .jpg or .png images, in folders or not';
+  const files = await imagesBelow(root, { needs, onOther: refuse });
   if (files.length === 0) throw new UserError('DATA_INVALID', `${root} holds no .jpg or .png images`);
   const none = { files: [], labels: new Int32Array(0) };
   return { classNames: [], splits: { train: none, test: { files, labels: new Int32Array(files.length) } } };
 }
 
-async function imagesBelow(folder: string): Promise<string[]> {
-  const entries = await list(folder, '.jpg or .png images, in folders or not', 'evaluation.unknown');
-  const [folders, files] = [true, false].map((wanted) =>
-    entries.filter((entry) => entry.isDirectory() === wanted).sort((a, b) => (a.name < b.name ? -1 : 1)),
-  );
-  for (const entry of files) checkImage(folder, entry);
-  const below: string[][] = [];
-  for (const { name } of folders) below.push(await imagesBelow(join(folder, name)));
-  return [...files.map(({ name }) => join(folder, name)), ...below.flat()];
-}
-
 /** Anything but an image is an error: a misplaced file would be missed silently. */
-function checkImage(folder: string, entry: Dirent): void {
-  if (!entry.isDirectory() && imageExtensions.has(extname(entry.name).toLowerCase())) return;
-  throw new UserError(
-    'DATA_INVALID',
-    `${join(folder, entry.name)} is no .jpg or .png image: move it out of the data set`,
-  );
-}
-
-/** What is in a folder, but for what begins with a dot and what file managers leave. */
-async function list(folder: string, layout: string, setting = 'data.root'): Promise<Dirent[]> {
-  try {
-    const entries = await readdir(folder, { withFileTypes: true });
-    return entries.filter(({ name }) => !name.startsWith('.') && !leftovers.has(name.toLowerCase()));
-  } catch (error) {
-    const reason =
-      (error as NodeJS.ErrnoException).code === 'ENOENT'
-        ? 'does not exist'
-        : `cannot be read (${messageOf(error)})`;
-    throw new UserError('DATA_NOT_FOUND', `the folder ${folder} ${reason}: ${setting} must hold ${layout}`);
-  }
+function refuse(file: string): never {
+  throw new UserError('DATA_INVALID', `${file} is no .jpg or .png image: move it out of the data set`);
 }

@@ -19,7 +19,8 @@ export type ExportFormat = (typeof exportFormats)[number];
  * A checkpoint's model as the files of another ecosystem, `classifier.json` among them: class names, preprocessing
  * and what the scores are.
  *
- * @throws UserError `EXPORT_UNSUPPORTED` naming a layer of a user's own backbone that the format has no word for
+ * @throws UserError `EXPORT_UNSUPPORTED` naming a layer of a user's own backbone that the format has no word for,
+ * `EXPORT_TOO_LARGE` for weights that an ONNX file cannot hold
  */
 export async function exportCheckpoint(
   checkpoint: Checkpoint,
@@ -35,11 +36,8 @@ export async function exportCheckpoint(
         ...(await tfjsFiles(model, head)),
         jsonFile(descriptionName, describe(checkpoint, head, 'NHWC')),
       ];
-    case 'safetensors': {
-      const network = networkOf(model, head);
-      const description = describe(checkpoint, head, 'NCHW');
-      return pytorchFiles(network, description);
-    }
+    case 'safetensors':
+      return pytorchFiles(networkOf(model, head), describe(checkpoint, head, 'NCHW'));
     case 'onnx':
       return [
         onnxFile('model.onnx', networkOf(model, head)),

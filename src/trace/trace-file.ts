@@ -1,4 +1,5 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { parse } from 'node:path';
 import { UserError } from '../errors.js';
 import type { ClockEstimate } from './clock-offset.js';
 import { now, traceThreads, type TraceSpan } from './tracer.js';
@@ -110,9 +111,38 @@ export class TraceFile {
   }
 }
 
-/** The trace of a run, where its configuration names a file for one. */
-export function openTrace(file: string | undefined, notify: (line: string) => void): TraceFile | undefined {
-  return file === undefined ? undefined : TraceFile.open(file, notify);
+export interface TraceOptions {
+  /** The run goes on from a checkpoint: what its file holds may be the trace of the epochs before. */
+  resumed: boolean;
+  /** Told, in one line, of another name, and when the file can no longer be written. */
+  notify(line: string): void;
+}
+
+/**
+ * The trace of a run, where its configuration names a file for one. A resumed run leaves the traces of its earlier
+ * parts alone: `trace.json` is followed by `trace-2.json`, `trace-3.json` and so on.
+ *
+ * @throws UserError `TRACE_FILE_INVALID` where the file cannot be written
+ */
+export function openTrace(
+  file: string | undefined,
+  { resumed, notify }: TraceOptions,
+): TraceFile | undefined {
+  if (file === undefined) return undefined;
+  const part = resumed ? nextPart(file) : file;
+  const trace = TraceFile.open(part, notify);
+  if (part !== file) notify(`the trace goes to ${part}: ${file} holds an earlier part of the run`);
+  return trace;
+}
+
+/** The first name that no file has. */
+function nextPart(file: string): string {
+  const { base, name, ext } = parse(file);
+  const start = file.slice(0, file.length - base.length);
+  let part = file;
+  for (let number = 2; statSync(part, { throwIfNoEntry: false })?.isFile(); number++)
+    part = `${start}${name}-${number}${ext}`;
+  return part;
 }
 
 function namesOf(rank: number, host: string): object[] {

@@ -30,7 +30,8 @@ const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
  * is the one that several workers make.
  */
 export async function trainAlone(config: Config, options: AloneOptions = {}): Promise<Report> {
-  const trace = openTrace(config.trace, (line) => void process.stderr.write(`${line}\n`));
+  const notify = (line: string) => void process.stderr.write(`${line}\n`);
+  const trace = openTrace(config.trace, { resumed: options.resume !== undefined, notify });
   if (!trace) return trainHere(config, options, noTracer);
   const about = { rank: 0, host: hostname(), clock: { offset: 0, error: 0 } };
   const tracer = new SpanRecorder((spans) => trace.add({ ...about, spans }));

@@ -4,6 +4,7 @@ import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { configSchema, type Config } from '../config/schema.js';
+import { describeDropped, dropUnknown } from '../config/stored.js';
 import { messageOf, UserError } from '../errors.js';
 import { totalsSchema, type EvaluationTotals } from '../evaluation/totals.js';
 import { stateNames } from './optimisers/index.js';
@@ -85,8 +86,14 @@ export async function saveCheckpoint(folder: string, checkpoint: Checkpoint): Pr
   return final;
 }
 
-/** Reads and verifies one checkpoint folder; a `UserError` says what is missing or broken. */
-export async function loadCheckpoint(folder: string): Promise<Checkpoint> {
+/**
+ * Reads and verifies one checkpoint folder; a `UserError` says what is missing or broken. Settings that an earlier
+ * version had and this one has not are passed over, and named through `notify`.
+ */
+export async function loadCheckpoint(
+  folder: string,
+  notify: (line: string) => void = () => {},
+): Promise<Checkpoint> {
   const file = join(folder, 'checkpoint.json');
   let text: string;
   try {
@@ -94,7 +101,7 @@ export async function loadCheckpoint(folder: string): Promise<Checkpoint> {
   } catch (error) {
     throw new UserError('CHECKPOINT_NOT_FOUND', `no checkpoint at ${folder}: ${messageOf(error)}`);
   }
-  const { format: _format, arrays, ...rest } = parseManifest(file, text);
+  const { format: _format, arrays, ...rest } = parseManifest(file, text, notify);
   const read = (name: string, described: z.output<typeof describedArray>) =>
     readArray(join(folder, `${name}.bin`), described);
   const state: OptimiserState = {};
@@ -119,20 +126,20 @@ export async function listCheckpoints(runFolder: string): Promise<string[]> {
 
 /**
  * The newest checkpoint that is whole, under `path`: a checkpoint folder, or a run folder. A broken newer one is
- * reported through `onSkipped` and passed over.
+ * passed over; `notify` is told of it, and of what `loadCheckpoint` passes over.
  */
 export async function findCheckpoint(
   path: string,
-  onSkipped: (message: string) => void = () => {},
+  notify: (line: string) => void = () => {},
 ): Promise<{ folder: string; checkpoint: Checkpoint }> {
   if (existsSync(join(path, 'checkpoint.json')))
-    return { folder: path, checkpoint: await loadCheckpoint(path) };
+    return { folder: path, checkpoint: await loadCheckpoint(path, notify) };
   const folders = await listCheckpoints(path);
   for (const folder of folders.reverse()) {
     try {
-      return { folder, checkpoint: await loadCheckpoint(folder) };
+      return { folder, checkpoint: await loadCheckpoint(folder, notify) };
     } catch (error) {
-      onSkipped(messageOf(error));
+      notify(messageOf(error));
     }
   }
   const found = folders.length > 0 ? 'every checkpoint is broken' : 'no checkpoint';
@@ -153,9 +160,17 @@ export async function pruneCheckpoints(runFolder: string, keep: number | undefin
   await Promise.all([...old, ...leftovers].map((folder) => rm(folder, { recursive: true, force: true })));
 }
 
-function parseManifest(file: string, text: string): z.output<typeof manifestSchema> {
+function parseManifest(
+  file: string,
+  text: string,
+  notify: (line: string) => void,
+): z.output<typeof manifestSchema> {
   try {
-    return manifestSchema.parse(JSON.parse(text));
+    const manifest: unknown = JSON.parse(text);
+    const dropped = dropUnknown((manifest as { config?: unknown } | null)?.config);
+    const parsed = manifestSchema.parse(manifest);
+    if (dropped.length > 0) notify(describeDropped(file, dropped));
+    return parsed;
   } catch (error) {
     const reason = error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error);
     throw new UserError(

@@ -5,18 +5,11 @@ import { addTotals, perClassAccuracy, type EvaluationTotals } from '../evaluatio
 import type { EpochRecord, RankTimes, StepRecord } from './reporter.js';
 import type { Report, RunListener } from './run-record.js';
 
-/** Time of a rank's training steps, and how much of it its compute thread waited for collectives. */
-export interface Exposure {
-  exposedMs: number;
-  trainMs: number;
-}
-
 /** What a rank gives under the name `epoch`. */
 export interface EpochPart {
   epoch: number;
   trainLoss: number;
   seconds: number;
-  exposed: Exposure;
   totals: EvaluationTotals;
   times: RankTimes;
 }
@@ -27,8 +20,8 @@ export interface FinishPart {
   device: string;
   parameters: number;
   epochs: number;
-  samplesPerSecond: number;
-  exposed: Exposure;
+  /** Of all epochs of this run. */
+  times: RankTimes;
   centroidsSha256: string;
   weightsSha256: string;
   seconds: number;
@@ -75,6 +68,7 @@ export class RunCombiner {
   private epoch(parts: readonly EpochPart[]): EpochResult {
     const totals = addTotals(parts.map((part) => part.totals));
     const [{ epoch, trainLoss }] = parts;
+    const ranks = parts.map((part) => part.times);
     const record: EpochRecord = {
       kind: 'epoch',
       epoch,
@@ -85,10 +79,9 @@ export class RunCombiner {
       perClassAccuracy: perClassAccuracy(totals),
       meanCosine: totals.cosineSum / totals.total,
       seconds: Math.max(...parts.map((part) => part.seconds)),
-      ...exposedShare(parts),
+      ...exposedShare(ranks),
     };
     this.last = record;
-    const ranks = parts.map((part) => part.times);
     for (const listener of this.listeners) {
       listener.epoch(record, totals);
       listener.ranks?.({ kind: 'ranks', epoch, ranks });
@@ -105,6 +98,7 @@ export class RunCombiner {
   private finish(parts: readonly FinishPart[]): Report {
     if (!this.last) throw new PodDistError('PROTOCOL_ERROR', 'the ranks finished before their first epoch');
     const [first] = parts;
+    const ranks = parts.map((part) => part.times);
     const report: Report = {
       worldSize: parts.length,
       backend: first.backend,
@@ -114,8 +108,8 @@ export class RunCombiner {
       evalCorrect: this.last.evalCorrect,
       evalTotal: this.last.evalTotal,
       evalAccuracy: this.last.evalAccuracy,
-      samplesPerSecond: first.samplesPerSecond,
-      ...exposedShare(parts),
+      samplesPerSecond: sum(ranks, 'images') / Math.max(...ranks.map(({ seconds }) => seconds)),
+      ...exposedShare(ranks),
       centroidsSha256: first.centroidsSha256,
       weightsSha256: first.weightsSha256,
       seconds: Math.max(...parts.map((part) => part.seconds)),
@@ -126,8 +120,10 @@ export class RunCombiner {
 }
 
 /** Over all ranks; one worker has nobody to wait for. */
-function exposedShare(parts: readonly { exposed: Exposure }[]): { exposedShare?: number } {
-  if (parts.length === 1) return {};
-  const sum = (name: keyof Exposure) => parts.reduce((total, { exposed }) => total + exposed[name], 0);
-  return { exposedShare: sum('exposedMs') / sum('trainMs') };
+function exposedShare(ranks: readonly RankTimes[]): { exposedShare?: number } {
+  return ranks.length === 1 ? {} : { exposedShare: sum(ranks, 'exposedSeconds') / sum(ranks, 'seconds') };
+}
+
+function sum(ranks: readonly RankTimes[], name: keyof RankTimes): number {
+  return ranks.reduce((total, times) => total + times[name], 0);
 }

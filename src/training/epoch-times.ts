@@ -2,6 +2,16 @@ import type { Communicator } from '../collective/communicator.js';
 import type { Batch } from '../data/dataset.js';
 import type { RankTimes } from './reporter.js';
 
+/** The times of several epochs together. */
+export function addTimes(a: RankTimes, b: RankTimes): RankTimes {
+  return {
+    images: a.images + b.images,
+    seconds: a.seconds + b.seconds,
+    loaderSeconds: a.loaderSeconds + b.loaderSeconds,
+    exposedSeconds: a.exposedSeconds + b.exposedSeconds,
+  };
+}
+
 /** Measures where this rank's time goes in the training of an epoch. */
 export class EpochTimes {
   private readonly started = performance.now();

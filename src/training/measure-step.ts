@@ -1,11 +1,15 @@
+import type { Communicator } from '../collective/communicator.js';
 import { LocalCommunicator } from '../collective/local-communicator.js';
 import { configSchema, type Config, type ModelConfig } from '../config/schema.js';
 import { stream } from '../random.js';
+import { noTracer, type Tracer } from '../trace/tracer.js';
 import { Classifier } from './classifier.js';
 import { TrainingStep, type StepPhase } from './step.js';
+import { phaseSpans } from './trace-spans.js';
 
 export interface MeasureOptions {
   model: ModelConfig;
+  /** Images of one rank. */
   batch: number;
   /** [height, width, channels]; default 32x32x3. */
   shape?: readonly [number, number, number];
@@ -14,8 +18,16 @@ export interface MeasureOptions {
   warmup?: number;
   /** Steps that are counted, at most; default 20. */
   steps?: number;
-  /** No further step is begun past this many milliseconds of counted steps; default 20,000. */
+  /** One worker begins no further step past this many milliseconds of counted steps; default 20,000. */
   budgetMs?: number;
+  /** Of the ranks that make the steps together, each with a batch of its own; default: one worker. */
+  communicator?: Communicator;
+  /** Gradients that are sent at once; default: the recipe's. */
+  bucketBytes?: number;
+  /** Whose images batch norm's statistics are over; default: the recipe's. */
+  statistics?: Config['batchNorm']['statistics'];
+  /** Told of every step, those of the warm-up as well, and of what is in it; default: nobody is. */
+  tracer?: Tracer;
   /** Called after the warm-up. */
   onWarm?(): void;
 }
@@ -24,6 +36,7 @@ export interface MeasureOptions {
 export interface StepMeasurement {
   batch: number;
   steps: number;
+  /** Of all ranks. */
   imagesPerSecond: number;
   medianMs: number;
   /** Images to the loss. */
@@ -46,13 +59,15 @@ export interface StepMeasurement {
  * images and labels.
  */
 export async function measureStep(options: MeasureOptions): Promise<StepMeasurement> {
-  const { model, batch, shape = [32, 32, 3], classes = 10 } = options;
+  const { batch, shape = [32, 32, 3], classes = 10, tracer = noTracer } = options;
   const { warmup = 3, steps = 20, budgetMs = 20_000, onWarm = () => {} } = options;
-  const config = stepConfig(model, batch);
-  const communicator = new LocalCommunicator();
+  const { communicator = new LocalCommunicator() } = options;
+  const { rank, worldSize } = communicator;
+  const config = stepConfig(options, worldSize);
+  const counts = Array.from({ length: worldSize }, () => batch);
   const classifier = await Classifier.create({ config, shape, classes, communicator });
-  const step = await TrainingStep.create(classifier, communicator, config);
-  const data = randomBatch(batch, shape, classes);
+  const step = await TrainingStep.create(classifier, communicator, config, tracer);
+  const data = randomBatch(batch, shape, classes, rank);
   const phases: Record<StepPhase, number[]> = { forward: [], backward: [], reduce: [], update: [] };
   const totals: number[] = [];
   const waits: number[] = [];
@@ -62,13 +77,17 @@ export async function measureStep(options: MeasureOptions): Promise<StepMeasurem
     const waited = communicator.waitedMs;
     const before = process.cpuUsage();
     const started = performance.now();
+    const began = tracer.now();
+    const traced = phaseSpans(tracer);
     let last = started;
     const onPhase = (phase: StepPhase) => {
+      traced(phase);
       const now = performance.now();
       phases[phase].push(now - last);
       last = now;
     };
-    ({ loss } = await step.run({ batch: data, counts: [batch], delta: 0.05, rate: 0.01, onPhase }));
+    ({ loss } = await step.run({ batch: data, counts, delta: 0.05, rate: 0.01, onPhase }));
+    tracer.span('compute', 'step', began, { step: totals.length });
     totals.push(performance.now() - started);
     waits.push(communicator.waitedMs - waited);
     const { user, system } = process.cpuUsage(before);
@@ -81,7 +100,7 @@ export async function measureStep(options: MeasureOptions): Promise<StepMeasurem
     onWarm();
     const started = performance.now();
     do await run();
-    while (totals.length < steps && performance.now() - started < budgetMs);
+    while (totals.length < steps && (worldSize > 1 || performance.now() - started < budgetMs));
   } finally {
     step.dispose();
   }
@@ -89,7 +108,7 @@ export async function measureStep(options: MeasureOptions): Promise<StepMeasurem
   return {
     batch,
     steps: totals.length,
-    imagesPerSecond: (1000 * batch) / medianMs,
+    imagesPerSecond: (1000 * batch * worldSize) / medianMs,
     medianMs,
     forwardMs: median(phases.forward),
     backwardMs: median(phases.backward),
@@ -106,9 +125,11 @@ export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
-function stepConfig(model: ModelConfig, batchSize: number): Config {
+function stepConfig({ model, batch, bucketBytes, statistics }: MeasureOptions, worldSize: number): Config {
   return configSchema.parse({
-    batchSize,
+    batchSize: batch * worldSize,
+    distributed: { bucketBytes },
+    batchNorm: { statistics },
     data: { name: 'digits' },
     model,
     optimizer: { momentum: 0.9, nesterov: true, weightDecay: 5e-4 },
@@ -116,8 +137,8 @@ function stepConfig(model: ModelConfig, batchSize: number): Config {
   });
 }
 
-function randomBatch(count: number, shape: readonly [number, number, number], classes: number) {
-  const random = stream(1, count);
+function randomBatch(count: number, shape: readonly [number, number, number], classes: number, rank: number) {
+  const random = stream(1, count, rank);
   const images = new Float32Array(count * shape[0] * shape[1] * shape[2]);
   for (let index = 0; index < images.length; index++) images[index] = random.bits() / 2 ** 30;
   const labels = Int32Array.from({ length: count }, (_, index) => index % classes);

@@ -11,9 +11,9 @@ import { pruneCheckpoints, saveCheckpoint, type Checkpoint } from './checkpoint.
 import { Classifier } from './classifier.js';
 import type { EpochPart, EpochResult, FinishPart } from './combine.js';
 import { openUnknown } from '../data/index.js';
-import { EpochTimes } from './epoch-times.js';
+import { addTimes, EpochTimes } from './epoch-times.js';
 import { evaluate, evaluateInDetail } from './evaluate.js';
-import type { Reporter } from './reporter.js';
+import type { RankTimes, Reporter } from './reporter.js';
 import { shareState, type TrainingState } from './resume.js';
 import { MeanLoss } from './mean-loss.js';
 import type { Report } from './run-record.js';
@@ -73,9 +73,9 @@ async function run(options: RunOptions): Promise<Report> {
     config,
   });
 
-  const throughput: Throughput = { images: 0, seconds: 0, exposedMs: 0 };
+  let times: RankTimes = { images: 0, seconds: 0, loaderSeconds: 0, exposedSeconds: 0 };
   for (let epoch = state.epochs; epoch < config.epochs; epoch++) {
-    await trainEpoch(options, classifier, step, state, throughput);
+    times = addTimes(times, await trainEpoch(options, classifier, step, state));
   }
   step.dispose();
 
@@ -85,8 +85,7 @@ async function run(options: RunOptions): Promise<Report> {
     device: backend.device,
     parameters: classifier.parameters.length,
     epochs: config.epochs,
-    samplesPerSecond: throughput.images / throughput.seconds,
-    exposed: { exposedMs: throughput.exposedMs, trainMs: throughput.seconds * 1000 },
+    times,
     centroidsSha256: classifier.centroidsSha256,
     weightsSha256: classifier.weightsSha256(),
     seconds: (performance.now() - started) / 1000,
@@ -94,21 +93,13 @@ async function run(options: RunOptions): Promise<Report> {
   return (await reporter.gather('finish', part)) as Report;
 }
 
-/** Training steps so far, evaluation left out. */
-interface Throughput {
-  images: number;
-  seconds: number;
-  /** Of these, what the compute thread waited in collectives. */
-  exposedMs: number;
-}
-
+/** Trains and evaluates one epoch; resolves with the times of its training. */
 async function trainEpoch(
   options: RunOptions,
   classifier: Classifier,
   step: TrainingStep,
   state: TrainingState,
-  throughput: Throughput,
-): Promise<void> {
+): Promise<RankTimes> {
   const { config, dataset, unknown, communicator, reporter, tracer = noTracer } = options;
   const { rank, worldSize } = communicator;
   const epoch = state.epochs;
@@ -122,10 +113,9 @@ async function trainEpoch(
   let mean = new MeanLoss();
   let last = performance.now();
   let waited = communicator.waitedMs;
-  const before = { ...throughput };
-  const times = new EpochTimes(communicator);
+  const clock = new EpochTimes(communicator);
   const read = loaderSpans(dataset.read({ split: 'train', batches: slices, epoch }), tracer);
-  for await (const batch of times.loading(read)) {
+  for await (const batch of clock.loading(read)) {
     const began = tracer.now();
     const size = batches[index].length;
     const stepOfEpoch = Math.floor(index / config.accumulate);
@@ -155,9 +145,6 @@ async function trainEpoch(
     last = now;
     const exposedMs = communicator.waitedMs - waited;
     waited = communicator.waitedMs;
-    throughput.images += mean.images;
-    throughput.seconds += seconds;
-    throughput.exposedMs += exposedMs;
     if (rank === 0) {
       reporter.record({
         kind: 'step',
@@ -174,7 +161,7 @@ async function trainEpoch(
     mean = new MeanLoss();
   }
 
-  const rankTimes = times.end();
+  const times = clock.end();
   const images = dataset.labels.train.length;
   state.delta = await deltaAfter(options, epoch, sums.norm, images);
   state.epochs = epoch + 1;
@@ -197,12 +184,8 @@ async function trainEpoch(
     epoch,
     trainLoss: sums.loss / images,
     seconds: (performance.now() - started) / 1000,
-    exposed: {
-      exposedMs: throughput.exposedMs - before.exposedMs,
-      trainMs: 1000 * (throughput.seconds - before.seconds),
-    },
     totals,
-    times: rankTimes,
+    times,
   };
   const result = (await reporter.gather('epoch', part)) as EpochResult;
   const due = state.epochs % config.checkpoint.every === 0 || state.epochs === config.epochs;
@@ -212,6 +195,7 @@ async function trainEpoch(
     tracer.span('compute', 'checkpoint', began, { epoch });
   }
   if (detail) await reporter.gather('evaluation', detail);
+  return times;
 }
 
 async function deltaAfter(

@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { layerSizes } from '../../benchmarks/layer-sizes.js';
 
+const overlap = fileURLToPath(new URL('../../dist/benchmarks/overlap.js', import.meta.url));
 const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
 
 async function bench(...args: string[]): Promise<Record<string, number | string | boolean>[]> {
@@ -121,5 +122,18 @@ describe('pod-dist bench', () => {
     const ranks = () =>
       execFileSync('pgrep', ['-f', `dist/benchmarks/rank.js .*10.213.${Number(child.pid) % 250}\\.`]);
     await expect.poll(() => attempt(ranks), { timeout: 5000 }).toBe('none');
+  });
+
+  it('splits real training steps of two workers by bucket size', async () => {
+    const flags = '--backend wasm --model small-cnn --batch 8 --steps 3 --rounds 1 --buckets 64KB,1GB';
+    const { stdout } = await promisify(execFile)(process.execPath, [overlap, ...flags.split(' ')]);
+    const rows = stdout.trim().split('\n').slice(3);
+    expect(rows.map((row) => row.split(' | ')[0])).toEqual(['| 64 KB', '| 1 GB']);
+    for (const row of rows) {
+      const [step, compute, reduceScatter, allGather] = row.split(' | ').slice(2, 6).map(Number);
+      expect(compute).toBeGreaterThan(0);
+      expect(step).toBeGreaterThanOrEqual(compute);
+      expect(reduceScatter + allGather).toBeGreaterThan(0);
+    }
   });
 });

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { indexImages } from '../../src/data/image-index.js';
+import { indexImages, indexUnclassed } from '../../src/data/image-index.js';
 import { UserError } from '../../src/errors.js';
 
 let root: string;
@@ -74,5 +74,27 @@ describe('indexImages', () => {
     expect(found).toBe(code);
     expect(message).not.toContain('\n');
     expect(message.split(/[ :]/)).toContain(join(root, where));
+  });
+});
+
+describe('indexUnclassed', () => {
+  it("lists a folder's own images, then those of its folders", async () => {
+    make('b/2.png', 'z.jpg', 'a/c/1.JPG', 'a/3.png', '.cache/4.png');
+    const { classNames, splits } = await indexUnclassed(root);
+    expect(classNames).toEqual([]);
+    expect(splits.test.files).toEqual(
+      ['z.jpg', 'a/3.png', 'a/c/1.JPG', 'b/2.png'].map((file) => join(root, file)),
+    );
+  });
+
+  it.each([
+    ['a file that is no image', ['a/1.png', 'a/notes.txt'], 'DATA_INVALID', 'a/notes.txt is no .jpg or .png'],
+    ['no images', ['a/'], 'DATA_INVALID', 'holds no .jpg or .png images'],
+  ])('refuses %s', async (_what, paths, code, message) => {
+    make(...paths);
+    await expect(indexUnclassed(root)).rejects.toMatchObject({
+      code,
+      message: expect.stringContaining(message),
+    });
   });
 });

@@ -85,6 +85,16 @@ describe('findImages', () => {
     expect(found).toEqual([join(root, 'gone.png'), ...files, files[0]]);
   });
 
+  it('passes over hidden names and files that are no images', async () => {
+    const mixed = join(root, 'mixed');
+    for (const file of ['b/.cache/1.png', 'b/2.PNG', 'a/3.jpeg', 'a/notes.txt', '.hidden.jpg', 'z.jpg']) {
+      mkdirSync(join(mixed, file, '..'), { recursive: true });
+      writeFileSync(join(mixed, file), '');
+    }
+    const found = await findImages([mixed]);
+    expect(found).toEqual(['z.jpg', 'a/3.jpeg', 'b/2.PNG'].map((file) => join(mixed, file)));
+  });
+
   it('names a folder without images', async () => {
     mkdirSync(join(root, 'empty'));
     await expect(findImages([join(root, 'empty')])).rejects.toMatchObject({ code: 'NO_IMAGES' });

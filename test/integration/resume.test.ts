@@ -1,4 +1,4 @@
-import { cpSync, readdirSync, readFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until, Workplace } from './command.js';
 
@@ -93,4 +93,46 @@ describe('a run with bf16 on the wire', () => {
     },
     60_000,
   );
+});
+
+describe('a run of an earlier version, whose settings are gone since', () => {
+  const place = new Workplace();
+  afterAll(() => place.clear());
+  const flags = ['--backend', 'wasm', '--set', 'batchSize=480'];
+  const edit = (from: string, to: string, ...path: string[]) => {
+    const file = place.path('old', ...path);
+    const text = readFileSync(file, 'utf8');
+    expect(text).toContain(from);
+    writeFileSync(file, text.replace(from, to));
+  };
+
+  it('is evaluated and resumed, with a line that names them; a wrong value is an error', async () => {
+    const first = await place.run('launch', ...flags, '--epochs', '1', '--out', 'old');
+    expect(first, first.stderr).toMatchObject({ code: 0 });
+    edit('distributed:\n', 'distributed:\n  recordExposed: true\n', 'config.yaml');
+    const manifest = ['checkpoints', 'epoch-0001', 'checkpoint.json'];
+    edit('"distributed": {', '"distributed": { "recordExposed": true,', ...manifest);
+
+    for (const workers of ['1', '2']) {
+      const evaluated = await place.run('evaluate', '--checkpoint', 'old', '-n', workers, '--json');
+      expect(evaluated, evaluated.stderr).toMatchObject({
+        code: 0,
+        stderr: expect.stringMatching(/checkpoint\.json: distributed\.recordExposed: no setting/),
+      });
+      expect(JSON.parse(evaluated.stdout)).toEqual(place.evaluation('old'));
+    }
+    const args = ['--resume', '--out', 'old', '--epochs', '2', '-n', '2'];
+    const resumed = await place.run('launch', ...args);
+    expect(resumed, resumed.stderr).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(
+        /config\.yaml: distributed\.recordExposed.*\n.*checkpoint\.json: distributed/,
+      ),
+    });
+    expect(place.metrics('old').epochs.map(({ epoch }) => epoch)).toEqual([0, 1]);
+
+    edit('"wire": "float32"', '"wire": "float8"', ...['checkpoints', 'epoch-0002', 'checkpoint.json']);
+    const wrong = await place.run('evaluate', '--checkpoint', 'old/checkpoints/epoch-0002');
+    expect(wrong).toMatchObject({ code: 2, lastLine: expect.stringContaining('config.distributed.wire') });
+  }, 90_000);
 });

@@ -138,6 +138,19 @@ describe('launch --trace', () => {
     expect(readdirSync(place.folder).sort()).toEqual(['run', 'trace.json']);
   });
 
+  it.each(['1', '2'])('is followed by another file when a run of %s is resumed', async (workers) => {
+    const args = ['launch', '--workers', workers, '--backend', 'wasm', '--out', 'run'];
+    const first = await place.run(...args, '--epochs', '1', '--trace', 'trace.json');
+    expect(first, first.stderr).toMatchObject({ code: 0 });
+    const before = readFileSync(place.path('trace.json'));
+    const resumed = await place.run('launch', '--resume', '--out', 'run', '--epochs', '2');
+    expect(resumed, resumed.stderr).toMatchObject({ code: 0 });
+    expect(resumed.stderr).toContain('the trace goes to trace-2.json: trace.json holds an earlier part');
+    expect(readFileSync(place.path('trace.json')).equals(before)).toBe(true);
+    const { traceEvents } = JSON.parse(readFileSync(place.path('trace-2.json'), 'utf8')) as Trace;
+    expect(count(traceEvents, 0, compute, /^step$/)).toBe(steps);
+  });
+
   it('is whole after a worker was killed', async () => {
     const command = place.start([
       'launch',

@@ -46,6 +46,9 @@ describe("a user's mistake is one line and exit code 2", () => {
     [['launch', '--wrokers', '3'], /wrokers; see pod-dist launch --help/],
     [['launch', '--workers'], /workers; see pod-dist launch --help/],
     [['launch', '--workers', '2', '--gpus', '2'], /gpus and workers are mutually exclusive/],
+    [['launch', '--workers', '2', '-n', '3'], /: --workers is given 2 times: give it once/],
+    [['evaluate', '--checkpoint', 'a', '--checkpoint', 'b'], /: --checkpoint is given 2 times/],
+    [['data', 'fetch', 'mnist', '--dir', 'a', '--dir', 'b', '--dir', 'c'], /: --dir is given 3 times/],
     [['launch', '--config', 'nowhere.yaml'], /no configuration file nowhere\.yaml/],
     [['launch', '--set', 'batchsize=3'], /unknown key batchsize; did you mean batchSize\?/],
     [['launch', '--set', 'data.name=mnits'], /data\.name: .*digits/],
@@ -136,10 +139,11 @@ describe('pod-dist', () => {
     expect(code).toBe(0);
     for (const name of ['launch', 'worker', 'evaluate', 'centroids', 'setup'])
       expect(stdout).toContain(`pod-dist ${name}`);
-    for (const name of ['launch', 'centroids']) {
+    for (const name of ['launch', 'evaluate', 'centroids']) {
       const help = await podDist(name, '--help');
       expect([help.code, help.stderr]).toEqual([0, '']);
       expect(help.stdout).toContain(`pod-dist ${name}`);
+      if (name !== 'centroids') expect(help.stdout).toMatch(/--backend +auto, native, webgpu, wasm, cpu/);
     }
   });
 

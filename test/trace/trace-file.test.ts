@@ -72,14 +72,38 @@ describe('TraceFile', () => {
   it('refuses a file that cannot be written, in one line', () => {
     mkdirSync(join(folder, 'taken'));
     writeFileSync(join(folder, 'file'), '');
-    const open = (name: string) => () => openTrace(join(folder, name), unheard);
+    const open = (name: string) => () => openTrace(join(folder, name), { resumed: false, notify: unheard });
     expect(open('none/trace.json')).toThrow(
       /cannot write the trace .*trace\.json: its folder does not exist/,
     );
     expect(open('file/trace.json')).toThrow(/a part of its path is no folder/);
     expect(open('taken')).toThrow(/it is a folder/);
     expect(readdirSync(folder).sort()).toEqual(['file', 'taken']);
-    expect(openTrace(undefined, unheard)).toBeUndefined();
+    expect(openTrace(undefined, { resumed: true, notify: unheard })).toBeUndefined();
+  });
+
+  it('leaves the traces of earlier parts alone when a run is resumed', () => {
+    const file = join(folder, 'trace.json');
+    const lines: string[] = [];
+    const part = (resumed: boolean, name: string) => {
+      const trace = openTrace(file, { resumed, notify: (line) => void lines.push(line) });
+      trace?.add({ rank: 0, host: 'a', clock, spans: [span(name, 'compute', now(), now())] });
+      trace?.close();
+    };
+    part(true, 'first');
+    part(true, 'second');
+    part(true, 'third');
+    expect(readdirSync(folder).sort()).toEqual(['trace-2.json', 'trace-3.json', 'trace.json']);
+    expect(lines).toEqual(
+      [2, 3].map(
+        (n) =>
+          `the trace goes to ${join(folder, `trace-${n}.json`)}: ${file} holds an earlier part of the run`,
+      ),
+    );
+    expect(read(file).traceEvents.some(({ name }) => name === 'first')).toBe(true);
+    part(false, 'anew');
+    expect(read(file).traceEvents.some(({ name }) => name === 'first')).toBe(false);
+    expect(read(join(folder, 'trace-3.json')).traceEvents.some(({ name }) => name === 'third')).toBe(true);
   });
 
   it.runIf(existsSync('/dev/full'))('gives up, once and in one line, where the disk is full', () => {

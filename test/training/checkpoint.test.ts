@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { configSchema } from '../../src/config/schema.js';
+import { configSchema, type Config } from '../../src/config/schema.js';
 import { emptyTotals } from '../../src/evaluation/totals.js';
 import {
   findCheckpoint,
@@ -68,6 +68,28 @@ describe('checkpoints', () => {
     const skipped: string[] = [];
     expect((await findCheckpoint(run, (message) => skipped.push(message))).folder).toBe(older);
     expect(skipped).toEqual([expect.stringContaining(file)]);
+  });
+
+  it('of an earlier version are read without the settings that are gone, which are named', async () => {
+    const saved = checkpoint(1);
+    const folder = await saveCheckpoint(join(run, 'checkpoints'), saved);
+    const file = join(folder, 'checkpoint.json');
+    const manifest = JSON.parse(await readFile(file, 'utf8')) as { config: Config };
+    const { distributed, data } = manifest.config;
+    Object.assign(distributed, { recordExposed: true });
+    Object.assign(data, { cacheMegabytes: 9, old: { nested: 1 } });
+    await writeFile(file, JSON.stringify(manifest));
+    const said: string[] = [];
+    expect(await loadCheckpoint(folder, (line) => said.push(line))).toEqual(saved);
+    expect(said).toEqual([
+      expect.stringMatching(/^\S+checkpoint\.json: data\.cacheMegabytes, data\.old, distributed/),
+    ]);
+    Object.assign(distributed, { wire: 'float8' });
+    await writeFile(file, JSON.stringify(manifest));
+    await expect(loadCheckpoint(folder)).rejects.toMatchObject({
+      code: 'CHECKPOINT_CORRUPT',
+      message: expect.stringContaining('config.distributed.wire'),
+    });
   });
 
   it('reject a manifest of something else in one line', async () => {

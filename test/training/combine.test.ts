@@ -6,13 +6,15 @@ function totals(total: number, correct: number, cosineSum: number): EvaluationTo
   return { ...emptyTotals(2), total, correct, classTotal: [total, 0], classCorrect: [correct, 0], cosineSum };
 }
 
-const times = [30, 20].map((images) => ({ images, seconds: 1, loaderSeconds: 0.25, exposedSeconds: 0.5 }));
+const times = [
+  { images: 30, seconds: 1, loaderSeconds: 0.25, exposedSeconds: 0.1 },
+  { images: 20, seconds: 1, loaderSeconds: 0.25, exposedSeconds: 0.4 },
+];
 const parts: EpochPart[] = [
   {
     epoch: 4,
     trainLoss: 0.5,
     seconds: 1,
-    exposed: { exposedMs: 10, trainMs: 100 },
     totals: totals(3, 2, 2.5),
     times: times[0],
   },
@@ -20,7 +22,6 @@ const parts: EpochPart[] = [
     epoch: 4,
     trainLoss: 0.5,
     seconds: 3,
-    exposed: { exposedMs: 40, trainMs: 100 },
     totals: totals(2, 2, 1.5),
     times: times[1],
   },
@@ -31,8 +32,7 @@ const finish: FinishPart = {
   device: 'CPU',
   parameters: 9,
   epochs: 5,
-  samplesPerSecond: 100,
-  exposed: { exposedMs: 10, trainMs: 100 },
+  times: { images: 150, seconds: 2, loaderSeconds: 1, exposedSeconds: 0.25 },
   centroidsSha256: 'c',
   weightsSha256: 'w',
   seconds: 2,
@@ -75,13 +75,18 @@ describe('RunCombiner', () => {
   it('makes the report of the last epoch and of what every rank computed on', () => {
     const { combiner, heard } = follow();
     combiner.combine('epoch', parts);
-    const report = combiner.combine('finish', [finish, { ...finish, device: 'GPU', seconds: 4 }]);
+    const report = combiner.combine('finish', [
+      finish,
+      { ...finish, device: 'GPU', seconds: 4, times: { ...finish.times, images: 50, exposedSeconds: 0.75 } },
+    ]);
     expect(report).toMatchObject({
       worldSize: 2,
       devices: ['CPU', 'GPU'],
       evalCorrect: 4,
       evalTotal: 5,
       evalAccuracy: 0.8,
+      samplesPerSecond: 100,
+      exposedShare: 0.25,
       seconds: 4,
       weightsSha256: 'w',
     });

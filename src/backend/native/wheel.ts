@@ -1,12 +1,11 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { cacheFolder } from '../../cache-folder.js';
 import { messageOf, UserError } from '../../errors.js';
 import { tensorflowVersion } from './cache.js';
-import { download, hasDigest } from '../../download.js';
+import { fetchFile } from './fetch.js';
 import type { Library, Progress } from './library.js';
 import { minute, run } from './run.js';
 
@@ -109,13 +108,8 @@ async function listWheels(python: string, wanted: string, cuda: boolean, site: s
 /** Gives the wheel's file, or its address where only pip can fetch it. */
 async function fetchWheel({ url, sha256 }: Wheel, progress: Progress): Promise<string> {
   if (url.startsWith('file:')) return fileURLToPath(url);
-  const file = join(cacheFolder(), 'downloads', basename(new URL(url).pathname));
-  progress.step(`downloading ${basename(file)}`);
-  const digest = sha256 === undefined ? undefined : ({ algorithm: 'sha256', hex: sha256 } as const);
   try {
-    if (digest && (await hasDigest(file, digest))) return file;
-    await download({ url, file, digest, onProgress: progress.bytes });
-    return file;
+    return await fetchFile({ url, sha256 }, progress);
   } catch (error) {
     progress.step(`leaving the download to pip (${messageOf(error)})`);
     return url;

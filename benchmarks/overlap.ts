@@ -1,0 +1,122 @@
+import { parseArgs } from 'node:util';
+import { threadVariables } from '../launcher/worker-threads.js';
+import { configSchema, type Config } from '../src/config/schema.js';
+import { PodDistError } from '../src/errors.js';
+import type { TraceSpan } from '../src/trace/tracer.js';
+import { BenchmarkJob } from './job.js';
+import { ShapedLink } from './link.js';
+import { splitSteps, type StepOverlap } from './overlap-spans.js';
+import { formatSize, parseSize } from './sizes.js';
+import { median } from './statistics.js';
+import { lastCollective } from './tasks/training.js';
+
+/**
+ * How much of the communication real training steps hide, by the size of the buckets: workers of one thread each, over
+ * ipc or behind a shaped link (Linux, root): node dist/benchmarks/overlap.js [--model resnet20] [--batch 64]
+ * [--workers 2] [--link 100mbit] [--buckets 256KB,4MiB,1GB] [--steps 15] [--rounds 2] [--backend native]
+ * [--statistics local].
+ */
+const { values } = parseArgs({
+  options: {
+    model: { type: 'string', default: 'resnet20' },
+    batch: { type: 'string', default: '64' },
+    workers: { type: 'string', default: '2' },
+    link: { type: 'string' },
+    buckets: { type: 'string', default: '256KB,4MiB,1GB' },
+    steps: { type: 'string', default: '15' },
+    rounds: { type: 'string', default: '2' },
+    backend: { type: 'string', default: 'native' },
+    statistics: { type: 'string', default: 'synchronised' },
+  },
+});
+const warmup = 3;
+const traceWithinMs = 10_000;
+const workers = Number(values.workers);
+const steps = Number(values.steps);
+const { model, batchNorm } = configSchema
+  .pick({ model: true, batchNorm: true })
+  .parse({ model: { name: values.model }, batchNorm: { statistics: values.statistics } });
+
+interface Measured {
+  imagesPerSecond: number[];
+  steps: StepOverlap[];
+}
+
+const link = values.link === undefined ? undefined : ShapedLink.create(workers, values.link);
+try {
+  const sizes = values.buckets.split(',').map(parseSize);
+  const measured = new Map<number, Measured>(sizes.map((size) => [size, { imagesPerSecond: [], steps: [] }]));
+  for (let round = 0; round < Number(values.rounds); round++)
+    for (const [size, { imagesPerSecond, steps: all }] of measured) {
+      const result = await measure(size);
+      imagesPerSecond.push(result.imagesPerSecond);
+      all.push(...result.steps);
+    }
+  print(measured);
+} finally {
+  link?.close();
+}
+
+/** Steps of a job of its own: of every rank, after the warm-up. */
+async function measure(bucketBytes: number): Promise<{ imagesPerSecond: number; steps: StepOverlap[] }> {
+  const ranks = Array.from({ length: workers }, (): TraceSpan[] => []);
+  const job = await BenchmarkJob.start({
+    workers,
+    transport: link ? 'tcp' : 'ipc',
+    link,
+    environment: threadVariables(1, {}),
+    onTrace: ({ rank, spans }) => void ranks[rank].push(...spans),
+  });
+  try {
+    const backend = values.backend as Config['backend'];
+    const batch = Number(values.batch);
+    const { statistics } = batchNorm;
+    const task = { name: 'training', backend, model, batch, bucketBytes, statistics, warmup, steps } as const;
+    const [{ imagesPerSecond }] = await job.run(task);
+    await complete(ranks);
+    return { imagesPerSecond, steps: splitSteps(ranks).flatMap((own) => own.slice(warmup)) };
+  } finally {
+    await job.stop();
+  }
+}
+
+/** Waits until all spans of all ranks have come. */
+async function complete(ranks: readonly (readonly TraceSpan[])[]): Promise<void> {
+  const isWhole = (spans: readonly TraceSpan[]) =>
+    spans.some(({ name }) => name === `barrier ${lastCollective}`) &&
+    spans.filter(({ name }) => name === 'step').length === warmup + steps;
+  for (const until = performance.now() + traceWithinMs; !ranks.every(isWhole);) {
+    if (performance.now() > until)
+      throw new PodDistError('BENCHMARK_FAILED', `no whole trace within ${traceWithinMs / 1000} s`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+function print(measured: ReadonlyMap<number, Measured>): void {
+  const place = link ? `tcp behind ${values.link}` : 'ipc';
+  process.stdout.write(
+    `${values.model}, ${values.batch} images a worker, ${workers} workers, ${values.backend}, ${values.statistics} batch norm, ${place}; ms, medians\n`,
+  );
+  const names = [
+    'step',
+    'compute',
+    'reduceScatter',
+    'allGather',
+    'small',
+    'exposed',
+    'queued',
+    'late',
+  ] as const;
+  process.stdout.write(`| bucket | images/s | ${names.join(' | ')} | exposed share |\n`);
+  process.stdout.write(`|${'---|'.repeat(names.length + 3)}\n`);
+  for (const [size, { imagesPerSecond, steps: all }] of measured) {
+    const share = median(all.map((step) => step.exposed / (step.reduceScatter + step.allGather)));
+    const cells = [
+      formatSize(size),
+      median(imagesPerSecond).toFixed(0),
+      ...names.map((name) => median(all.map((step) => step[name])).toFixed(1)),
+      `${(100 * share).toFixed(0)} %`,
+    ];
+    process.stdout.write(`| ${cells.join(' | ')} |\n`);
+  }
+}

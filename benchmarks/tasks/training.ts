@@ -1,0 +1,27 @@
+import { initBackend } from '../../src/backend/index.js';
+import type { Communicator } from '../../src/collective/communicator.js';
+import type { Config } from '../../src/config/schema.js';
+import type { Tracer } from '../../src/trace/tracer.js';
+import { measureStep, type MeasureOptions, type StepMeasurement } from '../../src/training/measure-step.js';
+
+export interface TrainingTask extends Required<
+  Pick<MeasureOptions, 'model' | 'batch' | 'bucketBytes' | 'statistics' | 'warmup' | 'steps'>
+> {
+  backend: Config['backend'];
+}
+
+/** The last collective: what the trace holds of it comes after all that is measured. */
+export const lastCollective = 'measured';
+
+/** Real training steps over all ranks; the trace has what they spend their time on. */
+export async function training(
+  communicator: Communicator,
+  { backend, ...options }: TrainingTask,
+  tracer: Tracer,
+): Promise<StepMeasurement> {
+  await initBackend(backend);
+  const measured = await measureStep({ ...options, communicator, tracer });
+  tracer.flush();
+  await communicator.barrier({ tag: lastCollective });
+  return measured;
+}

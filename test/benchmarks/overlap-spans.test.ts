@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest';
+import { splitSteps } from '../../benchmarks/overlap-spans.js';
+import type { TraceSpan } from '../../src/trace/tracer.js';
+
+/** Times in milliseconds. */
+function span(
+  thread: TraceSpan['thread'],
+  name: string,
+  [start, end]: readonly [number, number],
+  details: TraceSpan['details'] = {},
+): TraceSpan {
+  return { thread, name, start: start * 1000, end: end * 1000, details };
+}
+
+const gradients = 'reduceScatter gradients/0';
+const small = 'allReduce bn1/backward';
+const weights = 'allGather weights/0';
+
+describe('splitSteps', () => {
+  it('counts as exposed what is waited while a bucket is on the wire, for whatever', () => {
+    const spans = [
+      span('compute', 'step', [0, 100]),
+      span('communication', gradients, [10, 50], { collective: 1 }),
+      span('compute', 'waiting', [30, 55], { for: small, collective: 2 }),
+      span('communication', small, [50, 54], { collective: 2 }),
+      span('compute', 'waiting', [70, 90], { for: weights, collective: 3 }),
+      span('communication', weights, [65, 90], { collective: 3 }),
+    ];
+    expect(splitSteps([spans])).toEqual([
+      [
+        {
+          ...{ step: 100, compute: 55, reduceScatter: 40, allGather: 25, small: 4 },
+          ...{ exposed: 40, queued: 20, late: 1 },
+        },
+      ],
+    ]);
+  });
+
+  it('counts as late what is waited for a rank that has not begun', () => {
+    const early = [
+      span('compute', 'step', [0, 60]),
+      span('communication', gradients, [10, 50], { collective: 1 }),
+      span('compute', 'waiting', [20, 50], { for: gradients, collective: 1 }),
+    ];
+    const tardy = [
+      span('compute', 'step', [0, 60]),
+      span('communication', gradients, [40, 51], { collective: 1 }),
+    ];
+    const [[first], [second]] = splitSteps([early, tardy]);
+    expect(first).toMatchObject({ compute: 30, reduceScatter: 10, exposed: 10, late: 20 });
+    expect(second).toMatchObject({ compute: 60, reduceScatter: 11, exposed: 0, late: 0 });
+  });
+
+  it('keeps the steps of a rank apart', () => {
+    const spans = [
+      span('compute', 'step', [0, 10]),
+      span('compute', 'step', [10, 30]),
+      span('communication', weights, [12, 20], { collective: 1 }),
+      span('compute', 'waiting', [15, 20], { for: weights, collective: 1 }),
+    ];
+    const [steps] = splitSteps([spans]);
+    expect(steps.map(({ exposed }) => exposed)).toEqual([0, 5]);
+    expect(steps.map(({ compute }) => compute)).toEqual([10, 15]);
+  });
+});
