@@ -1,13 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
-import type { Config } from '../config/schema.js';
+import type { backendNames, Config } from '../config/schema.js';
 import { messageOf, UserError } from '../errors.js';
 import { startNative } from './native/index.js';
 import { replaceGradients } from './operations.js';
 import { startWasm } from './wasm/index.js';
 import { startWebgpu } from './webgpu/index.js';
-
-/** Every backend, the one to prefer first. */
-export const backendNames = ['native', 'webgpu', 'wasm', 'cpu'] as const;
 
 export type BackendName = (typeof backendNames)[number];
 

@@ -1,0 +1,83 @@
+import { z } from 'zod';
+import { count } from './primitives.js';
+
+const normalisation = z.strictObject({
+  mean: z.array(z.number()).min(1).describe('a mean per channel, of pixels in 0..1'),
+  std: z.array(z.number().positive()).min(1).describe('a standard deviation per channel'),
+});
+
+const augmentation = z.strictObject({
+  cropPadding: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe('pixels of black border before a random crop to the image size'),
+  flip: z.boolean().default(false).describe('mirror left to right with probability one half'),
+});
+
+const digits = z.strictObject({
+  name: z.literal('digits'),
+  splitSeed: z.int().min(0).default(0).describe('chooses the 1,437 training and 360 test images'),
+  augment: augmentation.prefault({}),
+  normalize: normalisation.optional(),
+});
+
+/** Data sets that are kept whole in memory. */
+const inMemory = {
+  root: z.string().min(1).optional().describe('folder of the data set; default: data/<name>'),
+  augment: augmentation.prefault({}),
+  normalize: normalisation.optional(),
+};
+
+const pixelCache = z.strictObject({
+  memoryMegabytes: z.int().min(0).default(1024).describe('memory a worker may use for decoded pixels'),
+  diskMegabytes: z
+    .int()
+    .min(0)
+    .default(10_000)
+    .describe('disk that decoded pixels of all data sets may take, for later runs; 0: none are kept there'),
+  folder: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('where they are kept on disk; default: ~/.cache/pod-dist/pixels'),
+});
+
+/** Data sets of image files, decoded by threads. */
+const imageFiles = {
+  augment: augmentation.prefault({}),
+  normalize: normalisation.optional(),
+  threads: count.optional().describe('loader threads a worker; default: from the cores a worker has'),
+  prefetch: count.default(4).describe('batches read ahead, at most'),
+  cache: pixelCache.prefault({}),
+};
+
+export const dataSchema = z.discriminatedUnion('name', [
+  digits,
+  z.strictObject({ name: z.enum(['cifar10', 'cifar100', 'mnist', 'fashion-mnist']), ...inMemory }),
+  z.strictObject({
+    name: z.literal('tiny-imagenet'),
+    root: z.string().min(1).optional().describe('folder of the data set; default: data/<name>'),
+    ...imageFiles,
+  }),
+  z.strictObject({
+    name: z.literal('image-folder'),
+    root: z.string().min(1).describe('folder with train/<class>/*.jpg and test/<class>/*.jpg (or .png)'),
+    size: count.default(32).describe('images are size x size pixels; others are stretched'),
+    resize: count
+      .optional()
+      .describe('instead of stretching: shorter side to this many pixels, then the size x size centre'),
+    channels: z.union([z.literal(1), z.literal(3)]).default(3),
+    ...imageFiles,
+    augment: augmentation
+      .extend({
+        randomResizedCrop: z
+          .boolean()
+          .default(false)
+          .describe('a random 8 to 100 % of the area, 3:4 to 4:3, resized to size x size'),
+      })
+      .prefault({}),
+  }),
+]);
+
+export type DataConfig = z.output<typeof dataSchema>;

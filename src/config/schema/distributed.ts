@@ -1,0 +1,51 @@
+import { z } from 'zod';
+import { count } from './primitives.js';
+
+const seconds = z.number().positive();
+
+export const distributedSchema = z.strictObject({
+  transport: z
+    .enum(['auto', 'ipc', 'tcp'])
+    .default('auto')
+    .describe('auto: ipc on one host, tcp across hosts'),
+  host: z.string().default('127.0.0.1').describe('address that the coordinator and tcp edges listen on'),
+  port: z.int().min(0).max(65535).default(0).describe("the coordinator's port; 0: any free one"),
+  joinTimeoutSeconds: seconds.default(120).describe('until every worker has joined'),
+  collectiveTimeoutSeconds: seconds.default(300).describe('of one collective'),
+  stallTimeoutSeconds: seconds
+    .default(60)
+    .describe('without a sign of life or progress, before a worker counts as stalled'),
+  stallWarningSeconds: seconds
+    .default(10)
+    .describe('a worker that others wait for longer than this is named on the console'),
+  checkCollectives: z
+    .boolean()
+    .default(false)
+    .describe(
+      'compare every collective over the workers before it, and name both call sites where they differ',
+    ),
+  wire: z
+    .enum(['float32', 'bf16'])
+    .default('float32')
+    .describe('how gradients travel: bf16 halves the bytes, with error feedback'),
+  bucketBytes: count
+    .default(4_194_304)
+    .describe('about this many bytes of gradients travel together, while later ones are still computed'),
+  directBytes: z
+    .int()
+    .min(0)
+    .default(131_072)
+    .describe('a small all-reduce may send this much more than the least possible, to save a hop'),
+  ringBytes: z
+    .int()
+    .min(0)
+    .default(1_572_864)
+    .describe('from this payload on collectives use the ring, below it every rank talks to every other'),
+  hierarchicalBytes: z
+    .int()
+    .min(0)
+    .default(65_536)
+    .describe(
+      'from this payload on collectives go within hosts and across in separate phases, where ranks share hosts',
+    ),
+});
