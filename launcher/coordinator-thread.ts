@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
-import { Coordinator, describeFailure } from '../src/coordinator/server.js';
+import { describeFailure } from '../src/coordinator/failure.js';
+import { Coordinator } from '../src/coordinator/server.js';
 import { openDataset } from '../src/data/index.js';
 import { stepsPerEpoch } from '../src/data/sampler.js';
 import { codeOf, messageOf, UserError } from '../src/errors.js';

@@ -12,6 +12,12 @@ export interface JobFailure {
   user: boolean;
 }
 
+/** The failure in one line: rank, host and cause. */
+export function describeFailure({ rank, host, cause }: JobFailure): string {
+  if (rank === undefined) return cause;
+  return `rank ${rank}${host ? ` on host ${host}` : ''}: ${cause}`;
+}
+
 /**
  * How much a piece of evidence explains. One dying rank makes many errors on the others; the most telling piece that
  * arrives within a short grace is the root cause.

@@ -61,6 +61,7 @@ export const workerMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('finished') }),
 ]);
 export type WorkerMessage = z.output<typeof workerMessage>;
+export type Hello = Extract<WorkerMessage, { type: 'hello' }>;
 
 /** What the coordinator says to a worker. */
 export const coordinatorMessage = z.discriminatedUnion('type', [

@@ -1,38 +1,29 @@
 import { hostname } from 'node:os';
-import * as zmq from 'zeromq';
+import type * as zmq from 'zeromq';
 import { socketsClosed, useTwoIoThreads } from '../collective/io-threads.js';
-import { messageOf, UserError } from '../errors.js';
+import { messageOf } from '../errors.js';
 import type { TracePart } from '../trace/trace-file.js';
 import { now as clockNow } from '../trace/tracer.js';
 import { Assembly, disagreement } from './assembly.js';
-import { evidence, RootCause, type JobFailure } from './failure.js';
+import { describeFailure, evidence, RootCause, type JobFailure } from './failure.js';
 import { makeIpcDirectory, removeIpcDirectory } from './ipc-directory.js';
 import { Lateness } from './lateness.js';
-import { Liveness } from './liveness.js';
+import { listen, type ListenOptions } from './listen.js';
 import {
   decode,
   encode,
-  protocolVersion,
   workerMessage,
   type CoordinatorMessage,
+  type Hello,
   type WorkerMessage,
 } from './protocol.js';
+import { Roster, type Member, type RosterOptions } from './roster.js';
 
-export interface CoordinatorOptions {
-  /** Address to listen on. */
-  host: string;
-  /** 0: any free port. */
-  port: number;
-  worldSize: number;
-  /** What workers must present. */
-  token: string;
+export interface CoordinatorOptions extends ListenOptions, RosterOptions {
   /** Names the job on its data connections. */
   jobId: string;
-  /** CURVE keys: the control connection is encrypted, and only who knows the public key gets in. */
-  keys?: { publicKey: string; secretKey: string };
   transport: 'ipc' | 'tcp';
   joinTimeoutMs: number;
-  stallTimeoutMs: number;
   /** A rank that others wait for longer than this is named by `onNotice`; default: none is. */
   stallWarningMs?: number;
   /** Told, in one line each, what the user should know while the job goes on. */
@@ -45,20 +36,9 @@ export interface CoordinatorOptions {
   onTrace?(part: TracePart): void;
 }
 
-/** What is known of a rank that has joined. */
-interface Member {
-  identity: Buffer;
-  host: string;
-  pid: number;
-  liveness: Liveness;
-  finished: boolean;
-}
-
 /** Evidence of one failure arrives from several sides; this long a better explanation is waited for. */
 const graceMs = 400;
 const checkEveryMs = 250;
-
-type Hello = Extract<WorkerMessage, { type: 'hello' }>;
 
 /**
  * The control side of a job: lets the workers find each other, compares what they must agree on, adds up what they
@@ -72,8 +52,7 @@ export class Coordinator {
   readonly failure: Promise<JobFailure>;
   /** Resolves once every rank has finished. */
   readonly finished: Promise<void>;
-  private readonly members = new Map<number, Member>();
-  private readonly ranks = new Map<string, number>();
+  private readonly roster: Roster;
   private readonly cause = new RootCause(graceMs);
   private readonly endpoints: Assembly<Record<string, string>>;
   private readonly connections: Assembly<true>;
@@ -85,7 +64,6 @@ export class Coordinator {
   private ipcDirectory: string | undefined;
   private state: 'joining' | 'connecting' | 'running' | 'ended' = 'joining';
   private stopped = false;
-  private digest: string | undefined;
   private readonly timer: NodeJS.Timeout;
   private sending: Promise<void> = Promise.resolve();
 
@@ -95,6 +73,7 @@ export class Coordinator {
   ) {
     this.port = Number((socket.lastEndpoint as string).split(':').pop());
     const { worldSize } = options;
+    this.roster = new Roster(options);
     this.lateness = new Lateness(options.stallWarningMs ?? Infinity);
     this.endpoints = new Assembly(worldSize);
     this.connections = new Assembly(worldSize);
@@ -113,29 +92,7 @@ export class Coordinator {
   /** Listens; rejects with `UserError` `PORT_IN_USE` where the port is taken. */
   static async start(options: CoordinatorOptions): Promise<Coordinator> {
     useTwoIoThreads();
-    const { keys } = options;
-    const security = keys
-      ? { curveServer: true, curveSecretKey: keys.secretKey, curvePublicKey: keys.publicKey }
-      : {};
-    const socket = new zmq.Router({
-      linger: 500,
-      maxMessageSize: 64 * 2 ** 20,
-      sendHighWaterMark: 0,
-      ...security,
-    });
-    const address = `tcp://${options.host}:${options.port === 0 ? '*' : options.port}`;
-    try {
-      await socket.bind(address);
-    } catch (error) {
-      socket.close();
-      if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') {
-        throw new UserError(
-          'PORT_IN_USE',
-          `port ${options.port} of ${options.host} is in use: give another --port, or none for any free one`,
-        );
-      }
-      throw new UserError('ADDRESS_INVALID', `cannot listen on ${address}: ${messageOf(error)}`);
-    }
+    const socket = await listen(options);
     const coordinator = new Coordinator(options, socket);
     void coordinator.serve();
     return coordinator;
@@ -143,7 +100,7 @@ export class Coordinator {
 
   /** Tells of a worker process on this host that has ended, as its parent has seen it. */
   reportExit(rank: number, code: number | null, signal: NodeJS.Signals | null): void {
-    if (this.stopped || (code === 0 && this.members.get(rank)?.finished)) return;
+    if (this.stopped || (code === 0 && this.roster.get(rank)?.finished)) return;
     const about = { ...this.about(rank), host: hostname() };
     if (signal)
       this.fail(
@@ -182,7 +139,7 @@ export class Coordinator {
         } catch {
           continue;
         }
-        const rank = this.ranks.get(identity.toString('hex'));
+        const rank = this.roster.rankOf(identity);
         if (message.type === 'hello') this.admit(identity, message);
         else if (rank !== undefined) this.handle(rank, message);
       }
@@ -192,42 +149,20 @@ export class Coordinator {
   }
 
   private admit(identity: Buffer, hello: Hello): void {
-    if (this.ranks.has(identity.toString('hex'))) return;
-    const reason = this.objection(hello);
-    if (reason) {
-      this.post(identity, { type: 'refused', code: 'JOIN_REFUSED', message: reason });
-      return;
-    }
-    const liveness = new Liveness(this.options.stallTimeoutMs, performance.now());
-    this.digest ??= hello.digest;
-    this.members.set(hello.rank, { identity, host: hello.host, pid: hello.pid, liveness, finished: false });
-    this.ranks.set(identity.toString('hex'), hello.rank);
-    if (this.members.size < this.options.worldSize) return;
+    const { roster } = this;
+    if (roster.rankOf(identity) !== undefined) return;
+    const reason = roster.admit(identity, hello);
+    if (reason) return this.post(identity, { type: 'refused', code: 'JOIN_REFUSED', message: reason });
+    if (roster.missing.length > 0) return;
     this.state = 'connecting';
-    const { jobId, worldSize } = this.options;
-    const hosts = Array.from({ length: worldSize }, (_, rank) => this.members.get(rank)?.host ?? '');
+    const { jobId, transport } = this.options;
+    const { hosts } = roster;
     const directory = new Set(hosts).size === 1 ? this.ipcDirectory : undefined;
-    this.broadcast({ type: 'plan', jobId, hosts, transport: this.options.transport, directory });
-  }
-
-  private objection({ version, token, worldSize, rank, digest, host }: Hello): string | undefined {
-    const { options, members } = this;
-    if (version !== protocolVersion)
-      return `rank ${rank} speaks protocol ${version}, the coordinator ${protocolVersion}: install one version everywhere`;
-    if (token !== options.token)
-      return `rank ${rank} on ${host} does not know the job's token (POD_DIST_TOKEN)`;
-    if (worldSize !== options.worldSize)
-      return `rank ${rank} expects ${worldSize} workers, the job has ${options.worldSize}`;
-    if (rank >= worldSize) return `rank ${rank} is outside the job of ${worldSize} workers`;
-    if (members.has(rank)) return `rank ${rank} has joined already, from ${members.get(rank)?.host}`;
-    if (this.digest !== undefined && digest !== this.digest) {
-      return `rank ${rank} on ${host} has read another configuration than rank ${[...members.keys()][0]}: give every worker the same file and flags`;
-    }
-    return undefined;
+    this.broadcast({ type: 'plan', jobId, hosts, transport, directory });
   }
 
   private handle(rank: number, message: Exclude<WorkerMessage, Hello>): void {
-    const member = this.members.get(rank) as Member;
+    const member = this.roster.get(rank) as Member;
     switch (message.type) {
       case 'endpoints': {
         const all = this.endpoints.add('endpoints', rank, message.endpoints);
@@ -238,7 +173,7 @@ export class Coordinator {
         if (!this.connections.add('connections', rank, true)) return;
         this.removeDirectory();
         this.state = 'running';
-        for (const other of this.members.values()) other.liveness.restart(performance.now());
+        for (const [, other] of this.roster.members) other.liveness.restart(performance.now());
         this.broadcast({ type: 'go' });
         return;
       case 'agree':
@@ -258,7 +193,7 @@ export class Coordinator {
         this.lateness.beat(rank, message.collectives, performance.now());
         return this.post(member.identity, { type: 'pulse' });
       case 'lost': {
-        if (this.members.get(message.peer)?.finished) return;
+        if (this.roster.get(message.peer)?.finished) return;
         const cause = `lost: its connection to rank ${rank} ended`;
         return this.fail(
           { ...this.about(message.peer), code: 'PEER_LOST_BY_OTHERS', cause, user: false },
@@ -272,7 +207,7 @@ export class Coordinator {
       }
       case 'finished':
         member.finished = true;
-        if (![...this.members.values()].every(({ finished }) => finished)) return;
+        if (!this.roster.finished) return;
         this.state = 'ended';
         this.broadcast({ type: 'ended' });
         this.resolveFinished();
@@ -308,7 +243,7 @@ export class Coordinator {
     }
     if (this.state === 'ended') return;
     if (this.state === 'running') this.warn(now);
-    for (const [rank, { liveness, finished }] of this.members) {
+    for (const [rank, { liveness, finished }] of this.roster.members) {
       const cause = finished ? undefined : liveness.stalled(now);
       if (cause) this.fail({ ...this.about(rank), code: 'STALLED', cause, user: false }, evidence.stall);
     }
@@ -316,7 +251,7 @@ export class Coordinator {
 
   private warn(now: number): void {
     for (const { rank, waiting, name, waitedMs } of this.lateness.find(now)) {
-      const { host, liveness, finished } = this.members.get(rank) as Member;
+      const { host, liveness, finished } = this.roster.get(rank) as Member;
       if (finished) continue;
       const ranks = `rank ${waiting.toSorted((a, b) => a - b).join(', ')} ${waiting.length > 1 ? 'have' : 'has'}`;
       const since = (waitedMs / 1000).toFixed(1);
@@ -327,10 +262,8 @@ export class Coordinator {
   }
 
   private failJoin(): void {
-    const { worldSize, joinTimeoutMs } = this.options;
-    const missing = Array.from({ length: worldSize }, (_, rank) => rank).filter(
-      (rank) => !this.members.has(rank),
-    );
+    const { joinTimeoutMs } = this.options;
+    const { missing } = this.roster;
     const what =
       missing.length > 0
         ? `rank${missing.length > 1 ? 's' : ''} ${missing.join(', ')} did not join`
@@ -340,7 +273,7 @@ export class Coordinator {
   }
 
   private about(rank: number): Pick<JobFailure, 'rank' | 'host' | 'pid'> {
-    const member = this.members.get(rank);
+    const member = this.roster.get(rank);
     return { rank, host: member?.host, pid: member?.pid };
   }
 
@@ -349,7 +282,7 @@ export class Coordinator {
   }
 
   private broadcast(message: CoordinatorMessage): void {
-    for (const { identity } of this.members.values()) this.post(identity, message);
+    for (const [, { identity }] of this.roster.members) this.post(identity, message);
   }
 
   private post(identity: Buffer, message: CoordinatorMessage): void {
@@ -361,10 +294,4 @@ export class Coordinator {
     removeIpcDirectory(this.ipcDirectory);
     this.ipcDirectory = undefined;
   }
-}
-
-/** The failure in one line: rank, host and cause. */
-export function describeFailure({ rank, host, cause }: JobFailure): string {
-  if (rank === undefined) return cause;
-  return `rank ${rank}${host ? ` on host ${host}` : ''}: ${cause}`;
 }

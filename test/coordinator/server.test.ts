@@ -4,7 +4,8 @@ import { createServer, type AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
 import * as zmq from 'zeromq';
-import { describeFailure, type CoordinatorOptions } from '../../src/coordinator/server.js';
+import { describeFailure } from '../../src/coordinator/failure.js';
+import type { CoordinatorOptions } from '../../src/coordinator/server.js';
 import { UserError } from '../../src/errors.js';
 import { Job } from './clients.js';
 
