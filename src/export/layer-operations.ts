@@ -33,6 +33,7 @@ export function layerOperations(layer: tf.layers.Layer, inputs: readonly Value[]
   const config = layer.getConfig() as LayerConfig;
   const [input] = inputs;
   const { order } = input;
+  if (layer.inboundNodes.length > 1) throw unsupported(layer, 'it is used more than once');
   if (config.dataFormat === 'channelsFirst') throw unsupported(layer, 'its channels come first');
   switch (layer.getClassName()) {
     case 'Conv2D': {

@@ -73,7 +73,7 @@ async function artifacts(model: tf.LayersModel) {
 
 /**
  * Puts a layer of zeros in front of every strided convolution with `same` padding, which then needs none: the wasm
- * backend that browsers load computes such convolutions wrongly.
+ * backend that browsers load computes such convolutions wrongly. Depthwise layers leave dilation out.
  */
 function padExplicitly(topology: Topology, model: tf.LayersModel): void {
   topology.config.layers = topology.config.layers.flatMap((entry) => {
@@ -87,7 +87,7 @@ function padExplicitly(topology: Topology, model: tf.LayersModel): void {
       size: [shape[1], shape[2]],
       kernel: config.kernel_size as [number, number],
       strides: strides as [number, number],
-      dilations: config.dilation_rate as [number, number],
+      dilations: kind === 'Conv2D' ? (config.dilation_rate as [number, number]) : undefined,
     });
     config.padding = 'valid';
     if (top + bottom + left + right === 0) return [entry];

@@ -34,6 +34,18 @@ describe('networkOf', () => {
     );
   });
 
+  it('refuses a layer that is used twice, whose second use it would lose', () => {
+    const twice = tf.layers.dense({ name: 'twice', units: 2 });
+    expect(() =>
+      networkOf(backbone([2, 2, 2], tf.layers.flatten(), tf.layers.dense({ units: 2 }), twice, twice), head),
+    ).toThrow(
+      expect.objectContaining({
+        code: 'EXPORT_UNSUPPORTED',
+        message: expect.stringContaining('layer twice (Dense)'),
+      }),
+    );
+  });
+
   it('refuses features that leave in another order', () => {
     const model = backbone([1, 2, 2], tf.layers.flatten({ name: 'flat' }));
     expect(() => networkOf(model, { ...head, dim: 4, weight: new Float32Array(8) })).toThrow(
