@@ -6,6 +6,7 @@ import type { Config } from '../src/config/schema.js';
 import { availableCores } from '../src/cores.js';
 import { UserError } from '../src/errors.js';
 import { findAdapters } from './adapters.js';
+import { threadVariables } from './worker-threads.js';
 
 /** What each worker of a job computes on. */
 export interface DevicePlan {
@@ -99,7 +100,7 @@ async function planAdapters({ gpus: wanted, workers, requireGpu }: DeviceRequest
     );
   }
   const adapters = gpus.length > 0 ? gpus : found;
-  const threads = cpuEnvironment(Math.max(1, Math.floor(availableCores() / count)));
+  const threads = shareOfCores(count);
   const perWorker = Array.from({ length: count }, (_, rank) => {
     const { name } = adapters[rank % adapters.length];
     return { device: name, env: { ...threads, [adapterVariable]: name } };
@@ -144,15 +145,15 @@ export async function workerEnvironment(
 }
 
 function cpuEnvironment(threads: number): Record<string, string> {
-  return {
-    CUDA_VISIBLE_DEVICES: '',
-    TF_NUM_INTRAOP_THREADS: String(threads),
-    TF_NUM_INTEROP_THREADS: '1',
-    OMP_NUM_THREADS: String(threads),
-  };
+  return { CUDA_VISIBLE_DEVICES: '', ...threadVariables(threads, {}) };
+}
+
+/** The environment of each of so many workers that divide the cores. */
+function shareOfCores(workers: number): Record<string, string> {
+  return cpuEnvironment(Math.max(1, Math.floor(availableCores() / workers)));
 }
 
 function cpuPlan(workers: number): DevicePlan {
-  const env = cpuEnvironment(Math.max(1, Math.floor(availableCores() / workers)));
+  const env = shareOfCores(workers);
   return { gpu: false, perWorker: Array.from({ length: workers }, () => ({ env, device: 'CPU' })) };
 }

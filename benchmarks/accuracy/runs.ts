@@ -1,13 +1,15 @@
-import { execFile } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import type { EpochRecord, StepRecord } from '../../src/training/reporter.js';
-import type { Report } from '../../src/training/run-record.js';
+import { PodDistError } from '../../src/errors.js';
+import { readRuns, type Run } from '../../src/report/run.js';
 import type { Experiment, Group } from './experiments.js';
 
 const cli = fileURLToPath(new URL('../../launcher/cli.js', import.meta.url));
+
+const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export interface RunOptions {
   /** A folder a run is made below it. */
@@ -16,12 +18,8 @@ export interface RunOptions {
   launch: readonly string[];
 }
 
-/** What a finished run has recorded. */
-export interface Run {
-  report: Report;
-  steps: StepRecord[];
-  epochs: EpochRecord[];
-}
+/** A finished run. */
+export type FinishedRun = Run & { report: NonNullable<Run['report']> };
 
 /** Trains what is not finished yet, one run after another; a run that was cut off goes on from its checkpoint. */
 export async function train(
@@ -40,30 +38,27 @@ export async function train(
     const resume = existsSync(join(folder, 'checkpoints')) ? ['--resume'] : [];
     const settings = [...group.settings, `checkpoint.keep=1`].flatMap((setting) => ['--set', setting]);
     const where = ['--config', recipe, '--workers', String(group.workers ?? 1), '--seed', String(seed)];
-    await promisify(execFile)(
-      process.execPath,
-      [cli, 'launch', '--out', folder, ...resume, ...where, ...settings, ...launch],
-      { maxBuffer: 2 ** 26 },
-    );
+    await run([cli, 'launch', '--out', folder, ...resume, ...where, ...settings, ...launch]);
   }
 }
 
-/** The finished runs of a group. */
-export function finished(out: string, name: string, group: Group): Run[] {
-  return seedsOf(group)
-    .map((seed) => folderOf(out, name, group, seed))
-    .filter((folder) => existsSync(join(folder, 'report.json')))
-    .map(read);
+/** Runs a command of Node.js to its end; a signal to this process ends both. */
+async function run(args: readonly string[]): Promise<void> {
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  const end = (signal: NodeJS.Signals) => child.kill(signal);
+  for (const signal of endSignals) process.on(signal, end);
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  for (const signal of endSignals) process.off(signal, end);
+  if (code !== 0)
+    throw new PodDistError('BENCHMARK_FAILED', `a run ended with ${signal ?? `exit code ${code}`}`);
 }
 
-function read(folder: string): Run {
-  const lines = readFileSync(join(folder, 'metrics.jsonl'), 'utf8').trimEnd().split('\n');
-  const records = lines.map((line) => JSON.parse(line) as StepRecord | EpochRecord);
-  return {
-    report: JSON.parse(readFileSync(join(folder, 'report.json'), 'utf8')) as Report,
-    steps: records.filter((record) => record.kind === 'step'),
-    epochs: records.filter((record) => record.kind === 'epoch'),
-  };
+/** The finished runs of a group. */
+export function finished(out: string, name: string, group: Group): FinishedRun[] {
+  const folders = seedsOf(group).map((seed) => folderOf(out, name, group, seed));
+  return readRuns(folders.filter((folder) => existsSync(folder))).filter(
+    (run): run is FinishedRun => run.report !== undefined,
+  );
 }
 
 function seedsOf({ seeds }: Group): number[] {

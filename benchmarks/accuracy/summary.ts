@@ -1,6 +1,6 @@
 import { render } from '../plot.js';
 import type { Experiment } from './experiments.js';
-import { finished, type Run } from './runs.js';
+import { finished, type FinishedRun } from './runs.js';
 
 const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
 
@@ -85,7 +85,7 @@ export function accuracyCurves(name: string, { groups }: Experiment, out: string
 }
 
 /** Mean over the runs that get there, and how many do not. */
-function epochsTo(threshold: number, runs: readonly Run[]): string {
+function epochsTo(threshold: number, runs: readonly FinishedRun[]): string {
   const reached = runs
     .map(({ epochs }) => epochs.findIndex(({ evalAccuracy }) => evalAccuracy >= threshold) + 1)
     .filter((epoch) => epoch > 0);

@@ -93,7 +93,7 @@ async function evaluate(args: ArgumentsCamelCase<EvaluateArguments>): Promise<vo
   const progress = new Progress('test images', 1);
   let done = 0;
   const evaluating = (count: number) => progress.update((done += count), images);
-  const combiner = new RunCombiner([{ step() {}, epoch() {}, finished() {}, evaluating }]);
+  const combiner = new RunCombiner([{ evaluating }]);
   try {
     if (config.workers === 1) await alone(checkpoint, config, combiner);
     else await together({ folder, config, set, backend, combiner });

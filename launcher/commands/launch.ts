@@ -89,10 +89,7 @@ async function launch(args: ArgumentsCamelCase<LaunchArguments>): Promise<void> 
     `${config.name}: ${images} images, ${config.epochs} epochs, ${config.workers} worker${config.workers === 1 ? '' : 's'}, run folder ${outDir}`,
   );
   const reports: Report[] = [];
-  const listeners = [
-    display,
-    { step() {}, epoch() {}, finished: (report: Report) => void reports.push(report) },
-  ];
+  const listeners = [display, { finished: (report: Report) => void reports.push(report) }];
   try {
     await run(config, devices, { outDir, resume, listeners });
   } finally {

@@ -60,7 +60,7 @@ export class RunCombiner {
   readonly record = (news: unknown): void => {
     const { kind } = news as { kind?: string };
     for (const listener of this.listeners) {
-      if (kind === 'step') listener.step(news as StepRecord);
+      if (kind === 'step') listener.step?.(news as StepRecord);
       if (kind === 'evaluated') listener.evaluating?.((news as { images: number }).images);
     }
   };
@@ -83,7 +83,7 @@ export class RunCombiner {
     };
     this.last = record;
     for (const listener of this.listeners) {
-      listener.epoch(record, totals);
+      listener.epoch?.(record, totals);
       listener.ranks?.({ kind: 'ranks', epoch, ranks });
     }
     return { record, totals };
@@ -114,7 +114,7 @@ export class RunCombiner {
       weightsSha256: first.weightsSha256,
       seconds: Math.max(...parts.map((part) => part.seconds)),
     };
-    for (const listener of this.listeners) listener.finished(report);
+    for (const listener of this.listeners) listener.finished?.(report);
     return report;
   }
 }

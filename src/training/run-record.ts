@@ -30,15 +30,15 @@ export interface Report {
 
 /** Follows a run: the files in its folder, the console. */
 export interface RunListener {
-  step(record: StepRecord): void;
-  epoch(record: EpochRecord, totals: EvaluationTotals): void;
+  step?(record: StepRecord): void;
+  epoch?(record: EpochRecord, totals: EvaluationTotals): void;
   /** After `epoch`. */
   ranks?(record: RanksRecord): void;
   /** Told while a full evaluation goes on, of images that are done. */
   evaluating?(images: number): void;
   /** After a full evaluation. */
   evaluated?(evaluation: Evaluation): void;
-  finished(report: Report): void;
+  finished?(report: Report): void;
 }
 
 /** Writes `config.yaml`, `metrics.jsonl`, `evaluation.json` and `report.json` of one run folder. */

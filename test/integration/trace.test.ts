@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { evaluationPasses } from '../../src/data/sampler.js';
-import { freePort, until, Workplace } from './command.js';
+import { freePort, until, Workplace, type Command } from './command.js';
 
 interface Event {
   name: string;
@@ -86,6 +86,14 @@ describe('launch --trace', () => {
   beforeEach(() => void (place = new Workplace()));
   afterEach(() => place.clear());
 
+  /** A traced run that has trained an epoch, of many. */
+  const training = async (workers: string): Promise<Command> => {
+    const args = ['--workers', workers, '--backend', 'wasm', '--epochs', '500', '--out', 'run'];
+    const command = place.start(['launch', ...args, '--trace', 'trace.json']);
+    await until('an epoch', () => (place.epochs('run') > 0 ? true : undefined));
+    return command;
+  };
+
   const read = (): Trace => JSON.parse(readFileSync(place.path('trace.json'), 'utf8')) as Trace;
 
   it('takes down what every thread of every rank does, on one clock', async () => {
@@ -117,18 +125,7 @@ describe('launch --trace', () => {
   });
 
   it('works with one worker, and is whole after Ctrl-C', async () => {
-    const command = place.start([
-      'launch',
-      '--backend',
-      'wasm',
-      '--epochs',
-      '500',
-      '--out',
-      'run',
-      '--trace',
-      'trace.json',
-    ]);
-    await until('an epoch', () => (place.epochs('run') > 0 ? true : undefined));
+    const command = await training('1');
     command.child.kill('SIGINT');
     expect((await command.ended).signal).toBe('SIGINT');
     const { traceEvents } = read();
@@ -152,20 +149,7 @@ describe('launch --trace', () => {
   });
 
   it('is whole after a worker was killed', async () => {
-    const command = place.start([
-      'launch',
-      '--workers',
-      '2',
-      '--backend',
-      'wasm',
-      '--epochs',
-      '500',
-      '--out',
-      'run',
-      '--trace',
-      'trace.json',
-    ]);
-    await until('an epoch', () => (place.epochs('run') > 0 ? true : undefined));
+    const command = await training('2');
     process.kill(await command.worker(1), 'SIGKILL');
     expect((await command.ended).code).toBe(1);
     const { traceEvents } = read();

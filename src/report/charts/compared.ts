@@ -1,6 +1,6 @@
 import type { Evaluation } from '../../evaluation/schema.js';
 import type { Run } from '../run.js';
-import type { Point } from '../series.js';
+import { round, type Point } from '../series.js';
 import {
   axisOption,
   classAxis,
@@ -79,7 +79,7 @@ function reliability(all: readonly Evaluated[], runs: readonly Run[]): Chart {
     return {
       name: curveName(runs, run, 'accuracy'),
       points: filled.map(({ from, to, images, correct }): Point => [
-        round2((from + to) / 2),
+        round((from + to) / 2),
         percent(correct / images),
       ]),
       colour: runColour(index),
@@ -175,7 +175,7 @@ function unknown(all: readonly Evaluated[], runs: readonly Run[]): Chart[] {
       percent(unknown.accepted[at] / unknown.images),
       percent(known / total),
     ]);
-    const name = `${curveName(runs, run, 'test against unknown images')}, AUROC ${shown(unknown.auroc, 1)}`;
+    const name = `${curveName(runs, run, 'test against unknown images')}, AUROC ${unknown.auroc?.toFixed(3) ?? '-'}`;
     return [{ name, points: [...points, [0, 0]], colour: runColour(index) }];
   });
   if (curves.length === 0) return [];
@@ -210,10 +210,7 @@ function norms(all: readonly Evaluated[], runs: readonly Run[]): Chart {
     const images = counts.reduce((sum, count) => sum + count, 0) || 1;
     return {
       name: curveName(runs, run, 'images'),
-      points: counts.map((count, bin): Point => [
-        round2(from + width * (bin + 0.5)),
-        percent(count / images),
-      ]),
+      points: counts.map((count, bin): Point => [round(from + width * (bin + 0.5)), percent(count / images)]),
       colour: runColour(index),
       steps: 'middle',
     };
@@ -224,12 +221,4 @@ function norms(all: readonly Evaluated[], runs: readonly Run[]): Chart {
     caption: 'Norms of the features of the test images: the share of the images in each of 50 bins.',
     option: lineOption({ name: 'norm', min: 0 }, { name: 'images', min: 0, unit: ' %' }, curves),
   };
-}
-
-function shown(value: number | null, factor: number): string {
-  return value === null ? '-' : (value * factor).toFixed(factor === 1 ? 3 : 1);
-}
-
-function round2(value: number): number {
-  return Number(value.toPrecision(4));
 }
