@@ -13,6 +13,7 @@ import { endWithParent } from '../end-with-parent.js';
 import { readPlace, type Place } from '../environment.js';
 import { overrides, recipeFlags, runFlags } from '../flags.js';
 import { OwnCoordinator } from '../own-coordinator.js';
+import { lastRunFolder, newRunFolder } from '../run-folder.js';
 import { threadVariables, workerThreads } from '../worker-threads.js';
 
 interface WorkerArguments {
@@ -55,7 +56,7 @@ async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
   const config: Config = { ...loaded, workers: place.worldSize };
   const threads = workerThreads(place);
   Object.assign(process.env, threadVariables(threads, process.env));
-  const outDir = args.out ?? `runs/${config.name}`;
+  const outDir = runFolder(args, config, place);
 
   const own =
     place.ownCoordinator && place.rank === 0
@@ -98,6 +99,12 @@ async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
     await member.close();
     await own?.stop();
   }
+}
+
+/** Only rank 0 writes. `pod-dist launch` names the folder that it has made; without it rank 0 chooses, as launch does. */
+function runFolder({ out, resume, evaluate }: WorkerArguments, { name }: Config, place: Place): string {
+  const fresh = place.ownCoordinator && place.rank === 0 && !resume && evaluate === undefined;
+  return fresh ? newRunFolder(name, out) : (out ?? lastRunFolder(name));
 }
 
 function join(place: Place, config: Config, trace: boolean): Promise<Membership> {

@@ -49,6 +49,28 @@ describe('workers that something else has started', () => {
     expect(place.report('run').worldSize).toBe(2);
   });
 
+  it('leave earlier runs as they are', async () => {
+    const run = async (...args: string[]) => {
+      const variables = {
+        RANK: '0',
+        WORLD_SIZE: '1',
+        MASTER_ADDR: '127.0.0.1',
+        MASTER_PORT: String(await freePort()),
+      };
+      return place.start(['worker', '--backend', 'wasm', '--epochs', '1', ...args], variables).ended;
+    };
+    for (const folder of ['runs/digits', 'runs/digits-2']) {
+      const ended = await run();
+      expect(ended, ended.stderr).toMatchObject({ code: 0 });
+      expect(place.report(folder).epochs).toBe(1);
+    }
+    const { code, stderr } = await run('--out', 'runs/digits');
+    expect(code).toBe(2);
+    expect(stderr).toMatch(
+      /^pod-dist: runs\/digits already holds files: give another --out, or --resume.*\n$/,
+    );
+  });
+
   it.each([0, 1])('all end within 10 s when rank %i is killed', async (victim) => {
     const commands = await torchrun(500);
     await until('a first epoch', () => place.epochs('run') || undefined);
