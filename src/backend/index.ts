@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 import type { backendNames, Config } from '../config/schema.js';
 import { messageOf, UserError } from '../errors.js';
+import { replaceGradients } from './gradients.js';
 import { startNative } from './native/index.js';
-import { replaceGradients } from './operations.js';
 import { startWasm } from './wasm/index.js';
 import { startWebgpu } from './webgpu/index.js';
 

@@ -8,6 +8,8 @@ export const trainingKernels = {
   reluGradient: 'ReluGrad',
   /** {x, gamma, beta}, {epsilon} → [gamma xhat + beta, mean, variance M / (M - 1), saved1, saved2, saved3]. */
   batchNorm: 'BatchNormTraining',
+  /** The same with ReLU after it; its gradient is `reluGradient`, then `batchNormGradient`. */
+  batchNormRelu: 'BatchNormReluTraining',
   /** {dy, x, gamma, saved1, saved2, saved3}, {epsilon} → [dx, dgamma, dbeta]. */
   batchNormGradient: 'BatchNormTrainingGrad',
   /** {x} → [mean, variance]. */

@@ -12,11 +12,29 @@ export function reluGradient(dy: tf.Tensor, y: tf.Tensor): tf.Tensor {
   return run(trainingKernels.reluGradient, { dy, y }) ?? tf.mul(dy, tf.step(y));
 }
 
+/** What follows an operation, in one with it. */
+export type Activation = 'linear' | 'relu';
+
+/** max(0, a + b) of tensors of one shape. */
+export function addRelu(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
+  const operation = tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
+    const [left, right, save] = inputs as [tf.Tensor, tf.Tensor, tf.GradSaveFunc];
+    const value = tf.relu(tf.add(left, right));
+    save([value]);
+    const gradFunc = (dy: tf.Tensor, [y]: tf.Tensor[]) => {
+      const gradient = reluGradient(dy, y);
+      return [gradient, gradient.clone()];
+    };
+    return { value, gradFunc };
+  });
+  return operation(a, b);
+}
+
 export interface Convolution {
   strides: [number, number];
   pad: 'same' | 'valid';
   dilations: [number, number];
-  activation: 'linear' | 'relu';
+  activation: Activation;
 }
 
 /** Convolution of x [b, height, width, c] with a filter [kh, kw, c, o], bias [o] added, ReLU applied where asked. */
@@ -41,13 +59,22 @@ export interface BatchNormed {
   saved: tf.Tensor[];
 }
 
-/** Batch norm over all of x: y = gamma (x - mean) / sqrt(variance + epsilon) + beta. */
-export function batchNorm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: number): BatchNormed {
-  const outputs = run<tf.Tensor[]>(trainingKernels.batchNorm, { x, gamma, beta }, { epsilon });
-  if (outputs) {
-    const [y, mean, variance, ...saved] = outputs;
-    return { y, mean, variance, saved };
+/** Batch norm over all of x: y = gamma (x - mean) / sqrt(variance + epsilon) + beta, or max(0, y). */
+export function batchNorm(
+  x: tf.Tensor,
+  gamma: tf.Tensor,
+  beta: tf.Tensor,
+  { epsilon, activation = 'linear' }: { epsilon: number; activation?: Activation },
+): BatchNormed {
+  const inputs = { x, gamma, beta };
+  if (activation === 'relu') {
+    const outputs = run<tf.Tensor[]>(trainingKernels.batchNormRelu, inputs, { epsilon });
+    if (outputs) return named(outputs);
+    const normed = batchNorm(x, gamma, beta, { epsilon });
+    return { ...normed, y: tf.relu(normed.y) };
   }
+  const outputs = run<tf.Tensor[]>(trainingKernels.batchNorm, inputs, { epsilon });
+  if (outputs) return named(outputs);
   const { mean, variance } = moments(x);
   const count = x.size / mean.size;
   return {
@@ -65,7 +92,11 @@ export function batchNorm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsil
   };
 }
 
-/** The gradients of `batchNorm`: dx, dgamma, dbeta. */
+function named([y, mean, variance, ...saved]: tf.Tensor[]): BatchNormed {
+  return { y, mean, variance, saved };
+}
+
+/** The gradients of `batchNorm` without ReLU: dx, dgamma, dbeta. */
 export function batchNormGradient(
   dy: tf.Tensor,
   { x, gamma, saved, epsilon }: { x: tf.Tensor; gamma: tf.Tensor; saved: tf.Tensor[]; epsilon: number },
@@ -167,47 +198,4 @@ export function batchNormInputGradient(
 
 function allButLast(x: tf.Tensor): number[] {
   return x.shape.slice(0, -1).map((_, axis) => axis);
-}
-
-let replaced = false;
-
-/**
- * Replaces gradients of tfjs that pass over memory more often than they need, on every backend. A model's layers use
- * them without knowing.
- */
-export function replaceGradients(): void {
-  if (replaced) return;
-  replaced = true;
-  tf.unregisterGradient('Relu');
-  tf.registerGradient({
-    kernelName: 'Relu',
-    outputsToSave: [true],
-    gradFunc: (dy, [y]) => ({ x: () => reluGradient(dy as tf.Tensor, y) }),
-  });
-  tf.registerGradient({
-    kernelName: 'FusedConv2D',
-    inputsToSave: ['x', 'filter'],
-    outputsToSave: [true],
-    gradFunc: (dy, [x, filter, y], attributes) => {
-      const { activation, strides, pad, dilations } = attributes as unknown as Convolution;
-      const inner = (activation === 'relu' ? reluGradient(dy as tf.Tensor, y) : dy) as tf.Tensor4D;
-      const geometry = { strides, pad, dilations, dataFormat: 'NHWC' };
-      const engine = tf.engine();
-      return {
-        x: () =>
-          engine.runKernel(
-            'Conv2DBackpropInput',
-            { dy: inner, filter },
-            { ...geometry, inputShape: x.shape },
-          ),
-        filter: () =>
-          engine.runKernel(
-            'Conv2DBackpropFilter',
-            { x, dy: inner },
-            { ...geometry, filterShape: filter.shape },
-          ),
-        bias: () => tf.sum(inner, [0, 1, 2]),
-      };
-    },
-  });
 }

@@ -102,9 +102,10 @@ export class BatchNorm {
     const { epsilon } = layer.getConfig() as { epsilon: number };
     const reduce = (sums: Float64Array, pass: 'forward' | 'backward') =>
       this.communicator.allReduceSync(sums, { tag: `${layer.name}/${pass}` });
-    return (input) =>
+    return (input, activation) =>
       normalise(input, gamma.read(), beta.read(), {
         epsilon,
+        activation,
         share: this.share,
         reduce: this.synchronised ? reduce : undefined,
         onStatistics: (mean, variance) => this.pending.push({ moving: this.movingOf(layer), mean, variance }),

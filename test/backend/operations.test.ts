@@ -1,7 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { initBackend } from '../../src/backend/index.js';
+import { trainingKernels } from '../../src/backend/kernel-names.js';
+import type { NodeBackend } from '../../src/backend/native/node-backend.js';
 import {
+  addRelu,
   batchNorm,
   batchNormGradient,
   batchNormInputGradient,
@@ -33,7 +36,7 @@ describe.each(accelerated)('operations on %s', (name) => {
       () => {
         const [x, dy] = [normal(shape, 1, 4), normal(shape, 2)];
         const [gamma, beta] = [normal([shape[3]], 3), normal([shape[3]], 4)];
-        const { y, mean, variance, saved } = batchNorm(x, gamma, beta, epsilon);
+        const { y, mean, variance, saved } = batchNorm(x, gamma, beta, { epsilon });
         const gradients = batchNormGradient(dy, { x, gamma, saved, epsilon });
         // One value a channel has no variance: its exact gradient is 0, and only rounding is left of it.
         return shape[0] === 1 ? [y, mean, variance, gradients[2]] : [y, mean, variance, ...gradients];
@@ -41,6 +44,52 @@ describe.each(accelerated)('operations on %s', (name) => {
       1e-4,
     ),
   );
+
+  it.each([
+    [2, 3, 5, 16],
+    [3, 4, 4, 7],
+    [1, 1, 1, 8],
+    [64, 9, 9, 20],
+  ])('batch norm of %i images %ix%ix%i with ReLU after it', (...shape) =>
+    expectLikeCpu(
+      name,
+      () => {
+        const [x, dy] = [normal(shape, 1, 4), normal(shape, 2)];
+        const [gamma, beta] = [normal([shape[3]], 3), normal([shape[3]], 4)];
+        const { y, mean, variance, saved } = batchNorm(x, gamma, beta, { epsilon, activation: 'relu' });
+        const gradients = batchNormGradient(dy, { x, gamma, saved, epsilon });
+        return shape[0] === 1 ? [y, mean, variance, gradients[2]] : [y, mean, variance, ...gradients];
+      },
+      1e-4,
+    ),
+  );
+
+  it.runIf(name === 'native')('batch norm with ReLU as one operation of oneDNN', async () => {
+    await initBackend(name);
+    const gpu = (tf.backend() as NodeBackend).isUsingGpuDevice;
+    expect(tf.getKernel(trainingKernels.batchNormRelu, tf.getBackend()) === undefined).toBe(gpu);
+  });
+
+  it('a sum with ReLU after it, of which one part is read again', () =>
+    expectLikeCpu(name, () => {
+      const inputs = [normal([3, 5, 7], 1), normal([3, 5, 7], 2)];
+      const weights = [normal([3, 5, 7], 3), normal([3, 5, 7], 4)];
+      const apply = (...[a, b]: tf.Tensor[]) => {
+        const both = [addRelu(a, b), a].map((value, index) => tf.sum(tf.mul(value, weights[index])));
+        return tf.add(both[0], both[1]) as tf.Scalar;
+      };
+      return [addRelu(inputs[0], inputs[1]), ...tf.grads(apply)(inputs)];
+    }));
+
+  it('the gradient of a sum with ReLU after it', async () => {
+    const [da, db] = await valuesOn(name, () => {
+      const loss = (...[a, b]: tf.Tensor[]) =>
+        tf.sum(tf.mul(addRelu(a, b), tf.tensor1d([2, 3, 4]))) as tf.Scalar;
+      return tf.grads(loss)([tf.tensor1d([1, -2, 3]), tf.tensor1d([1, 1, -2])]);
+    });
+    expect([...da]).toEqual([2, 0, 4]);
+    expect([...db]).toEqual([2, 0, 4]);
+  });
 
   it('the parts of a batch norm over several ranks', () =>
     expectLikeCpu(
@@ -101,9 +150,11 @@ describe.each(accelerated)('operations on %s', (name) => {
       ] as [number, number][]) {
         it(`convolution of ${x.join('x')} with ${filter.join('x')}, ${pad}, strides ${strides.join('x')}`, () => {
           const plain = { strides, pad, dilations: [1, 1] as [number, number] };
-          return expectLikeCpu(name, () =>
-            differentiate(normal(x, 1), normal(filter, 2), { ...plain, activation: 'relu' }),
-          );
+          return expectLikeCpu(name, () => [
+            ...differentiate(normal(x, 1), normal(filter, 2), { ...plain, activation: 'relu' }),
+            ...withoutBias(normal(x, 1), normal(filter, 2), { ...plain, activation: 'relu' }),
+            ...withoutBias(normal(x, 1), normal(filter, 2), { ...plain, activation: 'linear' }),
+          ]);
         });
       }
     }
@@ -164,9 +215,17 @@ describe.each(accelerated)('operations on %s', (name) => {
 
 /** y of a convolution with bias, and the gradients of sum(weight y): dx, dfilter, dbias. */
 function differentiate(x: tf.Tensor, filter: tf.Tensor, convolution: Convolution): tf.Tensor[] {
+  return gradients([x, filter, normal([filter.shape[3] as number], 3)], convolution);
+}
+
+/** y of a convolution without bias, dx and dfilter. */
+function withoutBias(x: tf.Tensor, filter: tf.Tensor, convolution: Convolution): tf.Tensor[] {
+  return gradients([x, filter], convolution);
+}
+
+function gradients(inputs: tf.Tensor[], convolution: Convolution): tf.Tensor[] {
   const apply = (...[image, weights, bias]: tf.Tensor[]) =>
     convolve(image as tf.Tensor4D, weights as tf.Tensor4D, bias, convolution);
-  const inputs = [x, filter, normal([filter.shape[3] as number], 3)];
   const y = apply(...inputs);
   const weight = normal(y.shape, 4);
   const loss = (...values: tf.Tensor[]) => tf.sum(tf.mul(apply(...values), weight)) as tf.Scalar;

@@ -113,6 +113,36 @@ describe('ForwardPass', () => {
     expect(features.every((value) => value === 0)).toBe(true);
   });
 
+  it('gives a layer the ReLU that alone reads it, and no other', () => {
+    const input = tf.input({ shape: [2, 2, 3] });
+    const norm = (name: string) => tf.layers.batchNormalization({ name });
+    const alone = tf.layers.reLU().apply(norm('alone').apply(input)) as tf.SymbolicTensor;
+    const capped = tf.layers.reLU({ maxValue: 6 }).apply(norm('capped').apply(input)) as tf.SymbolicTensor;
+    const shared = norm('shared').apply(input) as tf.SymbolicTensor;
+    const rectified = tf.layers.reLU().apply(shared) as tf.SymbolicTensor;
+    const sum = tf.layers.add().apply([alone, capped, shared, rectified]) as tf.SymbolicTensor;
+    const model = tf.model({ inputs: input, outputs: tf.layers.flatten().apply(sum) as tf.SymbolicTensor });
+    const seen = new Map<string, string>();
+    const overrides = new Map(
+      ['alone', 'capped', 'shared'].map((name) => [
+        name,
+        (value: tf.Tensor, activation: string) => {
+          seen.set(name, activation);
+          return activation === 'relu' ? tf.relu(value) : value;
+        },
+      ]),
+    );
+    const features = tf.tidy(() =>
+      new ForwardPass(model).run(tf.fill([1, 2, 2, 3], -1), overrides).dataSync(),
+    );
+    expect([...seen]).toEqual([
+      ['alone', 'relu'],
+      ['capped', 'linear'],
+      ['shared', 'linear'],
+    ]);
+    expect(features.every((value) => value === -1)).toBe(true);
+  });
+
   it('refuses a network that uses a layer twice', () => {
     const input = tf.input({ shape: [4] });
     const dense = tf.layers.dense({ units: 4 });

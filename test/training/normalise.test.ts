@@ -80,6 +80,21 @@ describe('normalise', () => {
     for (const key of ['y', 'dx', 'dgamma', 'dbeta'] as const) expectClose(ours[key], definition[key], 1e-5);
   });
 
+  it.for([
+    ['alone', undefined],
+    ['over ranks', () => {}],
+  ] as const)('takes the ReLU that follows with it, %s', ([, reduce]) => {
+    const shifted = tf.add(weight, 0.5);
+    const plain = options({ local: 5, counted: 5 }, reduce);
+    const apart = differentiate(x, shifted, (...inputs) => tf.relu(normalise(...inputs, plain)));
+    const together = differentiate(x, shifted, (...inputs) =>
+      normalise(...inputs, { ...plain, activation: 'relu' }),
+    );
+    expect(together.y.some((value) => value === 0)).toBe(true);
+    expect(together.y.some((value) => value > 0)).toBe(true);
+    for (const key of ['y', 'dx', 'dgamma', 'dbeta'] as const) expectClose(together[key], apart[key], 1e-6);
+  });
+
   it('normalises two uneven shards as one batch', () => {
     const whole = differentiate(x, weight, (...inputs) =>
       normalise(

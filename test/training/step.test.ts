@@ -40,10 +40,11 @@ function batchOf(count: number, seed: number) {
 function written(layer: tf.layers.Layer): LayerOverride {
   const [gamma, beta] = layer.trainableWeights;
   const { epsilon } = layer.getConfig() as { epsilon: number };
-  return (input) => {
+  return (input, activation) => {
     const { mean, variance } = tf.moments(input, [0, 1, 2]);
     const normal = tf.div(tf.sub(input, mean), tf.sqrt(tf.add(variance, epsilon)));
-    return tf.add(tf.mul(normal, gamma.read()), beta.read());
+    const y = tf.add(tf.mul(normal, gamma.read()), beta.read());
+    return activation === 'relu' ? tf.relu(y) : y;
   };
 }
 

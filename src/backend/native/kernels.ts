@@ -1,8 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { trainingKernels } from '../kernel-names.js';
-import { Attributes, type NodeBackend } from './node-backend.js';
-
-const backendName = 'tensorflow';
+import { registerConvolutions } from './convolutions.js';
+import { Attributes, backendName, type NodeBackend } from './node-backend.js';
 
 /** Registers TensorFlow's own fused training operations, which the npm package leaves out. */
 export function registerFusedKernels(backend: NodeBackend): void {
@@ -31,6 +30,20 @@ export function registerFusedKernels(backend: NodeBackend): void {
       6,
     ),
   );
+
+  const batchNormRelu = ({ x, gamma, beta }: tf.NamedTensorMap, { epsilon }: tf.NamedAttrMap) => {
+    const relu = [attributes.text('activation_mode', 'Relu'), attributes.text('_kernel', 'MklNameChangeOp')];
+    const [y, mean, variance, saved1, saved2, workspace] = backend.executeMultipleOutputs(
+      '_MklNativeFusedBatchNormEx',
+      [...batchNorm(epsilon, true), average, ...relu],
+      [x, gamma, beta, nothing, nothing],
+      6,
+    );
+    workspace.dispose();
+    return [y, mean, variance, saved1, saved2, nothing.clone()];
+  };
+  if (!backend.isUsingGpuDevice && works(batchNormRelu))
+    register(trainingKernels.batchNormRelu, batchNormRelu);
 
   register(trainingKernels.batchNormGradient, ({ dy, x, gamma, saved1, saved2, saved3 }, { epsilon }) => {
     const inputs = [dy, x, gamma, saved1, saved2, saved3];
@@ -72,6 +85,8 @@ export function registerFusedKernels(backend: NodeBackend): void {
     return [sumDyXhat, sumDy, scaled];
   });
 
+  registerConvolutions(backend);
+
   const shipped = tf.getKernel('Sum', backendName);
   /** A sum over all axes but the last is a bias gradient, for which TensorFlow has a faster operation. */
   tf.unregisterKernel('Sum', backendName);
@@ -89,10 +104,23 @@ export function registerFusedKernels(backend: NodeBackend): void {
   });
 }
 
-function register(
-  kernelName: string,
-  compute: (inputs: tf.NamedTensorMap, attributes: tf.NamedAttrMap) => tf.Tensor | tf.Tensor[],
-): void {
+type Compute = (inputs: tf.NamedTensorMap, attributes: tf.NamedAttrMap) => tf.Tensor | tf.Tensor[];
+
+/** Whether this TensorFlow has oneDNN's batch norm with ReLU: [-1, 1] normalised and rectified is [0, 1]. */
+function works(batchNormRelu: Compute): boolean {
+  try {
+    return tf.tidy(() => {
+      const [x, gamma, beta] = [tf.tensor4d([-1, 1], [2, 1, 1, 1]), tf.ones([1]), tf.zeros([1])];
+      const [y] = batchNormRelu({ x, gamma, beta }, { epsilon: 1e-5 }) as tf.Tensor[];
+      const [low, high] = y.dataSync();
+      return low === 0 && Math.abs(high - 1) < 1e-4;
+    });
+  } catch {
+    return false;
+  }
+}
+
+function register(kernelName: string, compute: Compute): void {
   const kernelFunc: tf.KernelFunc = ({ inputs, attrs }) => compute(inputs as tf.NamedTensorMap, attrs ?? {});
   tf.registerKernel({ kernelName, backendName, kernelFunc });
 }

@@ -1,5 +1,8 @@
 import type * as tf from '@tensorflow/tfjs';
 
+/** What the package calls its backend. */
+export const backendName = 'tensorflow';
+
 type Attribute = { name: string; type: number; value: unknown };
 
 /** What the npm package's backend offers beyond tfjs's interface: any TensorFlow operation by name. */
@@ -15,6 +18,7 @@ export interface NodeBackend extends tf.KernelBackend {
     | 'TF_INT32',
     number
   >;
+  write(values: tf.BackendValues, shape: number[], dtype: tf.DataType): tf.DataId;
   executeSingleOutput(name: string, attributes: Attribute[], inputs: tf.TensorInfo[]): tf.Tensor;
   executeMultipleOutputs(
     name: string,
