@@ -8,11 +8,11 @@ export const quota = { exchange: 1024 * 1024, reduceScatter: 512 * 1024, allGath
 const regionBytes = quota.reduceScatter + quota.exchange + quota.allGather;
 
 /**
- * Two send regions that take turns, one a collective. What is sent from here needs no acknowledgement before the
+ * Two send regions that take turns, one a collective of a stream. What is sent from here needs no acknowledgement before the
  * caller may change its values again.
  *
- * Why a region is free when its turn comes: a collective ends on a rank only after every rank has begun it, and a
- * rank begins one only after it has received all of the one before. So when a rank has finished collective k + 1, all
+ * Why a region is free when its turn comes: within a stream a collective ends on a rank only after every rank has begun it, and a
+ * rank begins one only after it has received all of the one before. So when a rank has finished its collective k + 1, all
  * ranks have received what it sent in collective k, and k + 2 may write over it.
  */
 export class SendStage {
@@ -24,9 +24,9 @@ export class SendStage {
     this.regions = [allocate(arena, regionBytes), allocate(arena, regionBytes)];
   }
 
-  /** Begins collective `sequence`. */
-  turn(sequence: number): void {
-    this.next = this.regions[sequence & 1];
+  /** Begins the stream's `count`-th collective. */
+  turn(count: number): void {
+    this.next = this.regions[count & 1];
     this.end = this.next + regionBytes;
   }
 

@@ -153,7 +153,7 @@ class CommunicationThread {
     const { status, engine } = this;
     const progress = status.progress + (engine?.completed ?? 0);
     const waiting = status.isWaiting || (engine?.busy ?? false);
-    const collectives = engine?.collectives ?? { begun: 0, name: '', forMs: 0 };
+    const collectives = engine?.collectives ?? [];
     void this.client.send({ type: 'beat', progress, waiting, phase: status.phase, collectives });
     if (this.data.trace && this.mesh) this.askForClock();
     this.tracer.flush();
