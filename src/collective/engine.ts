@@ -5,7 +5,7 @@ import { loadKernels } from './kernels/index.js';
 import type { Mesh } from './mesh.js';
 import { Selection, type Thresholds } from './selection.js';
 import { Stream, type StreamProgress } from './stream.js';
-import { streams } from './streams.js';
+import { streams, urgent } from './streams.js';
 
 export interface EngineOptions {
   mesh: Mesh;
@@ -39,6 +39,7 @@ export class Engine {
       (_, stream) =>
         new Stream(stream, {
           ...shared,
+          largest: stream === urgent ? thresholds.urgentBytes : Infinity,
           slow: (command) => {
             const others = this.streams.filter((_, index) => index !== stream);
             const stray = others.map((other) => other.findStray(command)).find((error) => error);

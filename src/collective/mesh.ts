@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import * as zmq from 'zeromq';
 import { messageOf, PodDistError } from '../errors.js';
 import { Edge } from './edge.js';
-import { socketsClosed } from './io-threads.js';
+import { socketsClosed } from './sockets.js';
 import { streams, urgent } from './streams.js';
 import { decodeHeader } from './wire.js';
 

@@ -15,6 +15,8 @@ export interface StreamOptions {
   arena: Arena;
   selection: Selection;
   checkCollectives: boolean;
+  /** Bytes of the stream's longest collective. */
+  largest: number;
   tracer?: Tracer;
   /** Rejects when the engine fails. */
   failure: Promise<never>;
@@ -57,14 +59,14 @@ export class Stream {
 
   /** Serves until the channel is closed or the engine has failed. */
   async serve(kernels: Kernels): Promise<void> {
-    const { mesh, arena } = this.options;
+    const { mesh, arena, largest } = this.options;
     const workspace: Workspace = {
       mesh,
       stream: this.stream,
       bytes: new Uint8Array(arena.memory.buffer),
       kernels,
       scratch: allocate(arena, scratchBytes),
-      stage: new SendStage(arena),
+      stage: new SendStage(arena, { largest, worldSize: mesh.worldSize }),
       image: new WireImage(arena),
       waiting: (rank) => (this.waitingFor = rank),
     };
