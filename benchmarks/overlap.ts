@@ -11,10 +11,10 @@ import { median } from './statistics.js';
 import { lastCollective } from './tasks/training.js';
 
 /**
- * How much of the communication real training steps hide, by the size of the buckets and of what overtakes them: workers of one thread each, over
- * ipc or behind a shaped link (Linux, root): node dist/benchmarks/overlap.js [--model resnet20] [--batch 64]
- * [--workers 2] [--link 100mbit] [--buckets 256KB,4MiB,1GB] [--steps 15] [--rounds 2] [--backend native]
- * [--statistics local] [--queue fifo] [--urgent 4B,64KiB].
+ * How much of the communication real training steps hide, by the size of the buckets and by how long a blocking sum may be
+ * to overtake them: workers of one thread each, over ipc or behind a shaped link (Linux, root):
+ * node dist/benchmarks/overlap.js [--model resnet20] [--batch 64] [--workers 2] [--link 100mbit] [--queue fifo]
+ * [--buckets 256KB,4MiB,1GB] [--urgent 4B,64KiB] [--steps 15] [--rounds 2] [--backend native] [--statistics local].
  */
 const { values } = parseArgs({
   options: {

@@ -7,12 +7,12 @@ export const quota = { exchange: 1024 * 1024, reduceScatter: 512 * 1024, allGath
 const alignment = 64;
 
 /**
- * Two send regions that take turns, one a collective of a stream. What is sent from here needs no acknowledgement before the
- * caller may change its values again.
+ * Two send regions that take turns, one a collective of a stream. What is sent from here needs no acknowledgement before
+ * the caller may change its values again.
  *
- * Why a region is free when its turn comes: within a stream a collective ends on a rank only after every rank has begun it, and a
- * rank begins one only after it has received all of the one before. So when a rank has finished its collective k + 1, all
- * ranks have received what it sent in collective k, and k + 2 may write over it.
+ * Why a region is free when its turn comes: within a stream a collective ends on a rank only after every rank has begun
+ * it, and a rank begins one only after it has received all of the one before. So when a rank has finished its collective
+ * k + 1, all ranks have received what it sent in collective k, and k + 2 may write over it.
  */
 export class SendStage {
   private readonly regions: readonly [number, number];

@@ -1,5 +1,5 @@
 /**
- * Collectives go in streams that do not wait for each other: within a stream they are served in the program's order, over
+ * Collectives go in streams that do not wait for each other. Within a stream they are served in the program's order, over
  * connections of its own.
  *
  *     bulk     gradients, weights, and whatever else is long or awaited

@@ -7,9 +7,9 @@ import type { ReduceOp, WireType } from './communicator.js';
  *     0 magic u32   4 version u16   6 kind u8   7 element type u8   8 op u8   9 wire type u8   10 stream u8   11 zero
  *     12 sequence u32   16 step u32   20 chunk u32   24 source u32   28 tag u32   32 elements u32   36 bytes u32
  *
- * `sequence` counts the collectives of a communicator, over its streams, `elements` is the length of the whole operation, `bytes` that
- * of this payload, `tag` a hash of the caller's tag. The receiver knows what must come next and compares every byte:
- * ranks that disagree about a collective stop instead of adding unlike numbers.
+ * `sequence` counts the collectives of a communicator over all its streams, `elements` is the length of the whole
+ * operation, `bytes` that of this payload, `tag` a hash of the caller's tag. The receiver knows what must come next and
+ * compares every byte: ranks that disagree about a collective stop instead of adding unlike numbers.
  */
 export const headerBytes = 40;
 export const wireVersion = 3;

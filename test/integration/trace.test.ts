@@ -111,7 +111,7 @@ describe('launch --trace', () => {
       expect(count(traceEvents, rank, compute, /^waiting$/)).toBeGreaterThanOrEqual(steps);
       expect(count(traceEvents, rank, communication, /^reduceScatter gradients/)).toBe(steps);
       expect(count(traceEvents, rank, communication, /^allGather weights/)).toBe(steps);
-      expect(count(traceEvents, rank, urgent, /^allReduce loss/)).toBe(steps);
+      expect(count(traceEvents, rank, urgent, /^(allReduce gram|allGather residuals)/)).toBe(steps);
       expect(count(traceEvents, rank, buckets, /^bucket 0$/)).toBe(2 * steps);
       const named = traceEvents.filter(({ pid, ph, args }) => pid === rank && ph === 'M' && args.name);
       expect(named.map(({ args }) => args.name)).toEqual([
