@@ -31,6 +31,13 @@ export const distributedSchema = z.strictObject({
   bucketBytes: count
     .default(4_194_304)
     .describe('about this many bytes of gradients travel together, while later ones are still computed'),
+  urgentBytes: z
+    .int()
+    .min(0)
+    .default(65_536)
+    .describe(
+      'what a step waits for and is at most this long, such as the sums of batch norm, does not queue behind gradients: it has connections of its own',
+    ),
   directBytes: z
     .int()
     .min(0)
