@@ -2,7 +2,10 @@ import type { PixelOrigins } from './pixels/pixel-source.js';
 
 /** Images and labels of one batch, as a loader hands them to the compute thread. */
 export interface Batch {
-  /** Row-major [count, height, width, channels], augmented and normalised. */
+  /**
+   * Row-major [count, height, width, channels], augmented and normalised. Its memory is used again for a later batch:
+   * it is valid until the next batch is asked for.
+   */
   images: Float32Array;
   /** Class of each image, [count]. */
   labels: Int32Array;

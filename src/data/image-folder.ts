@@ -32,7 +32,8 @@ interface OpenOptions {
 
 /**
  * A data set of image files. Threads read, decode and augment whole batches; up to `prefetch` batches are prepared
- * ahead of the one being used, and handed over without a copy, in order. Decoded pixels are kept in memory for later
+ * ahead of the one being used, and handed over without a copy, in order; the memory of used ones goes back for later
+ * ones, since a new array a batch makes V8 collect garbage every few steps. Decoded pixels are kept in memory for later
  * epochs and on disk for later runs, each up to its limit (but where training images are cropped at random before they
  * are resized).
  */
@@ -53,9 +54,13 @@ export async function imageFiles(
     const pool = (threads ??= startThreads(config, index, pixels, options));
     const stop = new AbortController();
     const ahead: Promise<LoaderResult>[] = [];
+    const used: Float32Array<ArrayBuffer>[] = [];
     let next = 0;
     const request = () => {
-      const run = pool.run({ split, indices: batches[next++], epoch }, { signal: stop.signal });
+      const memory = used.pop();
+      const transferList = memory ? [memory.buffer] : [];
+      const task = { split, indices: batches[next++], epoch, memory };
+      const run = pool.run(task, { signal: stop.signal, transferList });
       run.catch(() => {});
       ahead.push(run);
     };
@@ -66,6 +71,7 @@ export async function imageFiles(
         if (!(result instanceof Float32Array)) throw new UserError(result.code, result.message);
         tellWriteError();
         yield { images: result, labels: indices.map((image) => labels[split][image]), count: indices.length };
+        used.push(result);
       }
     } finally {
       stop.abort();

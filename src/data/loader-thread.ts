@@ -24,10 +24,12 @@ export interface LoaderTask {
   split: SplitName;
   indices: Int32Array;
   epoch: number;
+  /** Memory to prepare the batch in, if it has the right length. */
+  memory?: Float32Array;
 }
 
 /** The batch's images, or what is wrong with one of its files. */
-export type LoaderResult = Float32Array | { code: string; message: string };
+export type LoaderResult = Float32Array<ArrayBuffer> | { code: string; message: string };
 
 const data = piscinaData as LoaderData;
 const imageBytes = data.size * data.size * data.channels;
@@ -35,8 +37,9 @@ const pixelSource = new PixelSource(data.pixels, data);
 const augmenter = new Augmenter(data.augment);
 
 /** Decodes and augments one batch; an image looks the same whichever thread prepares it. */
-export default async function prepare({ split, indices, epoch }: LoaderTask): Promise<LoaderResult> {
-  const images = new Float32Array(indices.length * imageBytes);
+export default async function prepare({ split, indices, epoch, memory }: LoaderTask): Promise<LoaderResult> {
+  const length = indices.length * imageBytes;
+  const images = memory?.length === length ? memory : new Float32Array(length);
   try {
     const pixels = await Promise.all(Array.from(indices, (index) => pixelsOf(split, index, epoch)));
     indices.forEach((index, position) => {

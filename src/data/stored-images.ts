@@ -32,8 +32,11 @@ export function storedDataset(images: StoredImages, { augment, normalize }: Sett
 
   async function* read({ split, batches, epoch }: BatchRequest): AsyncIterable<Batch> {
     const { pixels, labels } = splits[split];
+    let memory = new Float32Array(0);
     for (const indices of batches) {
-      const output = new Float32Array(indices.length * size);
+      const length = indices.length * size;
+      if (memory.length < length) memory = new Float32Array(length);
+      const output = memory.subarray(0, length);
       indices.forEach((index, position) => {
         const image = pixels.subarray(index * size, (index + 1) * size);
         const job = { pixels: image, index, epoch: split === 'train' ? epoch : -1 };

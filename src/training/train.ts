@@ -11,6 +11,7 @@ import { pruneCheckpoints, saveCheckpoint, type Checkpoint } from './checkpoint.
 import { Classifier } from './classifier.js';
 import type { EpochPart, EpochResult, FinishPart } from './combine.js';
 import { openUnknown } from '../data/index.js';
+import { collectGarbageRarely } from './garbage.js';
 import { addTimes, EpochTimes } from './epoch-times.js';
 import { evaluate, evaluateInDetail } from './evaluate.js';
 import type { RankTimes, Reporter } from './reporter.js';
@@ -44,6 +45,7 @@ type RunOptions = TrainOptions & { unknown?: Dataset };
  * Resolves with the run's report once every rank has finished with equal weights.
  */
 export async function train(options: TrainOptions): Promise<Report> {
+  collectGarbageRarely();
   const unknown = await openUnknown(options.config, options.dataset);
   try {
     return await run({ ...options, unknown });

@@ -79,7 +79,7 @@ describe('crops of image folders', () => {
       const dataset = await openDataset(config, { seed: 3, threads });
       const batches = order.map((index) => Int32Array.of(index));
       const images: Float32Array[] = [];
-      for await (const batch of dataset.read({ split, batches, epoch })) images.push(batch.images);
+      for await (const batch of dataset.read({ split, batches, epoch })) images.push(batch.images.slice());
       await dataset.close();
       return images;
     };

@@ -36,7 +36,8 @@ async function dataset(settings: Settings = {}, seed = 1, notify?: (line: string
 
 async function collect(from: Dataset, request: Partial<BatchRequest>): Promise<Batch[]> {
   const found: Batch[] = [];
-  for await (const batch of from.read({ split: 'train', batches, epoch: 0, ...request })) found.push(batch);
+  for await (const batch of from.read({ split: 'train', batches, epoch: 0, ...request }))
+    found.push({ ...batch, images: batch.images.slice() });
   return found;
 }
 

@@ -3,12 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Experiment } from '../../../benchmarks/accuracy/experiments.js';
-import type * as Runs from '../../../benchmarks/accuracy/runs.js';
-import type * as Summary from '../../../benchmarks/accuracy/summary.js';
-
-const folder = new URL('../../../dist/benchmarks/accuracy/', import.meta.url);
-const { train } = (await import(new URL('runs.js', folder).href)) as typeof Runs;
-const { table } = (await import(new URL('summary.js', folder).href)) as typeof Summary;
+import { train } from '../../../benchmarks/accuracy/runs.js';
+import { table } from '../../../benchmarks/accuracy/summary.js';
 
 const out = mkdtempSync(join(tmpdir(), 'pod-dist-accuracy-'));
 afterAll(() => rmSync(out, { recursive: true }));
