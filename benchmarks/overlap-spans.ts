@@ -31,7 +31,8 @@ interface Collective {
  * Splits the steps of every rank by what was on the wire while the compute thread waited.
  *
  * A collective is on the wire from when the last rank has begun it; what is before, is waiting for that rank. An
- * engine serves one collective at a time, so a rank's intervals do not meet. Times are those of one clock.
+ * engine serves one collective at a time, so a rank's intervals do not meet. What is on the wire when a step ends is
+ * counted in either step for its part there. Times are those of one clock.
  *
  * @param ranks spans by rank
  * @returns steps by rank, in order
@@ -60,13 +61,14 @@ function splitStep(
   waits: readonly TraceSpan[],
   wire: readonly { name: string; interval: Interval }[],
 ): StepOverlap {
-  const within = <T>(items: readonly T[], at: (item: T) => Interval) =>
-    items.filter((item) => at(item)[1] > start && at(item)[0] < end);
-  const own = within(wire, ({ interval }) => interval);
-  const of = (test: (name: string) => boolean) => own.filter(({ name }) => test(name)).map((w) => w.interval);
-  const waiting = within(waits, intervalOf);
-  const forSmall = waiting.filter((wait) => !isBucket(String(wait.details.for)));
-  const all = waiting.map(intervalOf);
+  const within = (intervals: readonly Interval[]) =>
+    intervals
+      .filter(([from, to]) => to > start && from < end)
+      .map(([from, to]): Interval => [Math.max(from, start), Math.min(to, end)]);
+  const of = (test: (name: string) => boolean) =>
+    within(wire.filter(({ name }) => test(name)).map(({ interval }) => interval));
+  const forSmall = within(waits.filter(({ details }) => !isBucket(String(details.for))).map(intervalOf));
+  const all = within(waits.map(intervalOf));
   const exposed = common(all, of(isBucket));
   const total = length(all);
   return {
@@ -76,7 +78,7 @@ function splitStep(
     allGather: length(of((name) => name.startsWith('allGather weights/'))) / 1000,
     small: length(of((name) => !isBucket(name))) / 1000,
     exposed: exposed / 1000,
-    queued: common(forSmall.map(intervalOf), of(isBucket)) / 1000,
+    queued: common(forSmall, of(isBucket)) / 1000,
     late:
       (total -
         exposed -
@@ -88,8 +90,8 @@ function splitStep(
   };
 }
 
-function isCollective({ thread }: TraceSpan): boolean {
-  return thread === 'communication';
+function isCollective({ thread, details }: TraceSpan): boolean {
+  return thread === 'communication' && details.collective !== undefined;
 }
 
 /** Whether a collective carries gradients or weights. */

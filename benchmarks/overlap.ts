@@ -13,7 +13,7 @@ import { lastCollective } from './tasks/training.js';
 /**
  * How much of the communication real training steps hide, by the size of the buckets: workers of one thread each, over
  * ipc or behind a shaped link (Linux, root): node dist/benchmarks/overlap.js [--model resnet20] [--batch 64]
- * [--workers 2] [--link 100mbit] [--buckets 256KB,4MiB,1GB] [--steps 15] [--rounds 2] [--backend native]
+ * [--workers 2] [--link 100mbit] [--buckets default,256KB,1GB] [--steps 15] [--rounds 2] [--backend native]
  * [--statistics local].
  */
 const { values } = parseArgs({
@@ -22,7 +22,7 @@ const { values } = parseArgs({
     batch: { type: 'string', default: '64' },
     workers: { type: 'string', default: '2' },
     link: { type: 'string' },
-    buckets: { type: 'string', default: '256KB,4MiB,1GB' },
+    buckets: { type: 'string', default: 'default,256KB,1GB' },
     steps: { type: 'string', default: '15' },
     rounds: { type: 'string', default: '2' },
     backend: { type: 'string', default: 'native' },
@@ -44,8 +44,10 @@ interface Measured {
 
 const link = values.link === undefined ? undefined : ShapedLink.create(workers, values.link);
 try {
-  const sizes = values.buckets.split(',').map(parseSize);
-  const measured = new Map<number, Measured>(sizes.map((size) => [size, { imagesPerSecond: [], steps: [] }]));
+  const sizes = values.buckets.split(',').map((size) => (size === 'default' ? undefined : parseSize(size)));
+  const measured = new Map<number | undefined, Measured>(
+    sizes.map((size) => [size, { imagesPerSecond: [], steps: [] }]),
+  );
   for (let round = 0; round < Number(values.rounds); round++)
     for (const [size, { imagesPerSecond, steps: all }] of measured) {
       const result = await measure(size);
@@ -58,7 +60,9 @@ try {
 }
 
 /** Steps of a job of its own: of every rank, after the warm-up. */
-async function measure(bucketBytes: number): Promise<{ imagesPerSecond: number; steps: StepOverlap[] }> {
+async function measure(
+  bucketBytes: number | undefined,
+): Promise<{ imagesPerSecond: number; steps: StepOverlap[] }> {
   const ranks = Array.from({ length: workers }, (): TraceSpan[] => []);
   const job = await BenchmarkJob.start({
     workers,
@@ -92,7 +96,7 @@ async function complete(ranks: readonly (readonly TraceSpan[])[]): Promise<void>
   }
 }
 
-function print(measured: ReadonlyMap<number, Measured>): void {
+function print(measured: ReadonlyMap<number | undefined, Measured>): void {
   const place = link ? `tcp behind ${values.link}` : 'ipc';
   process.stdout.write(
     `${values.model}, ${values.batch} images a worker, ${workers} workers, ${values.backend}, ${values.statistics} batch norm, ${place}; ms, medians\n`,
@@ -112,7 +116,7 @@ function print(measured: ReadonlyMap<number, Measured>): void {
   for (const [size, { imagesPerSecond, steps: all }] of measured) {
     const share = median(all.map((step) => step.exposed / (step.reduceScatter + step.allGather)));
     const cells = [
-      formatSize(size),
+      size === undefined ? 'default' : formatSize(size),
       median(imagesPerSecond).toFixed(0),
       ...names.map((name) => median(all.map((step) => step[name])).toFixed(1)),
       `${(100 * share).toFixed(0)} %`,

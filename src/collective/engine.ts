@@ -104,6 +104,7 @@ export class Engine {
 
   private async execute(command: Command, workspace: Workspace): Promise<void> {
     const { tracer = noTracer } = this.options;
+    this.prepare(command, workspace, tracer);
     const began = tracer.now();
     const context = Context.whole(command, ++this.sequence, workspace);
     workspace.stage.turn(this.sequence);
@@ -121,6 +122,13 @@ export class Engine {
       clearTimeout(timer);
       this.running = undefined;
     }
+  }
+
+  private prepare({ program, tag }: Command, { kernels }: Workspace, tracer: Tracer): void {
+    if (program === 0) return;
+    const began = tracer.now();
+    kernels.run(program);
+    tracer.span('communication', `update ${tag}`, began);
   }
 
   private async run(context: Context): Promise<void> {

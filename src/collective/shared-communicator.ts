@@ -2,7 +2,14 @@ import { PodDistError } from '../errors.js';
 import { allocate, type Arena } from './arena.js';
 import { callSite } from './call-site.js';
 import { Channel, type Command } from './channel.js';
-import { shardRange, type CollectiveOptions, type Communicator, type Numbers } from './communicator.js';
+import {
+  shardRange,
+  type CollectiveOptions,
+  type Communicator,
+  type GatherOptions,
+  type Numbers,
+  type Pending,
+} from './communicator.js';
 import { loadKernels } from './kernels/index.js';
 import type { OptimiserKernels } from './kernels/optimisers.js';
 import { noTracer, type Tracer } from '../trace/tracer.js';
@@ -23,8 +30,6 @@ interface SharedCommunicatorOptions {
   /** Told when the compute thread waits; default: nobody is. */
   tracer?: Tracer;
 }
-
-type GatherOptions = CollectiveOptions & { offsets?: readonly number[] };
 
 /** A collective under way, and how to bring its result back to the caller's array. */
 interface Call {
@@ -102,6 +107,14 @@ export class SharedCommunicator implements Communicator {
     this.waitSync(this.start('allGather', values, options));
   }
 
+  startReduceScatter(values: Float32Array, options?: CollectiveOptions): Pending {
+    return this.pending(this.start('reduceScatter', values, options));
+  }
+
+  startAllGather(values: Float32Array, options?: GatherOptions): Pending {
+    return this.pending(this.start('allGather', values, options));
+  }
+
   broadcast(values: Numbers, root: number, options?: CollectiveOptions): Promise<void> {
     return this.wait(this.start('broadcast', values, options, root));
   }
@@ -135,6 +148,7 @@ export class SharedCommunicator implements Communicator {
       timeoutMs,
       offset,
       residual,
+      program: options.program?.offset ?? 0,
       length: values.length,
       tag: options.tag ?? kind,
       site: this.options.recordSites ? callSite() : '',
@@ -186,6 +200,15 @@ export class SharedCommunicator implements Communicator {
     const staging = { offset: allocate(this.options.arena, size), bytes: size, taken: true };
     this.stagings.push(staging);
     return staging;
+  }
+
+  /** What is over already is not waited for. */
+  private pending(call: Call): Pending {
+    const isOver = () => this.channel.completed - call.number >= 0;
+    return {
+      wait: async () => (isOver() ? call.finish() : this.wait(call)),
+      waitSync: () => (isOver() ? call.finish() : this.waitSync(call)),
+    };
   }
 
   private waitSync({ number, name, deadline, finish }: Call): void {
