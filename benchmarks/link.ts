@@ -9,6 +9,10 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const mtu = '9000';
 const congestionControl = '/proc/sys/net/ipv4/tcp_congestion_control';
 
+/** How packets wait for the token bucket. */
+export const queues = ['fifo', 'pfifo_fast'] as const;
+export type Queue = (typeof queues)[number];
+
 /** What a job needs to put its ranks behind the link. */
 export interface Shaping {
   /** Each rank's address, by rank. */
@@ -21,8 +25,11 @@ export interface Shaping {
 
 /**
  * A shaped network on this machine: each rank in a network namespace of its own, all on one bridge; what a rank sends
- * passes a token bucket of the given rate. Frames are of
- * 9,000 bytes; TCP is Reno, which every Linux has. Linux, as root, with iproute2.
+ * passes a token bucket of the given rate. Frames are of 9,000 bytes; TCP is Reno, which every Linux has. Linux, as
+ * root, with iproute2.
+ *
+ * What waits for the token bucket waits in one queue of 50 ms (`fifo`), or as the kernel's own default before a network
+ * card has it (`pfifo_fast`): packets marked for low delay before all others.
  *
  *     rank 0 [namespace, 10.213.x.1] -- veth, tbf --+
  *     rank 1 [namespace, 10.213.x.2] -- veth, tbf --+-- bridge [10.213.x.254] -- coordinator
@@ -52,7 +59,7 @@ export class ShapedLink implements Shaping {
    * @param rate as tc writes it, such as `10gbit`
    * @throws UserError `LINK_UNAVAILABLE` where this system or user cannot make it
    */
-  static create(workers: number, rate: string): ShapedLink {
+  static create(workers: number, rate: string, queue: Queue = 'fifo'): ShapedLink {
     if (!/^\d+(\.\d+)?[kmgt]?bit$/i.test(rate))
       throw new UserError('USAGE', `--link ${rate}: give a rate such as 10gbit or 100mbit`);
     if (workers > 250) throw new UserError('USAGE', '--link is for at most 250 workers');
@@ -63,7 +70,7 @@ export class ShapedLink implements Shaping {
     for (const signal of signals) process.once(signal, link.onSignal);
     try {
       removeStale();
-      link.build(rate);
+      link.build(rate, queue);
     } catch (error) {
       link.close();
       throw new UserError(
@@ -81,7 +88,7 @@ export class ShapedLink implements Shaping {
     attempt('link', 'del', this.bridge);
   }
 
-  private build(rate: string): void {
+  private build(rate: string, queue: Queue): void {
     ip('link', 'add', this.bridge, 'type', 'bridge');
     ip('addr', 'add', `${this.launcherAddress}/24`, 'dev', this.bridge);
     ip('link', 'set', this.bridge, 'up');
@@ -110,9 +117,18 @@ export class ShapedLink implements Shaping {
       ip('-n', name, 'link', 'set', 'eth0', 'up');
       run('ip', ['netns', 'exec', name, 'sh', '-c', `echo reno > ${congestionControl}`]);
       const shaper = ['tbf', 'rate', rate, 'burst', String(burstBytes(rate)), 'latency', '50ms'];
-      run('tc', ['-n', name, 'qdisc', 'add', 'dev', 'eth0', 'root', ...shaper]);
+      const add = ['-n', name, 'qdisc', 'add', 'dev', 'eth0'];
+      run('tc', [...add, 'root', 'handle', '1:', ...shaper]);
+      if (queue !== 'fifo') run('tc', [...add, 'parent', '1:1', 'handle', '2:', queue]);
     });
   }
+}
+
+/** @throws UserError `USAGE` for what is none of `queues` */
+export function parseQueue(text: string): Queue {
+  const queue = queues.find((name) => name === text);
+  if (queue) return queue;
+  throw new UserError('USAGE', `--queue ${text}: give ${queues.join(' or ')}`);
 }
 
 /** Bits a second of a rate as tc writes it. */

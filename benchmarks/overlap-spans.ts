@@ -1,4 +1,4 @@
-import type { TraceSpan } from '../src/trace/tracer.js';
+import { streamThreads, type TraceSpan } from '../src/trace/tracer.js';
 
 /** What one step of one rank spends its time on, in milliseconds. */
 export interface StepOverlap {
@@ -11,45 +11,55 @@ export interface StepOverlap {
   allGather: number;
   /** Small sums on the wire that the pass waits for: batch statistics, the Gram matrix. */
   small: number;
-  /** Waiting while gradients or weights are on the wire, whatever is waited for. */
+  /** Waiting, after the last rank has called, while gradients or weights are on the wire, whatever is waited for. */
   exposed: number;
-  /** Of that, waiting for a small sum, which comes after the bucket. */
+  /** Of that, waiting for a small sum, which comes after the bucket or shares the link with it. */
   queued: number;
-  /** Waiting while nothing of this rank is on the wire: for a rank that is not as far, and for threads to wake. */
+  /** The rest of waiting: for a rank that has not called a small sum or begun a bucket, and for threads to wake. */
   late: number;
 }
 
 type Interval = readonly [start: number, end: number];
 
 interface Collective {
-  name: string;
   /** When the last rank has begun it. */
   begun: number;
+  /** When the last rank's compute thread has begun to wait for it. */
+  called: number;
 }
 
 /**
  * Splits the steps of every rank by what was on the wire while the compute thread waited.
  *
- * A collective is on the wire from when the last rank has begun it; what is before, is waiting for that rank. An
- * engine serves one collective at a time, so a rank's intervals do not meet. What is on the wire when a step ends is
- * counted in either step for its part there. Times are those of one clock.
+ * A collective is on the wire from when the last rank has begun it; what is before, is waiting for that rank. A small sum
+ * blocks: it is called when a rank begins to wait for it. What is on the wire when a step ends is counted in either step
+ * for its part there. Times are those of one clock.
  *
  * @param ranks spans by rank
  * @returns steps by rank, in order
  */
 export function splitSteps(ranks: readonly (readonly TraceSpan[])[]): StepOverlap[][] {
   const collectives = new Map<number, Collective>();
-  for (const { name, start, details } of ranks.flat().filter(isCollective)) {
-    const number = details.collective as number;
-    const begun = Math.max(start, collectives.get(number)?.begun ?? 0);
-    collectives.set(number, { name, begun });
+  const about = (span: TraceSpan) =>
+    collectives.get(span.details.collective as number) ?? { begun: 0, called: 0 };
+  for (const span of ranks.flat()) {
+    const { begun, called } = about(span);
+    const { start } = span;
+    const number = span.details.collective as number;
+    if (isCollective(span)) collectives.set(number, { begun: Math.max(start, begun), called });
+    else if (isWait(span)) collectives.set(number, { begun, called: Math.max(start, called) });
   }
   return ranks.map((spans) => {
-    const wire = spans.filter(isCollective).map(({ name, end, details }) => {
-      const { begun } = collectives.get(details.collective as number) as Collective;
-      return { name, interval: [Math.min(begun, end), end] as const };
+    const wire = spans.filter(isCollective).map((span) => {
+      const { name, end } = span;
+      return { name, interval: [Math.min(about(span).begun, end), end] as const };
     });
-    const waits = spans.filter(({ thread, name }) => thread === 'compute' && name === 'waiting');
+    const waits = spans.filter(isWait).map((span) => {
+      const small = !isBucket(String(span.details.for));
+      const { start, end } = span;
+      const from = small ? Math.min(Math.max(start, about(span).called), end) : start;
+      return { small, whole: [start, end] as const, called: [from, end] as const };
+    });
     return spans
       .filter(({ thread, name }) => thread === 'compute' && name === 'step')
       .map((step) => splitStep(step, waits, wire));
@@ -58,7 +68,7 @@ export function splitSteps(ranks: readonly (readonly TraceSpan[])[]): StepOverla
 
 function splitStep(
   { start, end }: TraceSpan,
-  waits: readonly TraceSpan[],
+  waits: readonly Wait[],
   wire: readonly { name: string; interval: Interval }[],
 ): StepOverlap {
   const within = (intervals: readonly Interval[]) =>
@@ -67,31 +77,37 @@ function splitStep(
       .map(([from, to]): Interval => [Math.max(from, start), Math.min(to, end)]);
   const of = (test: (name: string) => boolean) =>
     within(wire.filter(({ name }) => test(name)).map(({ interval }) => interval));
-  const forSmall = within(waits.filter(({ details }) => !isBucket(String(details.for))).map(intervalOf));
-  const all = within(waits.map(intervalOf));
-  const exposed = common(all, of(isBucket));
-  const total = length(all);
+  const called = within(waits.map((wait) => wait.called));
+  const forSmall = within(waits.filter(({ small }) => small).map((wait) => wait.called));
+  const buckets = union(of(isBucket));
+  const total = length(within(waits.map(({ whole }) => whole)));
   return {
     step: (end - start) / 1000,
     compute: (end - start - total) / 1000,
     reduceScatter: length(of((name) => name.startsWith('reduceScatter gradients/'))) / 1000,
     allGather: length(of((name) => name.startsWith('allGather weights/'))) / 1000,
     small: length(of((name) => !isBucket(name))) / 1000,
-    exposed: exposed / 1000,
-    queued: common(forSmall, of(isBucket)) / 1000,
-    late:
-      (total -
-        exposed -
-        common(
-          all,
-          of((name) => !isBucket(name)),
-        )) /
-      1000,
+    exposed: common(called, buckets) / 1000,
+    queued: common(forSmall, buckets) / 1000,
+    late: (total - common(called, union(of(() => true)))) / 1000,
   };
 }
 
+/** A time in which the compute thread waits. */
+interface Wait {
+  /** Not for gradients or weights. */
+  small: boolean;
+  whole: Interval;
+  /** The part of it after every rank has called what it is for. */
+  called: Interval;
+}
+
 function isCollective({ thread, details }: TraceSpan): boolean {
-  return thread === 'communication' && details.collective !== undefined;
+  return (streamThreads as readonly string[]).includes(thread) && details.collective !== undefined;
+}
+
+function isWait({ thread, name }: TraceSpan): boolean {
+  return thread === 'compute' && name === 'waiting';
 }
 
 /** Whether a collective carries gradients or weights. */
@@ -99,12 +115,19 @@ function isBucket(name: string): boolean {
   return /^(reduceScatter gradients|allGather weights)\//.test(name);
 }
 
-function intervalOf({ start, end }: TraceSpan): Interval {
-  return [start, end];
-}
-
 function length(intervals: readonly Interval[]): number {
   return intervals.reduce((sum, [start, end]) => sum + end - start, 0);
+}
+
+/** The same times without overlaps. */
+function union(intervals: readonly Interval[]): Interval[] {
+  const joined: [number, number][] = [];
+  for (const [start, end] of intervals.toSorted(([one], [other]) => one - other)) {
+    const last = joined.at(-1);
+    if (last && start <= last[1]) last[1] = Math.max(last[1], end);
+    else joined.push([start, end]);
+  }
+  return joined;
 }
 
 /** What two lists of intervals share, each list without overlaps. */

@@ -4,17 +4,17 @@ import { configSchema, type Config } from '../src/config/schema.js';
 import { PodDistError } from '../src/errors.js';
 import type { TraceSpan } from '../src/trace/tracer.js';
 import { BenchmarkJob } from './job.js';
-import { ShapedLink } from './link.js';
+import { parseQueue, ShapedLink } from './link.js';
 import { splitSteps, type StepOverlap } from './overlap-spans.js';
 import { formatSize, parseSize } from './sizes.js';
 import { median } from './statistics.js';
 import { lastCollective } from './tasks/training.js';
 
 /**
- * How much of the communication real training steps hide, by the size of the buckets: workers of one thread each, over
- * ipc or behind a shaped link (Linux, root): node dist/benchmarks/overlap.js [--model resnet20] [--batch 64]
- * [--workers 2] [--link 100mbit] [--buckets default,256KB,1GB] [--steps 15] [--rounds 2] [--backend native]
- * [--statistics local].
+ * How much of the communication real training steps hide, by the size of the buckets and by how long a blocking sum may be
+ * to overtake them: workers of one thread each, over ipc or behind a shaped link (Linux, root):
+ * node dist/benchmarks/overlap.js [--model resnet20] [--batch 64] [--workers 2] [--link 100mbit] [--queue fifo]
+ * [--buckets default,256KB,1GB] [--urgent 4B,64KiB] [--steps 15] [--rounds 2] [--backend native] [--statistics local].
  */
 const { values } = parseArgs({
   options: {
@@ -22,6 +22,8 @@ const { values } = parseArgs({
     batch: { type: 'string', default: '64' },
     workers: { type: 'string', default: '2' },
     link: { type: 'string' },
+    queue: { type: 'string', default: 'pfifo_fast' },
+    urgent: { type: 'string', default: '64KiB' },
     buckets: { type: 'string', default: 'default,256KB,1GB' },
     steps: { type: 'string', default: '15' },
     rounds: { type: 'string', default: '2' },
@@ -37,22 +39,34 @@ const { model, batchNorm } = configSchema
   .pick({ model: true, batchNorm: true })
   .parse({ model: { name: values.model }, batchNorm: { statistics: values.statistics } });
 
-interface Measured {
+interface Setting {
+  /** Default: the recipe's. */
+  bucketBytes?: number;
+  urgentBytes: number;
+}
+
+interface Measured extends Setting {
   imagesPerSecond: number[];
   steps: StepOverlap[];
 }
 
-const link = values.link === undefined ? undefined : ShapedLink.create(workers, values.link);
+const link =
+  values.link === undefined ? undefined : ShapedLink.create(workers, values.link, parseQueue(values.queue));
 try {
-  const sizes = values.buckets.split(',').map((size) => (size === 'default' ? undefined : parseSize(size)));
-  const measured = new Map<number | undefined, Measured>(
-    sizes.map((size) => [size, { imagesPerSecond: [], steps: [] }]),
+  const measured = values.buckets.split(',').flatMap((bucket) =>
+    values.urgent.split(',').map((urgent): Measured => {
+      const setting = {
+        bucketBytes: bucket === 'default' ? undefined : parseSize(bucket),
+        urgentBytes: parseSize(urgent),
+      };
+      return { ...setting, imagesPerSecond: [], steps: [] };
+    }),
   );
   for (let round = 0; round < Number(values.rounds); round++)
-    for (const [size, { imagesPerSecond, steps: all }] of measured) {
-      const result = await measure(size);
-      imagesPerSecond.push(result.imagesPerSecond);
-      all.push(...result.steps);
+    for (const row of measured) {
+      const result = await measure(row);
+      row.imagesPerSecond.push(result.imagesPerSecond);
+      row.steps.push(...result.steps);
     }
   print(measured);
 } finally {
@@ -60,14 +74,16 @@ try {
 }
 
 /** Steps of a job of its own: of every rank, after the warm-up. */
-async function measure(
-  bucketBytes: number | undefined,
-): Promise<{ imagesPerSecond: number; steps: StepOverlap[] }> {
+async function measure({
+  bucketBytes,
+  urgentBytes,
+}: Setting): Promise<{ imagesPerSecond: number; steps: StepOverlap[] }> {
   const ranks = Array.from({ length: workers }, (): TraceSpan[] => []);
   const job = await BenchmarkJob.start({
     workers,
     transport: link ? 'tcp' : 'ipc',
     link,
+    thresholds: { urgentBytes },
     environment: threadVariables(1, {}),
     onTrace: ({ rank, spans }) => void ranks[rank].push(...spans),
   });
@@ -96,8 +112,8 @@ async function complete(ranks: readonly (readonly TraceSpan[])[]): Promise<void>
   }
 }
 
-function print(measured: ReadonlyMap<number | undefined, Measured>): void {
-  const place = link ? `tcp behind ${values.link}` : 'ipc';
+function print(measured: readonly Measured[]): void {
+  const place = link ? `tcp behind ${values.link} (${values.queue})` : 'ipc';
   process.stdout.write(
     `${values.model}, ${values.batch} images a worker, ${workers} workers, ${values.backend}, ${values.statistics} batch norm, ${place}; ms, medians\n`,
   );
@@ -111,12 +127,13 @@ function print(measured: ReadonlyMap<number | undefined, Measured>): void {
     'queued',
     'late',
   ] as const;
-  process.stdout.write(`| bucket | images/s | ${names.join(' | ')} | exposed share |\n`);
-  process.stdout.write(`|${'---|'.repeat(names.length + 3)}\n`);
-  for (const [size, { imagesPerSecond, steps: all }] of measured) {
+  process.stdout.write(`| bucket | urgent | images/s | ${names.join(' | ')} | exposed share |\n`);
+  process.stdout.write(`|${'---|'.repeat(names.length + 4)}\n`);
+  for (const { bucketBytes, urgentBytes, imagesPerSecond, steps: all } of measured) {
     const share = median(all.map((step) => step.exposed / (step.reduceScatter + step.allGather)));
     const cells = [
-      size === undefined ? 'default' : formatSize(size),
+      bucketBytes === undefined ? 'default' : formatSize(bucketBytes),
+      formatSize(urgentBytes),
       median(imagesPerSecond).toFixed(0),
       ...names.map((name) => median(all.map((step) => step[name])).toFixed(1)),
       `${(100 * share).toFixed(0)} %`,

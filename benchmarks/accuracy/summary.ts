@@ -1,6 +1,6 @@
 import { render } from '../plot.js';
 import type { Experiment } from './experiments.js';
-import { finished, type FinishedRun } from './runs.js';
+import { diverged, finished, type FinishedRun } from './runs.js';
 
 const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
 
@@ -9,6 +9,7 @@ export function table(name: string, { groups, threshold }: Experiment, out: stri
   const head = [
     '',
     'seeds',
+    'diverged',
     'test accuracy',
     'spread',
     'least',
@@ -17,13 +18,15 @@ export function table(name: string, { groups, threshold }: Experiment, out: stri
     'last loss',
   ];
   const rows = groups
-    .map((group) => ({ group, runs: finished(out, name, group) }))
-    .filter(({ runs }) => runs.length > 0)
-    .map(({ group, runs }) => {
+    .map((group) => ({ group, runs: finished(out, name, group), lost: diverged(out, name, group) }))
+    .filter(({ runs, lost }) => runs.length + lost > 0)
+    .map(({ group, runs, lost }) => {
+      if (runs.length === 0) return [group.label, String(lost), String(lost), '', '', '', '', '', ''];
       const accuracies = runs.map(({ report }) => report.evalAccuracy);
       return [
         group.label,
-        String(runs.length),
+        String(runs.length + lost),
+        lost > 0 ? String(lost) : '',
         percent(mean(accuracies)),
         runs.length > 1 ? `± ${percent(deviation(accuracies))}` : '',
         percent(Math.min(...accuracies)),

@@ -1,9 +1,12 @@
 import { codeOf, messageOf, PodDistError } from '../errors.js';
 import type { ReduceOp, WireType } from './communicator.js';
+import { streams } from './streams.js';
 import { elementTypes, kinds, ops, wireTypes, type ElementType, type Kind } from './wire.js';
 
 /** One collective, as the compute thread asks for it; offsets and lengths within the arena. */
 export interface Command {
+  /** Counts the collectives of the program, over all streams, from 1. */
+  sequence: number;
   kind: Kind;
   type: ElementType;
   op: ReduceOp;
@@ -34,7 +37,9 @@ const stateBytes = 64;
 const offsetsAt = 64 + tagBytes + siteBytes;
 const maxOffsets = (slotBytes - offsetsAt) / 8;
 
-export const channelBytes = stateBytes + errorBytes + slots * slotBytes;
+const channelBytes = stateBytes + errorBytes + slots * slotBytes;
+/** Of the channels of all streams. */
+export const controlBytes = streams.length * channelBytes;
 
 const submittedAt = 0;
 const completedAt = 1;
@@ -42,7 +47,7 @@ const failedAt = 2;
 const closedAt = 3;
 
 /**
- * Commands from the compute thread to the communication thread, in shared memory.
+ * Commands of one stream from the compute thread to the communication thread, in shared memory.
  *
  * A ring of 128 slots with two counters, `submitted` and `completed`. The compute thread fills a slot, raises
  * `submitted` and may go on computing; the communication thread serves the slots in order and raises `completed`.
@@ -53,9 +58,10 @@ export class Channel {
   private readonly state: Int32Array;
   private readonly buffer: Buffer;
 
-  constructor(control: SharedArrayBuffer) {
-    this.state = new Int32Array(control, 0, stateBytes / 4);
-    this.buffer = Buffer.from(control as unknown as ArrayBuffer);
+  constructor(control: SharedArrayBuffer, stream: number) {
+    const start = stream * channelBytes;
+    this.state = new Int32Array(control, start, stateBytes / 4);
+    this.buffer = Buffer.from(control as unknown as ArrayBuffer, start, channelBytes);
   }
 
   /** Puts a command into the ring; returns its number for the waits. */
@@ -187,6 +193,7 @@ export class Channel {
     tag.copy(buffer, start + 64);
     const site = Buffer.from(command.site).subarray(0, siteBytes);
     buffer.writeUInt32LE(site.length, start + 40);
+    buffer.writeUInt32LE(command.sequence, start + 44);
     buffer.writeDoubleLE(command.residual, start + 48);
     buffer.writeDoubleLE(command.program, start + 56);
     site.copy(buffer, start + 64 + tagBytes);
@@ -200,6 +207,7 @@ export class Channel {
       Buffer.from(buffer.subarray(start + at, start + at + length)).toString('utf8');
     const offsets = buffer.readUInt32LE(start + 36);
     return {
+      sequence: buffer.readUInt32LE(start + 44),
       kind: kinds[buffer[start]],
       type: elementTypes[buffer[start + 1]],
       op: ops[buffer[start + 2]],

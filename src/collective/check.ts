@@ -1,5 +1,6 @@
 import { PodDistError } from '../errors.js';
 import type { Command } from './channel.js';
+import type { Message } from './edge.js';
 import type { Mesh } from './mesh.js';
 import { decodeHeader } from './wire.js';
 
@@ -10,18 +11,18 @@ import { decodeHeader } from './wire.js';
  * `COLLECTIVE_MISMATCH` on every rank where kind, type, operation, wire, root, length, parts, tag or order differ; its
  * message gives each side's call and where in the program it stands.
  */
-export async function checkAgreement(command: Command, sequence: number, mesh: Mesh): Promise<void> {
-  const { kind, type, op, wire, root, length, tag, offsets, site } = command;
-  const own = JSON.stringify({ kind, type, op, wire, root, length, tag, offsets, site });
+export async function checkAgreement(command: Command, stream: number, mesh: Mesh): Promise<void> {
+  const { sequence } = command;
+  const own = JSON.stringify(callOf(command));
   const payload = Buffer.from(own);
   for (const peer of mesh.peers) {
-    const about = { kind: 'check', type: 'float32', op: 'sum', wire: 'float32', sequence } as const;
+    const about = { kind: 'check', type: 'float32', op: 'sum', wire: 'float32', stream, sequence } as const;
     const where = { step: 0, chunk: 0, source: mesh.rank, tag: 0, elements: 0, bytes: payload.length };
-    mesh.edge(peer).send({ ...about, ...where }, payload);
+    mesh.edge(peer, stream).send({ ...about, ...where }, payload);
   }
   const calls = new Map<number, Call>([[mesh.rank, JSON.parse(own) as Call]]);
   for (const peer of mesh.peers) {
-    const message = await mesh.edge(peer).receive();
+    const message = await mesh.edge(peer, stream).receive();
     const header = decodeHeader(message.header);
     if (header.kind !== 'check' || header.sequence !== sequence) {
       throw new PodDistError(
@@ -34,10 +35,47 @@ export async function checkAgreement(command: Command, sequence: number, mesh: M
   compare(calls, sequence);
 }
 
+/**
+ * What a peer's message in one stream says of a collective that this rank has in another one: `COLLECTIVE_MISMATCH`
+ * where it is the same collective of the program.
+ */
+export function disagreementWith(
+  { header, payload }: Message,
+  peer: number,
+  command: Command,
+  rank: number,
+): PodDistError | undefined {
+  const { kind, sequence, elements, type } = decodeHeader(header);
+  if (sequence !== command.sequence) return undefined;
+  const own = { ranks: [rank], call: callOf(command) };
+  if (kind === 'check') {
+    const other = { ranks: [peer], call: JSON.parse(payload.toString('utf8')) as Call };
+    return difference(rank < peer ? [own, other] : [other, own], sequence, apart);
+  }
+  return new PodDistError(
+    'COLLECTIVE_MISMATCH',
+    `rank ${rank} in ${describe(own.call)} (collective ${sequence}) got from rank ${peer}: ` +
+      `${kind} of ${elements} ${type}${apart}; every rank must call the same collectives in the same order with the same ` +
+      'lengths (distributed.checkCollectives names both call sites)',
+  );
+}
+
+const apart = ', and only one of the two blocks and is short';
+
+function callOf({ kind, type, op, wire, root, length, tag, offsets, site }: Command): Call {
+  return { kind, type, op, wire, root, length, tag, offsets, site };
+}
+
 type Call = Pick<Command, 'kind' | 'type' | 'op' | 'wire' | 'root' | 'length' | 'tag' | 'offsets' | 'site'>;
 
+/** A call, and the ranks that are about to make it. */
+interface Side {
+  ranks: number[];
+  call: Call;
+}
+
 function compare(calls: ReadonlyMap<number, Call>, sequence: number): void {
-  const sides = new Map<string, { ranks: number[]; call: Call }>();
+  const sides = new Map<string, Side>();
   for (const rank of [...calls.keys()].sort((a, b) => a - b)) {
     const call = calls.get(rank) as Call;
     const key = JSON.stringify({ ...call, site: '' });
@@ -45,13 +83,16 @@ function compare(calls: ReadonlyMap<number, Call>, sequence: number): void {
     side.ranks.push(rank);
     sides.set(key, side);
   }
-  if (sides.size === 1) return;
-  const list = [...sides.values()].map(
+  if (sides.size > 1) throw difference([...sides.values()], sequence);
+}
+
+function difference(sides: readonly Side[], sequence: number, note = ''): PodDistError {
+  const list = sides.map(
     ({ ranks, call }) => `rank ${ranks.join(', ')}: ${describe(call)} at ${call.site || 'an unknown place'}`,
   );
-  throw new PodDistError(
+  return new PodDistError(
     'COLLECTIVE_MISMATCH',
-    `the ranks differ in collective ${sequence}: ${list.join('; ')}; every rank must make the same calls in the same order`,
+    `the ranks differ in collective ${sequence}: ${list.join('; ')}${note}; every rank must make the same calls in the same order`,
   );
 }
 

@@ -12,9 +12,11 @@ export const scratchBytes = 131_072;
 /** Buffers up to this size are not worth freeing by hand. */
 const smallBuffer = 128;
 
-/** What an engine lends to every collective it serves. */
+/** What a stream lends to every collective it serves. */
 export interface Workspace {
   mesh: Mesh;
+  /** Whose connections are used. */
+  stream: number;
   bytes: Uint8Array;
   kernels: Kernels;
   /** Offset of `scratchBytes` in the arena. */
@@ -49,7 +51,6 @@ export class Context {
 
   private constructor(
     readonly command: Command,
-    private readonly sequence: number,
     readonly workspace: Workspace,
     private readonly group: Group,
   ) {
@@ -60,16 +61,16 @@ export class Context {
   }
 
   /** Over all ranks; parts are the command's, else the shards of `shardRange`. */
-  static whole(command: Command, sequence: number, workspace: Workspace): Context {
+  static whole(command: Command, workspace: Workspace): Context {
     const { worldSize } = workspace.mesh;
     const boundaries = command.offsets.length > 0 ? command.offsets : evenly(0, command.length, worldSize);
     const ranks = Array.from({ length: worldSize }, (_, rank) => rank);
-    return new Context(command, sequence, workspace, { ranks, parts: consecutive(boundaries), firstStep: 0 });
+    return new Context(command, workspace, { ranks, parts: consecutive(boundaries), firstStep: 0 });
   }
 
   /** The same command over a group of ranks. */
   over(group: Group): Context {
-    return new Context(this.command, this.sequence, this.workspace, group);
+    return new Context(this.command, this.workspace, group);
   }
 
   /** Part `index`, in elements. */
@@ -174,7 +175,8 @@ export class Context {
   }
 
   private edge(index: number): Edge {
-    return this.workspace.mesh.edge(this.group.ranks[this.wrap(index)]);
+    const { mesh, stream } = this.workspace;
+    return mesh.edge(this.group.ranks[this.wrap(index)], stream);
   }
 
   private wrap(index: number): number {
@@ -182,13 +184,14 @@ export class Context {
   }
 
   private header(kind: Kind, source: number, step: number, chunk: number, bytes: number): Header {
-    const { type, op, wire, length } = this.command;
+    const { sequence, type, op, wire, length } = this.command;
     return {
       kind,
       type,
       op,
       wire,
-      sequence: this.sequence,
+      stream: this.workspace.stream,
+      sequence,
       step: this.group.firstStep + step,
       chunk,
       source,

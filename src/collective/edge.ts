@@ -7,16 +7,24 @@ export interface Message {
   payload: Buffer;
 }
 
+/** A message that is received before anybody asks for it. */
+interface Ahead {
+  coming: Promise<Message>;
+  message?: Message;
+}
+
 /**
- * What connects this rank with one peer: a connection for each direction, each served by an I/O thread of its own, so
- * that sending and receiving do not wait for each other.
+ * What connects this rank with one peer in one stream: a connection for each direction, each served by an I/O thread of
+ * its own, so that sending and receiving do not wait for each other.
  */
 export class Edge {
+  private ahead: Ahead | undefined;
   private sending: Promise<void> = Promise.resolve();
   private underWay = 0;
 
   constructor(
     readonly peer: number,
+    readonly stream: number,
     readonly outgoing: zmq.Pair,
     readonly incoming: zmq.Pair,
     /** Told why a message could not be sent. */
@@ -39,7 +47,26 @@ export class Edge {
   }
 
   /** The next message of this peer. It never times out: race it against what ends the collective. */
-  async receive(): Promise<Message> {
+  receive(): Promise<Message> {
+    const { ahead } = this;
+    this.ahead = undefined;
+    return ahead?.coming ?? this.read();
+  }
+
+  /** The next message where it has come, which stays for `receive`. Only while nobody receives. */
+  look(): Message | undefined {
+    if (!this.ahead) {
+      const ahead: Ahead = { coming: this.read() };
+      ahead.coming.then(
+        (message) => void (ahead.message = message),
+        () => {},
+      );
+      this.ahead = ahead;
+    }
+    return this.ahead.message;
+  }
+
+  private async read(): Promise<Message> {
     const [header, payload] = await this.incoming.receive();
     return { header, payload: payload ?? Buffer.alloc(0) };
   }

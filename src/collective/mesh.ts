@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import * as zmq from 'zeromq';
 import { messageOf, PodDistError } from '../errors.js';
 import { Edge } from './edge.js';
-import { socketsClosed } from './io-threads.js';
+import { socketsClosed } from './sockets.js';
+import { streams, urgent } from './streams.js';
 import { decodeHeader } from './wire.js';
 
 export interface MeshOptions {
@@ -22,13 +23,16 @@ const maxMessageBytes = 2 ** 30;
 /** Linux gives a Unix socket 208 KiB, in which a large message goes back and forth between two threads. */
 const ipcBufferBytes = 2 ** 20;
 
+/** RFC 1349: Linux's queues before a network card send such packets first. */
+const lowDelay = 0x10;
+
 /** Which I/O thread serves a connection, as a bit mask. */
 const outgoingThread = 1;
 const incomingThread = 2;
 
 /**
- * Connections between all ranks, a PAIR socket an edge and direction. Of two ranks the lower one listens. A connection that ends
- * is never taken up again: its peer is lost.
+ * Connections between all ranks, a PAIR socket an edge, stream and direction. Of two ranks the lower one listens. A
+ * connection that ends is never taken up again: its peer is lost, for all streams.
  *
  * Use: `bind`, publish `endpoints`, get everybody's, `connect`.
  */
@@ -36,9 +40,10 @@ export class Mesh {
   readonly rank: number;
   readonly worldSize: number;
   readonly hosts: readonly string[];
-  /** Where higher ranks find this one: zmq addresses by direction, `<from>-<to>`. */
+  /** Where higher ranks find this one: zmq addresses by direction and stream, `<from>-<to>.<stream>`. */
   readonly endpoints: Record<string, string> = {};
-  private readonly edges = new Map<number, Edge>();
+  /** By stream and peer. */
+  private readonly edges = streams.map(() => new Map<number, Edge>());
   private readonly listeners: ((peer: number) => void)[] = [];
   private readonly lost = new Set<number>();
   private closed = false;
@@ -54,9 +59,11 @@ export class Mesh {
     const mesh = new Mesh(options);
     try {
       for (let peer = options.rank + 1; peer < options.worldSize; peer++) {
-        const { outgoing, incoming } = mesh.open(peer);
-        await mesh.listen(outgoing, `${options.rank}-${peer}`, peer);
-        await mesh.listen(incoming, `${peer}-${options.rank}`, peer);
+        for (const stream of streams.keys()) {
+          const { outgoing, incoming } = mesh.open(peer, stream);
+          await mesh.listen(outgoing, mesh.direction(mesh.rank, peer, stream), peer);
+          await mesh.listen(incoming, mesh.direction(peer, mesh.rank, stream), peer);
+        }
       }
     } catch (error) {
       await mesh.close();
@@ -78,19 +85,21 @@ export class Mesh {
     { timeoutMs }: { timeoutMs: number },
   ): Promise<void> {
     for (let peer = 0; peer < this.rank; peer++) {
-      const { outgoing, incoming } = this.open(peer);
-      outgoing.connect(table[peer][`${this.rank}-${peer}`]);
-      incoming.connect(table[peer][`${peer}-${this.rank}`]);
+      for (const stream of streams.keys()) {
+        const { outgoing, incoming } = this.open(peer, stream);
+        outgoing.connect(table[peer][this.direction(this.rank, peer, stream)]);
+        incoming.connect(table[peer][this.direction(peer, this.rank, stream)]);
+      }
     }
-    const greeted = new Set<number>();
-    const greetings = [...this.edges.values()].map(async (edge) => {
+    const waitedFor = new Set(this.allEdges);
+    const greetings = this.allEdges.map(async (edge) => {
       await this.greet(edge);
-      greeted.add(edge.peer);
+      waitedFor.delete(edge);
     });
     let timer: NodeJS.Timeout | undefined;
     const deadline = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
-        const missing = [...this.edges.keys()].filter((peer) => !greeted.has(peer)).join(', ');
+        const missing = [...new Set([...waitedFor].map(({ peer }) => peer))].join(', ');
         reject(
           new PodDistError(
             'MESH_FAILED',
@@ -107,13 +116,13 @@ export class Mesh {
     this.listeners.push(listener);
   }
 
-  edge(peer: number): Edge {
-    return this.edges.get(peer) as Edge;
+  edge(peer: number, stream: number): Edge {
+    return this.edges[stream].get(peer) as Edge;
   }
 
   /** Peers in rank order. */
   get peers(): number[] {
-    return [...this.edges.keys()].sort((a, b) => a - b);
+    return [...this.edges[0].keys()].sort((a, b) => a - b);
   }
 
   /**
@@ -122,7 +131,7 @@ export class Mesh {
    */
   async close(): Promise<void> {
     this.closed = true;
-    for (const edge of this.edges.values()) edge.close();
+    for (const edge of this.allEdges) edge.close();
     await socketsClosed();
   }
 
@@ -140,15 +149,23 @@ export class Mesh {
     return directory !== undefined && hosts[peer] === hosts[rank];
   }
 
-  private open(peer: number): Edge {
-    const outgoing = this.socket(peer, outgoingThread);
-    const incoming = this.socket(peer, incomingThread);
-    const edge = new Edge(peer, outgoing, incoming, () => this.lose(peer));
-    this.edges.set(peer, edge);
+  private direction(from: number, to: number, stream: number): string {
+    return `${from}-${to}.${stream}`;
+  }
+
+  private get allEdges(): Edge[] {
+    return this.edges.flatMap((edges) => [...edges.values()]);
+  }
+
+  private open(peer: number, stream: number): Edge {
+    const outgoing = this.socket(peer, stream, outgoingThread);
+    const incoming = this.socket(peer, stream, incomingThread);
+    const edge = new Edge(peer, stream, outgoing, incoming, () => this.lose(peer));
+    this.edges[stream].set(peer, edge);
     return edge;
   }
 
-  private socket(peer: number, affinity: number): zmq.Pair {
+  private socket(peer: number, stream: number, affinity: number): zmq.Pair {
     const socket = new zmq.Pair({
       affinity,
       linger: 0,
@@ -157,6 +174,7 @@ export class Mesh {
       receiveHighWaterMark: 64,
       maxMessageSize: maxMessageBytes,
       ...(this.isLocal(peer) ? { sendBufferSize: ipcBufferBytes } : {}),
+      ...(stream === urgent ? { typeOfService: lowDelay } : {}),
     });
     socket.events.on('disconnect', () => this.lose(peer));
     return socket;
@@ -169,8 +187,9 @@ export class Mesh {
   }
 
   private async greet(edge: Edge): Promise<void> {
+    const { stream } = edge;
     const greeting = (source: number, destination: number) =>
-      `${this.options.jobId} ${source} ${destination}`;
+      `${this.options.jobId} ${this.direction(source, destination, stream)}`;
     const payload = Buffer.from(greeting(this.rank, edge.peer));
     edge.send(
       {
@@ -178,6 +197,7 @@ export class Mesh {
         type: 'float32',
         op: 'sum',
         wire: 'float32',
+        stream,
         sequence: 0,
         step: 0,
         chunk: 0,

@@ -7,8 +7,10 @@ import { scatterAllGather, scatterAllReduce, scatterReduceScatter } from './algo
 import type { Context } from './context.js';
 import { quota } from './send-stage.js';
 
-/** Where one algorithm ends and the next begins; src/collective/README.md has the measurements. */
+/** Where one way to carry out a collective ends and the next begins; src/collective/README.md has the measurements. */
 export interface Thresholds {
+  /** Blocking calls of at most this many bytes do not wait for others (`streams.ts`). */
+  urgentBytes: number;
   /** A one-hop exchange may send up to this many bytes more than the least possible. */
   directBytes: number;
   /** From this payload on, the ring. */

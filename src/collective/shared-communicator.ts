@@ -12,7 +12,8 @@ import {
 } from './communicator.js';
 import { loadKernels } from './kernels/index.js';
 import type { OptimiserKernels } from './kernels/optimisers.js';
-import { noTracer, type Tracer } from '../trace/tracer.js';
+import { noTracer, type Tracer, type TraceSpan } from '../trace/tracer.js';
+import { streamOf, streams } from './streams.js';
 import { WaitClock } from './wait-clock.js';
 import type { Kind } from './wire.js';
 
@@ -25,17 +26,27 @@ interface SharedCommunicatorOptions {
   worldSize: number;
   /** Default deadline of one collective. */
   timeoutMs: number;
+  /** Blocking calls of at most this many bytes do not wait for others (`streams.ts`). */
+  urgentBytes: number;
   /** Notes where in the program each collective is called. */
   recordSites?: boolean;
   /** Told when the compute thread waits; default: nobody is. */
   tracer?: Tracer;
 }
 
+/** Which of its two faces an operation is called by. */
+interface Face {
+  blocking: boolean;
+}
+const awaited: Face = { blocking: false };
+const blocking: Face = { blocking: true };
+
 /** A collective under way, and how to bring its result back to the caller's array. */
 interface Call {
+  channel: Channel;
   number: number;
   /** For the trace. */
-  name: string;
+  about: TraceSpan['details'];
   deadline: number;
   finish(): void;
 }
@@ -56,14 +67,17 @@ interface Staging {
 export class SharedCommunicator implements Communicator {
   readonly rank: number;
   readonly worldSize: number;
-  private readonly channel: Channel;
+  /** By stream. */
+  private readonly channels: readonly Channel[];
+  /** Calls so far. */
+  private calls = 0;
   private readonly stagings: Staging[] = [];
   private readonly clock: WaitClock;
 
   constructor(private readonly options: SharedCommunicatorOptions) {
     this.rank = options.rank;
     this.worldSize = options.worldSize;
-    this.channel = new Channel(options.arena.control);
+    this.channels = streams.map((_, stream) => new Channel(options.arena.control, stream));
     this.clock = new WaitClock(options.tracer ?? noTracer);
     if (options.recordSites) process.setSourceMapsEnabled(true);
   }
@@ -82,64 +96,67 @@ export class SharedCommunicator implements Communicator {
   }
 
   allReduce(values: Numbers, options?: CollectiveOptions): Promise<void> {
-    return this.wait(this.start('allReduce', values, options));
+    return this.wait(this.start(awaited, 'allReduce', values, options));
   }
 
   allReduceSync(values: Numbers, options?: CollectiveOptions): void {
-    this.waitSync(this.start('allReduce', values, options));
+    this.waitSync(this.start(blocking, 'allReduce', values, options));
   }
 
   async reduceScatter<T extends Numbers>(values: T, options?: CollectiveOptions): Promise<T> {
-    await this.wait(this.start('reduceScatter', values, options));
+    await this.wait(this.start(awaited, 'reduceScatter', values, options));
     return this.shardOf(values);
   }
 
   reduceScatterSync<T extends Numbers>(values: T, options?: CollectiveOptions): T {
-    this.waitSync(this.start('reduceScatter', values, options));
+    this.waitSync(this.start(blocking, 'reduceScatter', values, options));
     return this.shardOf(values);
   }
 
   allGather(values: Numbers, options?: GatherOptions): Promise<void> {
-    return this.wait(this.start('allGather', values, options));
+    return this.wait(this.start(awaited, 'allGather', values, options));
   }
 
   allGatherSync(values: Numbers, options?: GatherOptions): void {
-    this.waitSync(this.start('allGather', values, options));
+    this.waitSync(this.start(blocking, 'allGather', values, options));
   }
 
   startReduceScatter(values: Float32Array, options?: CollectiveOptions): Pending {
-    return this.pending(this.start('reduceScatter', values, options));
+    return this.pending(this.start(awaited, 'reduceScatter', values, options));
   }
 
   startAllGather(values: Float32Array, options?: GatherOptions): Pending {
-    return this.pending(this.start('allGather', values, options));
+    return this.pending(this.start(awaited, 'allGather', values, options));
   }
 
   broadcast(values: Numbers, root: number, options?: CollectiveOptions): Promise<void> {
-    return this.wait(this.start('broadcast', values, options, root));
+    return this.wait(this.start(awaited, 'broadcast', values, options, root));
   }
 
   broadcastSync(values: Numbers, root: number, options?: CollectiveOptions): void {
-    this.waitSync(this.start('broadcast', values, options, root));
+    this.waitSync(this.start(blocking, 'broadcast', values, options, root));
   }
 
   barrier(options?: CollectiveOptions): Promise<void> {
-    return this.wait(this.start('barrier', new Float32Array(0), options));
+    return this.wait(this.start(awaited, 'barrier', new Float32Array(0), options));
   }
 
   barrierSync(options?: CollectiveOptions): void {
-    this.waitSync(this.start('barrier', new Float32Array(0), options));
+    this.waitSync(this.start(blocking, 'barrier', new Float32Array(0), options));
   }
 
   async close(): Promise<void> {
-    this.channel.close();
+    for (const channel of this.channels) channel.close();
   }
 
-  private start(kind: Kind, values: Numbers, options: GatherOptions = {}, root = 0): Call {
+  private start(face: Face, kind: Kind, values: Numbers, options: GatherOptions = {}, root = 0): Call {
     const residual = options.wire === 'bf16' ? this.residualOf(kind, values, options) : 0;
     const { offset, finish } = this.place(values);
     const timeoutMs = options.timeoutMs ?? this.options.timeoutMs;
+    const stream = streamOf({ ...face, bytes: values.byteLength }, this.options.urgentBytes);
+    const sequence = this.calls + 1;
     const command: Command = {
+      sequence,
       kind,
       type: values instanceof Float64Array ? 'float64' : 'float32',
       op: options.op ?? 'sum',
@@ -154,8 +171,11 @@ export class SharedCommunicator implements Communicator {
       site: this.options.recordSites ? callSite() : '',
       offsets: options.offsets ?? [],
     };
-    const name = `${kind} ${command.tag}`;
-    return { number: this.channel.submit(command), name, deadline: timeoutMs + graceMs, finish };
+    const channel = this.channels[stream];
+    const number = channel.submit(command);
+    this.calls = sequence;
+    const about = { for: `${kind} ${command.tag}`, collective: sequence, stream };
+    return { channel, number, about, deadline: timeoutMs + graceMs, finish };
   }
 
   /** Checks that a call may travel as bf16; returns where its residuals lie. */
@@ -204,30 +224,30 @@ export class SharedCommunicator implements Communicator {
 
   /** What is over already is not waited for. */
   private pending(call: Call): Pending {
-    const isOver = () => this.channel.completed - call.number >= 0;
+    const isOver = () => call.channel.completed - call.number >= 0;
     return {
       wait: async () => (isOver() ? call.finish() : this.wait(call)),
       waitSync: () => (isOver() ? call.finish() : this.waitSync(call)),
     };
   }
 
-  private waitSync({ number, name, deadline, finish }: Call): void {
+  private waitSync({ channel, number, about, deadline, finish }: Call): void {
     this.clock.begin();
     try {
-      this.channel.waitSync(number, deadline);
+      channel.waitSync(number, deadline);
     } finally {
-      this.clock.end(name, number);
+      this.clock.end(about);
     }
     finish();
   }
 
-  private async wait({ number, name, deadline, finish }: Call): Promise<void> {
+  private async wait({ channel, number, about, deadline, finish }: Call): Promise<void> {
     await Promise.resolve();
     this.clock.begin();
     try {
-      await this.channel.wait(number, deadline);
+      await channel.wait(number, deadline);
     } finally {
-      this.clock.end(name, number);
+      this.clock.end(about);
     }
     finish();
   }

@@ -1,4 +1,4 @@
-import type { Tracer } from '../trace/tracer.js';
+import type { Tracer, TraceSpan } from '../trace/tracer.js';
 
 /**
  * Adds up the time in which the compute thread has nothing to do but wait for collectives.
@@ -20,9 +20,9 @@ export class WaitClock {
     if (this.calls++ === 0) this.run();
   }
 
-  /** An awaited call, named for the trace, has ended. */
-  end(name: string, number: number): void {
-    this.pause(name, number);
+  /** An awaited call, described for the trace, has ended. */
+  end(call: TraceSpan['details']): void {
+    this.pause(call);
     if (--this.calls > 0)
       setImmediate(() => {
         if (this.calls > 0 && this.since === undefined) this.run();
@@ -34,10 +34,10 @@ export class WaitClock {
     this.traced = this.tracer.now();
   }
 
-  private pause(name: string, number: number): void {
+  private pause(call: TraceSpan['details']): void {
     if (this.since === undefined) return;
     this.total += performance.now() - this.since;
     this.since = undefined;
-    this.tracer.span('compute', 'waiting', this.traced, { for: name, collective: number });
+    this.tracer.span('compute', 'waiting', this.traced, call);
   }
 }

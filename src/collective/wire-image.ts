@@ -1,6 +1,6 @@
 import { allocate, type Arena } from './arena.js';
 
-/** Room for the values of a compressed collective as they travel; one for all, since they are served one by one. */
+/** Room for the values of a compressed collective as they travel; one a stream, which serves them one by one. */
 export class WireImage {
   private offset = 0;
   private bytes = 0;

@@ -4,15 +4,15 @@ import type { ReduceOp, WireType } from './communicator.js';
 /**
  * The header that precedes every payload between two ranks: its own frame of 40 bytes, little-endian.
  *
- *     0 magic u32   4 version u16   6 kind u8   7 element type u8   8 op u8   9 wire type u8   10 - 11 zero
+ *     0 magic u32   4 version u16   6 kind u8   7 element type u8   8 op u8   9 wire type u8   10 stream u8   11 zero
  *     12 sequence u32   16 step u32   20 chunk u32   24 source u32   28 tag u32   32 elements u32   36 bytes u32
  *
- * `sequence` counts the collectives of a communicator, `elements` is the length of the whole operation, `bytes` that
- * of this payload, `tag` a hash of the caller's tag. The receiver knows what must come next and compares every byte:
- * ranks that disagree about a collective stop instead of adding unlike numbers.
+ * `sequence` counts the collectives of a communicator over all its streams, `elements` is the length of the whole
+ * operation, `bytes` that of this payload, `tag` a hash of the caller's tag. The receiver knows what must come next and
+ * compares every byte: ranks that disagree about a collective stop instead of adding unlike numbers.
  */
 export const headerBytes = 40;
-export const wireVersion = 2;
+export const wireVersion = 3;
 const magic = 0x44_44_4f_50;
 
 export const kinds = [
@@ -36,6 +36,7 @@ export interface Header {
   type: ElementType;
   op: ReduceOp;
   wire: WireType;
+  stream: number;
   sequence: number;
   step: number;
   chunk: number;
@@ -53,6 +54,7 @@ export function encodeHeader(header: Header): Buffer {
   frame[7] = elementTypes.indexOf(header.type);
   frame[8] = ops.indexOf(header.op);
   frame[9] = wireTypes.indexOf(header.wire);
+  frame[10] = header.stream;
   frame.writeUInt32LE(header.sequence, 12);
   frame.writeUInt32LE(header.step, 16);
   frame.writeUInt32LE(header.chunk, 20);
@@ -84,6 +86,7 @@ export function decodeHeader(frame: Uint8Array): Header {
     type: elementTypes[view[7]],
     op: ops[view[8]],
     wire: wireTypes[view[9]],
+    stream: view[10],
     sequence: view.readUInt32LE(12),
     step: view.readUInt32LE(16),
     chunk: view.readUInt32LE(20),

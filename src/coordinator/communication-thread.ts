@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { Engine } from '../collective/engine.js';
-import { socketsClosed, useTwoIoThreads } from '../collective/io-threads.js';
+import { socketsClosed, prepareSockets } from '../collective/sockets.js';
 import { Mesh } from '../collective/mesh.js';
 import { codeOf, messageOf, PodDistError } from '../errors.js';
 import { ClockOffset } from '../trace/clock-offset.js';
@@ -40,7 +40,7 @@ class CommunicationThread {
     private readonly data: ThreadData,
     private readonly port: MessagePort,
   ) {
-    useTwoIoThreads();
+    prepareSockets();
     this.status = new Status(data.status);
     this.client = new ControlClient({ ...data, onLost: () => this.loseCoordinator() });
     this.guardian = new Guardian(data, (error) => this.refuse(error));
@@ -153,7 +153,7 @@ class CommunicationThread {
     const { status, engine } = this;
     const progress = status.progress + (engine?.completed ?? 0);
     const waiting = status.isWaiting || (engine?.busy ?? false);
-    const collectives = engine?.collectives ?? { begun: 0, name: '', forMs: 0 };
+    const collectives = engine?.collectives ?? [];
     void this.client.send({ type: 'beat', progress, waiting, phase: status.phase, collectives });
     if (this.data.trace && this.mesh) this.askForClock();
     this.tracer.flush();

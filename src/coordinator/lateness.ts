@@ -1,6 +1,6 @@
-/** What a rank's beat says of its collectives. */
+/** What a rank's beat says of the collectives of one stream. */
 export interface Collectives {
-  /** How many it has begun. */
+  /** Number of the last one that it has begun, as the program counts them over all streams. */
   begun: number;
   /** The one under way, such as `allReduce 'gradients'`; empty: none. */
   name: string;
@@ -8,7 +8,9 @@ export interface Collectives {
   forMs: number;
 }
 
-interface Known extends Collectives {
+interface Known {
+  /** By stream. */
+  collectives: readonly Collectives[];
   heard: number;
 }
 
@@ -16,43 +18,52 @@ export interface LateRank {
   rank: number;
   /** Ranks that wait for it. */
   waiting: number[];
+  /** What the one that has waited longest waits in. */
   name: string;
-  /** How long the longest of them has waited. */
   waitedMs: number;
 }
 
 /**
  * Finds the ranks that others wait for: those that have not begun a collective in which another rank has been for
- * longer than the warning time, and those of which nothing is heard meanwhile.
+ * longer than the warning time, and those of which nothing is heard meanwhile. Only collectives of one stream are
+ * compared, since streams do not wait for each other.
  */
 export class Lateness {
   private readonly known = new Map<number, Known>();
+  /** By rank the last collective that it has been named for. */
   private readonly named = new Map<number, number>();
 
   constructor(private readonly warningMs: number) {}
 
-  beat(rank: number, collectives: Collectives, now: number): void {
-    this.known.set(rank, { ...collectives, heard: now });
+  beat(rank: number, collectives: readonly Collectives[], now: number): void {
+    this.known.set(rank, { collectives, heard: now });
   }
 
   /** Late ranks that have not been named for the collective they are late for. */
   find(now: number): LateRank[] {
     const late = new Map<number, LateRank>();
-    for (const [waiting, own] of this.known) {
-      const waitedMs = own.forMs + now - own.heard;
-      const silent = now - own.heard > this.warningMs;
-      if (own.name === '' || waitedMs < this.warningMs || silent) continue;
-      for (const [rank, other] of this.known) {
-        const missing = other.begun < own.begun || now - other.heard > this.warningMs;
-        if (rank === waiting || !missing || (this.named.get(rank) ?? 0) >= own.begun) continue;
-        const entry = late.get(rank) ?? { rank, waiting: [], name: own.name, waitedMs: 0 };
-        entry.waiting.push(waiting);
-        entry.waitedMs = Math.max(entry.waitedMs, waitedMs);
-        late.set(rank, entry);
+    for (const [waiting, { collectives, heard }] of this.known) {
+      if (now - heard > this.warningMs) continue;
+      for (const [stream, own] of collectives.entries()) {
+        const waitedMs = own.forMs + now - heard;
+        if (own.name === '' || waitedMs < this.warningMs) continue;
+        for (const [rank, other] of this.known) {
+          const missing = begunBy(other, stream) < own.begun || now - other.heard > this.warningMs;
+          if (rank === waiting || !missing || (this.named.get(rank) ?? 0) >= own.begun) continue;
+          const entry = late.get(rank) ?? { rank, waiting: [], name: own.name, waitedMs: 0 };
+          if (!entry.waiting.includes(waiting)) entry.waiting.push(waiting);
+          if (waitedMs > entry.waitedMs) Object.assign(entry, { name: own.name, waitedMs });
+          late.set(rank, entry);
+        }
       }
     }
-    const latest = Math.max(0, ...[...this.known.values()].map(({ begun }) => begun));
+    const begun = [...this.known.values()].flatMap(({ collectives }) => collectives.map((own) => own.begun));
+    const latest = Math.max(0, ...begun);
     for (const rank of late.keys()) this.named.set(rank, latest);
     return [...late.values()];
   }
+}
+
+function begunBy({ collectives }: Known, stream: number): number {
+  return collectives[stream]?.begun ?? 0;
 }

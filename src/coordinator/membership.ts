@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { arenaBytes, createArena } from '../collective/arena.js';
-import { channelBytes } from '../collective/channel.js';
+import { controlBytes } from '../collective/channel.js';
 import type { Communicator } from '../collective/communicator.js';
 import { SharedCommunicator } from '../collective/shared-communicator.js';
 import { codeOf, messageOf, PodDistError, UserError } from '../errors.js';
@@ -42,6 +42,7 @@ export class Membership {
       rank,
       worldSize,
       timeoutMs: collectiveTimeoutMs,
+      urgentBytes: options.thresholds.urgentBytes,
       recordSites: options.checkCollectives,
       tracer: this.tracer,
     });
@@ -57,7 +58,7 @@ export class Membership {
    * Rejects with `JOIN_TIMEOUT` past the deadline and `JOIN_REFUSED` where the coordinator says why not.
    */
   static async join(options: JoinOptions): Promise<Membership> {
-    const arena = createArena({ bytes: arenaBytes, controlBytes: channelBytes });
+    const arena = createArena({ bytes: arenaBytes, controlBytes });
     const status = new SharedArrayBuffer(statusBytes);
     const thread = new Worker(new URL('./communication-thread.js', import.meta.url), {
       workerData: { ...options, arena, status },

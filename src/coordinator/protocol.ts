@@ -4,7 +4,7 @@ import { PodDistError } from '../errors.js';
 import { traceThreads } from '../trace/tracer.js';
 
 /** Both sides of the control connection must speak the same version. */
-export const protocolVersion = 3;
+export const protocolVersion = 4;
 const maxBytes = 64 * 2 ** 20;
 
 const rank = z.int().min(0);
@@ -53,8 +53,8 @@ export const workerMessage = z.discriminatedUnion('type', [
     /** Whether the compute thread waits for other ranks. */
     waiting: z.boolean(),
     phase: text,
-    /** Collectives begun so far; name and duration of the one under way. */
-    collectives: z.object({ begun: z.int().min(0), name: text, forMs: z.number().min(0) }),
+    /** Of each stream the last collective begun; name and duration of the one under way. */
+    collectives: z.array(z.object({ begun: z.int().min(0), name: text, forMs: z.number().min(0) })),
   }),
   z.object({ type: z.literal('lost'), peer: rank }),
   z.object({ type: z.literal('failed'), code: text, message: text, user: z.boolean() }),

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import type * as zmq from 'zeromq';
-import { socketsClosed, useTwoIoThreads } from '../collective/io-threads.js';
+import { socketsClosed, prepareSockets } from '../collective/sockets.js';
 import { messageOf } from '../errors.js';
 import type { TracePart } from '../trace/trace-file.js';
 import { now as clockNow } from '../trace/tracer.js';
@@ -91,7 +91,7 @@ export class Coordinator {
 
   /** Listens; rejects with `UserError` `PORT_IN_USE` where the port is taken. */
   static async start(options: CoordinatorOptions): Promise<Coordinator> {
-    useTwoIoThreads();
+    prepareSockets();
     const socket = await listen(options);
     const coordinator = new Coordinator(options, socket);
     void coordinator.serve();

@@ -18,7 +18,7 @@ export interface JoinOptions {
   stallTimeoutMs: number;
   /** Default deadline of one collective. */
   collectiveTimeoutMs: number;
-  /** Where one algorithm ends and the next begins. */
+  /** Where one way to carry out a collective ends and the next begins. */
   thresholds: Thresholds;
   /** Compares every collective over the ranks before it. */
   checkCollectives: boolean;

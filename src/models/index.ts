@@ -4,6 +4,7 @@ import { customModel } from './custom.js';
 import { densenet121 } from './densenet.js';
 import { mobilenetV2 } from './mobilenet.js';
 import { cifarResnet, resnet } from './resnet.js';
+import { resnet9 } from './resnet9.js';
 import { smallCnn } from './small-cnn.js';
 import { vgg16 } from './vgg.js';
 
@@ -24,6 +25,8 @@ export async function buildModel(config: ModelConfig, options: ModelOptions): Pr
   switch (config.name) {
     case 'small-cnn':
       return smallCnn(config, options);
+    case 'resnet9':
+      return resnet9(config, options);
     case 'resnet20':
     case 'resnet56':
       return cifarResnet(config, options);

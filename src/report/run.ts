@@ -17,6 +17,7 @@ const stepSchema = z.object({
   meanSquaredError: number.optional(),
   delta: number,
   lr: number,
+  samplesPerSecond: number,
 });
 const epochSchema = z.object({
   kind: z.literal('epoch'),

@@ -1,5 +1,7 @@
+/** Rows for the collectives of each stream. */
+export const streamThreads = ['communication', 'urgent communication'] as const;
 /** Rows of a rank's trace. Buckets overlap each other; the spans of the others nest. */
-export const traceThreads = ['compute', 'communication', 'buckets'] as const;
+export const traceThreads = ['compute', ...streamThreads, 'buckets'] as const;
 export type TraceThread = (typeof traceThreads)[number];
 
 /** Something that took time. */

@@ -130,7 +130,7 @@ describe('pod-dist bench', () => {
     const rows = stdout.trim().split('\n').slice(3);
     expect(rows.map((row) => row.split(' | ')[0])).toEqual(['| 64 KB', '| 1 GB']);
     for (const row of rows) {
-      const [step, compute, reduceScatter, allGather] = row.split(' | ').slice(2, 6).map(Number);
+      const [step, compute, reduceScatter, allGather] = row.split(' | ').slice(3, 7).map(Number);
       expect(compute).toBeGreaterThan(0);
       expect(step).toBeGreaterThanOrEqual(compute);
       expect(reduceScatter + allGather).toBeGreaterThan(0);

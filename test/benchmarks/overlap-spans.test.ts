@@ -51,6 +51,25 @@ describe('splitSteps', () => {
     expect(second).toMatchObject({ compute: 60, reduceScatter: 11, exposed: 0, late: 0 });
   });
 
+  it('counts a sum that shares the link with a bucket as queued, from when the last rank has called it', () => {
+    const sum = { collective: 2, stream: 1 };
+    const early = [
+      span('compute', 'step', [0, 100]),
+      span('communication', gradients, [10, 60], { collective: 1 }),
+      span('compute', 'waiting', [20, 50], { for: small, ...sum }),
+      span('urgent communication', small, [20, 49], sum),
+    ];
+    const tardy = [
+      span('compute', 'step', [0, 100]),
+      span('communication', gradients, [10, 61], { collective: 1 }),
+      span('compute', 'waiting', [40, 51], { for: small, ...sum }),
+      span('urgent communication', small, [41, 50], sum),
+    ];
+    const [[first], [second]] = splitSteps([early, tardy]);
+    expect(first).toMatchObject({ compute: 70, small: 8, exposed: 10, queued: 10, late: 20 });
+    expect(second).toMatchObject({ compute: 89, small: 9, exposed: 11, queued: 11, late: 0 });
+  });
+
   it('keeps the steps of a rank apart', () => {
     const spans = [
       span('compute', 'step', [0, 10]),

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Thresholds } from '../../src/collective/selection.js';
 
 export interface Outcome {
   result?: unknown;
@@ -15,11 +16,16 @@ export interface RankOptions {
   transport: 'ipc' | 'tcp';
   /** Each rank's host, by rank, real or not; default: one for all. */
   hosts?: string[];
-  thresholds?: { directBytes: number; ringBytes: number; hierarchicalBytes: number };
+  thresholds?: Partial<Thresholds>;
   [key: string]: unknown;
 }
 
-const defaults = { directBytes: 131_072, ringBytes: 1_572_864, hierarchicalBytes: 65_536 };
+const defaults: Thresholds = {
+  urgentBytes: 65_536,
+  directBytes: 131_072,
+  ringBytes: 1_572_864,
+  hierarchicalBytes: 65_536,
+};
 
 /** Real processes, one a rank, that have joined each other through this one. */
 export class Ranks {
@@ -33,7 +39,8 @@ export class Ranks {
     for (let rank = 0; rank < options.worldSize; rank++) {
       const { worldSize, transport, hosts = new Array<string>(worldSize).fill('here') } = options;
       const directory = transport === 'ipc' ? ranks.directory : undefined;
-      const own = { thresholds: defaults, jobId: 'test', directory, ...options, hosts, rank };
+      const thresholds = { ...defaults, ...options.thresholds };
+      const own = { jobId: 'test', directory, ...options, thresholds, hosts, rank };
       const script = new URL('./fixtures/rank.mjs', import.meta.url);
       ranks.processes.push(fork(script, { env: { ...process.env, OPTIONS: JSON.stringify(own) } }));
     }

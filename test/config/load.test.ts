@@ -127,7 +127,10 @@ describe('loadConfig', () => {
     ['data.name=svhn', /^--set data\.name=svhn: data\.name: .*'digits' \| 'cifar10'/],
     ['data.root=x', /^--set data\.root=x: unknown key data\.root; known keys here: name, splitSeed/],
     ['data={name: image-folder}', /^--set data=.*: data\.root is missing$/],
-    ['model.name=vgg', /^--set model\.name=vgg: model\.name: .*'small-cnn' \| 'resnet20' \| 'resnet56'/],
+    [
+      'model.name=vgg',
+      /^--set model\.name=vgg: model\.name: .*'small-cnn' \| 'resnet9' \| 'resnet20' \| 'resnet56'/,
+    ],
     ['__proto__.x=1', /^--set __proto__\.x=1: unknown key __proto__; /],
     ['constructor.prototype.x=1', /^--set constructor\.prototype\.x=1: unknown key constructor; /],
   ])('says what is wrong with --set %s', (assignment, message) => {

@@ -35,7 +35,10 @@ describe('encode and decode', () => {
       progress: 9,
       waiting: true,
       phase: 'train',
-      collectives: { begun: 7, name: "allReduce 'gradients'", forMs: 1.5 },
+      collectives: [
+        { begun: 7, name: "allReduce 'gradients'", forMs: 1.5 },
+        { begun: 6, name: '', forMs: 0 },
+      ],
     },
     { type: 'failed', code: 'X', message: 'ü', user: false },
     { type: 'finished' },

@@ -17,7 +17,7 @@ async function start(options: Partial<CoordinatorOptions> = {}): Promise<Job> {
 }
 
 /** No collective is under way. */
-const collectives = { begun: 0, name: '', forMs: 0 };
+const collectives = [{ begun: 0, name: '', forMs: 0 }];
 
 describe('joining', () => {
   it('brings the ranks together: plan, table of endpoints, go', async () => {

@@ -19,6 +19,7 @@ import { largestDifference, rowsOf } from './trained.js';
 const networks: [name: string, side: number, settings: object][] = [
   ['small-cnn', 9, { channels: [4, 8, 8], strides: [1, 2, 3], batchNorm: true }],
   ['small-cnn', 8, { channels: [4, 8], strides: [2, 2] }],
+  ['resnet9', 33, { width: 4 }],
   ['resnet20', 9, {}],
   ['resnet56', 8, {}],
   ['resnet18', 8, {}],

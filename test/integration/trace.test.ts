@@ -21,7 +21,7 @@ interface Trace {
   otherData: { clocks: Record<string, { offsetMicroseconds: number; errorMicroseconds: number }> };
 }
 
-const [compute, communication, buckets] = [0, 1, 2];
+const [compute, communication, urgent, buckets] = [0, 1, 2, 3];
 const digits = ['--backend', 'wasm', '--epochs', '1', '--out', 'run'];
 const steps = 15;
 
@@ -50,7 +50,7 @@ function expectNested(events: readonly Event[]): void {
 /** No collective ends on a rank before it has begun on all; within `tolerance` microseconds. */
 function expectTogether(events: readonly Event[], ranks: number, tolerance: number): void {
   const collectives = new Map<number, Event[]>();
-  for (const event of events.filter(({ tid, ph }) => tid === communication && ph === 'X')) {
+  for (const event of events.filter(({ tid, ph }) => [communication, urgent].includes(tid) && ph === 'X')) {
     if (event.args.collective === undefined) continue;
     const number = event.args.collective as number;
     collectives.set(number, [...(collectives.get(number) ?? []), event]);
@@ -114,11 +114,12 @@ describe('launch --trace', () => {
       expect(count(traceEvents, rank, communication, /^reduceScatter gradients\/0$/)).toBe(steps);
       expect(count(traceEvents, rank, communication, /^update weights\/0$/)).toBe(steps);
       expect(count(traceEvents, rank, communication, /^allGather weights\/0$/)).toBe(steps);
+      expect(count(traceEvents, rank, urgent, /^(allReduce gram|allGather residuals)/)).toBe(steps);
       expect(count(traceEvents, rank, buckets, /^bucket 0$/)).toBe(2 * steps);
       const named = traceEvents.filter(({ pid, ph, args }) => pid === rank && ph === 'M' && args.name);
       expect(named.map(({ args }) => args.name)).toEqual([
         expect.stringMatching(new RegExp(`^rank ${rank} on `)) as string,
-        ...['compute', 'communication', 'buckets'],
+        ...['compute', 'communication', 'urgent communication', 'buckets'],
       ]);
     }
     expectNested(traceEvents);

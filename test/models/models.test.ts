@@ -19,6 +19,8 @@ const sizes = [
   // Option A of arXiv 1512.03385 has 269,722 and 853,018 (0.27 M and 0.85 M in its table 6); projections add 2,752.
   ['resnet20', '3x3', 10, 269_722 + 2_752],
   ['resnet56', '3x3', 10, 853_018 + 2_752],
+  // D. Page's cifar10-fast has 6,573,120, its linear layer without a bias.
+  ['resnet9', '3x3', 10, 6_573_120 + 10],
   // kuangliu/pytorch-cifar: 3x3 stem, no max-pool, 10 classes.
   ['resnet18', '3x3', 10, 11_173_962],
   ['resnet34', '3x3', 10, 21_282_122],

@@ -16,6 +16,7 @@ const batch = 4;
 // ResNet-101 is ResNet-50 with more of the same blocks.
 const networks = [
   ['small-cnn', 'wasm', 8],
+  ['resnet9', 'wasm', 32],
   ['resnet20', 'wasm', 8],
   ['resnet56', 'wasm', 8],
   ['resnet18', 'wasm', 8],

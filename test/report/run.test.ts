@@ -26,6 +26,7 @@ const step = (index: number, more: object = {}) =>
     loss: index,
     delta: 0.05,
     lr: 0.1,
+    samplesPerSecond: 100,
     ...more,
   });
 

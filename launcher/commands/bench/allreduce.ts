@@ -93,11 +93,11 @@ function parseTransport(text: string): 'ipc' | 'tcp' {
 
 function parseThreshold(text: string): [string, number] {
   const [name, value] = text.split('=');
-  if (['directBytes', 'ringBytes', 'hierarchicalBytes'].includes(name) && Number(value) >= 0)
+  if (['urgentBytes', 'directBytes', 'ringBytes', 'hierarchicalBytes'].includes(name) && Number(value) >= 0)
     return [name, Number(value)];
   throw new UserError(
     'USAGE',
-    `--set ${text}: give directBytes, ringBytes or hierarchicalBytes, and a number of bytes`,
+    `--set ${text}: give urgentBytes, directBytes, ringBytes or hierarchicalBytes, and a number of bytes`,
   );
 }
 

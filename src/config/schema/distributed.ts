@@ -33,6 +33,13 @@ export const distributedSchema = z.strictObject({
     .describe(
       'about this many bytes of gradients, or weights, travel together; default: a 16th of them, from 128 KiB to 4 MiB',
     ),
+  urgentBytes: z
+    .int()
+    .min(0)
+    .default(65_536)
+    .describe(
+      'what a step waits for and is at most this long, such as the sums of batch norm, does not queue behind gradients: it has connections of its own',
+    ),
   directBytes: z
     .int()
     .min(0)

@@ -15,6 +15,11 @@ export const modelSchema = z.discriminatedUnion('name', [
     strides: z.array(count).min(1).default([1, 2, 2]),
     batchNorm: z.boolean().default(false),
   }),
+  z.strictObject({
+    name: z.literal('resnet9'),
+    dim: dim.default(256),
+    width: count.default(64).describe('channels of the first convolution'),
+  }),
   z.strictObject({ name: z.enum(['resnet20', 'resnet56']), dim: dim.default(256) }),
   z.strictObject({
     name: z.enum(['resnet18', 'resnet34', 'resnet50', 'resnet101']),

@@ -1,0 +1,127 @@
+import { once } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import { Ranks, run } from './ranks.js';
+
+/** Around every change of algorithm, with uneven tails, on either side of the limit between the streams. */
+const long = [1_000_003, 393_217, 65_537, 16_385];
+const short = [1, 7, 1000, 16_384];
+
+describe('both streams at once', () => {
+  it.each([
+    [2, 'ipc', 6],
+    [2, 'tcp', 6],
+    [3, 'tcp', 4],
+    [5, 'ipc', 3],
+    [8, 'ipc', 2],
+  ] as const)('sum exactly on %i ranks over %s', async (worldSize, transport, rounds) => {
+    const outcomes = await run({
+      ...{ worldSize, transport, scenario: 'bothStreams', long, short, rounds },
+      timeoutMs: 60_000,
+    });
+    expect(outcomes).toEqual(new Array(worldSize).fill({}));
+  });
+
+  it.each([
+    ['ring', { directBytes: 0, ringBytes: 0, hierarchicalBytes: 1e9 }],
+    ['scatter', { directBytes: 0, ringBytes: 1e9, hierarchicalBytes: 1e9 }],
+    ['hierarchical', { directBytes: 0, ringBytes: 500_000, hierarchicalBytes: 0 }],
+  ])('sum exactly by %s', async (_algorithm, thresholds) => {
+    const hosts = ['a', 'a', 'b', 'b'];
+    const about = { worldSize: 4, hosts, transport: 'ipc', scenario: 'bothStreams', thresholds } as const;
+    const outcomes = await run({ ...about, long, short, rounds: 3, timeoutMs: 60_000 });
+    expect(outcomes).toEqual(new Array(4).fill({}));
+  });
+
+  it('sum exactly under the check', async () => {
+    const about = {
+      worldSize: 3,
+      transport: 'ipc',
+      scenario: 'bothStreams',
+      checkCollectives: true,
+    } as const;
+    const outcomes = await run({ ...about, long, short, rounds: 2, timeoutMs: 60_000 });
+    expect(outcomes).toEqual(new Array(3).fill({}));
+  });
+
+  it('do not wait for each other', async () => {
+    const outcomes = await run({ worldSize: 2, transport: 'ipc', scenario: 'overtaking' });
+    expect(outcomes).toEqual(new Array(2).fill({ result: true }));
+  });
+
+  it('are used again after long waits in one of them', async () => {
+    const outcomes = await run({ worldSize: 3, transport: 'ipc', scenario: 'longWaits' });
+    expect(outcomes).toEqual(new Array(3).fill({}));
+  });
+});
+
+describe('a failure in one stream while the other is busy', () => {
+  it('is the same in both: a killed rank', async () => {
+    const ranks = await Ranks.start({ worldSize: 3, transport: 'ipc', scenario: 'victimOfBoth' });
+    await once(ranks.processes[1], 'message');
+    ranks.processes[1].kill('SIGKILL');
+    const outcomes = await ranks.end();
+    for (const rank of [0, 2]) {
+      const errors = outcomes[rank]?.result as string[];
+      expect(errors).toEqual(new Array(3).fill(`PEER_LOST: rank ${rank} has lost the connection to rank 1`));
+    }
+  });
+
+  it.each(['bulk', 'urgent'])('is the same in both: a mismatch in the %s one', async (stream) => {
+    const outcomes = await run({ worldSize: 2, transport: 'tcp', scenario: 'differingInOne', stream });
+    for (const outcome of outcomes) {
+      const errors = outcome?.result as string[];
+      expect(errors[0]).toMatch(/^COLLECTIVE_MISMATCH: .*tag \d+ instead of \d+/);
+      expect(errors).toEqual(new Array(4).fill(errors[0]));
+    }
+  });
+
+  it.each(['bulk', 'urgent'])('is the same in both: a missed deadline in the %s one', async (stream) => {
+    const outcomes = await run({ worldSize: 3, transport: 'ipc', scenario: 'lateForOne', stream });
+    for (const rank of [0, 2]) {
+      const errors = outcomes[rank]?.result as string[];
+      expect(errors[0]).toMatch(
+        new RegExp(
+          `^COLLECTIVE_TIMEOUT: rank ${rank} has waited 1 s in allReduce '${stream}' .* for rank 1$`,
+        ),
+      );
+      expect(errors).toEqual(new Array(4).fill(errors[0]));
+    }
+  });
+});
+
+describe('calls that would go to different streams', () => {
+  it.each(['length', 'face'])(
+    'stop long before the deadline when the ranks differ in %s',
+    async (difference) => {
+      const outcomes = await run({
+        ...{ worldSize: 2, transport: 'ipc', scenario: 'differingStreams', difference, timeoutMs: 60_000 },
+      });
+      for (const outcome of outcomes) {
+        expect(outcome?.error?.code).toBe('COLLECTIVE_MISMATCH');
+        expect(outcome?.error?.message).toMatch(
+          /allReduce 'allReduce' .*\(collective 2\) got from rank [01]/,
+        );
+      }
+    },
+  );
+
+  it.each([
+    ['length', 100_000],
+    ['face', 10],
+  ])('are both named where checked ranks differ in %s', async (difference, length) => {
+    const outcomes = await run({
+      ...{ worldSize: 3, transport: 'ipc', scenario: 'differingStreams', difference, timeoutMs: 60_000 },
+      checkCollectives: true,
+    });
+    for (const outcome of outcomes) {
+      expect(outcome?.error?.code).toBe('COLLECTIVE_MISMATCH');
+      expect(outcome?.error?.message).toMatch(
+        new RegExp(
+          `rank 0: .* of 10 float32 .*; rank 1: .* of ${length} float32 .*, and only one of the two blocks and is short|` +
+            `rank 1: .* of ${length} float32 .*; rank 2: .* of 10 float32 .*, and only one of the two blocks and is short`,
+        ),
+      );
+      expect(outcome?.error?.message.match(/ at fixtures\/stream-scenarios\.mjs:\d+/g)).toHaveLength(2);
+    }
+  });
+});
