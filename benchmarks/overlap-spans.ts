@@ -32,7 +32,8 @@ interface Collective {
  * Splits the steps of every rank by what was on the wire while the compute thread waited.
  *
  * A collective is on the wire from when the last rank has begun it; what is before, is waiting for that rank. A small sum
- * blocks: it is called when a rank begins to wait for it. Times are those of one clock.
+ * blocks: it is called when a rank begins to wait for it. What is on the wire when a step ends is counted in either step
+ * for its part there. Times are those of one clock.
  *
  * @param ranks spans by rank
  * @returns steps by rank, in order
@@ -70,15 +71,16 @@ function splitStep(
   waits: readonly Wait[],
   wire: readonly { name: string; interval: Interval }[],
 ): StepOverlap {
-  const within = <T>(items: readonly T[], at: (item: T) => Interval) =>
-    items.filter((item) => at(item)[1] > start && at(item)[0] < end);
-  const own = within(wire, ({ interval }) => interval);
-  const of = (test: (name: string) => boolean) => own.filter(({ name }) => test(name)).map((w) => w.interval);
-  const waiting = within(waits, ({ whole }) => whole);
-  const called = waiting.map((wait) => wait.called);
-  const forSmall = waiting.filter(({ small }) => small).map((wait) => wait.called);
+  const within = (intervals: readonly Interval[]) =>
+    intervals
+      .filter(([from, to]) => to > start && from < end)
+      .map(([from, to]): Interval => [Math.max(from, start), Math.min(to, end)]);
+  const of = (test: (name: string) => boolean) =>
+    within(wire.filter(({ name }) => test(name)).map(({ interval }) => interval));
+  const called = within(waits.map((wait) => wait.called));
+  const forSmall = within(waits.filter(({ small }) => small).map((wait) => wait.called));
   const buckets = union(of(isBucket));
-  const total = length(waiting.map(({ whole }) => whole));
+  const total = length(within(waits.map(({ whole }) => whole)));
   return {
     step: (end - start) / 1000,
     compute: (end - start - total) / 1000,
@@ -100,8 +102,8 @@ interface Wait {
   called: Interval;
 }
 
-function isCollective({ thread }: TraceSpan): boolean {
-  return (streamThreads as readonly string[]).includes(thread);
+function isCollective({ thread, details }: TraceSpan): boolean {
+  return (streamThreads as readonly string[]).includes(thread) && details.collective !== undefined;
 }
 
 function isWait({ thread, name }: TraceSpan): boolean {

@@ -14,7 +14,7 @@ import { lastCollective } from './tasks/training.js';
  * How much of the communication real training steps hide, by the size of the buckets and by how long a blocking sum may be
  * to overtake them: workers of one thread each, over ipc or behind a shaped link (Linux, root):
  * node dist/benchmarks/overlap.js [--model resnet20] [--batch 64] [--workers 2] [--link 100mbit] [--queue fifo]
- * [--buckets 256KB,4MiB,1GB] [--urgent 4B,64KiB] [--steps 15] [--rounds 2] [--backend native] [--statistics local].
+ * [--buckets default,256KB,1GB] [--urgent 4B,64KiB] [--steps 15] [--rounds 2] [--backend native] [--statistics local].
  */
 const { values } = parseArgs({
   options: {
@@ -24,7 +24,7 @@ const { values } = parseArgs({
     link: { type: 'string' },
     queue: { type: 'string', default: 'pfifo_fast' },
     urgent: { type: 'string', default: '64KiB' },
-    buckets: { type: 'string', default: '256KB,4MiB,1GB' },
+    buckets: { type: 'string', default: 'default,256KB,1GB' },
     steps: { type: 'string', default: '15' },
     rounds: { type: 'string', default: '2' },
     backend: { type: 'string', default: 'native' },
@@ -40,7 +40,8 @@ const { model, batchNorm } = configSchema
   .parse({ model: { name: values.model }, batchNorm: { statistics: values.statistics } });
 
 interface Setting {
-  bucketBytes: number;
+  /** Default: the recipe's. */
+  bucketBytes?: number;
   urgentBytes: number;
 }
 
@@ -54,7 +55,10 @@ const link =
 try {
   const measured = values.buckets.split(',').flatMap((bucket) =>
     values.urgent.split(',').map((urgent): Measured => {
-      const setting = { bucketBytes: parseSize(bucket), urgentBytes: parseSize(urgent) };
+      const setting = {
+        bucketBytes: bucket === 'default' ? undefined : parseSize(bucket),
+        urgentBytes: parseSize(urgent),
+      };
       return { ...setting, imagesPerSecond: [], steps: [] };
     }),
   );
@@ -128,7 +132,7 @@ function print(measured: readonly Measured[]): void {
   for (const { bucketBytes, urgentBytes, imagesPerSecond, steps: all } of measured) {
     const share = median(all.map((step) => step.exposed / (step.reduceScatter + step.allGather)));
     const cells = [
-      formatSize(bucketBytes),
+      bucketBytes === undefined ? 'default' : formatSize(bucketBytes),
       formatSize(urgentBytes),
       median(imagesPerSecond).toFixed(0),
       ...names.map((name) => median(all.map((step) => step[name])).toFixed(1)),

@@ -5,8 +5,10 @@ import type { Tracer } from '../../src/trace/tracer.js';
 import { measureStep, type MeasureOptions, type StepMeasurement } from '../../src/training/measure-step.js';
 
 export interface TrainingTask extends Required<
-  Pick<MeasureOptions, 'model' | 'batch' | 'bucketBytes' | 'statistics' | 'warmup' | 'steps'>
+  Pick<MeasureOptions, 'model' | 'batch' | 'statistics' | 'warmup' | 'steps'>
 > {
+  /** Default: the recipe's. */
+  bucketBytes?: number;
   backend: Config['backend'];
 }
 

@@ -17,6 +17,8 @@ export interface Command {
   offset: number;
   /** Byte offset of the residuals of a compressed call; 0: none. */
   residual: number;
+  /** Byte offset of a kernel program that is run before; 0: none. */
+  program: number;
   /** Elements. */
   length: number;
   tag: string;
@@ -26,7 +28,7 @@ export interface Command {
   offsets: readonly number[];
 }
 
-const slots = 64;
+const slots = 128;
 const slotBytes = 4096;
 const tagBytes = 64;
 const siteBytes = 256;
@@ -47,7 +49,7 @@ const closedAt = 3;
 /**
  * Commands of one stream from the compute thread to the communication thread, in shared memory.
  *
- * A ring of 64 slots with two counters, `submitted` and `completed`. The compute thread fills a slot, raises
+ * A ring of 128 slots with two counters, `submitted` and `completed`. The compute thread fills a slot, raises
  * `submitted` and may go on computing; the communication thread serves the slots in order and raises `completed`.
  * Either side sleeps on the other's counter. A failure is final: its code and message are written once, and every
  * later wait throws it.
@@ -193,6 +195,7 @@ export class Channel {
     buffer.writeUInt32LE(site.length, start + 40);
     buffer.writeUInt32LE(command.sequence, start + 44);
     buffer.writeDoubleLE(command.residual, start + 48);
+    buffer.writeDoubleLE(command.program, start + 56);
     site.copy(buffer, start + 64 + tagBytes);
     command.offsets.forEach((offset, index) => buffer.writeDoubleLE(offset, start + offsetsAt + 8 * index));
   }
@@ -213,6 +216,7 @@ export class Channel {
       timeoutMs: buffer.readDoubleLE(start + 8),
       offset: buffer.readDoubleLE(start + 16),
       residual: buffer.readDoubleLE(start + 48),
+      program: buffer.readDoubleLE(start + 56),
       length: buffer.readDoubleLE(start + 24),
       tag: text(64, buffer.readUInt32LE(start + 32)),
       site: text(64 + tagBytes, buffer.readUInt32LE(start + 40)),

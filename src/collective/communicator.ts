@@ -1,4 +1,5 @@
 import type { OptimiserKernels } from './kernels/optimisers.js';
+import type { KernelProgram } from './kernels/program.js';
 
 /** Element types that a collective reduces. */
 export type Numbers = Float32Array | Float64Array;
@@ -28,10 +29,25 @@ export interface CollectiveOptions {
   tag?: string;
 }
 
+export interface GatherOptions extends CollectiveOptions {
+  /** Where ranks' parts begin and end: rank r owns elements `[offsets[r], offsets[r + 1])`; default: `shardRange`'s. */
+  offsets?: readonly number[];
+  /** Kernels that the communication thread runs before it gathers, such as the update of this rank's part. */
+  program?: KernelProgram;
+}
+
+/** A collective that has been started, and that the caller waits for later, once. */
+export interface Pending {
+  /** Rejects as the collective would have. */
+  wait(): Promise<void>;
+  /** Blocks; throws as the collective would have. */
+  waitSync(): void;
+}
+
 /**
  * Collective operations over the ranks of a job. Every rank calls the same operations in the same order with the
  * same lengths. Every operation has two faces on one engine: `await` it, or block in its `Sync` form, which may be
- * called in the middle of a gradient tape.
+ * called in the middle of a gradient tape. Two can also be started and waited for later.
  *
  * Results are bitwise equal on every rank. A call rejects (or throws) `PodDistError` with the code
  * `COLLECTIVE_TIMEOUT` past its deadline, `PEER_LOST` when a peer's connection ends, `COLLECTIVE_MISMATCH` when the
@@ -61,12 +77,13 @@ export interface Communicator {
   reduceScatter<T extends Numbers>(values: T, options?: CollectiveOptions): Promise<T>;
   reduceScatterSync<T extends Numbers>(values: T, options?: CollectiveOptions): T;
 
-  /**
-   * Gathers every rank's part of `values` in place: rank r owns elements `[offsets[r], offsets[r + 1])`. Without
-   * `offsets` the parts are the shards of `shardRange`. Parts may be empty.
-   */
-  allGather(values: Numbers, options?: CollectiveOptions & { offsets?: readonly number[] }): Promise<void>;
-  allGatherSync(values: Numbers, options?: CollectiveOptions & { offsets?: readonly number[] }): void;
+  /** Gathers every rank's part of `values` in place. Parts may be empty. */
+  allGather(values: Numbers, options?: GatherOptions): Promise<void>;
+  allGatherSync(values: Numbers, options?: GatherOptions): void;
+
+  /** Both take values from `allocate`, which stay as they are until the wait is over. */
+  startReduceScatter(values: Float32Array, options?: CollectiveOptions): Pending;
+  startAllGather(values: Float32Array, options?: GatherOptions): Pending;
 
   /** Copies `root`'s values to every rank. */
   broadcast(values: Numbers, root: number, options?: CollectiveOptions): Promise<void>;

@@ -1,7 +1,11 @@
 import { allocate, arenaBytes, createArena, type Arena } from './arena.js';
-import type { Communicator, Numbers } from './communicator.js';
-import { loadKernels } from './kernels/index.js';
+import { PodDistError } from '../errors.js';
+import type { Communicator, GatherOptions, Numbers, Pending } from './communicator.js';
+import { loadKernels, type Kernels } from './kernels/index.js';
 import type { OptimiserKernels } from './kernels/optimisers.js';
+import type { KernelProgram } from './kernels/program.js';
+
+const over: Pending = { wait: async () => {}, waitSync() {} };
 
 /** The communicator of a job of one rank: every collective is the identity. */
 export class LocalCommunicator implements Communicator {
@@ -9,6 +13,7 @@ export class LocalCommunicator implements Communicator {
   readonly worldSize = 1;
   readonly waitedMs = 0;
 
+  private kernels: Kernels | undefined;
   private readonly arena: Arena = createArena({ bytes: arenaBytes, controlBytes: 0 });
 
   allocate(length: number): Float32Array {
@@ -16,7 +21,8 @@ export class LocalCommunicator implements Communicator {
   }
 
   async loadOptimisers(): Promise<OptimiserKernels> {
-    return (await loadKernels(this.arena.memory)).optimisers;
+    this.kernels ??= await loadKernels(this.arena.memory);
+    return this.kernels.optimisers;
   }
 
   async allReduce(): Promise<void> {}
@@ -32,9 +38,25 @@ export class LocalCommunicator implements Communicator {
 
   async allGather(): Promise<void> {}
   allGatherSync(): void {}
+
+  startReduceScatter(): Pending {
+    return over;
+  }
+
+  /** A program needs `loadOptimisers` first. */
+  startAllGather(_values: Float32Array, { program }: GatherOptions = {}): Pending {
+    if (program) this.run(program);
+    return over;
+  }
+
   async broadcast(): Promise<void> {}
   broadcastSync(): void {}
   async barrier(): Promise<void> {}
   barrierSync(): void {}
   async close(): Promise<void> {}
+
+  private run(program: KernelProgram): void {
+    if (!this.kernels) throw new PodDistError('NOT_LOADED', 'the kernels of a program are not loaded yet');
+    this.kernels.run(program.offset);
+  }
 }

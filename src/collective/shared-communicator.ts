@@ -2,7 +2,14 @@ import { PodDistError } from '../errors.js';
 import { allocate, type Arena } from './arena.js';
 import { callSite } from './call-site.js';
 import { Channel, type Command } from './channel.js';
-import { shardRange, type CollectiveOptions, type Communicator, type Numbers } from './communicator.js';
+import {
+  shardRange,
+  type CollectiveOptions,
+  type Communicator,
+  type GatherOptions,
+  type Numbers,
+  type Pending,
+} from './communicator.js';
 import { loadKernels } from './kernels/index.js';
 import type { OptimiserKernels } from './kernels/optimisers.js';
 import { noTracer, type Tracer, type TraceSpan } from '../trace/tracer.js';
@@ -33,8 +40,6 @@ interface Face {
 }
 const awaited: Face = { blocking: false };
 const blocking: Face = { blocking: true };
-
-type GatherOptions = CollectiveOptions & { offsets?: readonly number[] };
 
 /** A collective under way, and how to bring its result back to the caller's array. */
 interface Call {
@@ -116,6 +121,14 @@ export class SharedCommunicator implements Communicator {
     this.waitSync(this.start(blocking, 'allGather', values, options));
   }
 
+  startReduceScatter(values: Float32Array, options?: CollectiveOptions): Pending {
+    return this.pending(this.start(awaited, 'reduceScatter', values, options));
+  }
+
+  startAllGather(values: Float32Array, options?: GatherOptions): Pending {
+    return this.pending(this.start(awaited, 'allGather', values, options));
+  }
+
   broadcast(values: Numbers, root: number, options?: CollectiveOptions): Promise<void> {
     return this.wait(this.start(awaited, 'broadcast', values, options, root));
   }
@@ -152,6 +165,7 @@ export class SharedCommunicator implements Communicator {
       timeoutMs,
       offset,
       residual,
+      program: options.program?.offset ?? 0,
       length: values.length,
       tag: options.tag ?? kind,
       site: this.options.recordSites ? callSite() : '',
@@ -206,6 +220,15 @@ export class SharedCommunicator implements Communicator {
     const staging = { offset: allocate(this.options.arena, size), bytes: size, taken: true };
     this.stagings.push(staging);
     return staging;
+  }
+
+  /** What is over already is not waited for. */
+  private pending(call: Call): Pending {
+    const isOver = () => call.channel.completed - call.number >= 0;
+    return {
+      wait: async () => (isOver() ? call.finish() : this.wait(call)),
+      waitSync: () => (isOver() ? call.finish() : this.waitSync(call)),
+    };
   }
 
   private waitSync({ channel, number, about, deadline, finish }: Call): void {

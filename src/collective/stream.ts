@@ -125,6 +125,7 @@ export class Stream {
   private async execute(command: Command, workspace: Workspace): Promise<void> {
     const { stream } = this;
     const { tracer = noTracer, failure, slow } = this.options;
+    this.prepare(command, workspace, tracer);
     const began = tracer.now();
     const context = Context.whole(command, workspace);
     workspace.stage.turn(++this.turns);
@@ -146,6 +147,14 @@ export class Stream {
       clearInterval(looking);
       this.running = undefined;
     }
+  }
+
+  /** Runs the kernels that a command brings along, such as the update of weights before they are gathered. */
+  private prepare({ program, tag }: Command, { kernels }: Workspace, tracer: Tracer): void {
+    if (program === 0) return;
+    const began = tracer.now();
+    kernels.run(program);
+    tracer.span(streamThreads[this.stream], `update ${tag}`, began);
   }
 
   private async run(context: Context): Promise<void> {

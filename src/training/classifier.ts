@@ -60,7 +60,7 @@ export class Classifier {
 
   /** Puts `weights` into the model's variables. */
   loadWeights(): void {
-    this.parameters.write(this.weights);
+    this.parameters.writeAll(this.weights);
   }
 
   /** SHA-256 over weights and moving statistics: what two runs must share to have trained the same model. */

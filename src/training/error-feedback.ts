@@ -1,4 +1,5 @@
 import { shardRange, type Communicator } from '../collective/communicator.js';
+import type { ValueKernels } from '../collective/kernels/program.js';
 import type { Range } from './buckets.js';
 
 interface Options {
@@ -40,11 +41,12 @@ export class ErrorFeedback {
   }
 
   /** Adds what is carried for this rank's shard of bucket `index` to the flat, summed gradients. */
-  addTo(gradients: Float32Array, index: number): void {
+  addTo(kernels: ValueKernels, gradients: Float32Array, index: number): void {
     if (!this.residual || !this.carried.delete(index)) return;
     const { start, end } = this.shardOf(index);
-    for (let at = start; at < end; at++) gradients[at] += this.residual[at];
-    this.residual.fill(0, start, end);
+    const sum = this.residual.subarray(start, end);
+    kernels.add(gradients.subarray(start, end), sum);
+    kernels.clear(sum);
   }
 
   /** Sums up what all ranks have kept; every rank calls it between steps. */

@@ -8,6 +8,8 @@ interface Options {
   /** Flat, filled as the backward pass goes on. */
   gradients: Float32Array;
   buckets: readonly Range[];
+  /** Told before a parameter is read, within a pass or not. */
+  onRead(parameter: number): void;
   /** Told once a pass for each bucket, from the last to the first, when its gradients are complete. */
   onBucket(index: number): void;
 }
@@ -19,7 +21,8 @@ interface Progress {
 }
 
 /**
- * Catches each parameter's gradient as the backward pass reaches it, so that full buckets travel while it goes on.
+ * Catches each parameter's gradient as the backward pass reaches it, so that full buckets travel while it goes on, and
+ * tells when the forward pass first needs a parameter.
  *
  * During a pass a weight is read through an identity whose gradient function copies what it is given. Gradients come
  * in reverse order of the reads, about last parameter first; buckets are announced strictly from last to first, in an
@@ -44,7 +47,9 @@ export class GradientHooks {
   /** The variable itself, or within a pass an identity of it that has the hook. */
   read<T extends tf.Tensor>(variable: T): T {
     const index = this.indices.get((variable as unknown as tf.Variable).name);
-    if (!this.active || index === undefined) return variable;
+    if (index === undefined) return variable;
+    this.options.onRead(index);
+    if (!this.active) return variable;
     this.progress[index].reads++;
     const hook = tf.customGrad((value) => ({
       value: (value as tf.Tensor).clone(),

@@ -43,7 +43,7 @@ export interface StepMeasurement {
   forwardMs: number;
   /** Loss to the gradients of the parameters. */
   backwardMs: number;
-  /** Optimiser, and the weights back into the variables. */
+  /** Optimiser, and the weights back into the variables; several ranks do most of both in the passes. */
   updateMs: number;
   /** Inside collectives, of which one worker has none. */
   waitMs: number;
@@ -68,7 +68,7 @@ export async function measureStep(options: MeasureOptions): Promise<StepMeasurem
   const classifier = await Classifier.create({ config, shape, classes, communicator });
   const step = await TrainingStep.create(classifier, communicator, config, tracer);
   const data = randomBatch(batch, shape, classes, rank);
-  const phases: Record<StepPhase, number[]> = { forward: [], backward: [], reduce: [], update: [] };
+  const phases: Record<StepPhase, number[]> = { forward: [], backward: [], update: [] };
   const totals: number[] = [];
   const waits: number[] = [];
   const processor: number[] = [];
@@ -101,6 +101,7 @@ export async function measureStep(options: MeasureOptions): Promise<StepMeasurem
     const started = performance.now();
     do await run();
     while (totals.length < steps && (worldSize > 1 || performance.now() - started < budgetMs));
+    await step.complete();
   } finally {
     step.dispose();
   }
@@ -112,7 +113,7 @@ export async function measureStep(options: MeasureOptions): Promise<StepMeasurem
     medianMs,
     forwardMs: median(phases.forward),
     backwardMs: median(phases.backward),
-    updateMs: median(phases.reduce.map((reduced, index) => reduced + phases.update[index])),
+    updateMs: median(phases.update),
     waitMs: median(waits),
     cpuMs: median(processor),
     parameters: classifier.parameters.length,

@@ -51,12 +51,16 @@ export class Parameters {
   }
 
   /** Assigns the variables from `flat`. */
-  write(flat: Float32Array): void {
-    for (const { variable, shape, offset, size } of this.entries) {
-      const value = tf.tensor(flat.slice(offset, offset + size), shape, 'float32');
-      variable.assign(value);
-      value.dispose();
-    }
+  writeAll(flat: Float32Array): void {
+    for (const index of this.entries.keys()) this.write(flat, index);
+  }
+
+  /** Assigns the variable of parameter `index` from `flat`. */
+  write(flat: Float32Array, index: number): void {
+    const { variable, shape, offset, size } = this.entries[index];
+    const value = tf.tensor(flat.slice(offset, offset + size), shape, 'float32');
+    variable.assign(value);
+    value.dispose();
   }
 
   /** Copies the gradient of parameter `index` into `flat`, or adds it to what is there. */

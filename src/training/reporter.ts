@@ -14,7 +14,10 @@ export interface StepRecord {
   delta: number;
   lr: number;
   samplesPerSecond: number;
-  /** With several workers: milliseconds of the step in which rank 0's compute thread had to wait for collectives. */
+  /**
+   * With several workers: milliseconds of the step in which rank 0's compute thread had to wait for collectives, those
+   * for the weights of the step before included.
+   */
   exposedMs?: number;
 }
 

@@ -1,12 +1,15 @@
-import { shardRange, type Communicator } from '../collective/communicator.js';
+import { shardRange, type Communicator, type Pending } from '../collective/communicator.js';
 import type { OptimiserKernels } from '../collective/kernels/optimisers.js';
+import { KernelProgram } from '../collective/kernels/program.js';
 import type { Config } from '../config/schema.js';
-import { PodDistError } from '../errors.js';
+import { codeOf, PodDistError } from '../errors.js';
 import { noTracer, type Tracer } from '../trace/tracer.js';
-import { planBuckets, type Range } from './buckets.js';
+import { planBuckets, planGathers, type Range } from './buckets.js';
 import { ErrorFeedback } from './error-feedback.js';
+import { clipScale, Norms } from './norms.js';
 import { createOptimiser, type Optimiser, type Segment, type StateName } from './optimisers/index.js';
 import type { Parameters, Slot } from './parameters.js';
+import { segmentsOf } from './segments.js';
 
 /** A bucket of the flat parameters, and the shard of it that this rank updates. */
 interface Bucket extends Range {
@@ -14,6 +17,8 @@ interface Bucket extends Range {
   /** Where the shard's state lies in the state arrays. */
   stateOffset: number;
   segments: Segment[];
+  /** The shard's update, as the communication thread is to make it. */
+  program: KernelProgram;
 }
 
 interface Options {
@@ -22,15 +27,20 @@ interface Options {
   weights: Float32Array;
   communicator: Communicator;
   config: Config;
-  /** Told of each bucket, from full to applied, and of the optimiser's work; default: nobody is. */
+  /** Told of each bucket, from full to back in all ranks' weights and needed; default: nobody is. */
   tracer?: Tracer;
 }
 
 /** State of all ranks: one array of one number a weight for each name. */
 export type OptimiserState = Partial<Record<StateName | 'residual', Float32Array>>;
 
-/** As PyTorch's clip_grad_norm_ has it. */
-const clipEpsilon = 1e-6;
+/** What an update is made with. */
+export interface UpdateInput {
+  /** Learning rate. */
+  rate: number;
+  /** Micro-batches that are added up in the gradients; default 1. */
+  count?: number;
+}
 
 /**
  * The update of the weights, each rank's share of it (ZeRO's optimiser sharding, arXiv 1910.02054).
@@ -44,22 +54,29 @@ const clipEpsilon = 1e-6;
  * the cut into shards changes nothing; and since every weight is computed by one rank and copied, weights are bitwise
  * equal on all ranks. The bytes are those of one all-reduce.
  *
- * Buckets are sent from the last to the first, as the backward pass completes them; ranks that would send in
- * another order could not match. Without norms a bucket is updated and gathered while the next is still reduced.
+ * Buckets are reduced from the last to the first, as the backward pass completes them, and gathered in the order that
+ * `planGathers` gives; ranks in another order could not match. The communication thread makes the updates (3), each
+ * before its gather, by kernels that are written down for it: nobody waits for a sum. What norms are needed for comes
+ * after all sums. Who reads weights waits for their bucket's gather (`waitFor`).
  */
 export class ShardedOptimiser {
-  /** Gradients of this rank, flat, in the arena: filled by the caller. */
+  /** Gradients of this rank, flat, in the arena: filled by the caller while no gather is under way. */
   readonly gradients: Float32Array;
   readonly buckets: readonly Range[];
-  /** Updates so far. */
+  /** Updates so far, those under way included. */
   updates = 0;
   private readonly own: Bucket[];
   private readonly slots: Slot[];
   private readonly optimiser: Optimiser;
+  private readonly needsNorms: boolean;
   private readonly feedback: ErrorFeedback;
   private readonly state: readonly Float32Array[];
-  /** Reduce-scatters under way, by bucket. */
-  private readonly reducing: (Promise<unknown> | undefined)[] = [];
+  /** By bucket, those to be gathered after its gradients are reduced. */
+  private readonly gathersAfter: readonly (readonly number[])[];
+  /** Under way, by bucket. */
+  private readonly reducing: (Pending | undefined)[] = [];
+  private readonly gathering: (Pending | undefined)[] = [];
+  private current = { rate: 0, count: 1, step: 0 };
   private readonly tracer: Tracer;
   /** When each bucket was full, for the trace. */
   private readonly full: number[] = [];
@@ -76,7 +93,9 @@ export class ShardedOptimiser {
     this.slots = parameters.slots;
     this.tracer = options.tracer ?? noTracer;
     this.buckets = planBuckets(this.slots, config.distributed.bucketBytes);
-    this.optimiser = createOptimiser(config.optimizer, kernels);
+    this.gathersAfter = planGathers(this.buckets);
+    this.optimiser = createOptimiser(config.optimizer);
+    this.needsNorms = this.optimiser.layerwise || config.optimizer.clipNorm !== undefined;
     this.gradients = communicator.allocate(parameters.length);
     const compressed = config.distributed.wire === 'bf16';
     const { buckets } = this;
@@ -86,69 +105,66 @@ export class ShardedOptimiser {
     this.state = this.optimiser.stateNames.map(() => communicator.allocate(length));
     let stateOffset = 0;
     this.own = this.buckets.map((bucket, index) => {
-      const shard = shards[index];
-      const own = { ...bucket, shard, stateOffset, segments: this.segmentsOf(shard, stateOffset) };
-      stateOffset += shard.end - shard.start;
+      const own = this.bucketOf(bucket, shards[index], stateOffset);
+      stateOffset += own.shard.end - own.shard.start;
       return own;
     });
   }
 
-  /** Sends bucket `index`, whose gradients are complete; the last bucket first, and each once a step. */
+  /** Says what the next update is made with, before its first bucket. */
+  begin({ rate, count = 1 }: UpdateInput): void {
+    this.current = { rate, count, step: this.updates + 1 };
+  }
+
+  /** Sends bucket `index`, whose gradients are complete; the last bucket first, and each once an update. */
   reduce(index: number): void {
     const { start, end } = this.buckets[index];
     this.full[index] = this.tracer.now();
-    const sum = this.options.communicator.reduceScatter(this.gradients.subarray(start, end), {
+    this.reducing[index] = this.options.communicator.startReduceScatter(this.gradients.subarray(start, end), {
       tag: `gradients/${index}`,
       ...this.feedback.wireOf(index),
     });
-    sum.catch(() => {});
-    this.reducing[index] = sum;
+    if (this.needsNorms) return;
+    for (const gather of this.gathersAfter[index]) this.updateAndGather(gather, 1 / this.current.count);
+  }
+
+  /** Starts what is left of the update, once every bucket is sent. */
+  async update(): Promise<void> {
+    if (this.needsNorms) await this.updateByNorms();
+    this.updates = this.current.step;
+  }
+
+  /** Blocks until the weights of bucket `index` are those of the last update. */
+  waitFor(index: number): void {
+    const gather = this.gathering[index];
+    if (!gather) return;
+    gather.waitSync();
+    this.gathered(index);
+  }
+
+  /** Resolves once all weights are those of the last update. */
+  async complete(): Promise<void> {
+    for (const [index, gather] of this.gathering.entries()) {
+      if (!gather) continue;
+      await gather.wait();
+      this.gathered(index);
+    }
   }
 
   /**
-   * Updates the weights on all ranks, once every bucket is sent; `count` micro-batches have been added up in the
-   * gradients.
-   *
-   * @throws PodDistError `GRADIENT_NOT_FINITE` with the parameter and the step, on the rank whose shard holds it
+   * What a failure of the communication thread comes from: `GRADIENT_NOT_FINITE` with the parameter and the step, on
+   * the rank whose shard holds it; every other error is returned as it is.
    */
-  async update(rate: number, count = 1): Promise<void> {
-    const { tracer } = this;
-    const { communicator, config, weights } = this.options;
-    const needsNorms = this.optimiser.layerwise || config.optimizer.clipNorm !== undefined;
-    const norms = new Norms(this.slots.length);
-    const step = this.updates + 1;
-    const gathers: Promise<void>[] = [];
-    const apply = (bucket: Bucket, index: number, scale: number) => {
-      const began = tracer.now();
-      for (const segment of bucket.segments)
-        this.optimiser.update(segment, { rate, step, scale, norms: norms.of(segment.parameter) });
-      tracer.span('compute', `optimiser ${index}`, began);
-      const values = weights.subarray(bucket.start, bucket.end);
-      const bytes = values.byteLength;
-      const gather = communicator
-        .allGather(values, { tag: `weights/${index}` })
-        .then(() => tracer.span('buckets', `bucket ${index}`, this.full[index], { bytes }));
-      gather.catch(() => {});
-      gathers.push(gather);
-    };
-    for (let index = this.own.length - 1; index >= 0; index--) {
-      await this.reducing[index];
-      this.feedback.addTo(this.gradients, index);
-      this.measure(this.own[index], norms);
-      if (!needsNorms) apply(this.own[index], index, 1 / count);
-    }
-    if (needsNorms) {
-      await communicator.allReduce(norms.squares, { tag: 'norms' });
-      const scale = clipScale(norms.total / count, config.optimizer.clipNorm) / count;
-      for (let index = this.own.length - 1; index >= 0; index--) apply(this.own[index], index, scale);
-    }
-    await Promise.all(gathers);
-    this.updates = step;
+  explain(error: unknown): unknown {
+    if (codeOf(error) !== 'NOT_FINITE') return error;
+    const broken = this.own.findLast(({ shard }) => this.firstNonFinite(shard) >= 0);
+    return broken ? this.notFinite(broken.shard) : error;
   }
 
   /** Ends an epoch: what compression has kept back on all ranks goes to the shards that it belongs to. */
-  settle(): Promise<void> {
-    return this.feedback.settle();
+  async settle(): Promise<void> {
+    await this.complete();
+    await this.feedback.settle();
   }
 
   /**
@@ -187,36 +203,70 @@ export class ShardedOptimiser {
     this.updates = updates;
   }
 
+  private bucketOf(bucket: Range, shard: Range, stateOffset: number): Bucket {
+    const { slots, gradients, state } = this;
+    const { weights, config, communicator } = this.options;
+    const { layerwise } = this.optimiser;
+    const { skipDecay } = config.optimizer;
+    const segments = segmentsOf(shard, stateOffset, {
+      slots,
+      weights,
+      gradients,
+      state,
+      layerwise,
+      skipDecay,
+    });
+    const region = communicator.allocate(KernelProgram.sizeOf(2 + 2 * segments.length));
+    const program = new KernelProgram(region);
+    return { ...bucket, shard, stateOffset, segments, program };
+  }
+
   private shardOf({ start, end }: Range): Range {
     const { rank, worldSize } = this.options.communicator;
     const [first, last] = shardRange(end - start, rank, worldSize);
     return { start: start + first, end: start + last };
   }
 
-  /** Cuts a shard where the update rule changes: at every parameter for LARS, else where decay begins or ends. */
-  private segmentsOf(shard: Range, stateOffset: number): Segment[] {
-    const { weights, config } = this.options;
-    const { skipDecay } = config.optimizer;
-    const pieces: (Range & Pick<Segment, 'decays' | 'parameter' | 'matrix'>)[] = [];
-    this.slots.forEach(({ offset, size, shape }, parameter) => {
-      const start = Math.max(offset, shard.start);
-      const end = Math.min(offset + size, shard.end);
-      if (start >= end) return;
-      const matrix = shape.length >= 2;
-      const decays = matrix || !skipDecay;
-      const before = pieces.at(-1);
-      if (before && !this.optimiser.layerwise && before.decays === decays) before.end = end;
-      else pieces.push({ start, end, decays, parameter, matrix });
+  /** Lets the communication thread update and gather a bucket that has no norms to wait for. */
+  private updateAndGather(index: number, scale: number): void {
+    const { program, segments } = this.own[index];
+    program.begin();
+    this.feedback.addTo(program, this.gradients, index);
+    for (const { gradients } of segments) program.requireFinite(gradients);
+    this.gather(index, scale, new Norms(this.slots.length));
+  }
+
+  private async updateByNorms(): Promise<void> {
+    const { communicator, config } = this.options;
+    const { count } = this.current;
+    const norms = new Norms(this.slots.length);
+    for (let index = this.own.length - 1; index >= 0; index--) {
+      await this.reducing[index]?.wait();
+      this.feedback.addTo(this.kernels, this.gradients, index);
+      this.measure(this.own[index], norms);
+    }
+    await communicator.allReduce(norms.squares, { tag: 'norms' });
+    const scale = clipScale(norms.total / count, config.optimizer.clipNorm) / count;
+    this.own.forEach(({ program }, index) => {
+      program.begin();
+      this.gather(index, scale, norms);
     });
-    return pieces.map(({ start, end, ...rest }) => {
-      const at = stateOffset + start - shard.start;
-      return {
-        ...rest,
-        weights: weights.subarray(start, end),
-        gradients: this.gradients.subarray(start, end),
-        state: this.state.map((array) => array.subarray(at, at + end - start)),
-      };
-    });
+  }
+
+  private gather(index: number, scale: number, norms: Norms): void {
+    const { communicator, weights } = this.options;
+    const { rate, step } = this.current;
+    const { start, end, program, segments } = this.own[index];
+    for (const segment of segments)
+      this.optimiser.update(program, segment, { rate, step, scale, norms: norms.of(segment.parameter) });
+    const values = weights.subarray(start, end);
+    this.gathering[index] = communicator.startAllGather(values, { tag: `weights/${index}`, program });
+  }
+
+  private gathered(index: number): void {
+    const { start, end } = this.buckets[index];
+    this.gathering[index] = undefined;
+    this.tracer.span('buckets', `bucket ${index}`, this.full[index], { bytes: 4 * (end - start) });
   }
 
   /** Adds up squares of the bucket's shard; a sum in double precision is finite where all its numbers are. */
@@ -229,43 +279,17 @@ export class ShardedOptimiser {
     }
   }
 
-  private notFinite({ start, end }: Range): PodDistError {
-    const at = start + this.kernels.firstNonFinite(this.gradients.subarray(start, end));
+  private firstNonFinite({ start, end }: Range): number {
+    return this.kernels.firstNonFinite(this.gradients.subarray(start, end));
+  }
+
+  private notFinite(shard: Range): PodDistError {
+    const at = shard.start + this.firstNonFinite(shard);
     const slot = this.slots.find(({ offset, size }) => at >= offset && at < offset + size) as Slot;
     return new PodDistError(
       'GRADIENT_NOT_FINITE',
-      `the gradient of ${slot.name}, element ${at - slot.offset}, is ${this.gradients[at]} in step ${this.updates}: ` +
+      `the gradient of ${slot.name}, element ${at - slot.offset}, is ${this.gradients[at]} in step ${this.current.step - 1}: ` +
         'lower learningRate.rate, or look for broken images',
     );
   }
-}
-
-/** Squared norms of every parameter's weights and gradients: this rank's part, then summed over the ranks. */
-class Norms {
-  readonly squares: Float64Array;
-
-  constructor(parameters: number) {
-    this.squares = new Float64Array(2 * parameters);
-  }
-
-  add(parameter: number, weight: number, gradient: number): void {
-    this.squares[2 * parameter] += weight;
-    this.squares[2 * parameter + 1] += gradient;
-  }
-
-  of(parameter: number): { weights: number; gradients: number } {
-    const [weights, gradients] = this.squares.subarray(2 * parameter, 2 * parameter + 2);
-    return { weights: Math.sqrt(weights), gradients: Math.sqrt(gradients) };
-  }
-
-  /** Norm of the gradient of all parameters. */
-  get total(): number {
-    let sum = 0;
-    for (let at = 1; at < this.squares.length; at += 2) sum += this.squares[at];
-    return Math.sqrt(sum);
-  }
-}
-
-function clipScale(norm: number, longest: number | undefined): number {
-  return longest === undefined ? 1 : Math.min(1, longest / (norm + clipEpsilon));
 }

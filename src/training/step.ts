@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
@@ -9,6 +10,7 @@ import type { Classifier } from './classifier.js';
 import { GradientHooks } from './gradient-hooks.js';
 import { createObjective, type LossValues, type Objective } from './objectives/index.js';
 import { ShardedOptimiser } from './sharded-optimiser.js';
+import { WeightLoader } from './weight-loader.js';
 
 export interface StepInput {
   /** This rank's slice of the global batch; may be empty. */
@@ -24,8 +26,8 @@ export interface StepInput {
   onPhase?(ended: StepPhase): void;
 }
 
-/** The parts of a step, in order: to the loss, to the gradients, over the ranks and updated, into the model. */
-export type StepPhase = 'forward' | 'backward' | 'reduce' | 'update';
+/** The parts of a step, in order: to the loss, to the gradients, to updated weights, as far as it waits for them. */
+export type StepPhase = 'forward' | 'backward' | 'update';
 
 /**
  * One optimisation step over all ranks.
@@ -35,12 +37,16 @@ export type StepPhase = 'forward' | 'backward' | 'reduce' | 'update';
  * covers the whole batch, N ranks make the step that one rank makes, to rounding.
  *
  * With several ranks, hooks send each bucket of gradients as the backward pass completes it: the communication thread sums
- * it up while this one goes on.
+ * it up, updates its weights and gathers them while this one goes on. The step ends without waiting for that: the next
+ * forward pass waits for a bucket when it reads the first of its variables, and whoever else wants the weights, or the
+ * variables, calls `complete` first.
  *
  * A step of several micro-batches adds up their gradients on each rank, and sends them with the last one: its loss is
  * the mean of the micro-batches' losses, each over its own global batch.
  */
 export class TrainingStep {
+  readonly optimiser: ShardedOptimiser;
+  private readonly loader: WeightLoader;
   private readonly objective: Objective;
   /** Only where there is something to overlap with: other ranks. */
   private readonly hooks: GradientHooks | undefined;
@@ -53,20 +59,25 @@ export class TrainingStep {
   ): Promise<TrainingStep> {
     const { parameters, weights } = classifier;
     const optimiser = await ShardedOptimiser.create({ parameters, weights, communicator, config, tracer });
-    return new TrainingStep(classifier, communicator, config, optimiser);
+    const loader = new WeightLoader({ parameters, weights, optimiser, tracer });
+    return new TrainingStep(classifier, communicator, config, { optimiser, loader });
   }
 
   private constructor(
     private readonly classifier: Classifier,
     communicator: Communicator,
     config: Config,
-    readonly optimiser: ShardedOptimiser,
+    { optimiser, loader }: { optimiser: ShardedOptimiser; loader: WeightLoader },
   ) {
     const { centroids, parameters, forward } = classifier;
+    this.optimiser = optimiser;
+    this.loader = loader;
     if (communicator.worldSize > 1) {
       const { gradients, buckets } = optimiser;
+      const onRead = (parameter: number) => loader.load(parameter);
       const onBucket = (index: number) => optimiser.reduce(index);
-      this.hooks = new GradientHooks({ model: forward.model, parameters, gradients, buckets, onBucket });
+      const { model } = forward;
+      this.hooks = new GradientHooks({ model, parameters, gradients, buckets, onRead, onBucket });
     }
     const classWeights = hooked(classifier.classWeights, this.hooks);
     this.objective = createObjective(config.loss, { communicator, centroids, classWeights });
@@ -74,35 +85,49 @@ export class TrainingStep {
 
   /** One micro-batch; with the last one the weights are updated. Resolves with the micro-batch's loss. */
   async run(input: StepInput): Promise<LossValues> {
-    const { rate, onPhase, micro = { index: 0, count: 1 } } = input;
-    const add = micro.index > 0;
-    const send = micro.index === micro.count - 1;
-    const values = this.hooks
-      ? this.hooks.pass({ add, send }, () => this.backward(input, add))
-      : this.backward(input, add);
-    onPhase?.('backward');
-    if (!Number.isFinite(values.loss)) {
-      throw new PodDistError(
-        'LOSS_NOT_FINITE',
-        `the loss is ${values.loss}: lower learningRate.rate, or look for broken images`,
-      );
+    try {
+      return await this.step(input);
+    } catch (error) {
+      throw this.optimiser.explain(error);
     }
-    if (!send) return values;
-    if (!this.hooks)
-      for (let index = this.optimiser.buckets.length - 1; index >= 0; index--) this.optimiser.reduce(index);
-    await this.optimiser.update(rate, micro.count);
-    onPhase?.('reduce');
-    this.classifier.loadWeights();
-    onPhase?.('update');
-    return values;
+  }
+
+  /** Resolves once all weights, and the model's variables, are those of the last update. */
+  async complete(): Promise<void> {
+    try {
+      await this.optimiser.complete();
+    } catch (error) {
+      throw this.optimiser.explain(error);
+    }
+    this.loader.loadAll();
   }
 
   dispose(): void {
     this.objective.dispose();
   }
 
+  private async step(input: StepInput): Promise<LossValues> {
+    const { hooks, optimiser, loader } = this;
+    const { rate, onPhase, micro = { index: 0, count: 1 } } = input;
+    const add = micro.index > 0;
+    const send = micro.index === micro.count - 1;
+    optimiser.begin({ rate, count: micro.count });
+    const values = hooks
+      ? hooks.pass({ add, send }, () => this.backward(input, add))
+      : this.backward(input, add);
+    onPhase?.('backward');
+    if (!send) return values;
+    if (!hooks) for (let index = optimiser.buckets.length - 1; index >= 0; index--) optimiser.reduce(index);
+    await optimiser.update();
+    loader.outdate();
+    if (hooks) await turn();
+    else loader.loadAll();
+    onPhase?.('update');
+    return values;
+  }
+
   private backward({ batch, counts, delta, onPhase }: StepInput, add: boolean): LossValues {
-    const { classifier, objective } = this;
+    const { classifier, objective, loader } = this;
     const global = counts.reduce((sum, count) => sum + count, 0);
     let values: LossValues | undefined;
     classifier.batchNorm.begin(batch.count, global);
@@ -114,7 +139,8 @@ export class TrainingStep {
       const loss = () => {
         const features = classifier.forward.run(images, classifier.batchNorm.overrides);
         const shard = { labels: batch.labels, counts };
-        const scalar = objective.apply(features, shard, delta, (result) => (values = result));
+        const scalar = objective.apply(features, shard, delta, (result) => (values = requireFinite(result)));
+        loader.loadAll();
         onPhase?.('forward');
         return scalar;
       };
@@ -123,6 +149,14 @@ export class TrainingStep {
     });
     return values as unknown as LossValues;
   }
+}
+
+function requireFinite(values: LossValues): LossValues {
+  if (Number.isFinite(values.loss)) return values;
+  throw new PodDistError(
+    'LOSS_NOT_FINITE',
+    `the loss is ${values.loss}: lower learningRate.rate, or look for broken images`,
+  );
 }
 
 /** Class weights that are read through the hooks, as the model's are. */

@@ -2,18 +2,11 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { noTracer, type Tracer } from '../trace/tracer.js';
 import type { StepPhase } from './step.js';
 
-const names: Readonly<Record<StepPhase, string>> = {
-  forward: 'forward',
-  backward: 'backward',
-  reduce: 'update',
-  update: 'load weights',
-};
-
 /** What a step is to tell its phases to, from its start on, for the trace to have them. */
 export function phaseSpans(tracer: Tracer): (ended: StepPhase) => void {
   let since = tracer.now();
   return (ended) => {
-    tracer.span('compute', names[ended], since);
+    tracer.span('compute', ended, since);
     since = tracer.now();
   };
 }

@@ -163,6 +163,7 @@ async function trainEpoch(
     mean = new MeanLoss();
   }
 
+  await step.complete();
   const times = clock.end();
   const images = dataset.labels.train.length;
   state.delta = await deltaAfter(options, epoch, sums.norm, images);

@@ -81,4 +81,19 @@ describe('splitSteps', () => {
     expect(steps.map(({ exposed }) => exposed)).toEqual([0, 5]);
     expect(steps.map(({ compute }) => compute)).toEqual([10, 15]);
   });
+
+  it('counts what goes on past the end of a step in either step for its part there', () => {
+    const spans = [
+      span('compute', 'step', [0, 20]),
+      span('compute', 'step', [20, 50]),
+      span('communication', 'update weights/0', [12, 14]),
+      span('communication', weights, [14, 32], { collective: 1 }),
+      span('compute', 'waiting', [25, 32], { for: weights, collective: 1 }),
+    ];
+    const [steps] = splitSteps([spans]);
+    expect(steps).toMatchObject([
+      { allGather: 6, exposed: 0, compute: 20 },
+      { allGather: 12, exposed: 7, compute: 23 },
+    ]);
+  });
 });

@@ -51,6 +51,7 @@ function expectNested(events: readonly Event[]): void {
 function expectTogether(events: readonly Event[], ranks: number, tolerance: number): void {
   const collectives = new Map<number, Event[]>();
   for (const event of events.filter(({ tid, ph }) => [communication, urgent].includes(tid) && ph === 'X')) {
+    if (event.args.collective === undefined) continue;
     const number = event.args.collective as number;
     collectives.set(number, [...(collectives.get(number) ?? []), event]);
   }
@@ -101,16 +102,18 @@ describe('launch --trace', () => {
     expect(ended, ended.stderr).toMatchObject({ code: 0 });
     const { traceEvents, otherData } = read();
     for (const rank of [0, 1]) {
-      for (const name of [/^step$/, /^forward$/, /^backward$/, /^update$/, /^load weights$/])
+      for (const name of [/^step$/, /^forward$/, /^backward$/, /^update$/])
         expect(count(traceEvents, rank, compute, name), `${name}`).toBe(steps);
+      expect(count(traceEvents, rank, compute, /^load weights$/)).toBeGreaterThanOrEqual(steps);
       expect(count(traceEvents, rank, compute, /^loader$/)).toBe(
         steps + evaluationPasses(360, rank, 2, 256).length,
       );
       expect(count(traceEvents, rank, compute, /^evaluation$/)).toBe(1);
       expect(count(traceEvents, rank, compute, /^checkpoint$/)).toBe(1);
       expect(count(traceEvents, rank, compute, /^waiting$/)).toBeGreaterThanOrEqual(steps);
-      expect(count(traceEvents, rank, communication, /^reduceScatter gradients/)).toBe(steps);
-      expect(count(traceEvents, rank, communication, /^allGather weights/)).toBe(steps);
+      expect(count(traceEvents, rank, communication, /^reduceScatter gradients\/0$/)).toBe(steps);
+      expect(count(traceEvents, rank, communication, /^update weights\/0$/)).toBe(steps);
+      expect(count(traceEvents, rank, communication, /^allGather weights\/0$/)).toBe(steps);
       expect(count(traceEvents, rank, urgent, /^(allReduce gram|allGather residuals)/)).toBe(steps);
       expect(count(traceEvents, rank, buckets, /^bucket 0$/)).toBe(2 * steps);
       const named = traceEvents.filter(({ pid, ph, args }) => pid === rank && ph === 'M' && args.name);

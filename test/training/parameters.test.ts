@@ -32,7 +32,7 @@ describe('Parameters', () => {
     const parameters = new Parameters(variables);
     const flat = Float32Array.from({ length: 9 }, (_, index) => 10 * index);
     const before = tf.memory().numTensors;
-    parameters.write(flat);
+    parameters.writeAll(flat);
     expect(tf.memory().numTensors).toBe(before);
     flat.fill(-1);
     expect(variables[0].arraySync()).toEqual([

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LocalCommunicator } from '../../src/collective/local-communicator.js';
 import { configSchema, type ConfigInput } from '../../src/config/schema.js';
 import { stream } from '../../src/random.js';
-import { planBuckets } from '../../src/training/buckets.js';
+import { planBuckets, planGathers } from '../../src/training/buckets.js';
 import { Parameters } from '../../src/training/parameters.js';
 import { ShardedOptimiser } from '../../src/training/sharded-optimiser.js';
 
@@ -41,8 +41,9 @@ async function create(optimizer: ConfigInput['optimizer'], bucketBytes = 4_000_0
 
 async function update(optimiser: ShardedOptimiser, values: ArrayLike<number>, count = 1): Promise<void> {
   optimiser.gradients.set(values);
+  optimiser.begin({ rate, count });
   for (let index = optimiser.buckets.length - 1; index >= 0; index--) optimiser.reduce(index);
-  await optimiser.update(rate, count);
+  await optimiser.update();
 }
 
 const norm = (values: Float64Array) => Math.hypot(...values);
@@ -138,7 +139,10 @@ describe('ShardedOptimiser', () => {
     broken[matrix + 7] = value;
     const message = new RegExp(`dense/bias.*, element 7, is ${value} in step 1:`);
     const error: unknown = await update(optimiser, broken).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ code: 'GRADIENT_NOT_FINITE', message: expect.stringMatching(message) });
+    expect(optimiser.explain(error)).toMatchObject({
+      code: 'GRADIENT_NOT_FINITE',
+      message: expect.stringMatching(message),
+    });
   });
 });
 
@@ -151,23 +155,61 @@ describe('planBuckets', () => {
     });
   };
 
+  const sizes = (cut: { start: number; end: number }[]) => cut.map(({ start, end }) => end - start);
+
   it('keeps parameters whole, but for large ones, and covers everything once', () => {
-    const cut = planBuckets(slots(300, 500, 400, 5000, 700), 4000);
-    expect(cut.map(({ start, end }) => [start, end])).toEqual([
-      [0, 800],
-      [800, 1200],
-      [1200, 2200],
-      [2200, 3200],
-      [3200, 4200],
-      [4200, 5200],
-      [5200, 6200],
-      [6200, 6900],
+    const cut = planBuckets(slots(300_000, 500_000, 400_000, 5_000_000, 700_000), 4_000_000);
+    expect(cut.slice(1).map(({ start }) => start)).toEqual(cut.slice(0, -1).map(({ end }) => end));
+    expect(sizes(cut)).toEqual([300, 500, 400, 1000, 1000, 1000, 1000, 1000, 700].map((size) => 1000 * size));
+  });
+
+  it('makes the first buckets smaller, and none of a crumb', () => {
+    const cut = planBuckets(slots(...Array.from({ length: 40 }, () => 100_000)), 4_000_000);
+    expect(sizes(cut).slice(0, 4)).toEqual([100_000, 200_000, 500_000, 1_000_000]);
+    expect(sizes(planBuckets(slots(900_000, 10_000, 3_000_000, 10_000, 900_000), 4_000_000))).toEqual([
+      900_000, 1_010_000, 1_000_000, 1_000_000, 910_000,
     ]);
+  });
+
+  it('goes by the size of the model where nothing is said', () => {
+    const layers = (size: number) => slots(...Array.from({ length: 64 }, () => size / 64));
+    expect(planBuckets(layers(100_000)).length).toBeGreaterThanOrEqual(4);
+    expect(planBuckets(layers(275_000)).length).toBeGreaterThanOrEqual(8);
+    expect(planBuckets(layers(11_000_000)).length).toBeGreaterThanOrEqual(16);
+    for (const length of [4000, 275_000, 11_000_000, 200_000_000])
+      expect(planBuckets(layers(length)).length).toBeLessThan(50);
   });
 
   it('never makes more than can be in flight', () => {
     const cut = planBuckets(slots(...Array.from({ length: 500 }, () => 1000)), 4);
     expect(cut.length).toBeLessThan(50);
     expect(cut.at(-1)?.end).toBe(500_000);
+  });
+});
+
+describe('planGathers', () => {
+  const buckets = (...sizes: number[]) => {
+    let end = 0;
+    return sizes.map((size) => ({ start: end, end: (end += size) }));
+  };
+
+  it('gathers a quarter early, last buckets first, and the rest in the order of reading', () => {
+    expect(planGathers(buckets(1, 2, 4, 4, 4, 4, 4, 4, 4))).toEqual([
+      [0, 1, 2, 3, 4, 5, 6, 7],
+      ...[[], [], [], [], [8], [], [], []],
+    ]);
+    expect(planGathers(buckets(5))).toEqual([[0]]);
+  });
+
+  it('gathers every bucket once, after it was reduced', () => {
+    for (const count of [1, 2, 3, 8, 40]) {
+      const order = planGathers(
+        buckets(...Array.from({ length: count }, (_, index) => 1 + ((7 * index) % 5))),
+      );
+      order.forEach((gathers, reduced) =>
+        gathers.forEach((one) => expect(one).toBeGreaterThanOrEqual(reduced)),
+      );
+      expect(order.flat().sort((a, b) => a - b)).toEqual([...Array(count).keys()]);
+    }
   });
 });

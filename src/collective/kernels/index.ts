@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { ReduceOp } from '../communicator.js';
 import type { ElementType } from '../wire.js';
 import { OptimiserKernels, type RawOptimisers } from './optimisers.js';
+import { runProgram } from './program.js';
 
 /** `target[i] = target[i] (op) source[i]` on the arena; offsets and length in bytes. */
 export type ReduceKernel = (target: number, source: number, bytes: number) => void;
@@ -22,6 +23,8 @@ export interface Kernels {
   bfloat16: Bfloat16Kernels;
   /** On typed arrays that view the same memory. */
   optimisers: OptimiserKernels;
+  /** Makes the calls of the program at a byte offset (`program.ts`). */
+  run(program: number): void;
 }
 
 interface Exports extends Bfloat16Exports, RawOptimisers {
@@ -53,5 +56,6 @@ export async function loadKernels(memory: WebAssembly.Memory): Promise<Kernels> 
       unpack: exports.unpackBfloat16,
     },
     optimisers: new OptimiserKernels(memory, exports),
+    run: (program) => runProgram(memory, program, exports),
   };
 }

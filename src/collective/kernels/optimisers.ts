@@ -2,6 +2,8 @@ import { PodDistError } from '../../errors.js';
 
 /** The kernels as WebAssembly exports them: offsets and lengths in bytes. */
 export interface RawOptimisers {
+  addFloat32(target: number, source: number, bytes: number): void;
+  clearFloat32(values: number, bytes: number): void;
   scaleFloat32(values: number, bytes: number, factor: number): void;
   sgd(
     weights: number,
@@ -61,9 +63,21 @@ export interface AdamWOptions {
  */
 export class OptimiserKernels {
   constructor(
-    private readonly memory: WebAssembly.Memory,
+    private readonly memory: { readonly buffer: ArrayBufferLike },
     private readonly raw: RawOptimisers,
   ) {}
+
+  /** `target[i] += source[i]`. */
+  add(target: Float32Array, source: Float32Array): void {
+    const [to, from] = this.offsets(target, source);
+    this.raw.addFloat32(to, from, target.byteLength);
+  }
+
+  /** `values[i] = 0`. */
+  clear(values: Float32Array): void {
+    const [offset] = this.offsets(values);
+    this.raw.clearFloat32(offset, values.byteLength);
+  }
 
   /** `values[i] *= factor`. */
   scale(values: Float32Array, factor: number): void {
@@ -122,7 +136,7 @@ export class OptimiserKernels {
 
   private offsets(...arrays: Float32Array[]): number[] {
     for (const array of arrays) {
-      if ((array.buffer as ArrayBufferLike) !== this.memory.buffer)
+      if (array.buffer !== this.memory.buffer)
         throw new PodDistError(
           'NOT_IN_ARENA',
           'a kernel works on arrays from Communicator.allocate: this one lies elsewhere',

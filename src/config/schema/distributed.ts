@@ -29,8 +29,10 @@ export const distributedSchema = z.strictObject({
     .default('float32')
     .describe('how gradients travel: bf16 halves the bytes, with error feedback'),
   bucketBytes: count
-    .default(4_194_304)
-    .describe('about this many bytes of gradients travel together, while later ones are still computed'),
+    .optional()
+    .describe(
+      'about this many bytes of gradients, or weights, travel together; default: a 16th of them, from 128 KiB to 4 MiB',
+    ),
   urgentBytes: z
     .int()
     .min(0)

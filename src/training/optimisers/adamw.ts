@@ -1,4 +1,4 @@
-import type { OptimiserKernels } from '../../collective/kernels/optimisers.js';
+import type { ValueKernels } from '../../collective/kernels/program.js';
 import type { OptimizerConfig } from '../../config/schema.js';
 import type { Optimiser, Segment, UpdateOptions } from './optimiser.js';
 
@@ -15,15 +15,16 @@ export class AdamW implements Optimiser {
   readonly stateNames = ['mean', 'square'] as const;
   readonly layerwise = false;
 
-  constructor(
-    private readonly config: AdamWConfig,
-    private readonly kernels: OptimiserKernels,
-  ) {}
+  constructor(private readonly config: AdamWConfig) {}
 
-  update({ weights, gradients, state, decays }: Segment, { rate, step, scale }: UpdateOptions): void {
+  update(
+    kernels: ValueKernels,
+    { weights, gradients, state, decays }: Segment,
+    { rate, step, scale }: UpdateOptions,
+  ): void {
     const { betas, epsilon } = this.config;
     const weightDecay = decays ? this.config.weightDecay : 0;
     const [mean, square] = state;
-    this.kernels.adamW(weights, gradients, mean, square, { rate, betas, epsilon, weightDecay, step, scale });
+    kernels.adamW(weights, gradients, mean, square, { rate, betas, epsilon, weightDecay, step, scale });
   }
 }

@@ -1,4 +1,3 @@
-import type { OptimiserKernels } from '../../collective/kernels/optimisers.js';
 import type { OptimizerConfig } from '../../config/schema.js';
 import { AdamW } from './adamw.js';
 import { Lars } from './lars.js';
@@ -8,13 +7,13 @@ import { Sgd } from './sgd.js';
 export { stateNames, type Optimiser, type Segment, type StateName } from './optimiser.js';
 
 /** The update rule that a recipe names. */
-export function createOptimiser(config: OptimizerConfig, kernels: OptimiserKernels): Optimiser {
+export function createOptimiser(config: OptimizerConfig): Optimiser {
   switch (config.name) {
     case 'sgd':
-      return new Sgd(config, kernels);
+      return new Sgd(config);
     case 'adamw':
-      return new AdamW(config, kernels);
+      return new AdamW(config);
     case 'lars':
-      return new Lars(config, kernels);
+      return new Lars(config);
   }
 }

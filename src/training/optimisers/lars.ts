@@ -1,4 +1,4 @@
-import type { OptimiserKernels } from '../../collective/kernels/optimisers.js';
+import type { ValueKernels } from '../../collective/kernels/program.js';
 import type { OptimizerConfig } from '../../config/schema.js';
 import type { Optimiser, Segment, UpdateOptions } from './optimiser.js';
 
@@ -19,18 +19,15 @@ export class Lars implements Optimiser {
   readonly stateNames = ['velocity'] as const;
   readonly layerwise = true;
 
-  constructor(
-    private readonly config: LarsConfig,
-    private readonly kernels: OptimiserKernels,
-  ) {}
+  constructor(private readonly config: LarsConfig) {}
 
-  update(segment: Segment, { rate, scale, norms }: UpdateOptions): void {
+  update(kernels: ValueKernels, segment: Segment, { rate, scale, norms }: UpdateOptions): void {
     const { momentum, nesterov, trust } = this.config;
     const weightDecay = segment.decays ? this.config.weightDecay : 0;
     const length = norms.gradients * scale + weightDecay * norms.weights;
     const adapts = segment.matrix && norms.weights > 0 && length > 0;
     const local = adapts ? (trust * norms.weights) / length : 1;
-    this.kernels.sgd(segment.weights, segment.gradients, segment.state[0], {
+    kernels.sgd(segment.weights, segment.gradients, segment.state[0], {
       rate,
       momentum,
       nesterov,

@@ -1,3 +1,5 @@
+import type { ValueKernels } from '../../collective/kernels/program.js';
+
 /** A run of weights in this rank's shard that are updated in the same way, all arrays of one length in the arena. */
 export interface Segment {
   weights: Float32Array;
@@ -30,8 +32,8 @@ export interface Optimiser {
   readonly stateNames: readonly StateName[];
   /** Needs segments within one parameter, and that parameter's norms over all ranks. */
   readonly layerwise: boolean;
-  /** Updates the segment's weights and state in place. */
-  update(segment: Segment, options: UpdateOptions): void;
+  /** Updates the segment's weights and state in place, by these kernels: now, or where they are only written down, later. */
+  update(kernels: ValueKernels, segment: Segment, options: UpdateOptions): void;
 }
 
 export const stateNames = ['velocity', 'mean', 'square'] as const;

@@ -1,4 +1,4 @@
-import type { OptimiserKernels } from '../../collective/kernels/optimisers.js';
+import type { ValueKernels } from '../../collective/kernels/program.js';
 import type { OptimizerConfig } from '../../config/schema.js';
 import type { Optimiser, Segment, UpdateOptions } from './optimiser.js';
 
@@ -15,14 +15,15 @@ export class Sgd implements Optimiser {
   readonly stateNames = ['velocity'] as const;
   readonly layerwise = false;
 
-  constructor(
-    private readonly config: SgdConfig,
-    private readonly kernels: OptimiserKernels,
-  ) {}
+  constructor(private readonly config: SgdConfig) {}
 
-  update({ weights, gradients, state, decays }: Segment, { rate, scale }: UpdateOptions): void {
+  update(
+    kernels: ValueKernels,
+    { weights, gradients, state, decays }: Segment,
+    { rate, scale }: UpdateOptions,
+  ): void {
     const { momentum, nesterov } = this.config;
     const weightDecay = decays ? this.config.weightDecay : 0;
-    this.kernels.sgd(weights, gradients, state[0], { rate, momentum, nesterov, weightDecay, scale });
+    kernels.sgd(weights, gradients, state[0], { rate, momentum, nesterov, weightDecay, scale });
   }
 }

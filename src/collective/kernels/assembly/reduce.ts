@@ -54,3 +54,8 @@ export function scaleFloat32(values: usize, bytes: usize, factor: f32): void {
   for (; values < wide; values += 16) v128.store(values, f32x4.mul(v128.load(values), factors));
   for (; values < end; values += 4) store<f32>(values, load<f32>(values) * factor);
 }
+
+/** values[i] = 0. */
+export function clearFloat32(values: usize, bytes: usize): void {
+  memory.fill(values, 0, bytes);
+}

@@ -1,0 +1,33 @@
+/** As PyTorch's clip_grad_norm_ has it. */
+const clipEpsilon = 1e-6;
+
+/** Squared norms of every parameter's weights and gradients: this rank's part, then summed over the ranks. */
+export class Norms {
+  readonly squares: Float64Array;
+
+  constructor(parameters: number) {
+    this.squares = new Float64Array(2 * parameters);
+  }
+
+  add(parameter: number, weight: number, gradient: number): void {
+    this.squares[2 * parameter] += weight;
+    this.squares[2 * parameter + 1] += gradient;
+  }
+
+  of(parameter: number): { weights: number; gradients: number } {
+    const [weights, gradients] = this.squares.subarray(2 * parameter, 2 * parameter + 2);
+    return { weights: Math.sqrt(weights), gradients: Math.sqrt(gradients) };
+  }
+
+  /** Norm of the gradient of all parameters. */
+  get total(): number {
+    let sum = 0;
+    for (let at = 1; at < this.squares.length; at += 2) sum += this.squares[at];
+    return Math.sqrt(sum);
+  }
+}
+
+/** What gradients of this norm are multiplied by to be no longer than `longest`. */
+export function clipScale(norm: number, longest: number | undefined): number {
+  return longest === undefined ? 1 : Math.min(1, longest / (norm + clipEpsilon));
+}

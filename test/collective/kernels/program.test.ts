@@ -1,0 +1,71 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { loadKernels, type Kernels } from '../../../src/collective/kernels/index.js';
+import { KernelProgram, type ValueKernels } from '../../../src/collective/kernels/program.js';
+import { stream } from '../../../src/random.js';
+
+const length = 37;
+const memory = new WebAssembly.Memory({ initial: 4, maximum: 4, shared: true });
+
+let kernels: Kernels;
+beforeAll(async () => void (kernels = await loadKernels(memory)));
+
+function fill(values: Float32Array, seed: number): Float32Array {
+  const random = stream(7, seed);
+  for (let at = 0; at < values.length; at++) values[at] = Math.abs(random.normal());
+  return values;
+}
+
+function arrays(first: number): Float32Array[] {
+  return [0, 1, 2, 3].map((index) =>
+    fill(new Float32Array(memory.buffer, 65_536 + 1024 * (first + index), length), index),
+  );
+}
+
+const program = () => new KernelProgram(new Float32Array(memory.buffer, 131_072, KernelProgram.sizeOf(8)));
+
+function work(by: ValueKernels, [weights, gradients, one, other]: Float32Array[]): void {
+  by.add(gradients, one);
+  by.clear(one.subarray(3, 20));
+  by.sgd(weights, gradients, one, {
+    rate: 0.1,
+    momentum: 0.9,
+    nesterov: true,
+    weightDecay: 0.01,
+    scale: 0.5,
+  });
+  const adam = { rate: 0.01, betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0.1, step: 3 } as const;
+  by.adamW(weights, gradients, one, other, adam);
+}
+
+describe('KernelProgram', () => {
+  it('does when it is run what the kernels do at once, bit for bit, and again after another beginning', () => {
+    const [direct, later] = [arrays(0), arrays(10)];
+    const written = program();
+    for (let round = 0; round < 2; round++) {
+      work(kernels.optimisers, direct);
+      const before = later.map((values) => values.slice());
+      written.begin();
+      work(written, later);
+      expect(later).toEqual(before);
+      kernels.run(written.offset);
+      expect(later).toEqual(direct);
+      expect(later).not.toEqual(before);
+    }
+  });
+
+  it.each([NaN, Infinity, -Infinity])('ends where values are to be finite and hold %s', (value) => {
+    const [values, target] = arrays(0);
+    const written = program();
+    written.begin();
+    written.requireFinite(values);
+    written.clear(target);
+    kernels.run(written.offset);
+    expect(target.every((number) => number === 0)).toBe(true);
+    target.fill(1);
+    values[length - 1] = value;
+    expect(() => kernels.run(written.offset)).toThrow(
+      expect.objectContaining({ code: 'NOT_FINITE' }) as Error,
+    );
+    expect(target.every((number) => number === 1)).toBe(true);
+  });
+});
