@@ -118,6 +118,9 @@ async function sharedPixels(
   };
 }
 
+/** Node.js aborts the process where a thread ends in the middle of `require` of an ES module; `import` is safe. */
+const importOnly = '--no-experimental-require-module';
+
 function startThreads(
   config: ImageFilesConfig,
   { splits }: ImageIndex,
@@ -140,6 +143,7 @@ function startThreads(
     filename: new URL('./loader-thread.js', import.meta.url).href,
     minThreads: count,
     maxThreads: count,
+    execArgv: [importOnly],
     workerData,
   });
 }
