@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { PodDistError } from '../src/errors.js';
+import { PodDistError, UserError } from '../src/errors.js';
 import { readRuns } from '../src/report/run.js';
 import { median } from './statistics.js';
 
@@ -29,7 +29,8 @@ const { values } = parseArgs({
   },
 });
 const { root } = values;
-if (root === undefined) throw new PodDistError('BENCHMARK_INVALID', 'give --root, an image folder');
+if (root === undefined)
+  throw new UserError('USAGE', 'give --root, an image folder such as CIFAR-10 as images');
 
 const cli = fileURLToPath(new URL('../launcher/cli.js', import.meta.url));
 /** Steps before the counted ones: kernels are chosen, caches filled. */

@@ -47,7 +47,7 @@ export interface Checkpoint {
   config: Config;
   /** Evaluation after the last epoch. */
   evaluation: EvaluationTotals;
-  slots: Slot[];
+  slots: readonly Slot[];
   /** Trainable weights, flat, in the order of `slots`. */
   weights: Float32Array;
   /** Updates of the weights so far. */

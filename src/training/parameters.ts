@@ -19,6 +19,7 @@ interface Entry extends Slot {
  */
 export class Parameters {
   readonly length: number;
+  readonly slots: readonly Slot[];
   private readonly entries: Entry[];
 
   constructor(variables: readonly tf.Variable[]) {
@@ -35,10 +36,7 @@ export class Parameters {
       return entry;
     });
     this.length = offset;
-  }
-
-  get slots(): Slot[] {
-    return this.entries.map(({ name, shape, offset, size }) => ({ name, shape, offset, size }));
+    this.slots = this.entries.map(({ name, shape, offset, size }) => ({ name, shape, offset, size }));
   }
 
   get variables(): tf.Variable[] {

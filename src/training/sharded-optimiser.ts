@@ -66,7 +66,9 @@ export class ShardedOptimiser {
   /** Updates so far, those under way included. */
   updates = 0;
   private readonly own: Bucket[];
-  private readonly slots: Slot[];
+  private readonly slots: readonly Slot[];
+  /** Where nothing needs norms. */
+  private readonly noNorms: Norms;
   private readonly optimiser: Optimiser;
   private readonly needsNorms: boolean;
   private readonly feedback: ErrorFeedback;
@@ -91,6 +93,7 @@ export class ShardedOptimiser {
   ) {
     const { parameters, communicator, config } = options;
     this.slots = parameters.slots;
+    this.noNorms = new Norms(this.slots.length);
     this.tracer = options.tracer ?? noTracer;
     this.buckets = planBuckets(this.slots, config.distributed.bucketBytes);
     this.gathersAfter = planGathers(this.buckets);
@@ -233,7 +236,7 @@ export class ShardedOptimiser {
     program.begin();
     this.feedback.addTo(program, this.gradients, index);
     for (const { gradients } of segments) program.requireFinite(gradients);
-    this.gather(index, scale, new Norms(this.slots.length));
+    this.gather(index, scale, this.noNorms);
   }
 
   private async updateByNorms(): Promise<void> {

@@ -1,4 +1,5 @@
-import * as tf from '@tensorflow/tfjs';
+import type * as tf from '@tensorflow/tfjs';
+import { replaceWhere } from '../replace-kernel.js';
 import { Attributes, backendName, type NodeBackend } from './node-backend.js';
 
 interface Geometry {
@@ -40,7 +41,7 @@ export function registerConvolutions(backend: NodeBackend): void {
       return { dataId, shape: [shape.length], dtype: 'int32' };
     });
 
-  replace('FusedConv2D', (inputs, attrs) => {
+  replaceWhere(backendName, 'FusedConv2D', (inputs, attrs) => {
     const geometry = plain(attrs as unknown as Geometry);
     const { activation } = attrs as { activation?: string };
     if (!geometry || inputs.bias || inputs.preluActivationWeights) return undefined;
@@ -52,30 +53,16 @@ export function registerConvolutions(backend: NodeBackend): void {
     return rectified;
   });
 
-  replace('Conv2DBackpropInput', ({ dy, filter }, attrs) => {
+  replaceWhere(backendName, 'Conv2DBackpropInput', ({ dy, filter }, attrs) => {
     const geometry = plain(attrs as unknown as Geometry);
     const size = sizesOf((attrs as { inputShape: number[] }).inputShape);
     return geometry && backend.executeSingleOutput('Conv2DBackpropInput', geometry, [size, filter, dy]);
   });
 
-  replace('Conv2DBackpropFilter', ({ x, dy }, attrs) => {
+  replaceWhere(backendName, 'Conv2DBackpropFilter', ({ x, dy }, attrs) => {
     const geometry = plain(attrs as unknown as Geometry);
     const size = sizesOf((attrs as { filterShape: number[] }).filterShape);
     return geometry && backend.executeSingleOutput('Conv2DBackpropFilter', geometry, [x, size, dy]);
-  });
-}
-
-/** Puts `compute` before the package's kernel, which has what `compute` gives nothing for. */
-function replace(
-  kernelName: string,
-  compute: (inputs: tf.NamedTensorMap, attributes: tf.NamedAttrMap) => tf.Tensor | undefined,
-): void {
-  const shipped = tf.getKernel(kernelName, backendName);
-  tf.unregisterKernel(kernelName, backendName);
-  tf.registerKernel({
-    ...shipped,
-    kernelFunc: (call) =>
-      compute(call.inputs as tf.NamedTensorMap, call.attrs ?? {}) ?? shipped.kernelFunc(call),
   });
 }
 

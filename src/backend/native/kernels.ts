@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { trainingKernels } from '../kernel-names.js';
+import { isBiasGradient, replaceWhere } from '../replace-kernel.js';
 import { registerConvolutions } from './convolutions.js';
 import { Attributes, backendName, type NodeBackend } from './node-backend.js';
 
@@ -87,21 +88,11 @@ export function registerFusedKernels(backend: NodeBackend): void {
 
   registerConvolutions(backend);
 
-  const shipped = tf.getKernel('Sum', backendName);
-  /** A sum over all axes but the last is a bias gradient, for which TensorFlow has a faster operation. */
-  tf.unregisterKernel('Sum', backendName);
-  tf.registerKernel({
-    ...shipped,
-    kernelFunc: (call) => {
-      const { x } = call.inputs as { x: tf.Tensor };
-      const { axis, keepDims } = call.attrs as { axis: number | number[]; keepDims?: boolean };
-      const axes = tf.util.parseAxisParam(axis, x.shape);
-      const allButLast =
-        x.rank > 1 && axes.length === x.rank - 1 && axes.every((value) => value < x.rank - 1);
-      if (!allButLast || keepDims || x.dtype !== 'float32' || x.size === 0) return shipped.kernelFunc(call);
-      return backend.executeSingleOutput('BiasAddGrad', [float, nhwc], [x]);
-    },
-  });
+  replaceWhere(backendName, 'Sum', (inputs, given) =>
+    isBiasGradient(inputs, given) && tf.util.sizeFromShape(inputs.x.shape) > 0
+      ? backend.executeSingleOutput('BiasAddGrad', [float, nhwc], [inputs.x])
+      : undefined,
+  );
 }
 
 type Compute = (inputs: tf.NamedTensorMap, attributes: tf.NamedAttrMap) => tf.Tensor | tf.Tensor[];

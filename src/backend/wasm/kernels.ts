@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { trainingKernels } from '../kernel-names.js';
+import { isBiasGradient, replaceWhere } from '../replace-kernel.js';
 import { batchNorm, batchNormGradient, batchNormSums, channelSums, knownBatchNorm } from './batch-norm.js';
 import { convolutionFilterGradient, convolutionInputGradient } from './convolution-gradients.js';
 import { depthwiseFilterGradient, depthwiseInputGradient } from './depthwise-gradients.js';
@@ -9,8 +10,6 @@ import { maxPoolGradient } from './max-pool-gradient.js';
 
 const backendName = 'wasm';
 
-type Inputs = Record<string, tf.TensorInfo>;
-type Attributes = Record<string, unknown>;
 type Kernel = (heap: Heap, inputs: never, attributes: never) => tf.TensorInfo | tf.TensorInfo[];
 
 const kernels: Record<string, Kernel> = {
@@ -39,33 +38,14 @@ export function registerTrainingKernels(heap: Heap): void {
     tf.registerKernel({ kernelName, backendName, kernelFunc });
   }
   correctSamePadding(backendName);
-  replaceWhere('Sum', ({ x }, { axis, keepDims }) => {
-    const shape = x.shape;
-    const axes = tf.util.parseAxisParam(axis as number[], shape);
-    const allButLast = axes.length === shape.length - 1 && axes.every((value) => value < shape.length - 1);
-    return allButLast && shape.length > 1 && !keepDims && x.dtype === 'float32'
-      ? sumRows(heap, x)
-      : undefined;
-  });
-  replaceWhere('FusedBatchNorm', ({ x, mean, variance, offset, scale }, { varianceEpsilon }) =>
+  replaceWhere(backendName, 'Sum', (inputs, attributes) =>
+    isBiasGradient(inputs, attributes) ? sumRows(heap, inputs.x) : undefined,
+  );
+  replaceWhere(backendName, 'FusedBatchNorm', ({ x, mean, variance, offset, scale }, { varianceEpsilon }) =>
     offset && scale && mean.shape.length === 1
       ? knownBatchNorm(heap, { x, mean, variance, offset, scale }, varianceEpsilon as number)
       : undefined,
   );
-}
-
-/** Puts a kernel before the one that tfjs ships, for the inputs that it takes. */
-function replaceWhere(
-  kernelName: string,
-  compute: (inputs: Inputs, attributes: Attributes) => tf.TensorInfo | undefined,
-): void {
-  const shipped = tf.getKernel(kernelName, backendName);
-  tf.unregisterKernel(kernelName, backendName);
-  tf.registerKernel({
-    ...shipped,
-    kernelFunc: (call) =>
-      compute(call.inputs as Inputs, (call.attrs ?? {}) as Attributes) ?? shipped.kernelFunc(call),
-  });
 }
 
 /** The same values under another name; the kernel that tfjs ships copies them. */
