@@ -20,7 +20,7 @@ export function replaceGradients(): void {
         const axes = tf.util.parseAxisParam(axis as number | number[], x.shape);
         const kept = x.shape.map((size, dimension) => (axes.includes(dimension) ? 1 : size));
         const share = tf.div(dy as tf.Tensor, x.size / (dy as tf.Tensor).size);
-        return tf.broadcastTo(tf.reshape(share, kept), x.shape);
+        return tf.mul(tf.ones(x.shape), tf.reshape(share, kept));
       },
     }),
   });
