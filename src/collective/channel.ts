@@ -39,12 +39,13 @@ const maxOffsets = (slotBytes - offsetsAt) / 8;
 
 const channelBytes = stateBytes + errorBytes + slots * slotBytes;
 /** Of the channels of all streams. */
-export const controlBytes = streams.length * channelBytes;
+export const channelsBytes = streams.length * channelBytes;
 
 const submittedAt = 0;
 const completedAt = 1;
 const failedAt = 2;
 const closedAt = 3;
+const failingAt = 4;
 
 /**
  * Commands of one stream from the compute thread to the communication thread, in shared memory.
@@ -133,7 +134,7 @@ export class Channel {
 
   /** Fails every wait, now and later; the first failure counts. */
   fail(error: unknown): void {
-    if (this.failed) return;
+    if (Atomics.compareExchange(this.state, failingAt, 0, 1) !== 0) return;
     const text = Buffer.from(JSON.stringify([codeOf(error), messageOf(error).slice(0, 1000)]));
     text.copy(this.buffer, stateBytes + 4);
     this.buffer.writeUInt32LE(text.length, stateBytes);
@@ -168,7 +169,8 @@ export class Channel {
     );
   }
 
-  private throwIfFailed(): void {
+  /** Throws the failure where there is one. */
+  throwIfFailed(): void {
     if (!this.failed) return;
     const length = this.buffer.readUInt32LE(stateBytes);
     const text = Buffer.from(this.buffer.subarray(stateBytes + 4, stateBytes + 4 + length)).toString('utf8');

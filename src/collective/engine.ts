@@ -1,8 +1,12 @@
 import { PodDistError } from '../errors.js';
 import type { Tracer } from '../trace/tracer.js';
 import type { Arena } from './arena.js';
+import type { Command } from './channel.js';
+import { callRecord } from './control.js';
 import { loadKernels } from './kernels/index.js';
 import type { Mesh } from './mesh.js';
+import type { PipeEnds } from './pipes/pipes.js';
+import { PipeWatch } from './pipes/watch.js';
 import { Selection, type Thresholds } from './selection.js';
 import { Stream, type StreamProgress } from './stream.js';
 import { streams, urgent } from './streams.js';
@@ -26,6 +30,7 @@ export interface EngineOptions {
  */
 export class Engine {
   private readonly streams: readonly Stream[];
+  private pipes: PipeWatch | undefined;
   private reject!: (error: PodDistError) => void;
 
   constructor(private readonly options: EngineOptions) {
@@ -40,11 +45,7 @@ export class Engine {
         new Stream(stream, {
           ...shared,
           largest: stream === urgent ? thresholds.urgentBytes : Infinity,
-          slow: (command) => {
-            const others = this.streams.filter((_, index) => index !== stream);
-            const stray = others.map((other) => other.findStray(command)).find((error) => error);
-            if (stray) fail(stray);
-          },
+          slow: (command) => this.lookForStray(command, stream),
         }),
     );
     mesh.onPeerLost((peer) =>
@@ -54,28 +55,66 @@ export class Engine {
 
   /** Serves until the communicator is closed or the engine has failed. */
   async serve(): Promise<void> {
-    const kernels = await loadKernels(this.options.arena.memory);
-    await Promise.all(this.streams.map((stream) => stream.serve(kernels)));
+    const { mesh, arena, checkCollectives } = this.options;
+    if (mesh.pipes && !checkCollectives)
+      this.pipes = new PipeWatch({
+        rank: mesh.rank,
+        record: callRecord(arena.control),
+        ends: mesh.pipes,
+        fail: (error) => this.fail(error),
+        slow: (command) => this.lookForStray(command),
+        failed: () => this.streams.some(({ failed }) => failed),
+      });
+    try {
+      const kernels = await loadKernels(arena.memory);
+      await Promise.all(this.streams.map((stream) => stream.serve(kernels)));
+    } finally {
+      this.pipes?.close();
+    }
+  }
+
+  /** This rank's ends of the pipes over which the compute thread may make short calls itself; undefined: it may not. */
+  get pipeEnds(): PipeEnds | undefined {
+    const { mesh, checkCollectives } = this.options;
+    return checkCollectives ? undefined : mesh.pipes;
   }
 
   /** Fails the running and every later collective with this error; wakes a compute thread that waits. */
   fail(error: PodDistError): void {
     for (const stream of this.streams) stream.fail(error);
+    this.pipes?.wake();
     this.reject(error);
   }
 
   /** Whether the compute thread waits in a collective, or has one in flight. */
   get busy(): boolean {
-    return this.streams.some((stream) => stream.busy);
+    return this.served.some(({ busy }) => busy);
   }
 
-  /** What each stream is at. */
+  /** What each stream is at, and what goes over pipes. */
   get collectives(): StreamProgress[] {
-    return this.streams.map((stream) => stream.progress);
+    return this.served.map(({ progress }) => progress);
   }
 
   /** Collectives done so far. */
   get completed(): number {
-    return this.streams.reduce((sum, stream) => sum + stream.completed, 0);
+    return this.served.reduce((sum, { completed }) => sum + completed, 0);
+  }
+
+  private get served(): (Stream | PipeWatch)[] {
+    return this.pipes ? [...this.streams, this.pipes] : [...this.streams];
+  }
+
+  /**
+   * Fails where a peer has sent to another stream what this rank waits for in its own, or over pipes: there the peer
+   * cannot look, and is told.
+   */
+  private lookForStray(command: Command, own?: number): void {
+    for (const [stream, other] of this.streams.entries()) {
+      const stray = stream === own ? undefined : other.findStray(command);
+      if (!stray) continue;
+      if (own === undefined) other.tell(stray.peer, command);
+      return this.fail(stray.error);
+    }
   }
 }

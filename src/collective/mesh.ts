@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import * as zmq from 'zeromq';
 import { messageOf, PodDistError } from '../errors.js';
 import { Edge } from './edge.js';
+import { closePipes, makePipes, openPipes, pipesFit, type PipeEnds } from './pipes/pipes.js';
 import { socketsClosed } from './sockets.js';
 import { streams, urgent } from './streams.js';
 import { decodeHeader } from './wire.js';
@@ -26,6 +27,9 @@ const ipcBufferBytes = 2 ** 20;
 /** RFC 1349: Linux's queues before a network card send such packets first. */
 const lowDelay = 0x10;
 
+/** Endpoint of a rank that has made its pipes. */
+const pipesMade = 'pipes';
+
 /** Which I/O thread serves a connection, as a bit mask. */
 const outgoingThread = 1;
 const incomingThread = 2;
@@ -46,6 +50,8 @@ export class Mesh {
   private readonly edges = streams.map(() => new Map<number, Edge>());
   private readonly listeners: ((peer: number) => void)[] = [];
   private readonly lost = new Set<number>();
+  /** Where all ranks share a host and its system has named pipes: this rank's ends, once it is connected. */
+  pipes: PipeEnds | undefined;
   private closed = false;
 
   private constructor(private readonly options: MeshOptions) {
@@ -65,6 +71,9 @@ export class Mesh {
           await mesh.listen(incoming, mesh.direction(peer, mesh.rank, stream), peer);
         }
       }
+      const { directory, hosts, rank, worldSize } = options;
+      if (directory && pipesFit(hosts, directory) && (await makePipes({ directory, rank, worldSize })))
+        mesh.endpoints[pipesMade] = 'made';
     } catch (error) {
       await mesh.close();
       throw new PodDistError(
@@ -109,6 +118,9 @@ export class Mesh {
       }, timeoutMs);
     });
     await Promise.race([Promise.all(greetings), deadline]).finally(() => clearTimeout(timer));
+    const { directory, rank, worldSize } = this.options;
+    if (directory && Object.values(table).every((endpoints) => pipesMade in endpoints))
+      this.pipes = openPipes({ directory, rank, worldSize });
   }
 
   /** Told each peer whose connection ends, once. */
@@ -132,6 +144,8 @@ export class Mesh {
   async close(): Promise<void> {
     this.closed = true;
     for (const edge of this.allEdges) edge.close();
+    if (this.pipes) closePipes(this.pipes);
+    this.pipes = undefined;
     await socketsClosed();
   }
 

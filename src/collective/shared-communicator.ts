@@ -10,12 +10,16 @@ import {
   type Numbers,
   type Pending,
 } from './communicator.js';
+import { callRecord } from './control.js';
 import { loadKernels } from './kernels/index.js';
 import type { OptimiserKernels } from './kernels/optimisers.js';
-import { noTracer, type Tracer, type TraceSpan } from '../trace/tracer.js';
-import { streamOf, streams } from './streams.js';
+import { PipeExchange } from './pipes/exchange.js';
+import type { PipeEnds } from './pipes/pipes.js';
+import { noTracer, streamThreads, type Tracer, type TraceSpan } from '../trace/tracer.js';
+import type { Thresholds } from './selection.js';
+import { streamOf, streams, urgent } from './streams.js';
 import { WaitClock } from './wait-clock.js';
-import type { Kind } from './wire.js';
+import type { ElementType, Kind } from './wire.js';
 
 /** The engine ends a collective at its deadline; the compute thread gives it this much longer to say so. */
 const graceMs = 2000;
@@ -26,8 +30,7 @@ interface SharedCommunicatorOptions {
   worldSize: number;
   /** Default deadline of one collective. */
   timeoutMs: number;
-  /** Blocking calls of at most this many bytes do not wait for others (`streams.ts`). */
-  urgentBytes: number;
+  thresholds: Pick<Thresholds, 'urgentBytes' | 'pipeBytes'>;
   /** Notes where in the program each collective is called. */
   recordSites?: boolean;
   /** Told when the compute thread waits; default: nobody is. */
@@ -73,13 +76,26 @@ export class SharedCommunicator implements Communicator {
   private calls = 0;
   private readonly stagings: Staging[] = [];
   private readonly clock: WaitClock;
+  private readonly tracer: Tracer;
+  private pipes: PipeExchange | undefined;
 
   constructor(private readonly options: SharedCommunicatorOptions) {
     this.rank = options.rank;
     this.worldSize = options.worldSize;
     this.channels = streams.map((_, stream) => new Channel(options.arena.control, stream));
-    this.clock = new WaitClock(options.tracer ?? noTracer);
+    this.tracer = options.tracer ?? noTracer;
+    this.clock = new WaitClock(this.tracer);
     if (options.recordSites) process.setSourceMapsEnabled(true);
+  }
+
+  /** Makes short blocking all-reduces over pipes, without the communication thread, from now on; so must all ranks. */
+  usePipes(ends: PipeEnds): void {
+    this.pipes = new PipeExchange(ends, {
+      rank: this.rank,
+      record: callRecord(this.options.arena.control),
+      throwIfFailed: () => this.channels[urgent].throwIfFailed(),
+      fail: (error) => this.channels.forEach((channel) => channel.fail(error)),
+    });
   }
 
   get waitedMs(): number {
@@ -100,7 +116,9 @@ export class SharedCommunicator implements Communicator {
   }
 
   allReduceSync(values: Numbers, options?: CollectiveOptions): void {
-    this.waitSync(this.start(blocking, 'allReduce', values, options));
+    if (this.pipes && this.fitsPipes(values) && options?.wire !== 'bf16')
+      this.exchange(this.pipes, values, options);
+    else this.waitSync(this.start(blocking, 'allReduce', values, options));
   }
 
   async reduceScatter<T extends Numbers>(values: T, options?: CollectiveOptions): Promise<T> {
@@ -153,12 +171,12 @@ export class SharedCommunicator implements Communicator {
     const residual = options.wire === 'bf16' ? this.residualOf(kind, values, options) : 0;
     const { offset, finish } = this.place(values);
     const timeoutMs = options.timeoutMs ?? this.options.timeoutMs;
-    const stream = streamOf({ ...face, bytes: values.byteLength }, this.options.urgentBytes);
+    const stream = this.streamOf(face, values);
     const sequence = this.calls + 1;
     const command: Command = {
       sequence,
       kind,
-      type: values instanceof Float64Array ? 'float64' : 'float32',
+      type: typeOf(values),
       op: options.op ?? 'sum',
       wire: options.wire ?? 'float32',
       root,
@@ -176,6 +194,32 @@ export class SharedCommunicator implements Communicator {
     this.calls = sequence;
     const about = { for: `${kind} ${command.tag}`, collective: sequence, stream };
     return { channel, number, about, deadline: timeoutMs + graceMs, finish };
+  }
+
+  private streamOf(face: Face, values: Numbers): number {
+    return streamOf({ ...face, bytes: values.byteLength }, this.options.thresholds.urgentBytes);
+  }
+
+  private fitsPipes(values: Numbers): boolean {
+    const written = (this.worldSize - 1) * values.byteLength;
+    return this.streamOf(blocking, values) === urgent && written <= this.options.thresholds.pipeBytes;
+  }
+
+  private exchange(pipes: PipeExchange, values: Numbers, options: CollectiveOptions = {}): void {
+    const { op = 'sum', tag = 'allReduce', timeoutMs = this.options.timeoutMs } = options;
+    const sequence = ++this.calls;
+    const details = { collective: sequence, stream: urgent };
+    const began = this.tracer.now();
+    this.clock.begin();
+    try {
+      pipes.allReduce(values, { sequence, type: typeOf(values), op, length: values.length, timeoutMs, tag });
+    } finally {
+      this.clock.end({ for: `allReduce ${tag}`, ...details });
+    }
+    this.tracer.span(streamThreads[urgent], `allReduce ${tag}`, began, {
+      ...details,
+      bytes: values.byteLength,
+    });
   }
 
   /** Checks that a call may travel as bf16; returns where its residuals lie. */
@@ -256,4 +300,8 @@ export class SharedCommunicator implements Communicator {
     const [start, end] = shardRange(values.length, this.rank, this.worldSize);
     return values.subarray(start, end) as T;
   }
+}
+
+function typeOf(values: Numbers): ElementType {
+  return values instanceof Float64Array ? 'float64' : 'float32';
 }

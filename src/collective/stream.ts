@@ -3,11 +3,13 @@ import { noTracer, streamThreads, type Tracer } from '../trace/tracer.js';
 import { allocate, type Arena } from './arena.js';
 import { Channel, type Command } from './channel.js';
 import { checkAgreement, disagreementWith } from './check.js';
-import { Context, scratchBytes, type Workspace } from './context.js';
+import { Context, nothing, scratchBytes, type Workspace } from './context.js';
 import type { Kernels } from './kernels/index.js';
 import type { Mesh } from './mesh.js';
 import type { Selection } from './selection.js';
 import { SendStage } from './send-stage.js';
+import { urgent } from './streams.js';
+import { hashTag } from './wire.js';
 import { WireImage } from './wire-image.js';
 
 export interface StreamOptions {
@@ -96,15 +98,27 @@ export class Stream {
    * Looks for what peers have sent here of a collective that this rank has in another stream, and would wait for there:
    * `COLLECTIVE_MISMATCH`, since the ranks differ in its length or in whether it blocks.
    */
-  findStray(command: Command): PodDistError | undefined {
+  findStray(command: Command): { peer: number; error: PodDistError } | undefined {
     const { mesh } = this.options;
     if (this.channel.busy) return undefined;
     for (const peer of mesh.peers) {
       const message = mesh.edge(peer, this.stream).look();
       const error = message && disagreementWith(message, peer, command, mesh.rank);
-      if (error) return error;
+      if (error) return { peer, error };
     }
     return undefined;
+  }
+
+  /** Sends a peer the header of a call that this rank makes in another way, which is not the one that it waits for. */
+  tell(peer: number, { kind, type, op, wire, sequence, tag, length }: Command): void {
+    const { mesh } = this.options;
+    const about = { kind, type, op, wire, stream: urgent, sequence, elements: length } as const;
+    const where = { step: 0, chunk: 0, source: mesh.rank, tag: hashTag(tag), bytes: 0 };
+    mesh.edge(peer, this.stream).send({ ...about, ...where }, nothing);
+  }
+
+  get failed(): boolean {
+    return this.channel.failed;
   }
 
   /** Whether the compute thread waits in a collective, or has one in flight. */

@@ -1,8 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { arenaBytes, createArena } from '../collective/arena.js';
-import { controlBytes } from '../collective/channel.js';
-import type { Communicator } from '../collective/communicator.js';
+import { controlBytes } from '../collective/control.js';
 import { SharedCommunicator } from '../collective/shared-communicator.js';
 import { codeOf, messageOf, PodDistError, UserError } from '../errors.js';
 import { noTracer, SpanRecorder, type Tracer } from '../trace/tracer.js';
@@ -23,7 +22,7 @@ interface Waiter {
  * Everything here waits under the coordinator's eyes: if another rank fails, every wait rejects with `JOB_ABORTED`.
  */
 export class Membership {
-  readonly communicator: Communicator;
+  readonly communicator: SharedCommunicator;
   /** Takes down what the compute thread does, where the job is traced. */
   readonly tracer: Tracer;
   private readonly waiters = new Map<string, Waiter>();
@@ -42,7 +41,7 @@ export class Membership {
       rank,
       worldSize,
       timeoutMs: collectiveTimeoutMs,
-      urgentBytes: options.thresholds.urgentBytes,
+      thresholds: options.thresholds,
       recordSites: options.checkCollectives,
       tracer: this.tracer,
     });
@@ -140,6 +139,9 @@ export class Membership {
     switch (message.type) {
       case 'error':
         return this.end(new PodDistError(message.code, message.message));
+      case 'joined':
+        if (message.pipes) this.communicator.usePipes(message.pipes);
+        return this.answer('joined');
       case 'agreed':
         return this.answer(`agreed ${message.name}`);
       case 'gathered':

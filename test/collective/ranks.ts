@@ -22,6 +22,7 @@ export interface RankOptions {
 
 const defaults: Thresholds = {
   urgentBytes: 65_536,
+  pipeBytes: 49_152,
   directBytes: 131_072,
   ringBytes: 1_572_864,
   hierarchicalBytes: 65_536,

@@ -40,6 +40,13 @@ export const distributedSchema = z.strictObject({
     .describe(
       'what a step waits for and is at most this long, such as the sums of batch norm, does not queue behind gradients: it has connections of its own',
     ),
+  pipeBytes: z
+    .int()
+    .min(0)
+    .default(49_152)
+    .describe(
+      'on one host such a sum goes over pipes, from one compute thread to another, where each writes at most this much',
+    ),
   directBytes: z
     .int()
     .min(0)

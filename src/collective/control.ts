@@ -1,0 +1,9 @@
+import { channelsBytes } from './channel.js';
+import { CallRecord, recordBytes } from './pipes/record.js';
+
+/** Bytes of an arena's buffer for commands: the channels of all streams, and the record of the call over pipes. */
+export const controlBytes = channelsBytes + recordBytes;
+
+export function callRecord(control: SharedArrayBuffer): CallRecord {
+  return new CallRecord(control, channelsBytes);
+}
