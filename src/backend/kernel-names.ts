@@ -18,4 +18,15 @@ export const trainingKernels = {
   channelSums: 'BatchNormChannelSums',
   /** {dy, x, gamma, mean, variance}, {epsilon} → [sum dy xhat, sum dy, dy gamma / sqrt(variance + epsilon)]. */
   batchNormSums: 'BatchNormGradSums',
+  /**
+   * Passes of a batch norm with ReLU where {activation} is `relu`; g is dy where the ReLU's output is positive. With
+   * `channelSums`, instead of all the others.
+   *
+   * {x, gamma, beta, statistics: [mean, 1 / sqrt(variance + epsilon)]}, {activation} → gamma xhat + beta, or max(0, that).
+   */
+  normalise: 'BatchNormNormalise',
+  /** {dy, x, gamma, beta, statistics}, {activation} → [sum g, sum g xhat] as `channelSums` gives its sums. */
+  normaliseSums: 'BatchNormNormaliseSums',
+  /** {dy, x, gamma, beta, statistics, averages: [of g, of g xhat]}, {activation} → dx. */
+  normaliseGradient: 'BatchNormNormaliseGrad',
 } as const;

@@ -121,8 +121,8 @@ function moments(x: tf.Tensor): { mean: tf.Tensor; variance: tf.Tensor } {
 
 /** Sum and sum of squares of each channel of x [..., channels]: [2, channels] in double precision. */
 export function channelSums(x: tf.Tensor): Float64Array {
-  const doubles = run<tf.Tensor>(trainingKernels.channelSums, { x })?.dataSync<'float32'>();
-  if (doubles) return new Float64Array(doubles.buffer, doubles.byteOffset, doubles.length / 2);
+  const doubles = run<tf.Tensor>(trainingKernels.channelSums, { x });
+  if (doubles) return doublesOf(doubles);
   const { mean, variance } = moments(x);
   const [means, variances] = [mean, variance].map((tensor) => tensor.dataSync<'float32'>());
   const channels = means.length;
@@ -194,6 +194,51 @@ export function batchNormInputGradient(
     epsilon,
   );
   return tf.add(scaled, line);
+}
+
+/** A batch norm whose statistics are known: statistics are [mean, 1 / sqrt(variance + epsilon)], [2, channels]. */
+export interface NormalisePass {
+  x: tf.Tensor;
+  gamma: tf.Tensor;
+  beta: tf.Tensor;
+  statistics: tf.Tensor;
+  /** What follows it. */
+  activation: Activation;
+}
+
+/** Whether the running backend has `normalise`, `normaliseSums` and `normaliseGradient`. */
+export function hasNormalisePasses(): boolean {
+  return tf.getKernel(trainingKernels.normalise, tf.getBackend()) !== undefined;
+}
+
+/** y = gamma xhat + beta, or max(0, y). */
+export function normalisePass({ activation, ...inputs }: NormalisePass): tf.Tensor {
+  return tf.engine().runKernel(trainingKernels.normalise, inputs, { activation });
+}
+
+/** Sums of g and g xhat, [2, channels] in double precision; g is dy where the ReLU that follows lets it through. */
+export function normaliseSums(dy: tf.Tensor, { activation, ...inputs }: NormalisePass): Float64Array {
+  const sums = tf
+    .engine()
+    .runKernel<tf.Tensor>(trainingKernels.normaliseSums, { dy, ...inputs }, { activation });
+  return doublesOf(sums);
+}
+
+/** dx from the averages of g and g xhat over all values, [2, channels]. */
+export function normaliseGradient(
+  dy: tf.Tensor,
+  averages: tf.Tensor,
+  { activation, ...inputs }: NormalisePass,
+): tf.Tensor {
+  return tf
+    .engine()
+    .runKernel(trainingKernels.normaliseGradient, { dy, ...inputs, averages }, { activation });
+}
+
+/** Float64 numbers in a float32 tensor of the same bytes. */
+function doublesOf(tensor: tf.Tensor): Float64Array {
+  const floats = tensor.dataSync<'float32'>();
+  return new Float64Array(floats.buffer, floats.byteOffset, floats.length / 2);
 }
 
 function allButLast(x: tf.Tensor): number[] {

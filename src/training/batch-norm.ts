@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { LayerOverride } from '../models/forward.js';
-import { normalise, type BatchShare } from './normalise.js';
+import { normalise, type BatchShare, type Statistic } from './normalise.js';
 
 /** Moving mean and biased-corrected variance of one layer, [channels] each. */
 interface MovingStatistics {
@@ -22,7 +22,7 @@ export class BatchNorm {
   private readonly synchronised: boolean;
   private share: BatchShare = { local: 0, counted: 0 };
   /** Statistics of the last pass that the moving ones do not know yet. */
-  private readonly pending: { moving: MovingStatistics; mean: tf.Tensor; variance: tf.Tensor }[] = [];
+  private readonly pending: { moving: MovingStatistics; mean: Statistic; variance: Statistic }[] = [];
 
   constructor(
     model: tf.LayersModel,
@@ -112,21 +112,30 @@ export class BatchNorm {
       });
   }
 
-  /** Takes the last pass's statistics into the moving ones: all layers' in one read. */
+  /** Takes the last pass's statistics into the moving ones: all layers' in one read where they are tensors. */
   private settle(): void {
     if (this.pending.length === 0) return;
-    const values = tf.tidy(() =>
-      tf.concat(this.pending.flatMap(({ mean, variance }) => [mean, variance])).dataSync<'float32'>(),
-    );
+    const statistics = this.pending.flatMap(({ mean, variance }) => [mean, variance]);
+    const arrays = this.pending.flatMap(({ moving }) => [moving.mean, moving.variance]);
     const keep = this.config.momentum;
-    let offset = 0;
-    for (const { moving, mean, variance } of this.pending) {
-      for (const array of [moving.mean, moving.variance]) {
-        for (let channel = 0; channel < array.length; channel++)
-          array[channel] = keep * array[channel] + (1 - keep) * values[offset++];
-      }
-      tf.dispose([mean, variance]);
+    for (const [index, values] of read(statistics).entries()) {
+      const array = arrays[index];
+      for (let channel = 0; channel < array.length; channel++)
+        array[channel] = keep * array[channel] + (1 - keep) * values[channel];
     }
     this.pending.length = 0;
   }
+}
+
+/** The numbers of all statistics, tensors in one read; disposes of those. */
+function read(statistics: readonly Statistic[]): (Float32Array | Float64Array)[] {
+  const tensors = statistics.filter((statistic) => statistic instanceof tf.Tensor);
+  if (tensors.length === 0) return statistics as Float64Array[];
+  const values = tf.tidy(() => tf.concat(tensors).dataSync<'float32'>());
+  let end = 0;
+  const numbers = statistics.map((statistic) =>
+    statistic instanceof tf.Tensor ? values.subarray(end, (end += statistic.size)) : statistic,
+  );
+  tf.dispose(tensors);
+  return numbers;
 }

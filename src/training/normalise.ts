@@ -5,6 +5,10 @@ import {
   batchNormInputGradient,
   batchNormSums,
   channelSums,
+  hasNormalisePasses,
+  normaliseGradient,
+  normalisePass,
+  normaliseSums,
   reluGradient,
   type Activation,
 } from '../backend/operations.js';
@@ -24,9 +28,12 @@ export interface NormaliseOptions {
   share: BatchShare;
   /** Adds `sums` up, in place, over the ranks whose images are counted; absent where this rank's are all. */
   reduce?(sums: Float64Array, pass: 'forward' | 'backward'): void;
-  /** Told the statistics of the batch, [channels] each, the variance unbiased; the tensors live on. */
-  onStatistics(mean: tf.Tensor, variance: tf.Tensor): void;
+  /** Told the statistics of the batch, [channels] each, the variance unbiased; tensors live on. */
+  onStatistics(mean: Statistic, variance: Statistic): void;
 }
+
+/** A number a channel: what the running backend has at hand. */
+export type Statistic = tf.Tensor | Float64Array;
 
 /**
  * Batch normalisation of x [b, height, width, channels] in training, with sums over images on other ranks.
@@ -38,8 +45,9 @@ export interface NormaliseOptions {
  *
  * Each pass reduces 2 x channels float64 numbers in the middle of the gradient tape; sums of squares are formed in
  * double precision, so nothing cancels. The gradients of gamma and beta stay sums over this rank's images, since
- * parameter gradients are added up over the ranks later. Where nothing is to be reduced, each pass is one operation of
- * the backend. A ReLU that follows is part of it: y = max(0, y), and dy counts where y is positive.
+ * parameter gradients are added up over the ranks later. Where nothing is to be reduced, each pass is one operation of a
+ * backend that has no operations for the halves of the passes, before and after the reduction. A ReLU that follows is part
+ * of it: y = max(0, y), and dy counts where y is positive.
  *
  * A rank without images adds nothing to the sums and gets dx = 0 for its placeholder.
  */
@@ -50,8 +58,9 @@ export function normalise(
   options: NormaliseOptions,
 ): tf.Tensor {
   const { reduce, share } = options;
-  const pass = reduce || share.local === 0 ? overRanks(options) : alone(options);
-  const rectified = options.activation === 'relu';
+  const sharing = reduce || share.local === 0;
+  const pass = hasNormalisePasses() ? inHalves(options) : sharing ? overRanks(options) : alone(options);
+  const rectified = options.activation === 'relu' && !pass.rectifies;
   const operation = tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
     const [x, gamma, beta, save] = inputs as [tf.Tensor, tf.Tensor, tf.Tensor, tf.GradSaveFunc];
     const { y, saved } = pass.forward(x, gamma, beta);
@@ -68,8 +77,10 @@ export function normalise(
   return operation(x, gamma, beta);
 }
 
-/** A batch norm and what its gradient, dx, dgamma and dbeta, is made of; ReLU is in `forward` alone. */
+/** A batch norm and what its gradient, dx, dgamma and dbeta, is made of. */
 interface Pass {
+  /** ReLU is in `backward` as well as in `forward`. */
+  rectifies?: boolean;
   forward(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor): { y: tf.Tensor; saved: tf.Tensor[] };
   backward(dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[];
 }
@@ -85,24 +96,74 @@ function alone({ epsilon, activation, onStatistics }: NormaliseOptions): Pass {
   };
 }
 
+/** Values of a channel, over the images that are counted. */
+function countOf({ share }: NormaliseOptions, x: tf.Tensor): number {
+  return (share.counted * x.size) / x.shape[x.rank - 1] / x.shape[0];
+}
+
+/** Mean and biased variance over the images that are counted; nothing is known of none. */
+function globalMoments(
+  x: tf.Tensor,
+  options: NormaliseOptions,
+): { means: Float64Array; variances: Float64Array } {
+  const { share, reduce, onStatistics } = options;
+  const channels = x.shape[x.rank - 1];
+  const count = countOf(options, x);
+  const sums = share.local > 0 ? channelSums(x) : new Float64Array(2 * channels);
+  reduce?.(sums, 'forward');
+  if (count === 0)
+    return { means: new Float64Array(channels), variances: new Float64Array(channels).fill(1) };
+  const means = sums.slice(0, channels).map((sum) => sum / count);
+  const variances = sums
+    .slice(channels)
+    .map((sum, channel) => Math.max(sum / count - means[channel] ** 2, 0));
+  const unbias = count / Math.max(count - 1, 1);
+  onStatistics(
+    means,
+    variances.map((value) => value * unbias),
+  );
+  return { means, variances };
+}
+
+/** With operations for what comes before a reduction and what comes after it. */
+function inHalves(options: NormaliseOptions): Pass {
+  const { epsilon, activation = 'linear', share, reduce } = options;
+  return {
+    rectifies: true,
+    forward(x, gamma, beta) {
+      const { means, variances } = globalMoments(x, options);
+      const statistics = rows(
+        means,
+        variances.map((variance) => 1 / Math.sqrt(variance + epsilon)),
+      );
+      const y = normalisePass({ x, gamma, beta, statistics, activation });
+      return { y, saved: [x, gamma, beta, statistics] };
+    },
+    backward(dy, [x, gamma, beta, statistics]) {
+      const channels = gamma.size;
+      const pass = { x, gamma, beta, statistics, activation };
+      const sums = share.local > 0 ? normaliseSums(dy, pass) : new Float64Array(2 * channels);
+      const [dbeta, dgamma] = [vector(sums.subarray(0, channels)), vector(sums.subarray(channels))];
+      reduce?.(sums, 'backward');
+      if (share.local === 0) return [tf.zerosLike(x), dgamma, dbeta];
+      const averages = sums.map((sum) => sum / countOf(options, x));
+      const dx = normaliseGradient(
+        dy,
+        rows(averages.subarray(0, channels), averages.subarray(channels)),
+        pass,
+      );
+      return [dx, dgamma, dbeta];
+    },
+  };
+}
+
+/** With the operations that every backend has. */
 function overRanks(options: NormaliseOptions): Pass {
-  const { epsilon, activation, share, reduce = () => {}, onStatistics } = options;
-  const counted = (x: tf.Tensor, channels: number) => (share.counted * x.size) / channels / x.shape[0];
+  const { epsilon, activation, share, reduce = () => {} } = options;
   return {
     forward(x, gamma, beta) {
-      const channels = gamma.size;
-      const count = counted(x, channels);
-      const sums = share.local > 0 ? channelSums(x) : new Float64Array(2 * channels);
-      reduce(sums, 'forward');
-      const means = sums.subarray(0, channels).map((sum) => (count > 0 ? sum / count : 0));
-      const variances = sums
-        .subarray(channels)
-        .map((sum, channel) => (count > 0 ? Math.max(sum / count - means[channel] ** 2, 0) : 1));
+      const { means, variances } = globalMoments(x, options);
       const [mean, variance] = [vector(means), vector(variances)];
-      if (count > 0) {
-        const unbias = count / Math.max(count - 1, 1);
-        onStatistics(tf.keep(mean.clone()), tf.keep(vector(variances.map((value) => value * unbias))));
-      }
       const y = tf.batchNorm(
         x as tf.Tensor4D,
         mean,
@@ -124,7 +185,7 @@ function overRanks(options: NormaliseOptions): Pass {
       }
       reduce(sums, 'backward');
       if (share.local === 0) return [tf.zerosLike(x), tf.zerosLike(sumDy), tf.zerosLike(sumDy)];
-      const averages = sums.map((sum) => sum / counted(x, channels));
+      const averages = sums.map((sum) => sum / countOf(options, x));
       const dx = batchNormInputGradient(
         own,
         vector(averages.subarray(channels)),
@@ -133,6 +194,13 @@ function overRanks(options: NormaliseOptions): Pass {
       return [dx, sumDyXhat, sumDy];
     },
   };
+}
+
+function rows(first: Float64Array, second: Float64Array): tf.Tensor2D {
+  const values = new Float32Array(2 * first.length);
+  values.set(first);
+  values.set(second, first.length);
+  return tf.tensor2d(values, [2, first.length]);
 }
 
 function vector(values: Float64Array): tf.Tensor1D {

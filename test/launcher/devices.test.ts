@@ -42,6 +42,7 @@ function setUp(cuda: boolean): void {
     tensorflow: '2',
     cuda,
     addon: 'addon.node',
+    operations: null,
     libraryFolders: cuda ? ['/cuda/a', '/cuda/b'] : [],
   };
   writeFileSync(join(addon, 'manifest.json'), JSON.stringify(manifest));

@@ -1,5 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { initBackend, type BackendName } from '../../src/backend/index.js';
+import { findAddon } from '../../src/backend/native/cache.js';
 import { normalise, type NormaliseOptions } from '../../src/training/normalise.js';
 
 const epsilon = 1e-5;
@@ -57,11 +59,14 @@ function expectClose(actual: Float32Array, expected: Float32Array, tolerance: nu
   actual.forEach((value, index) => expect(Math.abs(value - expected[index])).toBeLessThan(tolerance * scale));
 }
 
-describe('normalise', () => {
+/** Definition in plain JavaScript, and TensorFlow with operations of its own for the halves of each pass. */
+const backends: BackendName[] = findAddon() ? ['cpu', 'native'] : ['cpu'];
+
+describe.each(backends)('normalise on %s', (name) => {
   let x: tf.Tensor4D;
   let weight: tf.Tensor4D;
   beforeAll(async () => {
-    await tf.setBackend('cpu');
+    await initBackend(name);
     x = tf.randomNormal(shape, 3, 2, 'float32', 7);
     weight = tf.randomNormal(shape, 0, 1, 'float32', 8);
   });

@@ -11,6 +11,8 @@ const manifestSchema = z.object({
   cuda: z.boolean(),
   /** File of the addon, in the manifest's folder. */
   addon: z.string(),
+  /** File of the operations that are added to TensorFlow, in the same folder; null where they did not compile. */
+  operations: z.string().nullable(),
   /** Folders of shared libraries that must be on the loader's path before the process starts (CUDA). */
   libraryFolders: z.array(z.string()),
   /** What it computed on when it was first loaded. */
@@ -39,12 +41,14 @@ export function readManifest(folder: string): Manifest | undefined {
 /** The addon that set-up has built, the CUDA one first. */
 export function findAddon(
   environment: NodeJS.ProcessEnv = process.env,
-): { file: string; manifest: Manifest } | undefined {
+): { file: string; operations?: string; manifest: Manifest } | undefined {
   for (const cuda of [true, false]) {
     const folder = addonFolder(cuda, environment);
     const manifest = readManifest(folder);
     const file = manifest && join(folder, manifest.addon);
-    if (manifest && file && existsSync(file)) return { file, manifest };
+    if (!manifest || !file || !existsSync(file)) continue;
+    const operations = manifest.operations === null ? undefined : join(folder, manifest.operations);
+    return { file, operations, manifest };
   }
   return undefined;
 }

@@ -38,6 +38,7 @@ export interface SetupResult {
 }
 
 const addonName = 'tfjs_binding.node';
+const operationsName = 'operations.node';
 
 /**
  * Builds the addon of native TensorFlow: the npm package's two C++ files, compiled against a TensorFlow library from
@@ -63,9 +64,14 @@ export async function setup(options: SetupOptions): Promise<SetupResult> {
   try {
     const library = await findLibrary(folder, options);
     progress.step(`compiling the addon against TensorFlow ${library.version} with g++`);
-    await compile(sources, library, folder);
+    await compileAddon(sources, library, folder);
+    const operations = await compileOperations(library, folder, progress);
     progress.step('loading it in a process of its own');
-    const { gpu } = await verify(join(folder, addonName), library.cudaFolders);
+    const { gpu } = await verify(
+      join(folder, addonName),
+      operations && join(folder, operations),
+      library.cudaFolders,
+    );
     const moved = library.cudaFolders.map((path) =>
       path.startsWith(folder + sep) ? join(final, relative(folder, path)) : path,
     );
@@ -74,6 +80,7 @@ export async function setup(options: SetupOptions): Promise<SetupResult> {
       tensorflow: version,
       cuda,
       addon: addonName,
+      operations,
       libraryFolders: moved,
       verified: { gpu },
     };
@@ -129,34 +136,80 @@ async function requireCompiler(): Promise<void> {
   }
 }
 
-/** Compiles the addon into `folder`; a library inside it is found by where it lies from the addon. */
-async function compile(sources: readonly string[], library: Library, folder: string): Promise<void> {
+async function compileAddon(sources: readonly string[], library: Library, folder: string): Promise<void> {
   const headers = join(dirname(require.resolve('node-api-headers/package.json')), 'include');
+  const flags = ['-O2', '-DNAPI_VERSION=8', '-I', headers];
+  try {
+    await compile(sources, { flags, library, output: join(folder, addonName) });
+  } catch (error) {
+    throw new UserError('SETUP_FAILED', `the addon does not compile: ${messageOf(error)}`);
+  }
+}
+
+/**
+ * Compiles the operations that are added to TensorFlow, with threads where the compiler has OpenMP; null where it cannot.
+ * Everything works without them, and takes longer.
+ */
+async function compileOperations(
+  library: Library,
+  folder: string,
+  progress: Progress,
+): Promise<string | null> {
+  const source = fileURLToPath(new URL('./operations/batch-norm.cc', import.meta.url));
+  const flags = ['-O3', '-ffp-contract=off', '-fno-math-errno', '-fno-trapping-math', '-fvisibility=hidden'];
+  let reason = '';
+  for (const threads of [['-fopenmp'], []]) {
+    try {
+      const output = join(folder, operationsName);
+      await compile([source], { flags: [...flags, ...threads], library, output });
+      return operationsName;
+    } catch (error) {
+      reason = messageOf(error);
+    }
+  }
+  progress.step(`batch norm takes longer: operations for it do not compile (${reason})`);
+  return null;
+}
+
+interface Compilation {
+  flags: readonly string[];
+  library: Library;
+  output: string;
+}
+
+/** Compiles a library; TensorFlow beside it is found by where it lies from there. */
+async function compile(sources: readonly string[], { flags, library, output }: Compilation): Promise<void> {
+  const folder = dirname(output);
   const inside = library.folder.startsWith(folder + sep);
   const path = inside ? `$ORIGIN/${relative(folder, library.folder)}` : library.folder;
-  const flags = ['-std=c++17', '-O2', '-fPIC', '-shared', '-DNAPI_VERSION=8'];
-  const includes = ['-I', headers, '-I', library.include];
+  const shared = ['-std=c++17', '-fPIC', '-shared', '-I', library.include];
   const libraries = [
     '-L',
     library.folder,
     ...library.files.map((name) => `-l:${name}`),
     `-Wl,-rpath,${path}`,
   ];
-  const output = ['-o', join(folder, addonName)];
-  try {
-    await run('g++', [...flags, ...includes, ...sources, ...libraries, ...output], 10 * minute);
-  } catch (error) {
-    throw new UserError('SETUP_FAILED', `the addon does not compile: ${messageOf(error)}`);
-  }
+  await run('g++', [...shared, ...flags, ...sources, ...libraries, '-o', output], 10 * minute);
 }
 
 /** Loads the addon and multiplies two matrices, in a fresh process as a worker's would be. */
-async function verify(addon: string, libraryFolders: readonly string[]): Promise<{ gpu: boolean }> {
+async function verify(
+  addon: string,
+  operations: string | null,
+  libraryFolders: readonly string[],
+): Promise<{ gpu: boolean }> {
   const script = fileURLToPath(new URL('./verify.js', import.meta.url));
   const libraries = [...libraryFolders, process.env.LD_LIBRARY_PATH].filter(Boolean).join(':');
   const environment = { ...process.env, LD_LIBRARY_PATH: libraries, TF_FORCE_GPU_ALLOW_GROWTH: 'true' };
   try {
-    return JSON.parse(await run(process.execPath, [script, addon], 2 * minute, environment)) as {
+    return JSON.parse(
+      await run(
+        process.execPath,
+        [script, addon, ...(operations ? [operations] : [])],
+        2 * minute,
+        environment,
+      ),
+    ) as {
       gpu: boolean;
     };
   } catch (error) {

@@ -16,6 +16,7 @@ const manifest = (cuda: boolean) => ({
   tensorflow: '2.21.0',
   cuda,
   addon: 'addon.node',
+  operations: cuda ? null : 'operations.node',
   libraryFolders: ['/x'],
   verified: { gpu: cuda },
 });
@@ -47,9 +48,15 @@ describe('findAddon', () => {
 
   it('finds what set-up has finished, CUDA first', () => {
     const cpu = finish(false);
-    expect(findAddon(environment)).toEqual({ file: join(cpu, 'addon.node'), manifest: manifest(false) });
+    expect(findAddon(environment)).toEqual({
+      ...{ file: join(cpu, 'addon.node'), operations: join(cpu, 'operations.node') },
+      manifest: manifest(false),
+    });
     const cuda = finish(true);
-    expect(findAddon(environment)).toEqual({ file: join(cuda, 'addon.node'), manifest: manifest(true) });
+    expect(findAddon(environment)).toEqual({
+      ...{ file: join(cuda, 'addon.node'), operations: undefined },
+      manifest: manifest(true),
+    });
   });
 
   it.each([

@@ -1,0 +1,440 @@
+// Batch norm over several ranks for TensorFlow on a CPU: the passes over images between which ranks add up their sums.
+//
+// Images x, y and their gradients are rows [..., channels] of float32; gamma and beta [channels]; statistics and averages
+// [2, channels]. With xhat = (x - mean) inverse, v = gamma xhat + beta and, where a ReLU follows, g = dy where v > 0 and
+// else 0, without one g = dy:
+//
+//     PodDistChannelSums        x                                  -> sum x, sum x^2
+//     PodDistNormalise          x, gamma, beta, (mean, inverse)     -> v, or max(0, v)
+//     PodDistNormaliseSums      dy, x, gamma, beta, (mean, inverse) -> sum g, sum g xhat
+//     PodDistNormaliseGradient  dy, x, gamma, beta, (mean, inverse), (average of g, of g xhat)
+//                                                    -> gamma inverse (g - average - xhat average)
+//
+// Sums are float64, as float32 tensors of the same bytes, which is what the JavaScript side can read. Each pass reads and
+// writes an image once. Values are added in float32 over a few rows, counted from the first one, so that nothing cancels,
+// and those sums in float64. Rows are cut into as many consecutive ranges as there are threads, and the ranges' sums are
+// added in order: a run is repeated bit for bit. v is the same expression, without contraction, in the last three: a ReLU's
+// side is the same forward and backward.
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "tensorflow/c/c_api.h"
+#include "tensorflow/c/kernels.h"
+#include "tensorflow/c/ops.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define FOR_EACH_CPU __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#else
+#define FOR_EACH_CPU
+#endif
+
+namespace {
+
+constexpr int64_t kBlock = 16;
+constexpr int64_t kRowsInFloat = 16;
+constexpr int64_t kRowsAtOnce = 512;
+constexpr int64_t kLeastElements = 1 << 17;
+
+// What each channel's values are combined with, [channels] each.
+struct Coefficients {
+  std::vector<float> mean, scale, shift, slope, offset;
+};
+
+// Adds up two numbers of each value of rows [begin, end): channels in blocks that stay in registers, rows in tiles that
+// stay in the cache between blocks. block(c) gives what adds the numbers of a row, channels [c, c + n), to two arrays.
+template <typename BlockOf>
+inline void AddRows(int64_t begin, int64_t end, int64_t channels, double* sums, const BlockOf& block_of) {
+  for (int64_t tile = begin; tile < end; tile += kRowsAtOnce) {
+    const int64_t tile_end = std::min(tile + kRowsAtOnce, end);
+    for (int64_t c = 0; c < channels; c += kBlock) {
+      const int64_t n = std::min(kBlock, channels - c);
+      const auto add = block_of(c, n);
+      double first[kBlock] = {}, second[kBlock] = {};
+      for (int64_t row = tile; row < tile_end; row += kRowsInFloat) {
+        const int64_t last = std::min(row + kRowsInFloat, tile_end);
+        float few_first[kBlock] = {}, few_second[kBlock] = {};
+        if (n == kBlock) {
+          for (int64_t r = row; r < last; r++) add(r * channels + c, kBlock, few_first, few_second);
+        } else {
+          for (int64_t r = row; r < last; r++) add(r * channels + c, n, few_first, few_second);
+        }
+        for (int64_t i = 0; i < kBlock; i++) {
+          first[i] += few_first[i];
+          second[i] += few_second[i];
+        }
+      }
+      for (int64_t i = 0; i < n; i++) {
+        sums[c + i] += first[i];
+        sums[channels + c + i] += second[i];
+      }
+    }
+  }
+}
+
+// Sums of x - p and (x - p)^2, p being the range's first row.
+FOR_EACH_CPU
+void AddCentredSums(const float* x, int64_t begin, int64_t end, int64_t channels, double* sums) {
+  const float* pivots = x + begin * channels;
+  AddRows(begin, end, channels, sums, [&](int64_t c, int64_t n) {
+    struct Block {
+      const float* x;
+      float pivot[kBlock] = {};
+      inline void operator()(int64_t at, int64_t n, float* first, float* second) const {
+        for (int64_t i = 0; i < n; i++) {
+          const float value = x[at + i] - pivot[i];
+          first[i] += value;
+          second[i] += value * value;
+        }
+      }
+    } block{x};
+    std::copy(pivots + c, pivots + c + n, block.pivot);
+    return block;
+  });
+}
+
+// Adds sums of x and x^2 to sums [2, channels].
+void AddSums(const float* x, int64_t begin, int64_t end, int64_t channels, double* sums) {
+  if (begin == end) return;
+  std::vector<double> centred(2 * channels, 0.0);
+  AddCentredSums(x, begin, end, channels, centred.data());
+  const double rows = static_cast<double>(end - begin);
+  for (int64_t c = 0; c < channels; c++) {
+    const double pivot = x[begin * channels + c], first = centred[c];
+    sums[c] += first + rows * pivot;
+    sums[channels + c] += centred[channels + c] + 2 * pivot * first + rows * pivot * pivot;
+  }
+}
+
+template <bool relu>
+inline float Side(float dy, float centred, float scale, float shift) {
+  return !relu || centred * scale + shift > 0 ? dy : 0;
+}
+
+template <bool relu>
+struct GradientBlock {
+  const float* dy;
+  const float* x;
+  float mean[kBlock] = {}, scale[kBlock] = {}, shift[kBlock] = {};
+  inline void operator()(int64_t at, int64_t n, float* first, float* second) const {
+    for (int64_t i = 0; i < n; i++) {
+      const float centred = x[at + i] - mean[i];
+      const float g = Side<relu>(dy[at + i], centred, scale[i], shift[i]);
+      first[i] += g;
+      second[i] += g * centred;
+    }
+  }
+};
+
+// Adds sums of g and g (x - mean) to sums [2, channels].
+template <bool relu>
+inline void AddGradientSums(const float* dy, const float* x, const Coefficients& k, int64_t begin, int64_t end,
+                            int64_t channels, double* sums) {
+  AddRows(begin, end, channels, sums, [&](int64_t c, int64_t n) {
+    GradientBlock<relu> block{dy, x};
+    std::copy_n(k.mean.data() + c, n, block.mean);
+    std::copy_n(k.scale.data() + c, n, block.scale);
+    std::copy_n(k.shift.data() + c, n, block.shift);
+    return block;
+  });
+}
+
+FOR_EACH_CPU
+void AddGradientSumsPlain(const float* dy, const float* x, const Coefficients& k, int64_t begin, int64_t end,
+                          int64_t channels, double* sums) {
+  AddGradientSums<false>(dy, x, k, begin, end, channels, sums);
+}
+
+FOR_EACH_CPU
+void AddGradientSumsRelu(const float* dy, const float* x, const Coefficients& k, int64_t begin, int64_t end,
+                         int64_t channels, double* sums) {
+  AddGradientSums<true>(dy, x, k, begin, end, channels, sums);
+}
+
+// A NaN stays one: it must reach the loss.
+FOR_EACH_CPU
+void Normalise(const float* x, const Coefficients& k, bool relu, int64_t begin, int64_t end, int64_t channels,
+               float* y) {
+  const float floor = relu ? 0 : -__builtin_huge_valf();
+  const float *mean = k.mean.data(), *scale = k.scale.data(), *shift = k.shift.data();
+  for (int64_t row = begin; row < end; row++) {
+    const float* from = x + row * channels;
+    float* to = y + row * channels;
+    for (int64_t i = 0; i < channels; i++) {
+      const float value = (from[i] - mean[i]) * scale[i] + shift[i];
+      to[i] = value < floor ? floor : value;
+    }
+  }
+}
+
+FOR_EACH_CPU
+void GradientPlain(const float* dy, const float* x, const Coefficients& k, int64_t begin, int64_t end,
+                   int64_t channels, float* dx) {
+  const float *mean = k.mean.data(), *scale = k.scale.data();
+  const float *slope = k.slope.data(), *offset = k.offset.data();
+  for (int64_t row = begin; row < end; row++) {
+    const int64_t at = row * channels;
+    for (int64_t i = 0; i < channels; i++) {
+      const float centred = x[at + i] - mean[i];
+      dx[at + i] = scale[i] * dy[at + i] + slope[i] * centred + offset[i];
+    }
+  }
+}
+
+FOR_EACH_CPU
+void GradientRelu(const float* dy, const float* x, const Coefficients& k, int64_t begin, int64_t end,
+                  int64_t channels, float* dx) {
+  const float *mean = k.mean.data(), *scale = k.scale.data(), *shift = k.shift.data();
+  const float *slope = k.slope.data(), *offset = k.offset.data();
+  for (int64_t row = begin; row < end; row++) {
+    const int64_t at = row * channels;
+    for (int64_t i = 0; i < channels; i++) {
+      const float centred = x[at + i] - mean[i];
+      const float g = Side<true>(dy[at + i], centred, scale[i], shift[i]);
+      dx[at + i] = scale[i] * g + slope[i] * centred + offset[i];
+    }
+  }
+}
+
+// Calls work(range, begin, end) for consecutive ranges of rows, in threads where there is enough to do.
+template <typename Work>
+void InRanges(int64_t rows, int64_t ranges, const Work& work) {
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(static_cast<int>(ranges)) schedule(static) if (ranges > 1)
+#endif
+  for (int64_t range = 0; range < ranges; range++)
+    work(range, rows * range / ranges, rows * (range + 1) / ranges);
+}
+
+int64_t RangesFor(int64_t elements) {
+#ifdef _OPENMP
+  const int64_t threads = omp_get_max_threads();
+#else
+  const int64_t threads = 1;
+#endif
+  return std::max<int64_t>(1, std::min(threads, elements / kLeastElements));
+}
+
+// Sums [2, channels] of all rows: add(begin, end, sums) adds those of a range.
+template <typename Add>
+void SumRanges(int64_t rows, int64_t channels, void* result, const Add& add) {
+  const int64_t ranges = RangesFor(rows * channels);
+  std::vector<double> sums(ranges * 2 * channels, 0.0);
+  InRanges(rows, ranges, [&](int64_t range, int64_t begin, int64_t end) {
+    add(begin, end, sums.data() + range * 2 * channels);
+  });
+  for (int64_t range = 1; range < ranges; range++)
+    for (int64_t i = 0; i < 2 * channels; i++) sums[i] += sums[range * 2 * channels + i];
+  std::memcpy(result, sums.data(), 2 * channels * sizeof(double));
+}
+
+// Inputs and outputs of one call; the first failure is the call's.
+class Call {
+ public:
+  explicit Call(TF_OpKernelContext* context) : context_(context), status_(TF_NewStatus()) {}
+
+  ~Call() {
+    for (TF_Tensor* tensor : tensors_) TF_DeleteTensor(tensor);
+    if (!ok()) TF_OpKernelContext_Failure(context_, status_);
+    TF_DeleteStatus(status_);
+  }
+
+  bool ok() const { return TF_GetCode(status_) == TF_OK; }
+
+  void Fail(const char* message) { TF_SetStatus(status_, TF_INVALID_ARGUMENT, message); }
+
+  TF_Tensor* Input(int index) {
+    TF_Tensor* tensor = nullptr;
+    if (ok()) TF_GetInput(context_, index, &tensor, status_);
+    return Keep(tensor);
+  }
+
+  TF_Tensor* Output(const std::vector<int64_t>& shape) {
+    int64_t elements = 1;
+    for (int64_t size : shape) elements *= size;
+    TF_Tensor* tensor = ok() ? TF_AllocateOutput(context_, 0, TF_FLOAT, shape.data(), static_cast<int>(shape.size()),
+                                                 elements * sizeof(float), status_)
+                             : nullptr;
+    return Keep(tensor);
+  }
+
+ private:
+  TF_Tensor* Keep(TF_Tensor* tensor) {
+    if (tensor) tensors_.push_back(tensor);
+    return tensor;
+  }
+
+  TF_OpKernelContext* context_;
+  TF_Status* status_;
+  std::vector<TF_Tensor*> tensors_;
+};
+
+std::vector<int64_t> ShapeOf(const TF_Tensor* tensor) {
+  std::vector<int64_t> shape(TF_NumDims(tensor));
+  for (size_t i = 0; i < shape.size(); i++) shape[i] = TF_Dim(tensor, static_cast<int>(i));
+  return shape;
+}
+
+const float* Values(const TF_Tensor* tensor) { return static_cast<const float*>(TF_TensorData(tensor)); }
+
+bool HasShape(const TF_Tensor* tensor, const std::vector<int64_t>& shape) { return ShapeOf(tensor) == shape; }
+
+// Images x, the input at `index`.
+struct Images {
+  std::vector<int64_t> shape;
+  int64_t rows = 0;
+  int64_t channels = 0;
+  const float* x = nullptr;
+
+  Images(Call& call, int index) {
+    const TF_Tensor* tensor = call.Input(index);
+    if (!call.ok()) return;
+    shape = ShapeOf(tensor);
+    channels = shape.empty() ? 0 : shape.back();
+    if (channels == 0) {
+      call.Fail("images have no channels");
+      return;
+    }
+    rows = TF_TensorElementCount(tensor) / channels;
+    x = Values(tensor);
+  }
+};
+
+// From gamma, beta and statistics, the inputs from `first` on, and the averages after them where there are any.
+Coefficients CoefficientsOf(Call& call, int first, int64_t channels, bool averaged) {
+  Coefficients k;
+  const TF_Tensor *gammas = call.Input(first), *betas = call.Input(first + 1), *statistics = call.Input(first + 2);
+  const TF_Tensor* averages = averaged ? call.Input(first + 3) : nullptr;
+  if (!call.ok()) return k;
+  const bool fits = HasShape(gammas, {channels}) && HasShape(betas, {channels}) &&
+                    HasShape(statistics, {2, channels}) && (!averages || HasShape(averages, {2, channels}));
+  if (!fits) {
+    call.Fail("gamma, beta, statistics or averages do not fit the images");
+    return k;
+  }
+  const float *gamma = Values(gammas), *beta = Values(betas), *mean = Values(statistics);
+  const float* inverse = mean + channels;
+  k.mean.assign(mean, mean + channels);
+  k.shift.assign(beta, beta + channels);
+  for (int64_t c = 0; c < channels; c++) k.scale.push_back(gamma[c] * inverse[c]);
+  if (!averages) return k;
+  const float* average = Values(averages);
+  for (int64_t c = 0; c < channels; c++) {
+    k.slope.push_back(-k.scale[c] * inverse[c] * average[channels + c]);
+    k.offset.push_back(-k.scale[c] * average[c]);
+  }
+  return k;
+}
+
+const float* GradientOf(Call& call, const Images& images) {
+  const TF_Tensor* dy = call.Input(0);
+  if (!call.ok()) return nullptr;
+  if (!HasShape(dy, images.shape)) call.Fail("a gradient and its images differ in shape");
+  return Values(dy);
+}
+
+void ComputeChannelSums(void*, TF_OpKernelContext* context) {
+  Call call(context);
+  const Images images(call, 0);
+  TF_Tensor* sums = call.Output({4 * images.channels});
+  if (!call.ok()) return;
+  SumRanges(images.rows, images.channels, TF_TensorData(sums), [&](int64_t begin, int64_t end, double* into) {
+    AddSums(images.x, begin, end, images.channels, into);
+  });
+}
+
+void ComputeNormalise(void* relu, TF_OpKernelContext* context) {
+  Call call(context);
+  const Images images(call, 0);
+  const Coefficients k = CoefficientsOf(call, 1, images.channels, false);
+  TF_Tensor* output = call.Output(images.shape);
+  if (!call.ok()) return;
+  float* y = static_cast<float*>(TF_TensorData(output));
+  InRanges(images.rows, RangesFor(images.rows * images.channels), [&](int64_t, int64_t begin, int64_t end) {
+    Normalise(images.x, k, *static_cast<bool*>(relu), begin, end, images.channels, y);
+  });
+}
+
+void ComputeNormaliseSums(void* relu, TF_OpKernelContext* context) {
+  Call call(context);
+  const Images images(call, 1);
+  const float* dy = GradientOf(call, images);
+  const Coefficients k = CoefficientsOf(call, 2, images.channels, false);
+  const TF_Tensor* statistics = call.Input(4);
+  TF_Tensor* output = call.Output({4 * images.channels});
+  if (!call.ok()) return;
+  double* sums = static_cast<double*>(TF_TensorData(output));
+  const auto add = *static_cast<bool*>(relu) ? AddGradientSumsRelu : AddGradientSumsPlain;
+  SumRanges(images.rows, images.channels, sums, [&](int64_t begin, int64_t end, double* into) {
+    add(dy, images.x, k, begin, end, images.channels, into);
+  });
+  const float* inverse = Values(statistics) + images.channels;
+  for (int64_t c = 0; c < images.channels; c++) sums[images.channels + c] *= inverse[c];
+}
+
+void ComputeNormaliseGradient(void* relu, TF_OpKernelContext* context) {
+  Call call(context);
+  const Images images(call, 1);
+  const float* dy = GradientOf(call, images);
+  const Coefficients k = CoefficientsOf(call, 2, images.channels, true);
+  TF_Tensor* output = call.Output(images.shape);
+  if (!call.ok()) return;
+  float* dx = static_cast<float*>(TF_TensorData(output));
+  const auto gradient = *static_cast<bool*>(relu) ? GradientRelu : GradientPlain;
+  InRanges(images.rows, RangesFor(images.rows * images.channels), [&](int64_t, int64_t begin, int64_t end) {
+    gradient(dy, images.x, k, begin, end, images.channels, dx);
+  });
+}
+
+void* CreateWithRelu(TF_OpKernelConstruction* construction) {
+  TF_Status* status = TF_NewStatus();
+  unsigned char relu = 0;
+  TF_OpKernelConstruction_GetAttrBool(construction, "relu", &relu, status);
+  if (TF_GetCode(status) != TF_OK) TF_OpKernelConstruction_Failure(construction, status);
+  TF_DeleteStatus(status);
+  return new bool(relu != 0);
+}
+
+void* CreateNothing(TF_OpKernelConstruction*) { return nullptr; }
+
+void DeleteRelu(void* relu) { delete static_cast<bool*>(relu); }
+
+bool Register(const char* name, const std::vector<const char*>& inputs, bool relu,
+              void (*compute)(void*, TF_OpKernelContext*)) {
+  TF_Status* status = TF_NewStatus();
+  TF_OpDefinitionBuilder* definition = TF_NewOpDefinitionBuilder(name);
+  for (const char* input : inputs) TF_OpDefinitionBuilderAddInput(definition, input);
+  TF_OpDefinitionBuilderAddOutput(definition, "output: float");
+  if (relu) TF_OpDefinitionBuilderAddAttr(definition, "relu: bool");
+  TF_RegisterOpDefinition(definition, status);
+  if (TF_GetCode(status) == TF_OK) {
+    TF_KernelBuilder* kernel =
+        TF_NewKernelBuilder(name, "CPU", relu ? CreateWithRelu : CreateNothing, compute, DeleteRelu);
+    TF_RegisterKernelBuilder(name, kernel, status);
+  }
+  const bool ok = TF_GetCode(status) == TF_OK;
+  TF_DeleteStatus(status);
+  return ok;
+}
+
+}  // namespace
+
+// A module of Node.js's, so that it is loaded as one; it exports nothing, or undefined where an operation is refused.
+extern "C" __attribute__((visibility("default"))) void* napi_register_module_v1(void*, void* exports) {
+  const std::vector<const char*> normalised = {"x: float", "gamma: float", "beta: float", "statistics: float"};
+  std::vector<const char*> sums = normalised;
+  sums.insert(sums.begin(), "dy: float");
+  std::vector<const char*> gradient = sums;
+  gradient.push_back("averages: float");
+  const bool ok = Register("PodDistChannelSums", {"x: float"}, false, ComputeChannelSums) &&
+                  Register("PodDistNormalise", normalised, true, ComputeNormalise) &&
+                  Register("PodDistNormaliseSums", sums, true, ComputeNormaliseSums) &&
+                  Register("PodDistNormaliseGradient", gradient, true, ComputeNormaliseGradient);
+  return ok ? exports : nullptr;
+}
