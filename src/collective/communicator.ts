@@ -56,6 +56,8 @@ export interface Pending {
 export interface Communicator {
   readonly rank: number;
   readonly worldSize: number;
+  /** Whether all ranks share a host and no network is between them. */
+  readonly withinHost: boolean;
 
   /**
    * A float32 region of `length` elements in the arena that compute and communication threads share. Collectives on

@@ -21,6 +21,14 @@ export interface EngineOptions {
   tracer?: Tracer;
 }
 
+/** What the compute thread is told of the connections. */
+export interface Connections {
+  /** Whether all ranks share a host and no network is between them. */
+  withinHost: boolean;
+  /** This rank's ends of the pipes over which the compute thread may make short calls itself; none: it may not. */
+  pipes?: PipeEnds;
+}
+
 /**
  * Serves the compute thread's collectives in the communication thread, in several streams: while one awaits the network,
  * another goes on.
@@ -73,10 +81,10 @@ export class Engine {
     }
   }
 
-  /** This rank's ends of the pipes over which the compute thread may make short calls itself; undefined: it may not. */
-  get pipeEnds(): PipeEnds | undefined {
+  /** For the compute thread, once the mesh is connected. */
+  get connections(): Connections {
     const { mesh, checkCollectives } = this.options;
-    return checkCollectives ? undefined : mesh.pipes;
+    return { withinHost: mesh.pipes !== undefined, pipes: checkCollectives ? undefined : mesh.pipes };
   }
 
   /** Fails the running and every later collective with this error; wakes a compute thread that waits. */

@@ -11,6 +11,7 @@ const over: Pending = { wait: async () => {}, waitSync() {} };
 export class LocalCommunicator implements Communicator {
   readonly rank = 0;
   readonly worldSize = 1;
+  readonly withinHost = true;
   readonly waitedMs = 0;
 
   private kernels: Kernels | undefined;

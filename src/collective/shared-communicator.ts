@@ -14,6 +14,7 @@ import { callRecord } from './control.js';
 import { loadKernels } from './kernels/index.js';
 import type { OptimiserKernels } from './kernels/optimisers.js';
 import { PipeExchange } from './pipes/exchange.js';
+import type { Connections } from './engine.js';
 import type { PipeEnds } from './pipes/pipes.js';
 import { noTracer, streamThreads, type Tracer, type TraceSpan } from '../trace/tracer.js';
 import type { Thresholds } from './selection.js';
@@ -70,6 +71,7 @@ interface Staging {
 export class SharedCommunicator implements Communicator {
   readonly rank: number;
   readonly worldSize: number;
+  withinHost = false;
   /** By stream. */
   private readonly channels: readonly Channel[];
   /** Calls so far. */
@@ -88,8 +90,14 @@ export class SharedCommunicator implements Communicator {
     if (options.recordSites) process.setSourceMapsEnabled(true);
   }
 
-  /** Makes short blocking all-reduces over pipes, without the communication thread, from now on; so must all ranks. */
-  usePipes(ends: PipeEnds): void {
+  /** Takes up what the communication thread has connected; the same on all ranks. */
+  connected({ withinHost, pipes }: Connections): void {
+    this.withinHost = withinHost;
+    if (pipes) this.usePipes(pipes);
+  }
+
+  /** Makes short blocking all-reduces over pipes, without the communication thread, from now on. */
+  private usePipes(ends: PipeEnds): void {
     this.pipes = new PipeExchange(ends, {
       rank: this.rank,
       record: callRecord(this.options.arena.control),

@@ -101,7 +101,7 @@ class CommunicationThread {
         removeIpcDirectory(this.ownDirectory);
         clearTimeout(this.joinTimer);
         void this.engine?.serve();
-        return this.tell({ type: 'joined', pipes: this.engine?.pipeEnds });
+        return this.tell({ type: 'joined', connections: (this.engine as Engine).connections });
       case 'agreed':
       case 'gathered':
         return this.tell(message);

@@ -140,7 +140,7 @@ export class Membership {
       case 'error':
         return this.end(new PodDistError(message.code, message.message));
       case 'joined':
-        if (message.pipes) this.communicator.usePipes(message.pipes);
+        this.communicator.connected(message.connections);
         return this.answer('joined');
       case 'agreed':
         return this.answer(`agreed ${message.name}`);

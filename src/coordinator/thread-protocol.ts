@@ -1,5 +1,5 @@
 import type { Arena } from '../collective/arena.js';
-import type { PipeEnds } from '../collective/pipes/pipes.js';
+import type { Connections } from '../collective/engine.js';
 import type { Thresholds } from '../collective/selection.js';
 import type { TraceSpan } from '../trace/tracer.js';
 
@@ -46,7 +46,7 @@ export type ToThread =
 
 /** To the compute thread. */
 export type FromThread =
-  | { type: 'joined'; pipes?: PipeEnds }
+  | { type: 'joined'; connections: Connections }
   | { type: 'agreed'; name: string }
   | { type: 'gathered'; name: string; result: unknown }
   | { type: 'failed-sent' }

@@ -22,9 +22,9 @@ export interface Range {
  *
  * The first ones are smaller: their gradients come last and their weights are read first, so nothing hides them.
  */
-export function planBuckets(slots: readonly Slot[], bucketBytes?: number): Range[] {
+export function planBuckets(slots: readonly Slot[], bucketBytes?: number, withinHost = false): Range[] {
   const total = slots.reduce((sum, slot) => sum + slot.size, 0);
-  const bytes = bucketBytes ?? defaultBucketBytes(4 * total);
+  const bytes = bucketBytes ?? defaultBucketBytes(4 * total, withinHost);
   const target = Math.max(Math.ceil(bytes / 4), Math.ceil(total / mostBuckets));
   const buckets: Range[] = [];
   let start = 0;
@@ -49,13 +49,18 @@ export function planBuckets(slots: readonly Slot[], bucketBytes?: number): Range
   return buckets;
 }
 
-const leastDefaultBytes = 131_072;
+/** Where a network is between the ranks, which communication hides behind, and where there is none. */
+const leastDefaultBytes = { network: 131_072, withinHost: 1_048_576 };
 const mostDefaultBytes = 4_194_304;
 const defaultBuckets = 16;
 
-/** Buckets for parameters of so many bytes: enough of them to overlap, none so small that its messages count. */
-export function defaultBucketBytes(bytes: number): number {
-  return Math.min(Math.max(Math.ceil(bytes / defaultBuckets), leastDefaultBytes), mostDefaultBytes);
+/**
+ * Buckets for parameters of so many bytes: enough of them to overlap, none so small that its messages count. Within a host
+ * these cost processor time, which nothing hides.
+ */
+export function defaultBucketBytes(bytes: number, withinHost: boolean): number {
+  const least = leastDefaultBytes[withinHost ? 'withinHost' : 'network'];
+  return Math.min(Math.max(Math.ceil(bytes / defaultBuckets), least), mostDefaultBytes);
 }
 
 /** Of the bytes reduced so far, the share that is gathered while the backward pass goes on. */

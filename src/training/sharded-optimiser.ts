@@ -95,7 +95,7 @@ export class ShardedOptimiser {
     this.slots = parameters.slots;
     this.noNorms = new Norms(this.slots.length);
     this.tracer = options.tracer ?? noTracer;
-    this.buckets = planBuckets(this.slots, config.distributed.bucketBytes);
+    this.buckets = planBuckets(this.slots, config.distributed.bucketBytes, communicator.withinHost);
     this.gathersAfter = planGathers(this.buckets);
     this.optimiser = createOptimiser(config.optimizer);
     this.needsNorms = this.optimiser.layerwise || config.optimizer.clipNorm !== undefined;

@@ -180,6 +180,13 @@ describe('planBuckets', () => {
       expect(planBuckets(layers(length)).length).toBeLessThan(50);
   });
 
+  it('makes fewer within a host, where nothing hides what they cost', () => {
+    const layers = slots(...Array.from({ length: 64 }, () => 1_000_000 / 64));
+    const within = planBuckets(layers, undefined, true);
+    expect(within.length).toBeLessThan(planBuckets(layers).length);
+    expect(within.length).toBeGreaterThan(2);
+  });
+
   it('never makes more than can be in flight', () => {
     const cut = planBuckets(slots(...Array.from({ length: 500 }, () => 1000)), 4);
     expect(cut.length).toBeLessThan(50);
