@@ -1,5 +1,5 @@
 import { channelsBytes } from './channel.js';
-import { CallRecord, recordBytes } from './pipes/record.js';
+import { CallRecord, recordBytes } from './within-host/record.js';
 
 /** Bytes of an arena's buffer for commands: the channels of all streams, and the record of the call over pipes. */
 export const controlBytes = channelsBytes + recordBytes;

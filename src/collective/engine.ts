@@ -5,8 +5,8 @@ import type { Command } from './channel.js';
 import { callRecord } from './control.js';
 import { loadKernels } from './kernels/index.js';
 import type { Mesh } from './mesh.js';
-import type { PipeEnds } from './pipes/pipes.js';
-import { PipeWatch } from './pipes/watch.js';
+import type { HostConnections } from './within-host/direct-all-reduce.js';
+import { PipeWatch } from './within-host/watch.js';
 import { Selection, type Thresholds } from './selection.js';
 import { Stream, type StreamProgress } from './stream.js';
 import { streams, urgent } from './streams.js';
@@ -25,8 +25,8 @@ export interface EngineOptions {
 export interface Connections {
   /** Whether all ranks share a host and no network is between them. */
   withinHost: boolean;
-  /** This rank's ends of the pipes over which the compute thread may make short calls itself; none: it may not. */
-  pipes?: PipeEnds;
+  /** Over which the compute thread may make blocking all-reduces itself; none: it may not. */
+  direct?: HostConnections;
 }
 
 /**
@@ -64,11 +64,11 @@ export class Engine {
   /** Serves until the communicator is closed or the engine has failed. */
   async serve(): Promise<void> {
     const { mesh, arena, checkCollectives } = this.options;
-    if (mesh.pipes && !checkCollectives)
+    if (mesh.withinHost && !checkCollectives)
       this.pipes = new PipeWatch({
         rank: mesh.rank,
         record: callRecord(arena.control),
-        ends: mesh.pipes,
+        ends: mesh.withinHost.pipes,
         fail: (error) => this.fail(error),
         slow: (command) => this.lookForStray(command),
         failed: () => this.streams.some(({ failed }) => failed),
@@ -84,7 +84,8 @@ export class Engine {
   /** For the compute thread, once the mesh is connected. */
   get connections(): Connections {
     const { mesh, checkCollectives } = this.options;
-    return { withinHost: mesh.pipes !== undefined, pipes: checkCollectives ? undefined : mesh.pipes };
+    const { withinHost } = mesh;
+    return { withinHost: withinHost !== undefined, direct: checkCollectives ? undefined : withinHost };
   }
 
   /** Fails the running and every later collective with this error; wakes a compute thread that waits. */

@@ -1,8 +1,11 @@
+import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import * as zmq from 'zeromq';
 import { messageOf, PodDistError } from '../errors.js';
 import { Edge } from './edge.js';
-import { closePipes, makePipes, openPipes, pipesFit, type PipeEnds } from './pipes/pipes.js';
+import type { HostConnections } from './within-host/direct-all-reduce.js';
+import { closePipes, makePipes, openPipes, pipesFit } from './within-host/pipes.js';
+import { makeSharedFile, openSharedFiles } from './within-host/shared-files.js';
 import { socketsClosed } from './sockets.js';
 import { streams, urgent } from './streams.js';
 import { decodeHeader } from './wire.js';
@@ -27,8 +30,9 @@ const ipcBufferBytes = 2 ** 20;
 /** RFC 1349: Linux's queues before a network card send such packets first. */
 const lowDelay = 0x10;
 
-/** Endpoint of a rank that has made its pipes. */
+/** Endpoints of a rank that has made its pipes, and its shared file. */
 const pipesMade = 'pipes';
+const fileMade = 'file';
 
 /** Which I/O thread serves a connection, as a bit mask. */
 const outgoingThread = 1;
@@ -50,8 +54,8 @@ export class Mesh {
   private readonly edges = streams.map(() => new Map<number, Edge>());
   private readonly listeners: ((peer: number) => void)[] = [];
   private readonly lost = new Set<number>();
-  /** Where all ranks share a host and its system has named pipes: this rank's ends, once it is connected. */
-  pipes: PipeEnds | undefined;
+  /** Where all ranks share a host and its system has named pipes: what connects compute threads, once all are connected. */
+  withinHost: HostConnections | undefined;
   private closed = false;
 
   private constructor(private readonly options: MeshOptions) {
@@ -72,8 +76,10 @@ export class Mesh {
         }
       }
       const { directory, hosts, rank, worldSize } = options;
-      if (directory && pipesFit(hosts, directory) && (await makePipes({ directory, rank, worldSize })))
+      if (directory && pipesFit(hosts, directory) && (await makePipes({ directory, rank, worldSize }))) {
         mesh.endpoints[pipesMade] = 'made';
+        if (makeSharedFile(directory, rank)) mesh.endpoints[fileMade] = 'made';
+      }
     } catch (error) {
       await mesh.close();
       throw new PodDistError(
@@ -118,9 +124,7 @@ export class Mesh {
       }, timeoutMs);
     });
     await Promise.race([Promise.all(greetings), deadline]).finally(() => clearTimeout(timer));
-    const { directory, rank, worldSize } = this.options;
-    if (directory && Object.values(table).every((endpoints) => pipesMade in endpoints))
-      this.pipes = openPipes({ directory, rank, worldSize });
+    this.withinHost = this.openWithinHost(Object.values(table));
   }
 
   /** Told each peer whose connection ends, once. */
@@ -144,9 +148,19 @@ export class Mesh {
   async close(): Promise<void> {
     this.closed = true;
     for (const edge of this.allEdges) edge.close();
-    if (this.pipes) closePipes(this.pipes);
-    this.pipes = undefined;
+    const { pipes, files = [] } = this.withinHost ?? {};
+    if (pipes) closePipes(pipes);
+    for (const file of files) closeSync(file);
+    this.withinHost = undefined;
     await socketsClosed();
+  }
+
+  private openWithinHost(endpoints: readonly Record<string, string>[]): HostConnections | undefined {
+    const { directory, rank, worldSize } = this.options;
+    const all = (made: string) => endpoints.every((of) => made in of);
+    if (directory === undefined || !all(pipesMade)) return undefined;
+    const pipes = openPipes({ directory, rank, worldSize });
+    return all(fileMade) ? { pipes, files: openSharedFiles(directory, rank, worldSize) } : { pipes };
   }
 
   private async listen(socket: zmq.Pair, direction: string, peer: number): Promise<void> {

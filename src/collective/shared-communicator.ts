@@ -10,12 +10,10 @@ import {
   type Numbers,
   type Pending,
 } from './communicator.js';
-import { callRecord } from './control.js';
 import { loadKernels } from './kernels/index.js';
 import type { OptimiserKernels } from './kernels/optimisers.js';
-import { PipeExchange } from './pipes/exchange.js';
+import { DirectAllReduce } from './within-host/direct-all-reduce.js';
 import type { Connections } from './engine.js';
-import type { PipeEnds } from './pipes/pipes.js';
 import { noTracer, streamThreads, type Tracer, type TraceSpan } from '../trace/tracer.js';
 import type { Thresholds } from './selection.js';
 import { streamOf, streams, urgent } from './streams.js';
@@ -79,7 +77,7 @@ export class SharedCommunicator implements Communicator {
   private readonly stagings: Staging[] = [];
   private readonly clock: WaitClock;
   private readonly tracer: Tracer;
-  private pipes: PipeExchange | undefined;
+  private direct: DirectAllReduce | undefined;
 
   constructor(private readonly options: SharedCommunicatorOptions) {
     this.rank = options.rank;
@@ -91,16 +89,13 @@ export class SharedCommunicator implements Communicator {
   }
 
   /** Takes up what the communication thread has connected; the same on all ranks. */
-  connected({ withinHost, pipes }: Connections): void {
+  async connected({ withinHost, direct }: Connections): Promise<void> {
     this.withinHost = withinHost;
-    if (pipes) this.usePipes(pipes);
-  }
-
-  /** Makes short blocking all-reduces over pipes, without the communication thread, from now on. */
-  private usePipes(ends: PipeEnds): void {
-    this.pipes = new PipeExchange(ends, {
+    if (!direct) return;
+    this.direct = await DirectAllReduce.create(direct, {
+      arena: this.options.arena,
       rank: this.rank,
-      record: callRecord(this.options.arena.control),
+      pipeBytes: this.options.thresholds.pipeBytes,
       throwIfFailed: () => this.channels[urgent].throwIfFailed(),
       fail: (error) => this.channels.forEach((channel) => channel.fail(error)),
     });
@@ -124,8 +119,8 @@ export class SharedCommunicator implements Communicator {
   }
 
   allReduceSync(values: Numbers, options?: CollectiveOptions): void {
-    if (this.pipes && this.fitsPipes(values) && options?.wire !== 'bf16')
-      this.exchange(this.pipes, values, options);
+    if (this.direct?.takes(values.byteLength) && options?.wire !== 'bf16')
+      this.reduceDirectly(this.direct, values, options);
     else this.waitSync(this.start(blocking, 'allReduce', values, options));
   }
 
@@ -208,19 +203,14 @@ export class SharedCommunicator implements Communicator {
     return streamOf({ ...face, bytes: values.byteLength }, this.options.thresholds.urgentBytes);
   }
 
-  private fitsPipes(values: Numbers): boolean {
-    const written = (this.worldSize - 1) * values.byteLength;
-    return this.streamOf(blocking, values) === urgent && written <= this.options.thresholds.pipeBytes;
-  }
-
-  private exchange(pipes: PipeExchange, values: Numbers, options: CollectiveOptions = {}): void {
+  private reduceDirectly(direct: DirectAllReduce, values: Numbers, options: CollectiveOptions = {}): void {
     const { op = 'sum', tag = 'allReduce', timeoutMs = this.options.timeoutMs } = options;
     const sequence = ++this.calls;
     const details = { collective: sequence, stream: urgent };
     const began = this.tracer.now();
     this.clock.begin();
     try {
-      pipes.allReduce(values, { sequence, type: typeOf(values), op, length: values.length, timeoutMs, tag });
+      direct.run(values, { sequence, type: typeOf(values), op, length: values.length, timeoutMs, tag });
     } finally {
       this.clock.end({ for: `allReduce ${tag}`, ...details });
     }

@@ -1,16 +1,19 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { accessSync, constants, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const prefix = 'pod-dist-ipc-';
+/** Linux's file system in memory. */
+const memoryFolder = '/dev/shm';
 /** Longest path of a Unix socket, less the file name. */
 const longestFolder = 92;
 
 /**
- * A folder for socket files, readable by this user alone: `pod-dist-ipc-<pid>-xxxxxx`. Folders of processes that are
- * gone are removed first. Undefined where the path would be too long for a Unix socket.
+ * A folder for socket files, pipes and shared files of ranks on this host, readable by this user alone:
+ * `pod-dist-ipc-<pid>-xxxxxx`, in TMPDIR where that is set, else in memory where the system has a place for that. Folders of processes that are gone are
+ * removed first. Undefined where the path would be too long for a Unix socket.
  */
-export function makeIpcDirectory(parent = tmpdir()): string | undefined {
+export function makeIpcDirectory(parent = inMemory() ?? tmpdir()): string | undefined {
   if (process.platform === 'win32' || parent.length + prefix.length + 20 > longestFolder) return undefined;
   removeStale(parent);
   return mkdtempSync(join(parent, `${prefix}${process.pid}-`));
@@ -18,6 +21,16 @@ export function makeIpcDirectory(parent = tmpdir()): string | undefined {
 
 export function removeIpcDirectory(folder: string | undefined): void {
   if (folder) rmSync(folder, { recursive: true, force: true });
+}
+
+function inMemory(): string | undefined {
+  if (process.env.TMPDIR) return undefined;
+  try {
+    accessSync(memoryFolder, constants.W_OK);
+    return memoryFolder;
+  } catch {
+    return undefined;
+  }
 }
 
 function removeStale(parent: string): void {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { arenaBytes, createArena } from '../collective/arena.js';
 import { controlBytes } from '../collective/control.js';
+import type { Connections } from '../collective/engine.js';
 import { SharedCommunicator } from '../collective/shared-communicator.js';
 import { codeOf, messageOf, PodDistError, UserError } from '../errors.js';
 import { noTracer, SpanRecorder, type Tracer } from '../trace/tracer.js';
@@ -64,7 +65,8 @@ export class Membership {
     });
     const membership = new Membership(options, arena, thread, new Status(status));
     try {
-      await membership.expect('joined', () => {});
+      const connections = await membership.expect('joined', () => {});
+      await membership.communicator.connected(connections as Connections);
     } catch (error) {
       await membership.close();
       throw error;
@@ -140,8 +142,7 @@ export class Membership {
       case 'error':
         return this.end(new PodDistError(message.code, message.message));
       case 'joined':
-        this.communicator.connected(message.connections);
-        return this.answer('joined');
+        return this.answer('joined', message.connections);
       case 'agreed':
         return this.answer(`agreed ${message.name}`);
       case 'gathered':

@@ -44,12 +44,12 @@ describe('both streams at once', () => {
   });
 
   it('do not wait for each other', async () => {
-    const outcomes = await run({ worldSize: 2, transport: 'ipc', scenario: 'overtaking' });
+    const outcomes = await run({ worldSize: 2, transport: 'tcp', scenario: 'overtaking' });
     expect(outcomes).toEqual(new Array(2).fill({ result: true }));
   });
 
   it('are used again after long waits in one of them', async () => {
-    const outcomes = await run({ worldSize: 3, transport: 'ipc', scenario: 'longWaits' });
+    const outcomes = await run({ worldSize: 3, transport: 'tcp', scenario: 'longWaits' });
     expect(outcomes).toEqual(new Array(3).fill({}));
   });
 });
@@ -75,8 +75,12 @@ describe('a failure in one stream while the other is busy', () => {
     }
   });
 
-  it.each(['bulk', 'urgent'])('is the same in both: a missed deadline in the %s one', async (stream) => {
-    const outcomes = await run({ worldSize: 3, transport: 'ipc', scenario: 'lateForOne', stream });
+  it.each([
+    ['bulk', 'tcp'],
+    ['urgent', 'tcp'],
+    ['urgent', 'ipc'],
+  ] as const)('is the same in both: a missed deadline in the %s one over %s', async (stream, transport) => {
+    const outcomes = await run({ worldSize: 3, transport, scenario: 'lateForOne', stream });
     for (const rank of [0, 2]) {
       const errors = outcomes[rank]?.result as string[];
       expect(errors[0]).toMatch(
@@ -90,11 +94,15 @@ describe('a failure in one stream while the other is busy', () => {
 });
 
 describe('calls that would go to different streams', () => {
-  it.each(['length', 'face'])(
-    'stop long before the deadline when the ranks differ in %s',
-    async (difference) => {
+  it.each([
+    ['length', 'tcp'],
+    ['face', 'tcp'],
+    ['face', 'ipc'],
+  ] as const)(
+    'stop long before the deadline when the ranks differ in %s over %s',
+    async (difference, transport) => {
       const outcomes = await run({
-        ...{ worldSize: 2, transport: 'ipc', scenario: 'differingStreams', difference, timeoutMs: 60_000 },
+        ...{ worldSize: 2, transport, scenario: 'differingStreams', difference, timeoutMs: 60_000 },
       });
       for (const outcome of outcomes) {
         expect(outcome?.error?.code).toBe('COLLECTIVE_MISMATCH');

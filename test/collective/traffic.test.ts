@@ -9,7 +9,7 @@ const scatter = { ...always, ringBytes: 1e9 };
 /** [messages, bytes] that every rank sends in one collective, to all peers and to those of other hosts. */
 async function traffic(options: Partial<RankOptions> & { worldSize: number; kind: string }) {
   const hosts = options.hosts ?? new Array<string>(options.worldSize).fill('here');
-  const outcomes = await run({ transport: 'ipc', scenario: 'traffic', length, ...options, hosts });
+  const outcomes = await run({ transport: 'tcp', scenario: 'traffic', length, ...options, hosts });
   return outcomes.map((outcome, rank) => {
     expect(outcome?.error).toBeUndefined();
     const sent = outcome?.result as [messages: number, bytes: number][];
