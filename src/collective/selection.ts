@@ -11,7 +11,7 @@ import { quota } from './send-stage.js';
 export interface Thresholds {
   /** Blocking calls of at most this many bytes do not wait for others (`streams.ts`). */
   urgentBytes: number;
-  /** Urgent sums go over pipes between ranks of one host where each rank writes at most this much. */
+  /** Blocking sums within a host travel in messages over pipes where a rank writes at most this much. */
   pipeBytes: number;
   /** A one-hop exchange may send up to this many bytes more than the least possible. */
   directBytes: number;

@@ -45,7 +45,7 @@ export const distributedSchema = z.strictObject({
     .min(0)
     .default(49_152)
     .describe(
-      'on one host such a sum goes over pipes, from one compute thread to another, where each writes at most this much',
+      'a blocking sum on one host travels in messages over pipes where a worker writes at most this much, else through files in memory',
     ),
   directBytes: z
     .int()
