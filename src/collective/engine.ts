@@ -5,11 +5,11 @@ import type { Command } from './channel.js';
 import { callRecord } from './control.js';
 import { loadKernels } from './kernels/index.js';
 import type { Mesh } from './mesh.js';
-import type { HostConnections } from './within-host/direct-all-reduce.js';
-import { PipeWatch } from './within-host/watch.js';
 import { Selection, type Thresholds } from './selection.js';
 import { Stream, type StreamProgress } from './stream.js';
 import { streams, urgent } from './streams.js';
+import type { HostConnections } from './within-host/direct-all-reduce.js';
+import { PipeWatch } from './within-host/watch.js';
 
 export interface EngineOptions {
   mesh: Mesh;

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import * as zmq from 'zeromq';
 import { messageOf, PodDistError } from '../errors.js';
 import { Edge } from './edge.js';
-import type { HostConnections } from './within-host/direct-all-reduce.js';
-import { closePipes, makePipes, openPipes, pipesFit } from './within-host/pipes.js';
-import { makeSharedFile, openSharedFiles } from './within-host/shared-files.js';
 import { socketsClosed } from './sockets.js';
 import { streams, urgent } from './streams.js';
 import { decodeHeader } from './wire.js';
+import type { HostConnections } from './within-host/direct-all-reduce.js';
+import { closePipes, makePipes, openPipes, pipesFit } from './within-host/pipes.js';
+import { makeSharedFile, openSharedFiles } from './within-host/shared-files.js';
 
 export interface MeshOptions {
   rank: number;

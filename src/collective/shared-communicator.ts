@@ -1,4 +1,5 @@
 import { PodDistError } from '../errors.js';
+import { noTracer, streamThreads, type Tracer, type TraceSpan } from '../trace/tracer.js';
 import { allocate, type Arena } from './arena.js';
 import { callSite } from './call-site.js';
 import { Channel, type Command } from './channel.js';
@@ -10,15 +11,14 @@ import {
   type Numbers,
   type Pending,
 } from './communicator.js';
+import type { Connections } from './engine.js';
 import { loadKernels } from './kernels/index.js';
 import type { OptimiserKernels } from './kernels/optimisers.js';
-import { DirectAllReduce } from './within-host/direct-all-reduce.js';
-import type { Connections } from './engine.js';
-import { noTracer, streamThreads, type Tracer, type TraceSpan } from '../trace/tracer.js';
 import type { Thresholds } from './selection.js';
 import { streamOf, streams, urgent } from './streams.js';
 import { WaitClock } from './wait-clock.js';
 import type { ElementType, Kind } from './wire.js';
+import { DirectAllReduce } from './within-host/direct-all-reduce.js';
 
 /** The engine ends a collective at its deadline; the compute thread gives it this much longer to say so. */
 const graceMs = 2000;

@@ -9,8 +9,8 @@ import type { Mesh } from './mesh.js';
 import type { Selection } from './selection.js';
 import { SendStage } from './send-stage.js';
 import { urgent } from './streams.js';
-import { hashTag } from './wire.js';
 import { WireImage } from './wire-image.js';
+import { hashTag } from './wire.js';
 
 export interface StreamOptions {
   mesh: Mesh;

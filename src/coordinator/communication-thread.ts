@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { Engine } from '../collective/engine.js';
-import { socketsClosed, prepareSockets } from '../collective/sockets.js';
 import { Mesh } from '../collective/mesh.js';
+import { socketsClosed, prepareSockets } from '../collective/sockets.js';
 import { codeOf, messageOf, PodDistError } from '../errors.js';
 import { ClockOffset } from '../trace/clock-offset.js';
 import { noTracer, now, SpanRecorder, type Tracer, type TraceSpan } from '../trace/tracer.js';
