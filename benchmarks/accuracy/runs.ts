@@ -4,8 +4,8 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PodDistError } from '../../src/errors.js';
-import { readRuns, type Run } from '../../src/report/run.js';
-import type { Experiment, Group } from './experiments.js';
+import type { Experiment } from './experiments.js';
+import { divergedFile, seedsOf, type Results } from './results.js';
 
 const cli = fileURLToPath(new URL('../../launcher/cli.js', import.meta.url));
 
@@ -14,38 +14,26 @@ const mostErrors = 10_000;
 
 const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-export interface RunOptions {
-  /** A folder a run is made below it. */
-  out: string;
-  /** Further arguments of every `pod-dist launch`. */
-  launch: readonly string[];
-}
-
-/** A finished run. */
-export type FinishedRun = Run & { report: NonNullable<Run['report']> };
-
-/** In the folder of a run that diverged: the error that ended it. */
-const divergedFile = 'diverged.txt';
-
 const divergence = /error (?:LOSS|GRADIENT)_NOT_FINITE: .*/;
 
 /**
- * Trains what is not finished yet, one run after another; a run that was cut off goes on from its checkpoint. One that
- * diverges has ended too, with that result.
+ * Trains what has not ended yet, one run after another, with further arguments of every `pod-dist launch`; a run that was
+ * cut off goes on from its checkpoint. One that diverges has ended too, with that result.
  *
  * @throws PodDistError `BENCHMARK_FAILED` where a run ends in another way
  */
 export async function train(
   name: string,
   { recipe, groups }: Experiment,
-  { out, launch }: RunOptions,
+  results: Results,
+  launch: readonly string[],
   notify: (line: string) => void,
 ): Promise<void> {
-  const missing = groups.flatMap((group) =>
-    seedsOf(group)
-      .map((seed) => ({ group, seed, folder: folderOf(out, name, group, seed) }))
-      .filter(({ folder }) => !['report.json', divergedFile].some((file) => existsSync(join(folder, file)))),
+  const all = groups.flatMap((group) =>
+    seedsOf(group).map((seed) => ({ group, seed, folder: results.folderOf(group, seed) })),
   );
+  const missing = all.filter(({ group, seed }) => !results.find(group, seed));
+  for (const { group, seed } of all) results.keep(group, seed);
   for (const [index, { group, seed, folder }] of missing.entries()) {
     notify(`${name}: run ${index + 1} of ${missing.length}: ${group.label}, seed ${seed}`);
     const resume = existsSync(join(folder, 'checkpoints')) ? ['--resume'] : [];
@@ -53,12 +41,14 @@ export async function train(
     const where = ['--config', recipe, '--workers', String(group.workers ?? 1), '--seed', String(seed)];
     const args = ['launch', '--out', folder, ...resume, ...where, ...settings, ...launch];
     const { outcome, errors } = await run([cli, ...args]);
-    if (outcome === undefined) continue;
-    const [error] = divergence.exec(errors) ?? [];
-    if (error === undefined)
-      throw new PodDistError('BENCHMARK_FAILED', `a run ended with ${outcome}: ${errors.trim()}`);
-    notify(`${name}: ${error}`);
-    writeFileSync(join(folder, divergedFile), `${error}\n`);
+    if (outcome !== undefined) {
+      const [error] = divergence.exec(errors) ?? [];
+      if (error === undefined)
+        throw new PodDistError('BENCHMARK_FAILED', `a run ended with ${outcome}: ${errors.trim()}`);
+      notify(`${name}: ${error}`);
+      writeFileSync(join(folder, divergedFile), `${error}\n`);
+    }
+    results.keep(group, seed);
   }
 }
 
@@ -74,26 +64,4 @@ async function run(args: readonly string[]): Promise<{ outcome?: string; errors:
   const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
   for (const signal of endSignals) process.off(signal, end);
   return code === 0 ? { errors } : { outcome: signal ?? `exit code ${code}`, errors };
-}
-
-/** The finished runs of a group. */
-export function finished(out: string, name: string, group: Group): FinishedRun[] {
-  const folders = seedsOf(group).map((seed) => folderOf(out, name, group, seed));
-  return readRuns(folders.filter((folder) => existsSync(folder))).filter(
-    (run): run is FinishedRun => run.report !== undefined,
-  );
-}
-
-/** How many runs of a group diverged. */
-export function diverged(out: string, name: string, group: Group): number {
-  return seedsOf(group).filter((seed) => existsSync(join(folderOf(out, name, group, seed), divergedFile)))
-    .length;
-}
-
-function seedsOf({ seeds }: Group): number[] {
-  return Array.from({ length: seeds }, (_, index) => index + 1);
-}
-
-function folderOf(out: string, name: string, { label }: Group, seed: number): string {
-  return join(out, name, `${label.toLowerCase().replaceAll(/[^a-z0-9.]+/g, '-')}-seed-${seed}`);
 }

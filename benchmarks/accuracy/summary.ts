@@ -1,11 +1,11 @@
 import { render } from '../plot.js';
-import type { Experiment } from './experiments.js';
-import { diverged, finished, type FinishedRun } from './runs.js';
+import type { Experiment, Group } from './experiments.js';
+import type { Result, Results } from './results.js';
 
 const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
 
 /** A Markdown table of the runs that are finished: accuracy with its spread over the seeds, and how soon it is there. */
-export function table(name: string, { groups, threshold }: Experiment, out: string): string {
+export function table({ groups, threshold }: Experiment, results: Results): string {
   const head = [
     '',
     'seeds',
@@ -18,34 +18,35 @@ export function table(name: string, { groups, threshold }: Experiment, out: stri
     'last loss',
   ];
   const rows = groups
-    .map((group) => ({ group, runs: finished(out, name, group), lost: diverged(out, name, group) }))
+    .map((group) => ({ group, all: results.of(group), runs: finished(results, group) }))
+    .map(({ group, all, runs }) => ({ group, runs, lost: all.length - runs.length }))
     .filter(({ runs, lost }) => runs.length + lost > 0)
     .map(({ group, runs, lost }) => {
       if (runs.length === 0) return [group.label, String(lost), String(lost), '', '', '', '', '', ''];
-      const accuracies = runs.map(({ report }) => report.evalAccuracy);
+      const ends = runs.map(({ accuracies }) => accuracies[accuracies.length - 1]);
       return [
         group.label,
         String(runs.length + lost),
         lost > 0 ? String(lost) : '',
-        percent(mean(accuracies)),
-        runs.length > 1 ? `± ${percent(deviation(accuracies))}` : '',
-        percent(Math.min(...accuracies)),
-        percent(Math.max(...accuracies)),
+        percent(mean(ends)),
+        runs.length > 1 ? `± ${percent(deviation(ends))}` : '',
+        percent(Math.min(...ends)),
+        percent(Math.max(...ends)),
         epochsTo(threshold, runs),
-        mean(runs.map(({ epochs }) => epochs[epochs.length - 1].trainLoss)).toPrecision(4),
+        mean(runs.map(({ trainLosses }) => trainLosses[trainLosses.length - 1])).toPrecision(4),
       ];
     });
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
 /** Largest relative difference to the first group's losses, by group, over the first `steps` steps and over all. */
-export function differences(name: string, { groups }: Experiment, out: string, steps: number): string {
+export function differences({ groups }: Experiment, results: Results, steps: number): string {
   const [first, ...others] = groups.flatMap((group) =>
-    finished(out, name, group).map((run) => ({ label: group.label, run })),
+    finished(results, group).map(({ stepLosses = [] }) => ({ label: group.label, losses: stepLosses })),
   );
   return others
-    .map(({ label, run }) => {
-      const relative = run.steps.map(({ loss }, index) => Math.abs(loss / first.run.steps[index].loss - 1));
+    .map(({ label, losses }) => {
+      const relative = losses.map((loss, index) => Math.abs(loss / first.losses[index] - 1));
       const largest = (values: readonly number[]) => Math.max(...values).toExponential(1);
       return `${label} against ${first.label}: ${largest(relative.slice(0, steps))} over the first ${steps} steps, ${largest(relative)} over all ${relative.length}`;
     })
@@ -53,44 +54,49 @@ export function differences(name: string, { groups }: Experiment, out: string, s
 }
 
 /** Training loss over steps of each group's first seed, as an SVG document. */
-export function lossCurves(name: string, { groups }: Experiment, out: string): string {
-  const first = groups.map((group) => ({ group, runs: finished(out, name, group) }));
+export function lossCurves(name: string, { groups }: Experiment, results: Results): string {
+  const first = groups.map((group) => ({ group, runs: finished(results, group) }));
   return render({
     title: name,
     x: { name: 'step', log: false },
     y: { name: 'training loss', log: false },
     lines: first
       .filter(({ runs }) => runs.length > 0)
-      .map(({ group, runs: [{ steps }] }) => ({
+      .map(({ group, runs: [{ stepLosses = [] }] }) => ({
         name: group.label,
-        points: steps.map(({ loss }, index): [number, number] => [index, loss]),
+        points: stepLosses.map((loss, index): [number, number] => [index, loss]),
       })),
   });
 }
 
 /** Test accuracy over epochs, the mean of each group's seeds, as an SVG document. */
-export function accuracyCurves(name: string, { groups }: Experiment, out: string): string {
+export function accuracyCurves(name: string, { groups }: Experiment, results: Results): string {
   return render({
     title: name,
     x: { name: 'epoch', log: false },
     y: { name: 'test accuracy', log: false },
     lines: groups
-      .map((group) => ({ group, runs: finished(out, name, group) }))
+      .map((group) => ({ group, runs: finished(results, group) }))
       .filter(({ runs }) => runs.length > 0)
       .map(({ group, runs }) => ({
         name: group.label,
-        points: runs[0].epochs.map((_, epoch): [number, number] => [
+        points: runs[0].accuracies.map((_, epoch): [number, number] => [
           epoch + 1,
-          mean(runs.map(({ epochs }) => epochs[epoch].evalAccuracy)),
+          mean(runs.map(({ accuracies }) => accuracies[epoch])),
         ]),
       })),
   });
 }
 
+/** The results of a group that did not diverge. */
+function finished(results: Results, group: Group): Result[] {
+  return results.of(group).filter(({ diverged }) => diverged === undefined);
+}
+
 /** Mean over the runs that get there, and how many do not. */
-function epochsTo(threshold: number, runs: readonly FinishedRun[]): string {
+function epochsTo(threshold: number, runs: readonly Result[]): string {
   const reached = runs
-    .map(({ epochs }) => epochs.findIndex(({ evalAccuracy }) => evalAccuracy >= threshold) + 1)
+    .map(({ accuracies }) => accuracies.findIndex((accuracy) => accuracy >= threshold) + 1)
     .filter((epoch) => epoch > 0);
   if (reached.length === 0) return 'never';
   const missed = runs.length - reached.length;

@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Experiment } from '../../../benchmarks/accuracy/experiments.js';
+import { Results } from '../../../benchmarks/accuracy/results.js';
 import { train } from '../../../benchmarks/accuracy/runs.js';
 import { table } from '../../../benchmarks/accuracy/summary.js';
 
@@ -23,24 +24,39 @@ describe('experiments', { timeout: 120_000 }, () => {
       { label: 'calm', settings: [...short, 'learningRate.rate=0.1'], seeds: 1 },
       { label: 'wild', settings: [...short, 'learningRate.rate=1e18'], seeds: 1 },
     );
-    const again = () => train('two', both, { out, launch: ['--backend=wasm'] }, (line) => lines.push(line));
-    await again();
+    const file = join(out, 'results.jsonl');
+    const trainBoth = (folder: string) => {
+      const results = new Results({ name: 'two', out: folder, file });
+      return train('two', both, results, ['--backend=wasm'], (line) => lines.push(line)).then(() => results);
+    };
+    await trainBoth(out);
     expect(lines).toEqual([
       'two: run 1 of 2: calm, seed 1',
       'two: run 2 of 2: wild, seed 1',
       expect.stringMatching(/^two: error (LOSS|GRADIENT)_NOT_FINITE: /),
     ]);
-    await again();
+    // The folders alone, the results file alone.
+    const apart = [new Results({ name: 'two', out }), await trainBoth(join(out, 'elsewhere'))];
     expect(lines).toHaveLength(3);
-    const [, , calm, wild] = table('two', both, out).split('\n');
-    expect(calm).toMatch(/^\| calm \| 1 \| {2}\| [\d.]+ % \|/);
-    expect(wild).toMatch(/^\| wild \| 1 \| 1 \| {2}\|/);
+    for (const results of apart) {
+      const [, , calm, wild] = table(both, results).split('\n');
+      expect(calm).toMatch(/^\| calm \| 1 \| {2}\| [\d.]+ % \|/);
+      expect(wild).toMatch(/^\| wild \| 1 \| 1 \| {2}\|/);
+    }
+    expect(apart[0].of(both.groups[0])).toEqual(apart[1].of(both.groups[0]));
+    expect(apart[1].of({ ...both.groups[0], settings: ['epochs=2'] })).toEqual([]);
   });
 
   it('stop at a run that ends in any other way', async () => {
     const broken = experiment({ label: 'broken', settings: ['loss.name=none'], seeds: 1 });
-    await expect(train('one', broken, { out, launch: [] }, () => {})).rejects.toThrow(
+    await expect(train('one', broken, new Results({ name: 'one', out }), [], () => {})).rejects.toThrow(
       /exit code 2: .*loss\.name/,
     );
+  });
+
+  it('refuse a results file of something else', () => {
+    const file = join(out, 'other.jsonl');
+    writeFileSync(file, '{"experiment":"two"}\n');
+    expect(() => new Results({ name: 'two', out, file })).toThrow('other.jsonl, line 1');
   });
 });
