@@ -18,65 +18,17 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
-#include "tensorflow/c/c_api.h"
-#include "tensorflow/c/kernels.h"
-#include "tensorflow/c/ops.h"
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define FOR_EACH_CPU __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
-#else
-#define FOR_EACH_CPU
-#endif
+#include "call.h"
+#include "rows.h"
 
 namespace {
-
-constexpr int64_t kBlock = 16;
-constexpr int64_t kRowsInFloat = 16;
-constexpr int64_t kRowsAtOnce = 512;
-constexpr int64_t kLeastElements = 1 << 17;
 
 // What each channel's values are combined with, [channels] each.
 struct Coefficients {
   std::vector<float> mean, scale, shift, slope, offset;
 };
-
-// Adds up two numbers of each value of rows [begin, end): channels in blocks that stay in registers, rows in tiles that
-// stay in the cache between blocks. block(c) gives what adds the numbers of a row, channels [c, c + n), to two arrays.
-template <typename BlockOf>
-inline void AddRows(int64_t begin, int64_t end, int64_t channels, double* sums, const BlockOf& block_of) {
-  for (int64_t tile = begin; tile < end; tile += kRowsAtOnce) {
-    const int64_t tile_end = std::min(tile + kRowsAtOnce, end);
-    for (int64_t c = 0; c < channels; c += kBlock) {
-      const int64_t n = std::min(kBlock, channels - c);
-      const auto add = block_of(c, n);
-      double first[kBlock] = {}, second[kBlock] = {};
-      for (int64_t row = tile; row < tile_end; row += kRowsInFloat) {
-        const int64_t last = std::min(row + kRowsInFloat, tile_end);
-        float few_first[kBlock] = {}, few_second[kBlock] = {};
-        if (n == kBlock) {
-          for (int64_t r = row; r < last; r++) add(r * channels + c, kBlock, few_first, few_second);
-        } else {
-          for (int64_t r = row; r < last; r++) add(r * channels + c, n, few_first, few_second);
-        }
-        for (int64_t i = 0; i < kBlock; i++) {
-          first[i] += few_first[i];
-          second[i] += few_second[i];
-        }
-      }
-      for (int64_t i = 0; i < n; i++) {
-        sums[c + i] += first[i];
-        sums[channels + c + i] += second[i];
-      }
-    }
-  }
-}
 
 // Sums of x - p and (x - p)^2, p being the range's first row.
 FOR_EACH_CPU
@@ -173,117 +125,32 @@ void Normalise(const float* x, const Coefficients& k, bool relu, int64_t begin, 
   }
 }
 
-FOR_EACH_CPU
-void GradientPlain(const float* dy, const float* x, const Coefficients& k, int64_t begin, int64_t end,
-                   int64_t channels, float* dx) {
-  const float *mean = k.mean.data(), *scale = k.scale.data();
-  const float *slope = k.slope.data(), *offset = k.offset.data();
-  for (int64_t row = begin; row < end; row++) {
-    const int64_t at = row * channels;
-    for (int64_t i = 0; i < channels; i++) {
-      const float centred = x[at + i] - mean[i];
-      dx[at + i] = scale[i] * dy[at + i] + slope[i] * centred + offset[i];
-    }
-  }
-}
-
-FOR_EACH_CPU
-void GradientRelu(const float* dy, const float* x, const Coefficients& k, int64_t begin, int64_t end,
-                  int64_t channels, float* dx) {
+template <bool relu>
+inline void Gradient(const float* dy, const float* x, const Coefficients& k, int64_t begin, int64_t end,
+                     int64_t channels, float* dx) {
   const float *mean = k.mean.data(), *scale = k.scale.data(), *shift = k.shift.data();
   const float *slope = k.slope.data(), *offset = k.offset.data();
   for (int64_t row = begin; row < end; row++) {
     const int64_t at = row * channels;
     for (int64_t i = 0; i < channels; i++) {
       const float centred = x[at + i] - mean[i];
-      const float g = Side<true>(dy[at + i], centred, scale[i], shift[i]);
+      const float g = Side<relu>(dy[at + i], centred, scale[i], shift[i]);
       dx[at + i] = scale[i] * g + slope[i] * centred + offset[i];
     }
   }
 }
 
-// Calls work(range, begin, end) for consecutive ranges of rows, in threads where there is enough to do.
-template <typename Work>
-void InRanges(int64_t rows, int64_t ranges, const Work& work) {
-#ifdef _OPENMP
-#pragma omp parallel for num_threads(static_cast<int>(ranges)) schedule(static) if (ranges > 1)
-#endif
-  for (int64_t range = 0; range < ranges; range++)
-    work(range, rows * range / ranges, rows * (range + 1) / ranges);
+FOR_EACH_CPU
+void GradientPlain(const float* dy, const float* x, const Coefficients& k, int64_t begin, int64_t end,
+                   int64_t channels, float* dx) {
+  Gradient<false>(dy, x, k, begin, end, channels, dx);
 }
 
-int64_t RangesFor(int64_t elements) {
-#ifdef _OPENMP
-  const int64_t threads = omp_get_max_threads();
-#else
-  const int64_t threads = 1;
-#endif
-  return std::max<int64_t>(1, std::min(threads, elements / kLeastElements));
+FOR_EACH_CPU
+void GradientRelu(const float* dy, const float* x, const Coefficients& k, int64_t begin, int64_t end,
+                  int64_t channels, float* dx) {
+  Gradient<true>(dy, x, k, begin, end, channels, dx);
 }
-
-// Sums [2, channels] of all rows: add(begin, end, sums) adds those of a range.
-template <typename Add>
-void SumRanges(int64_t rows, int64_t channels, void* result, const Add& add) {
-  const int64_t ranges = RangesFor(rows * channels);
-  std::vector<double> sums(ranges * 2 * channels, 0.0);
-  InRanges(rows, ranges, [&](int64_t range, int64_t begin, int64_t end) {
-    add(begin, end, sums.data() + range * 2 * channels);
-  });
-  for (int64_t range = 1; range < ranges; range++)
-    for (int64_t i = 0; i < 2 * channels; i++) sums[i] += sums[range * 2 * channels + i];
-  std::memcpy(result, sums.data(), 2 * channels * sizeof(double));
-}
-
-// Inputs and outputs of one call; the first failure is the call's.
-class Call {
- public:
-  explicit Call(TF_OpKernelContext* context) : context_(context), status_(TF_NewStatus()) {}
-
-  ~Call() {
-    for (TF_Tensor* tensor : tensors_) TF_DeleteTensor(tensor);
-    if (!ok()) TF_OpKernelContext_Failure(context_, status_);
-    TF_DeleteStatus(status_);
-  }
-
-  bool ok() const { return TF_GetCode(status_) == TF_OK; }
-
-  void Fail(const char* message) { TF_SetStatus(status_, TF_INVALID_ARGUMENT, message); }
-
-  TF_Tensor* Input(int index) {
-    TF_Tensor* tensor = nullptr;
-    if (ok()) TF_GetInput(context_, index, &tensor, status_);
-    return Keep(tensor);
-  }
-
-  TF_Tensor* Output(const std::vector<int64_t>& shape) {
-    int64_t elements = 1;
-    for (int64_t size : shape) elements *= size;
-    TF_Tensor* tensor = ok() ? TF_AllocateOutput(context_, 0, TF_FLOAT, shape.data(), static_cast<int>(shape.size()),
-                                                 elements * sizeof(float), status_)
-                             : nullptr;
-    return Keep(tensor);
-  }
-
- private:
-  TF_Tensor* Keep(TF_Tensor* tensor) {
-    if (tensor) tensors_.push_back(tensor);
-    return tensor;
-  }
-
-  TF_OpKernelContext* context_;
-  TF_Status* status_;
-  std::vector<TF_Tensor*> tensors_;
-};
-
-std::vector<int64_t> ShapeOf(const TF_Tensor* tensor) {
-  std::vector<int64_t> shape(TF_NumDims(tensor));
-  for (size_t i = 0; i < shape.size(); i++) shape[i] = TF_Dim(tensor, static_cast<int>(i));
-  return shape;
-}
-
-const float* Values(const TF_Tensor* tensor) { return static_cast<const float*>(TF_TensorData(tensor)); }
-
-bool HasShape(const TF_Tensor* tensor, const std::vector<int64_t>& shape) { return ShapeOf(tensor) == shape; }
 
 // Images x, the input at `index`.
 struct Images {
@@ -390,37 +257,6 @@ void ComputeNormaliseGradient(void* relu, TF_OpKernelContext* context) {
   InRanges(images.rows, RangesFor(images.rows * images.channels), [&](int64_t, int64_t begin, int64_t end) {
     gradient(dy, images.x, k, begin, end, images.channels, dx);
   });
-}
-
-void* CreateWithRelu(TF_OpKernelConstruction* construction) {
-  TF_Status* status = TF_NewStatus();
-  unsigned char relu = 0;
-  TF_OpKernelConstruction_GetAttrBool(construction, "relu", &relu, status);
-  if (TF_GetCode(status) != TF_OK) TF_OpKernelConstruction_Failure(construction, status);
-  TF_DeleteStatus(status);
-  return new bool(relu != 0);
-}
-
-void* CreateNothing(TF_OpKernelConstruction*) { return nullptr; }
-
-void DeleteRelu(void* relu) { delete static_cast<bool*>(relu); }
-
-bool Register(const char* name, const std::vector<const char*>& inputs, bool relu,
-              void (*compute)(void*, TF_OpKernelContext*)) {
-  TF_Status* status = TF_NewStatus();
-  TF_OpDefinitionBuilder* definition = TF_NewOpDefinitionBuilder(name);
-  for (const char* input : inputs) TF_OpDefinitionBuilderAddInput(definition, input);
-  TF_OpDefinitionBuilderAddOutput(definition, "output: float");
-  if (relu) TF_OpDefinitionBuilderAddAttr(definition, "relu: bool");
-  TF_RegisterOpDefinition(definition, status);
-  if (TF_GetCode(status) == TF_OK) {
-    TF_KernelBuilder* kernel =
-        TF_NewKernelBuilder(name, "CPU", relu ? CreateWithRelu : CreateNothing, compute, DeleteRelu);
-    TF_RegisterKernelBuilder(name, kernel, status);
-  }
-  const bool ok = TF_GetCode(status) == TF_OK;
-  TF_DeleteStatus(status);
-  return ok;
 }
 
 }  // namespace
