@@ -1,6 +1,9 @@
-// The limit of sockets: the ring all-reduce of two ranks in C over a Unix socket a direction, as pod-dist does it, with
-// one thread that sends and one that receives: socket-allreduce BYTES ITERATIONS WARMUPS.
+// The limit of sockets: the ring all-reduce of two ranks in C over a socket a direction, as pod-dist's engine does it, with
+// one thread that sends and one that receives: socket-allreduce BYTES ITERATIONS WARMUPS unix|tcp.
 // Prints the slower rank's milliseconds of each iteration, then the number of wrong elements of both.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
@@ -87,12 +90,30 @@ static void allreduce(void) {
   sem_wait(&sent);
 }
 
+// Two connected sockets, over loopback with tcp; nonzero on failure.
+static int connected(int ends[2], int tcp) {
+  if (!tcp) return socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  socklen_t size = sizeof address;
+  int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+  ends[0] = socket(AF_INET, SOCK_STREAM, 0);
+  if (listener < 0 || ends[0] < 0 || bind(listener, (struct sockaddr *)&address, size) || listen(listener, 1)) return 1;
+  if (getsockname(listener, (struct sockaddr *)&address, &size)) return 1;
+  if (connect(ends[0], (struct sockaddr *)&address, size)) return 1;
+  ends[1] = accept(listener, NULL, NULL);
+  close(listener);
+  for (int i = 0; i < 2; i++)
+    if (ends[i] < 0 || setsockopt(ends[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on)) return 1;
+  return 0;
+}
+
 int main(int argc, char **argv) {
-  if (argc != 4) return 2;
+  if (argc != 5) return 2;
+  int tcp = strcmp(argv[4], "tcp") == 0;
   length = strtoull(argv[1], NULL, 10) / sizeof(float);
   int iterations = atoi(argv[2]), warmups = atoi(argv[3]), to[2], back[2];
   double *shared = mmap(NULL, sizeof(double) * 2 * (iterations + 1), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (shared == MAP_FAILED || socketpair(AF_UNIX, SOCK_STREAM, 0, to) || socketpair(AF_UNIX, SOCK_STREAM, 0, back)) return 3;
+  if (shared == MAP_FAILED || connected(to, tcp) || connected(back, tcp)) return 3;
   pid_t child = fork();
   rank = child == 0;
   outgoing = rank ? back[1] : to[0];
