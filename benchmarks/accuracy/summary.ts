@@ -18,7 +18,8 @@ export function table({ groups, threshold }: Experiment, results: Results): stri
     'last loss',
   ];
   const rows = groups
-    .map((group) => ({ group, all: results.of(group), runs: finished(results, group) }))
+    .map((group) => ({ group, all: results.of(group) }))
+    .map(({ group, all }) => ({ group, all, runs: all.filter(hasFinished) }))
     .map(({ group, all, runs }) => ({ group, runs, lost: all.length - runs.length }))
     .filter(({ runs, lost }) => runs.length + lost > 0)
     .map(({ group, runs, lost }) => {
@@ -90,7 +91,11 @@ export function accuracyCurves(name: string, { groups }: Experiment, results: Re
 
 /** The results of a group that did not diverge. */
 function finished(results: Results, group: Group): Result[] {
-  return results.of(group).filter(({ diverged }) => diverged === undefined);
+  return results.of(group).filter(hasFinished);
+}
+
+function hasFinished({ diverged }: Result): boolean {
+  return diverged === undefined;
 }
 
 /** Mean over the runs that get there, and how many do not. */

@@ -9,7 +9,7 @@ import { Selection, type Thresholds } from './selection.js';
 import { Stream, type StreamProgress } from './stream.js';
 import { streams, urgent } from './streams.js';
 import type { HostConnections } from './within-host/direct-all-reduce.js';
-import { PipeWatch } from './within-host/watch.js';
+import { CallWatch } from './within-host/watch.js';
 
 export interface EngineOptions {
   mesh: Mesh;
@@ -38,7 +38,7 @@ export interface Connections {
  */
 export class Engine {
   private readonly streams: readonly Stream[];
-  private pipes: PipeWatch | undefined;
+  private direct: CallWatch | undefined;
   private reject!: (error: PodDistError) => void;
 
   constructor(private readonly options: EngineOptions) {
@@ -65,7 +65,7 @@ export class Engine {
   async serve(): Promise<void> {
     const { mesh, arena, checkCollectives } = this.options;
     if (mesh.withinHost && !checkCollectives)
-      this.pipes = new PipeWatch({
+      this.direct = new CallWatch({
         rank: mesh.rank,
         record: callRecord(arena.control),
         ends: mesh.withinHost.pipes,
@@ -77,7 +77,7 @@ export class Engine {
       const kernels = await loadKernels(arena.memory);
       await Promise.all(this.streams.map((stream) => stream.serve(kernels)));
     } finally {
-      this.pipes?.close();
+      this.direct?.close();
     }
   }
 
@@ -91,7 +91,7 @@ export class Engine {
   /** Fails the running and every later collective with this error; wakes a compute thread that waits. */
   fail(error: PodDistError): void {
     for (const stream of this.streams) stream.fail(error);
-    this.pipes?.wake();
+    this.direct?.wake();
     this.reject(error);
   }
 
@@ -100,7 +100,7 @@ export class Engine {
     return this.served.some(({ busy }) => busy);
   }
 
-  /** What each stream is at, and what goes over pipes. */
+  /** What each stream is at, and the calls that the compute thread makes itself. */
   get collectives(): StreamProgress[] {
     return this.served.map(({ progress }) => progress);
   }
@@ -110,8 +110,8 @@ export class Engine {
     return this.served.reduce((sum, { completed }) => sum + completed, 0);
   }
 
-  private get served(): (Stream | PipeWatch)[] {
-    return this.pipes ? [...this.streams, this.pipes] : [...this.streams];
+  private get served(): (Stream | CallWatch)[] {
+    return this.direct ? [...this.streams, this.direct] : [...this.streams];
   }
 
   /**

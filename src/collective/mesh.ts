@@ -76,7 +76,7 @@ export class Mesh {
         }
       }
       const { directory, hosts, rank, worldSize } = options;
-      if (directory && pipesFit(hosts, directory) && (await makePipes({ directory, rank, worldSize }))) {
+      if (directory && pipesFit(hosts) && (await makePipes({ directory, rank, worldSize }))) {
         mesh.endpoints[pipesMade] = 'made';
         if (makeSharedFile(directory, rank)) mesh.endpoints[fileMade] = 'made';
       }

@@ -137,10 +137,8 @@ async function requireCompiler(): Promise<void> {
 }
 
 async function compileAddon(sources: readonly string[], library: Library, folder: string): Promise<void> {
-  const headers = join(dirname(require.resolve('node-api-headers/package.json')), 'include');
-  const flags = ['-O2', '-DNAPI_VERSION=8', '-I', headers];
   try {
-    await compile(sources, { flags, library, output: join(folder, addonName) });
+    await compile(sources, { flags: ['-O2'], library, output: join(folder, addonName) });
   } catch (error) {
     throw new UserError('SETUP_FAILED', `the addon does not compile: ${messageOf(error)}`);
   }
@@ -177,12 +175,13 @@ interface Compilation {
   output: string;
 }
 
-/** Compiles a library; TensorFlow beside it is found by where it lies from there. */
+/** Compiles a module of Node.js's; TensorFlow beside it is found by where it lies from there. */
 async function compile(sources: readonly string[], { flags, library, output }: Compilation): Promise<void> {
   const folder = dirname(output);
   const inside = library.folder.startsWith(folder + sep);
   const path = inside ? `$ORIGIN/${relative(folder, library.folder)}` : library.folder;
-  const shared = ['-std=c++17', '-fPIC', '-shared', '-I', library.include];
+  const headers = join(dirname(require.resolve('node-api-headers/package.json')), 'include');
+  const shared = ['-std=c++17', '-fPIC', '-shared', '-DNAPI_VERSION=8', '-I', headers, '-I', library.include];
   const libraries = [
     '-L',
     library.folder,

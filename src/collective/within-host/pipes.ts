@@ -24,9 +24,9 @@ interface Place {
 }
 
 /** Whether ranks can be connected by pipes: all on one host that has them. */
-export function pipesFit(hosts: readonly string[], directory: string | undefined): boolean {
+export function pipesFit(hosts: readonly string[]): boolean {
   const together = hosts.length > 1 && hosts.length <= mostRanks && new Set(hosts).size === 1;
-  return together && directory !== undefined && systems.includes(process.platform);
+  return together && systems.includes(process.platform);
 }
 
 /** Makes the named pipes that other ranks write to this one, for this user alone; false where the system cannot. */

@@ -23,7 +23,7 @@ interface WatchOptions {
  * Watches, from the communication thread, the calls that the compute thread carries out itself: their deadlines, and
  * calls that other ranks make in another way. It ends the blocked read when the engine fails.
  */
-export class PipeWatch {
+export class CallWatch {
   private readonly timer: NodeJS.Timeout;
   /** The call that was under way when it was last looked, and since when it is known to be. */
   private seen = { sequence: 0, since: 0, asked: 0 };

@@ -16,6 +16,8 @@
 // added in order: a run is repeated bit for bit. v is the same expression, without contraction, in the last three: a ReLU's
 // side is the same forward and backward.
 
+#include <node_api.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <vector>
@@ -259,18 +261,23 @@ void ComputeNormaliseGradient(void* relu, TF_OpKernelContext* context) {
   });
 }
 
-}  // namespace
-
-// A module of Node.js's, so that it is loaded as one; it exports nothing, or undefined where an operation is refused.
-extern "C" __attribute__((visibility("default"))) void* napi_register_module_v1(void*, void* exports) {
+bool RegisterAll() {
   const std::vector<const char*> normalised = {"x: float", "gamma: float", "beta: float", "statistics: float"};
   std::vector<const char*> sums = normalised;
   sums.insert(sums.begin(), "dy: float");
   std::vector<const char*> gradient = sums;
   gradient.push_back("averages: float");
-  const bool ok = Register("PodDistChannelSums", {"x: float"}, false, ComputeChannelSums) &&
-                  Register("PodDistNormalise", normalised, true, ComputeNormalise) &&
-                  Register("PodDistNormaliseSums", sums, true, ComputeNormaliseSums) &&
-                  Register("PodDistNormaliseGradient", gradient, true, ComputeNormaliseGradient);
-  return ok ? exports : nullptr;
+  return Register("PodDistChannelSums", {"x: float"}, false, ComputeChannelSums) &&
+         Register("PodDistNormalise", normalised, true, ComputeNormalise) &&
+         Register("PodDistNormaliseSums", sums, true, ComputeNormaliseSums) &&
+         Register("PodDistNormaliseGradient", gradient, true, ComputeNormaliseGradient);
+}
+
+}  // namespace
+
+// A module of Node.js's, which exports nothing: loading it registers the operations, once a process.
+NAPI_MODULE_INIT() {
+  static const bool registered = RegisterAll();
+  if (!registered) napi_throw_error(env, nullptr, "TensorFlow refuses the operations for batch norm");
+  return exports;
 }
