@@ -1,8 +1,8 @@
 import type * as tf from '@tensorflow/tfjs';
 import { UserError } from '../errors.js';
 import { convolutionWeight, depthwiseWeight, flatteningOrder, reordered, transposed } from './layouts.js';
-import type { Kind, Pair, WeightTensor } from './operations.js';
-import { sameBorder, type Border } from './same-padding.js';
+import { elementwise, type Kind, type Pair, type WeightTensor } from './operations.js';
+import { convolution, pointwiseConvolution, windowOf, type LayerConfig } from './windows.js';
 
 /** A value of the network with channels first. */
 export interface Value {
@@ -13,127 +13,202 @@ export interface Value {
   order?: Int32Array;
 }
 
+/** One of the operations that compute a layer's output one after another. */
+export interface Step {
+  kind: Kind;
+  /** By the names that PyTorch's modules give them. */
+  tensors?: Record<string, WeightTensor>;
+  /** The operation's name is the layer's with this behind it. */
+  suffix?: string;
+  /** Channels of its value, where they are not the layer's. */
+  channels?: number;
+}
+
 /** What computes a layer's output. */
 export interface LayerOperations {
-  /** One after another: a layer's own and its activation, or none. */
-  kinds: Kind[];
-  /** Of the first operation, by the names that PyTorch's modules give them. */
-  tensors?: Record<string, WeightTensor>;
+  /** None where the output is the input. */
+  steps: Step[];
   /** Of the output's features. */
   order?: Int32Array;
 }
 
 /**
- * The operation with channels first that computes what a TensorFlow.js layer does, with its weights in PyTorch's
+ * The operations with channels first that compute what a TensorFlow.js layer does, with its weights in PyTorch's
  * layouts.
  *
- * @throws UserError `EXPORT_UNSUPPORTED` naming the layer where there is none
+ * @throws UserError `EXPORT_UNSUPPORTED` naming the layer where there are none
  */
 export function layerOperations(layer: tf.layers.Layer, inputs: readonly Value[]): LayerOperations {
   const config = layer.getConfig() as LayerConfig;
   const [input] = inputs;
   const { order } = input;
-  if (layer.inboundNodes.length > 1) throw unsupported(layer, 'it is used more than once');
-  if (config.dataFormat === 'channelsFirst') throw unsupported(layer, 'its channels come first');
+  const ofImages = input.shape.length === 3;
+  if (layer.inboundNodes.length > 1) throw unsupported('it is used more than once');
+  if (config.dataFormat === 'channelsFirst') throw unsupported('its channels come first');
   switch (layer.getClassName()) {
     case 'Conv2D': {
       const [filters, bias] = weightsOf(layer);
-      const dilation = config.dilationRate as Pair;
-      const kind = convolution(config, input, { dilation, groups: 1 });
-      return withActivation(kind, { weight: convolutionWeight(filters), ...biasOf(bias) });
+      const kind = convolution(config, input, { dilation: config.dilationRate as Pair, groups: 1 });
+      return withActivation({ kind, tensors: { weight: convolutionWeight(filters), ...biasOf(bias) } });
     }
     case 'DepthwiseConv2D': {
       // TensorFlow.js leaves dilation out here.
       const [filters, bias] = weightsOf(layer);
       const kind = convolution(config, input, { dilation: [1, 1], groups: input.shape[0] });
-      return withActivation(kind, { weight: depthwiseWeight(filters), ...biasOf(bias) });
+      return withActivation({ kind, tensors: { weight: depthwiseWeight(filters), ...biasOf(bias) } });
+    }
+    case 'SeparableConv2D': {
+      const [filters, points, bias] = weightsOf(layer);
+      const dilation = config.dilationRate as Pair;
+      const kind = convolution(config, input, { dilation, groups: input.shape[0] });
+      const weight = depthwiseWeight(filters);
+      const depthwise: Step = {
+        kind: { ...kind, bias: false },
+        tensors: { weight },
+        suffix: '_depthwise',
+        channels: weight.shape[0],
+      };
+      const pointwise: Step = {
+        kind: pointwiseConvolution(bias !== undefined),
+        tensors: { weight: convolutionWeight(points), ...biasOf(bias) },
+      };
+      return withActivation(depthwise, pointwise);
     }
     case 'Dense': {
-      if (input.shape.length !== 1) throw unsupported(layer, 'it reads images; flatten them before');
       const [kernel, bias] = weightsOf(layer);
       const weight = transposed(reordered(kernel, order), [1, 0]);
-      return withActivation({ op: 'linear', bias: bias !== undefined }, { weight, ...biasOf(bias) });
+      const tensors = { weight, ...biasOf(bias) };
+      if (!ofImages) return withActivation({ kind: { op: 'linear', bias: bias !== undefined }, tensors });
+      const points = { shape: [...weight.shape, 1, 1], data: weight.data };
+      const kind = pointwiseConvolution(bias !== undefined);
+      return withActivation({ kind, tensors: { ...tensors, weight: points } });
     }
     case 'BatchNormalization': {
-      const axis = config.axis as number;
-      if (axis !== -1 && axis !== input.shape.length) throw unsupported(layer, `its axis is ${axis}, not -1`);
-      if (!config.scale || !config.center) throw unsupported(layer, 'it lacks scale or center');
+      requireLastAxis();
+      if (!config.scale || !config.center) throw unsupported('it lacks scale or center');
       const [weight, bias, mean, variance] = weightsOf(layer).map((tensor) => reordered(tensor, order));
       const tensors = { weight, bias, running_mean: mean, running_var: variance };
-      return { kinds: [{ op: 'batch_norm', eps: config.epsilon as number }], tensors, order };
+      return just({ op: 'batch_norm', eps: config.epsilon as number }, tensors);
+    }
+    case 'LayerNormalization': {
+      requireLastAxis();
+      if (!config.scale || !config.center) throw unsupported('it lacks scale or center');
+      const [weight, bias] = weightsOf(layer).map((tensor) => reordered(tensor, order));
+      return just({ op: 'layer_norm', eps: config.epsilon as number }, { weight, bias });
+    }
+    case 'PReLU': {
+      const [alpha] = weightsOf(layer);
+      const weight = ofImages ? transposed(alpha, [2, 0, 1]) : reordered(alpha, order);
+      return just({ op: 'prelu' }, { weight });
     }
     case 'ReLU': {
       const max = config.maxValue as number | null | undefined;
-      return { kinds: [max ? { op: 'relu', max } : { op: 'relu' }], order };
+      return just(max ? { op: 'relu', max } : { op: 'relu' });
     }
     case 'LeakyReLU':
-      return { kinds: [{ op: 'leaky_relu', negativeSlope: config.alpha as number }], order };
+      return just({ op: 'leaky_relu', negativeSlope: config.alpha as number });
+    case 'ELU':
+      return just({ op: 'elu' });
+    case 'Softmax':
+      requireLastAxis();
+      return just({ op: 'softmax' });
     case 'Activation':
-      return { kinds: activationOf(config), order };
+      return { steps: activation(), order };
     case 'MaxPooling2D':
-      return { kinds: [{ op: 'max_pool2d', ...windowOf(config, input) }] };
+      return just({ op: 'max_pool2d', ...windowOf(config, input) });
     case 'AveragePooling2D':
-      return { kinds: [{ op: 'avg_pool2d', ...windowOf(config, input) }] };
+      return just({ op: 'avg_pool2d', ...windowOf(config, input) });
     case 'GlobalAveragePooling2D':
-      return { kinds: [{ op: 'global_avg_pool2d' }] };
+      return just({ op: 'global_avg_pool2d' });
     case 'GlobalMaxPooling2D':
-      return { kinds: [{ op: 'global_max_pool2d' }] };
+      return just({ op: 'global_max_pool2d' });
     case 'ZeroPadding2D': {
       const [vertical, horizontal] = config.padding as [Pair, Pair];
-      return { kinds: [{ op: 'pad', padding: [...vertical, ...horizontal] }] };
+      return just({ op: 'pad', padding: [...vertical, ...horizontal] });
     }
     case 'Flatten':
-      return {
-        kinds: [{ op: 'flatten' }],
-        order: order ?? (input.shape.length === 3 ? flatteningOrder(input.shape) : undefined),
-      };
-    case 'Add': {
-      const differ = inputs.some(
-        (other) => other.shape.join() !== input.shape.join() || !sameOrder(other, input),
-      );
-      if (differ) throw unsupported(layer, 'its inputs have features of different shapes or orders');
-      return { kinds: [{ op: 'add' }], order };
+      return flattened();
+    case 'Reshape': {
+      const shape = layer.outputShape.slice(1) as number[];
+      if (ofImages && shape.length === 1) return flattened();
+      const [features] = input.shape;
+      if (!ofImages && shape.join() === [1, 1, features].join()) {
+        if (order) throw unsupported('it reads flattened images');
+        return just({ op: 'unflatten' });
+      }
+      throw unsupported('only features as an image of one pixel, and images as features, are known');
     }
-    case 'Concatenate': {
-      const axis = config.axis as number;
-      if (axis !== -1 && axis !== input.shape.length) throw unsupported(layer, `its axis is ${axis}, not -1`);
-      return { kinds: [{ op: 'concat' }], order: joinedOrder(inputs) };
+    case 'Add':
+    case 'Multiply':
+    case 'Average':
+    case 'Maximum':
+    case 'Minimum': {
+      const ranks = inputs.some(({ shape }) => shape.length !== input.shape.length);
+      if (ranks || !inputs.every((other) => sameOrder(other, input)))
+        throw unsupported('its inputs have features of different ranks or orders');
+      return just({ op: combinations[layer.getClassName() as keyof typeof combinations] });
     }
+    case 'Concatenate':
+      requireLastAxis();
+      return { steps: [{ kind: { op: 'concat' } }], order: joinedOrder(inputs) };
     default:
-      throw unsupported(layer);
+      throw unsupported();
   }
 
-  function withActivation(kind: Kind, tensors: Record<string, WeightTensor>): LayerOperations {
-    return { kinds: [kind, ...activationOf(config)], tensors };
+  /** One operation that leaves the order of features as it is. */
+  function just(kind: Kind, tensors?: Record<string, WeightTensor>): LayerOperations {
+    return { steps: [{ kind, tensors }], order };
   }
 
-  function activationOf({ activation }: LayerConfig): Kind[] {
-    switch (activation) {
-      case undefined:
-      case 'linear':
-        return [];
-      case 'relu':
-        return [{ op: 'relu' }];
-      case 'relu6':
-        return [{ op: 'relu', max: 6 }];
-      case 'sigmoid':
-      case 'tanh':
-        return [{ op: activation }];
-      default:
-        throw unsupported(layer, `its activation is ${String(activation)}`);
-    }
+  function flattened(): LayerOperations {
+    return {
+      steps: [{ kind: { op: 'flatten' } }],
+      order: order ?? (ofImages ? flatteningOrder(input.shape) : undefined),
+    };
+  }
+
+  function withActivation(...steps: Step[]): LayerOperations {
+    return { steps: [...steps, ...activation().map((step) => ({ ...step, suffix: '_activation' }))] };
+  }
+
+  function activation(): Step[] {
+    const name = config.activation ?? 'linear';
+    if (name === 'linear') return [];
+    const kind = activations.get(name as string);
+    if (!kind) throw unsupported(`its activation is ${String(name)}`);
+    return [{ kind }];
+  }
+
+  function requireLastAxis(): void {
+    const axis = Array.isArray(config.axis) && config.axis.length === 1 ? config.axis[0] : config.axis;
+    if (axis !== -1 && axis !== input.shape.length) throw unsupported(`its axis is ${String(axis)}, not -1`);
+  }
+
+  function unsupported(why?: string): UserError {
+    const has = why ? `: ${why}` : '';
+    return new UserError(
+      'EXPORT_UNSUPPORTED',
+      `layer ${layer.name} (${layer.getClassName()}) cannot be written as safetensors or ONNX${has}`,
+    );
   }
 }
 
-type LayerConfig = Record<string, unknown>;
+/** Activations by the names of TensorFlow.js. */
+const activations = new Map<string, Kind>([
+  ['relu', { op: 'relu' }],
+  ['relu6', { op: 'relu', max: 6 }],
+  ['softmax', { op: 'softmax' }],
+  ['hardSigmoid', { op: 'hard_sigmoid' }],
+  ...elementwise.map((op): [string, Kind] => [op, { op }]),
+]);
 
-function unsupported(layer: tf.layers.Layer, why?: string): UserError {
-  const has = why ? `: ${why}` : '';
-  return new UserError(
-    'EXPORT_UNSUPPORTED',
-    `layer ${layer.name} (${layer.getClassName()}) cannot be written as safetensors or ONNX${has}`,
-  );
-}
+const combinations = {
+  Add: 'add',
+  Multiply: 'multiply',
+  Average: 'average',
+  Maximum: 'maximum',
+  Minimum: 'minimum',
+} as const;
 
 function weightsOf(layer: tf.layers.Layer): WeightTensor[] {
   return layer.weights.map((weight) => {
@@ -144,31 +219,6 @@ function weightsOf(layer: tf.layers.Layer): WeightTensor[] {
 
 function biasOf(bias: WeightTensor | undefined): Record<string, WeightTensor> {
   return bias ? { bias } : {};
-}
-
-function convolution(
-  config: LayerConfig,
-  input: Value,
-  { dilation, groups }: { dilation: Pair; groups: number },
-): Kind {
-  const stride = config.strides as Pair;
-  const padding = borderOf(config, input, { kernel: config.kernelSize as Pair, stride, dilation });
-  return { op: 'conv2d', stride, padding, dilation, groups, bias: config.useBias as boolean };
-}
-
-function windowOf(config: LayerConfig, input: Value): { kernel: Pair; stride: Pair; padding: Border } {
-  const kernel = config.poolSize as Pair;
-  const stride = config.strides as Pair;
-  return { kernel, stride, padding: borderOf(config, input, { kernel, stride, dilation: [1, 1] }) };
-}
-
-function borderOf(
-  { padding }: LayerConfig,
-  { shape: [, height, width] }: Value,
-  { kernel, stride, dilation }: { kernel: Pair; stride: Pair; dilation: Pair },
-): Border {
-  if (padding !== 'same') return [0, 0, 0, 0];
-  return sameBorder({ size: [height, width], kernel, strides: stride, dilations: dilation });
 }
 
 function sameOrder(a: Value, b: Value): boolean {

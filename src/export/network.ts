@@ -42,17 +42,20 @@ export function networkOf(backbone: tf.LayersModel, head: Head): Network {
   for (const layer of backbone.layers) {
     const inputs = layer.inboundNodes[0].inboundLayers.map(({ name }) => values.get(name) as Value);
     if (inputs.length > 0) {
-      const { kinds, tensors, order } = layerOperations(layer, inputs);
+      const { steps, order } = layerOperations(layer, inputs);
       const shape = channelsFirst(layer.outputShape as number[]);
+      const [, ...sides] = shape;
       [last] = inputs;
-      kinds.forEach((kind, index) => {
-        const name = free(index === 0 ? layer.name : `${layer.name}_activation`);
-        last =
-          index === 0
-            ? append(name, { kind, inputs, shape }, tensors)
-            : append(name, { kind, inputs: [last], shape });
+      steps.forEach(({ kind, tensors, suffix = '', channels }, index) => {
+        const name = free(layer.name + suffix);
+        const value = { kind, inputs: index === 0 ? inputs : [last], shape };
+        last = append(
+          name,
+          channels === undefined ? value : { ...value, shape: [channels, ...sides] },
+          tensors,
+        );
       });
-      last.order = order;
+      last = { ...last, order };
     }
     values.set(layer.name, last);
   }

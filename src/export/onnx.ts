@@ -71,12 +71,51 @@ function nodesOf(operation: Operation, constants: TensorProto[]): NodeProto[] {
       return [node('Clip', [...inputs, scalar('min', 0), scalar('max', operation.max)], name)];
     case 'leaky_relu':
       return [node('LeakyRelu', inputs, name, { alpha: { float: operation.negativeSlope } })];
+    case 'prelu':
+      return [node('PRelu', [...inputs, ...weights('weight')], name)];
+    case 'elu':
+      return [node('Elu', inputs, name)];
     case 'sigmoid':
       return [node('Sigmoid', inputs, name)];
+    case 'hard_sigmoid':
+      return [node('HardSigmoid', inputs, name, { alpha: { float: 0.2 }, beta: { float: 0.5 } })];
     case 'tanh':
       return [node('Tanh', inputs, name)];
+    case 'selu':
+      return [node('Selu', inputs, name)];
+    case 'softplus':
+      return [node('Softplus', inputs, name)];
+    case 'softsign':
+      return [node('Softsign', inputs, name)];
+    case 'swish':
+      return [node('Sigmoid', inputs, part('gate')), node('Mul', [...inputs, part('gate')], name)];
+    case 'mish':
+      return [
+        node('Softplus', inputs, part('softplus')),
+        node('Tanh', [part('softplus')], part('gate')),
+        node('Mul', [...inputs, part('gate')], name),
+      ];
+    case 'gelu':
+      return [
+        node('Mul', [...inputs, scalar('scale', Math.SQRT1_2)], part('scaled')),
+        node('Erf', [part('scaled')], part('erf')),
+        node('Add', [part('erf'), scalar('one', 1)], part('sum')),
+        node('Mul', [part('sum'), scalar('half', 0.5)], part('gate')),
+        node('Mul', [...inputs, part('gate')], name),
+      ];
     case 'softmax':
-      return [node('Softmax', inputs, name, { axis: -1 })];
+      return [node('Softmax', inputs, name, { axis: 1 })];
+    case 'layer_norm': {
+      const attributes = { axis: -1, epsilon: { float: operation.eps } };
+      const parameters = weights('weight', 'bias');
+      if (operation.shape.length === 1)
+        return [node('LayerNormalization', [...inputs, ...parameters], name, attributes)];
+      return [
+        node('Transpose', inputs, part('last'), { perm: [0, 2, 3, 1] }),
+        node('LayerNormalization', [part('last'), ...parameters], part('normed'), attributes),
+        node('Transpose', [part('normed')], name, { perm: [0, 3, 1, 2] }),
+      ];
+    }
     case 'max_pool2d':
     case 'avg_pool2d': {
       const { kernel, stride: strides, padding } = operation;
@@ -86,23 +125,42 @@ function nodesOf(operation: Operation, constants: TensorProto[]): NodeProto[] {
     case 'global_avg_pool2d':
     case 'global_max_pool2d': {
       const type = operation.op === 'global_avg_pool2d' ? 'GlobalAveragePool' : 'GlobalMaxPool';
-      const pooled = `${name}.pooled`;
-      return [node(type, inputs, pooled), node('Flatten', [pooled], name)];
+      return [node(type, inputs, part('pooled')), node('Flatten', [part('pooled')], name)];
     }
     case 'pad': {
       const [top, left, bottom, right] = padsOf(operation.padding);
-      const pads = integers(`${name}.pads`, [0, 0, top, left, 0, 0, bottom, right]);
+      const pads = integers(part('pads'), [0, 0, top, left, 0, 0, bottom, right]);
       constants.push(pads);
       return [node('Pad', [...inputs, pads.name], name)];
     }
     case 'flatten':
       return [node('Flatten', inputs, name)];
+    case 'unflatten': {
+      const sizes = integers(part('sizes'), [0, -1, 1, 1]);
+      constants.push(sizes);
+      return [node('Reshape', [...inputs, sizes.name], name)];
+    }
     case 'add':
       return [node('Sum', inputs, name)];
+    case 'average':
+      return [node('Mean', inputs, name)];
+    case 'maximum':
+      return [node('Max', inputs, name)];
+    case 'minimum':
+      return [node('Min', inputs, name)];
+    case 'multiply':
+      return inputs.slice(1).map((input, index) => {
+        const [first, last] = [index === 0, index === inputs.length - 2];
+        return node(
+          'Mul',
+          [first ? inputs[0] : part(`product${index}`), input],
+          last ? name : part(`product${index + 1}`),
+        );
+      });
     case 'concat':
       return [node('Concat', inputs, name, { axis: 1 })];
     case 'normalize': {
-      const [norm, divisor] = [`${name}.norm`, `${name}.divisor`];
+      const [norm, divisor] = [part('norm'), part('divisor')];
       return [
         node('ReduceL2', inputs, norm, { axes: [1], keepdims: 1 }),
         node('Max', [norm, scalar('smallest', smallestNorm)], divisor),
@@ -111,8 +169,13 @@ function nodesOf(operation: Operation, constants: TensorProto[]): NodeProto[] {
     }
   }
 
+  /** Name of a value or constant of this operation's own. */
+  function part(key: string): string {
+    return `${name}.${key}`;
+  }
+
   function scalar(key: string, value: number): string {
-    const constant = floats(`${name}.${key}`, [], Float32Array.of(value));
+    const constant = floats(part(key), [], Float32Array.of(value));
     constants.push(constant);
     return constant.name;
   }

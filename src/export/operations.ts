@@ -3,6 +3,21 @@ import type { Border } from './same-padding.js';
 /** One number for rows, one for columns. */
 export type Pair = readonly [vertical: number, horizontal: number];
 
+/** Functions of one number without parameters. */
+export const elementwise = [
+  'elu',
+  'sigmoid',
+  'hard_sigmoid',
+  'tanh',
+  'selu',
+  'softplus',
+  'softsign',
+  'swish',
+  'mish',
+  'gelu',
+] as const;
+export type Elementwise = (typeof elementwise)[number];
+
 /** What an operation computes, in PyTorch's terms; values are [b, channels, height, width] or [b, features]. */
 export type Kind =
   /** Weight [out, in / groups, height, width] and, with `bias`, bias [out]; `padding` is of zeros. */
@@ -21,9 +36,14 @@ export type Kind =
   /** min(max(0, x), max). */
   | { op: 'relu'; max?: number }
   | { op: 'leaky_relu'; negativeSlope: number }
-  | { op: 'sigmoid' }
-  | { op: 'tanh' }
+  /** x where it is positive, else weight x; the weight broadcasts over what one image's value holds. */
+  | { op: 'prelu' }
+  /** hard_sigmoid: x / 5 + 1/2 within [0, 1]; swish: x sigmoid(x); mish: x tanh(softplus(x)); gelu by the error function. */
+  | { op: Elementwise }
+  /** Over channels or features. */
   | { op: 'softmax' }
+  /** Over the channels of each place, or features: weight and bias [channels]. */
+  | { op: 'layer_norm'; eps: number }
   /** The border counts for nothing: neither as a maximum nor in the number that a sum is divided by. */
   | { op: 'max_pool2d' | 'avg_pool2d'; kernel: Pair; stride: Pair; padding: Border }
   /** Over height and width: [b, channels]. */
@@ -31,8 +51,10 @@ export type Kind =
   /** A border of zeros. */
   | { op: 'pad'; padding: Border }
   | { op: 'flatten' }
-  /** All inputs, elementwise. */
-  | { op: 'add' }
+  /** [b, features] as images of one pixel, [b, features, 1, 1]. */
+  | { op: 'unflatten' }
+  /** All inputs, elementwise; one that has one row and one column goes with every place of the others. */
+  | { op: 'add' | 'multiply' | 'average' | 'maximum' | 'minimum' }
   /** All inputs, along channels or features. */
   | { op: 'concat' }
   /** x / |x| a row; 0 where |x| is. */

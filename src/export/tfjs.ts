@@ -28,6 +28,7 @@ export async function tfjsFiles(backbone: tf.LayersModel, head: Head): Promise<E
   }
   const model = inferenceModel(backbone, head);
   const { topology, weightSpecs, weights } = await artifacts(model);
+  nameMultipliers(topology, model);
   padExplicitly(topology, model);
   const shards = Array.from({ length: Math.ceil(weights.length / shardBytes) }, (_, index) =>
     weights.subarray(index * shardBytes, (index + 1) * shardBytes),
@@ -71,6 +72,18 @@ async function artifacts(model: tf.LayersModel) {
   return { topology: modelTopology as Topology, weightSpecs, weights };
 }
 
+/** Separable convolutions leave their depth multiplier out of what they say about themselves. */
+function nameMultipliers(topology: Topology, model: tf.LayersModel): void {
+  for (const { class_name: kind, config, name } of topology.config.layers) {
+    if (kind !== 'SeparableConv2D') continue;
+    const [depthwise] = model.getLayer(name).weights;
+    config.depth_multiplier = depthwise.shape[3];
+  }
+}
+
+/** Layers whose strides go with windows that `same` padding may place unevenly. */
+const stridedKinds = new Set(['Conv2D', 'DepthwiseConv2D', 'SeparableConv2D']);
+
 /**
  * Puts a layer of zeros in front of every strided convolution with `same` padding, which then needs none: the wasm
  * backend that browsers load computes such convolutions wrongly. Depthwise layers leave dilation out.
@@ -79,15 +92,14 @@ function padExplicitly(topology: Topology, model: tf.LayersModel): void {
   topology.config.layers = topology.config.layers.flatMap((entry) => {
     const { class_name: kind, config, name } = entry;
     const strides = config.strides as [number, number] | undefined;
-    const strided =
-      (kind === 'Conv2D' || kind === 'DepthwiseConv2D') && strides?.some((stride) => stride > 1);
+    const strided = stridedKinds.has(kind) && strides?.some((stride) => stride > 1);
     if (!strided || config.padding !== 'same' || config.data_format === 'channels_first') return [entry];
     const [shape] = model.getLayer(name).inboundNodes[0].inputShapes as number[][];
     const [top, bottom, left, right] = sameBorder({
       size: [shape[1], shape[2]],
       kernel: config.kernel_size as [number, number],
       strides: strides as [number, number],
-      dilations: kind === 'Conv2D' ? (config.dilation_rate as [number, number]) : undefined,
+      dilations: kind === 'DepthwiseConv2D' ? undefined : (config.dilation_rate as [number, number]),
     });
     config.padding = 'valid';
     if (top + bottom + left + right === 0) return [entry];

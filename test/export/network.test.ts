@@ -16,10 +16,11 @@ describe('networkOf', () => {
 
   it.each([
     ['permute1 (Permute)', tf.layers.permute({ name: 'permute1', dims: [2, 1, 3] })],
-    ['elu1 (Activation)', tf.layers.activation({ name: 'elu1', activation: 'elu' })],
+    ['new1 (Activation)', tf.layers.activation({ name: 'new1', activation: 'gelu_new' })],
+    ['norm1 (LayerNormalization)', tf.layers.layerNormalization({ name: 'norm1', axis: [1, 2] })],
+    ['turned1 (Reshape)', tf.layers.reshape({ name: 'turned1', targetShape: [1, 4, 2] })],
     ['bn1 (BatchNormalization)', tf.layers.batchNormalization({ name: 'bn1', axis: 1 })],
     ['plain1 (BatchNormalization)', tf.layers.batchNormalization({ name: 'plain1', center: false })],
-    ['dense1 (Dense)', tf.layers.dense({ name: 'dense1', units: 2 })],
     [
       'first1 (Conv2D)',
       tf.layers.conv2d({ name: 'first1', filters: 2, kernelSize: 1, dataFormat: 'channelsFirst' }),

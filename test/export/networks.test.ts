@@ -59,7 +59,8 @@ describe('exported networks', () => {
           () => RandomNetwork.ofModel({ name, ...settings }, side),
         ] as const,
     ),
-    ['a backbone of every layer that has a counterpart', () => new RandomNetwork(manyLayers())] as const,
+    ['a backbone of uneven kernels, borders and orders', () => new RandomNetwork(unevenLayers())] as const,
+    ['a backbone of gates, norms and many activations', () => new RandomNetwork(gatedLayers())] as const,
   ])('%s', (_, make) => {
     let random: RandomNetwork;
     beforeAll(async () => {
@@ -112,11 +113,14 @@ async function tfjsScores([json, ...shards]: ExportedFile[], random: RandomNetwo
   return rowsOf(scores, random.head.classes);
 }
 
+const seeded = { kernelInitializer: tf.initializers.heNormal({ seed: 5 }) };
+
+function apply(layer: tf.layers.Layer, ...inputs: tf.SymbolicTensor[]): tf.SymbolicTensor {
+  return layer.apply(inputs.length === 1 ? inputs[0] : inputs) as tf.SymbolicTensor;
+}
+
 /** What the networks of pod-dist do not have: uneven kernels, dilation, features flattened in two orders, and so on. */
-function manyLayers(): tf.LayersModel {
-  const seeded = { kernelInitializer: tf.initializers.heNormal({ seed: 5 }) };
-  const apply = (layer: tf.layers.Layer, ...inputs: tf.SymbolicTensor[]) =>
-    layer.apply(inputs.length === 1 ? inputs[0] : inputs) as tf.SymbolicTensor;
+function unevenLayers(): tf.LayersModel {
   const input = tf.input({ shape: [11, 11, 2] });
   const wide = apply(
     tf.layers.conv2d({
@@ -182,4 +186,48 @@ function manyLayers(): tf.LayersModel {
     inputs: input,
     outputs: apply(tf.layers.dense({ ...seeded, units: 12, useBias: false }), hidden),
   });
+}
+
+/** Squeeze and excitation, separable convolutions, layer norm, and every activation that has a counterpart. */
+function gatedLayers(): tf.LayersModel {
+  const { layers } = tf;
+  const alphaInitializer = tf.initializers.randomNormal({ seed: 8, stddev: 0.5 });
+  const dense = (units: number, activation?: 'hardSigmoid' | 'selu' | 'softmax') =>
+    layers.dense({ ...seeded, units, activation });
+  const input = tf.input({ shape: [9, 9, 3] });
+  const separated = apply(
+    layers.separableConv2d({
+      filters: 6,
+      kernelSize: [3, 2],
+      strides: 2,
+      depthMultiplier: 2,
+      padding: 'same',
+      activation: 'elu',
+      depthwiseInitializer: tf.initializers.heNormal({ seed: 6 }),
+      pointwiseInitializer: tf.initializers.heNormal({ seed: 7 }),
+    }),
+    input,
+  );
+  const normed = apply(layers.layerNormalization(), separated);
+  const wide = apply(layers.activation({ activation: 'gelu' }), apply(dense(8), normed));
+  const squeezed = apply(layers.globalAveragePooling2d({}), wide);
+  const gate = apply(layers.reshape({ targetShape: [1, 1, 8] }), apply(dense(8, 'hardSigmoid'), squeezed));
+  const sharedSlopes = apply(layers.prelu({ alphaInitializer, sharedAxes: [1, 2] }), wide);
+  const gated = apply(layers.multiply(), gate, sharedSlopes, wide);
+  const sloped = apply(layers.prelu({ alphaInitializer }), gated);
+  const [soft, sign, selu, swish, mish] = (['softplus', 'softsign', 'selu', 'swish', 'mish'] as const).map(
+    (activation) => apply(layers.activation({ activation }), sloped),
+  );
+  const least = apply(layers.minimum(), soft, swish, gate);
+  const mixed = apply(layers.average(), apply(layers.maximum(), sign, selu), mish, least);
+  const shares = apply(layers.softmax({ axis: -1 }), mixed);
+  const flat = apply(layers.reshape({ targetShape: [5 * 5 * 8] }), apply(layers.add(), shares, mixed));
+  const even = apply(layers.layerNormalization(), apply(layers.prelu({ alphaInitializer }), flat));
+  const unlike = apply(layers.elu(), even);
+  const hidden = apply(
+    layers.concatenate(),
+    apply(dense(10, 'selu'), unlike),
+    apply(dense(6, 'softmax'), even),
+  );
+  return tf.model({ inputs: input, outputs: apply(layers.dense({ ...seeded, units: 12 }), hidden) });
 }

@@ -8,12 +8,29 @@
 """
 
 import json
+from functools import reduce
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
+
+
+ELEMENTWISE = {
+    "elu": F.elu,
+    "sigmoid": torch.sigmoid,
+    "hard_sigmoid": lambda x: (0.2 * x + 0.5).clamp(0, 1),
+    "tanh": torch.tanh,
+    "selu": F.selu,
+    "softplus": F.softplus,
+    "softsign": F.softsign,
+    "swish": F.silu,
+    "mish": F.mish,
+    "gelu": F.gelu,
+}
+
+COMBINATIONS = {"multiply": torch.mul, "maximum": torch.maximum, "minimum": torch.minimum}
 
 
 def load(folder, device="cpu"):
@@ -55,9 +72,13 @@ def layer_of(operation, tensors):
     if kind == "batch_norm":
         module = nn.BatchNorm2d if len(operation["shape"]) == 3 else nn.BatchNorm1d
         return module(operation["shape"][0], eps=operation["eps"])
-    if kind not in ("conv2d", "linear"):
+    if kind not in ("conv2d", "linear", "layer_norm", "prelu"):
         return None
     weight = tensors[operation["name"] + ".weight"]
+    if kind == "layer_norm":
+        return ChannelNorm(weight.shape, eps=operation["eps"])
+    if kind == "prelu":
+        return PReLU(weight.shape)
     if kind == "linear":
         return nn.Linear(weight.shape[1], weight.shape[0], bias=operation["bias"])
     return nn.Conv2d(
@@ -71,6 +92,26 @@ def layer_of(operation, tensors):
     )
 
 
+class ChannelNorm(nn.LayerNorm):
+    """Over the channels of [b, channels, height, width], or features."""
+
+    def forward(self, x):
+        if x.dim() == 2:
+            return super().forward(x)
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class PReLU(nn.Module):
+    """A slope for each place, not only for each channel."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(shape))
+
+    def forward(self, x):
+        return torch.where(x > 0, x, self.weight * x)
+
+
 def compute(operation, inputs, layer):
     kind = operation["op"]
     x = inputs[0]
@@ -82,12 +123,10 @@ def compute(operation, inputs, layer):
         return F.relu(x) if "max" not in operation else x.clamp(0, operation["max"])
     if kind == "leaky_relu":
         return F.leaky_relu(x, operation["negativeSlope"])
-    if kind == "sigmoid":
-        return torch.sigmoid(x)
-    if kind == "tanh":
-        return torch.tanh(x)
+    if kind in ELEMENTWISE:
+        return ELEMENTWISE[kind](x)
     if kind == "softmax":
-        return x.softmax(dim=-1)
+        return x.softmax(dim=1)
     if kind == "max_pool2d":
         window = operation["kernel"], operation["stride"]
         return F.max_pool2d(padded(x, operation["padding"], float("-inf")), *window)
@@ -103,8 +142,14 @@ def compute(operation, inputs, layer):
         return padded(x, operation["padding"])
     if kind == "flatten":
         return x.flatten(1)
+    if kind == "unflatten":
+        return x[:, :, None, None]
     if kind == "add":
         return sum(inputs[1:], x)
+    if kind == "average":
+        return sum(inputs[1:], x) / len(inputs)
+    if kind in COMBINATIONS:
+        return reduce(COMBINATIONS[kind], inputs)
     if kind == "concat":
         return torch.cat(inputs, dim=1)
     if kind == "normalize":
