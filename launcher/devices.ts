@@ -6,12 +6,18 @@ import type { Config } from '../src/config/schema.js';
 import { availableCores } from '../src/cores.js';
 import { UserError } from '../src/errors.js';
 import { findAdapters } from './adapters.js';
+import { bindingCommands } from './core-binding.js';
 import { threadVariables } from './worker-threads.js';
 
 /** What each worker of a job computes on. */
 export interface DevicePlan {
   /** One entry a worker: what its environment says beyond the launcher's own. */
-  perWorker: { env: Record<string, string>; device: string }[];
+  perWorker: {
+    env: Record<string, string>;
+    device: string;
+    /** Command that starts the worker's own, such as `taskset -c 0-3`. */
+    within?: readonly string[];
+  }[];
   /** Workers must find themselves on a GPU. */
   gpu: boolean;
   /** One line that the user should read. */
@@ -25,6 +31,8 @@ export interface DeviceRequest {
   workers: number;
   requireGpu: boolean;
   backend: Config['backend'];
+  /** Hold workers on the CPU to cores of their own. */
+  bindCores?: boolean;
 }
 
 /**
@@ -35,10 +43,10 @@ export interface DeviceRequest {
  * cannot use them, is a `UserError`, never a silent run on the CPU.
  */
 export async function planDevices(request: DeviceRequest): Promise<DevicePlan> {
-  const { gpus: wanted, requireGpu, backend } = request;
+  const { gpus: wanted, requireGpu, backend, bindCores } = request;
   const workers = wanted ?? request.workers;
   if (backend === 'webgpu') return planAdapters(request);
-  if (wanted === undefined && !requireGpu) return cpuPlan(workers);
+  if (wanted === undefined && !requireGpu) return cpuPlan(workers, bindCores);
   const gpus = await listGpus();
   if (gpus.length === 0) {
     if (requireGpu)
@@ -47,7 +55,7 @@ export async function planDevices(request: DeviceRequest): Promise<DevicePlan> {
         'this machine has no NVIDIA GPU that nvidia-smi lists: leave out --require-gpu to train on the CPU',
       );
     return {
-      ...cpuPlan(workers),
+      ...cpuPlan(workers, bindCores),
       notice: `no GPU here: ${workers} worker${workers === 1 ? ' trains' : 's train'} on the CPU`,
     };
   }
@@ -83,9 +91,7 @@ export async function planDevices(request: DeviceRequest): Promise<DevicePlan> {
  * GPUs that compute come before software, which is used where there is nothing else and no GPU was asked for.
  */
 async function planAdapters({ gpus: wanted, workers, requireGpu }: DeviceRequest): Promise<DevicePlan> {
-  const found = await findAdapters();
-  if (found.length === 0) throw noAdapter();
-  const gpus = found.filter(({ software }) => !software);
+  const { adapters, gpus } = await usableAdapters();
   const count = wanted ?? workers;
   if (requireGpu && gpus.length === 0) {
     throw new UserError(
@@ -99,7 +105,6 @@ async function planAdapters({ gpus: wanted, workers, requireGpu }: DeviceRequest
       `${wanted} GPUs asked for, WebGPU finds ${gpus.length}: give --gpus ${gpus.length}, or --workers for workers that share`,
     );
   }
-  const adapters = gpus.length > 0 ? gpus : found;
   const threads = shareOfCores(count);
   const perWorker = Array.from({ length: count }, (_, rank) => {
     const { name } = adapters[rank % adapters.length];
@@ -109,6 +114,14 @@ async function planAdapters({ gpus: wanted, workers, requireGpu }: DeviceRequest
     ? `no GPU here: WebGPU computes on the CPU (${adapters[0].name}), slower than --backend wasm`
     : undefined;
   return { perWorker, gpu: requireGpu || (wanted !== undefined && gpus.length > 0), notice: software };
+}
+
+/** WebGPU adapters that are GPUs, and all that are to be used: those, or software where there are none. */
+async function usableAdapters() {
+  const found = await findAdapters();
+  if (found.length === 0) throw noAdapter();
+  const gpus = found.filter(({ software }) => !software);
+  return { gpus, adapters: gpus.length > 0 ? gpus : found };
 }
 
 /**
@@ -144,6 +157,22 @@ export async function workerEnvironment(
   return cpuEnvironment(threads);
 }
 
+/**
+ * What a worker that torchrun, Slurm or MPI has started adds to its environment: the GPU (with webgpu the adapter) of
+ * its local rank, of those that it may use. Workers share where there are fewer; where the starter gives each worker
+ * one of its own, that is the only one it may use.
+ */
+export async function ownGpu(localRank: number, backend: Config['backend']): Promise<Record<string, string>> {
+  if (backend === 'webgpu') {
+    const { adapters } = await usableAdapters();
+    return { [adapterVariable]: adapters[localRank % adapters.length].name };
+  }
+  if (backend === 'wasm' || backend === 'cpu' || !findAddon()?.manifest.cuda) return {};
+  const gpus = await listGpus();
+  if (gpus.length === 0) return {};
+  return { CUDA_VISIBLE_DEVICES: gpus[localRank % gpus.length], TF_FORCE_GPU_ALLOW_GROWTH: 'true' };
+}
+
 function cpuEnvironment(threads: number): Record<string, string> {
   return { CUDA_VISIBLE_DEVICES: '', ...threadVariables(threads, {}) };
 }
@@ -153,7 +182,15 @@ function shareOfCores(workers: number): Record<string, string> {
   return cpuEnvironment(Math.max(1, Math.floor(availableCores() / workers)));
 }
 
-function cpuPlan(workers: number): DevicePlan {
+function cpuPlan(workers: number, bindCores = false): DevicePlan {
   const env = shareOfCores(workers);
-  return { gpu: false, perWorker: Array.from({ length: workers }, () => ({ env, device: 'CPU' })) };
+  const commands = bindCores ? bindingCommands(workers) : undefined;
+  return {
+    gpu: false,
+    perWorker: Array.from({ length: workers }, (_, rank) => ({
+      env,
+      device: 'CPU',
+      within: commands?.[rank],
+    })),
+  };
 }

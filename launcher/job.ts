@@ -95,7 +95,9 @@ export async function runJob({
         ...devices.perWorker[rank].env,
       };
       const script = fileURLToPath(new URL('./cli.js', import.meta.url));
-      supervisor.start({ rank, script, args: ['worker', ...workerArgs], environment, logFile: logOf(rank) });
+      const { within } = devices.perWorker[rank];
+      const args = ['worker', ...workerArgs];
+      supervisor.start({ rank, script, args, environment, logFile: logOf(rank), within });
     }
     const failure = await Promise.race([coordinator.finished.then(() => undefined), coordinator.failure]);
     if (!failure) {

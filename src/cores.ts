@@ -15,9 +15,21 @@ export function availableCores(): number {
 
 /** The same of another process; undefined where the system does not tell. */
 export function coresOf(pid: number, { proc, cgroup } = system): number | undefined {
+  const allowed = allowedList(pid, proc);
+  if (!allowed) return undefined;
+  const cores = ranges(allowed).reduce((sum, [first, last]) => sum + last - first + 1, 0);
+  return withinQuota(cores, cpuQuota(pid, { proc, cgroup }));
+}
+
+/** Numbers of the cores that this process may use; undefined where the system does not tell. */
+export function allowedCores({ proc }: { proc: string } = system): number[] | undefined {
+  const allowed = allowedList('self', proc);
+  return allowed ? ranges(allowed).flatMap(([first, last]) => numbers(first, last)) : undefined;
+}
+
+function allowedList(pid: number | 'self', proc: string): string | undefined {
   const status = textOf(join(proc, String(pid), 'status'));
-  const allowed = status && /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1];
-  return allowed ? withinQuota(countList(allowed), cpuQuota(pid, { proc, cgroup })) : undefined;
+  return status ? /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] : undefined;
 }
 
 function withinQuota(cores: number, quota: number): number {
@@ -56,12 +68,16 @@ function firstVersion(folder: string): number {
   return time > 0 && period > 0 ? time / period : Infinity;
 }
 
-/** Cores in a list such as `0-3,8`. */
-function countList(list: string): number {
-  return list.split(',').reduce((sum, range) => {
+/** First and last core of each range in a list such as `0-3,8`. */
+function ranges(list: string): [number, number][] {
+  return list.split(',').map((range) => {
     const [first, last = first] = range.split('-').map(Number);
-    return sum + last - first + 1;
-  }, 0);
+    return [first, last];
+  });
+}
+
+function numbers(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
 }
 
 function textOf(file: string): string | undefined {

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { availableCores, coresOf, cpuQuota } from '../src/cores.js';
+import { allowedCores, availableCores, coresOf, cpuQuota } from '../src/cores.js';
 
 let folder: string;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'))));
@@ -64,6 +64,14 @@ describe('coresOf', () => {
     expect(coresOf(7, write(quota))).toBe(2);
     expect(coresOf(7, write({ 'cgroup/cpu.max': '1000 100000' }))).toBe(1);
     expect(coresOf(8, write({}))).toBeUndefined();
+  });
+});
+
+describe('allowedCores', () => {
+  it('numbers the cores of a list, and is unknown where the system does not tell', () => {
+    const files = write({ 'proc/self/status': 'Cpus_allowed_list:\t0-2,8,10-11' });
+    expect(allowedCores(files)).toEqual([0, 1, 2, 8, 10, 11]);
+    expect(allowedCores({ proc: join(folder, 'nothing') })).toBeUndefined();
   });
 });
 

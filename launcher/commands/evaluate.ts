@@ -135,7 +135,12 @@ interface Together {
 }
 
 async function together({ folder, config, set, backend, combiner }: Together): Promise<void> {
-  const devices = await planDevices({ workers: config.workers, requireGpu: false, backend: config.backend });
+  const devices = await planDevices({
+    workers: config.workers,
+    requireGpu: false,
+    backend: config.backend,
+    bindCores: config.distributed.bindCores,
+  });
   const logDir = await mkdtemp(join(tmpdir(), 'pod-dist-evaluate-'));
   const workerArgs = ['--evaluate', folder, ...set.flatMap((assignment) => ['--set', assignment])];
   if (backend) workerArgs.push('--backend', backend);

@@ -72,6 +72,7 @@ async function launch(args: ArgumentsCamelCase<LaunchArguments>): Promise<void> 
     workers: config.workers,
     requireGpu: args.requireGpu,
     backend: config.backend,
+    bindCores: config.distributed.bindCores,
   });
   const images = await checkData(config);
   const outDir = folder ?? newRunFolder(config.name, args.out);

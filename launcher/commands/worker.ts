@@ -9,6 +9,7 @@ import { codeOf, UserError } from '../../src/errors.js';
 import { findCheckpoint } from '../../src/training/checkpoint.js';
 import { evaluateCheckpoint } from '../../src/training/evaluate-checkpoint.js';
 import { train } from '../../src/training/train.js';
+import { ownGpu } from '../devices.js';
 import { endWithParent } from '../end-with-parent.js';
 import { readPlace, type Place } from '../environment.js';
 import { overrides, recipeFlags, runFlags } from '../flags.js';
@@ -56,6 +57,7 @@ async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
   const config: Config = { ...loaded, workers: place.worldSize };
   const threads = workerThreads(place);
   Object.assign(process.env, threadVariables(threads, process.env));
+  if (place.starter !== 'pod-dist') Object.assign(process.env, await ownGpu(place.localRank, config.backend));
   const outDir = runFolder(args, config, place);
 
   const own =

@@ -9,6 +9,8 @@ export function advise(machine: Machine, backends: readonly BackendHealth[]): st
     advice.push('pod-dist setup --cuda: native TensorFlow on the NVIDIA GPU, the fastest there is here');
   } else if (native && !native.usable) {
     advice.push('pod-dist setup: native TensorFlow, several times faster than wasm');
+  } else if (native && !native.gpu && !native.normalisePasses) {
+    advice.push('install g++, then pod-dist setup --force: batch norm takes a third of the time');
   }
   const adapter = machine.adapters.find(({ software }) => !software);
   if (adapter && !native?.gpu) advice.push(`--backend webgpu: trains on ${adapter.name}`);

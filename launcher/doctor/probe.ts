@@ -1,5 +1,6 @@
 import { initBackend, type BackendName } from '../../src/backend/index.js';
 import { measureProduct } from '../../src/backend/measure-product.js';
+import { hasNormalisePasses } from '../../src/backend/operations.js';
 import { configSchema } from '../../src/config/schema.js';
 import { codeOf, messageOf } from '../../src/errors.js';
 import { measureStep, type StepMeasurement } from '../../src/training/measure-step.js';
@@ -7,7 +8,14 @@ import { measureStep, type StepMeasurement } from '../../src/training/measure-st
 /** What the probing process tells the doctor. */
 export type ProbeMessage =
   | { kind: 'stage'; stage: string }
-  | { kind: 'result'; device: string; gpu: boolean; gflops: number; step: StepMeasurement }
+  | {
+      kind: 'result';
+      device: string;
+      gpu: boolean;
+      normalisePasses: boolean;
+      gflops: number;
+      step: StepMeasurement;
+    }
   | { kind: 'failed'; code: string; message: string };
 
 /** A step of one image may take this long before larger batches are left out. */
@@ -27,7 +35,7 @@ async function probe(name: BackendName): Promise<void> {
     single.medianMs > slowMs
       ? single
       : await measureStep({ model: smallCnn, batch: 64, steps: 10, budgetMs: 5000 });
-  tell({ kind: 'result', device, gpu, gflops, step });
+  tell({ kind: 'result', device, gpu, normalisePasses: hasNormalisePasses(), gflops, step });
 }
 
 function tell(message: ProbeMessage): void {

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { listGpus, planDevices, type DeviceRequest } from '../../launcher/devices.js';
+import { listGpus, ownGpu, planDevices, type DeviceRequest } from '../../launcher/devices.js';
 import { addonFolder } from '../../src/backend/native/cache.js';
 
 const names = ['PATH', 'CUDA_VISIBLE_DEVICES', 'POD_DIST_CACHE', 'LD_LIBRARY_PATH'] as const;
@@ -126,5 +126,30 @@ describe('planDevices', () => {
     expect(error).toMatchObject({ name: 'UserError', code: 'GPU_UNAVAILABLE' });
     expect((error as Error).message).toMatch(message);
     expect((error as Error).message).not.toContain('\n');
+  });
+});
+
+describe('ownGpu', () => {
+  const chosen = async (localRank: number) => (await ownGpu(localRank, 'native')).CUDA_VISIBLE_DEVICES;
+
+  it('is the one of the local rank, of those that the worker may use, shared where there are fewer', async () => {
+    gpus(3);
+    setUp(true);
+    expect(await ownGpu(2, 'auto')).toEqual({ CUDA_VISIBLE_DEVICES: '2', TF_FORCE_GPU_ALLOW_GROWTH: 'true' });
+    expect(await chosen(4)).toBe('1');
+    process.env.CUDA_VISIBLE_DEVICES = '2,1';
+    expect([await chosen(0), await chosen(1)]).toEqual(['2', '1']);
+    process.env.CUDA_VISIBLE_DEVICES = '1';
+    expect(await chosen(3)).toBe('1');
+  });
+
+  it('is none without GPUs, on backends that use none, or where TensorFlow is set up for the CPU', async () => {
+    setUp(true);
+    expect(await ownGpu(1, 'native')).toEqual({});
+    gpus(2);
+    expect(await ownGpu(1, 'wasm')).toEqual({});
+    rmSync(addonFolder(true), { recursive: true });
+    setUp(false);
+    expect(await ownGpu(1, 'native')).toEqual({});
   });
 });

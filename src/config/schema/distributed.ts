@@ -10,6 +10,10 @@ export const distributedSchema = z.strictObject({
     .describe('auto: ipc on one host, tcp across hosts'),
   host: z.string().default('127.0.0.1').describe('address that the coordinator and tcp edges listen on'),
   port: z.int().min(0).max(65535).default(0).describe("the coordinator's port; 0: any free one"),
+  bindCores: z
+    .boolean()
+    .default(true)
+    .describe('hold each worker on the CPU to its own share of the cores (Linux, with taskset)'),
   joinTimeoutSeconds: seconds.default(120).describe('until every worker has joined'),
   collectiveTimeoutSeconds: seconds.default(300).describe('of one collective'),
   stallTimeoutSeconds: seconds
