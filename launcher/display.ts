@@ -71,7 +71,7 @@ export class Display implements RunListener {
     this.lastLine = performance.now();
     const accuracy = (100 * record.evalAccuracy).toFixed(2);
     const { exposedShare: share } = record;
-    const exposed = share === undefined ? '' : `, ${(100 * share).toFixed(0)} % exposed communication`;
+    const exposed = share === undefined ? '' : `, ${(100 * share).toFixed(0)} % waiting for other workers`;
     this.line(
       `epoch ${record.epoch + 1}/${this.options.epochs} loss ${record.trainLoss.toFixed(4)} accuracy ${accuracy} % ` +
         `(${record.evalCorrect}/${record.evalTotal}) mean cosine ${record.meanCosine.toFixed(3)} ${record.seconds.toFixed(1)} s${exposed}`,

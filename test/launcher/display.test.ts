@@ -44,7 +44,7 @@ describe('Display without a terminal', () => {
     shown.epoch(epoch, emptyTotals(2));
     shown.epoch({ ...epoch, exposedShare: 0.123 }, emptyTotals(2));
     const line = 'epoch 2/3 loss 0.1235 accuracy 97.50 % (351/360) mean cosine 0.877 1.3 s';
-    expect(lines()).toEqual([line, `${line}, 12 % exposed communication`]);
+    expect(lines()).toEqual([line, `${line}, 12 % waiting for other workers`]);
   });
 
   it('writes nothing for steps that follow each other quickly', () => {

@@ -56,7 +56,7 @@ function waiting(runs: readonly Run[]): Chart {
       };
     }),
   );
-  const names = ['computing', 'exposed communication', 'waiting for the loader'];
+  const names = ['computing', 'waiting for other workers', 'waiting for the loader'];
   return {
     id: 'waiting',
     title: 'Where each rank spends an epoch',
