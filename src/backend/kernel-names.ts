@@ -19,14 +19,19 @@ export const trainingKernels = {
   /** {dy, x, gamma, mean, variance}, {epsilon} → [sum dy xhat, sum dy, dy gamma / sqrt(variance + epsilon)]. */
   batchNormSums: 'BatchNormGradSums',
   /**
-   * Passes of a batch norm with ReLU where {activation} is `relu`; g is dy where the ReLU's output is positive. With
-   * `channelSums`, instead of all the others.
+   * Passes of a batch norm to whose result a residual may be added, with ReLU after that where {activation} is `relu`: y is
+   * the output, g is dy where the ReLU lets it through. With `channelSums`, instead of all the others. A `residual` calls
+   * for y in the gradients with ReLU, which then give g, the residual's gradient.
    *
-   * {x, gamma, beta, statistics: [mean, 1 / sqrt(variance + epsilon)]}, {activation} → gamma xhat + beta, or max(0, that).
+   * {x, gamma, beta, statistics: [mean, 1 / sqrt(variance + epsilon)], residual?}, {activation} → y.
    */
   normalise: 'BatchNormNormalise',
-  /** {dy, x, gamma, beta, statistics}, {activation} → [sum g, sum g xhat] as `channelSums` gives its sums. */
+  /** {dy, x, gamma, beta, statistics, y?}, {activation} → [[sum g, sum g xhat] as `channelSums` gives its sums, g?]. */
   normaliseSums: 'BatchNormNormaliseSums',
   /** {dy, x, gamma, beta, statistics, averages: [of g, of g xhat]}, {activation} → dx. */
   normaliseGradient: 'BatchNormNormaliseGrad',
+  /** {x, gamma, beta, residual?}, {epsilon, activation} → [y, statistics, [mean, variance M / (M - 1)]]. */
+  wholeNormalise: 'BatchNormWhole',
+  /** {dy, x, gamma, beta, statistics, y?}, {activation} → [dx, dgamma, dbeta, g?]. */
+  wholeNormaliseGradient: 'BatchNormWholeGrad',
 } as const;

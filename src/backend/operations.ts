@@ -15,6 +15,11 @@ export function reluGradient(dy: tf.Tensor, y: tf.Tensor): tf.Tensor {
 /** What follows an operation, in one with it. */
 export type Activation = 'linear' | 'relu';
 
+/** a + b of tensors of one shape, or max(0, a + b). */
+export function addThen(activation: Activation, a: tf.Tensor, b: tf.Tensor): tf.Tensor {
+  return activation === 'relu' ? addRelu(a, b) : tf.add(a, b);
+}
+
 /** max(0, a + b) of tensors of one shape. */
 export function addRelu(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   const operation = tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
@@ -121,7 +126,7 @@ function moments(x: tf.Tensor): { mean: tf.Tensor; variance: tf.Tensor } {
 
 /** Sum and sum of squares of each channel of x [..., channels]: [2, channels] in double precision. */
 export function channelSums(x: tf.Tensor): Float64Array {
-  const doubles = run<tf.Tensor>(trainingKernels.channelSums, { x });
+  const doubles = run<tf.Tensor | tf.Tensor[]>(trainingKernels.channelSums, { x });
   if (doubles) return doublesOf(doubles);
   const { mean, variance } = moments(x);
   const [means, variances] = [mean, variance].map((tensor) => tensor.dataSync<'float32'>());
@@ -206,22 +211,28 @@ export interface NormalisePass {
   activation: Activation;
 }
 
-/** Whether the running backend has `normalise`, `normaliseSums` and `normaliseGradient`. */
+/** Whether the running backend has `normalise` and the passes that go with it. */
 export function hasNormalisePasses(): boolean {
   return tf.getKernel(trainingKernels.normalise, tf.getBackend()) !== undefined;
 }
 
-/** y = gamma xhat + beta, or max(0, y). */
-export function normalisePass({ activation, ...inputs }: NormalisePass): tf.Tensor {
-  return tf.engine().runKernel(trainingKernels.normalise, inputs, { activation });
+/** gamma xhat + beta, plus a residual where one is given, or max(0, that). */
+export function normalisePass({ activation, ...inputs }: NormalisePass, residual?: tf.Tensor): tf.Tensor {
+  return kernel(trainingKernels.normalise, residual ? { ...inputs, residual } : inputs, { activation })[0];
 }
 
-/** Sums of g and g xhat, [2, channels] in double precision; g is dy where the ReLU that follows lets it through. */
-export function normaliseSums(dy: tf.Tensor, { activation, ...inputs }: NormalisePass): Float64Array {
-  const sums = tf
-    .engine()
-    .runKernel<tf.Tensor>(trainingKernels.normaliseSums, { dy, ...inputs }, { activation });
-  return doublesOf(sums);
+/**
+ * Sums of g and g xhat, [2, channels] in double precision; g is dy where the ReLU that follows lets it through. With a
+ * residual before the ReLU its output y tells where, and g is given too.
+ */
+export function normaliseSums(
+  dy: tf.Tensor,
+  { activation, ...inputs }: NormalisePass,
+  y?: tf.Tensor,
+): { sums: Float64Array; g?: tf.Tensor } {
+  const all = { dy, ...inputs, ...(y && { y }) };
+  const [sums, g] = kernel(trainingKernels.normaliseSums, all, { activation });
+  return { sums: doublesOf(sums), g };
 }
 
 /** dx from the averages of g and g xhat over all values, [2, channels]. */
@@ -230,13 +241,37 @@ export function normaliseGradient(
   averages: tf.Tensor,
   { activation, ...inputs }: NormalisePass,
 ): tf.Tensor {
-  return tf
-    .engine()
-    .runKernel(trainingKernels.normaliseGradient, { dy, ...inputs, averages }, { activation });
+  return kernel(trainingKernels.normaliseGradient, { dy, ...inputs, averages }, { activation })[0];
+}
+
+/** A batch norm over all of x, as `normalisePass` with its own statistics; moments are the means, then the unbiased variances. */
+export function wholeNormalise(
+  { x, gamma, beta, activation }: Omit<NormalisePass, 'statistics'>,
+  epsilon: number,
+  residual?: tf.Tensor,
+): { y: tf.Tensor; statistics: tf.Tensor; moments: tf.Tensor } {
+  const inputs = { x, gamma, beta, ...(residual && { residual }) };
+  const [y, statistics, moments] = kernel(trainingKernels.wholeNormalise, inputs, { activation, epsilon });
+  return { y, statistics, moments };
+}
+
+/** Its gradients: dx, dgamma, dbeta and, where y is given, g. */
+export function wholeNormaliseGradient(
+  dy: tf.Tensor,
+  { activation, ...inputs }: NormalisePass,
+  y?: tf.Tensor,
+): tf.Tensor[] {
+  const all = { dy, ...inputs, ...(y && { y }) };
+  return kernel(trainingKernels.wholeNormaliseGradient, all, { activation });
+}
+
+function kernel(name: string, inputs: tf.NamedTensorMap, attributes: tf.NamedAttrMap): tf.Tensor[] {
+  return tf.engine().runKernel<tf.Tensor[]>(name, inputs, attributes);
 }
 
 /** Float64 numbers in a float32 tensor of the same bytes. */
-function doublesOf(tensor: tf.Tensor): Float64Array {
+function doublesOf(tensors: tf.Tensor | tf.Tensor[]): Float64Array {
+  const tensor = Array.isArray(tensors) ? tensors[0] : tensors;
   const floats = tensor.dataSync<'float32'>();
   return new Float64Array(floats.buffer, floats.byteOffset, floats.length / 2);
 }

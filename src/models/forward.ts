@@ -1,9 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
-import { addRelu, convolve, type Activation, type Convolution } from '../backend/operations.js';
+import { addThen, convolve, type Activation, type Convolution } from '../backend/operations.js';
 import { PodDistError } from '../errors.js';
 
-/** Computes one layer's output, and what follows it, in a training pass in place of the layer's own `call`. */
-export type LayerOverride = (input: tf.Tensor, activation: Activation) => tf.Tensor;
+/**
+ * Computes one layer's output, and what follows it, in a training pass in place of the layer's own `call`: a residual
+ * that is added to it, and an activation after that.
+ */
+export type LayerOverride = (input: tf.Tensor, activation: Activation, residual?: tf.Tensor) => tf.Tensor;
 
 interface Call {
   layer: tf.layers.Layer;
@@ -14,7 +17,9 @@ interface Call {
   convolution?: Omit<Convolution, 'activation'>;
   /** Of the ReLU that alone follows and is computed with this layer. */
   activation: Activation;
-  /** This layer's work is done by the call of its input. */
+  /** Of a sum: the batch norm whose output it alone adds to another value, and which is computed with it. */
+  norm?: tf.layers.Layer;
+  /** This layer's work is done by another call; its value is its input. */
   merged: boolean;
 }
 
@@ -22,8 +27,8 @@ interface Call {
  * A network as a flat list of layer calls in topological order.
  *
  * `tf.LayersModel.apply` resolves the graph, checks shapes and opens scopes at every call; here that is done once.
- * A convolution, batch norm or sum and the ReLU that alone follows it are one operation; the gradient of a convolution
- * leaves out what nobody asks for (the images'). A training pass may replace single layers (batch norm over all ranks)
+ * A convolution, batch norm or sum and the ReLU that alone follows it are one operation, and so are a batch norm and the
+ * sum that alone follows it; the gradient of a convolution leaves out what nobody asks for (the images'). A training pass may replace single layers (batch norm over all ranks)
  * without the model knowing.
  */
 export class ForwardPass {
@@ -58,6 +63,7 @@ export class ForwardPass {
       );
     }
     this.mergeActivations();
+    this.mergeNorms();
   }
 
   /** Features [b, dim] of images [b, height, width, channels]; call it inside `tf.tidy` or a gradient tape. */
@@ -75,11 +81,32 @@ export class ForwardPass {
     for (const call of this.calls) {
       const before = this.calls[call.inputs[0]];
       if (!before || !takesRelu(before) || call.kind !== 'ReLU' || call.layer.getConfig().maxValue) continue;
-      const readers = this.calls.filter(({ inputs }) => inputs.includes(call.inputs[0]));
-      if (readers.length > 1) continue;
+      if (!this.isReadOnce(call.inputs[0])) continue;
       before.activation = 'relu';
       call.merged = true;
     }
+  }
+
+  /** Puts a batch norm that only a sum reads into the sum: its first input, the one that it is added to its second. */
+  private mergeNorms(): void {
+    for (const call of this.calls) {
+      const { kind, inputs, layer } = call;
+      if (kind !== 'Add' || inputs.length !== 2) continue;
+      const [left, right] = layer.inboundNodes[0].inputShapes as number[][];
+      if (!tf.util.arraysEqual(left, right)) continue;
+      const slot = inputs.find((input) => {
+        const { kind, activation } = this.calls[input];
+        return kind === 'BatchNormalization' && activation === 'linear' && this.isReadOnce(input);
+      });
+      if (slot === undefined) continue;
+      call.norm = this.calls[slot].layer;
+      this.calls[slot].merged = true;
+      if (slot !== inputs[0]) call.inputs = [inputs[1], inputs[0]];
+    }
+  }
+
+  private isReadOnce(slot: number): boolean {
+    return this.calls.flatMap(({ inputs }) => inputs).filter((input) => input === slot).length === 1;
   }
 }
 
@@ -90,20 +117,21 @@ function takesRelu({ kind, convolution, inputs }: Call): boolean {
 }
 
 function compute(
-  { layer, kind, convolution, activation }: Call,
+  { layer, kind, convolution, activation, norm }: Call,
   inputs: tf.Tensor[],
   overrides?: ReadonlyMap<string, LayerOverride>,
 ): tf.Tensor {
   const [first, second] = inputs;
-  const override = overrides?.get(layer.name);
-  if (override) return override(first, activation);
+  const override = overrides?.get((norm ?? layer).name);
+  if (override) return override(first, activation, norm && second);
+  if (norm) return addThen(activation, norm.call(first, {}) as tf.Tensor, second);
   if (convolution) {
     const [filter, bias] = layer.weights.map((weight) => weight.read());
     return convolve(first as tf.Tensor4D, filter as tf.Tensor4D, bias, { ...convolution, activation });
   }
   const rectified = activation === 'relu';
   if (rectified && kind === 'Add' && tf.util.arraysEqual(first.shape, second.shape))
-    return addRelu(first, second);
+    return addThen(activation, first, second);
   const result = layer.call(inputs.length === 1 ? first : inputs, { training: overrides !== undefined });
   const output = Array.isArray(result) ? result[0] : result;
   return rectified ? tf.relu(output) : output;

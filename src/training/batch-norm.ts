@@ -22,7 +22,7 @@ export class BatchNorm {
   private readonly synchronised: boolean;
   private share: BatchShare = { local: 0, counted: 0 };
   /** Statistics of the last pass that the moving ones do not know yet. */
-  private readonly pending: { moving: MovingStatistics; mean: Statistic; variance: Statistic }[] = [];
+  private readonly pending: { moving: MovingStatistics; moments: readonly Statistic[] }[] = [];
 
   constructor(
     model: tf.LayersModel,
@@ -102,40 +102,48 @@ export class BatchNorm {
     const { epsilon } = layer.getConfig() as { epsilon: number };
     const reduce = (sums: Float64Array, pass: 'forward' | 'backward') =>
       this.communicator.allReduceSync(sums, { tag: `${layer.name}/${pass}` });
-    return (input, activation) =>
+    return (input, activation, residual) =>
       normalise(input, gamma.read(), beta.read(), {
         epsilon,
         activation,
+        residual,
         share: this.share,
         reduce: this.synchronised ? reduce : undefined,
-        onStatistics: (mean, variance) => this.pending.push({ moving: this.movingOf(layer), mean, variance }),
+        onStatistics: (moments) => this.pending.push({ moving: this.movingOf(layer), moments }),
       });
   }
 
   /** Takes the last pass's statistics into the moving ones: all layers' in one read where they are tensors. */
   private settle(): void {
     if (this.pending.length === 0) return;
-    const statistics = this.pending.flatMap(({ mean, variance }) => [mean, variance]);
-    const arrays = this.pending.flatMap(({ moving }) => [moving.mean, moving.variance]);
+    const numbers = read(this.pending.map(({ moments }) => moments));
     const keep = this.config.momentum;
-    for (const [index, values] of read(statistics).entries()) {
-      const array = arrays[index];
-      for (let channel = 0; channel < array.length; channel++)
-        array[channel] = keep * array[channel] + (1 - keep) * values[channel];
+    for (const [index, { moving }] of this.pending.entries()) {
+      const moments = numbers[index];
+      const channels = moving.mean.length;
+      for (const [array, offset] of [
+        [moving.mean, 0],
+        [moving.variance, channels],
+      ] as const)
+        for (let channel = 0; channel < channels; channel++)
+          array[channel] = keep * array[channel] + (1 - keep) * moments[offset + channel];
     }
     this.pending.length = 0;
   }
 }
 
-/** The numbers of all statistics, tensors in one read; disposes of those. */
-function read(statistics: readonly Statistic[]): (Float32Array | Float64Array)[] {
-  const tensors = statistics.filter((statistic) => statistic instanceof tf.Tensor);
-  if (tensors.length === 0) return statistics as Float64Array[];
-  const values = tf.tidy(() => tf.concat(tensors).dataSync<'float32'>());
-  let end = 0;
-  const numbers = statistics.map((statistic) =>
-    statistic instanceof tf.Tensor ? values.subarray(end, (end += statistic.size)) : statistic,
+/** The numbers of each group of statistics, those of all tensors in one read; disposes of the tensors. */
+function read(groups: readonly (readonly Statistic[])[]): Float64Array[] {
+  const tensors = groups.flat().filter((statistic) => statistic instanceof tf.Tensor);
+  const values = tf.tidy(() =>
+    tensors.length > 0 ? tf.concat(tensors).dataSync<'float32'>() : new Float32Array(),
   );
   tf.dispose(tensors);
-  return numbers;
+  let next = 0;
+  return groups.map((group) => {
+    const parts = group.map((statistic) =>
+      statistic instanceof tf.Tensor ? values.subarray(next, (next += statistic.size)) : statistic,
+    );
+    return Float64Array.from(parts.flatMap((part) => [...part]));
+  });
 }

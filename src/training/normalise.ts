@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import {
+  addThen,
   batchNorm,
   batchNormGradient,
   batchNormInputGradient,
@@ -10,6 +11,8 @@ import {
   normalisePass,
   normaliseSums,
   reluGradient,
+  wholeNormalise,
+  wholeNormaliseGradient,
   type Activation,
 } from '../backend/operations.js';
 
@@ -25,14 +28,16 @@ export interface NormaliseOptions {
   epsilon: number;
   /** What follows the batch norm; default: nothing. */
   activation?: Activation;
+  /** Added to the batch norm's result, before the activation; as large as x. */
+  residual?: tf.Tensor;
   share: BatchShare;
   /** Adds `sums` up, in place, over the ranks whose images are counted; absent where this rank's are all. */
   reduce?(sums: Float64Array, pass: 'forward' | 'backward'): void;
-  /** Told the statistics of the batch, [channels] each, the variance unbiased; tensors live on. */
-  onStatistics(mean: Statistic, variance: Statistic): void;
+  /** Told the means of the batch, then the unbiased variances, a number a channel each; tensors live on. */
+  onStatistics(moments: readonly Statistic[]): void;
 }
 
-/** A number a channel: what the running backend has at hand. */
+/** Numbers of channels one after another: what the running backend has at hand. */
 export type Statistic = tf.Tensor | Float64Array;
 
 /**
@@ -45,9 +50,10 @@ export type Statistic = tf.Tensor | Float64Array;
  *
  * Each pass reduces 2 x channels float64 numbers in the middle of the gradient tape; sums of squares are formed in
  * double precision, so nothing cancels. The gradients of gamma and beta stay sums over this rank's images, since
- * parameter gradients are added up over the ranks later. Where nothing is to be reduced, each pass is one operation of a
- * backend that has no operations for the halves of the passes, before and after the reduction. A ReLU that follows is part
- * of it: y = max(0, y), and dy counts where y is positive.
+ * parameter gradients are added up over the ranks later. Where nothing is to be reduced, each pass is one operation; else
+ * there is one for what comes before the reduction and one for what comes after it. A residual and a ReLU that follow are
+ * part of both: y = max(0, y + residual), and dy counts where y is positive. Backends without such operations compose the
+ * same from what they have.
  *
  * A rank without images adds nothing to the sums and gets dx = 0 for its placeholder.
  */
@@ -57,42 +63,88 @@ export function normalise(
   beta: tf.Tensor,
   options: NormaliseOptions,
 ): tf.Tensor {
-  const { reduce, share } = options;
-  const sharing = reduce || share.local === 0;
-  const pass = hasNormalisePasses() ? inHalves(options) : sharing ? overRanks(options) : alone(options);
-  const rectified = options.activation === 'relu' && !pass.rectifies;
-  const operation = tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
-    const [x, gamma, beta, save] = inputs as [tf.Tensor, tf.Tensor, tf.Tensor, tf.GradSaveFunc];
-    const { y, saved } = pass.forward(x, gamma, beta);
-    save(rectified ? [...saved, y] : saved);
-    const gradFunc = (dy: tf.Tensor, tensors: tf.Tensor[]) => {
-      if (!rectified) return pass.backward(dy, tensors);
-      const inner = reluGradient(dy, tensors[tensors.length - 1]);
-      const gradients = pass.backward(inner, tensors.slice(0, -1));
-      inner.dispose();
-      return gradients;
-    };
-    return { value: y, gradFunc };
-  });
-  return operation(x, gamma, beta);
+  const { reduce, share, residual, activation = 'linear' } = options;
+  const sharing = reduce !== undefined || share.local === 0;
+  if (hasNormalisePasses())
+    return onTape(sharing ? inHalves(options) : whole(options), x, gamma, beta, residual);
+  if (residual)
+    return addThen(
+      activation,
+      normalise(x, gamma, beta, { ...options, residual: undefined, activation: 'linear' }),
+      residual,
+    );
+  const pass = sharing ? overRanks(options) : alone(options);
+  return onTape(activation === 'relu' ? rectified(pass) : pass, x, gamma, beta);
 }
 
-/** A batch norm and what its gradient, dx, dgamma and dbeta, is made of. */
+/** A batch norm and what its gradient, dx, dgamma, dbeta and the residual's, is made of. */
 interface Pass {
-  /** ReLU is in `backward` as well as in `forward`. */
-  rectifies?: boolean;
-  forward(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor): { y: tf.Tensor; saved: tf.Tensor[] };
+  forward(
+    x: tf.Tensor,
+    gamma: tf.Tensor,
+    beta: tf.Tensor,
+    residual?: tf.Tensor,
+  ): { y: tf.Tensor; saved: tf.Tensor[] };
   backward(dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[];
+}
+
+function onTape(
+  pass: Pass,
+  x: tf.Tensor,
+  gamma: tf.Tensor,
+  beta: tf.Tensor,
+  residual?: tf.Tensor,
+): tf.Tensor {
+  const operation = tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
+    const save = inputs.pop() as tf.GradSaveFunc;
+    const [x, gamma, beta, residual] = inputs as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor?];
+    const { y, saved } = pass.forward(x, gamma, beta, residual);
+    save(saved);
+    return { value: y, gradFunc: (dy: tf.Tensor, tensors: tf.Tensor[]) => pass.backward(dy, tensors) };
+  });
+  return residual ? operation(x, gamma, beta, residual) : operation(x, gamma, beta);
+}
+
+/** A pass whose result is rectified already, with the gradient of that. */
+function rectified({ forward, backward }: Pass): Pass {
+  return {
+    forward(x, gamma, beta) {
+      const { y, saved } = forward(x, gamma, beta);
+      return { y, saved: [...saved, y] };
+    },
+    backward(dy, saved) {
+      const inner = reluGradient(dy, saved[saved.length - 1]);
+      const gradients = backward(inner, saved.slice(0, -1));
+      inner.dispose();
+      return gradients;
+    },
+  };
 }
 
 function alone({ epsilon, activation, onStatistics }: NormaliseOptions): Pass {
   return {
     forward(x, gamma, beta) {
       const { y, mean, variance, saved } = batchNorm(x, gamma, beta, { epsilon, activation });
-      onStatistics(tf.keep(mean), tf.keep(variance));
+      onStatistics([tf.keep(mean), tf.keep(variance)]);
       return { y, saved: [x, gamma, ...saved] };
     },
     backward: (dy, [x, gamma, ...saved]) => batchNormGradient(dy, { x, gamma, saved, epsilon }),
+  };
+}
+
+/** With operations for a whole pass. */
+function whole({ epsilon, activation = 'linear', residual, onStatistics }: NormaliseOptions): Pass {
+  const needed = residual !== undefined && activation === 'relu';
+  return {
+    forward(x, gamma, beta, residual) {
+      const { y, statistics, moments } = wholeNormalise({ x, gamma, beta, activation }, epsilon, residual);
+      onStatistics([tf.keep(moments)]);
+      return { y, saved: [x, gamma, beta, statistics, ...(needed ? [y] : [])] };
+    },
+    backward(dy, [x, gamma, beta, statistics, y]) {
+      const gradients = wholeNormaliseGradient(dy, { x, gamma, beta, statistics, activation }, y);
+      return residual && !needed ? [...gradients, dy.clone()] : gradients;
+    },
   };
 }
 
@@ -118,41 +170,42 @@ function globalMoments(
     .slice(channels)
     .map((sum, channel) => Math.max(sum / count - means[channel] ** 2, 0));
   const unbias = count / Math.max(count - 1, 1);
-  onStatistics(
-    means,
-    variances.map((value) => value * unbias),
-  );
+  onStatistics([means, variances.map((value) => value * unbias)]);
   return { means, variances };
 }
 
 /** With operations for what comes before a reduction and what comes after it. */
 function inHalves(options: NormaliseOptions): Pass {
-  const { epsilon, activation = 'linear', share, reduce } = options;
+  const { activation = 'linear', share, reduce, residual } = options;
+  const epsilon = Math.fround(options.epsilon);
+  const needed = residual !== undefined && activation === 'relu';
   return {
-    rectifies: true,
-    forward(x, gamma, beta) {
+    forward(x, gamma, beta, residual) {
       const { means, variances } = globalMoments(x, options);
       const statistics = rows(
         means,
         variances.map((variance) => 1 / Math.sqrt(variance + epsilon)),
       );
-      const y = normalisePass({ x, gamma, beta, statistics, activation });
-      return { y, saved: [x, gamma, beta, statistics] };
+      const y = normalisePass({ x, gamma, beta, statistics, activation }, residual);
+      return { y, saved: [x, gamma, beta, statistics, ...(needed ? [y] : [])] };
     },
-    backward(dy, [x, gamma, beta, statistics]) {
+    backward(dy, [x, gamma, beta, statistics, y]) {
       const channels = gamma.size;
       const pass = { x, gamma, beta, statistics, activation };
-      const sums = share.local > 0 ? normaliseSums(dy, pass) : new Float64Array(2 * channels);
+      const own = share.local > 0 ? normaliseSums(dy, pass, y) : { sums: new Float64Array(2 * channels) };
+      const { sums, g } = own;
       const [dbeta, dgamma] = [vector(sums.subarray(0, channels)), vector(sums.subarray(channels))];
       reduce?.(sums, 'backward');
-      if (share.local === 0) return [tf.zerosLike(x), dgamma, dbeta];
+      if (share.local === 0) {
+        const nothing = tf.zerosLike(x);
+        return residual ? [nothing, dgamma, dbeta, nothing.clone()] : [nothing, dgamma, dbeta];
+      }
       const averages = sums.map((sum) => sum / countOf(options, x));
-      const dx = normaliseGradient(
-        dy,
-        rows(averages.subarray(0, channels), averages.subarray(channels)),
-        pass,
-      );
-      return [dx, dgamma, dbeta];
+      const both = rows(averages.subarray(0, channels), averages.subarray(channels));
+      const dx = g
+        ? normaliseGradient(g, both, { ...pass, activation: 'linear' })
+        : normaliseGradient(dy, both, pass);
+      return residual ? [dx, dgamma, dbeta, g ?? dy.clone()] : [dx, dgamma, dbeta];
     },
   };
 }

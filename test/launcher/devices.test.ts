@@ -3,7 +3,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { listGpus, ownGpu, planDevices, type DeviceRequest } from '../../launcher/devices.js';
-import { addonFolder } from '../../src/backend/native/cache.js';
+import { addonFolder, sourcesDigest } from '../../src/backend/native/cache.js';
 
 const names = ['PATH', 'CUDA_VISIBLE_DEVICES', 'POD_DIST_CACHE', 'LD_LIBRARY_PATH'] as const;
 const before = Object.fromEntries(names.map((name) => [name, process.env[name]]));
@@ -43,6 +43,7 @@ function setUp(cuda: boolean): void {
     cuda,
     addon: 'addon.node',
     operations: null,
+    sources: sourcesDigest(),
     libraryFolders: cuda ? ['/cuda/a', '/cuda/b'] : [],
   };
   writeFileSync(join(addon, 'manifest.json'), JSON.stringify(manifest));

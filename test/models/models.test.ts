@@ -145,6 +145,47 @@ describe('ForwardPass', () => {
     expect(features.every((value) => value === -1)).toBe(true);
   });
 
+  it('gives a batch norm the sum that alone reads it, with what it is added to, and no other', () => {
+    const input = tf.input({ shape: [2, 2, 3] });
+    const norm = (name: string, value: tf.SymbolicTensor) =>
+      tf.layers.batchNormalization({ name }).apply(value) as tf.SymbolicTensor;
+    const add = (...values: tf.SymbolicTensor[]) => tf.layers.add().apply(values) as tf.SymbolicTensor;
+    const first = tf.layers.reLU().apply(add(input, norm('rectified', input))) as tf.SymbolicTensor;
+    const second = add(norm('left', first), norm('right', first));
+    const shared = norm('shared', second);
+    const third = add(add(shared, second), shared);
+    const fourth = add(norm('three', third), third, third);
+    const outputs = tf.layers.flatten().apply(fourth) as tf.SymbolicTensor;
+    const model = tf.model({ inputs: input, outputs });
+    const seen = new Map<string, unknown[]>();
+    const overrides = new Map(
+      ['rectified', 'left', 'right', 'shared', 'three'].map((name) => [
+        name,
+        (value: tf.Tensor, activation: string, residual?: tf.Tensor) => {
+          seen.set(name, [activation, residual?.dataSync()[0]]);
+          const scaled = tf.mul(value, 10);
+          const sum = residual ? tf.add(scaled, residual) : scaled;
+          return activation === 'relu' ? tf.relu(sum) : sum;
+        },
+      ]),
+    );
+    const features = tf.tidy(() =>
+      new ForwardPass(model).run(tf.fill([1, 2, 2, 3], 1), overrides).dataSync(),
+    );
+    // 1; 11; 110 + 110; 2200 + 220 + 2200; 46200 + 2 x 4620.
+    expect(Object.fromEntries(seen)).toEqual({
+      rectified: ['relu', 1],
+      right: ['linear', undefined],
+      left: ['linear', 110],
+      shared: ['linear', undefined],
+      three: ['linear', undefined],
+    });
+    expect(features.every((value) => value === 55_440)).toBe(true);
+    const plain = tf.tidy(() => new ForwardPass(model).run(tf.fill([1, 2, 2, 3], 2)).dataSync());
+    const expected = (model.predict(tf.fill([1, 2, 2, 3], 2)) as tf.Tensor).dataSync();
+    plain.forEach((value, index) => expect(value).toBeCloseTo(expected[index], 4));
+  });
+
   it('refuses a network that uses a layer twice', () => {
     const input = tf.input({ shape: [4] });
     const dense = tf.layers.dense({ units: 4 });

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { initBackend, type BackendName } from '../../src/backend/index.js';
 import { findAddon } from '../../src/backend/native/cache.js';
+import { hasNormalisePasses } from '../../src/backend/operations.js';
 import { normalise, type NormaliseOptions } from '../../src/training/normalise.js';
 
 const epsilon = 1e-5;
@@ -100,6 +101,56 @@ describe.each(backends)('normalise on %s', (name) => {
     for (const key of ['y', 'dx', 'dgamma', 'dbeta'] as const) expectClose(together[key], apart[key], 1e-6);
   });
 
+  describe.each(['linear', 'relu'] as const)('adds a residual, then %s,', (activation) => {
+    it.for([
+      ['alone', undefined],
+      ['over ranks', () => {}],
+    ] as const)('%s, and passes its gradient on', ([, reduce]) => {
+      const plain = options({ local: 5, counted: 5 }, reduce);
+      const residual = tf.randomNormal(shape, 0, 1, 'float32', 9);
+      const gradients = (operation: (x: tf.Tensor, residual: tf.Tensor) => tf.Tensor) =>
+        tf.tidy(() => {
+          const [y, dx, dresidual] = [
+            operation(x, residual),
+            ...tf.grads((...inputs: tf.Tensor[]) => tf.sum(tf.mul(operation(inputs[0], inputs[1]), weight)))([
+              x,
+              residual,
+            ]),
+          ].map((tensor) => tensor.dataSync<'float32'>().slice());
+          return { y, dx, dresidual };
+        });
+      const [gamma, beta] = [tf.tensor1d(gammaValues), tf.tensor1d(betaValues)];
+      const follow = activation === 'relu' ? tf.relu : (value: tf.Tensor) => value;
+      const apart = gradients((x, residual) => follow(tf.add(normalise(x, gamma, beta, plain), residual)));
+      const together = gradients((x, residual) =>
+        normalise(x, gamma, beta, { ...plain, activation, residual }),
+      );
+      expect(together.y.some((value) => value === 0)).toBe(activation === 'relu');
+      for (const key of ['y', 'dx', 'dresidual'] as const) expectClose(together[key], apart[key], 1e-6);
+    });
+  });
+
+  it('gives the same bits whole as in halves', () => {
+    const results = [undefined, () => {}].map((reduce) => {
+      const moments: Float32Array[] = [];
+      const given: NormaliseOptions = {
+        ...options({ local: 5, counted: 5 }, reduce),
+        activation: 'relu',
+        onStatistics: (parts) =>
+          moments.push(
+            Float32Array.from(
+              parts.flatMap((part) => [...(part instanceof tf.Tensor ? part.dataSync() : part)]),
+            ),
+          ),
+      };
+      return { ...differentiate(x, weight, (...inputs) => normalise(...inputs, given)), moments: moments[0] };
+    });
+    if (hasNormalisePasses()) expect(results[0]).toEqual(results[1]);
+    else expectClose(results[0].moments, results[1].moments, 1e-5);
+    const [mean] = results[0].moments;
+    expect(mean).toBeCloseTo(tf.mean(tf.slice(x, [0, 0, 0, 0], [-1, -1, -1, 1])).dataSync()[0], 5);
+  });
+
   it('normalises two uneven shards as one batch', () => {
     const whole = differentiate(x, weight, (...inputs) =>
       normalise(
@@ -133,6 +184,16 @@ describe.each(backends)('normalise on %s', (name) => {
     expectClose(joined('dx'), whole.dx, 1e-5);
     expectClose(summed('dgamma'), whole.dgamma, 1e-5);
     expectClose(summed('dbeta'), whole.dbeta, 1e-5);
+  });
+
+  it.runIf(name === 'native')('lets a rank without images pass no gradient to a residual', () => {
+    const placeholder = tf.zeros([1, 3, 2, 4]);
+    const given = options({ local: 0, counted: 5 }, (sums) => void sums.fill(30));
+    const [gamma, beta] = [tf.tensor1d(gammaValues), tf.tensor1d(betaValues)];
+    const gradient = tf.grad((residual) =>
+      tf.sum(normalise(placeholder, gamma, beta, { ...given, activation: 'relu', residual })),
+    )(tf.ones(placeholder.shape));
+    expect(gradient.dataSync().every((value) => value === 0)).toBe(true);
   });
 
   it('lets a rank without images add nothing and pass no gradient', () => {

@@ -1,5 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { cacheFolder } from '../../cache-folder.js';
 
@@ -13,6 +15,8 @@ const manifestSchema = z.object({
   addon: z.string(),
   /** File of the operations that are added to TensorFlow, in the same folder; null where they did not compile. */
   operations: z.string().nullable(),
+  /** `sourcesDigest` of what was compiled. */
+  sources: z.string(),
   /** Folders of shared libraries that must be on the loader's path before the process starts (CUDA). */
   libraryFolders: z.array(z.string()),
   /** What it computed on when it was first loaded. */
@@ -27,12 +31,27 @@ export function addonFolder(cuda: boolean, environment: NodeJS.ProcessEnv = proc
   return join(cacheFolder(environment), 'native', name);
 }
 
-/** The manifest of a finished set-up in `folder`; undefined where there is none, or none that can be read. */
+/** Folder of the sources of the operations that are added to TensorFlow. */
+export const sourcesFolder = fileURLToPath(new URL('./operations', import.meta.url));
+
+/** What tells the operations of one version of pod-dist from those of another. */
+export function sourcesDigest(): string {
+  const hash = createHash('sha256');
+  for (const name of readdirSync(sourcesFolder).sort())
+    hash.update(`${name}\0`).update(readFileSync(join(sourcesFolder, name)));
+  return hash.digest('hex');
+}
+
+/**
+ * The manifest of a finished set-up in `folder`; undefined where there is none, or none that can be read, or one of other
+ * operations than this version's.
+ */
 export function readManifest(folder: string): Manifest | undefined {
   const file = join(folder, 'manifest.json');
   if (!existsSync(file)) return undefined;
   try {
-    return manifestSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+    const manifest = manifestSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+    return manifest.sources === sourcesDigest() ? manifest : undefined;
   } catch {
     return undefined;
   }

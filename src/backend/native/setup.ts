@@ -7,7 +7,7 @@ import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { cacheFolder } from '../../cache-folder.js';
 import { messageOf, UserError } from '../../errors.js';
 import { archiveLibrary } from './archive.js';
-import { addonFolder, readManifest, type Manifest } from './cache.js';
+import { addonFolder, readManifest, sourcesDigest, sourcesFolder, type Manifest } from './cache.js';
 import { packageFolder } from './index.js';
 import { installedLibrary } from './installed.js';
 import { origins, type Library, type Origin, type Progress } from './library.js';
@@ -81,6 +81,7 @@ export async function setup(options: SetupOptions): Promise<SetupResult> {
       cuda,
       addon: addonName,
       operations,
+      sources: sourcesDigest(),
       libraryFolders: moved,
       verified: { gpu },
     };
@@ -153,7 +154,7 @@ async function compileOperations(
   folder: string,
   progress: Progress,
 ): Promise<string | null> {
-  const source = fileURLToPath(new URL('./operations/batch-norm.cc', import.meta.url));
+  const source = join(sourcesFolder, 'batch-norm.cc');
   const flags = ['-O3', '-ffp-contract=off', '-fno-math-errno', '-fno-trapping-math', '-fvisibility=hidden'];
   let reason = '';
   for (const threads of [['-fopenmp'], []]) {

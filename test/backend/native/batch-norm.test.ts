@@ -8,9 +8,13 @@ import {
   normaliseGradient,
   normalisePass,
   normaliseSums,
+  wholeNormalise,
+  wholeNormaliseGradient,
   type Activation,
 } from '../../../src/backend/operations.js';
 import { normal } from '../backends.js';
+
+const epsilon = 1e-5;
 
 /** Fewer channels than a block, as many, more, and blocks with a tail; few rows, and enough for several threads. */
 const shapes = [
@@ -43,7 +47,7 @@ function expectRelative(
       throw new Error(`element ${index} is ${actual[index]}, not ${value}`);
 }
 
-describe.runIf(findAddon()?.operations)('batch norm in halves', () => {
+describe.runIf(findAddon()?.operations)('batch norm in operations of its own', () => {
   beforeAll(async () => void (await initBackend('native')));
 
   it('is what native TensorFlow on a CPU has', () => expect(hasNormalisePasses()).toBe(true));
@@ -91,7 +95,7 @@ describe.runIf(findAddon()?.operations)('batch norm in halves', () => {
     expectRelative(ys, expected, 1e-6);
 
     const g = (index: number) => (isOpen(index) ? dys[index] : 0);
-    const own = normaliseSums(dy, pass);
+    const { sums: own } = normaliseSums(dy, pass);
     expectRelative(own.subarray(0, channels), sums(rows, channels, g), 2e-6);
     expectRelative(
       own.subarray(channels),
@@ -105,6 +109,73 @@ describe.runIf(findAddon()?.operations)('batch norm in halves', () => {
       return gammas[channel] * known[channels + channel] * inner;
     });
     expectRelative(read(normaliseGradient(dy, averages, pass)), dx, 2e-6);
+
+    const residual = normal(shape, 7);
+    const rs = read(residual);
+    const sum = (index: number) => v(index) + rs[index];
+    const added = normalisePass(pass, residual);
+    const follow = (value: number) => (activation === 'relu' ? Math.max(0, value) : value);
+    expectRelative(
+      read(added),
+      Array.from(xs, (_, index) => follow(sum(index))),
+      1e-6,
+    );
+    if (activation === 'linear') return;
+    const masked = normaliseSums(dy, pass, added);
+    const open = read(added);
+    const inner = Float64Array.from(dys, (value, index) => (open[index] > 0 ? value : 0));
+    expect(read(masked.g as tf.Tensor).every((value, index) => value === inner[index])).toBe(true);
+    expectRelative(
+      masked.sums.subarray(0, channels),
+      sums(rows, channels, (index) => inner[index]),
+      2e-6,
+    );
+    expectRelative(
+      masked.sums.subarray(channels),
+      sums(rows, channels, (index) => inner[index] * xhat(index)),
+      2e-6,
+    );
+  });
+
+  it.each(
+    shapes.flatMap((shape) =>
+      [undefined, 'linear', 'relu'].map(
+        (residual) => [shape, residual] as [number[], Activation | undefined],
+      ),
+    ),
+  )('gives the same whole, of %j, residual and then %s', (shape, residual) => {
+    const channels = shape[3];
+    const rows = tf.util.sizeFromShape(shape) / channels;
+    const [x, dy] = [normal(shape, 1, 0.5), normal(shape, 2)];
+    const [gamma, beta] = [normal([channels], 3), normal([channels], 4)];
+    const added = residual ? normal(shape, 7) : undefined;
+    const activation = residual ?? 'relu';
+    const bits = (values: ArrayLike<number>) => Buffer.from(Float32Array.from(values).buffer);
+    const read = (tensor: tf.Tensor) => bits(tensor.dataSync());
+    const same = (actual: tf.Tensor, expected: Buffer) => expect(read(actual).equals(expected)).toBe(true);
+
+    const { y, statistics, moments } = wholeNormalise({ x, gamma, beta, activation }, epsilon, added);
+    const own = channelSums(x);
+    const means = own.subarray(0, channels).map((value) => value / rows);
+    const variances = own.subarray(channels).map((value, c) => Math.max(value / rows - means[c] ** 2, 0));
+    const inverses = variances.map((value) => 1 / Math.sqrt(value + Math.fround(epsilon)));
+    const unbiased = variances.map((value) => value * (rows / Math.max(rows - 1, 1)));
+    same(statistics, bits([...means, ...inverses]));
+    same(moments, bits([...means, ...unbiased]));
+    const pass = { x, gamma, beta, statistics, activation };
+    same(y, read(normalisePass(pass, added)));
+
+    const masked = residual === 'relu' ? y : undefined;
+    const [dx, dgamma, dbeta, g] = wholeNormaliseGradient(dy, pass, masked);
+    const halves = normaliseSums(dy, pass, masked);
+    same(dbeta, bits(halves.sums.subarray(0, channels)));
+    same(dgamma, bits(halves.sums.subarray(channels)));
+    const averages = tf.tensor2d([...halves.sums.map((value) => value / rows)], [2, channels]);
+    const inner = halves.g ?? dy;
+    const after = { ...pass, activation: masked ? 'linear' : activation } as const;
+    same(dx, read(normaliseGradient(inner, averages, after)));
+    if (halves.g) same(g, read(halves.g));
+    else expect(g).toBeUndefined();
   });
 
   it('keeps what is not a number, for the loss to find', () => {
@@ -121,6 +192,9 @@ describe.runIf(findAddon()?.operations)('batch norm in halves', () => {
     const four = tf.ones([4]);
     const pass = { x, gamma: four, beta: four, statistics: tf.ones([2, 4]), activation: 'linear' } as const;
     expect(() => normaliseSums(tf.zeros([2, 3, 3, 5]), pass)).toThrow('differ in shape');
+    expect(() => normalisePass(pass, tf.zeros([2, 3, 3, 5]))).toThrow('differ in shape');
+    expect(() => wholeNormaliseGradient(x, pass, tf.zeros([2, 3, 4]))).toThrow('differ in shape');
+    expect(() => wholeNormalise({ ...pass, beta: tf.ones([3]) }, epsilon)).toThrow('do not fit');
     expect(() => normalisePass({ ...pass, gamma: tf.ones([5]) })).toThrow('do not fit');
     expect(() => normalisePass({ ...pass, statistics: tf.ones([4, 2]) })).toThrow('do not fit');
   });

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { addonFolder, findAddon, readManifest } from '../../../src/backend/native/cache.js';
+import { addonFolder, findAddon, readManifest, sourcesDigest } from '../../../src/backend/native/cache.js';
 
 let cache: string;
 let environment: NodeJS.ProcessEnv;
@@ -17,6 +17,7 @@ const manifest = (cuda: boolean) => ({
   cuda,
   addon: 'addon.node',
   operations: cuda ? null : 'operations.node',
+  sources: sourcesDigest(),
   libraryFolders: ['/x'],
   verified: { gpu: cuda },
 });
@@ -64,6 +65,7 @@ describe('findAddon', () => {
     ['a manifest of something else', '{"tensorflow": 2}', true],
     ['a manifest cut short', '{"tensorflow": "2.2', true],
     ['an empty manifest', '', true],
+    ["another version's operations", JSON.stringify({ ...manifest(true), sources: 'other' }), true],
   ])('passes over %s', (_what, text, withAddon) => {
     const cpu = finish(false);
     finish(true, text, withAddon);

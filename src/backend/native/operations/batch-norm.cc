@@ -1,158 +1,37 @@
-// Batch norm over several ranks for TensorFlow on a CPU: the passes over images between which ranks add up their sums.
+// Batch norm in training for TensorFlow on a CPU: whole, and in the halves between which ranks add up their sums.
 //
-// Images x, y and their gradients are rows [..., channels] of float32; gamma and beta [channels]; statistics and averages
-// [2, channels]. With xhat = (x - mean) inverse, v = gamma xhat + beta and, where a ReLU follows, g = dy where v > 0 and
-// else 0, without one g = dy:
+// Images x, y, r and their gradients are rows [..., channels] of float32; gamma and beta [channels]; statistics and averages
+// [2, channels]. With xhat = (x - mean) inverse and v = gamma xhat + beta, plus r where a residual is given:
+// y is v, or max(0, v) where a ReLU follows, and g the gradient behind it, dy where v > 0 and else 0, or dy.
 //
-//     PodDistChannelSums        x                                  -> sum x, sum x^2
-//     PodDistNormalise          x, gamma, beta, (mean, inverse)     -> v, or max(0, v)
-//     PodDistNormaliseSums      dy, x, gamma, beta, (mean, inverse) -> sum g, sum g xhat
+//     PodDistChannelSums        x                                        -> sum x, sum x^2
+//     PodDistNormalise          x, gamma, beta, (mean, inverse), [r]     -> y
+//     PodDistNormaliseSums      dy, x, gamma, beta, (mean, inverse), [y] -> (sum g, sum g xhat), [g]
 //     PodDistNormaliseGradient  dy, x, gamma, beta, (mean, inverse), (average of g, of g xhat)
-//                                                    -> gamma inverse (g - average - xhat average)
+//                                                      -> gamma inverse (g - average - xhat average)
+//     PodDistBatchNorm          x, gamma, beta, [r]     -> y, (mean, inverse), (mean, unbiased variance)
+//     PodDistBatchNormGradient  dy, x, gamma, beta, (mean, inverse), [y] -> dx, dgamma, dbeta, [g]
 //
-// Sums are float64, as float32 tensors of the same bytes, which is what the JavaScript side can read. Each pass reads and
-// writes an image once. Values are added in float32 over a few rows, counted from the first one, so that nothing cancels,
-// and those sums in float64. Rows are cut into as many consecutive ranges as there are threads, and the ranges' sums are
-// added in order: a run is repeated bit for bit. v is the same expression, without contraction, in the last three: a ReLU's
-// side is the same forward and backward.
+// Behind a residual and a ReLU the gradients are given y, whose sign tells ReLU's side, and give g, which is what goes on
+// to the residual; elsewhere v is the same expression forward and backward, without contraction, and so is the side.
+//
+// Sums are float64, as float32 tensors of the same bytes, which is what the JavaScript side can read. Values are added in
+// float32 over a few rows, counted from the first one, so that nothing cancels, and those sums in float64. Rows are cut
+// into as many consecutive ranges as there are threads, and the ranges' sums are added in order: a run is repeated bit for
+// bit. One rank gets the same bits from the whole passes as from the halves.
 
 #include <node_api.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
 #include "call.h"
+#include "passes.h"
 #include "rows.h"
 
 namespace {
-
-// What each channel's values are combined with, [channels] each.
-struct Coefficients {
-  std::vector<float> mean, scale, shift, slope, offset;
-};
-
-// Sums of x - p and (x - p)^2, p being the range's first row.
-FOR_EACH_CPU
-void AddCentredSums(const float* x, int64_t begin, int64_t end, int64_t channels, double* sums) {
-  const float* pivots = x + begin * channels;
-  AddRows(begin, end, channels, sums, [&](int64_t c, int64_t n) {
-    struct Block {
-      const float* x;
-      float pivot[kBlock] = {};
-      inline void operator()(int64_t at, int64_t n, float* first, float* second) const {
-        for (int64_t i = 0; i < n; i++) {
-          const float value = x[at + i] - pivot[i];
-          first[i] += value;
-          second[i] += value * value;
-        }
-      }
-    } block{x};
-    std::copy(pivots + c, pivots + c + n, block.pivot);
-    return block;
-  });
-}
-
-// Adds sums of x and x^2 to sums [2, channels].
-void AddSums(const float* x, int64_t begin, int64_t end, int64_t channels, double* sums) {
-  if (begin == end) return;
-  std::vector<double> centred(2 * channels, 0.0);
-  AddCentredSums(x, begin, end, channels, centred.data());
-  const double rows = static_cast<double>(end - begin);
-  for (int64_t c = 0; c < channels; c++) {
-    const double pivot = x[begin * channels + c], first = centred[c];
-    sums[c] += first + rows * pivot;
-    sums[channels + c] += centred[channels + c] + 2 * pivot * first + rows * pivot * pivot;
-  }
-}
-
-template <bool relu>
-inline float Side(float dy, float centred, float scale, float shift) {
-  return !relu || centred * scale + shift > 0 ? dy : 0;
-}
-
-template <bool relu>
-struct GradientBlock {
-  const float* dy;
-  const float* x;
-  float mean[kBlock] = {}, scale[kBlock] = {}, shift[kBlock] = {};
-  inline void operator()(int64_t at, int64_t n, float* first, float* second) const {
-    for (int64_t i = 0; i < n; i++) {
-      const float centred = x[at + i] - mean[i];
-      const float g = Side<relu>(dy[at + i], centred, scale[i], shift[i]);
-      first[i] += g;
-      second[i] += g * centred;
-    }
-  }
-};
-
-// Adds sums of g and g (x - mean) to sums [2, channels].
-template <bool relu>
-inline void AddGradientSums(const float* dy, const float* x, const Coefficients& k, int64_t begin, int64_t end,
-                            int64_t channels, double* sums) {
-  AddRows(begin, end, channels, sums, [&](int64_t c, int64_t n) {
-    GradientBlock<relu> block{dy, x};
-    std::copy_n(k.mean.data() + c, n, block.mean);
-    std::copy_n(k.scale.data() + c, n, block.scale);
-    std::copy_n(k.shift.data() + c, n, block.shift);
-    return block;
-  });
-}
-
-FOR_EACH_CPU
-void AddGradientSumsPlain(const float* dy, const float* x, const Coefficients& k, int64_t begin, int64_t end,
-                          int64_t channels, double* sums) {
-  AddGradientSums<false>(dy, x, k, begin, end, channels, sums);
-}
-
-FOR_EACH_CPU
-void AddGradientSumsRelu(const float* dy, const float* x, const Coefficients& k, int64_t begin, int64_t end,
-                         int64_t channels, double* sums) {
-  AddGradientSums<true>(dy, x, k, begin, end, channels, sums);
-}
-
-// A NaN stays one: it must reach the loss.
-FOR_EACH_CPU
-void Normalise(const float* x, const Coefficients& k, bool relu, int64_t begin, int64_t end, int64_t channels,
-               float* y) {
-  const float floor = relu ? 0 : -__builtin_huge_valf();
-  const float *mean = k.mean.data(), *scale = k.scale.data(), *shift = k.shift.data();
-  for (int64_t row = begin; row < end; row++) {
-    const float* from = x + row * channels;
-    float* to = y + row * channels;
-    for (int64_t i = 0; i < channels; i++) {
-      const float value = (from[i] - mean[i]) * scale[i] + shift[i];
-      to[i] = value < floor ? floor : value;
-    }
-  }
-}
-
-template <bool relu>
-inline void Gradient(const float* dy, const float* x, const Coefficients& k, int64_t begin, int64_t end,
-                     int64_t channels, float* dx) {
-  const float *mean = k.mean.data(), *scale = k.scale.data(), *shift = k.shift.data();
-  const float *slope = k.slope.data(), *offset = k.offset.data();
-  for (int64_t row = begin; row < end; row++) {
-    const int64_t at = row * channels;
-    for (int64_t i = 0; i < channels; i++) {
-      const float centred = x[at + i] - mean[i];
-      const float g = Side<relu>(dy[at + i], centred, scale[i], shift[i]);
-      dx[at + i] = scale[i] * g + slope[i] * centred + offset[i];
-    }
-  }
-}
-
-FOR_EACH_CPU
-void GradientPlain(const float* dy, const float* x, const Coefficients& k, int64_t begin, int64_t end,
-                   int64_t channels, float* dx) {
-  Gradient<false>(dy, x, k, begin, end, channels, dx);
-}
-
-FOR_EACH_CPU
-void GradientRelu(const float* dy, const float* x, const Coefficients& k, int64_t begin, int64_t end,
-                  int64_t channels, float* dx) {
-  Gradient<true>(dy, x, k, begin, end, channels, dx);
-}
 
 // Images x, the input at `index`.
 struct Images {
@@ -173,104 +52,215 @@ struct Images {
     rows = TF_TensorElementCount(tensor) / channels;
     x = Values(tensor);
   }
+
+  // Values of the input at `index`, of the same shape.
+  const float* Like(Call& call, int index) const {
+    const TF_Tensor* tensor = call.Input(index);
+    if (!call.ok()) return nullptr;
+    if (HasShape(tensor, shape)) return Values(tensor);
+    call.Fail("a gradient or residual and its images differ in shape");
+    return nullptr;
+  }
+
+  const float* LikeIfGiven(Call& call, int index) const { return call.Has(index) ? Like(call, index) : nullptr; }
+
+  // Calls work(begin, end) for ranges of rows, in threads.
+  template <typename Work>
+  void InThreads(const Work& work) const {
+    InRanges(rows, RangesFor(rows * channels), [&](int64_t, int64_t begin, int64_t end) { work(begin, end); });
+  }
 };
 
-// From gamma, beta and statistics, the inputs from `first` on, and the averages after them where there are any.
-Coefficients CoefficientsOf(Call& call, int first, int64_t channels, bool averaged) {
+// [count, channels] values of the input at `index`; [channels] where count is 1.
+const float* PerChannel(Call& call, int index, int64_t count, int64_t channels) {
+  const TF_Tensor* tensor = call.Input(index);
+  if (!call.ok()) return nullptr;
+  const bool fits = count == 1 ? HasShape(tensor, {channels}) : HasShape(tensor, {count, channels});
+  if (!fits) call.Fail("gamma, beta, statistics or averages do not fit the images");
+  return Values(tensor);
+}
+
+Coefficients CoefficientsOf(const float* gamma, const float* beta, const float* statistics, int64_t channels) {
+  const float* inverse = statistics + channels;
   Coefficients k;
-  const TF_Tensor *gammas = call.Input(first), *betas = call.Input(first + 1), *statistics = call.Input(first + 2);
-  const TF_Tensor* averages = averaged ? call.Input(first + 3) : nullptr;
-  if (!call.ok()) return k;
-  const bool fits = HasShape(gammas, {channels}) && HasShape(betas, {channels}) &&
-                    HasShape(statistics, {2, channels}) && (!averages || HasShape(averages, {2, channels}));
-  if (!fits) {
-    call.Fail("gamma, beta, statistics or averages do not fit the images");
-    return k;
-  }
-  const float *gamma = Values(gammas), *beta = Values(betas), *mean = Values(statistics);
-  const float* inverse = mean + channels;
-  k.mean.assign(mean, mean + channels);
+  k.mean.assign(statistics, statistics + channels);
   k.shift.assign(beta, beta + channels);
   for (int64_t c = 0; c < channels; c++) k.scale.push_back(gamma[c] * inverse[c]);
-  if (!averages) return k;
-  const float* average = Values(averages);
-  for (int64_t c = 0; c < channels; c++) {
-    k.slope.push_back(-k.scale[c] * inverse[c] * average[channels + c]);
-    k.offset.push_back(-k.scale[c] * average[c]);
-  }
   return k;
 }
 
-const float* GradientOf(Call& call, const Images& images) {
-  const TF_Tensor* dy = call.Input(0);
-  if (!call.ok()) return nullptr;
-  if (!HasShape(dy, images.shape)) call.Fail("a gradient and its images differ in shape");
-  return Values(dy);
+// From gamma, beta and statistics, the inputs from `first` on.
+Coefficients CoefficientsOf(Call& call, int first, int64_t channels) {
+  const float* gamma = PerChannel(call, first, 1, channels);
+  const float* beta = PerChannel(call, first + 1, 1, channels);
+  const float* statistics = PerChannel(call, first + 2, 2, channels);
+  return call.ok() ? CoefficientsOf(gamma, beta, statistics, channels) : Coefficients();
+}
+
+// What turns g into dx, from the averages of g and g xhat.
+void AddAverages(Coefficients& k, const float* inverse, const float* averages, int64_t channels) {
+  for (int64_t c = 0; c < channels; c++) {
+    k.slope.push_back(-k.scale[c] * inverse[c] * averages[channels + c]);
+    k.offset.push_back(-k.scale[c] * averages[c]);
+  }
+}
+
+void SumImages(const Images& images, void* sums) {
+  SumRanges(images.rows, images.channels, sums, [&](int64_t begin, int64_t end, double* into) {
+    AddSums(images.x, begin, end, images.channels, into);
+  });
+}
+
+void NormaliseImages(const Images& images, const Coefficients& k, bool relu, const float* residual, float* y) {
+  images.InThreads([&](int64_t begin, int64_t end) {
+    if (residual)
+      NormaliseAdd(images.x, residual, k, relu, begin, end, images.channels, y);
+    else
+      Normalise(images.x, k, relu, begin, end, images.channels, y);
+  });
+}
+
+// Sums of g and g xhat; writes g where y is given.
+void SumGradients(const Images& images, const float* dy, const Coefficients& k, const float* inverse, bool relu,
+                  const float* y, float* g, double* sums) {
+  const int64_t channels = images.channels;
+  const auto add = relu ? AddGradientSumsRelu : AddGradientSumsPlain;
+  SumRanges(images.rows, channels, sums, [&](int64_t begin, int64_t end, double* into) {
+    if (y)
+      AddMaskedSums(dy, images.x, y, g, k, begin, end, channels, into);
+    else
+      add(dy, images.x, k, begin, end, channels, into);
+  });
+  for (int64_t c = 0; c < channels; c++) sums[channels + c] *= inverse[c];
+}
+
+void GradientOfImages(const Images& images, const float* dy, const Coefficients& k, bool relu, float* dx) {
+  const auto gradient = relu ? GradientRelu : GradientPlain;
+  images.InThreads(
+      [&](int64_t begin, int64_t end) { gradient(dy, images.x, k, begin, end, images.channels, dx); });
 }
 
 void ComputeChannelSums(void*, TF_OpKernelContext* context) {
   Call call(context);
   const Images images(call, 0);
-  TF_Tensor* sums = call.Output({4 * images.channels});
-  if (!call.ok()) return;
-  SumRanges(images.rows, images.channels, TF_TensorData(sums), [&](int64_t begin, int64_t end, double* into) {
-    AddSums(images.x, begin, end, images.channels, into);
-  });
+  TF_Tensor* sums = call.Output(0, {4 * images.channels});
+  if (call.ok()) SumImages(images, TF_TensorData(sums));
 }
 
-void ComputeNormalise(void* relu, TF_OpKernelContext* context) {
+void ComputeNormalise(void* settings, TF_OpKernelContext* context) {
   Call call(context);
   const Images images(call, 0);
-  const Coefficients k = CoefficientsOf(call, 1, images.channels, false);
-  TF_Tensor* output = call.Output(images.shape);
-  if (!call.ok()) return;
-  float* y = static_cast<float*>(TF_TensorData(output));
-  InRanges(images.rows, RangesFor(images.rows * images.channels), [&](int64_t, int64_t begin, int64_t end) {
-    Normalise(images.x, k, *static_cast<bool*>(relu), begin, end, images.channels, y);
-  });
+  const Coefficients k = CoefficientsOf(call, 1, images.channels);
+  const float* residual = images.LikeIfGiven(call, 4);
+  TF_Tensor* y = call.Output(0, images.shape);
+  if (call.ok()) NormaliseImages(images, k, static_cast<Settings*>(settings)->relu, residual, MutableValues(y));
 }
 
-void ComputeNormaliseSums(void* relu, TF_OpKernelContext* context) {
+void ComputeNormaliseSums(void* settings, TF_OpKernelContext* context) {
   Call call(context);
   const Images images(call, 1);
-  const float* dy = GradientOf(call, images);
-  const Coefficients k = CoefficientsOf(call, 2, images.channels, false);
-  const TF_Tensor* statistics = call.Input(4);
-  TF_Tensor* output = call.Output({4 * images.channels});
+  const float* dy = images.Like(call, 0);
+  const Coefficients k = CoefficientsOf(call, 2, images.channels);
+  const float* statistics = PerChannel(call, 4, 2, images.channels);
+  const float* y = images.LikeIfGiven(call, 5);
+  TF_Tensor* sums = call.Output(0, {4 * images.channels});
+  TF_Tensor* g = y ? call.Output(1, images.shape) : nullptr;
   if (!call.ok()) return;
-  double* sums = static_cast<double*>(TF_TensorData(output));
-  const auto add = *static_cast<bool*>(relu) ? AddGradientSumsRelu : AddGradientSumsPlain;
-  SumRanges(images.rows, images.channels, sums, [&](int64_t begin, int64_t end, double* into) {
-    add(dy, images.x, k, begin, end, images.channels, into);
-  });
-  const float* inverse = Values(statistics) + images.channels;
-  for (int64_t c = 0; c < images.channels; c++) sums[images.channels + c] *= inverse[c];
+  SumGradients(images, dy, k, statistics + images.channels, static_cast<Settings*>(settings)->relu, y,
+               g ? MutableValues(g) : nullptr, static_cast<double*>(TF_TensorData(sums)));
 }
 
-void ComputeNormaliseGradient(void* relu, TF_OpKernelContext* context) {
+void ComputeNormaliseGradient(void* settings, TF_OpKernelContext* context) {
   Call call(context);
   const Images images(call, 1);
-  const float* dy = GradientOf(call, images);
-  const Coefficients k = CoefficientsOf(call, 2, images.channels, true);
-  TF_Tensor* output = call.Output(images.shape);
+  const float* dy = images.Like(call, 0);
+  Coefficients k = CoefficientsOf(call, 2, images.channels);
+  const float* statistics = PerChannel(call, 4, 2, images.channels);
+  const float* averages = PerChannel(call, 5, 2, images.channels);
+  TF_Tensor* dx = call.Output(0, images.shape);
   if (!call.ok()) return;
-  float* dx = static_cast<float*>(TF_TensorData(output));
-  const auto gradient = *static_cast<bool*>(relu) ? GradientRelu : GradientPlain;
-  InRanges(images.rows, RangesFor(images.rows * images.channels), [&](int64_t, int64_t begin, int64_t end) {
-    gradient(dy, images.x, k, begin, end, images.channels, dx);
-  });
+  AddAverages(k, statistics + images.channels, averages, images.channels);
+  GradientOfImages(images, dy, k, static_cast<Settings*>(settings)->relu, MutableValues(dx));
+}
+
+void ComputeBatchNorm(void* settings, TF_OpKernelContext* context) {
+  Call call(context);
+  const Images images(call, 0);
+  const int64_t channels = images.channels;
+  const float* gamma = PerChannel(call, 1, 1, channels);
+  const float* beta = PerChannel(call, 2, 1, channels);
+  const float* residual = images.LikeIfGiven(call, 3);
+  TF_Tensor* y = call.Output(0, images.shape);
+  TF_Tensor* statistics = call.Output(1, {2, channels});
+  TF_Tensor* moments = call.Output(2, {2 * channels});
+  if (!call.ok()) return;
+  std::vector<double> sums(2 * channels);
+  SumImages(images, sums.data());
+  const auto [relu, epsilon] = *static_cast<Settings*>(settings);
+  const double count = static_cast<double>(images.rows), unbias = count / std::max(count - 1, 1.0);
+  float *known = MutableValues(statistics), *moment = MutableValues(moments);
+  for (int64_t c = 0; c < channels; c++) {
+    const double mean = sums[c] / count;
+    const double square = sums[channels + c] / count - mean * mean;
+    const double variance = square < 0 ? 0 : square;
+    known[c] = moment[c] = static_cast<float>(mean);
+    known[channels + c] = static_cast<float>(1 / std::sqrt(variance + epsilon));
+    moment[channels + c] = static_cast<float>(variance * unbias);
+  }
+  NormaliseImages(images, CoefficientsOf(gamma, beta, known, channels), relu, residual, MutableValues(y));
+}
+
+void ComputeBatchNormGradient(void* settings, TF_OpKernelContext* context) {
+  Call call(context);
+  const Images images(call, 1);
+  const int64_t channels = images.channels;
+  const float* dy = images.Like(call, 0);
+  Coefficients k = CoefficientsOf(call, 2, channels);
+  const float* statistics = PerChannel(call, 4, 2, channels);
+  const float* y = images.LikeIfGiven(call, 5);
+  TF_Tensor* dx = call.Output(0, images.shape);
+  TF_Tensor *dgamma = call.Output(1, {channels}), *dbeta = call.Output(2, {channels});
+  TF_Tensor* masked = y ? call.Output(3, images.shape) : nullptr;
+  if (!call.ok()) return;
+  const bool relu = static_cast<Settings*>(settings)->relu;
+  const float* inverse = statistics + channels;
+  float* g = masked ? MutableValues(masked) : nullptr;
+  std::vector<double> sums(2 * channels);
+  SumGradients(images, dy, k, inverse, relu, y, g, sums.data());
+  std::vector<float> averages(2 * channels);
+  for (int64_t i = 0; i < 2 * channels; i++) averages[i] = static_cast<float>(sums[i] / images.rows);
+  for (int64_t c = 0; c < channels; c++) {
+    MutableValues(dbeta)[c] = static_cast<float>(sums[c]);
+    MutableValues(dgamma)[c] = static_cast<float>(sums[channels + c]);
+  }
+  AddAverages(k, inverse, averages.data(), channels);
+  GradientOfImages(images, g ? g : dy, k, relu && !g, MutableValues(dx));
 }
 
 bool RegisterAll() {
-  const std::vector<const char*> normalised = {"x: float", "gamma: float", "beta: float", "statistics: float"};
-  std::vector<const char*> sums = normalised;
-  sums.insert(sums.begin(), "dy: float");
-  std::vector<const char*> gradient = sums;
-  gradient.push_back("averages: float");
-  return Register("PodDistChannelSums", {"x: float"}, false, ComputeChannelSums) &&
-         Register("PodDistNormalise", normalised, true, ComputeNormalise) &&
-         Register("PodDistNormaliseSums", sums, true, ComputeNormaliseSums) &&
-         Register("PodDistNormaliseGradient", gradient, true, ComputeNormaliseGradient);
+  const char *x = "x: float", *dy = "dy: float", *gamma = "gamma: float", *beta = "beta: float";
+  const char *statistics = "statistics: float", *residual = "residual: N * float", *y = "y: N * float";
+  const char *output = "output: float", *relu = "relu: bool", *optional = "N: int >= 0", *epsilon = "epsilon: float";
+  return Register({"PodDistChannelSums", {x}, {output}, {}}, CreateSettings<false, false>, ComputeChannelSums) &&
+         Register({"PodDistNormalise", {x, gamma, beta, statistics, residual}, {output}, {relu, optional}},
+                  CreateSettings<true, false>, ComputeNormalise) &&
+         Register({"PodDistNormaliseSums",
+                   {dy, x, gamma, beta, statistics, y},
+                   {"sums: float", "g: N * float"},
+                   {relu, optional}},
+                  CreateSettings<true, false>, ComputeNormaliseSums) &&
+         Register({"PodDistNormaliseGradient", {dy, x, gamma, beta, statistics, "averages: float"}, {output}, {relu}},
+                  CreateSettings<true, false>, ComputeNormaliseGradient) &&
+         Register({"PodDistBatchNorm",
+                   {x, gamma, beta, residual},
+                   {output, "statistics: float", "moments: float"},
+                   {relu, epsilon, optional}},
+                  CreateSettings<true, true>, ComputeBatchNorm) &&
+         Register({"PodDistBatchNormGradient",
+                   {dy, x, gamma, beta, statistics, y},
+                   {"dx: float", "dgamma: float", "dbeta: float", "g: N * float"},
+                   {relu, optional}},
+                  CreateSettings<true, false>, ComputeBatchNormGradient);
 }
 
 }  // namespace

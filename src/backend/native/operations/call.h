@@ -30,11 +30,14 @@ class Call {
     return Keep(tensor);
   }
 
-  TF_Tensor* Output(const std::vector<int64_t>& shape) {
+  // Whether there is an input at `index`, which an operation may do without.
+  bool Has(int index) const { return index < TF_NumInputs(context_); }
+
+  TF_Tensor* Output(int index, const std::vector<int64_t>& shape) {
     int64_t elements = 1;
     for (int64_t size : shape) elements *= size;
-    TF_Tensor* tensor = ok() ? TF_AllocateOutput(context_, 0, TF_FLOAT, shape.data(), static_cast<int>(shape.size()),
-                                                 elements * sizeof(float), status_)
+    TF_Tensor* tensor = ok() ? TF_AllocateOutput(context_, index, TF_FLOAT, shape.data(),
+                                                 static_cast<int>(shape.size()), elements * sizeof(float), status_)
                              : nullptr;
     return Keep(tensor);
   }
@@ -60,32 +63,50 @@ inline const float* Values(const TF_Tensor* tensor) { return static_cast<const f
 
 inline bool HasShape(const TF_Tensor* tensor, const std::vector<int64_t>& shape) { return ShapeOf(tensor) == shape; }
 
-inline void* CreateWithRelu(TF_OpKernelConstruction* construction) {
+inline float* MutableValues(TF_Tensor* tensor) { return static_cast<float*>(TF_TensorData(tensor)); }
+
+// What an operation's attributes say.
+struct Settings {
+  bool relu = false;
+  float epsilon = 0;
+};
+
+// An operation as TensorFlow's definitions write it: "x: float", "relu: bool".
+struct Definition {
+  const char* name;
+  std::vector<const char*> inputs;
+  std::vector<const char*> outputs;
+  std::vector<const char*> attributes;
+};
+
+template <bool relu, bool epsilon>
+void* CreateSettings(TF_OpKernelConstruction* construction) {
   TF_Status* status = TF_NewStatus();
-  unsigned char relu = 0;
-  TF_OpKernelConstruction_GetAttrBool(construction, "relu", &relu, status);
+  auto* settings = new Settings;
+  unsigned char flag = 0;
+  if (relu) TF_OpKernelConstruction_GetAttrBool(construction, "relu", &flag, status);
+  settings->relu = flag != 0;
+  if (epsilon && TF_GetCode(status) == TF_OK)
+    TF_OpKernelConstruction_GetAttrFloat(construction, "epsilon", &settings->epsilon, status);
   if (TF_GetCode(status) != TF_OK) TF_OpKernelConstruction_Failure(construction, status);
   TF_DeleteStatus(status);
-  return new bool(relu != 0);
+  return settings;
 }
 
-inline void* CreateNothing(TF_OpKernelConstruction*) { return nullptr; }
+inline void DeleteSettings(void* settings) { delete static_cast<Settings*>(settings); }
 
-inline void DeleteRelu(void* relu) { delete static_cast<bool*>(relu); }
-
-// Adds an operation with one output, and with an attribute `relu` whose value `compute` is given.
-inline bool Register(const char* name, const std::vector<const char*>& inputs, bool relu,
-              void (*compute)(void*, TF_OpKernelContext*)) {
+// Adds an operation for the CPU; `compute` is given the settings that `create` has read from its attributes.
+inline bool Register(const Definition& definition, void* (*create)(TF_OpKernelConstruction*),
+                     void (*compute)(void*, TF_OpKernelContext*)) {
   TF_Status* status = TF_NewStatus();
-  TF_OpDefinitionBuilder* definition = TF_NewOpDefinitionBuilder(name);
-  for (const char* input : inputs) TF_OpDefinitionBuilderAddInput(definition, input);
-  TF_OpDefinitionBuilderAddOutput(definition, "output: float");
-  if (relu) TF_OpDefinitionBuilderAddAttr(definition, "relu: bool");
-  TF_RegisterOpDefinition(definition, status);
+  TF_OpDefinitionBuilder* builder = TF_NewOpDefinitionBuilder(definition.name);
+  for (const char* input : definition.inputs) TF_OpDefinitionBuilderAddInput(builder, input);
+  for (const char* output : definition.outputs) TF_OpDefinitionBuilderAddOutput(builder, output);
+  for (const char* attribute : definition.attributes) TF_OpDefinitionBuilderAddAttr(builder, attribute);
+  TF_RegisterOpDefinition(builder, status);
   if (TF_GetCode(status) == TF_OK) {
-    TF_KernelBuilder* kernel =
-        TF_NewKernelBuilder(name, "CPU", relu ? CreateWithRelu : CreateNothing, compute, DeleteRelu);
-    TF_RegisterKernelBuilder(name, kernel, status);
+    TF_KernelBuilder* kernel = TF_NewKernelBuilder(definition.name, "CPU", create, compute, DeleteSettings);
+    TF_RegisterKernelBuilder(definition.name, kernel, status);
   }
   const bool ok = TF_GetCode(status) == TF_OK;
   TF_DeleteStatus(status);
