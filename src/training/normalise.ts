@@ -1,6 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
 import {
-  addThen,
   batchNorm,
   batchNormGradient,
   batchNormInputGradient,
@@ -10,11 +9,10 @@ import {
   normaliseGradient,
   normalisePass,
   normaliseSums,
-  reluGradient,
   wholeNormalise,
   wholeNormaliseGradient,
-  type Activation,
-} from '../backend/operations.js';
+} from '../backend/batch-norm.js';
+import { addThen, reluGradient, type Activation } from '../backend/operations.js';
 
 /** The part of a batch that a rank holds, of which statistics are taken. */
 export interface BatchShare {

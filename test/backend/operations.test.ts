@@ -4,15 +4,13 @@ import { initBackend } from '../../src/backend/index.js';
 import { trainingKernels } from '../../src/backend/kernel-names.js';
 import type { NodeBackend } from '../../src/backend/native/node-backend.js';
 import {
-  addRelu,
   batchNorm,
   batchNormGradient,
   batchNormInputGradient,
   batchNormSums,
   channelSums,
-  convolve,
-  type Convolution,
-} from '../../src/backend/operations.js';
+} from '../../src/backend/batch-norm.js';
+import { addRelu, convolve, type Convolution } from '../../src/backend/operations.js';
 import { accelerated, expectClose, expectLikeCpu, normal, valuesOn } from './backends.js';
 
 const epsilon = 1e-5;

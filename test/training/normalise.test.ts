@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { initBackend, type BackendName } from '../../src/backend/index.js';
 import { findAddon } from '../../src/backend/native/cache.js';
-import { hasNormalisePasses } from '../../src/backend/operations.js';
+import { hasNormalisePasses } from '../../src/backend/batch-norm.js';
 import { normalise, type NormaliseOptions } from '../../src/training/normalise.js';
 
 const epsilon = 1e-5;

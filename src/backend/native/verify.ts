@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { channelSums } from '../operations.js';
+import { channelSums } from '../batch-norm.js';
 import { startNative } from './index.js';
 
 /** Run by set-up in a process of its own: loads the addon and the operations named on the command line and computes. */

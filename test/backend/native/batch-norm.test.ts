@@ -10,8 +10,8 @@ import {
   normaliseSums,
   wholeNormalise,
   wholeNormaliseGradient,
-  type Activation,
-} from '../../../src/backend/operations.js';
+} from '../../../src/backend/batch-norm.js';
+import { type Activation } from '../../../src/backend/operations.js';
 import { normal } from '../backends.js';
 
 const epsilon = 1e-5;
