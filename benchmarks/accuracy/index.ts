@@ -18,6 +18,7 @@ const {
   out,
   results: file,
   launch,
+  atOnce,
   onlySummary,
   svg,
 } = await yargs(hideBin(process.argv))
@@ -33,6 +34,11 @@ const {
     default: [],
     describe: 'arguments of every pod-dist launch',
   })
+  .option('at-once', {
+    type: 'number',
+    default: 1,
+    describe: 'runs at a time, each on its own share of the cores',
+  })
   .option('only-summary', { type: 'boolean', default: false, describe: 'train nothing' })
   .option('svg', { type: 'string', describe: 'draw curves: losses of -workers, else test accuracy' })
   .strict()
@@ -40,7 +46,12 @@ const {
 const name = experiment as string;
 const about = experiments[name];
 const results = new Results({ name, out, file });
-if (!onlySummary) await train(name, about, results, launch.map(String), (line) => console.error(line));
+if (!onlySummary)
+  await train(name, about, results, {
+    launch: launch.map(String),
+    atOnce,
+    notify: (line) => console.error(line),
+  });
 console.log(table(about, results));
 if (isCompared(name)) console.log(`\n${differences(about, results, 30)}`);
 if (svg) writeFileSync(svg, (isCompared(name) ? lossCurves : accuracyCurves)(name, about, results));

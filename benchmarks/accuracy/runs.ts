@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bindingCommands } from '../../launcher/core-binding.js';
 import { PodDistError } from '../../src/errors.js';
 import type { Experiment } from './experiments.js';
 import { divergedFile, seedsOf, type Results } from './results.js';
@@ -16,9 +17,17 @@ const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 const divergence = /error (?:LOSS|GRADIENT)_NOT_FINITE: .*/;
 
+export interface TrainOptions {
+  /** Further arguments of every `pod-dist launch`. */
+  launch: readonly string[];
+  /** Runs at a time, each on its own share of the cores. */
+  atOnce: number;
+  notify(line: string): void;
+}
+
 /**
- * Trains what has not ended yet, one run after another, with further arguments of every `pod-dist launch`; a run that was
- * cut off goes on from its checkpoint. One that diverges has ended too, with that result.
+ * Trains what has not ended yet; a run that was cut off goes on from its checkpoint. One that diverges has ended too, with
+ * that result.
  *
  * @throws PodDistError `BENCHMARK_FAILED` where a run ends in another way
  */
@@ -26,42 +35,59 @@ export async function train(
   name: string,
   { recipe, groups }: Experiment,
   results: Results,
-  launch: readonly string[],
-  notify: (line: string) => void,
+  { launch, atOnce, notify }: TrainOptions,
 ): Promise<void> {
   const all = groups.flatMap((group) =>
     seedsOf(group).map((seed) => ({ group, seed, folder: results.folderOf(group, seed) })),
   );
   const missing = all.filter(({ group, seed }) => !results.find(group, seed));
   for (const { group, seed } of all) results.keep(group, seed);
-  for (const [index, { group, seed, folder }] of missing.entries()) {
-    notify(`${name}: run ${index + 1} of ${missing.length}: ${group.label}, seed ${seed}`);
-    const resume = existsSync(join(folder, 'checkpoints')) ? ['--resume'] : [];
-    const settings = [...group.settings, `checkpoint.keep=1`].flatMap((setting) => ['--set', setting]);
-    const where = ['--config', recipe, '--workers', String(group.workers ?? 1), '--seed', String(seed)];
-    const args = ['launch', '--out', folder, ...resume, ...where, ...settings, ...launch];
-    const { outcome, errors } = await run([cli, ...args]);
-    if (outcome !== undefined) {
-      const [error] = divergence.exec(errors) ?? [];
-      if (error === undefined)
-        throw new PodDistError('BENCHMARK_FAILED', `a run ended with ${outcome}: ${errors.trim()}`);
-      notify(`${name}: ${error}`);
-      writeFileSync(join(folder, divergedFile), `${error}\n`);
+  const waiting = missing.entries();
+  const commands = bindingCommands(atOnce);
+  const failure = new AbortController();
+  const places = Array.from({ length: atOnce }, async (_, place) => {
+    for (const [index, { group, seed, folder }] of waiting) {
+      if (failure.signal.aborted) return;
+      notify(`${name}: run ${index + 1} of ${missing.length}: ${group.label}, seed ${seed}`);
+      const resume = existsSync(join(folder, 'checkpoints')) ? ['--resume'] : [];
+      const settings = [...group.settings, `checkpoint.keep=1`].flatMap((setting) => ['--set', setting]);
+      const where = ['--config', recipe, '--workers', String(group.workers ?? 1), '--seed', String(seed)];
+      const args = ['launch', '--out', folder, ...resume, ...where, ...settings, ...launch];
+      const within = commands?.[place] ?? [];
+      const { outcome, errors } = await run([...within, process.execPath, cli, ...args], failure.signal);
+      if (outcome !== undefined) {
+        const [error] = divergence.exec(errors) ?? [];
+        if (error === undefined) {
+          const cause = new PodDistError('BENCHMARK_FAILED', `a run ended with ${outcome}: ${errors.trim()}`);
+          failure.abort(cause);
+          return;
+        }
+        notify(`${name}: ${error}`);
+        writeFileSync(join(folder, divergedFile), `${error}\n`);
+      }
+      results.keep(group, seed);
     }
-    results.keep(group, seed);
-  }
+  });
+  await Promise.all(places);
+  failure.signal.throwIfAborted();
 }
 
-/** Runs a command of Node.js to its end; a signal to this process ends both. No outcome is success. */
-async function run(args: readonly string[]): Promise<{ outcome?: string; errors: string }> {
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+/** Runs a command to its end; a signal to this process, and `stop`, end it. No outcome is success. */
+async function run(
+  [command, ...args]: readonly string[],
+  stop: AbortSignal,
+): Promise<{ outcome?: string; errors: string }> {
+  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let errors = '';
   child.stderr
     .setEncoding('utf8')
     .on('data', (text: string) => (errors = (errors + text).slice(-mostErrors)));
   const end = (signal: NodeJS.Signals) => child.kill(signal);
+  const abort = () => end('SIGTERM');
   for (const signal of endSignals) process.on(signal, end);
+  stop.addEventListener('abort', abort);
   const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
   for (const signal of endSignals) process.off(signal, end);
+  stop.removeEventListener('abort', abort);
   return code === 0 ? { errors } : { outcome: signal ?? `exit code ${code}`, errors };
 }

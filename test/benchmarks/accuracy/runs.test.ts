@@ -27,7 +27,10 @@ describe('experiments', { timeout: 120_000 }, () => {
     const file = join(out, 'results.jsonl');
     const trainBoth = (folder: string) => {
       const results = new Results({ name: 'two', out: folder, file });
-      return train('two', both, results, ['--backend=wasm'], (line) => lines.push(line)).then(() => results);
+      const notify = (line: string) => lines.push(line);
+      return train('two', both, results, { launch: ['--backend=wasm'], atOnce: 1, notify }).then(
+        () => results,
+      );
     };
     await trainBoth(out);
     expect(lines).toEqual([
@@ -49,9 +52,32 @@ describe('experiments', { timeout: 120_000 }, () => {
 
   it('stop at a run that ends in any other way', async () => {
     const broken = experiment({ label: 'broken', settings: ['loss.name=none'], seeds: 1 });
-    await expect(train('one', broken, new Results({ name: 'one', out }), [], () => {})).rejects.toThrow(
+    const options = { launch: [], atOnce: 1, notify: () => {} };
+    await expect(train('one', broken, new Results({ name: 'one', out }), options)).rejects.toThrow(
       /exit code 2: .*loss\.name/,
     );
+  });
+
+  it('are trained several at a time, and stop together', async () => {
+    const lines: string[] = [];
+    const options = { launch: ['--backend=wasm'], atOnce: 2, notify: (line: string) => lines.push(line) };
+    const pair = experiment({ label: 'pair', settings: short, seeds: 2 });
+    const results = new Results({ name: 'pair', out });
+    await train('pair', pair, results, options);
+    expect(lines).toHaveLength(2);
+    expect(results.of(pair.groups[0]).map(({ seed }) => seed)).toEqual([1, 2]);
+
+    const long = experiment(
+      { label: 'long', settings: ['epochs=10000'], seeds: 1 },
+      { label: 'broken', settings: ['loss.name=none'], seeds: 1 },
+      { label: 'never', settings: short, seeds: 1 },
+    );
+    const started = performance.now();
+    await expect(train('long', long, new Results({ name: 'long', out }), options)).rejects.toThrow(
+      /loss\.name/,
+    );
+    expect(performance.now() - started).toBeLessThan(60_000);
+    expect(lines).toHaveLength(4);
   });
 
   it('refuse a results file of something else', () => {
