@@ -28,8 +28,8 @@ interface Call {
  *
  * `tf.LayersModel.apply` resolves the graph, checks shapes and opens scopes at every call; here that is done once.
  * A convolution, batch norm or sum and the ReLU that alone follows it are one operation, and so are a batch norm and the
- * sum that alone follows it; the gradient of a convolution leaves out what nobody asks for (the images'). A training pass may replace single layers (batch norm over all ranks)
- * without the model knowing.
+ * sum that alone follows it; the gradient of a convolution leaves out what nobody asks for (the images'). A training pass
+ * may replace single layers (batch norm over all ranks) without the model knowing.
  */
 export class ForwardPass {
   private readonly calls: Call[] = [];
