@@ -172,10 +172,10 @@ export function layerOperations(layer: tf.layers.Layer, inputs: readonly Value[]
   }
 
   function activation(): Step[] {
-    const name = config.activation ?? 'linear';
+    const name = (config.activation ?? 'linear') as string;
     if (name === 'linear') return [];
-    const kind = activations.get(name as string);
-    if (!kind) throw unsupported(`its activation is ${String(name)}`);
+    const kind = activations.get(name);
+    if (!kind) throw unsupported(`its activation is ${name}`);
     return [{ kind }];
   }
 
