@@ -180,8 +180,9 @@ export function layerOperations(layer: tf.layers.Layer, inputs: readonly Value[]
   }
 
   function requireLastAxis(): void {
-    const axis = Array.isArray(config.axis) && config.axis.length === 1 ? config.axis[0] : config.axis;
-    if (axis !== -1 && axis !== input.shape.length) throw unsupported(`its axis is ${String(axis)}, not -1`);
+    const axes = [config.axis].flat() as number[];
+    if (axes.length !== 1 || ![-1, input.shape.length].includes(axes[0]))
+      throw unsupported(`its axis is ${axes.join(', ')}, not -1`);
   }
 
   function unsupported(why?: string): UserError {
