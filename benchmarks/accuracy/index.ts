@@ -41,6 +41,10 @@ const {
   })
   .option('only-summary', { type: 'boolean', default: false, describe: 'train nothing' })
   .option('svg', { type: 'string', describe: 'draw curves: losses of -workers, else test accuracy' })
+  .check(
+    ({ atOnce: runs }) =>
+      (Number.isInteger(runs) && (runs as number) >= 1) || '--at-once must be a whole number of at least 1',
+  )
   .strict()
   .parseAsync();
 const name = experiment as string;

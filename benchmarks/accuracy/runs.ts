@@ -26,8 +26,8 @@ export interface TrainOptions {
 }
 
 /**
- * Trains what has not ended yet; a run that was cut off goes on from its checkpoint. One that diverges has ended too, with
- * that result.
+ * Trains what has not ended yet; a run that was cut off goes on from its checkpoint. One that diverges has ended too,
+ * with that result. Where one fails, all end.
  *
  * @throws PodDistError `BENCHMARK_FAILED` where a run ends in another way
  */
@@ -45,7 +45,7 @@ export async function train(
   const waiting = missing.entries();
   const commands = bindingCommands(atOnce);
   const failure = new AbortController();
-  const places = Array.from({ length: atOnce }, async (_, place) => {
+  const work = async (place: number) => {
     for (const [index, { group, seed, folder }] of waiting) {
       if (failure.signal.aborted) return;
       notify(`${name}: run ${index + 1} of ${missing.length}: ${group.label}, seed ${seed}`);
@@ -57,18 +57,16 @@ export async function train(
       const { outcome, errors } = await run([...within, process.execPath, cli, ...args], failure.signal);
       if (outcome !== undefined) {
         const [error] = divergence.exec(errors) ?? [];
-        if (error === undefined) {
-          const cause = new PodDistError('BENCHMARK_FAILED', `a run ended with ${outcome}: ${errors.trim()}`);
-          failure.abort(cause);
-          return;
-        }
+        if (error === undefined)
+          throw new PodDistError('BENCHMARK_FAILED', `a run ended with ${outcome}: ${errors.trim()}`);
         notify(`${name}: ${error}`);
         writeFileSync(join(folder, divergedFile), `${error}\n`);
       }
       results.keep(group, seed);
     }
-  });
-  await Promise.all(places);
+  };
+  const places = Array.from({ length: atOnce }, (_, place) => place);
+  await Promise.all(places.map((place) => work(place).catch((error: unknown) => failure.abort(error))));
   failure.signal.throwIfAborted();
 }
 

@@ -10,7 +10,9 @@ export function advise(machine: Machine, backends: readonly BackendHealth[]): st
   } else if (native && !native.usable) {
     advice.push('pod-dist setup: native TensorFlow, several times faster than wasm');
   } else if (native && !native.gpu && !native.normalisePasses) {
-    advice.push('install g++, then pod-dist setup --force: batch norm takes a third of the time');
+    advice.push(
+      'pod-dist setup --force: batch norm is faster with operations that did not compile here; it says why',
+    );
   }
   const adapter = machine.adapters.find(({ software }) => !software);
   if (adapter && !native?.gpu) advice.push(`--backend webgpu: trains on ${adapter.name}`);

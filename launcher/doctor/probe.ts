@@ -1,6 +1,6 @@
+import { hasNormalisePasses } from '../../src/backend/batch-norm.js';
 import { initBackend, type BackendName } from '../../src/backend/index.js';
 import { measureProduct } from '../../src/backend/measure-product.js';
-import { hasNormalisePasses } from '../../src/backend/batch-norm.js';
 import { configSchema } from '../../src/config/schema.js';
 import { codeOf, messageOf } from '../../src/errors.js';
 import { measureStep, type StepMeasurement } from '../../src/training/measure-step.js';

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { trainingKernels } from './kernel-names.js';
 import type { Activation } from './operations.js';
-import { runKernel, runWhereKnown } from './run-kernel.js';
+import { hasKernel, runKernel, runWhereKnown } from './run-kernel.js';
 
 /** What a batch norm over x [b, height, width, channels] gives, and what its gradient needs. */
 export interface BatchNormed {
@@ -75,8 +75,8 @@ function moments(x: tf.Tensor): { mean: tf.Tensor; variance: tf.Tensor } {
 
 /** Sum and sum of squares of each channel of x [..., channels]: [2, channels] in double precision. */
 export function channelSums(x: tf.Tensor): Float64Array {
-  const doubles = runWhereKnown<tf.Tensor | tf.Tensor[]>(trainingKernels.channelSums, { x });
-  if (doubles) return doublesOf(doubles);
+  if (hasKernel(trainingKernels.channelSums))
+    return doublesOf(runKernel(trainingKernels.channelSums, { x })[0]);
   const { mean, variance } = moments(x);
   const [means, variances] = [mean, variance].map((tensor) => tensor.dataSync<'float32'>());
   const channels = means.length;
@@ -162,7 +162,7 @@ export interface NormalisePass {
 
 /** Whether the running backend has `normalise` and the passes that go with it. */
 export function hasNormalisePasses(): boolean {
-  return tf.getKernel(trainingKernels.normalise, tf.getBackend()) !== undefined;
+  return hasKernel(trainingKernels.normalise);
 }
 
 /** gamma xhat + beta, plus a residual where one is given, or max(0, that). */
@@ -215,8 +215,7 @@ export function wholeNormaliseGradient(
 }
 
 /** Float64 numbers in a float32 tensor of the same bytes. */
-function doublesOf(tensors: tf.Tensor | tf.Tensor[]): Float64Array {
-  const tensor = Array.isArray(tensors) ? tensors[0] : tensors;
+function doublesOf(tensor: tf.Tensor): Float64Array {
   const floats = tensor.dataSync<'float32'>();
   return new Float64Array(floats.buffer, floats.byteOffset, floats.length / 2);
 }

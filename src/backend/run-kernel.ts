@@ -1,16 +1,23 @@
 import * as tf from '@tensorflow/tfjs';
 
+export function hasKernel(name: string): boolean {
+  return tf.getKernel(name, tf.getBackend()) !== undefined;
+}
+
 /** Runs a kernel where the running backend has it. */
 export function runWhereKnown<T>(
   name: string,
   inputs: tf.NamedTensorMap,
   attributes: tf.NamedAttrMap = {},
 ): T | undefined {
-  if (!tf.getKernel(name, tf.getBackend())) return undefined;
-  return tf.engine().runKernel(name, inputs, attributes) as T;
+  return hasKernel(name) ? (tf.engine().runKernel(name, inputs, attributes) as T) : undefined;
 }
 
-/** Runs a kernel of several outputs. */
-export function runKernel(name: string, inputs: tf.NamedTensorMap, attributes: tf.NamedAttrMap): tf.Tensor[] {
-  return tf.engine().runKernel<tf.Tensor[]>(name, inputs, attributes);
+/** All outputs of a kernel, also of one that gives its only output by itself. */
+export function runKernel(
+  name: string,
+  inputs: tf.NamedTensorMap,
+  attributes: tf.NamedAttrMap = {},
+): tf.Tensor[] {
+  return [tf.engine().runKernel<tf.Tensor | tf.Tensor[]>(name, inputs, attributes)].flat();
 }

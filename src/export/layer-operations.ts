@@ -98,7 +98,8 @@ export function layerOperations(layer: tf.layers.Layer, inputs: readonly Value[]
     }
     case 'PReLU': {
       const [alpha] = weightsOf(layer);
-      const weight = ofImages ? transposed(alpha, [2, 0, 1]) : reordered(alpha, order);
+      const shared = alpha.data.length === 1;
+      const weight = ofImages ? transposed(alpha, [2, 0, 1]) : reordered(alpha, shared ? undefined : order);
       return just({ op: 'prelu' }, { weight });
     }
     case 'ReLU': {

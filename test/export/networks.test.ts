@@ -222,7 +222,13 @@ function gatedLayers(): tf.LayersModel {
   const mixed = apply(layers.average(), apply(layers.maximum(), sign, selu), mish, least);
   const shares = apply(layers.softmax({ axis: -1 }), mixed);
   const flat = apply(layers.reshape({ targetShape: [5 * 5 * 8] }), apply(layers.add(), shares, mixed));
-  const even = apply(layers.layerNormalization(), apply(layers.prelu({ alphaInitializer }), flat));
+  const even = apply(
+    layers.layerNormalization(),
+    apply(
+      layers.prelu({ alphaInitializer, sharedAxes: [1] }),
+      apply(layers.prelu({ alphaInitializer }), flat),
+    ),
+  );
   const unlike = apply(layers.elu(), even);
   const hidden = apply(
     layers.concatenate(),
