@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { relative } from 'node:path';
 import { getSystemErrorName } from 'node:util';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Piscina } from 'piscina';
 import type { DataConfig } from '../config/schema.js';
 import { UserError } from '../errors.js';
@@ -17,6 +18,9 @@ type ImageFolderConfig = Extract<DataConfig, { name: 'image-folder' }>;
 
 /** Where images of a data set come from, and how they become batches. */
 type ImageFilesConfig = Omit<ImageFolderConfig, 'name'>;
+
+/** Milliseconds that closing waits for batches being prepared. */
+const closeDeadline = 10_000;
 
 /** A folder of image files by class. */
 export async function openImageFolder(config: ImageFolderConfig, options: OpenOptions): Promise<Dataset> {
@@ -35,7 +39,8 @@ interface OpenOptions {
  * ahead of the one being used, and handed over without a copy, in order; the memory of used ones goes back for later
  * ones, since a new array a batch makes V8 collect garbage every few steps. Decoded pixels are kept in memory for later
  * epochs and on disk for later runs, each up to its limit (but where training images are cropped at random before they
- * are resized).
+ * are resized). Batches being prepared for a reader that left, at most `prefetch` + 1, are finished and dropped: a pool
+ * whose threads are stopped in the middle of a task throws where the result was already on its way.
  */
 export async function imageFiles(
   config: ImageFilesConfig,
@@ -48,11 +53,11 @@ export async function imageFiles(
   const labels = { train: splits.train.labels, test: splits.test.labels };
   const pixels = await sharedPixels(config, index, options);
   let threads: Piscina<LoaderTask, LoaderResult> | undefined;
+  const running = new Set<Promise<void>>();
   let told = false;
 
   async function* read({ split, batches, epoch }: BatchRequest): AsyncIterable<Batch> {
     const pool = (threads ??= startThreads(config, index, pixels, options));
-    const stop = new AbortController();
     const ahead: Promise<LoaderResult>[] = [];
     const used: Float32Array<ArrayBuffer>[] = [];
     let next = 0;
@@ -60,21 +65,21 @@ export async function imageFiles(
       const memory = used.pop();
       const transferList = memory ? [memory.buffer] : [];
       const task = { split, indices: batches[next++], epoch, memory };
-      const run = pool.run(task, { signal: stop.signal, transferList });
-      run.catch(() => {});
+      const run = pool.run(task, { transferList });
+      const settled = run.then(
+        () => void running.delete(settled),
+        () => void running.delete(settled),
+      );
+      running.add(settled);
       ahead.push(run);
     };
-    try {
-      for (const indices of batches) {
-        while (next < batches.length && ahead.length <= prefetch) request();
-        const result = await (ahead.shift() as Promise<LoaderResult>);
-        if (!(result instanceof Float32Array)) throw new UserError(result.code, result.message);
-        tellWriteError();
-        yield { images: result, labels: indices.map((image) => labels[split][image]), count: indices.length };
-        used.push(result);
-      }
-    } finally {
-      stop.abort();
+    for (const indices of batches) {
+      while (next < batches.length && ahead.length <= prefetch) request();
+      const result = await (ahead.shift() as Promise<LoaderResult>);
+      if (!(result instanceof Float32Array)) throw new UserError(result.code, result.message);
+      tellWriteError();
+      yield { images: result, labels: indices.map((image) => labels[split][image]), count: indices.length };
+      used.push(result);
     }
   }
 
@@ -96,8 +101,10 @@ export async function imageFiles(
       return originsOf(pixels);
     },
     close: async () => {
-      await threads?.destroy();
+      const pool = threads;
       threads = undefined;
+      await Promise.race([Promise.all(running), sleep(closeDeadline, undefined, { ref: false })]);
+      await pool?.destroy();
     },
   };
 }

@@ -112,6 +112,24 @@ describe('openImageFolder', () => {
     expect(await collect(own, {})).toHaveLength(batches.length);
   });
 
+  it.each(['read again', 'closed'])(
+    'may be left while results wait for this thread, and %s',
+    async (then) => {
+      for (let round = 0; round < 3; round++) {
+        const own = await dataset({ prefetch: 3 });
+        for await (const batch of own.read({ split: 'train', batches, epoch: 0 })) {
+          expect(batch.count).toBe(3);
+          const start = performance.now();
+          while (performance.now() - start < 50);
+          break;
+        }
+        if (then === 'read again') expect(await collect(own, {})).toHaveLength(batches.length);
+        await own.close();
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    },
+  );
+
   it('has a fingerprint of names and order, not of where the folder lies', async () => {
     const copy = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
     try {
