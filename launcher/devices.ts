@@ -78,10 +78,9 @@ export async function planDevices(request: DeviceRequest): Promise<DevicePlan> {
       `${gpus.length} GPUs here, but TensorFlow for CUDA is not set up: run pod-dist setup --cuda, or give --workers for workers on the CPU`,
     );
   }
-  const libraries = [...addon.manifest.libraryFolders, process.env.LD_LIBRARY_PATH].filter(Boolean).join(':');
   const perWorker = gpus.slice(0, workers).map((gpu) => ({
     device: gpu,
-    env: { CUDA_VISIBLE_DEVICES: gpu, TF_FORCE_GPU_ALLOW_GROWTH: 'true', LD_LIBRARY_PATH: libraries },
+    env: gpuEnvironment(gpu),
   }));
   return { perWorker, gpu: true };
 }
@@ -170,7 +169,11 @@ export async function ownGpu(localRank: number, backend: Config['backend']): Pro
   if (backend === 'wasm' || backend === 'cpu' || !findAddon()?.manifest.cuda) return {};
   const gpus = await listGpus();
   if (gpus.length === 0) return {};
-  return { CUDA_VISIBLE_DEVICES: gpus[localRank % gpus.length], TF_FORCE_GPU_ALLOW_GROWTH: 'true' };
+  return gpuEnvironment(gpus[localRank % gpus.length]);
+}
+
+function gpuEnvironment(gpu: string): Record<string, string> {
+  return { CUDA_VISIBLE_DEVICES: gpu, TF_FORCE_GPU_ALLOW_GROWTH: 'true' };
 }
 
 function cpuEnvironment(threads: number): Record<string, string> {

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { listGpus, ownGpu, planDevices, type DeviceRequest } from '../../launcher/devices.js';
 import { addonFolder, sourcesDigest } from '../../src/backend/native/cache.js';
 
-const names = ['PATH', 'CUDA_VISIBLE_DEVICES', 'POD_DIST_CACHE', 'LD_LIBRARY_PATH'] as const;
+const names = ['PATH', 'CUDA_VISIBLE_DEVICES', 'POD_DIST_CACHE'] as const;
 const before = Object.fromEntries(names.map((name) => [name, process.env[name]]));
 let folder: string;
 
@@ -44,7 +44,6 @@ function setUp(cuda: boolean): void {
     addon: 'addon.node',
     operations: null,
     sources: sourcesDigest(),
-    libraryFolders: cuda ? ['/cuda/a', '/cuda/b'] : [],
   };
   writeFileSync(join(addon, 'manifest.json'), JSON.stringify(manifest));
   writeFileSync(join(addon, 'addon.node'), '');
@@ -100,17 +99,13 @@ describe('planDevices', () => {
     gpus(3);
     setUp(true);
     process.env.CUDA_VISIBLE_DEVICES = '2,1';
-    process.env.LD_LIBRARY_PATH = '/own';
     const { perWorker, gpu } = await planDevices({ ...request, gpus: 2 });
     expect(gpu).toBe(true);
     expect(perWorker.map(({ device, env }) => [device, env.CUDA_VISIBLE_DEVICES])).toEqual([
       ['2', '2'],
       ['1', '1'],
     ]);
-    expect(perWorker[0].env).toMatchObject({
-      LD_LIBRARY_PATH: '/cuda/a:/cuda/b:/own',
-      TF_FORCE_GPU_ALLOW_GROWTH: 'true',
-    });
+    expect(perWorker[0].env.TF_FORCE_GPU_ALLOW_GROWTH).toBe('true');
   });
 
   const refused: [string, number, boolean | undefined, Partial<DeviceRequest>, RegExp][] = [

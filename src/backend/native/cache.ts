@@ -17,8 +17,6 @@ const manifestSchema = z.object({
   operations: z.string().nullable(),
   /** `sourcesDigest` of what was compiled. */
   sources: z.string(),
-  /** Folders of shared libraries that must be on the loader's path before the process starts (CUDA). */
-  libraryFolders: z.array(z.string()),
   /** What it computed on when it was first loaded. */
   verified: z.object({ gpu: z.boolean() }).default({ gpu: false }),
 });

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { UserError } from '../../errors.js';
 import type { Library } from './library.js';
 import { minute, run } from './run.js';
@@ -24,13 +24,12 @@ export async function installedLibrary(given?: string): Promise<Library> {
     if (folder && include) {
       const framework = 'libtensorflow_framework.so.2';
       const files = ['libtensorflow.so.2', framework].filter((name) => existsSync(join(folder, name)));
-      return { version: 'installed', include, folder, files, cudaFolders: [] };
+      return { version: 'installed', include, folder, files };
     }
-    if (existsSync(join(root, 'libtensorflow_cc.so.2')))
-      return siteLibrary(root, join(root, '..', 'nvidia'), 'installed');
+    if (existsSync(join(root, 'libtensorflow_cc.so.2'))) return siteLibrary(root, 'installed');
   }
   const python = given === undefined ? await pythonPackage() : undefined;
-  if (python) return siteLibrary(python.folder, join(dirname(python.folder), 'nvidia'), python.version);
+  if (python) return siteLibrary(python.folder, python.version);
   throw new UserError(
     'SETUP_FAILED',
     `no libtensorflow with its headers in ${given ?? usual.join(', ')}: give its folder with --library`,

@@ -8,8 +8,6 @@ export interface Library {
   folder: string;
   /** File names in `folder`. */
   files: string[];
-  /** Folders of CUDA libraries that must be found when it is loaded. */
-  cudaFolders: string[];
 }
 
 /** Where a library comes from, tried in this order. */

@@ -67,14 +67,7 @@ export async function setup(options: SetupOptions): Promise<SetupResult> {
     await compileAddon(sources, library, folder);
     const operations = await compileOperations(library, folder, progress);
     progress.step('loading it in a process of its own');
-    const { gpu } = await verify(
-      join(folder, addonName),
-      operations && join(folder, operations),
-      library.cudaFolders,
-    );
-    const moved = library.cudaFolders.map((path) =>
-      path.startsWith(folder + sep) ? join(final, relative(folder, path)) : path,
-    );
+    const { gpu } = await verify(join(folder, addonName), operations && join(folder, operations));
     const { version } = library;
     const manifest: Manifest = {
       tensorflow: version,
@@ -82,7 +75,6 @@ export async function setup(options: SetupOptions): Promise<SetupResult> {
       addon: addonName,
       operations,
       sources: sourcesDigest(),
-      libraryFolders: moved,
       verified: { gpu },
     };
     writeFileAtomicSync(join(folder, 'manifest.json'), JSON.stringify(manifest, null, 2));
@@ -193,14 +185,9 @@ async function compile(sources: readonly string[], { flags, library, output }: C
 }
 
 /** Loads the addon and multiplies two matrices, in a fresh process as a worker's would be. */
-async function verify(
-  addon: string,
-  operations: string | null,
-  libraryFolders: readonly string[],
-): Promise<{ gpu: boolean }> {
+async function verify(addon: string, operations: string | null): Promise<{ gpu: boolean }> {
   const script = fileURLToPath(new URL('./verify.js', import.meta.url));
-  const libraries = [...libraryFolders, process.env.LD_LIBRARY_PATH].filter(Boolean).join(':');
-  const environment = { ...process.env, LD_LIBRARY_PATH: libraries, TF_FORCE_GPU_ALLOW_GROWTH: 'true' };
+  const environment = { ...process.env, TF_FORCE_GPU_ALLOW_GROWTH: 'true' };
   try {
     return JSON.parse(
       await run(

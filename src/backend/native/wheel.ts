@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -61,18 +59,16 @@ export async function wheelLibrary(home: string, cuda: boolean, progress: Progre
       `TensorFlow ${tensorflowVersion} cannot be fetched with ${python} -m pip: ${messageOf(error)}; check the network and that this Python has wheels for it`,
     );
   }
-  return siteLibrary(join(site, 'tensorflow'), join(site, 'nvidia'), tensorflowVersion);
+  return siteLibrary(join(site, 'tensorflow'), tensorflowVersion);
 }
 
-/** The library inside a Python package folder of TensorFlow. */
-export async function siteLibrary(tensorflow: string, nvidia: string, version: string): Promise<Library> {
-  const parts = existsSync(nvidia) ? await readdir(nvidia) : [];
+/** The library inside a Python package folder of TensorFlow; it looks for CUDA's libraries in `nvidia` beside it. */
+export function siteLibrary(tensorflow: string, version: string): Library {
   return {
     version,
     include: join(tensorflow, 'include'),
     folder: tensorflow,
     files: ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'],
-    cudaFolders: parts.map((part) => join(nvidia, part, 'lib')).filter((folder) => existsSync(folder)),
   };
 }
 

@@ -18,7 +18,6 @@ const manifest = (cuda: boolean) => ({
   addon: 'addon.node',
   operations: cuda ? null : 'operations.node',
   sources: sourcesDigest(),
-  libraryFolders: ['/x'],
   verified: { gpu: cuda },
 });
 
