@@ -8,7 +8,7 @@ import type { Mesh } from './mesh.js';
 import { Selection, type Thresholds } from './selection.js';
 import { Stream, type StreamProgress } from './stream.js';
 import { streams, urgent } from './streams.js';
-import type { HostConnections } from './within-host/direct-all-reduce.js';
+import type { HostConnections } from './within-host/direct-collectives.js';
 import { CallWatch } from './within-host/watch.js';
 
 export interface EngineOptions {
@@ -25,7 +25,7 @@ export interface EngineOptions {
 export interface Connections {
   /** Whether all ranks share a host and no network is between them. */
   withinHost: boolean;
-  /** Over which the compute thread may make blocking all-reduces itself; none: it may not. */
+  /** Over which the compute thread may make blocking collectives itself; none: it may not. */
   direct?: HostConnections;
 }
 

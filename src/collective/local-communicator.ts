@@ -37,16 +37,21 @@ export class LocalCommunicator implements Communicator {
     return values;
   }
 
-  async allGather(): Promise<void> {}
-  allGatherSync(): void {}
+  /** A program needs `loadOptimisers` first, here as in the other two. */
+  async allGather(values: Numbers, options?: GatherOptions): Promise<void> {
+    this.allGatherSync(values, options);
+  }
+
+  allGatherSync(_values: Numbers, { program }: GatherOptions = {}): void {
+    if (program) this.run(program);
+  }
 
   startReduceScatter(): Pending {
     return over;
   }
 
-  /** A program needs `loadOptimisers` first. */
-  startAllGather(_values: Float32Array, { program }: GatherOptions = {}): Pending {
-    if (program) this.run(program);
+  startAllGather(values: Float32Array, options?: GatherOptions): Pending {
+    this.allGatherSync(values, options);
     return over;
   }
 

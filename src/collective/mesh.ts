@@ -6,7 +6,7 @@ import { Edge } from './edge.js';
 import { socketsClosed } from './sockets.js';
 import { streams, urgent } from './streams.js';
 import { decodeHeader } from './wire.js';
-import type { HostConnections } from './within-host/direct-all-reduce.js';
+import type { HostConnections } from './within-host/direct-collectives.js';
 import { closePipes, makePipes, openPipes, pipesFit } from './within-host/pipes.js';
 import { makeSharedFile, openSharedFiles } from './within-host/shared-files.js';
 

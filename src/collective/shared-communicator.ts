@@ -14,11 +14,13 @@ import {
 import type { Connections } from './engine.js';
 import { loadKernels } from './kernels/index.js';
 import type { OptimiserKernels } from './kernels/optimisers.js';
+import type { KernelProgram } from './kernels/program.js';
 import type { Thresholds } from './selection.js';
 import { streamOf, streams, urgent } from './streams.js';
 import { WaitClock } from './wait-clock.js';
 import type { ElementType, Kind } from './wire.js';
-import { DirectAllReduce } from './within-host/direct-all-reduce.js';
+import { DirectCollectives } from './within-host/direct-collectives.js';
+import type { DirectKind } from './within-host/record.js';
 
 /** The engine ends a collective at its deadline; the compute thread gives it this much longer to say so. */
 const graceMs = 2000;
@@ -77,7 +79,7 @@ export class SharedCommunicator implements Communicator {
   private readonly stagings: Staging[] = [];
   private readonly clock: WaitClock;
   private readonly tracer: Tracer;
-  private direct: DirectAllReduce | undefined;
+  private direct: DirectCollectives | undefined;
 
   constructor(private readonly options: SharedCommunicatorOptions) {
     this.rank = options.rank;
@@ -92,7 +94,7 @@ export class SharedCommunicator implements Communicator {
   async connected({ withinHost, direct }: Connections): Promise<void> {
     this.withinHost = withinHost;
     if (!direct) return;
-    this.direct = await DirectAllReduce.create(direct, {
+    this.direct = await DirectCollectives.create(direct, {
       arena: this.options.arena,
       rank: this.rank,
       pipeBytes: this.options.thresholds.pipeBytes,
@@ -119,9 +121,7 @@ export class SharedCommunicator implements Communicator {
   }
 
   allReduceSync(values: Numbers, options?: CollectiveOptions): void {
-    if (this.direct?.takes(values.byteLength) && options?.wire !== 'bf16')
-      this.reduceDirectly(this.direct, values, options);
-    else this.waitSync(this.start(blocking, 'allReduce', values, options));
+    this.runSync('allReduce', values, options);
   }
 
   async reduceScatter<T extends Numbers>(values: T, options?: CollectiveOptions): Promise<T> {
@@ -130,7 +130,7 @@ export class SharedCommunicator implements Communicator {
   }
 
   reduceScatterSync<T extends Numbers>(values: T, options?: CollectiveOptions): T {
-    this.waitSync(this.start(blocking, 'reduceScatter', values, options));
+    this.runSync('reduceScatter', values, options);
     return this.shardOf(values);
   }
 
@@ -139,7 +139,7 @@ export class SharedCommunicator implements Communicator {
   }
 
   allGatherSync(values: Numbers, options?: GatherOptions): void {
-    this.waitSync(this.start(blocking, 'allGather', values, options));
+    this.runSync('allGather', values, options);
   }
 
   startReduceScatter(values: Float32Array, options?: CollectiveOptions): Pending {
@@ -203,21 +203,40 @@ export class SharedCommunicator implements Communicator {
     return streamOf({ ...face, bytes: values.byteLength }, this.options.thresholds.urgentBytes);
   }
 
-  private reduceDirectly(direct: DirectAllReduce, values: Numbers, options: CollectiveOptions = {}): void {
-    const { op = 'sum', tag = 'allReduce', timeoutMs = this.options.timeoutMs } = options;
+  private runSync(kind: DirectKind, values: Numbers, options: GatherOptions = {}): void {
+    if (this.direct?.takes(kind, values.byteLength) && options.wire !== 'bf16')
+      this.runDirectly(this.direct, kind, values, options);
+    else this.waitSync(this.start(blocking, kind, values, options));
+  }
+
+  private runDirectly(
+    direct: DirectCollectives,
+    kind: DirectKind,
+    values: Numbers,
+    options: GatherOptions,
+  ): void {
+    const { op = 'sum', tag = kind, timeoutMs = this.options.timeoutMs, program, offsets } = options;
     const sequence = ++this.calls;
     const details = { collective: sequence, stream: urgent };
+    if (program) this.runProgram(direct, program, tag);
     const began = this.tracer.now();
     this.clock.begin();
     try {
-      direct.run(values, { sequence, type: typeOf(values), op, length: values.length, timeoutMs, tag });
+      const { length } = values;
+      direct.run(values, { sequence, kind, type: typeOf(values), op, length, timeoutMs, tag }, offsets);
     } finally {
-      this.clock.end({ for: `allReduce ${tag}`, ...details });
+      this.clock.end({ for: `${kind} ${tag}`, ...details });
     }
-    this.tracer.span(streamThreads[urgent], `allReduce ${tag}`, began, {
+    this.tracer.span(streamThreads[urgent], `${kind} ${tag}`, began, {
       ...details,
       bytes: values.byteLength,
     });
+  }
+
+  private runProgram(direct: DirectCollectives, { offset }: KernelProgram, tag: string): void {
+    const began = this.tracer.now();
+    direct.runProgram(offset);
+    this.tracer.span('compute', `update ${tag}`, began);
   }
 
   /** Checks that a call may travel as bf16; returns where its residuals lie. */

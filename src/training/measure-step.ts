@@ -66,7 +66,7 @@ export async function measureStep(options: MeasureOptions): Promise<StepMeasurem
   const config = stepConfig(options, worldSize);
   const counts = Array.from({ length: worldSize }, () => batch);
   const classifier = await Classifier.create({ config, shape, classes, communicator });
-  const step = await TrainingStep.create(classifier, communicator, config, tracer);
+  const step = await TrainingStep.create(classifier, communicator, config, { tracer });
   const data = randomBatch(batch, shape, classes, rank);
   const phases: Record<StepPhase, number[]> = { forward: [], backward: [], update: [] };
   const totals: number[] = [];

@@ -27,6 +27,8 @@ interface Options {
   weights: Float32Array;
   communicator: Communicator;
   config: Config;
+  /** Gradients and weights travel while the caller goes on; default: it does not. */
+  overlap?: boolean;
   /** Told of each bucket, from full to back in all ranks' weights and needed; default: nobody is. */
   tracer?: Tracer;
 }
@@ -57,7 +59,8 @@ export interface UpdateInput {
  * Buckets are reduced from the last to the first, as the backward pass completes them, and gathered in the order that
  * `planGathers` gives; ranks in another order could not match. The communication thread makes the updates (3), each
  * before its gather, by kernels that are written down for it: nobody waits for a sum. What norms are needed for comes
- * after all sums. Who reads weights waits for their bucket's gather (`waitFor`).
+ * after all sums. Who reads weights waits for their bucket's gather (`waitFor`). Without overlap each call blocks instead,
+ * which within a host the communication thread has no part in.
  */
 export class ShardedOptimiser {
   /** Gradients of this rank, flat, in the arena: filled by the caller while no gather is under way. */
@@ -123,10 +126,11 @@ export class ShardedOptimiser {
   reduce(index: number): void {
     const { start, end } = this.buckets[index];
     this.full[index] = this.tracer.now();
-    this.reducing[index] = this.options.communicator.startReduceScatter(this.gradients.subarray(start, end), {
-      tag: `gradients/${index}`,
-      ...this.feedback.wireOf(index),
-    });
+    const { communicator, overlap } = this.options;
+    const values = this.gradients.subarray(start, end);
+    const options = { tag: `gradients/${index}`, ...this.feedback.wireOf(index) };
+    if (overlap) this.reducing[index] = communicator.startReduceScatter(values, options);
+    else communicator.reduceScatterSync(values, options);
     if (this.needsNorms) return;
     for (const gather of this.gathersAfter[index]) this.updateAndGather(gather, 1 / this.current.count);
   }
@@ -257,13 +261,19 @@ export class ShardedOptimiser {
   }
 
   private gather(index: number, scale: number, norms: Norms): void {
-    const { communicator, weights } = this.options;
+    const { communicator, weights, overlap } = this.options;
     const { rate, step } = this.current;
     const { start, end, program, segments } = this.own[index];
     for (const segment of segments)
       this.optimiser.update(program, segment, { rate, step, scale, norms: norms.of(segment.parameter) });
     const values = weights.subarray(start, end);
-    this.gathering[index] = communicator.startAllGather(values, { tag: `weights/${index}`, program });
+    const options = { tag: `weights/${index}`, program };
+    if (overlap) {
+      this.gathering[index] = communicator.startAllGather(values, options);
+    } else {
+      communicator.allGatherSync(values, options);
+      this.gathered(index);
+    }
   }
 
   private gathered(index: number): void {

@@ -9,6 +9,7 @@ import type { ClassWeights } from './class-weights.js';
 import type { Classifier } from './classifier.js';
 import { GradientHooks } from './gradient-hooks.js';
 import { createObjective, type LossValues, type Objective } from './objectives/index.js';
+import { decideOverlap } from './overlap.js';
 import { ShardedOptimiser } from './sharded-optimiser.js';
 import { WeightLoader } from './weight-loader.js';
 
@@ -36,10 +37,10 @@ export type StepPhase = 'forward' | 'backward' | 'update';
  * reduced inside), and the sharded update: gradients summed over the ranks, weights made equal. Because every reduction
  * covers the whole batch, N ranks make the step that one rank makes, to rounding.
  *
- * With several ranks, hooks send each bucket of gradients as the backward pass completes it: the communication thread sums
- * it up, updates its weights and gathers them while this one goes on. The step ends without waiting for that: the next
- * forward pass waits for a bucket when it reads the first of its variables, and whoever else wants the weights, or the
- * variables, calls `complete` first.
+ * With overlap, hooks send each bucket of gradients as the backward pass completes it: the communication thread sums it up,
+ * updates its weights and gathers them while this one goes on. The step ends without waiting for that: the next forward
+ * pass waits for a bucket when it reads the first of its variables, and whoever else wants the weights, or the variables,
+ * calls `complete` first. Without, all that comes after the backward pass, and ends the step.
  *
  * A step of several micro-batches adds up their gradients on each rank, and sends them with the last one: its loss is
  * the mean of the micro-batches' losses, each over its own global batch.
@@ -48,31 +49,33 @@ export class TrainingStep {
   readonly optimiser: ShardedOptimiser;
   private readonly loader: WeightLoader;
   private readonly objective: Objective;
-  /** Only where there is something to overlap with: other ranks. */
+  /** Only with overlap. */
   private readonly hooks: GradientHooks | undefined;
 
   static async create(
     classifier: Classifier,
     communicator: Communicator,
     config: Config,
-    tracer?: Tracer,
+    { gpu = false, tracer }: { gpu?: boolean; tracer?: Tracer } = {},
   ): Promise<TrainingStep> {
     const { parameters, weights } = classifier;
-    const optimiser = await ShardedOptimiser.create({ parameters, weights, communicator, config, tracer });
+    const overlap = await decideOverlap(communicator, { wanted: config.distributed.overlap, gpu });
+    const about = { parameters, weights, communicator, config, overlap, tracer };
+    const optimiser = await ShardedOptimiser.create(about);
     const loader = new WeightLoader({ parameters, weights, optimiser, tracer });
-    return new TrainingStep(classifier, communicator, config, { optimiser, loader });
+    return new TrainingStep(classifier, communicator, config, { optimiser, loader, overlap });
   }
 
   private constructor(
     private readonly classifier: Classifier,
     communicator: Communicator,
     config: Config,
-    { optimiser, loader }: { optimiser: ShardedOptimiser; loader: WeightLoader },
+    { optimiser, loader, overlap }: { optimiser: ShardedOptimiser; loader: WeightLoader; overlap: boolean },
   ) {
     const { centroids, parameters, forward } = classifier;
     this.optimiser = optimiser;
     this.loader = loader;
-    if (communicator.worldSize > 1) {
+    if (overlap) {
       const { gradients, buckets } = optimiser;
       const onRead = (parameter: number) => loader.load(parameter);
       const onBucket = (index: number) => optimiser.reduce(index);
@@ -120,8 +123,8 @@ export class TrainingStep {
     if (!hooks) for (let index = optimiser.buckets.length - 1; index >= 0; index--) optimiser.reduce(index);
     await optimiser.update();
     loader.outdate();
-    if (hooks) await turn();
-    else loader.loadAll();
+    if (!hooks) loader.loadAll();
+    await turn();
     onPhase?.('update');
     return values;
   }

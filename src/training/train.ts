@@ -66,7 +66,10 @@ async function run(options: RunOptions): Promise<Report> {
   await reporter.agree('data set', dataset.fingerprint);
   if (unknown) await reporter.agree('unknown images', unknown.fingerprint);
   await reporter.agree('centroids', classifier.centroidsSha256);
-  const step = await TrainingStep.create(classifier, communicator, config, options.tracer);
+  const step = await TrainingStep.create(classifier, communicator, config, {
+    gpu: backend.gpu,
+    tracer: options.tracer,
+  });
   const state = await shareState({
     classifier,
     optimiser: step.optimiser,

@@ -97,8 +97,10 @@ describe('launch --trace', () => {
 
   const read = (): Trace => JSON.parse(readFileSync(place.path('trace.json'), 'utf8')) as Trace;
 
-  it('takes down what every thread of every rank does, on one clock', async () => {
-    const ended = await place.run('launch', '--workers', '2', ...digits, '--trace', 'trace.json');
+  it.each(['on', 'off'])('takes down what every thread of every rank does, overlap %s', async (overlap) => {
+    const set = ['--set', `distributed.overlap=${overlap}`];
+    const ended = await place.run('launch', '--workers', '2', ...digits, ...set, '--trace', 'trace.json');
+    const [sums, updates] = overlap === 'on' ? [communication, communication] : [urgent, compute];
     expect(ended, ended.stderr).toMatchObject({ code: 0 });
     const { traceEvents, otherData } = read();
     for (const rank of [0, 1]) {
@@ -111,9 +113,9 @@ describe('launch --trace', () => {
       expect(count(traceEvents, rank, compute, /^evaluation$/)).toBe(1);
       expect(count(traceEvents, rank, compute, /^checkpoint$/)).toBe(1);
       expect(count(traceEvents, rank, compute, /^waiting$/)).toBeGreaterThanOrEqual(steps);
-      expect(count(traceEvents, rank, communication, /^reduceScatter gradients\/0$/)).toBe(steps);
-      expect(count(traceEvents, rank, communication, /^update weights\/0$/)).toBe(steps);
-      expect(count(traceEvents, rank, communication, /^allGather weights\/0$/)).toBe(steps);
+      expect(count(traceEvents, rank, sums, /^reduceScatter gradients\/0$/)).toBe(steps);
+      expect(count(traceEvents, rank, updates, /^update weights\/0$/)).toBe(steps);
+      expect(count(traceEvents, rank, sums, /^allGather weights\/0$/)).toBe(steps);
       expect(count(traceEvents, rank, urgent, /^(allReduce gram|allGather residuals)/)).toBe(steps);
       expect(count(traceEvents, rank, buckets, /^bucket 0$/)).toBe(2 * steps);
       const named = traceEvents.filter(({ pid, ph, args }) => pid === rank && ph === 'M' && args.name);

@@ -31,7 +31,7 @@ interface Updates {
   buckets: number;
   distance: number;
   moved: boolean;
-  overlapped: string;
+  stepped: string;
   blocking: string;
   unsharded: string;
 }
@@ -51,17 +51,18 @@ const cases: [string, { worldSize?: number; micros?: number; optimizer: object; 
   ['one bucket', { optimizer: sgd, distributed: { bucketBytes: 1_000_000 } }],
 ];
 
-describe('overlapped steps of several ranks', () => {
+describe.each(['on', 'off'])('steps of several ranks, overlap %s,', (overlap) => {
   it.each(cases)('are those that wait for everything, bit for bit: %s', async (_name, setting) => {
     const { micros = 1, ...rest } = setting;
-    const ranks = await resultsOf<Updates>('updates', rest, { updates: 5, micros });
-    const [{ buckets, overlapped }] = ranks;
+    const distributed = { ...rest.distributed, overlap };
+    const ranks = await resultsOf<Updates>('updates', { ...rest, distributed }, { updates: 5, micros });
+    const [{ buckets, stepped }] = ranks;
     expect(buckets > 5).toBe(setting.distributed === undefined || 'wire' in setting.distributed);
-    for (const rank of ranks) expect(rank).toMatchObject({ overlapped, blocking: overlapped, moved: true });
+    for (const rank of ranks) expect(rank).toMatchObject({ stepped, blocking: stepped, moved: true });
     const exact =
       rest.worldSize === undefined && rest.optimizer === sgd && !('wire' in (rest.distributed ?? {}));
     for (const { unsharded, distance } of ranks)
-      if (exact) expect(unsharded).toBe(overlapped);
+      if (exact) expect(unsharded).toBe(stepped);
       else expect(distance).toBeLessThan('wire' in (rest.distributed ?? {}) ? 2e-2 : 1e-5);
   });
 
@@ -69,7 +70,7 @@ describe('overlapped steps of several ranks', () => {
     'show whole weights to who reads between them, with %j',
     async (changes) => {
       const optimizer = { ...sgd, ...changes };
-      const ranks = await resultsOf<{ weights: string }[]>('between', { optimizer });
+      const ranks = await resultsOf<{ weights: string }[]>('between', { optimizer, distributed: { overlap } });
       expect(ranks[0]).toHaveLength(4);
       for (const seen of ranks[0])
         expect(seen).toMatchObject({ evaluated: true, inModel: true, moved: true });
@@ -79,7 +80,8 @@ describe('overlapped steps of several ranks', () => {
 
   it('end at a gradient that is not finite with its name, and elsewhere at the deadline of the gather', async () => {
     const options = { timeoutMs: 1500 };
-    const [other, owner] = await resultsOf<Record<string, unknown>>('broken', { optimizer: sgd }, options);
+    const setting = { optimizer: sgd, distributed: { overlap } };
+    const [other, owner] = await resultsOf<Record<string, unknown>>('broken', setting, options);
     expect(owner).toMatchObject({ code: 'GRADIENT_NOT_FINITE', update: 3 });
     expect(owner.message).toBe(
       `the gradient of ${String(owner.name)}, element 6, is NaN in step 2: lower learningRate.rate, or look for broken images`,

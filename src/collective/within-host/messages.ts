@@ -75,8 +75,8 @@ export class Messages {
   }
 
   private header(source: number, chunk: number, bytes: number): Header {
-    const { sequence, type, op, length } = this.call as DirectCall;
-    const about = { kind: 'allReduce', type, op, wire: 'float32', stream: urgent } as const;
+    const { sequence, kind, type, op, length } = this.call as DirectCall;
+    const about = { kind, type, op, wire: 'float32', stream: urgent } as const;
     return { ...about, sequence, step: 0, chunk, source, tag: this.tag, elements: length, bytes };
   }
 }

@@ -1,5 +1,5 @@
 import type { Command } from '../channel.js';
-import { elementTypes, ops } from '../wire.js';
+import { elementTypes, kinds, ops } from '../wire.js';
 
 const tagAt = 64;
 const tagBytes = 64;
@@ -12,8 +12,16 @@ const endedAt = 1;
 const countAt = 2;
 const waitingForAt = 3;
 
-/** What the compute thread says of a call that it carries out itself. */
-export type DirectCall = Pick<Command, 'sequence' | 'type' | 'op' | 'length' | 'timeoutMs' | 'tag'>;
+/** Calls that the compute thread may carry out itself. */
+export type DirectKind = 'allReduce' | 'reduceScatter' | 'allGather';
+
+/** What it says of one. */
+export interface DirectCall extends Pick<
+  Command,
+  'sequence' | 'type' | 'op' | 'length' | 'timeoutMs' | 'tag'
+> {
+  kind: DirectKind;
+}
 
 /**
  * The call that the compute thread carries out itself over pipes, in shared memory: the communication thread watches it,
@@ -29,13 +37,14 @@ export class CallRecord {
     this.buffer = Buffer.from(control as unknown as ArrayBuffer, start, recordBytes);
   }
 
-  begin({ sequence, type, op, length, timeoutMs, tag }: DirectCall): void {
+  begin({ sequence, kind, type, op, length, timeoutMs, tag }: DirectCall): void {
     const { buffer } = this;
     buffer.writeDoubleLE(timeoutMs, 16);
     buffer.writeDoubleLE(length, 24);
     buffer[32] = elementTypes.indexOf(type);
     buffer[33] = ops.indexOf(op);
     buffer[34] = buffer.write(tag, tagAt, tagBytes);
+    buffer[35] = kinds.indexOf(kind);
     Atomics.store(this.words, begunAt, sequence);
   }
 
@@ -72,7 +81,7 @@ export class CallRecord {
     const { buffer } = this;
     return {
       sequence: this.begun,
-      kind: 'allReduce',
+      kind: kinds[buffer[35]],
       type: elementTypes[buffer[32]],
       op: ops[buffer[33]],
       wire: 'float32',

@@ -56,7 +56,8 @@ export class CallWatch {
     const { record } = this.options;
     const { begun } = record;
     const forMs = record.busy && this.seen.sequence === begun ? performance.now() - this.seen.since : 0;
-    return { begun, name: forMs > 0 ? `allReduce '${record.command.tag}'` : '', forMs };
+    const { kind, tag } = record.command;
+    return { begun, name: forMs > 0 ? `${kind} '${tag}'` : '', forMs };
   }
 
   private look(): void {

@@ -14,19 +14,28 @@ interface WindowsOptions {
   files: readonly number[];
 }
 
+/** A range of bytes: [start, end). */
+type Bytes = readonly [start: number, end: number];
+
 /**
- * All-reduce of many values through files in memory that the ranks of a host share, window by window of 1 MiB.
+ * Collectives of many values through files in memory that the ranks of a host share, in rounds.
  *
- * Of each window a rank owns a part. It writes the others' parts to its own file and says so; reads its own part from
- * all files, combines the N in rank order (bitwise equal everywhere), writes the result to its file and says so; and reads
- * the others' results. Messages a rank sends: 2 (N - 1) a window, without payload; bytes: 2 (N - 1)/N S read, S written.
- * Values pass from memory to memory twice without a thread between them, and a window stays in the processor's cache.
+ *     reduce-scatter   a rank writes a piece of every other's part to its own file and says so, reads the pieces of its
+ *                      own part from all files and combines the N
+ *     all-gather       a rank writes a piece of its part and says so, and reads the others' pieces
+ *     all-reduce       both, window by window of 1 MiB, which stays in the processor's cache: bitwise equal everywhere
  *
- * Windows take turns in the two halves of a file. Why a half is free when its turn comes: a rank begins window k + 2 when
- * it has every rank's second message of window k + 1, and a rank sends that after it has read all of window k. The turns
- * go on from call to call.
+ * A piece is 1 MiB / N in the first, 1 MiB in the second. Messages a rank sends: N - 1 a round, without payload. Bytes:
+ * (N - 1)/N S written and as many read; S/N written and (N - 1)/N S read. Values pass from memory to memory twice without
+ * a thread between them.
+ *
+ * Rounds take turns in the two halves of a file. Why a half is free when its turn comes: a rank begins round k + 2 when
+ * it has every rank's message of round k + 1, and a rank sends that after it has read all of round k. The turns go on
+ * from call to call.
  */
 export class Windows {
+  /** Of a part, in a reduce-scatter. */
+  private readonly pieceBytes: number;
   private readonly sum: number;
   private readonly scratch: number;
   private readonly memory: Buffer;
@@ -37,56 +46,89 @@ export class Windows {
     private readonly options: WindowsOptions,
   ) {
     const { arena } = options;
-    const bytes = Math.ceil(windowBytes / messages.worldSize) + 8;
-    this.sum = allocate(arena, bytes);
-    this.scratch = allocate(arena, bytes);
+    this.pieceBytes = 8 * Math.floor(windowBytes / messages.worldSize / 8);
+    this.sum = allocate(arena, this.pieceBytes);
+    this.scratch = allocate(arena, this.pieceBytes);
     this.memory = Buffer.from(arena.memory.buffer);
   }
 
+  /** In rank order, as in `exchange.ts`. */
   allReduce(values: Numbers, type: ElementType, op: ReduceOp): void {
-    const step = windowBytes / values.BYTES_PER_ELEMENT;
-    for (let start = 0; start < values.length; start += step)
-      this.window(values.subarray(start, start + step), type, op);
+    const ranks = Array.from({ length: this.messages.worldSize }, (_, rank) => rank);
+    const step = (ranks.length * this.pieceBytes) / values.BYTES_PER_ELEMENT;
+    for (let start = 0; start < values.length; start += step) {
+      const window = values.subarray(start, start + step);
+      this.reduce(window, type, op, ranks);
+      this.allGather(window);
+    }
   }
 
-  private window(values: Numbers, type: ElementType, op: ReduceOp): void {
-    const { messages, sum, scratch, memory } = this;
+  /** From the own rank on, as in `algorithms/scatter.ts`. */
+  reduceScatter(values: Numbers, type: ElementType, op: ReduceOp): void {
+    const { rank, worldSize } = this.messages;
+    const ranks = Array.from({ length: worldSize }, (_, index) => (rank + index) % worldSize);
+    this.reduce(values, type, op, ranks);
+  }
+
+  private reduce(values: Numbers, type: ElementType, op: ReduceOp, order: readonly number[]): void {
+    const { messages, pieceBytes, sum, scratch, memory } = this;
     const { rank, worldSize } = messages;
     const combine = this.options.kernels.reduce[type][op];
-    const bytes = Buffer.from(values.buffer as ArrayBuffer, values.byteOffset, values.byteLength);
-    const half = (this.turn++ & 1) * windowBytes;
-    const partOf = (owner: number): [start: number, end: number] => {
-      const [start, end] = shardRange(values.length, owner, worldSize);
-      return [start * values.BYTES_PER_ELEMENT, end * values.BYTES_PER_ELEMENT];
-    };
-    const [start, end] = partOf(rank);
-    const own = this.options.files[rank];
-    const part = memory.subarray(sum, sum + end - start);
+    const bytes = bytesOf(values);
+    this.rounds(partsOf(values, worldSize), pieceBytes, (half, pieceOf) => {
+      for (let owner = 0; owner < worldSize; owner++)
+        if (owner !== rank) this.write(bytes.subarray(...pieceOf(owner)), half + owner * pieceBytes);
+      messages.send();
+      const own = bytes.subarray(...pieceOf(rank));
+      for (const [index, peer] of order.entries()) {
+        const target = index === 0 ? sum : scratch;
+        const into = memory.subarray(target, target + own.length);
+        if (peer === rank) into.set(own);
+        else this.read(peer, into, half + rank * pieceBytes);
+        if (index > 0) combine(sum, scratch, own.length);
+      }
+      own.set(memory.subarray(sum, sum + own.length));
+    });
+  }
 
-    writeAll(own, bytes.subarray(0, start), half);
-    writeAll(own, bytes.subarray(end), half + end);
-    messages.send();
-    for (let peer = 0; peer < worldSize; peer++) {
-      const target = peer === 0 ? sum : scratch;
-      const into = memory.subarray(target, target + end - start);
-      if (peer !== rank) {
-        messages.receive(peer);
-        this.readAll(peer, into, half + start);
-      } else into.set(bytes.subarray(start, end));
-      if (peer !== 0) combine(sum, scratch, end - start);
-    }
-    writeAll(own, part, half + start);
-    messages.send();
-    bytes.set(part, start);
-    for (let peer = 0; peer < worldSize; peer++) {
-      if (peer === rank) continue;
-      messages.receive(peer);
-      const [first, last] = partOf(peer);
-      this.readAll(peer, bytes.subarray(first, last), half + first);
+  /** @param offsets where ranks' parts begin and end, in elements; default: `shardRange`'s */
+  allGather(values: Numbers, offsets?: readonly number[]): void {
+    const { messages } = this;
+    const { rank, worldSize } = messages;
+    const bytes = bytesOf(values);
+    this.rounds(partsOf(values, worldSize, offsets), windowBytes, (half, pieceOf) => {
+      this.write(bytes.subarray(...pieceOf(rank)), half);
+      messages.send();
+      for (let peer = 0; peer < worldSize; peer++)
+        if (peer !== rank) this.read(peer, bytes.subarray(...pieceOf(peer)), half);
+    });
+  }
+
+  /** Goes through the longest part piece by piece, and through the others beside it; once where all are empty. */
+  private rounds(
+    parts: readonly Bytes[],
+    pieceBytes: number,
+    work: (half: number, pieceOf: (owner: number) => Bytes) => void,
+  ): void {
+    const longest = Math.max(...parts.map(([start, end]) => end - start));
+    for (let at = 0; at === 0 || at < longest; at += pieceBytes) {
+      const half = (this.turn++ & 1) * windowBytes;
+      work(half, (owner) => {
+        const [start, end] = parts[owner];
+        return [Math.min(start + at, end), Math.min(start + at + pieceBytes, end)];
+      });
     }
   }
 
-  private readAll(peer: number, into: Uint8Array, position: number): void {
+  private write(bytes: Uint8Array, position: number): void {
+    const file = this.options.files[this.messages.rank];
+    for (let done = 0; done < bytes.length;)
+      done += writeSync(file, bytes, done, bytes.length - done, position + done);
+  }
+
+  /** Reads what a peer has written, once it says so. */
+  private read(peer: number, into: Uint8Array, position: number): void {
+    this.messages.receive(peer);
     for (let done = 0; done < into.length;) {
       const got = readSync(this.options.files[peer], into, done, into.length - done, position + done);
       if (got === 0)
@@ -96,7 +138,15 @@ export class Windows {
   }
 }
 
-function writeAll(file: number, bytes: Uint8Array, position: number): void {
-  for (let done = 0; done < bytes.length;)
-    done += writeSync(file, bytes, done, bytes.length - done, position + done);
+function bytesOf({ buffer, byteOffset, byteLength }: Numbers): Buffer {
+  return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
+}
+
+/** Ranks' parts of the values. */
+function partsOf(values: Numbers, worldSize: number, offsets?: readonly number[]): Bytes[] {
+  const { length, BYTES_PER_ELEMENT: size } = values;
+  return Array.from({ length: worldSize }, (_, rank) => {
+    const [start, end] = offsets ? [offsets[rank], offsets[rank + 1]] : shardRange(length, rank, worldSize);
+    return [start * size, end * size];
+  });
 }

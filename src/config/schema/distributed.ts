@@ -32,6 +32,12 @@ export const distributedSchema = z.strictObject({
     .enum(['float32', 'bf16'])
     .default('float32')
     .describe('how gradients travel: bf16 halves the bytes, with error feedback'),
+  overlap: z
+    .enum(['auto', 'on', 'off'])
+    .default('auto')
+    .describe(
+      'gradients and weights travel while the workers compute; off: between steps, which takes less processor time within a host; auto: off where all workers compute on the CPUs of one host',
+    ),
   bucketBytes: count
     .optional()
     .describe(

@@ -2,11 +2,11 @@ import { messageOf, PodDistError } from '../../errors.js';
 import type { Arena } from '../arena.js';
 import type { Numbers } from '../communicator.js';
 import { callRecord } from '../control.js';
-import { loadKernels } from '../kernels/index.js';
+import { loadKernels, type Kernels } from '../kernels/index.js';
 import { exchange } from './exchange.js';
 import { Messages } from './messages.js';
 import type { PipeEnds } from './pipes.js';
-import type { CallRecord, DirectCall } from './record.js';
+import type { CallRecord, DirectCall, DirectKind } from './record.js';
 import { Windows } from './windows.js';
 
 /** What connects the compute threads of one host: file descriptors of this process. */
@@ -27,41 +27,52 @@ interface DirectOptions {
   fail(error: PodDistError): void;
 }
 
-/** Blocking all-reduces that the compute threads of one host make by themselves, without the communication threads. */
-export class DirectAllReduce {
+/** Blocking collectives that the compute threads of one host make by themselves, without the communication threads. */
+export class DirectCollectives {
   private readonly record: CallRecord;
 
   private constructor(
     private readonly messages: Messages,
-    private readonly windows: Windows | undefined,
     private readonly options: DirectOptions,
+    private readonly kernels: Kernels | undefined,
+    private readonly windows: Windows | undefined,
   ) {
     this.record = callRecord(options.arena.control);
   }
 
-  static async create({ pipes, files }: HostConnections, options: DirectOptions): Promise<DirectAllReduce> {
+  static async create({ pipes, files }: HostConnections, options: DirectOptions): Promise<DirectCollectives> {
     const { arena, rank, throwIfFailed } = options;
     const record = callRecord(arena.control);
     const messages = new Messages({ rank, ends: pipes, record, throwIfFailed });
     const kernels = files && (await loadKernels(arena.memory));
     const windows = files && kernels && new Windows(messages, { arena, kernels, files });
-    return new DirectAllReduce(messages, windows, options);
+    return new DirectCollectives(messages, options, kernels, windows);
   }
 
-  /** Whether it is for values of so many bytes; equal on all ranks. */
-  takes(bytes: number): boolean {
-    return this.windows !== undefined || this.areFew(bytes);
+  /** Whether it makes such a call with values of so many bytes; equal on all ranks. */
+  takes(kind: DirectKind, bytes: number): boolean {
+    return this.windows !== undefined || (kind === 'allReduce' && this.areFew(bytes));
   }
 
-  run(values: Numbers, call: DirectCall): void {
+  /** Makes the calls of a kernel program; only where it `takes` all-gathers, which bring programs along. */
+  runProgram(offset: number): void {
+    this.kernels?.run(offset);
+  }
+
+  /** @param offsets of the parts of an all-gather */
+  run(values: Numbers, call: DirectCall, offsets?: readonly number[]): void {
     const { messages, windows, record } = this;
     const { throwIfFailed, fail } = this.options;
     throwIfFailed();
     record.begin(call);
     messages.begin(call);
     try {
-      if (windows && !this.areFew(values.byteLength)) windows.allReduce(values, call.type, call.op);
-      else exchange(messages, values, call.op);
+      const { kind, type, op } = call;
+      if (!windows || (kind === 'allReduce' && this.areFew(values.byteLength)))
+        exchange(messages, values, op);
+      else if (kind === 'allReduce') windows.allReduce(values, type, op);
+      else if (kind === 'reduceScatter') windows.reduceScatter(values, type, op);
+      else windows.allGather(values, offsets);
     } catch (error) {
       const known =
         error instanceof PodDistError
