@@ -16,15 +16,26 @@ export interface Range {
   end: number;
 }
 
+interface BucketOptions {
+  /** About as large as a bucket shall be; default: `defaultBucketBytes`. */
+  bucketBytes?: number;
+  /** Buckets travel while the ranks compute; default: they do. */
+  overlap?: boolean;
+}
+
 /**
  * Cuts the flat parameters into contiguous buckets of about `bucketBytes`, in order. A parameter stays whole unless it
  * is larger than two buckets, then it is cut into equal parts.
  *
- * The first ones are smaller: their gradients come last and their weights are read first, so nothing hides them.
+ * With overlap the first ones are smaller: their gradients come last and their weights are read first, so nothing hides
+ * them.
  */
-export function planBuckets(slots: readonly Slot[], bucketBytes?: number, withinHost = false): Range[] {
+export function planBuckets(
+  slots: readonly Slot[],
+  { bucketBytes, overlap = true }: BucketOptions = {},
+): Range[] {
   const total = slots.reduce((sum, slot) => sum + slot.size, 0);
-  const bytes = bucketBytes ?? defaultBucketBytes(4 * total, withinHost);
+  const bytes = bucketBytes ?? defaultBucketBytes(4 * total, overlap);
   const target = Math.max(Math.ceil(bytes / 4), Math.ceil(total / mostBuckets));
   const buckets: Range[] = [];
   let start = 0;
@@ -34,8 +45,8 @@ export function planBuckets(slots: readonly Slot[], bucketBytes?: number, within
     start = end;
   };
   for (const { size } of slots) {
-    const early = Math.max(target / 2 ** Math.max(smallBuckets - buckets.length, 0), leastBytes / 4);
-    const limit = Math.min(early, target);
+    const halvings = overlap ? Math.max(smallBuckets - buckets.length, 0) : 0;
+    const limit = Math.min(Math.max(target / 2 ** halvings, leastBytes / 4), target);
     const held = end - start;
     if (held > limit / crumb && held + size > limit) close();
     const parts = size > 2 * target ? Math.ceil(size / target) : 1;
@@ -49,18 +60,14 @@ export function planBuckets(slots: readonly Slot[], bucketBytes?: number, within
   return buckets;
 }
 
-/** Where a network is between the ranks, which communication hides behind, and where there is none. */
-const leastDefaultBytes = { network: 131_072, withinHost: 1_048_576 };
+const leastDefaultBytes = 131_072;
 const mostDefaultBytes = 4_194_304;
 const defaultBuckets = 16;
 
-/**
- * Buckets for parameters of so many bytes: enough of them to overlap, none so small that its messages count. Within a host
- * these cost processor time, which nothing hides.
- */
-export function defaultBucketBytes(bytes: number, withinHost: boolean): number {
-  const least = leastDefaultBytes[withinHost ? 'withinHost' : 'network'];
-  return Math.min(Math.max(Math.ceil(bytes / defaultBuckets), least), mostDefaultBytes);
+/** Buckets for parameters of so many bytes: enough of them to overlap, none so small that its messages count. */
+export function defaultBucketBytes(bytes: number, overlap: boolean): number {
+  if (!overlap) return mostDefaultBytes;
+  return Math.min(Math.max(Math.ceil(bytes / defaultBuckets), leastDefaultBytes), mostDefaultBytes);
 }
 
 /** Of the bytes reduced so far, the share that is gathered while the backward pass goes on. */

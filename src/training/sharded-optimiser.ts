@@ -94,11 +94,12 @@ export class ShardedOptimiser {
     private readonly options: Options,
     private readonly kernels: OptimiserKernels,
   ) {
-    const { parameters, communicator, config } = options;
+    const { parameters, communicator, config, overlap = false } = options;
     this.slots = parameters.slots;
     this.noNorms = new Norms(this.slots.length);
     this.tracer = options.tracer ?? noTracer;
-    this.buckets = planBuckets(this.slots, config.distributed.bucketBytes, communicator.withinHost);
+    const { bucketBytes } = config.distributed;
+    this.buckets = planBuckets(this.slots, { bucketBytes, overlap });
     this.gathersAfter = planGathers(this.buckets);
     this.optimiser = createOptimiser(config.optimizer);
     this.needsNorms = this.optimiser.layerwise || config.optimizer.clipNorm !== undefined;

@@ -158,15 +158,16 @@ describe('planBuckets', () => {
   const sizes = (cut: { start: number; end: number }[]) => cut.map(({ start, end }) => end - start);
 
   it('keeps parameters whole, but for large ones, and covers everything once', () => {
-    const cut = planBuckets(slots(300_000, 500_000, 400_000, 5_000_000, 700_000), 4_000_000);
+    const cut = planBuckets(slots(300_000, 500_000, 400_000, 5_000_000, 700_000), { bucketBytes: 4_000_000 });
     expect(cut.slice(1).map(({ start }) => start)).toEqual(cut.slice(0, -1).map(({ end }) => end));
     expect(sizes(cut)).toEqual([300, 500, 400, 1000, 1000, 1000, 1000, 1000, 700].map((size) => 1000 * size));
   });
 
   it('makes the first buckets smaller, and none of a crumb', () => {
-    const cut = planBuckets(slots(...Array.from({ length: 40 }, () => 100_000)), 4_000_000);
+    const cut = planBuckets(slots(...Array.from({ length: 40 }, () => 100_000)), { bucketBytes: 4_000_000 });
     expect(sizes(cut).slice(0, 4)).toEqual([100_000, 200_000, 500_000, 1_000_000]);
-    expect(sizes(planBuckets(slots(900_000, 10_000, 3_000_000, 10_000, 900_000), 4_000_000))).toEqual([
+    const uneven = slots(900_000, 10_000, 3_000_000, 10_000, 900_000);
+    expect(sizes(planBuckets(uneven, { bucketBytes: 4_000_000 }))).toEqual([
       900_000, 1_010_000, 1_000_000, 1_000_000, 910_000,
     ]);
   });
@@ -180,15 +181,14 @@ describe('planBuckets', () => {
       expect(planBuckets(layers(length)).length).toBeLessThan(50);
   });
 
-  it('makes fewer within a host, where nothing hides what they cost', () => {
-    const layers = slots(...Array.from({ length: 64 }, () => 1_000_000 / 64));
-    const within = planBuckets(layers, undefined, true);
-    expect(within.length).toBeLessThan(planBuckets(layers).length);
-    expect(within.length).toBeGreaterThan(2);
+  it('makes them as large as is reasonable, the first too, where nothing hides what they cost', () => {
+    const layers = slots(...Array.from({ length: 100 }, () => 100_000));
+    expect(sizes(planBuckets(layers, { overlap: false }))).toEqual(new Array(10).fill(1_000_000));
+    expect(planBuckets(layers.slice(0, 10), { overlap: false })).toEqual([{ start: 0, end: 1_000_000 }]);
   });
 
   it('never makes more than can be in flight', () => {
-    const cut = planBuckets(slots(...Array.from({ length: 500 }, () => 1000)), 4);
+    const cut = planBuckets(slots(...Array.from({ length: 500 }, () => 1000)), { bucketBytes: 4 });
     expect(cut.length).toBeLessThan(50);
     expect(cut.at(-1)?.end).toBe(500_000);
   });

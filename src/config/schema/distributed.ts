@@ -41,7 +41,7 @@ export const distributedSchema = z.strictObject({
   bucketBytes: count
     .optional()
     .describe(
-      'about this many bytes of gradients, or weights, travel together; default: a 16th of them, from 128 KiB (1 MiB within one host) to 4 MiB',
+      'about this many bytes of gradients, or weights, travel together; default: with overlap a 16th of them, from 128 KiB to 4 MiB, else 4 MiB',
     ),
   urgentBytes: z
     .int()
