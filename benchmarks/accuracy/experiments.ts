@@ -41,15 +41,29 @@ const workerCounts: Group[] = [1, 2, 4].map((workers) => ({
   seeds: 1,
 }));
 
-function atRates(rates: readonly number[], seedsOf: (label: string) => number): Group[] {
+/** Largest learning rate, and weight decay where it is not the recipe's. */
+type Pace = readonly [rate: number, decay?: number];
+
+function atPaces(paces: readonly Pace[], seedsOf: (label: string) => number): Group[] {
   return losses.flatMap(([label, settings]) =>
-    rates.map((rate) => ({
-      label: `${label}, rate ${rate}`,
-      settings: [...settings, `learningRate.rate=${rate}`],
+    paces.map(([rate, decay]) => ({
+      label: `${label}, rate ${rate}${decay === undefined ? '' : `, decay ${decay}`}`,
+      settings: [
+        ...settings,
+        `learningRate.rate=${rate}`,
+        ...(decay === undefined ? [] : [`optimizer.weightDecay=${decay}`]),
+      ],
       seeds: seedsOf(label),
     })),
   );
 }
+
+/** What weights lose in a step, rate times decay, is the same in all. */
+const paces: readonly Pace[] = [
+  [0.05, 1e-3],
+  [0.2, 2.5e-4],
+  [0.8, 6.25e-5],
+];
 
 function ablation(seeds: number): Group[] {
   return variants.map(([label, settings, workers]) => ({ label, settings, workers, seeds }));
@@ -60,14 +74,15 @@ function withSettings(groups: readonly Group[], ...more: readonly string[]): Gro
 }
 
 export const experiments: Readonly<Record<string, Experiment>> = {
-  'digits-losses': { recipe: 'digits', threshold: 0.95, groups: atRates([0.02, 0.1, 0.4], () => 10) },
+  'digits-losses': { recipe: 'digits', threshold: 0.95, groups: atPaces([[0.02], [0.1], [0.4]], () => 10) },
   'digits-ablation': { recipe: 'digits', threshold: 0.95, groups: ablation(10) },
   'digits-workers': { recipe: 'digits', threshold: 0.95, groups: workerCounts },
+  'cifar10-rates': { recipe: 'cifar10-resnet20', threshold: 0.7, groups: atPaces(paces, () => 1) },
   'cifar10-losses': {
     recipe: 'cifar10-resnet20',
     threshold: 0.8,
     groups: withSettings(
-      atRates([0.2], (label) => (label === 'POD' || label === 'softmax' ? 3 : 1)),
+      atPaces([[0.2]], (label) => (label === 'POD' || label === 'softmax' ? 3 : 1)),
       'epochs=10',
     ),
   },
