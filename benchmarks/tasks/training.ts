@@ -15,14 +15,14 @@ export interface TrainingTask extends Required<
 /** The last collective: what the trace holds of it comes after all that is measured. */
 export const lastCollective = 'measured';
 
-/** Real training steps over all ranks; the trace has what they spend their time on. */
+/** Real training steps over all ranks, with overlap; the trace has what they spend their time on. */
 export async function training(
   communicator: Communicator,
   { backend, ...options }: TrainingTask,
   tracer: Tracer,
 ): Promise<StepMeasurement> {
   await initBackend(backend);
-  const measured = await measureStep({ ...options, communicator, tracer });
+  const measured = await measureStep({ ...options, overlap: 'on', communicator, tracer });
   tracer.flush();
   await communicator.barrier({ tag: lastCollective });
   return measured;

@@ -24,6 +24,8 @@ export interface MeasureOptions {
   communicator?: Communicator;
   /** Gradients that are sent at once; default: the recipe's. */
   bucketBytes?: number;
+  /** Whether they travel while the ranks compute; default: the recipe's. */
+  overlap?: Config['distributed']['overlap'];
   /** Whose images batch norm's statistics are over; default: the recipe's. */
   statistics?: Config['batchNorm']['statistics'];
   /** Told of every step, those of the warm-up as well, and of what is in it; default: nobody is. */
@@ -126,10 +128,13 @@ export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
-function stepConfig({ model, batch, bucketBytes, statistics }: MeasureOptions, worldSize: number): Config {
+function stepConfig(
+  { model, batch, bucketBytes, overlap, statistics }: MeasureOptions,
+  worldSize: number,
+): Config {
   return configSchema.parse({
     batchSize: batch * worldSize,
-    distributed: { bucketBytes },
+    distributed: { bucketBytes, overlap },
     batchNorm: { statistics },
     data: { name: 'digits' },
     model,
