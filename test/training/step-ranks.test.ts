@@ -70,7 +70,10 @@ describe.each(['on', 'off'])('steps of several ranks, overlap %s,', (overlap) =>
     'show whole weights to who reads between them, with %j',
     async (changes) => {
       const optimizer = { ...sgd, ...changes };
-      const ranks = await resultsOf<{ weights: string }[]>('between', { optimizer, distributed: { overlap } });
+      const ranks = await resultsOf<{ weights: string }[]>('between', {
+        optimizer,
+        distributed: { overlap },
+      });
       expect(ranks[0]).toHaveLength(4);
       for (const seen of ranks[0])
         expect(seen).toMatchObject({ evaluated: true, inModel: true, moved: true });
