@@ -37,7 +37,7 @@ export class LocalCommunicator implements Communicator {
     return values;
   }
 
-  /** A program needs `loadOptimisers` first, here as in the other two. */
+  /** With a program, which needs `loadOptimisers` first, as all three. */
   async allGather(values: Numbers, options?: GatherOptions): Promise<void> {
     this.allGatherSync(values, options);
   }

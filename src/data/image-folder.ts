@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { relative } from 'node:path';
-import { getSystemErrorName } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { getSystemErrorName } from 'node:util';
 import { Piscina } from 'piscina';
 import type { DataConfig } from '../config/schema.js';
 import { UserError } from '../errors.js';
@@ -66,10 +66,7 @@ export async function imageFiles(
       const transferList = memory ? [memory.buffer] : [];
       const task = { split, indices: batches[next++], epoch, memory };
       const run = pool.run(task, { transferList });
-      const settled = run.then(
-        () => void running.delete(settled),
-        () => void running.delete(settled),
-      );
+      const settled = run.catch(() => {}).then(() => void running.delete(settled));
       running.add(settled);
       ahead.push(run);
     };

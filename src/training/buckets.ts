@@ -65,7 +65,7 @@ const mostDefaultBytes = 4_194_304;
 const defaultBuckets = 16;
 
 /** Buckets for parameters of so many bytes: enough of them to overlap, none so small that its messages count. */
-export function defaultBucketBytes(bytes: number, overlap: boolean): number {
+function defaultBucketBytes(bytes: number, overlap: boolean): number {
   if (!overlap) return mostDefaultBytes;
   return Math.min(Math.max(Math.ceil(bytes / defaultBuckets), leastDefaultBytes), mostDefaultBytes);
 }

@@ -59,8 +59,8 @@ export interface UpdateInput {
  * Buckets are reduced from the last to the first, as the backward pass completes them, and gathered in the order that
  * `planGathers` gives; ranks in another order could not match. The communication thread makes the updates (3), each
  * before its gather, by kernels that are written down for it: nobody waits for a sum. What norms are needed for comes
- * after all sums. Who reads weights waits for their bucket's gather (`waitFor`). Without overlap each call blocks instead,
- * which within a host the communication thread has no part in.
+ * after all sums. Who reads weights waits for their bucket's gather (`waitFor`). Without overlap the same calls block, one
+ * after another; within a host the compute thread makes them, and the updates, by itself.
  */
 export class ShardedOptimiser {
   /** Gradients of this rank, flat, in the arena: filled by the caller while no gather is under way. */

@@ -56,7 +56,7 @@ export class DirectCollectives {
 
   /** Makes the calls of a kernel program; only where it `takes` all-gathers, which bring programs along. */
   runProgram(offset: number): void {
-    this.kernels?.run(offset);
+    (this.kernels as Kernels).run(offset);
   }
 
   /** @param offsets of the parts of an all-gather */

@@ -70,24 +70,29 @@ export class Windows {
     this.reduce(values, type, op, ranks);
   }
 
+  /** In the values' place, where that is in the arena and the own ones are among the first two: a + b is b + a. */
   private reduce(values: Numbers, type: ElementType, op: ReduceOp, order: readonly number[]): void {
     const { messages, pieceBytes, sum, scratch, memory } = this;
+    const { arena, kernels } = this.options;
     const { rank, worldSize } = messages;
-    const combine = this.options.kernels.reduce[type][op];
+    const combine = kernels.reduce[type][op];
     const bytes = bytesOf(values);
+    const inPlace = (bytes.buffer as ArrayBufferLike) === arena.memory.buffer && order.indexOf(rank) < 2;
+    const ranks = inPlace ? [rank, ...order.filter((peer) => peer !== rank)] : order;
     this.rounds(partsOf(values, worldSize), pieceBytes, (half, pieceOf) => {
       for (let owner = 0; owner < worldSize; owner++)
         if (owner !== rank) this.write(bytes.subarray(...pieceOf(owner)), half + owner * pieceBytes);
       messages.send();
       const own = bytes.subarray(...pieceOf(rank));
-      for (const [index, peer] of order.entries()) {
-        const target = index === 0 ? sum : scratch;
-        const into = memory.subarray(target, target + own.length);
-        if (peer === rank) into.set(own);
-        else this.read(peer, into, half + rank * pieceBytes);
-        if (index > 0) combine(sum, scratch, own.length);
+      const target = inPlace ? own.byteOffset : sum;
+      for (const [index, peer] of ranks.entries()) {
+        const at = index === 0 ? target : scratch;
+        const into = memory.subarray(at, at + own.length);
+        if (peer !== rank) this.read(peer, into, half + rank * pieceBytes);
+        else if (!inPlace) into.set(own);
+        if (index > 0) combine(target, scratch, own.length);
       }
-      own.set(memory.subarray(sum, sum + own.length));
+      if (!inPlace) own.set(memory.subarray(sum, sum + own.length));
     });
   }
 
