@@ -17,6 +17,8 @@ export interface AugmentOptions {
   normalize?: Normalisation;
   cropPadding: number;
   flip: boolean;
+  /** Side of the square that is taken out, in pixels; 0: none is. */
+  cutout: number;
   seed: number;
 }
 
@@ -30,9 +32,18 @@ export interface ImageJob {
   epoch: number;
 }
 
+interface Choice {
+  top: number;
+  left: number;
+  mirrored: boolean;
+  /** Centre of the square that is taken out. */
+  hole?: { y: number; x: number };
+}
+
 /**
  * Writes images into a batch: random crop out of a black border, random mirror image, normalisation, in one pass over
- * the pixels. Every choice comes from the stream (seed, epoch, image index), so an image looks the same whichever
+ * the pixels, and a square of zeros (cutout, arXiv 1708.04552) whose centre is anywhere in the image, so that part of
+ * it may lie outside; with `normalize` a zero is the mean colour. Every choice comes from the stream (seed, epoch, image index), so an image looks the same whichever
  * rank, thread or batch it is in.
  */
 export class Augmenter {
@@ -52,7 +63,7 @@ export class Augmenter {
   /** Writes one image into `output` at `offset`. */
   write({ pixels, index, epoch }: ImageJob, output: Float32Array, offset: number): void {
     const { height, width, channels, white } = this.options;
-    const { top, left, mirrored } = this.choose(index, epoch);
+    const { top, left, mirrored, hole } = this.choose(index, epoch);
     const table = this.table;
     const levels = white + 1;
     let to = offset;
@@ -67,16 +78,32 @@ export class Augmenter {
         }
       }
     }
+    if (hole) this.clear(hole, output, offset);
   }
 
-  private choose(index: number, epoch: number): { top: number; left: number; mirrored: boolean } {
-    const { cropPadding, flip, seed } = this.options;
-    if (epoch < 0 || (cropPadding === 0 && !flip)) return { top: 0, left: 0, mirrored: false };
+  private clear(centre: { y: number; x: number }, output: Float32Array, offset: number): void {
+    const { height, width, channels, cutout } = this.options;
+    const top = centre.y - (cutout >> 1);
+    const left = centre.x - (cutout >> 1);
+    const from = Math.max(0, left);
+    const to = Math.min(width, left + cutout);
+    for (let y = Math.max(0, top); y < Math.min(height, top + cutout); y++) {
+      const row = offset + y * width * channels;
+      output.fill(0, row + from * channels, row + to * channels);
+    }
+  }
+
+  private choose(index: number, epoch: number): Choice {
+    const { height, width, cropPadding, flip, cutout, seed } = this.options;
+    if (epoch < 0 || (cropPadding === 0 && !flip && cutout === 0))
+      return { top: 0, left: 0, mirrored: false };
     const random = stream(seed, 0xa6, epoch, index);
     const offsets = 2 * cropPadding + 1;
     const top = random.below(offsets) - cropPadding;
     const left = random.below(offsets) - cropPadding;
-    return { top, left, mirrored: flip && random.bits() < 0 };
+    const mirrored = flip && random.bits() < 0;
+    const hole = cutout > 0 ? { y: random.below(height), x: random.below(width) } : undefined;
+    return { top, left, mirrored, hole };
   }
 }
 
@@ -89,4 +116,14 @@ export function checkNormalisation(normalize: Normalisation | undefined, channel
       `data.normalize.${name} has ${values.length} value${values.length === 1 ? '' : 's'}, images have ${channels} channel${channels === 1 ? '' : 's'}`,
     );
   }
+}
+
+/** @throws UserError `CONFIG_INVALID` where the square is as large as the image */
+export function checkCutout(cutout: number, height: number, width: number): void {
+  const side = Math.min(height, width);
+  if (cutout < side) return;
+  throw new UserError(
+    'CONFIG_INVALID',
+    `data.augment.cutout is ${cutout}, images are ${width}x${height} pixels: give less than ${side}`,
+  );
 }

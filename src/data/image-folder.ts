@@ -5,7 +5,7 @@ import { getSystemErrorName } from 'node:util';
 import { Piscina } from 'piscina';
 import type { DataConfig } from '../config/schema.js';
 import { UserError } from '../errors.js';
-import { checkNormalisation } from './augment.js';
+import { checkCutout, checkNormalisation } from './augment.js';
 import type { Batch, BatchRequest, Dataset } from './dataset.js';
 import { decoder } from './decode.js';
 import { indexImages, type ImageIndex } from './image-index.js';
@@ -48,6 +48,7 @@ export async function imageFiles(
   options: OpenOptions,
 ): Promise<Dataset> {
   checkNormalisation(config.normalize, config.channels);
+  checkCutout(config.augment.cutout, config.size, config.size);
   const { splits, classNames } = index;
   const { size, channels, prefetch, cache } = config;
   const labels = { train: splits.train.labels, test: splits.test.labels };

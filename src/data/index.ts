@@ -77,7 +77,7 @@ export async function openUnknown(
     resize: data.name === 'image-folder' ? data.resize : undefined,
     channels: channels as 1 | 3,
     normalize: data.normalize,
-    augment: { cropPadding: 0, flip: false, randomResizedCrop: false },
+    augment: { cropPadding: 0, flip: false, cutout: 0, randomResizedCrop: false },
     prefetch: 4,
     cache: { memoryMegabytes: 0, diskMegabytes: 0 },
   };

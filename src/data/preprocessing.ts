@@ -62,7 +62,7 @@ export async function* readImageFiles(
 async function readBatch(files: readonly string[], preprocessing: Preprocessing): Promise<ImageBatch> {
   const { size, channels, normalize } = preprocessing;
   const inputs = { height: size, width: size, channels, white: 255, normalize };
-  const augmenter = new Augmenter({ ...inputs, cropPadding: 0, flip: false, seed: 0 });
+  const augmenter = new Augmenter({ ...inputs, cropPadding: 0, flip: false, cutout: 0, seed: 0 });
   const decoded = await Promise.allSettled(files.map((file) => decodeImage(file, preprocessing)));
   const batch: ImageBatch = { files: [], images: new Float32Array(0), broken: [] };
   const pixels: Uint8Array[] = [];

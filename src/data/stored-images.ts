@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { DataConfig } from '../config/schema.js';
-import { Augmenter, checkNormalisation } from './augment.js';
+import { Augmenter, checkCutout, checkNormalisation } from './augment.js';
 import type { Batch, BatchRequest, Dataset, SplitName } from './dataset.js';
 
 /** Raw pixels and classes of one split. */
@@ -27,6 +27,7 @@ export function storedDataset(images: StoredImages, { augment, normalize }: Sett
   const { name, classNames, shape, white, splits } = images;
   const [height, width, channels] = shape;
   checkNormalisation(normalize, channels);
+  checkCutout(augment.cutout, height, width);
   const size = height * width * channels;
   const augmenter = new Augmenter({ height, width, channels, white, normalize, ...augment, seed });
 

@@ -1,11 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { Augmenter, checkNormalisation, type AugmentOptions } from '../../src/data/augment.js';
+import { Augmenter, checkCutout, checkNormalisation, type AugmentOptions } from '../../src/data/augment.js';
 import { UserError } from '../../src/errors.js';
 import { stream } from '../../src/random.js';
 
 const [height, width, channels] = [4, 5, 3];
 const size = height * width * channels;
-const options: AugmentOptions = { height, width, channels, white: 255, cropPadding: 0, flip: false, seed: 1 };
+const options: AugmentOptions = {
+  ...{ height, width, channels, white: 255, seed: 1 },
+  ...{ cropPadding: 0, flip: false, cutout: 0 },
+};
 const random = stream(11);
 /** No pixel is 0, the level of the border. */
 const pixels = Uint8Array.from({ length: size }, () => 1 + random.below(255));
@@ -50,7 +53,7 @@ describe('Augmenter', () => {
 
   it('never augments for evaluation', () => {
     for (let index = 0; index < 20; index++)
-      expect(write({ cropPadding: 2, flip: true }, index, -1)).toEqual(moved(0, 0, false));
+      expect(write({ cropPadding: 2, flip: true, cutout: 2 }, index, -1)).toEqual(moved(0, 0, false));
   });
 
   it.each([
@@ -71,8 +74,40 @@ describe('Augmenter', () => {
     for (const count of counts.values()) expect(Math.abs(count - 100)).toBeLessThan(50);
   });
 
+  it.each([1, 2, 3])('takes out a square of %i about any pixel equally often', (cutout) => {
+    const normalize = { mean: [0.1, 0.2, 0.3], std: [0.5, 1, 2] };
+    const whole = write({ normalize }, 0, 4);
+    const holed = (centreY: number, centreX: number) => {
+      const [top, left] = [centreY, centreX].map((centre) => centre - Math.floor(cutout / 2));
+      const inside = (at: number) => {
+        const [y, x] = [Math.floor(at / channels / width), Math.floor(at / channels) % width];
+        return y >= top && y < top + cutout && x >= left && x < left + cutout;
+      };
+      return whole.map((value, at) => (inside(at) ? 0 : value)).join();
+    };
+    const expected = new Map<string, number>();
+    for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) expected.set(holed(y, x), 0);
+    expect(expected.size).toBe(height * width);
+    for (let index = 0; index < 100 * height * width; index++) {
+      const image = write({ normalize, cutout }, index, 4).join();
+      expect(expected.has(image)).toBe(true);
+      expected.set(image, (expected.get(image) as number) + 1);
+    }
+    for (const count of expected.values()) expect(Math.abs(count - 100)).toBeLessThan(50);
+  });
+
+  it('crops and mirrors as without a square taken out, and takes it out afterwards', () => {
+    for (let index = 0; index < 50; index++) {
+      const plain = write({ cropPadding: 1, flip: true }, index, 2);
+      const holed = write({ cropPadding: 1, flip: true, cutout: 2 }, index, 2);
+      const changed = holed.filter((value, at) => value !== plain[at]);
+      expect(changed.every((value) => value === 0)).toBe(true);
+      expect(changed.length).toBeLessThanOrEqual(2 * 2 * channels);
+    }
+  });
+
   it('depends on (seed, epoch, index) alone', () => {
-    const own = { cropPadding: 3, flip: true };
+    const own = { cropPadding: 3, flip: true, cutout: 2 };
     const augmenter = new Augmenter({ ...options, ...own });
     const output = new Float32Array(size);
     for (const index of [9, 2, 7]) augmenter.write({ pixels, index, epoch: 5 }, output, 0);
@@ -115,6 +150,16 @@ describe('checkNormalisation', () => {
     expect(() => checkNormalisation({ mean: [0], std: [1] }, 3)).toThrow(UserError);
     expect(() => checkNormalisation({ mean: [0, 0, 0], std: [1] }, 3)).toThrow(
       'data.normalize.std has 1 value, images have 3 channels',
+    );
+  });
+});
+
+describe('checkCutout', () => {
+  it('leaves something of the image', () => {
+    expect(() => checkCutout(0, 1, 1)).not.toThrow();
+    expect(() => checkCutout(7, 8, 9)).not.toThrow();
+    expect(() => checkCutout(8, 8, 9)).toThrow(
+      'data.augment.cutout is 8, images are 9x8 pixels: give less than 8',
     );
   });
 });

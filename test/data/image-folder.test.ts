@@ -67,7 +67,7 @@ describe('openImageFolder', () => {
   });
 
   it('gives the same bytes with one thread or three, little read ahead or much, cached or not', async () => {
-    const augment = { cropPadding: 2, flip: true, randomResizedCrop: false };
+    const augment = { cropPadding: 2, flip: true, cutout: 2, randomResizedCrop: false };
     const settings: Settings[] = [
       { threads: 1, prefetch: 1, cache: { memoryMegabytes: 0, diskMegabytes: 0 } },
       { threads: 3, prefetch: 8 },
@@ -81,7 +81,7 @@ describe('openImageFolder', () => {
   });
 
   it('augments by (seed, epoch, index), and test images never', async () => {
-    const augment = { cropPadding: 3, flip: true, randomResizedCrop: false };
+    const augment = { cropPadding: 3, flip: true, cutout: 2, randomResizedCrop: false };
     const [own, again, other] = await Promise.all([
       dataset({ augment }),
       dataset({ augment }),
@@ -97,7 +97,9 @@ describe('openImageFolder', () => {
   });
 
   it('shows an image alike in whatever batch it comes', async () => {
-    const own = await dataset({ augment: { cropPadding: 3, flip: true, randomResizedCrop: false } });
+    const own = await dataset({
+      augment: { cropPadding: 3, flip: true, cutout: 2, randomResizedCrop: false },
+    });
     const [mixed] = await collect(own, { batches: [Int32Array.of(4, 9, 2)], epoch: 1 });
     const [alone] = await collect(own, { batches: [Int32Array.of(9)], epoch: 1 });
     expect(mixed.images.subarray(imageSize, 2 * imageSize)).toEqual(alone.images);

@@ -49,7 +49,7 @@ describe('readImageFiles', () => {
   ])('gives what a run evaluates, %s', async (_how, settings) => {
     const config = dataSchema.parse({
       ...{ name: 'image-folder', root, threads: 1, ...settings },
-      augment: { cropPadding: 2, flip: true },
+      augment: { cropPadding: 2, flip: true, cutout: 2 },
     });
     const dataset = await openDataset(config, { seed: 1 });
     const expected: number[] = [];

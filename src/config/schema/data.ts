@@ -13,6 +13,11 @@ const augmentation = z.strictObject({
     .default(0)
     .describe('pixels of black border before a random crop to the image size'),
   flip: z.boolean().default(false).describe('mirror left to right with probability one half'),
+  cutout: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe('side of a square at a random place of each training image that is set to the mean colour'),
 });
 
 const digits = z.strictObject({
