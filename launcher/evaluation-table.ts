@@ -9,8 +9,10 @@ const compact = { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' };
 
 /** An evaluation for the console: what it says in lines, then a table of the classes. */
 export function describeEvaluation(evaluation: Evaluation, folder: string): string {
+  const { dataset, total, classNames, mirrored } = evaluation;
+  const views = mirrored ? ', each image with its mirror image' : '';
   return [
-    `${folder}: ${evaluation.dataset}, ${evaluation.total} test images, ${evaluation.classNames.length} classes`,
+    `${folder}: ${dataset}, ${total} test images, ${classNames.length} classes${views}`,
     summaryTable(evaluation),
     classTable(evaluation),
   ].join('\n');

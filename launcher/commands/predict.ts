@@ -15,6 +15,7 @@ interface PredictArguments {
   images: string[];
   top: number;
   threshold?: number;
+  mirror?: boolean;
   backend?: string;
   json: boolean;
 }
@@ -36,6 +37,10 @@ export const predictCommand: CommandModule<object, PredictArguments> = {
         type: 'number',
         requiresArg: true,
         describe: 'images whose best cosine (softmax: probability) is smaller belong to no known class',
+      })
+      .option('mirror', {
+        type: 'boolean',
+        describe: "average each image with its mirror image; default: as the run's evaluation",
       })
       .option('backend', backendFlag())
       .option('json', { type: 'boolean', default: false, describe: 'print an object an image, one a line' })
@@ -62,7 +67,7 @@ async function predict(args: ArgumentsCamelCase<PredictArguments>): Promise<void
   const config = loadConfig({ base: checkpoint.config, flags: { backend: args.backend } });
   const preprocessing = preprocessingOf(config.data, checkpoint.shape);
   await initBackend(config.backend);
-  const predictor = await Predictor.create(checkpoint);
+  const predictor = await Predictor.create(checkpoint, args.mirror);
   const progress = process.stdout.isTTY ? undefined : new Progress('images', 1);
   const describe = json ? asJson : asText;
   let done = 0;

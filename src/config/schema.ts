@@ -63,6 +63,12 @@ export const configSchema = z.strictObject({
   evaluation: z
     .strictObject({
       batchSize: count.default(256).describe('images a pass on one worker, at most'),
+      mirror: z
+        .boolean()
+        .default(false)
+        .describe(
+          'average the directions of the features of each image and of its mirror image, for twice the time',
+        ),
       unknown: z
         .string()
         .min(1)

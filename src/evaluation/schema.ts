@@ -64,6 +64,10 @@ export const evaluationSchema = totalsSchema.extend({
   classNames: z.array(z.string()),
   dim: z.int().describe('dimension of the features'),
   epochs: whole.describe('that the evaluated weights were trained'),
+  mirrored: z
+    .boolean()
+    .default(false)
+    .describe('directions are the mean of those of an image and of its mirror image'),
   accuracy: shareOrNone.describe('correct / total'),
   topK: z
     .object({ k: z.int(), correct: whole, accuracy: shareOrNone })

@@ -16,7 +16,7 @@ export interface EvaluationPart {
   /** Of this rank's images of unknown classes: cosines to the assigned class. */
   unknown?: Uint8Array;
   /** The same on every rank. */
-  shared: Pick<Evaluation, 'dataset' | 'dim' | 'epochs' | 'correlation'> & {
+  shared: Pick<Evaluation, 'dataset' | 'dim' | 'epochs' | 'mirrored' | 'correlation'> & {
     classNames: readonly string[];
     vectors: Evaluation['plane']['vectors'];
     unknownFolder?: string;
@@ -32,7 +32,7 @@ const normBins = 50;
  * computed them, so the result is the same for any number of ranks.
  */
 export function summarise(parts: readonly EvaluationPart[]): Evaluation {
-  const { dataset, classNames, dim, epochs, correlation, unknownFolder: folder } = parts[0].shared;
+  const { dataset, classNames, dim, epochs, mirrored, correlation, unknownFolder: folder } = parts[0].shared;
   const totals = addTotals(parts.map((part) => part.totals));
   const images = joinComparisons(parts.map((part) => unpackComparison(part.images)));
   const unknown = parts.flatMap((part) => [
@@ -47,6 +47,7 @@ export function summarise(parts: readonly EvaluationPart[]): Evaluation {
     classNames: [...classNames],
     dim,
     epochs,
+    mirrored,
     ...totals,
     accuracy: shareOf(totals.correct, totals.total),
     topK: topK(images, classes),

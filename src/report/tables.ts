@@ -30,7 +30,7 @@ export function resultTable(runs: readonly Run[]): string {
     return [
       `<td class="run"><i style="background:var(--${runColour(index).slice(1)})"></i>${escapeHtml(run.name)}</td>`,
       ...[
-        share(accuracy),
+        evaluation?.mirrored ? `${share(accuracy)} (mirrored)` : share(accuracy),
         evaluation && evaluation.topK.k > 1
           ? `${share(evaluation.topK.accuracy)} (top-${evaluation.topK.k})`
           : undefined,

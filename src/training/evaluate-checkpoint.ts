@@ -37,8 +37,7 @@ export async function evaluateCheckpoint(options: EvaluateCheckpointOptions): Pr
   if (unknown) await reporter.agree('unknown images', unknown.fingerprint);
   try {
     const { epochs } = checkpoint;
-    const { batchSize } = config.evaluation;
-    const job = { classifier, dataset, unknown, communicator, reporter, batchSize };
+    const job = { classifier, dataset, unknown, communicator, reporter, settings: config.evaluation };
     const part = await evaluateInDetail({ ...job, epoch: epochs, trained: epochs });
     await reporter.gather('evaluation', part);
   } finally {

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Communicator } from '../collective/communicator.js';
-import type { Batch, Dataset } from '../data/dataset.js';
+import type { Config } from '../config/schema.js';
+import type { Dataset } from '../data/dataset.js';
 import { evaluationPasses } from '../data/sampler.js';
 import { compare, type Comparison } from '../evaluation/comparison.js';
 import { FeatureCorrelation } from '../evaluation/correlation.js';
@@ -12,6 +13,7 @@ import { localTerms } from '../loss/index.js';
 import { noTracer, type Tracer } from '../trace/tracer.js';
 import { classVectors } from './class-vectors.js';
 import type { Classifier } from './classifier.js';
+import { featuresOf } from './features.js';
 import type { Reporter } from './reporter.js';
 import { loaderSpans } from './trace-spans.js';
 
@@ -20,8 +22,7 @@ export interface EvaluateOptions {
   dataset: Dataset;
   communicator: Communicator;
   reporter: Reporter;
-  /** Images a pass, at most. */
-  batchSize: number;
+  settings: Pick<Config['evaluation'], 'batchSize' | 'mirror'>;
   epoch: number;
   tracer?: Tracer;
 }
@@ -89,6 +90,7 @@ export async function evaluateInDetail(
         epochs: options.trained,
         correlation: correlation?.measure(dataset.labels.test.length) ?? null,
         vectors: plane.vectors,
+        mirrored: options.settings.mirror,
         unknownFolder: unknown?.name,
       },
     };
@@ -112,26 +114,22 @@ async function withVectors<T>(
 
 /** Compares this rank's share of the test split of `dataset` with all classes, pass by pass. */
 async function forEachPass(
-  { classifier, communicator, reporter, batchSize, epoch, tracer = noTracer }: EvaluateOptions,
+  { classifier, communicator, reporter, settings, epoch, tracer = noTracer }: EvaluateOptions,
   dataset: Dataset,
   vectors: Vectors,
   use: (comparison: Comparison, features: tf.Tensor2D, images: Int32Array) => void,
 ): Promise<void> {
   const { rank, worldSize } = communicator;
-  const batches = evaluationPasses(dataset.labels.test.length, rank, worldSize, batchSize);
+  const batches = evaluationPasses(dataset.labels.test.length, rank, worldSize, settings.batchSize);
   let pass = 0;
   for await (const batch of loaderSpans(dataset.read({ split: 'test', batches, epoch }), tracer)) {
     const images = batches[pass];
     tf.tidy(() => {
-      const features = featuresOf(classifier, batch);
+      const features = featuresOf(classifier, batch.images, settings.mirror);
       use(compare(features, batch.labels, vectors), features, images);
     });
     reporter.progress('evaluate', epoch, pass++);
   }
-}
-
-function featuresOf(classifier: Classifier, batch: Batch): tf.Tensor2D {
-  return classifier.forward.run(tf.tensor4d(batch.images, classifier.imageShape(batch)));
 }
 
 /** The vectors of the first classes, [classes, d] row-major. */

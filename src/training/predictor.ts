@@ -4,6 +4,7 @@ import { topClasses, type TopClasses } from '../evaluation/top-classes.js';
 import type { Checkpoint } from './checkpoint.js';
 import { classVectors } from './class-vectors.js';
 import type { Classifier } from './classifier.js';
+import { featuresOf } from './features.js';
 import { restoreClassifier } from './restore.js';
 
 /** What a classifier's scores are: softmax is trained on probabilities, every other loss on cosines. */
@@ -14,26 +15,31 @@ export class Predictor {
   readonly scoreKind: ScoreKind;
   private readonly vectors: ReturnType<typeof classVectors>;
 
-  /** Restores a checkpoint's classifier on the backend that has been started. */
-  static async create(checkpoint: Checkpoint): Promise<Predictor> {
+  /**
+   * Restores a checkpoint's classifier on the backend that has been started. `mirror` as evaluation had it; default: as
+   * the checkpoint's recipe says.
+   */
+  static async create(
+    checkpoint: Checkpoint,
+    mirror = checkpoint.config.evaluation.mirror,
+  ): Promise<Predictor> {
     const classifier = await restoreClassifier(checkpoint, new LocalCommunicator());
     await classifier.batchNorm.publish();
-    return new Predictor(classifier);
+    return new Predictor(classifier, mirror);
   }
 
-  private constructor(private readonly classifier: Classifier) {
+  private constructor(
+    private readonly classifier: Classifier,
+    private readonly mirror: boolean,
+  ) {
     this.scoreKind = classifier.classWeights?.bias ? 'probability' : 'cosine';
     this.vectors = classVectors(classifier.centroids, classifier.classWeights);
   }
 
   /** The best `count` classes of each of some images, row-major [images, height, width, channels], normalised. */
   predict(images: Float32Array, count: number): TopClasses[] {
-    const [height, width, channels] = this.classifier.shape;
-    const batch = images.length / (height * width * channels);
-    if (batch === 0) return [];
-    const features = tf.tidy(() =>
-      this.classifier.forward.run(tf.tensor4d(images, [batch, height, width, channels])),
-    );
+    if (images.length === 0) return [];
+    const features = tf.tidy(() => featuresOf(this.classifier, images, this.mirror));
     try {
       return topClasses(this.vectors, features, count);
     } finally {

@@ -177,7 +177,7 @@ async function trainEpoch(
     dataset,
     communicator,
     reporter,
-    batchSize: config.evaluation.batchSize,
+    settings: config.evaluation,
     epoch,
     tracer,
   };

@@ -42,7 +42,15 @@ function part(rows: readonly number[], unknown?: number[]): EvaluationPart {
     drawn: packArrays([Float32Array.from(rows), Float32Array.from(rows), own.labels, own.assigned]),
     unknown: unknown && packArrays([Float32Array.from(unknown)]),
     shared: {
-      ...{ dataset: 'faces', classNames, dim: 2, epochs: 3, correlation: null, vectors: [[1, 0]] },
+      ...{
+        dataset: 'faces',
+        classNames,
+        dim: 2,
+        epochs: 3,
+        correlation: null,
+        vectors: [[1, 0]],
+        mirrored: true,
+      },
       unknownFolder: unknown && 'strangers',
     },
   };

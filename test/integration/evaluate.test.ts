@@ -47,6 +47,22 @@ describe('evaluate', () => {
     expect(unknown?.auroc as number).toBeGreaterThan(0);
   });
 
+  it('averages each image with its mirror image when asked to, and says so', async () => {
+    const mirror = ['--set', 'evaluation.mirror=true'];
+    const [one, three] = [
+      await evaluate(...mirror, '--json'),
+      await evaluate(...mirror, '--json', '-n', '3'),
+    ];
+    expect([one.code, three.code], one.stderr + three.stderr).toEqual([0, 0]);
+    expect(three.stdout).toBe(one.stdout);
+    const mirrored = evaluationSchema.parse(JSON.parse(one.stdout));
+    expect(mirrored.mirrored).toBe(true);
+    expect(mirrored.norms.mean).not.toBe(place.evaluation('softmax').norms.mean);
+    expect((await evaluate(...mirror)).stdout).toMatch(
+      /360 test images, 10 classes, each image with its mirror/,
+    );
+  });
+
   it('prints a table of what it found', async () => {
     const { code, stdout } = await evaluate('--unknown', 'strangers');
     expect(code).toBe(0);

@@ -10,6 +10,7 @@ import { findCheckpoint } from '../../src/training/checkpoint.js';
 import { Predictor } from '../../src/training/predictor.js';
 
 const losses = ['pod', 'softmax', 'am-softmax', 'arcface', 'pedcc-loss', 'dot-regression'];
+const cases = [...losses.map((loss) => [loss, false] as const), ['pod', true] as const];
 
 describe('Predictor', () => {
   let folder: string;
@@ -21,7 +22,7 @@ describe('Predictor', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  function configOf(loss: string) {
+  function configOf(loss: string, mirror = false) {
     return configSchema.parse({
       backend: 'wasm',
       epochs: 1,
@@ -29,29 +30,33 @@ describe('Predictor', () => {
       data: { name: 'digits' },
       model: { name: 'small-cnn', dim: 16, channels: [8], strides: [2], batchNorm: true },
       loss: { name: loss },
+      evaluation: { mirror },
       learningRate: { schedule: 'constant', rate: 0.05 },
     });
   }
 
-  it.each(losses)('chooses the classes that evaluation counted, trained with %s', async (loss) => {
-    const outDir = join(folder, loss);
-    await trainAlone(configOf(loss), { outDir });
-    const { checkpoint } = await findCheckpoint(outDir);
-    const predictor = await Predictor.create(checkpoint);
-    expect(predictor.scoreKind).toBe(loss === 'softmax' ? 'probability' : 'cosine');
-    const confusion = new Array<number>(110).fill(0);
-    const batches = [
-      Int32Array.from({ length: 200 }, (_, at) => at),
-      Int32Array.from({ length: 160 }, (_, at) => 200 + at),
-    ];
-    for await (const { images, labels } of dataset.read({ split: 'test', batches, epoch: 0 })) {
-      predictor.predict(images, 2).forEach(([first, second], row) => {
-        confusion[labels[row] * 11 + first.index]++;
-        expect(first.score).toBeGreaterThanOrEqual(second.score);
-        expect(Math.abs(first.score)).toBeLessThan(1.0001);
-      });
-    }
-    predictor.dispose();
-    expect(confusion).toEqual(checkpoint.evaluation.confusion);
-  });
+  it.each(cases)(
+    'chooses the classes that evaluation counted, with %s, mirrored %s',
+    async (loss, mirror) => {
+      const outDir = join(folder, `${loss}-${mirror}`);
+      await trainAlone(configOf(loss, mirror), { outDir });
+      const { checkpoint } = await findCheckpoint(outDir);
+      const predictor = await Predictor.create(checkpoint);
+      expect(predictor.scoreKind).toBe(loss === 'softmax' ? 'probability' : 'cosine');
+      const confusion = new Array<number>(110).fill(0);
+      const batches = [
+        Int32Array.from({ length: 200 }, (_, at) => at),
+        Int32Array.from({ length: 160 }, (_, at) => 200 + at),
+      ];
+      for await (const { images, labels } of dataset.read({ split: 'test', batches, epoch: 0 })) {
+        predictor.predict(images, 2).forEach(([first, second], row) => {
+          confusion[labels[row] * 11 + first.index]++;
+          expect(first.score).toBeGreaterThanOrEqual(second.score);
+          expect(Math.abs(first.score)).toBeLessThan(1.0001);
+        });
+      }
+      predictor.dispose();
+      expect(confusion).toEqual(checkpoint.evaluation.confusion);
+    },
+  );
 });
