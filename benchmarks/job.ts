@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ChildProcess } from 'node:child_process';
+import { bindingCommands } from '../launcher/core-binding.js';
 import { launchVariables } from '../launcher/environment.js';
 import { Supervisor } from '../launcher/supervisor.js';
 import { describeFailure } from '../src/coordinator/failure.js';
@@ -29,7 +30,7 @@ const answerWithinMs = 600_000;
 
 /**
  * Worker processes of a benchmark, joined through a coordinator as those of a training job are: communication thread,
- * arena and allocator settings included. Between tasks they wait without using a core.
+ * arena and allocator settings included, and each held to cores of its own where there are enough. Between tasks they wait without using a core.
  */
 export class BenchmarkJob {
   private readonly children: ChildProcess[] = [];
@@ -59,6 +60,7 @@ export class BenchmarkJob {
     const supervisor = new Supervisor((rank, code, signal) => coordinator.reportExit(rank, code, signal));
     const logs = mkdtempSync(join(tmpdir(), 'pod-dist-bench-'));
     const job = new BenchmarkJob(coordinator, supervisor, logs);
+    const binding = bindingCommands(workers) ?? [];
     const about: RankOptions = { thresholds, trace: onTrace !== undefined };
     for (let rank = 0; rank < workers; rank++) {
       const child = supervisor.start({
@@ -74,7 +76,7 @@ export class BenchmarkJob {
           [launchVariables.token]: token,
         },
         logFile: join(logs, `rank-${rank}.log`),
-        within: link?.commands[rank],
+        within: [...(link?.commands[rank] ?? []), ...(binding[rank] ?? [])],
       });
       job.children.push(child);
     }

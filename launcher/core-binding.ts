@@ -7,15 +7,16 @@ const topology = '/sys/devices/system/cpu';
 const probeWithinMs = 5_000;
 
 /**
- * Commands that start each of so many workers on cores of its own (Linux, `taskset`); undefined where they cannot be
- * held to any, or there are fewer cores than workers.
+ * Commands that start each of so many workers on its share of the cores (Linux, `taskset`); undefined where they cannot
+ * be held to any, or some of more workers than cores would have less of one than others.
  *
  * A worker's threads otherwise move to whatever core is free for a moment, and its compute thread finds the caches and
- * the core of another. Every core belongs to one worker, also where the number of workers does not divide theirs.
+ * the core of another. Every core belongs to one worker, also where the number of workers does not divide theirs; of more
+ * workers than cores, equally many share each.
  */
 export function bindingCommands(workers: number): string[][] | undefined {
   const cores = allowedCores();
-  if (workers < 2 || !cores || cores.length < workers) return undefined;
+  if (workers < 2 || !cores || (workers > cores.length && workers % cores.length > 0)) return undefined;
   const command = (share: readonly number[]) => ['taskset', '-c', share.join(',')];
   const [program, ...args] = command(cores);
   const probe = spawnSync(program, [...args, 'true'], { stdio: 'ignore', timeout: probeWithinMs });
@@ -23,7 +24,8 @@ export function bindingCommands(workers: number): string[][] | undefined {
 }
 
 /**
- * Divides cores into shares whose sizes differ by at most one. Those that lie together, hardware threads of a core and
+ * Divides cores into shares whose sizes differ by at most one, or, among more workers, into equal parts of a core: each
+ * is then named once for every worker that shares it. Those that lie together, hardware threads of a core and
  * cores of a socket, stay together as far as that goes.
  */
 export function divideCores(cores: readonly number[], workers: number, folder = topology): number[][] {
@@ -31,7 +33,7 @@ export function divideCores(cores: readonly number[], workers: number, folder = 
   placed.sort((a, b) => a.place.socket - b.place.socket || a.place.core - b.place.core || a.core - b.core);
   return Array.from({ length: workers }, (_, worker) => {
     const [first, end] = [worker, worker + 1].map((share) => Math.floor((share * cores.length) / workers));
-    return placed.slice(first, end).map(({ core }) => core);
+    return placed.slice(first, Math.max(end, first + 1)).map(({ core }) => core);
   });
 }
 

@@ -32,6 +32,10 @@ describe('divideCores', () => {
     expect(divideCores(seven, 7, folder)).toEqual(seven.map((core) => [core]));
   });
 
+  it('lets equally many workers share each core where there are more of them', () => {
+    expect(divideCores([3, 5], 6, folder)).toEqual([[3], [3], [3], [5], [5], [5]]);
+  });
+
   it('keeps hardware threads of a core, and cores of a socket, together', () => {
     const interleaved = machine([0, 1, 2, 3, 4, 5, 6, 7].map((core) => [core % 2, (core >> 1) % 2]));
     expect(divideCores([0, 1, 2, 3, 4, 5, 6, 7], 2, interleaved)).toEqual([
@@ -59,9 +63,10 @@ describe('bindingCommands', () => {
     expect(seen.flat().sort()).toEqual([...cores].sort());
   });
 
-  it('binds nobody without taskset, alone, or with more workers than cores', () => {
+  it('binds nobody without taskset, alone, or where some would have less of a core', () => {
     expect(bindingCommands(1)).toBeUndefined();
-    expect(bindingCommands(cores.length + 1)).toBeUndefined();
+    if (cores.length > 1) expect(bindingCommands(cores.length + 1)).toBeUndefined();
+    if (bindable) expect(bindingCommands(2 * cores.length)).toHaveLength(2 * cores.length);
     const { PATH } = process.env;
     process.env.PATH = folder;
     try {
