@@ -71,7 +71,7 @@ describe('openImageFolder', () => {
     const settings: Settings[] = [
       { threads: 1, prefetch: 1, cache: { memoryMegabytes: 0, diskMegabytes: 0 } },
       { threads: 3, prefetch: 8 },
-      { threads: 2, prefetch: 1, cache: { memoryMegabytes: 1, diskMegabytes: 1 } },
+      { threads: 2, prefetch: 1, cache: { ...cache, folder: join(root, 'pixels') } },
     ];
     const runs = await Promise.all(settings.map((own) => dataset({ augment, ...own })));
     for (const epoch of [0, 1]) {

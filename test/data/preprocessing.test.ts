@@ -49,6 +49,7 @@ describe('readImageFiles', () => {
   ])('gives what a run evaluates, %s', async (_how, settings) => {
     const config = dataSchema.parse({
       ...{ name: 'image-folder', root, threads: 1, ...settings },
+      cache: { diskMegabytes: 0 },
       augment: { cropPadding: 2, flip: true, cutout: 2 },
     });
     const dataset = await openDataset(config, { seed: 1 });

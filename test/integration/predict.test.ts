@@ -18,7 +18,7 @@ describe('predict', () => {
     await writeFolder(place.path('images'), ['cat', 'dog', 'emu'], 4);
     writeFileSync(
       place.path('tiny.yaml'),
-      'name: tiny\nbatchSize: 4\nepochs: 2\nbackend: wasm\ndata: {name: image-folder, root: images, size: 8}\n' +
+      'name: tiny\nbatchSize: 4\nepochs: 2\nbackend: wasm\ndata: {name: image-folder, root: images, size: 8, cache: {folder: pixels}}\n' +
         'model: {name: small-cnn, dim: 4, channels: [4], strides: [1]}\n' +
         'learningRate: {schedule: constant, rate: 0.05}\nevaluation: {batchSize: 5}\n',
     );
