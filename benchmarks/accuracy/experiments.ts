@@ -69,6 +69,20 @@ function ablation(seeds: number): Group[] {
   return variants.map(([label, settings, workers]) => ({ label, settings, workers, seeds }));
 }
 
+/** POD Loss with one setting of the recipe changed at a time. */
+const settings: readonly (readonly string[])[] = [
+  ['model.dim=16'],
+  ['model.dim=64'],
+  ['model.dim=256'],
+  ['model.dim=512'],
+  ['loss.lambda=0.1'],
+  ['loss.lambda=10'],
+  ['loss.delta.schedule=fixed', 'loss.delta.initial=0'],
+  ['loss.delta.schedule=fixed', 'loss.delta.initial=0.05'],
+  ['loss.delta.source=features'],
+  ['learningRate.rate=0.4', 'optimizer.weightDecay=0.0005'],
+];
+
 function withSettings(groups: readonly Group[], ...more: readonly string[]): Group[] {
   return groups.map((group) => ({ ...group, settings: [...more, ...group.settings] }));
 }
@@ -78,6 +92,14 @@ export const experiments: Readonly<Record<string, Experiment>> = {
   'digits-ablation': { recipe: 'digits', threshold: 0.95, groups: ablation(10) },
   'digits-workers': { recipe: 'digits', threshold: 0.95, groups: workerCounts },
   'cifar10-rates': { recipe: 'cifar10-resnet20', threshold: 0.7, groups: atPaces(paces, () => 1) },
+  'cifar10-settings': {
+    recipe: 'cifar10-resnet20',
+    threshold: 0.7,
+    groups: withSettings(
+      settings.map((changed) => ({ label: changed.join(', '), settings: changed, seeds: 1 })),
+      'optimizer.weightDecay=0.00025',
+    ),
+  },
   'cifar10-losses': {
     recipe: 'cifar10-resnet20',
     threshold: 0.8,
