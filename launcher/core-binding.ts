@@ -24,9 +24,8 @@ export function bindingCommands(workers: number): string[][] | undefined {
 }
 
 /**
- * Divides cores into shares whose sizes differ by at most one, or, among more workers, into equal parts of a core: each
- * is then named once for every worker that shares it. Those that lie together, hardware threads of a core and
- * cores of a socket, stay together as far as that goes.
+ * Divides cores into shares whose sizes differ by at most one; more workers than cores get one core each. Cores that lie
+ * together, hardware threads of a core and cores of a socket, stay together as far as that goes.
  */
 export function divideCores(cores: readonly number[], workers: number, folder = topology): number[][] {
   const placed = cores.map((core) => ({ core, place: placeOf(core, folder) }));

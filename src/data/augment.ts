@@ -43,8 +43,8 @@ interface Choice {
 /**
  * Writes images into a batch: random crop out of a black border, random mirror image, normalisation, in one pass over
  * the pixels, and a square of zeros (cutout, arXiv 1708.04552) whose centre is anywhere in the image, so that part of
- * it may lie outside; with `normalize` a zero is the mean colour. Every choice comes from the stream (seed, epoch, image index), so an image looks the same whichever
- * rank, thread or batch it is in.
+ * it may lie outside; with `normalize` a zero is the mean colour. Every choice comes from the stream (seed, epoch,
+ * image index), so an image looks the same whichever rank, thread or batch it is in.
  */
 export class Augmenter {
   private readonly table: Float32Array;
