@@ -30,7 +30,8 @@ const answerWithinMs = 600_000;
 
 /**
  * Worker processes of a benchmark, joined through a coordinator as those of a training job are: communication thread,
- * arena and allocator settings included, and each held to cores of its own where there are enough. Between tasks they wait without using a core.
+ * arena and allocator settings included, and each held to its share of the cores. Between tasks they wait without using
+ * one.
  */
 export class BenchmarkJob {
   private readonly children: ChildProcess[] = [];

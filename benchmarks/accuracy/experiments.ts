@@ -44,12 +44,9 @@ const workerCounts: Group[] = [1, 2, 4].map((workers) => ({
 /** Largest learning rate, and weight decay where it is not the recipe's. */
 type Pace = readonly [rate: number, decay?: number];
 
-function atPaces(
-  pacesOf: readonly Pace[] | ((label: string) => readonly Pace[]),
-  seedsOf: (label: string) => number,
-): Group[] {
+function atPaces(pacesOf: (label: string) => readonly Pace[], seedsOf: (label: string) => number): Group[] {
   return losses.flatMap(([label, settings]) =>
-    (typeof pacesOf === 'function' ? pacesOf(label) : pacesOf).map(([rate, decay]) => ({
+    pacesOf(label).map(([rate, decay]) => ({
       label: `${label}, rate ${rate}${decay === undefined ? '' : `, decay ${decay}`}`,
       settings: [
         ...settings,
@@ -79,7 +76,7 @@ function ablation(seeds: number): Group[] {
 }
 
 /** POD Loss with one setting of the recipe changed at a time. */
-const settings: readonly (readonly string[])[] = [
+const podSettings: readonly (readonly string[])[] = [
   ['model.dim=16'],
   ['model.dim=64'],
   ['model.dim=256'],
@@ -97,15 +94,29 @@ function withSettings(groups: readonly Group[], ...more: readonly string[]): Gro
 }
 
 export const experiments: Readonly<Record<string, Experiment>> = {
-  'digits-losses': { recipe: 'digits', threshold: 0.95, groups: atPaces([[0.02], [0.1], [0.4]], () => 10) },
+  'digits-losses': {
+    recipe: 'digits',
+    threshold: 0.95,
+    groups: atPaces(
+      () => [[0.02], [0.1], [0.4]],
+      () => 10,
+    ),
+  },
   'digits-ablation': { recipe: 'digits', threshold: 0.95, groups: ablation(10) },
   'digits-workers': { recipe: 'digits', threshold: 0.95, groups: workerCounts },
-  'cifar10-rates': { recipe: 'cifar10-resnet20', threshold: 0.7, groups: atPaces(paces, () => 1) },
+  'cifar10-rates': {
+    recipe: 'cifar10-resnet20',
+    threshold: 0.7,
+    groups: atPaces(
+      () => paces,
+      () => 1,
+    ),
+  },
   'cifar10-settings': {
     recipe: 'cifar10-resnet20',
     threshold: 0.7,
     groups: withSettings(
-      settings.map((changed) => ({ label: changed.join(', '), settings: changed, seeds: 1 })),
+      podSettings.map((changed) => ({ label: changed.join(', '), settings: changed, seeds: 1 })),
       'optimizer.weightDecay=0.00025',
     ),
   },

@@ -75,6 +75,8 @@ int main(int count, char **arguments) {
     hold(count > 3 ? atoi(arguments[3]) : 1);
     serve(there[0], back[1], flag, memory);
   }
+  close(there[0]);
+  close(back[1]);
   hold(count > 3 ? atoi(arguments[2]) : 0);
   char *own = malloc(size);
   memset(own, 1, size);

@@ -48,10 +48,4 @@ describe('featuresOf', () => {
     }
     features(mirrored, true).forEach((value, at) => expect(value).toBeCloseTo(both[at], 5));
   });
-
-  it('leave nothing behind', () => {
-    const before = tf.memory().numTensors;
-    features(images, true);
-    expect(tf.memory().numTensors).toBe(before);
-  });
 });

@@ -59,4 +59,20 @@ describe('Predictor', () => {
       expect(confusion).toEqual(checkpoint.evaluation.confusion);
     },
   );
+
+  it('joins each image with its mirror image where it is asked to, whatever the recipe says', async () => {
+    const outDir = join(folder, 'asked');
+    await trainAlone(configOf('pod'), { outDir });
+    const { checkpoint } = await findCheckpoint(outDir);
+    const batches = [Int32Array.of(3, 4, 5)];
+    const scores: number[][] = [];
+    for (const mirror of [undefined, false, true]) {
+      const predictor = await Predictor.create(checkpoint, mirror);
+      for await (const { images } of dataset.read({ split: 'test', batches, epoch: 0 }))
+        scores.push(predictor.predict(images, 10).flatMap((top) => top.map(({ score }) => score)));
+      predictor.dispose();
+    }
+    expect(scores[1]).toEqual(scores[0]);
+    expect(scores[2]).not.toEqual(scores[0]);
+  });
 });
