@@ -5,12 +5,8 @@ import { join } from 'node:path';
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { messageOf, PodDistError, UserError } from '../src/errors.js';
-
-interface Named {
-  name: string;
-  describe: string;
-  load(): Promise<CommandModule<object, never>>;
-}
+import { nearest } from '../src/nearest.js';
+import { summaries, type CommandName } from './summaries.js';
 
 /** What yargs knows of the flags of a command. */
 interface Declared {
@@ -20,63 +16,19 @@ interface Declared {
 }
 
 /** Commands are loaded when they are asked for: help does not start TensorFlow. */
-const commands: readonly Named[] = [
-  {
-    name: 'launch',
-    describe: 'train a classifier, with one worker process or several on this host',
-    load: async () => (await import('./commands/launch.js')).launchCommand as never,
-  },
-  {
-    name: 'worker',
-    describe: 'be one worker of a job that torchrun, Slurm or MPI has started',
-    load: async () => (await import('./commands/worker.js')).workerCommand as never,
-  },
-  {
-    name: 'evaluate',
-    describe: 'measure a checkpoint on its test images',
-    load: async () => (await import('./commands/evaluate.js')).evaluateCommand as never,
-  },
-  {
-    name: 'predict',
-    describe: "name the classes of images with a checkpoint's model",
-    load: async () => (await import('./commands/predict.js')).predictCommand as never,
-  },
-  {
-    name: 'export',
-    describe: "write a checkpoint's model for web pages (TensorFlow.js)",
-    load: async () => (await import('./commands/export.js')).exportCommand as never,
-  },
-  {
-    name: 'report',
-    describe: 'draw runs on one HTML page',
-    load: async () => (await import('./commands/report.js')).reportCommand as never,
-  },
-  {
-    name: 'centroids',
-    describe: 'make class centroids and measure them',
-    load: async () => (await import('./commands/centroids.js')).centroidsCommand as never,
-  },
-  {
-    name: 'bench',
-    describe: 'measure this machine',
-    load: async () => (await import('./commands/bench.js')).benchCommand as never,
-  },
-  {
-    name: 'data',
-    describe: 'fetch a data set, read one through, or show the pixels kept of them',
-    load: async () => (await import('./commands/data.js')).dataCommand as never,
-  },
-  {
-    name: 'doctor',
-    describe: 'show what this machine can train with, and how fast',
-    load: async () => (await import('./commands/doctor.js')).doctorCommand as never,
-  },
-  {
-    name: 'setup',
-    describe: 'build the native TensorFlow addon for this machine',
-    load: async () => (await import('./commands/setup.js')).setupCommand as never,
-  },
-];
+const commands: Readonly<Record<CommandName, () => Promise<CommandModule<object, never>>>> = {
+  launch: async () => (await import('./commands/launch.js')).launchCommand as never,
+  worker: async () => (await import('./commands/worker.js')).workerCommand as never,
+  evaluate: async () => (await import('./commands/evaluate.js')).evaluateCommand as never,
+  predict: async () => (await import('./commands/predict.js')).predictCommand as never,
+  export: async () => (await import('./commands/export.js')).exportCommand as never,
+  report: async () => (await import('./commands/report.js')).reportCommand as never,
+  centroids: async () => (await import('./commands/centroids.js')).centroidsCommand as never,
+  bench: async () => (await import('./commands/bench.js')).benchCommand as never,
+  data: async () => (await import('./commands/data.js')).dataCommand as never,
+  doctor: async () => (await import('./commands/doctor.js')).doctorCommand as never,
+  setup: async () => (await import('./commands/setup.js')).setupCommand as never,
+};
 
 function version(): string {
   const file = new URL('../../package.json', import.meta.url);
@@ -84,7 +36,7 @@ function version(): string {
 }
 
 async function main(args: string[]): Promise<void> {
-  const wanted = commands.find(({ name }) => name === args[0]);
+  const wanted = Object.hasOwn(commands, args[0] ?? '') ? (args[0] as CommandName) : undefined;
   const parser = yargs(args) as Argv & { getOptions(): Declared };
   parser
     .scriptName('pod-dist')
@@ -99,10 +51,11 @@ async function main(args: string[]): Promise<void> {
     .wrap(Math.min(110, process.stdout.columns ?? 110))
     .fail((message: string | null, error: Error | undefined) => {
       if (error && error.name !== 'YError') throw error;
-      const help = `pod-dist ${wanted ? `${wanted.name} ` : ''}--help`;
-      throw new UserError('USAGE', `${message ?? messageOf(error)}; see ${help}`);
+      const line = message ?? messageOf(error);
+      const hint = suggestion(line, wanted ? Object.keys(parser.getOptions().key) : Object.keys(commands));
+      throw new UserError('USAGE', `${line}; ${hint}see pod-dist ${wanted ? `${wanted} ` : ''}--help`);
     });
-  if (wanted) parser.command(await wanted.load());
+  if (wanted) parser.command(await commands[wanted]());
   else withEveryName(parser);
   await parser.parseAsync();
 }
@@ -118,8 +71,15 @@ function refuseRepeated(args: Record<string, unknown>, declared: Declared): true
   );
 }
 
+/** What the word that yargs says it does not know was probably meant to be, as a part of a sentence. */
+function suggestion(message: string, known: readonly string[]): string {
+  const [, unknown] = /^Unknown arguments?: ([^,]+)/.exec(message) ?? [];
+  const meant = unknown === undefined ? undefined : nearest(unknown, known);
+  return meant === undefined ? '' : `did you mean ${meant}? `;
+}
+
 function withEveryName(parser: Argv): void {
-  for (const { name, describe } of commands) parser.command(name, describe);
+  for (const [name, summary] of Object.entries(summaries)) parser.command(name, summary);
   parser
     .demandCommand(1, 'give a command')
     .example('$0 launch --workers 4', 'train the embedded digits with four workers')

@@ -2,6 +2,7 @@ import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { cosineBound, fingerprint, generateCentroids, welchBound } from '../../src/pedcc/index.js';
 import { measureCosines } from '../../src/pedcc/measure.js';
 import { checkCentroidFile, writeCentroids } from '../centroid-file.js';
+import { summaries } from '../summaries.js';
 
 const patienceMs = 2000;
 const everyMs = 1000;
@@ -16,7 +17,7 @@ interface CentroidsArguments {
 
 export const centroidsCommand: CommandModule<object, CentroidsArguments> = {
   command: 'centroids',
-  describe: 'make class centroids and measure them',
+  describe: summaries.centroids,
   builder: (yargs) =>
     yargs
       .option('classes', {

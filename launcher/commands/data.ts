@@ -7,6 +7,7 @@ import { defaultRoot } from '../../src/data/index.js';
 import { PodDistError, UserError } from '../../src/errors.js';
 import { Progress } from '../progress.js';
 import { cacheCommand } from './data/cache.js';
+import { summaries } from '../summaries.js';
 
 interface FetchArguments {
   name: string;
@@ -29,7 +30,7 @@ const json = {
 
 export const dataCommand: CommandModule<object, object> = {
   command: 'data',
-  describe: 'fetch a data set, read one through, or show the pixels kept of them',
+  describe: summaries.data,
   builder: (yargs) =>
     yargs
       .command({

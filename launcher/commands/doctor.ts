@@ -4,6 +4,7 @@ import { backendNames } from '../../src/config/schema.js';
 import { advise } from '../doctor/advice.js';
 import { examineBackend, type BackendHealth } from '../doctor/backends.js';
 import { examineMachine, type Machine, type PartHealth } from '../doctor/machine.js';
+import { summaries } from '../summaries.js';
 
 interface DoctorArguments {
   json: boolean;
@@ -11,7 +12,7 @@ interface DoctorArguments {
 
 export const doctorCommand: CommandModule<object, DoctorArguments> = {
   command: 'doctor',
-  describe: 'show what this machine can train with, and how fast',
+  describe: summaries.doctor,
   builder: (yargs) =>
     yargs
       .option('json', {

@@ -18,6 +18,7 @@ import { describeEvaluation } from '../evaluation-table.js';
 import { backendFlag, checkpointFlag } from '../flags.js';
 import { runJob } from '../job.js';
 import { Progress } from '../progress.js';
+import { summaries } from '../summaries.js';
 
 interface EvaluateArguments {
   checkpoint: string;
@@ -31,7 +32,7 @@ interface EvaluateArguments {
 
 export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
   command: 'evaluate',
-  describe: 'measure a checkpoint on its test images: the same numbers for any number of workers',
+  describe: summaries.evaluate,
   builder: (yargs) =>
     yargs
       .option('checkpoint', checkpointFlag)

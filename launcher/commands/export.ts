@@ -11,6 +11,7 @@ import {
 import { findCheckpoint } from '../../src/training/checkpoint.js';
 import { checkpointFlag } from '../flags.js';
 import { Progress } from '../progress.js';
+import { summaries } from '../summaries.js';
 
 interface ExportArguments {
   checkpoint: string;
@@ -22,7 +23,7 @@ interface ExportArguments {
 
 export const exportCommand: CommandModule<object, ExportArguments> = {
   command: 'export',
-  describe: "write a checkpoint's model for web pages, PyTorch or ONNX runtimes",
+  describe: summaries.export,
   builder: (yargs) =>
     yargs
       .option('checkpoint', checkpointFlag)

@@ -17,6 +17,7 @@ import { overrides, recipeFlags, runFlags } from '../flags.js';
 import { runJob } from '../job.js';
 import { lastRunFolder, newRunFolder } from '../run-folder.js';
 import { withErrorLog } from '../error-log.js';
+import { summaries } from '../summaries.js';
 
 interface LaunchArguments {
   gpus?: number;
@@ -30,7 +31,7 @@ interface LaunchArguments {
 
 export const launchCommand: CommandModule<object, LaunchArguments> = {
   command: 'launch',
-  describe: 'train a classifier, with one worker process or several on this host',
+  describe: summaries.launch,
   builder: (yargs) =>
     (yargs.options({ ...recipeFlags(), ...runFlags }) as Argv<LaunchArguments>)
       .option('gpus', {

@@ -9,6 +9,7 @@ import { findCheckpoint } from '../../src/training/checkpoint.js';
 import { Predictor, type ScoreKind } from '../../src/training/predictor.js';
 import { backendFlag, checkpointFlag } from '../flags.js';
 import { Progress } from '../progress.js';
+import { summaries } from '../summaries.js';
 
 interface PredictArguments {
   checkpoint: string;
@@ -22,7 +23,7 @@ interface PredictArguments {
 
 export const predictCommand: CommandModule<object, PredictArguments> = {
   command: 'predict <images..>',
-  describe: "name the classes of images with a checkpoint's model",
+  describe: summaries.predict,
   builder: (yargs) =>
     yargs
       .positional('images', {

@@ -1,5 +1,6 @@
 import type { Argv, ArgumentsCamelCase, CommandModule } from 'yargs';
 import { writeReport } from '../../src/report/index.js';
+import { summaries } from '../summaries.js';
 
 interface ReportArguments {
   runs: string[];
@@ -9,7 +10,7 @@ interface ReportArguments {
 
 export const reportCommand: CommandModule<object, ReportArguments> = {
   command: 'report <runs..>',
-  describe: 'draw one run or several, side by side, on one HTML page that needs no network',
+  describe: summaries.report,
   builder: (yargs) =>
     yargs
       .positional('runs', { type: 'string', array: true, demandOption: true, describe: 'run folders' })

@@ -2,6 +2,7 @@ import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { origins, type Origin } from '../../src/backend/native/library.js';
 import { setup } from '../../src/backend/native/setup.js';
 import { listGpus } from '../devices.js';
+import { summaries } from '../summaries.js';
 
 interface SetupArguments {
   cuda?: boolean;
@@ -13,7 +14,7 @@ interface SetupArguments {
 
 export const setupCommand: CommandModule<object, SetupArguments> = {
   command: 'setup',
-  describe: 'build the native TensorFlow addon for this machine (needs python3 with pip, and g++)',
+  describe: summaries.setup,
   builder: (yargs) =>
     yargs
       .option('cuda', { type: 'boolean', describe: 'for NVIDIA GPUs (default: where nvidia-smi lists one)' })

@@ -16,6 +16,7 @@ import { overrides, recipeFlags, runFlags } from '../flags.js';
 import { OwnCoordinator } from '../own-coordinator.js';
 import { lastRunFolder, newRunFolder } from '../run-folder.js';
 import { threadVariables, workerThreads } from '../worker-threads.js';
+import { summaries } from '../summaries.js';
 
 interface WorkerArguments {
   config?: string;
@@ -28,7 +29,7 @@ interface WorkerArguments {
 
 export const workerCommand: CommandModule<object, WorkerArguments> = {
   command: 'worker',
-  describe: 'be one worker of a job that torchrun, Slurm, MPI or pod-dist launch has started',
+  describe: summaries.worker,
   builder: (yargs) =>
     (yargs.options({ ...recipeFlags(), ...runFlags }) as Argv<WorkerArguments>)
       .option('evaluate', {

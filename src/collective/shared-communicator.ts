@@ -16,6 +16,7 @@ import { loadKernels } from './kernels/index.js';
 import type { OptimiserKernels } from './kernels/optimisers.js';
 import type { KernelProgram } from './kernels/program.js';
 import type { Thresholds } from './selection.js';
+import { Staging } from './staging.js';
 import { streamOf, streams, urgent } from './streams.js';
 import { WaitClock } from './wait-clock.js';
 import type { ElementType, Kind } from './wire.js';
@@ -55,18 +56,8 @@ interface Call {
   finish(): void;
 }
 
-/** A region of the arena through which values from elsewhere are copied in and out. */
-interface Staging {
-  offset: number;
-  bytes: number;
-  taken: boolean;
-}
-
 /**
  * The compute thread's face of the engine in the communication thread.
- *
- * Values in the arena are reduced where they are; others are copied in and out through staging regions, which are
- * used again and again.
  */
 export class SharedCommunicator implements Communicator {
   readonly rank: number;
@@ -76,7 +67,7 @@ export class SharedCommunicator implements Communicator {
   private readonly channels: readonly Channel[];
   /** Calls so far. */
   private calls = 0;
-  private readonly stagings: Staging[] = [];
+  private readonly staging: Staging;
   private readonly clock: WaitClock;
   private readonly tracer: Tracer;
   private direct: DirectCollectives | undefined;
@@ -84,6 +75,7 @@ export class SharedCommunicator implements Communicator {
   constructor(private readonly options: SharedCommunicatorOptions) {
     this.rank = options.rank;
     this.worldSize = options.worldSize;
+    this.staging = new Staging(options.arena);
     this.channels = streams.map((_, stream) => new Channel(options.arena.control, stream));
     this.tracer = options.tracer ?? noTracer;
     this.clock = new WaitClock(this.tracer);
@@ -172,7 +164,7 @@ export class SharedCommunicator implements Communicator {
 
   private start(face: Face, kind: Kind, values: Numbers, options: GatherOptions = {}, root = 0): Call {
     const residual = options.wire === 'bf16' ? this.residualOf(kind, values, options) : 0;
-    const { offset, finish } = this.place(values);
+    const { offset, finish } = this.staging.place(values);
     const timeoutMs = options.timeoutMs ?? this.options.timeoutMs;
     const stream = this.streamOf(face, values);
     const sequence = this.calls + 1;
@@ -254,33 +246,6 @@ export class SharedCommunicator implements Communicator {
         'bf16 on the wire needs a residual from Communicator.allocate, as long as the values',
       );
     return residual.byteOffset;
-  }
-
-  private place(values: Numbers): { offset: number; finish(): void } {
-    const { arena } = this.options;
-    if ((values.buffer as ArrayBufferLike) === arena.memory.buffer)
-      return { offset: values.byteOffset, finish: () => {} };
-    const staging = this.takeStaging(values.byteLength);
-    const Type = values instanceof Float64Array ? Float64Array : Float32Array;
-    const staged = new Type(arena.memory.buffer, staging.offset, values.length);
-    staged.set(values);
-    const finish = () => {
-      values.set(staged);
-      staging.taken = false;
-    };
-    return { offset: staging.offset, finish };
-  }
-
-  private takeStaging(bytes: number): Staging {
-    const free = this.stagings.find((staging) => !staging.taken && staging.bytes >= bytes);
-    if (free) {
-      free.taken = true;
-      return free;
-    }
-    const size = 2 ** Math.ceil(Math.log2(Math.max(bytes, 4096)));
-    const staging = { offset: allocate(this.options.arena, size), bytes: size, taken: true };
-    this.stagings.push(staging);
-    return staging;
   }
 
   /** What is over already is not waited for. */

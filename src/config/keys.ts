@@ -1,5 +1,5 @@
-import { distance } from 'fastest-levenshtein';
 import { z } from 'zod';
+import { nearest } from '../nearest.js';
 import { configSchema } from './schema.js';
 
 interface JsonSchema {
@@ -39,8 +39,8 @@ export function suggestion(settings: unknown, path: readonly PropertyKey[], key:
     known = known.flatMap((one) => fitting(one.properties?.[String(part)] ?? {}, at));
   }
   const keys = [...new Set(known.flatMap((one) => Object.keys(one.properties ?? {})))];
-  const [nearest] = keys.toSorted((a, b) => distance(a, key) - distance(b, key));
-  if (nearest && distance(nearest, key) <= Math.max(2, key.length / 3)) return `did you mean ${nearest}?`;
+  const meant = nearest(key, keys);
+  if (meant !== undefined) return `did you mean ${meant}?`;
   return `known keys here: ${keys.join(', ')}`;
 }
 

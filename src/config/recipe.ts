@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { messageOf, UserError } from '../errors.js';
+import { nearest } from '../nearest.js';
 import { parseYaml } from './yaml.js';
 
 type Settings = Record<string, unknown>;
@@ -32,9 +33,12 @@ export function findRecipe(file: string, folder = '.'): string {
     const shipped = fileURLToPath(new URL(`${file.replace(/\.yaml$/, '')}.yaml`, shippedFolder));
     if (existsSync(shipped)) return shipped;
   }
+  const shipped = shippedRecipes();
+  const meant = nearest(file, shipped);
+  const hint = meant === undefined ? '' : `did you mean ${meant}? `;
   throw new UserError(
     'CONFIG_NOT_FOUND',
-    `no configuration file ${file}: give a YAML file or the name of a shipped recipe (${shippedRecipes().join(', ')})`,
+    `no configuration file ${file}: ${hint}give a YAML file or the name of a shipped recipe (${shipped.join(', ')})`,
   );
 }
 

@@ -42,14 +42,16 @@ function expectMistake({ code, stderr }: Ended, message: RegExp): void {
 describe("a user's mistake is one line and exit code 2", () => {
   const mistakes: [args: string[], message: RegExp][] = [
     [[], /give a command; see pod-dist --help/],
-    [['lunch'], /lunch; see pod-dist --help/],
-    [['launch', '--wrokers', '3'], /wrokers; see pod-dist launch --help/],
+    [['lunch'], /lunch; did you mean launch\? see pod-dist --help/],
+    [['zzzzzz'], /zzzzzz; see pod-dist --help/],
+    [['launch', '--wrokers', '3'], /wrokers; did you mean workers\? see pod-dist launch --help/],
     [['launch', '--workers'], /workers; see pod-dist launch --help/],
     [['launch', '--workers', '2', '--gpus', '2'], /gpus and workers are mutually exclusive/],
     [['launch', '--workers', '2', '-n', '3'], /: --workers is given 2 times: give it once/],
     [['evaluate', '--checkpoint', 'a', '--checkpoint', 'b'], /: --checkpoint is given 2 times/],
     [['data', 'fetch', 'mnist', '--dir', 'a', '--dir', 'b', '--dir', 'c'], /: --dir is given 3 times/],
     [['launch', '--config', 'nowhere.yaml'], /no configuration file nowhere\.yaml/],
+    [['launch', '--config', 'digit'], /no configuration file digit: did you mean digits\?/],
     [['launch', '--set', 'batchsize=3'], /unknown key batchsize; did you mean batchSize\?/],
     [['launch', '--set', 'data.name=mnits'], /data\.name: .*digits/],
     [['launch', '--config', 'cifar10-resnet20'], /data\/cifar10-images\/train does not exist: data\.root/],

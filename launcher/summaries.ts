@@ -1,0 +1,16 @@
+/** What each command does, in one line, for its own help and for the list of all. */
+export const summaries = {
+  launch: 'train a classifier, with one worker process or several on this host',
+  worker: 'be one worker of a job that torchrun, Slurm, MPI or pod-dist launch has started',
+  evaluate: 'measure a checkpoint on its test images: the same numbers for any number of workers',
+  predict: "name the classes of images with a checkpoint's model",
+  export: "write a checkpoint's model for web pages, PyTorch or ONNX runtimes",
+  report: 'draw one run or several, side by side, on one HTML page that needs no network',
+  centroids: 'make class centroids and measure them',
+  bench: 'measure this machine',
+  data: 'fetch a data set, read one through, or show the pixels kept of them',
+  doctor: 'show what this machine can train with, and how fast',
+  setup: 'build the native TensorFlow addon for this machine (needs python3 with pip, and g++)',
+} as const;
+
+export type CommandName = keyof typeof summaries;
