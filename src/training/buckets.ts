@@ -1,3 +1,4 @@
+import { shardRange } from '../collective/communicator.js';
 import type { Slot } from './parameters.js';
 
 /** Most pieces that the parameters are cut into, about: collectives in flight at once are limited. */
@@ -14,6 +15,15 @@ const smallBuckets = 3;
 export interface Range {
   start: number;
   end: number;
+}
+
+/** The part of a bucket that a rank updates. */
+export function shardOf(
+  { start, end }: Range,
+  { rank, worldSize }: { rank: number; worldSize: number },
+): Range {
+  const [first, last] = shardRange(end - start, rank, worldSize);
+  return { start: start + first, end: start + last };
 }
 
 interface BucketOptions {

@@ -9,7 +9,7 @@ import { messageOf, UserError } from '../errors.js';
 import { totalsSchema, type EvaluationTotals } from '../evaluation/totals.js';
 import { stateNames } from './optimisers/index.js';
 import type { Slot } from './parameters.js';
-import type { OptimiserState } from './sharded-optimiser.js';
+import type { OptimiserState } from './sharded-state.js';
 
 const formatVersion = 1;
 const stateArrays = [...stateNames, 'residual'] as const;

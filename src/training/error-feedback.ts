@@ -1,6 +1,6 @@
-import { shardRange, type Communicator } from '../collective/communicator.js';
+import type { Communicator } from '../collective/communicator.js';
 import type { ValueKernels } from '../collective/kernels/program.js';
-import type { Range } from './buckets.js';
+import { shardOf, type Range } from './buckets.js';
 
 interface Options {
   communicator: Communicator;
@@ -43,7 +43,8 @@ export class ErrorFeedback {
   /** Adds what is carried for this rank's shard of bucket `index` to the flat, summed gradients. */
   addTo(kernels: ValueKernels, gradients: Float32Array, index: number): void {
     if (!this.residual || !this.carried.delete(index)) return;
-    const { start, end } = this.shardOf(index);
+    const { buckets, communicator } = this.options;
+    const { start, end } = shardOf(buckets[index], communicator);
     const sum = this.residual.subarray(start, end);
     kernels.add(gradients.subarray(start, end), sum);
     kernels.clear(sum);
@@ -87,17 +88,11 @@ export class ErrorFeedback {
 
   /** Keeps this rank's shard of a bucket, which holds a sum, and forgets the rest. */
   private carry(index: number): void {
-    const { start, end } = this.options.buckets[index];
-    const shard = this.shardOf(index);
+    const { buckets, communicator } = this.options;
+    const { start, end } = buckets[index];
+    const shard = shardOf(buckets[index], communicator);
     this.residual?.fill(0, start, shard.start);
     this.residual?.fill(0, shard.end, end);
     this.carried.add(index);
-  }
-
-  private shardOf(index: number): Range {
-    const { communicator, buckets } = this.options;
-    const { start, end } = buckets[index];
-    const [first, last] = shardRange(end - start, communicator.rank, communicator.worldSize);
-    return { start: start + first, end: start + last };
   }
 }

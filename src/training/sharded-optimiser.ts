@@ -1,4 +1,4 @@
-import { shardRange, type Communicator, type Pending } from '../collective/communicator.js';
+import type { Communicator, Pending } from '../collective/communicator.js';
 import type { OptimiserKernels } from '../collective/kernels/optimisers.js';
 import { KernelProgram } from '../collective/kernels/program.js';
 import type { Config } from '../config/schema.js';
@@ -7,17 +7,15 @@ import { noTracer, type Tracer } from '../trace/tracer.js';
 import { planBuckets, planGathers, type Range } from './buckets.js';
 import { ErrorFeedback } from './error-feedback.js';
 import { clipScale, Norms } from './norms.js';
-import { createOptimiser, type Optimiser, type Segment, type StateName } from './optimisers/index.js';
+import { createOptimiser, type Optimiser, type Segment } from './optimisers/index.js';
 import type { Parameters, Slot } from './parameters.js';
 import { segmentsOf } from './segments.js';
+import { ShardedState, type OptimiserState, type ShardedBucket } from './sharded-state.js';
 
-/** A bucket of the flat parameters, and the shard of it that this rank updates. */
-interface Bucket extends Range {
-  shard: Range;
-  /** Where the shard's state lies in the state arrays. */
-  stateOffset: number;
+/** A bucket, and how its shard is updated. */
+interface Bucket extends ShardedBucket {
   segments: Segment[];
-  /** The shard's update, as the communication thread is to make it. */
+  /** The update, as the communication thread is to make it. */
   program: KernelProgram;
 }
 
@@ -32,9 +30,6 @@ interface Options {
   /** Told of each bucket, from full to back in all ranks' weights and needed; default: nobody is. */
   tracer?: Tracer;
 }
-
-/** State of all ranks: one array of one number a weight for each name. */
-export type OptimiserState = Partial<Record<StateName | 'residual', Float32Array>>;
 
 /** What an update is made with. */
 export interface UpdateInput {
@@ -75,7 +70,7 @@ export class ShardedOptimiser {
   private readonly optimiser: Optimiser;
   private readonly needsNorms: boolean;
   private readonly feedback: ErrorFeedback;
-  private readonly state: readonly Float32Array[];
+  private readonly state: ShardedState;
   /** By bucket, those to be gathered after its gradients are reduced. */
   private readonly gathersAfter: readonly (readonly number[])[];
   /** Under way, by bucket. */
@@ -107,15 +102,8 @@ export class ShardedOptimiser {
     const compressed = config.distributed.wire === 'bf16';
     const { buckets } = this;
     this.feedback = new ErrorFeedback({ communicator, buckets, length: parameters.length, compressed });
-    const shards = this.buckets.map((bucket) => this.shardOf(bucket));
-    const length = shards.reduce((sum, { start, end }) => sum + end - start, 0);
-    this.state = this.optimiser.stateNames.map(() => communicator.allocate(length));
-    let stateOffset = 0;
-    this.own = this.buckets.map((bucket, index) => {
-      const own = this.bucketOf(bucket, shards[index], stateOffset);
-      stateOffset += own.shard.end - own.shard.start;
-      return own;
-    });
+    this.state = new ShardedState({ communicator, buckets, names: this.optimiser.stateNames });
+    this.own = this.state.buckets.map((bucket) => this.planUpdate(bucket));
   }
 
   /** Says what the next update is made with, before its first bucket. */
@@ -175,64 +163,29 @@ export class ShardedOptimiser {
     await this.feedback.settle();
   }
 
-  /**
-   * The state of all shards after `settle`, by the names of its arrays; every rank calls it, and every rank gets it.
-   * It is gathered where gradients lie during a step.
-   */
+  /** The state of all shards after `settle`, by the names of its arrays; every rank calls it, and every rank gets it. */
   async gatherState(): Promise<OptimiserState> {
-    const { communicator } = this.options;
-    const full = this.gradients;
-    const gathered: OptimiserState = {};
-    for (const [which, name] of this.optimiser.stateNames.entries()) {
-      for (const { start, end, shard, stateOffset } of this.own) {
-        const length = shard.end - shard.start;
-        full.set(this.state[which].subarray(stateOffset, stateOffset + length), shard.start);
-        await communicator.allGather(full.subarray(start, end), { tag: `state/${name}` });
-      }
-      gathered[name] = full.slice();
-    }
+    const gathered = await this.state.gather(this.gradients);
     const residual = await this.feedback.gather();
     return residual ? { ...gathered, residual } : gathered;
   }
 
   /** Starts every rank from the state and the number of updates that rank 0 gives; without one: from nothing. */
   async scatterState(state: OptimiserState | undefined, updates: number): Promise<void> {
-    const { communicator } = this.options;
-    for (const [which, name] of this.optimiser.stateNames.entries()) {
-      for (const { start, end, shard, stateOffset } of this.own) {
-        const values = this.gradients.subarray(start, end).fill(0);
-        const given = state?.[name];
-        if (given) values.set(given.subarray(start, end));
-        await communicator.broadcast(values, 0, { tag: `state/${name}` });
-        this.state[which].set(values.subarray(shard.start - start, shard.end - start), stateOffset);
-      }
-    }
+    await this.state.scatter(state, this.gradients);
     await this.feedback.scatter(state?.residual);
     this.updates = updates;
   }
 
-  private bucketOf(bucket: Range, shard: Range, stateOffset: number): Bucket {
-    const { slots, gradients, state } = this;
+  private planUpdate(bucket: ShardedBucket): Bucket {
+    const { slots, gradients } = this;
     const { weights, config, communicator } = this.options;
     const { layerwise } = this.optimiser;
     const { skipDecay } = config.optimizer;
-    const segments = segmentsOf(shard, stateOffset, {
-      slots,
-      weights,
-      gradients,
-      state,
-      layerwise,
-      skipDecay,
-    });
+    const arrays = { weights, gradients, state: this.state.arrays };
+    const segments = segmentsOf(bucket.shard, bucket.stateOffset, { slots, ...arrays, layerwise, skipDecay });
     const region = communicator.allocate(KernelProgram.sizeOf(2 + 2 * segments.length));
-    const program = new KernelProgram(region);
-    return { ...bucket, shard, stateOffset, segments, program };
-  }
-
-  private shardOf({ start, end }: Range): Range {
-    const { rank, worldSize } = this.options.communicator;
-    const [first, last] = shardRange(end - start, rank, worldSize);
-    return { start: start + first, end: start + last };
+    return { ...bucket, segments, program: new KernelProgram(region) };
   }
 
   /** Lets the communication thread update and gather a bucket that has no norms to wait for. */
