@@ -1,5 +1,5 @@
 import type { Options } from 'yargs';
-import { listSettings } from '../src/config/keys.js';
+import { listSettings } from '../src/config/settings.js';
 
 /** Flags that set one setting of the recipe each: their name, the setting, their type. */
 const shortcuts = [
@@ -16,7 +16,7 @@ const shortcuts = [
 
 /** Flags of every command that reads a recipe; their help comes from the recipe's schema. */
 export function recipeFlags(): Record<string, Options> {
-  const settings = new Map(listSettings().map((setting) => [setting.path, setting]));
+  const descriptions = new Map(listSettings().map(({ path, forms }) => [path, forms[0].description]));
   const flags: Record<string, Options> = {
     config: {
       type: 'string',
@@ -33,7 +33,7 @@ export function recipeFlags(): Record<string, Options> {
     },
   };
   for (const { flag, path, type, ...rest } of shortcuts) {
-    const description = settings.get(path)?.description;
+    const description = descriptions.get(path);
     flags[flag] = {
       type,
       ...rest,

@@ -6,6 +6,7 @@ export const summaries = {
   predict: "name the classes of images with a checkpoint's model",
   export: "write a checkpoint's model for web pages, PyTorch or ONNX runtimes",
   report: 'draw one run or several, side by side, on one HTML page that needs no network',
+  config: 'list recipes, show one as resolved, say what a recipe may hold',
   centroids: 'make class centroids and measure them',
   bench: 'measure this machine',
   data: 'fetch a data set, read one through, or show the pixels kept of them',

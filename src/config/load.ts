@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { messageOf, UserError } from '../errors.js';
-import { suggestion } from './keys.js';
 import { findRecipe, placeModule, readRecipe } from './recipe.js';
 import { configSchema, type Config } from './schema.js';
 import { describeDropped, dropUnknown } from './stored.js';
+import { suggestion } from './suggestion.js';
 import { parseYaml } from './yaml.js';
 
 export interface LoadOptions {

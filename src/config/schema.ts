@@ -31,7 +31,7 @@ export const configSchema = z.strictObject({
   accumulate: count
     .default(1)
     .describe('micro-batches of batchSize images a step; the loss is the mean of their losses'),
-  epochs: count.default(10),
+  epochs: count.default(10).describe('passes over the training images'),
   backend: z
     .enum(choices)
     .default('auto')

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import yargs from 'yargs';
 import { overrides, recipeFlags } from '../../launcher/flags.js';
-import { listSettings } from '../../src/config/keys.js';
 import { loadConfig } from '../../src/config/load.js';
+import { listSettings } from '../../src/config/settings.js';
 
 function parse(...args: string[]): Record<string, unknown> {
   return yargs(args).options(recipeFlags()).strict().exitProcess(false).parseSync();
@@ -11,7 +11,8 @@ function parse(...args: string[]): Record<string, unknown> {
 describe('recipeFlags', () => {
   it('takes its help from the schema of the recipe', () => {
     const flags = recipeFlags();
-    const description = listSettings().find(({ path }) => path === 'workers')?.description as string;
+    const workers = listSettings().find(({ path }) => path === 'workers');
+    const description = workers?.forms[0].description as string;
     expect(description).not.toBe('');
     expect(flags.workers.describe).toContain(description);
     expect(flags['batch-size'].describe).toContain('(setting batchSize)');

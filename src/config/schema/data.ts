@@ -57,32 +57,38 @@ const imageFiles = {
   cache: pixelCache.prefault({}),
 };
 
-export const dataSchema = z.discriminatedUnion('name', [
-  digits,
-  z.strictObject({ name: z.enum(['cifar10', 'cifar100', 'mnist', 'fashion-mnist']), ...inMemory }),
-  z.strictObject({
-    name: z.literal('tiny-imagenet'),
-    root: z.string().min(1).optional().describe('folder of the data set; default: data/<name>'),
-    ...imageFiles,
-  }),
-  z.strictObject({
-    name: z.literal('image-folder'),
-    root: z.string().min(1).describe('folder with train/<class>/*.jpg and test/<class>/*.jpg (or .png)'),
-    size: count.default(32).describe('images are size x size pixels; others are stretched'),
-    resize: count
-      .optional()
-      .describe('instead of stretching: shorter side to this many pixels, then the size x size centre'),
-    channels: z.union([z.literal(1), z.literal(3)]).default(3),
-    ...imageFiles,
-    augment: augmentation
-      .extend({
-        randomResizedCrop: z
-          .boolean()
-          .default(false)
-          .describe('a random 8 to 100 % of the area, 3:4 to 4:3, resized to size x size'),
-      })
-      .prefault({}),
-  }),
-]);
+/** Where images come from. */
+export const dataSchema = z
+  .discriminatedUnion('name', [
+    digits,
+    z.strictObject({ name: z.enum(['cifar10', 'cifar100', 'mnist', 'fashion-mnist']), ...inMemory }),
+    z.strictObject({
+      name: z.literal('tiny-imagenet'),
+      root: z.string().min(1).optional().describe('folder of the data set; default: data/<name>'),
+      ...imageFiles,
+    }),
+    z.strictObject({
+      name: z.literal('image-folder'),
+      root: z.string().min(1).describe('folder with train/<class>/*.jpg and test/<class>/*.jpg (or .png)'),
+      size: count.default(32).describe('images are size x size pixels; others are stretched'),
+      resize: count
+        .optional()
+        .describe('instead of stretching: shorter side to this many pixels, then the size x size centre'),
+      channels: z
+        .union([z.literal(1), z.literal(3)])
+        .default(3)
+        .describe('1: grey, 3: colour'),
+      ...imageFiles,
+      augment: augmentation
+        .extend({
+          randomResizedCrop: z
+            .boolean()
+            .default(false)
+            .describe('a random 8 to 100 % of the area, 3:4 to 4:3, resized to size x size'),
+        })
+        .prefault({}),
+    }),
+  ])
+  .describe('data set; all but digits and image-folder: see pod-dist data fetch');
 
 export type DataConfig = z.output<typeof dataSchema>;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { count, probability } from './primitives.js';
 
-const rate = z.number().positive();
+const rate = z.number().positive().describe('the rate after warm-up');
 const scaleWithWorkers = z
   .boolean()
   .default(false)
@@ -12,35 +12,37 @@ const warmupEpochs = z
   .default(0)
   .describe('epochs, whole or not, in which the rate first climbs from near 0 in equal steps');
 
-export const scheduleSchema = z.discriminatedUnion('schedule', [
-  z.strictObject({ schedule: z.literal('constant'), rate, warmupEpochs, scaleWithWorkers }),
-  z.strictObject({
-    schedule: z.literal('step'),
-    rate,
-    epochs: z.array(count).min(1).describe('epochs (from 0) at which the rate is multiplied by factor'),
-    factor: z.number().positive().default(0.1),
-    warmupEpochs,
-    scaleWithWorkers,
-  }),
-  z.strictObject({
-    schedule: z.literal('cosine'),
-    rate: rate.describe('the first rate after warm-up'),
-    finalRate: z.number().min(0).default(0).describe('what it falls towards, in half a cosine'),
-    warmupEpochs,
-    scaleWithWorkers,
-  }),
-  z.strictObject({
-    schedule: z.literal('one-cycle'),
-    rate: rate.describe('the largest rate'),
-    warmup: probability.default(0.25).describe('share of the steps that climb to it'),
-    startDivisor: z.number().min(1).default(25),
-    endDivisor: z
-      .number()
-      .min(1)
-      .default(10_000)
-      .describe('the last rate is rate / startDivisor / endDivisor'),
-    scaleWithWorkers,
-  }),
-]);
+export const scheduleSchema = z
+  .discriminatedUnion('schedule', [
+    z.strictObject({ schedule: z.literal('constant'), rate, warmupEpochs, scaleWithWorkers }),
+    z.strictObject({
+      schedule: z.literal('step'),
+      rate,
+      epochs: z.array(count).min(1).describe('epochs (from 0) at which the rate is multiplied by factor'),
+      factor: z.number().positive().default(0.1).describe('what the rate is multiplied by at each of them'),
+      warmupEpochs,
+      scaleWithWorkers,
+    }),
+    z.strictObject({
+      schedule: z.literal('cosine'),
+      rate,
+      finalRate: z.number().min(0).default(0).describe('what it falls towards, in half a cosine'),
+      warmupEpochs,
+      scaleWithWorkers,
+    }),
+    z.strictObject({
+      schedule: z.literal('one-cycle'),
+      rate: rate.describe('the largest rate'),
+      warmup: probability.default(0.25).describe('share of the steps that climb to it'),
+      startDivisor: z.number().min(1).default(25).describe('the first rate is rate / startDivisor'),
+      endDivisor: z
+        .number()
+        .min(1)
+        .default(10_000)
+        .describe('the last rate is rate / startDivisor / endDivisor'),
+      scaleWithWorkers,
+    }),
+  ])
+  .describe('of the learning rate over the steps');
 
 export type LearningRateConfig = z.output<typeof scheduleSchema>;

@@ -1,0 +1,44 @@
+import Table from 'cli-table3';
+import type { Setting, SettingForm } from '../src/config/settings.js';
+
+/** Widths of the columns beside the description's. */
+const pathWidth = 34;
+const valuesWidth = 30;
+const leastDescription = 24;
+
+const noBorders = {
+  ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '' },
+  ...{ bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '' },
+  ...{ left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: ' ' },
+};
+
+/** Settings for the console: path, what it may be and its default, what it does and where, in lines of `width`. */
+export function describeSettings(settings: readonly Setting[], width: number): string {
+  const rest = Math.max(leastDescription, width - pathWidth - valuesWidth - 2);
+  const table = new Table({
+    chars: noBorders,
+    colWidths: [pathWidth, valuesWidth, rest],
+    wordWrap: true,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 1 },
+  });
+  for (const { path, forms } of settings)
+    forms.forEach((form, index) => table.push([index === 0 ? path : '', allowed(form), meaning(form)]));
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
+}
+
+function allowed({ values, default: standard, required }: SettingForm): string {
+  if (required) return `${values}; required`;
+  return standard === undefined ? values : `${values}; default ${text(standard)}`;
+}
+
+function meaning({ of, description }: SettingForm): string {
+  return of.length === 0 ? description : `${of.join(', ')}: ${description}`;
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

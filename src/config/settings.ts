@@ -1,0 +1,125 @@
+import { jsonSchema, listedValues, variants, type JsonSchema } from './json-schema.js';
+
+/** What a setting is in some of the variants of its section, as the schema has it. */
+export interface SettingForm {
+  /** The values of `name` (or `schedule`) of the section with this form; empty: every one. */
+  of: readonly string[];
+  /** What it may be, in words. */
+  values: string;
+  description: string;
+  default?: unknown;
+  /** Whether a recipe must give it. */
+  required: boolean;
+}
+
+/** One setting of a recipe. */
+export interface Setting {
+  /** Dotted path, such as `optimizer.momentum`. */
+  path: string;
+  /** One, or several where the variants of its section differ. */
+  forms: readonly SettingForm[];
+}
+
+/** Keys by which a section chooses its variant. */
+const choiceKeys = ['name', 'schedule'];
+
+/** Where a node of the schema stands. */
+interface Place {
+  path: string;
+  /** Of the variant that it is in; empty: its section has one form. */
+  of: readonly string[];
+  /** Whether all sections that it is in must be there, or are always filled in. */
+  present: boolean;
+}
+
+/** Every setting that a recipe may hold, in the order of the schema. */
+export function listSettings(): Setting[] {
+  const found = new Map<string, SettingForm[]>();
+  visit(jsonSchema, { path: '', of: [], present: true }, found);
+  return [...found].map(([path, forms]) => ({ path, forms: merge(path, forms, found) }));
+}
+
+function visit(node: JsonSchema, { path, of, present }: Place, found: Map<string, SettingForm[]>): void {
+  const all = variants(node);
+  for (const { properties = {}, required = [] } of all) {
+    const chosen = all.length > 1 ? choiceOf(properties) : of;
+    for (const [key, child] of Object.entries(properties)) {
+      const about = (choiceKeys.includes(key) && node.description) || '';
+      const place = { path: path ? `${path}.${key}` : key, of: chosen };
+      const needed = present && required.includes(key);
+      if (variants(child).some((variant) => variant.properties)) {
+        visit(child, { ...place, present: needed || (present && child.default !== undefined) }, found);
+      } else {
+        const form = { of: chosen, values: describeValues(child), description: child.description ?? about };
+        const forms = found.get(place.path) ?? [];
+        found.set(place.path, [...forms, { ...form, default: child.default, required: needed }]);
+      }
+    }
+  }
+}
+
+function choiceOf(properties: Record<string, JsonSchema>): string[] {
+  return choiceKeys.flatMap((key) => listedValues(properties[key] ?? {})).map(String);
+}
+
+/** Puts forms together that differ in the variants alone; one that every variant of the section has needs no names. */
+function merge(
+  path: string,
+  forms: readonly SettingForm[],
+  found: ReadonlyMap<string, readonly SettingForm[]>,
+): SettingForm[] {
+  const [section, key = section] = path.split('.');
+  if (choiceKeys.includes(key) && forms.length > 1) return [joinChoices(forms)];
+  const merged = new Map<string, SettingForm>();
+  for (const { of, ...rest } of forms) {
+    const same = JSON.stringify(rest);
+    merged.set(same, { of: [...(merged.get(same)?.of ?? []), ...of], ...rest });
+  }
+  const choices = choiceKeys.flatMap((name) => found.get(`${section}.${name}`) ?? []);
+  const everyVariant = choices.reduce((sum, { of }) => sum + of.length, 0);
+  return [...merged.values()].map((form) => (form.of.length === everyVariant ? { ...form, of: [] } : form));
+}
+
+/** The setting that chooses the variant: its values are those of all. */
+function joinChoices(forms: readonly SettingForm[]): SettingForm {
+  const [{ description, default: standard, required }] = forms;
+  const values = forms.map((form) => form.values).join(' | ');
+  return { of: [], values, description, default: standard, required };
+}
+
+function describeValues(node: JsonSchema): string {
+  const listed = listedValues(node);
+  if (listed.length > 0) return listed.join(' | ');
+  switch (node.type) {
+    case 'boolean':
+      return 'true | false';
+    case 'array':
+      return node.prefixItems
+        ? `[${node.prefixItems.map(describeValues).join(', ')}]`
+        : `[${describeValues(node.items ?? {})}, ...]`;
+    case 'integer':
+      return `whole number${range({ ...node, ...wholeRange(node) })}`;
+    case 'number':
+      return `number${range(node)}`;
+    default:
+      return 'text';
+  }
+}
+
+function wholeRange({ minimum, exclusiveMinimum, maximum }: JsonSchema): JsonSchema {
+  return {
+    minimum: exclusiveMinimum === undefined ? minimum : exclusiveMinimum + 1,
+    exclusiveMinimum: undefined,
+    maximum: maximum === Number.MAX_SAFE_INTEGER ? undefined : maximum,
+  };
+}
+
+function range({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: JsonSchema): string {
+  const parts = [
+    minimum === undefined ? '' : ` from ${minimum}`,
+    exclusiveMinimum === undefined ? '' : ` above ${exclusiveMinimum}`,
+    maximum === undefined ? '' : ` to ${maximum}`,
+    exclusiveMaximum === undefined ? '' : ` below ${exclusiveMaximum}`,
+  ];
+  return parts.join('');
+}
