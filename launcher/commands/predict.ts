@@ -30,7 +30,7 @@ export const predictCommand: CommandModule<object, PredictArguments> = {
         type: 'string',
         array: true,
         demandOption: true,
-        describe: 'image files, or folders of .jpg and .png images',
+        describe: 'image files, or folders of .jpg, .png or .webp images',
       })
       .option('checkpoint', checkpointFlag)
       .option('top', { type: 'number', default: 5, requiresArg: true, describe: 'classes an image' })

@@ -3,7 +3,9 @@ import { readdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
 
-const imageExtensions = new Set(['.jpg', '.jpeg', '.png']);
+const imageExtensions = new Set(['.jpg', '.jpeg', '.png', '.webp']);
+/** Them in words. */
+export const imageKinds = '.jpg, .png or .webp';
 /** What file managers leave in folders. */
 const leftovers = new Set(['thumbs.db', 'desktop.ini']);
 
@@ -26,7 +28,7 @@ export async function findImages(paths: readonly string[]): Promise<string[]> {
     const needs = 'give folders that can be read';
     const about = await stat(path).catch(() => undefined);
     const files = about?.isDirectory() ? await imagesBelow(path, { needs }) : [path];
-    if (files.length === 0) throw new UserError('NO_IMAGES', `${path} holds no .jpg or .png images`);
+    if (files.length === 0) throw new UserError('NO_IMAGES', `${path} holds no ${imageKinds} images`);
     found.push(...files);
   }
   return found;

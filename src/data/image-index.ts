@@ -1,9 +1,10 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.js';
 import type { SplitName } from './dataset.js';
-import { imagesBelow, isImage, listFolder } from './find-images.js';
+import { imageKinds, imagesBelow, isImage, listFolder } from './find-images.js';
 
-const folderLayout = 'train/<class>/ and test/<class>/';
+const folderLayout = 'train/<class>/ and test/<class>/ (or val/<class>/)';
 
 /** The image files of one split, in the order that gives each its index. */
 export interface SplitIndex {
@@ -18,31 +19,35 @@ export interface ImageIndex {
 }
 
 /**
- * Lists `<root>/{train,test}/<class>/*.{jpg,jpeg,png}`. Both splits must hold the same classes, each with an image.
- * Names that begin with a dot are passed over.
+ * Lists `<root>/{train,test}/<class>/*.{jpg,jpeg,png,webp}`; where there is no `test` the test images are those of `val`.
+ * Both splits must hold the same classes, each with an image. Names that begin with a dot are passed over.
  *
  * @throws UserError `DATA_NOT_FOUND` or `DATA_INVALID`, naming the folder that is missing, empty or unexpected, or the
  * file in a class that is no image
  */
 export async function indexImages(root: string): Promise<ImageIndex> {
   const classNames = await foldersIn(join(root, 'train'));
-  const testNames = await foldersIn(join(root, 'test'));
+  const testFolder = join(
+    root,
+    !existsSync(join(root, 'test')) && existsSync(join(root, 'val')) ? 'val' : 'test',
+  );
+  const testNames = await foldersIn(testFolder);
   const unknown = testNames.find((name) => !classNames.includes(name));
   if (unknown !== undefined) {
     throw new UserError(
       'DATA_INVALID',
-      `${join(root, 'test', unknown)}: there is no class ${unknown} in ${join(root, 'train')}`,
+      `${join(testFolder, unknown)}: there is no class ${unknown} in ${join(root, 'train')}`,
     );
   }
   const missing = classNames.find((name) => !testNames.includes(name));
   if (missing !== undefined) {
     throw new UserError(
       'DATA_INVALID',
-      `${join(root, 'test', missing)} is missing: every class needs test images`,
+      `${join(testFolder, missing)} is missing: every class needs test images`,
     );
   }
   const [train, test] = await Promise.all(
-    (['train', 'test'] as const).map((split) => indexSplit(join(root, split), classNames)),
+    [join(root, 'train'), testFolder].map((folder) => indexSplit(folder, classNames)),
   );
   return { classNames, splits: { train, test } };
 }
@@ -65,7 +70,7 @@ export async function foldersIn(folder: string, layout = folderLayout): Promise<
   if (names.length === 0) {
     throw new UserError(
       'DATA_INVALID',
-      `${folder} holds no class folders: put images into ${join(folder, '<class>')}/*.jpg or *.png`,
+      `${folder} holds no class folders: put images into ${join(folder, '<class>')}/*.jpg`,
     );
   }
   return names;
@@ -76,7 +81,7 @@ export async function imagesIn(folder: string, layout = folderLayout): Promise<s
   const files = await listFolder(folder, `data.root must hold ${layout}`);
   const other = files.find((entry) => !isImage(entry));
   if (other) refuse(join(folder, other.name));
-  if (files.length === 0) throw new UserError('DATA_INVALID', `${folder} holds no .jpg or .png images`);
+  if (files.length === 0) throw new UserError('DATA_INVALID', `${folder} holds no ${imageKinds} images`);
   return files.map((entry) => join(folder, entry.name)).sort();
 }
 
@@ -86,14 +91,14 @@ export async function imagesIn(folder: string, layout = folderLayout): Promise<s
  * @throws UserError as `indexImages`
  */
 export async function indexUnclassed(root: string): Promise<ImageIndex> {
-  const needs = 'evaluation.unknown must hold .jpg or .png images, in folders or not';
+  const needs = `evaluation.unknown must hold ${imageKinds} images, in folders or not`;
   const files = await imagesBelow(root, { needs, onOther: refuse });
-  if (files.length === 0) throw new UserError('DATA_INVALID', `${root} holds no .jpg or .png images`);
+  if (files.length === 0) throw new UserError('DATA_INVALID', `${root} holds no ${imageKinds} images`);
   const none = { files: [], labels: new Int32Array(0) };
   return { classNames: [], splits: { train: none, test: { files, labels: new Int32Array(files.length) } } };
 }
 
 /** Anything but an image is an error: a misplaced file would be missed silently. */
 function refuse(file: string): never {
-  throw new UserError('DATA_INVALID', `${file} is no .jpg or .png image: move it out of the data set`);
+  throw new UserError('DATA_INVALID', `${file} is no ${imageKinds} image: move it out of the data set`);
 }

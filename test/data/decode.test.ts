@@ -61,6 +61,14 @@ describe('decodeImage', () => {
     expect([...pixels]).toEqual(levels.flatMap((level) => new Array<number>(channels).fill(level)));
   });
 
+  it('reads a WebP without loss where it has none', async () => {
+    const noise = Uint8Array.from({ length: 16 * 16 * 3 }, (_, at) => (at * 2654435761) >>> 24);
+    const file = join(folder, 'image.webp');
+    const image = sharp(noise, { raw: { width: 16, height: 16, channels: 3 } });
+    await image.webp({ lossless: true }).toFile(file);
+    expect([...(await decodeImage(file, { size: 16, channels: 3 }))]).toEqual([...noise]);
+  });
+
   it('reads a JPEG to within its loss', async () => {
     const file = join(folder, 'image.jpg');
     await writeImage(file, [200, 100, 50], [16, 16]);
@@ -89,10 +97,10 @@ describe('decodeImage', () => {
     );
   });
 
-  it.each(['png', 'jpg'])('names a %s that is cut short', async (ending) => {
+  it.each(['png', 'jpeg', 'webp'] as const)('names a %s that is cut short', async (ending) => {
     const noise = Uint8Array.from({ length: 64 * 64 * 3 }, (_, at) => (at * 2654435761) >>> 24);
     const image = sharp(noise, { raw: { width: 64, height: 64, channels: 3 } });
-    const whole = await (ending === 'png' ? image.png() : image.jpeg()).toBuffer();
+    const whole = await image[ending]().toBuffer();
     const file = join(folder, `cut.${ending}`);
     writeFileSync(file, whole.subarray(0, whole.length / 2));
     await expect(decodeImage(file, { size: 64, channels: 3 })).rejects.toThrow(file);

@@ -51,6 +51,16 @@ describe('indexImages', () => {
     expect(splits.train.files).toHaveLength(2);
   });
 
+  it.each([
+    ['test', ['val/c/9.jpg']],
+    ['val', []],
+  ])('takes test images from %s, beside %j', async (folder, others) => {
+    make('train/a/1.webp', 'train/b/1.png', `${folder}/a/2.webp`, `${folder}/b/3.jpg`, ...others);
+    const { splits } = await indexImages(root);
+    expect(splits.test.files).toEqual(['a/2.webp', 'b/3.jpg'].map((file) => join(root, folder, file)));
+    expect(splits.train.files).toHaveLength(2);
+  });
+
   const wrong: [what: string, paths: string[], code: string, where: string][] = [
     ['no such folder', [], 'DATA_NOT_FOUND', 'train'],
     ['no test folder', ['train/a/1.jpg'], 'DATA_NOT_FOUND', 'test'],
@@ -62,6 +72,7 @@ describe('indexImages', () => {
     ['a class without test images', [...good, 'train/c/1.jpg', 'test/c/'], 'DATA_INVALID', 'test/c'],
     ['a class missing from the test split', [...good, 'train/c/1.jpg'], 'DATA_INVALID', 'test/c'],
     ['a test class that is not trained', [...good, 'test/d/1.jpg'], 'DATA_INVALID', 'test/d'],
+    ['no test images of a class in val', ['train/a/1.jpg', 'val/b/1.jpg'], 'DATA_INVALID', 'val/b'],
     ['a file that is no image', [...good, 'train/a/notes.txt'], 'DATA_INVALID', 'train/a/notes.txt'],
     ['a folder within a class', [...good, 'test/b/more.jpg/1.jpg'], 'DATA_INVALID', 'test/b/more.jpg'],
   ];
@@ -88,8 +99,13 @@ describe('indexUnclassed', () => {
   });
 
   it.each([
-    ['a file that is no image', ['a/1.png', 'a/notes.txt'], 'DATA_INVALID', 'a/notes.txt is no .jpg or .png'],
-    ['no images', ['a/'], 'DATA_INVALID', 'holds no .jpg or .png images'],
+    [
+      'a file that is no image',
+      ['a/1.png', 'a/notes.txt'],
+      'DATA_INVALID',
+      'a/notes.txt is no .jpg, .png or .webp',
+    ],
+    ['no images', ['a/'], 'DATA_INVALID', 'holds no .jpg, .png or .webp images'],
   ])('refuses %s', async (_what, paths, code, message) => {
     make(...paths);
     await expect(indexUnclassed(root)).rejects.toMatchObject({

@@ -69,7 +69,7 @@ export const dataSchema = z
     }),
     z.strictObject({
       name: z.literal('image-folder'),
-      root: z.string().min(1).describe('folder with train/<class>/*.jpg and test/<class>/*.jpg (or .png)'),
+      root: z.string().min(1).describe('folder with train/<class>/ and test/<class>/ (or val/<class>/) of .jpg, .png or .webp images'),
       size: count.default(32).describe('images are size x size pixels; others are stretched'),
       resize: count
         .optional()
