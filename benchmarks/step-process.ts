@@ -1,6 +1,7 @@
 import { initBackend } from '../src/backend/index.js';
 import { profileKernels, type KernelTime } from '../src/backend/profile.js';
 import type { Config } from '../src/config/schema.js';
+import type { ErrorCode } from '../src/error-codes.js';
 import { codeOf, messageOf } from '../src/errors.js';
 import { measureStep, type MeasureOptions, type StepMeasurement } from '../src/training/measure-step.js';
 
@@ -13,7 +14,7 @@ export interface StepTask extends Omit<MeasureOptions, 'onWarm'> {
 /** What it answers. */
 export type StepAnswer =
   | { kind: 'measured'; backend: string; device: string; step: StepMeasurement; kernels?: KernelTime[] }
-  | { kind: 'failed'; code: string; message: string };
+  | { kind: 'failed'; code: ErrorCode; message: string };
 
 async function measure({ backend: name, profile, ...options }: StepTask): Promise<StepAnswer> {
   const backend = await initBackend(name);

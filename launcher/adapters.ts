@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { adapterVariable, type AdapterDescription } from '../src/backend/webgpu/index.js';
+import type { ErrorCode } from '../src/error-codes.js';
 import { messageOf, UserError } from '../src/errors.js';
 
 /**
@@ -12,7 +13,7 @@ import { messageOf, UserError } from '../src/errors.js';
  */
 export async function findAdapters(): Promise<AdapterDescription[]> {
   const script = fileURLToPath(new URL('./adapter-list.js', import.meta.url));
-  let answer: AdapterDescription[] | { code: string; message: string };
+  let answer: AdapterDescription[] | { code: ErrorCode; message: string };
   try {
     const { stdout } = await promisify(execFile)(process.execPath, [script], { timeout: 30_000 });
     answer = JSON.parse(stdout) as typeof answer;

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { hideBin } from 'yargs/helpers';
+import type { ErrorCode } from '../src/error-codes.js';
 import { messageOf, PodDistError, UserError } from '../src/errors.js';
 import { nearest } from '../src/nearest.js';
 import { summaries, type CommandName } from './summaries.js';
@@ -98,25 +99,34 @@ const fileErrors: Readonly<Record<string, string>> = {
   ENOSPC: 'no space is left',
 };
 
-/**
- * One line for what pod-dist raised itself and for files that cannot be used; for anything else the line, and a file
- * with the stack.
- */
-function report(error: unknown): number {
+interface Failure {
+  code: ErrorCode;
+  message: string;
+  exitCode: number;
+}
+
+/** What to say of an error: of one that nobody has foreseen the stack is kept in a file. */
+function failureOf(error: unknown): Failure {
   const { code = '', path } = error as NodeJS.ErrnoException;
-  if (path !== undefined && code in fileErrors) {
-    process.stderr.write(`pod-dist: cannot use ${path}: ${fileErrors[code]}\n`);
-    return 2;
-  }
+  if (path !== undefined && code in fileErrors)
+    return { code: 'FILE_UNUSABLE', message: `cannot use ${path}: ${fileErrors[code]}`, exitCode: 2 };
   if (error instanceof PodDistError) {
-    process.stderr.write(`pod-dist: ${messageOf(error)}\n`);
-    if (error instanceof UserError) return 2;
-    return 'exitCode' in error ? (error.exitCode as number) : 1;
+    const exitCode = 'exitCode' in error ? (error.exitCode as number) : error instanceof UserError ? 2 : 1;
+    return { code: error.code, message: messageOf(error), exitCode };
   }
   const file = join(mkdtempSync(join(tmpdir(), 'pod-dist-error-')), 'stack.txt');
   writeFileSync(file, error instanceof Error ? (error.stack ?? error.message) : String(error));
-  process.stderr.write(`pod-dist: unexpected error: ${messageOf(error)}; its stack is in ${file}\n`);
-  return 1;
+  const message = `unexpected error: ${messageOf(error)}; its stack is in ${file}`;
+  return { code: 'UNEXPECTED', message, exitCode: 1 };
+}
+
+/** One line on standard error, and with `--json` an object on standard output; returns the exit code. */
+function report(error: unknown): number {
+  const { code, message, exitCode } = failureOf(error);
+  process.stderr.write(`pod-dist: ${message}\n`);
+  if (process.argv.includes('--json'))
+    process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
+  return exitCode;
 }
 
 main(hideBin(process.argv))

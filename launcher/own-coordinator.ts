@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Config } from '../src/config/schema.js';
+import type { ErrorCode } from '../src/error-codes.js';
 import { PodDistError, UserError } from '../src/errors.js';
 import type { Place } from './environment.js';
 
@@ -18,7 +19,7 @@ export interface OwnCoordinatorOptions {
 export type CoordinatorNews =
   | { type: 'listening' }
   | { type: 'finished' }
-  | { type: 'failed'; code: string; message: string; user: boolean };
+  | { type: 'failed'; code: ErrorCode; message: string; user: boolean };
 
 /** Evidence settles and aborts travel within this time. */
 const settleWithinMs = 2000;

@@ -1,5 +1,8 @@
+import type { ErrorCode } from './error-codes.js';
+
 /**
- * Every failure that pod-dist raises on purpose carries a stable `code`, what happened, and what to do next.
+ * Every failure that pod-dist raises on purpose carries a stable `code` (see `errorCodes`), what happened, and what to do
+ * next.
  *
  * `UserError` is a mistake in what the user gave (flags, configuration, data): the command prints its one line
  * and exits with 2. `PodDistError` is a broken run (a lost worker, a deadline, a mismatch): exit code 1.
@@ -8,7 +11,7 @@ export class PodDistError extends Error {
   override readonly name: string = 'PodDistError';
 
   constructor(
-    readonly code: string,
+    readonly code: ErrorCode,
     message: string,
     options?: { cause?: unknown },
   ) {
@@ -28,6 +31,6 @@ export function messageOf(error: unknown): string {
 }
 
 /** The stable code of anything thrown; `UNEXPECTED` for what pod-dist did not raise itself. */
-export function codeOf(error: unknown): string {
+export function codeOf(error: unknown): ErrorCode {
   return error instanceof PodDistError ? error.code : 'UNEXPECTED';
 }

@@ -1,4 +1,5 @@
-import { configSchema, type ConfigInput } from './config/schema.js';
+import { checkConfig } from './config/load.js';
+import type { ConfigInput } from './config/schema.js';
 import { trainAlone, type AloneOptions } from './training/alone.js';
 import type { Report } from './training/run-record.js';
 
@@ -8,6 +9,7 @@ export type { CollectiveOptions, Communicator, Numbers, ReduceOp } from './colle
 export { LocalCommunicator } from './collective/local-communicator.js';
 export { configSchema, type Config, type ConfigInput } from './config/schema.js';
 export { Membership } from './coordinator/membership.js';
+export { errorCodes, type ErrorCode } from './error-codes.js';
 export { PodDistError, UserError } from './errors.js';
 export { launch, type LaunchOptions } from './launch.js';
 export { cosineLogits, normAdaptiveCosineLoss, podLoss, selfCorrelationLoss } from './loss/index.js';
@@ -18,5 +20,5 @@ export type { Report, RunListener } from './training/run-record.js';
 
 /** Trains in this process, with one worker; `launch` trains with several. */
 export async function train(config: ConfigInput, options?: AloneOptions): Promise<Report> {
-  return trainAlone(configSchema.parse(config), options);
+  return trainAlone(checkConfig(config, 'config'), options);
 }

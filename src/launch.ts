@@ -1,12 +1,15 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { stringify } from 'yaml';
+import { checkConfig } from './config/load.js';
 import { placeModule } from './config/recipe.js';
 import type { ConfigInput } from './config/schema.js';
+import type { ErrorCode } from './error-codes.js';
 import { PodDistError, UserError } from './errors.js';
 import type { Report } from './training/run-record.js';
 
@@ -17,11 +20,17 @@ export interface LaunchOptions {
   resume?: boolean;
   /** Stops the job. */
   signal?: AbortSignal;
+  /** Told each line that the command would print: every epoch, and what is amiss. */
+  onLine?(line: string): void;
 }
 
+/** What the command prints with `--json`. */
+type Answer = Report | { error: { code: ErrorCode; message: string } };
+
 /**
- * Trains with `config.workers` worker processes, as the command `pod-dist launch` does, and resolves with the
- * report. Rejects with the command's last line: `UserError` for a mistake in the input, else `PodDistError`.
+ * Trains with `config.workers` worker processes, as the command `pod-dist launch` does, and resolves with the report,
+ * once they have ended. Rejects as the command fails: with a `UserError` for a mistake in the input, else with a
+ * `PodDistError`, such as `STOPPED` after `signal`.
  */
 export async function launch(config: ConfigInput, options: LaunchOptions = {}): Promise<Report> {
   const folder = await mkdtemp(join(tmpdir(), 'pod-dist-config-'));
@@ -29,29 +38,49 @@ export async function launch(config: ConfigInput, options: LaunchOptions = {}): 
     const file = join(folder, 'config.yaml');
     const settings = structuredClone(config);
     placeModule(settings, '.');
+    checkConfig(settings, 'config');
     await writeFile(file, stringify(settings));
     const args = ['launch', '--config', file, '--json'];
     if (options.outDir) args.push('--out', options.outDir);
     if (options.resume) args.push('--resume');
-    return JSON.parse(await command(args, options.signal)) as Report;
+    return await command(args, options);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function command(args: string[], signal?: AbortSignal): Promise<string> {
+async function command(args: string[], { signal, onLine }: LaunchOptions): Promise<Report> {
   const cli = fileURLToPath(new URL('../launcher/cli.js', import.meta.url));
+  signal?.throwIfAborted();
+  const child = spawn(process.execPath, [cli, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const stop = () => void child.kill('SIGTERM');
+  signal?.addEventListener('abort', stop);
+  let printed = '';
+  let last = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text));
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    last = line;
+    onLine?.(line);
+  });
   try {
-    const { stdout } = await promisify(execFile)(process.execPath, [cli, ...args], {
-      signal,
-      maxBuffer: 2 ** 28,
-    });
-    return stdout;
-  } catch (error) {
-    const { code, stderr } = error as { code?: number; stderr?: string };
-    const line = stderr?.trim().split('\n').pop() ?? String(error);
-    throw code === 2
-      ? new UserError('LAUNCH_REFUSED', line)
-      : new PodDistError('LAUNCH_FAILED', line, { cause: error });
+    const [code, killed] = (await once(child, 'close')) as [number | null, string | null];
+    const answer = readAnswer(printed);
+    if (!answer && signal?.aborted)
+      throw new PodDistError('STOPPED', 'stopped; resume goes on from the last checkpoint');
+    if (!answer)
+      throw new PodDistError('LAUNCH_FAILED', last || `pod-dist launch has ended (${killed ?? code})`);
+    if (!('error' in answer)) return answer;
+    const { error } = answer;
+    throw code === 2 ? new UserError(error.code, error.message) : new PodDistError(error.code, error.message);
+  } finally {
+    signal?.removeEventListener('abort', stop);
+  }
+}
+
+function readAnswer(printed: string): Answer | undefined {
+  try {
+    return JSON.parse(printed) as Answer;
+  } catch {
+    return undefined;
   }
 }

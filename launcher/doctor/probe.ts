@@ -2,6 +2,7 @@ import { hasNormalisePasses } from '../../src/backend/batch-norm.js';
 import { initBackend, type BackendName } from '../../src/backend/index.js';
 import { measureProduct } from '../../src/backend/measure-product.js';
 import { configSchema } from '../../src/config/schema.js';
+import type { ErrorCode } from '../../src/error-codes.js';
 import { codeOf, messageOf } from '../../src/errors.js';
 import { measureStep, type StepMeasurement } from '../../src/training/measure-step.js';
 
@@ -16,7 +17,7 @@ export type ProbeMessage =
       gflops: number;
       step: StepMeasurement;
     }
-  | { kind: 'failed'; code: string; message: string };
+  | { kind: 'failed'; code: ErrorCode; message: string };
 
 /** A step of one image may take this long before larger batches are left out. */
 const slowMs = 50;

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../error-codes.js';
 import { codeOf, messageOf, PodDistError } from '../errors.js';
 import type { ReduceOp, WireType } from './communicator.js';
 import { streams } from './streams.js';
@@ -174,7 +175,7 @@ export class Channel {
     if (!this.failed) return;
     const length = this.buffer.readUInt32LE(stateBytes);
     const text = Buffer.from(this.buffer.subarray(stateBytes + 4, stateBytes + 4 + length)).toString('utf8');
-    const [code, message] = JSON.parse(text) as [string, string];
+    const [code, message] = JSON.parse(text) as [ErrorCode, string];
     throw new PodDistError(code, message);
   }
 

@@ -46,6 +46,19 @@ export function loadConfig(options: LoadOptions): Config {
     sources.set(key, `the flag for ${key}`);
   }
   placeModule(settings, '.');
+  return checkConfig(settings, origin, sources);
+}
+
+/**
+ * Settings with their defaults filled in; `origin`, or for a path what `sources` says, names where they come from.
+ *
+ * @throws UserError `CONFIG_INVALID`: one line with the origin, the key and what is allowed there
+ */
+export function checkConfig(
+  settings: unknown,
+  origin: string,
+  sources: ReadonlyMap<string, string> = new Map(),
+): Config {
   const result = configSchema.safeParse(settings);
   if (result.success) return result.data;
   const { issues } = result.error;

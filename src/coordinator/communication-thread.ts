@@ -3,6 +3,7 @@ import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { Engine } from '../collective/engine.js';
 import { Mesh } from '../collective/mesh.js';
 import { socketsClosed, prepareSockets } from '../collective/sockets.js';
+import { readCode } from '../error-codes.js';
 import { codeOf, messageOf, PodDistError } from '../errors.js';
 import { ClockOffset } from '../trace/clock-offset.js';
 import { noTracer, now, SpanRecorder, type Tracer, type TraceSpan } from '../trace/tracer.js';
@@ -82,7 +83,7 @@ class CommunicationThread {
   private async follow(message: CoordinatorMessage): Promise<void> {
     switch (message.type) {
       case 'refused':
-        return this.refuse(new PodDistError(message.code, message.message));
+        return this.refuse(new PodDistError(readCode(message.code), message.message));
       case 'plan': {
         const { rank, worldSize, host, arena, thresholds, checkCollectives } = this.data;
         const { jobId, hosts } = message;

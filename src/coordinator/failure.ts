@@ -1,3 +1,5 @@
+import type { ErrorCode } from '../error-codes.js';
+
 /** Why a job has ended early: what its last line says. */
 export interface JobFailure {
   /** The rank that caused it; undefined where no single rank did. */
@@ -5,7 +7,7 @@ export interface JobFailure {
   host?: string;
   pid?: number;
   /** Stable code, such as `KILLED`, `STALLED` or the code of the error that the rank raised. */
-  code: string;
+  code: ErrorCode;
   /** One line: `killed by signal SIGKILL`, `error CODE: message`, `stalled: ...`. */
   cause: string;
   /** A mistake in the input, to be told in one line with exit code 2. */
@@ -32,11 +34,10 @@ export const evidence = {
 } as const;
 
 /** Codes of errors that follow from another rank's failure. */
-const consequences = new Set([
+const consequences = new Set<ErrorCode>([
   'PEER_LOST',
   'JOB_ABORTED',
   'COLLECTIVE_TIMEOUT',
-  'COMMUNICATOR_CLOSED',
   'COORDINATOR_LOST',
 ]);
 

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type * as zmq from 'zeromq';
 import { socketsClosed, prepareSockets } from '../collective/sockets.js';
+import { readCode, type ErrorCode } from '../error-codes.js';
 import { messageOf } from '../errors.js';
 import type { TracePart } from '../trace/trace-file.js';
 import { now as clockNow } from '../trace/tracer.js';
@@ -115,7 +116,7 @@ export class Coordinator {
   }
 
   /** Ends the job for a reason that no worker gave, such as a signal to the launcher. */
-  abort(code: string, cause: string): void {
+  abort(code: ErrorCode, cause: string): void {
     this.fail({ code, cause, user: false }, evidence.stopped);
   }
 
@@ -201,7 +202,8 @@ export class Coordinator {
         );
       }
       case 'failed': {
-        const { code, user } = message;
+        const { user } = message;
+        const code = readCode(message.code);
         const cause = user ? message.message : `error ${code}: ${message.message}`;
         return this.fail({ ...this.about(rank), code, cause, user }, evidence.reportedError);
       }

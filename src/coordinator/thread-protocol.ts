@@ -1,6 +1,7 @@
 import type { Arena } from '../collective/arena.js';
 import type { Connections } from '../collective/engine.js';
 import type { Thresholds } from '../collective/selection.js';
+import type { ErrorCode } from '../error-codes.js';
 import type { TraceSpan } from '../trace/tracer.js';
 
 /** How a worker joins its job. */
@@ -40,7 +41,7 @@ export type ToThread =
   | { type: 'gather'; name: string; part: unknown }
   | { type: 'record'; news: unknown }
   | { type: 'trace'; spans: TraceSpan[] }
-  | { type: 'failed'; code: string; message: string; user: boolean }
+  | { type: 'failed'; code: ErrorCode; message: string; user: boolean }
   | { type: 'finish' }
   | { type: 'close' };
 
@@ -51,4 +52,4 @@ export type FromThread =
   | { type: 'gathered'; name: string; result: unknown }
   | { type: 'failed-sent' }
   | { type: 'ended' }
-  | { type: 'error'; code: string; message: string; user: boolean };
+  | { type: 'error'; code: ErrorCode; message: string; user: boolean };

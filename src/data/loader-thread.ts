@@ -1,4 +1,5 @@
 import { move, workerData as piscinaData } from 'piscina';
+import type { ErrorCode } from '../error-codes.js';
 import { codeOf, messageOf } from '../errors.js';
 import { Augmenter, type AugmentOptions } from './augment.js';
 import type { SplitName } from './dataset.js';
@@ -29,7 +30,7 @@ export interface LoaderTask {
 }
 
 /** The batch's images, or what is wrong with one of its files. */
-export type LoaderResult = Float32Array<ArrayBuffer> | { code: string; message: string };
+export type LoaderResult = Float32Array<ArrayBuffer> | { code: ErrorCode; message: string };
 
 const data = piscinaData as LoaderData;
 const imageBytes = data.size * data.size * data.channels;

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { ErrorCode } from '../../src/error-codes.js';
 import { evidence, RootCause, type JobFailure } from '../../src/coordinator/failure.js';
 
-const failure = (rank: number, code: string): JobFailure => ({
+const failure = (rank: number, code: ErrorCode): JobFailure => ({
   rank,
   code,
   cause: `${code} of ${rank}`,
@@ -40,10 +41,10 @@ describe('RootCause', () => {
     [
       'the first of equals stands',
       [
-        [failure(1, 'FIRST'), evidence.reportedError],
-        [failure(2, 'SECOND'), evidence.reportedError],
+        [failure(1, 'LOSS_NOT_FINITE'), evidence.reportedError],
+        [failure(2, 'GRADIENT_NOT_FINITE'), evidence.reportedError],
       ],
-      'FIRST',
+      'LOSS_NOT_FINITE',
     ],
     [
       'a time-out in a collective explains less than a lost connection',

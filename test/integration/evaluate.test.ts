@@ -80,6 +80,9 @@ describe('evaluate', () => {
     mkdirSync(place.path('notes'));
     writeFileSync(place.path('notes', 'a.txt'), '');
     const notes = await evaluate('--unknown', 'notes', '-n', '2');
-    expect(notes).toMatchObject({ code: 2, lastLine: expect.stringContaining('notes/a.txt is no .jpg, .png or') });
+    expect(notes).toMatchObject({
+      code: 2,
+      lastLine: expect.stringContaining('notes/a.txt is no .jpg, .png or'),
+    });
   });
 });

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { configSchema } from '../../src/config/schema.js';
@@ -129,10 +130,43 @@ describe('the public API', () => {
     expect(alone.centroidsSha256).toBe(together.centroidsSha256);
   });
 
-  it('rejects with the message of a mistake', async () => {
-    await expect(launch({ ...recipe, workers: 2, epochs: -1 })).rejects.toMatchObject({
-      name: 'UserError',
-      message: expect.stringContaining('epochs'),
+  it.each([
+    [{ epochs: -1 }, /^config: epochs: /],
+    [{ epoch: 3 }, /^config: unknown key epoch; did you mean epochs\?$/],
+  ])('rejects a mistake with the same error either way: %j', async (wrong, message) => {
+    const mistaken = { ...recipe, ...wrong };
+    for (const attempt of [train(mistaken), launch({ ...mistaken, workers: 2 })]) {
+      const expected = { name: 'UserError', code: 'CONFIG_INVALID', message: expect.stringMatching(message) };
+      await expect(attempt).rejects.toMatchObject(expected);
+    }
+  });
+
+  it("rejects with the command's own error", async () => {
+    const data = { name: 'image-folder', root: place.path('nowhere') } as const;
+    await expect(launch({ ...recipe, data, workers: 2 })).rejects.toMatchObject({
+      ...{ name: 'UserError', code: 'DATA_NOT_FOUND' },
+      message: expect.stringMatching(/^the folder .*nowhere.* does not exist: /),
     });
+  });
+
+  it.each([1, 2])('tells what is done, and stops when it is told to, with %i workers', async (workers) => {
+    const stop = new AbortController();
+    const lines: string[] = [];
+    const outDir = place.path(`api-stopped-${workers}`);
+    const running = launch(
+      { ...recipe, workers, backend: 'wasm' },
+      {
+        outDir,
+        signal: stop.signal,
+        onLine: (line) => {
+          lines.push(line);
+          if (line.startsWith('epoch 2/')) stop.abort();
+        },
+      },
+    );
+    await expect(running).rejects.toMatchObject({ name: 'PodDistError', code: 'STOPPED' });
+    expect(lines[0]).toMatch(/^digits: 1437 images, 30 epochs/);
+    expect(readdirSync(join(outDir, 'checkpoints'))).toContain('epoch-0001');
+    expect(lines.filter((line) => line.startsWith('epoch ')).length).toBeLessThan(30);
   });
 });

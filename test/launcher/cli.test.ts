@@ -73,6 +73,22 @@ describe("a user's mistake is one line and exit code 2", () => {
   });
 });
 
+describe('with --json', () => {
+  it.each([
+    [
+      ['evaluate', '--checkpoint', 'nowhere', '--json'],
+      'CHECKPOINT_NOT_FOUND',
+      /no checkpoint under nowhere/,
+    ],
+    [['launch', '--json', '--set', 'epoch=3'], 'CONFIG_INVALID', /unknown key epoch/],
+    [['launch', '--json', '--wrokers', '3'], 'USAGE', /did you mean workers/],
+  ])('a mistake is an object as well: pod-dist %j', async (args, code, message) => {
+    const ended = await podDist(...args);
+    expectMistake(ended, message);
+    expect(JSON.parse(ended.stdout)).toEqual({ error: { code, message: expect.stringMatching(message) } });
+  });
+});
+
 describe('images', () => {
   const recipe = () => [
     ...['--config', join(folder, 'tiny.yaml'), '--backend', 'wasm', '--epochs', '1'],

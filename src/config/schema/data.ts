@@ -69,7 +69,12 @@ export const dataSchema = z
     }),
     z.strictObject({
       name: z.literal('image-folder'),
-      root: z.string().min(1).describe('folder with train/<class>/ and test/<class>/ (or val/<class>/) of .jpg, .png or .webp images'),
+      root: z
+        .string()
+        .min(1)
+        .describe(
+          'folder with train/<class>/ and test/<class>/ (or val/<class>/) of .jpg, .png or .webp images',
+        ),
       size: count.default(32).describe('images are size x size pixels; others are stretched'),
       resize: count
         .optional()

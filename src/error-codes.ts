@@ -1,0 +1,108 @@
+/**
+ * Every code that an error of pod-dist may carry, in groups by what helps. Codes are stable: programs may compare them.
+ *
+ * @see PodDistError
+ */
+
+/** Something given is wrong: the message says what to change, and nothing has been lost or half written. */
+const input = {
+  USAGE: 'flags or arguments that the command does not take',
+  CONFIG_NOT_FOUND: 'no such recipe',
+  CONFIG_INVALID: 'a recipe, --set or flag that the schema refuses',
+  FILE_UNUSABLE: 'a file or folder that was named cannot be read or written',
+  ENVIRONMENT_INVALID: "a job launcher's variables are missing, half set or contradictory",
+  ADDRESS_INVALID: 'the coordinator cannot listen on the address given',
+  PORT_IN_USE: "the coordinator's port is taken",
+  BACKEND_UNAVAILABLE: 'the backend asked for does not start on this machine',
+  GPU_UNAVAILABLE: 'fewer GPUs than asked for, or none that the backend can use',
+  SETUP_FAILED: 'pod-dist setup misses something, or could not build',
+  LINK_UNAVAILABLE: 'this machine cannot shape a link for a benchmark',
+  DATA_NOT_FOUND: 'a folder or file of a data set is not there, or cannot be read',
+  DATA_INVALID: 'a data set is not as its format has it',
+  DATA_EXISTS: 'the folder to fetch a data set into already holds files',
+  DATA_NOT_OFFERED: 'no such data set can be fetched',
+  IMAGE_INVALID: 'an image file cannot be decoded',
+  IMAGES_NOT_SQUARE: 'the model takes no image files, since its images are not square',
+  NO_IMAGES: 'a folder holds no images',
+  MODEL_NOT_FOUND: 'no such module of a backbone',
+  MODEL_INVALID: 'a backbone that does not fit',
+  CENTROIDS_INVALID: 'classes, dimensions or seed that no centroids can be made of',
+  CENTROID_FILE_INVALID: 'centroids cannot be written to this file',
+  SHAPE_MISMATCH: 'tensors whose shapes do not belong together',
+  LABEL_OUT_OF_RANGE: 'a label that is no class',
+  RUN_NOT_FOUND: 'no such run',
+  RUN_EXISTS: 'the run folder already holds files',
+  RUN_FOLDER_INVALID: 'the run folder cannot be made',
+  RUN_COMPLETE: 'the run to go on with has trained all its epochs',
+  CHECKPOINT_NOT_FOUND: 'no checkpoint there',
+  CHECKPOINT_CORRUPT: 'a checkpoint that is not what was written',
+  CHECKPOINT_MISMATCH: 'a checkpoint of another model, data set or recipe',
+  TRACE_FILE_INVALID: 'a trace cannot be written to this file',
+  EXPORT_EXISTS: 'the folder to export to already holds files',
+  EXPORT_UNSUPPORTED: 'the format has no word for a layer of this model',
+  EXPORT_TOO_LARGE: 'the model is larger than the format allows',
+  EXPORT_FAILED: 'an export cannot be written',
+  INVALID_RESULTS: 'a file of benchmark results that is none',
+} as const;
+
+/** A job has been stopped: its checkpoints are whole, and `--resume` goes on once the cause is gone. */
+const job = {
+  STOPPED: 'a signal has stopped the job',
+  KILLED: 'a signal has ended a worker',
+  EXITED: 'a worker has ended by itself',
+  STALLED: 'a worker shows no sign of life, or of progress',
+  PEER_LOST: 'the connection to another rank has ended',
+  PEER_LOST_BY_OTHERS: 'other ranks have lost the connection to this one',
+  JOB_ABORTED: 'another rank has failed, and the job with it',
+  JOIN_TIMEOUT: 'not every worker has joined in time',
+  JOIN_REFUSED: 'the coordinator does not take this worker',
+  MESH_FAILED: 'ranks cannot connect to each other',
+  COORDINATOR_LOST: 'the connection to the coordinator has ended',
+  COORDINATOR_FAILED: 'the coordinator has failed',
+  COMMUNICATION_FAILED: 'a communication thread has failed',
+  COLLECTIVE_TIMEOUT: 'a collective has not ended by its deadline',
+  COLLECTIVE_FAILED: 'a collective could not be carried out',
+  LAUNCH_FAILED: 'the launching process has ended without saying why',
+  LOSS_NOT_FINITE: 'the loss is not a finite number',
+  GRADIENT_NOT_FINITE: 'a gradient is not finite; the message names the parameter and the step',
+  GPU_FAILED: 'the GPU has failed, or has run out of memory',
+  OUT_OF_MEMORY: 'memory for communication is used up',
+  RANKS_DISAGREE: 'ranks do not have the same data, centroids or weights',
+} as const;
+
+/** Downloads and machines: trying again later, or elsewhere, may help. */
+const again = {
+  DOWNLOAD_FAILED: 'an address cannot be reached, or breaks off; what has come is kept',
+  CHECKSUM_MISMATCH: 'a download is not the file that was published',
+  ARCHIVE_INVALID: 'a downloaded archive cannot be unpacked',
+  DATA_BROKEN: 'a data set holds files that cannot be read',
+  BENCHMARK_FAILED: 'a benchmark could not be carried out',
+} as const;
+
+/** A program breaks a rule of the interface that it calls, or pod-dist itself does. */
+const program = {
+  COLLECTIVE_MISMATCH: 'ranks do not call the same collectives in the same order',
+  WIRE_UNSUPPORTED: 'a collective that cannot travel as bfloat16',
+  MODEL_UNSUPPORTED: 'a model with layers that are used more than once',
+  NOT_FINITE: 'a number that is to be finite is not',
+  NOT_IN_ARENA: 'an array that communicator.allocate has not made',
+  NOT_LOADED: 'a kernel is called before the kernels are loaded',
+  NOT_SUPPORTED: 'values that the backend cannot give',
+  KERNEL_UNSUPPORTED: 'a kernel that a program cannot hold',
+  PROTOCOL_ERROR: "a message that is not pod-dist's",
+  TOTALS_MISMATCH: 'ranks have counted different classes',
+  UNEXPECTED: 'what pod-dist has not foreseen',
+} as const;
+
+/** What each code means, by what helps. */
+export const errorCodes = { input, job, again, program } as const;
+
+export type ErrorCode = {
+  [Group in keyof typeof errorCodes]: keyof (typeof errorCodes)[Group];
+}[keyof typeof errorCodes];
+
+/** A code that another process or thread has sent. */
+export function readCode(text: string): ErrorCode {
+  const known = Object.values(errorCodes).some((group) => Object.hasOwn(group, text));
+  return known ? (text as ErrorCode) : 'UNEXPECTED';
+}
