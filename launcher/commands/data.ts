@@ -115,7 +115,8 @@ async function runFetch(args: ArgumentsCamelCase<FetchArguments>): Promise<void>
     }
   }
   const report = await readThrough(dir);
-  refuseBroken(dir, report);
+  const problem = describeBroken(dir, report);
+  if (problem !== undefined) throw new PodDistError('DATA_BROKEN', problem);
   const seconds = (performance.now() - started) / 1000;
   if (args.json) process.stdout.write(`${JSON.stringify({ name, dir, ...summary(report), seconds })}\n`);
   else say(`${describe(dir, report)}\n${name} is in ${dir} after ${seconds.toFixed(1)} s`);
@@ -126,7 +127,10 @@ async function runCheck({ dir, json }: ArgumentsCamelCase<CheckArguments>): Prom
   process.stdout.write(
     json ? `${JSON.stringify({ dir, ...summary(report) })}\n` : `${describe(dir, report)}\n`,
   );
-  refuseBroken(dir, report);
+  const problem = describeBroken(dir, report);
+  if (problem === undefined) return;
+  process.stderr.write(`pod-dist: ${problem}\n`);
+  process.exitCode = 1;
 }
 
 async function readThrough(dir: string): Promise<DataReport> {
@@ -138,10 +142,11 @@ async function readThrough(dir: string): Promise<DataReport> {
   }
 }
 
-function refuseBroken(dir: string, { broken }: DataReport): void {
-  if (broken.length === 0) return;
+/** The first of what is broken, in one line; undefined where nothing is. */
+function describeBroken(dir: string, { broken }: DataReport): string | undefined {
+  if (broken.length === 0) return undefined;
   const rest = broken.length > 1 ? `, and ${broken.length - 1} more` : '';
-  throw new PodDistError('DATA_BROKEN', `${dir} is broken: ${broken[0].problem}${rest}`);
+  return `${dir} is broken: ${broken[0].problem}${rest}`;
 }
 
 function summary({ format, classNames, splits, broken }: DataReport) {

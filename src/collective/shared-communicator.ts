@@ -56,9 +56,7 @@ interface Call {
   finish(): void;
 }
 
-/**
- * The compute thread's face of the engine in the communication thread.
- */
+/** The compute thread's face of the engine in the communication thread. */
 export class SharedCommunicator implements Communicator {
   readonly rank: number;
   readonly worldSize: number;

@@ -9,7 +9,7 @@ afterAll(() => place.clear());
 interface Line {
   file: string;
   class: string | null;
-  error?: string;
+  error?: { code: string; message: string };
   top: { class: string; index: number; cosine: number }[];
 }
 
@@ -57,6 +57,18 @@ describe('predict', () => {
     expect(stdout).toMatch(
       /^images\/test\/cat\/0.png: (cat|dog|emu) -?\d\.\d{4}\nimages\/test\/emu\/1.jpg: (cat|dog|emu) -?\d\.\d{4}\n$/,
     );
+  });
+
+  it('says in JSON which images cannot be read', async () => {
+    const { code, stdout } = await place.run(
+      ...['predict', '--checkpoint', 'run', '--json', 'nowhere.png', 'images/test/cat/0.png'],
+    );
+    expect(code).toBe(2);
+    const found = lines(stdout);
+    expect(found.map(({ file, error }) => [file, error?.code])).toEqual([
+      ['images/test/cat/0.png', undefined],
+      ['nowhere.png', 'IMAGE_INVALID'],
+    ]);
   });
 
   it('knows no class below the threshold', async () => {
