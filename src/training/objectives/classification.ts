@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { Communicator } from '../../collective/communicator.js';
 import { classification, type Margin } from '../../loss/index.js';
 import type { ClassWeights } from '../class-weights.js';
+import { withKnownGradients } from './known-gradients.js';
 import { batchOf, summed, type LossValues, type Objective, type Shard } from './objective.js';
 
 /**
@@ -25,22 +26,19 @@ export class ClassificationObjective implements Objective {
     const { kernel, bias } = this.weights;
     const batch = batchOf(shard);
     const present = shard.labels.length > 0;
-    const operation = tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
-      const save = inputs.pop() as tf.GradSaveFunc;
-      const [z, w, b] = inputs as [tf.Tensor2D, tf.Tensor2D, tf.Tensor1D | undefined];
+    return withKnownGradients(bias ? [features, kernel, bias] : [features, kernel], () => {
       const labels = tf.tensor1d(present ? shard.labels : [0], 'int32');
-      const terms = classification({ features: z, kernel: w, bias: b, labels, margin: this.margin });
+      const terms = classification({ features, kernel, bias, labels, margin: this.margin });
       const [sum] = summed(this.communicator, present ? terms.sum.dataSync()[0] : 0);
       const loss = sum / batch;
       onValues({ loss, parts: {}, normSum: 0 });
       const { features: dz, kernel: dw, bias: db } = terms.gradients();
-      save(b ? [dz, dw, db] : [dz, dw]);
-      const share = present ? 1 / batch : 0;
-      const gradFunc = (_dy: tf.Scalar, saved: tf.Tensor[]) =>
-        saved.map((gradient) => (share === 0 ? tf.zerosLike(gradient) : tf.mul(gradient, share)));
-      return { value: tf.scalar(loss), gradFunc };
+      const gradients = bias ? [dz, dw, db] : [dz, dw];
+      return {
+        loss,
+        gradients: gradients.map((gradient) => (present ? tf.div(gradient, batch) : tf.zerosLike(gradient))),
+      };
     });
-    return bias ? operation(features, kernel, bias) : operation(features, kernel);
   }
 
   dispose(): void {}

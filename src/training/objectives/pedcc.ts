@@ -3,6 +3,7 @@ import type { Communicator } from '../../collective/communicator.js';
 import type { LossConfig } from '../../config/schema.js';
 import { classification, dotRegression, throughNorm, unitRows } from '../../loss/index.js';
 import type { CentroidSource } from '../../pedcc/source.js';
+import { withKnownGradients } from './known-gradients.js';
 import { batchOf, summed, type LossValues, type Objective, type Shard } from './objective.js';
 
 export interface PedccOptions {
@@ -41,17 +42,11 @@ export class PedccObjective implements Objective {
     const { scale, margin, power } = this.config;
     const batch = batchOf(shard);
     const present = shard.labels.length > 0;
-    const operation = tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
-      const [z, save] = inputs as [tf.Tensor2D, tf.GradSaveFunc];
+    return withKnownGradients([features], () => {
       const labels = tf.tensor1d(present ? shard.labels : [0], 'int32');
       const kernel = this.centroids;
-      const terms = classification({
-        features: z,
-        kernel,
-        labels,
-        margin: { kind: 'cosine', scale, margin },
-      });
-      const rows = unitRows(z);
+      const terms = classification({ features, kernel, labels, margin: { kind: 'cosine', scale, margin } });
+      const rows = unitRows(features);
       const residuals = tf.sub(rows.unit, tf.gather(kernel, labels));
       const squares = tf.sum(tf.square(residuals));
       const [entropySum, squareSum] = present
@@ -65,13 +60,8 @@ export class PedccObjective implements Objective {
       const slope = error > 0 ? (power * error ** (power - 1) * 2) / (batch * dim) : 0;
       const pull = throughNorm(tf.mul(residuals, slope), rows);
       const gradient = tf.add(tf.div(terms.gradients().features, batch), pull);
-      save([present ? gradient : tf.zerosLike(z)]);
-      return {
-        value: tf.scalar(loss),
-        gradFunc: (_dy: tf.Scalar, [saved]: tf.Tensor[]) => tf.clone(saved),
-      };
+      return { loss, gradients: [present ? gradient : tf.zerosLike(features)] };
     });
-    return operation(features);
   }
 
   dispose(): void {
@@ -93,20 +83,15 @@ export class DotRegressionObjective implements Objective {
     const { dim } = centroids;
     const batch = batchOf(shard);
     const present = shard.labels.length > 0;
-    const operation = tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
-      const [z, save] = inputs as [tf.Tensor2D, tf.GradSaveFunc];
+    return withKnownGradients([features], () => {
       const rows = present ? centroids.rows(shard.labels) : new Float32Array(dim);
-      const terms = dotRegression(z, tf.tensor2d(rows, [rows.length / dim, dim]));
+      const terms = dotRegression(features, tf.tensor2d(rows, [rows.length / dim, dim]));
       const [sum] = summed(communicator, present ? terms.sum.dataSync()[0] : 0);
       const loss = sum / batch;
       onValues({ loss, parts: {}, normSum: 0 });
-      save([present ? tf.div(terms.gradient(), batch) : tf.zerosLike(z)]);
-      return {
-        value: tf.scalar(loss),
-        gradFunc: (_dy: tf.Scalar, [saved]: tf.Tensor[]) => tf.clone(saved),
-      };
+      const gradient = present ? tf.div(terms.gradient(), batch) : tf.zerosLike(features);
+      return { loss, gradients: [gradient] };
     });
-    return operation(features);
   }
 
   dispose(): void {}
