@@ -1,8 +1,7 @@
 import { initBackend } from '../src/backend/index.js';
 import { profileKernels, type KernelTime } from '../src/backend/profile.js';
 import type { Config } from '../src/config/schema.js';
-import type { ErrorCode } from '../src/error-codes.js';
-import { codeOf, messageOf } from '../src/errors.js';
+import { reportOf, type ErrorReport } from '../src/errors.js';
 import { measureStep, type MeasureOptions, type StepMeasurement } from '../src/training/measure-step.js';
 
 /** What the measuring process is told. */
@@ -14,7 +13,7 @@ export interface StepTask extends Omit<MeasureOptions, 'onWarm'> {
 /** What it answers. */
 export type StepAnswer =
   | { kind: 'measured'; backend: string; device: string; step: StepMeasurement; kernels?: KernelTime[] }
-  | { kind: 'failed'; code: ErrorCode; message: string };
+  | ({ kind: 'failed' } & ErrorReport);
 
 async function measure({ backend: name, profile, ...options }: StepTask): Promise<StepAnswer> {
   const backend = await initBackend(name);
@@ -32,8 +31,7 @@ process.once('message', (task: StepTask) => {
   measure(task)
     .catch((error: unknown): StepAnswer => ({
       kind: 'failed',
-      code: codeOf(error),
-      message: messageOf(error),
+      ...reportOf(error),
     }))
     .then((answer) => process.send?.(answer, () => process.disconnect()))
     .catch(() => process.exit(1));

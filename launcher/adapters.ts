@@ -2,8 +2,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { adapterVariable, type AdapterDescription } from '../src/backend/webgpu/index.js';
-import type { ErrorCode } from '../src/error-codes.js';
-import { messageOf, UserError } from '../src/errors.js';
+import { messageOf, UserError, type ErrorReport } from '../src/errors.js';
 
 /**
  * The adapters that WebGPU finds here, GPUs first; where the user has set `POD_DIST_WEBGPU_ADAPTER`, those whose name
@@ -13,7 +12,7 @@ import { messageOf, UserError } from '../src/errors.js';
  */
 export async function findAdapters(): Promise<AdapterDescription[]> {
   const script = fileURLToPath(new URL('./adapter-list.js', import.meta.url));
-  let answer: AdapterDescription[] | { code: ErrorCode; message: string };
+  let answer: AdapterDescription[] | ErrorReport;
   try {
     const { stdout } = await promisify(execFile)(process.execPath, [script], { timeout: 30_000 });
     answer = JSON.parse(stdout) as typeof answer;

@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import type { ErrorCode } from '../src/error-codes.js';
-import { messageOf, PodDistError, UserError } from '../src/errors.js';
+import { messageOf, PodDistError, reportOf, UserError, type ErrorReport } from '../src/errors.js';
 import { nearest } from '../src/nearest.js';
 import { summaries, type CommandName } from './summaries.js';
 
@@ -99,9 +98,7 @@ const fileErrors: Readonly<Record<string, string>> = {
   ENOSPC: 'no space is left',
 };
 
-interface Failure {
-  code: ErrorCode;
-  message: string;
+interface Failure extends ErrorReport {
   exitCode: number;
 }
 
@@ -112,7 +109,7 @@ function failureOf(error: unknown): Failure {
     return { code: 'FILE_UNUSABLE', message: `cannot use ${path}: ${fileErrors[code]}`, exitCode: 2 };
   if (error instanceof PodDistError) {
     const exitCode = 'exitCode' in error ? (error.exitCode as number) : error instanceof UserError ? 2 : 1;
-    return { code: error.code, message: messageOf(error), exitCode };
+    return { ...reportOf(error), exitCode };
   }
   const file = join(mkdtempSync(join(tmpdir(), 'pod-dist-error-')), 'stack.txt');
   writeFileSync(file, error instanceof Error ? (error.stack ?? error.message) : String(error));

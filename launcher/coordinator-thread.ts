@@ -4,7 +4,7 @@ import { describeFailure } from '../src/coordinator/failure.js';
 import { Coordinator } from '../src/coordinator/server.js';
 import { openDataset } from '../src/data/index.js';
 import { stepsPerEpoch } from '../src/data/sampler.js';
-import { codeOf, messageOf, UserError } from '../src/errors.js';
+import { reportOf, UserError } from '../src/errors.js';
 import { openTrace } from '../src/trace/trace-file.js';
 import { findCheckpoint } from '../src/training/checkpoint.js';
 import { RunCombiner } from '../src/training/combine.js';
@@ -83,12 +83,7 @@ async function openRecord({ config, outDir, resume }: OwnCoordinatorOptions) {
 
 const port = parentPort as MessagePort;
 coordinate(port, workerData as OwnCoordinatorOptions).catch((error: unknown) => {
-  const news: CoordinatorNews = {
-    type: 'failed',
-    code: codeOf(error),
-    message: messageOf(error),
-    user: error instanceof UserError,
-  };
+  const news: CoordinatorNews = { type: 'failed', user: error instanceof UserError, ...reportOf(error) };
   port.postMessage(news);
   port.close();
 });

@@ -1,8 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Config } from '../src/config/schema.js';
-import type { ErrorCode } from '../src/error-codes.js';
-import { PodDistError, UserError } from '../src/errors.js';
+import { PodDistError, UserError, type ErrorReport } from '../src/errors.js';
 import type { Place } from './environment.js';
 
 export interface OwnCoordinatorOptions {
@@ -17,9 +16,7 @@ export interface OwnCoordinatorOptions {
 
 /** From the thread. */
 export type CoordinatorNews =
-  | { type: 'listening' }
-  | { type: 'finished' }
-  | { type: 'failed'; code: ErrorCode; message: string; user: boolean };
+  { type: 'listening' } | { type: 'finished' } | ({ type: 'failed'; user: boolean } & ErrorReport);
 
 /** Evidence settles and aborts travel within this time. */
 const settleWithinMs = 2000;

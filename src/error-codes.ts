@@ -1,9 +1,3 @@
-/**
- * Every code that an error of pod-dist may carry, in groups by what helps. Codes are stable: programs may compare them.
- *
- * @see PodDistError
- */
-
 /** Something given is wrong: the message says what to change, and nothing has been lost or half written. */
 const input = {
   USAGE: 'flags or arguments that the command does not take',
@@ -94,7 +88,10 @@ const program = {
   UNEXPECTED: 'what pod-dist has not foreseen',
 } as const;
 
-/** What each code means, by what helps. */
+/**
+ * Every code that an error of pod-dist may carry and what it means, in groups by what helps. Codes are stable: programs
+ * may compare them.
+ */
 export const errorCodes = { input, job, again, program } as const;
 
 export type ErrorCode = {

@@ -24,6 +24,17 @@ export class UserError extends PodDistError {
   override readonly name = 'UserError';
 }
 
+/** An error as another thread, process or program reads it. */
+export interface ErrorReport {
+  code: ErrorCode;
+  message: string;
+}
+
+/** Code and message of anything thrown. */
+export function reportOf(error: unknown): ErrorReport {
+  return { code: codeOf(error), message: messageOf(error) };
+}
+
 /** The message of anything thrown, on one line. */
 export function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);

@@ -9,8 +9,7 @@ import { stringify } from 'yaml';
 import { checkConfig } from './config/load.js';
 import { placeModule } from './config/recipe.js';
 import type { ConfigInput } from './config/schema.js';
-import type { ErrorCode } from './error-codes.js';
-import { PodDistError, UserError } from './errors.js';
+import { PodDistError, UserError, type ErrorReport } from './errors.js';
 import type { Report } from './training/run-record.js';
 
 export interface LaunchOptions {
@@ -25,7 +24,7 @@ export interface LaunchOptions {
 }
 
 /** What the command prints with `--json`. */
-type Answer = Report | { error: { code: ErrorCode; message: string } };
+type Answer = Report | { error: ErrorReport };
 
 /**
  * Trains with `config.workers` worker processes, as the command `pod-dist launch` does, and resolves with the report,
@@ -33,12 +32,12 @@ type Answer = Report | { error: { code: ErrorCode; message: string } };
  * `PodDistError`, such as `STOPPED` after `signal`.
  */
 export async function launch(config: ConfigInput, options: LaunchOptions = {}): Promise<Report> {
+  const settings = structuredClone(config);
+  placeModule(settings, '.');
+  checkConfig(settings, 'config');
   const folder = await mkdtemp(join(tmpdir(), 'pod-dist-config-'));
   try {
     const file = join(folder, 'config.yaml');
-    const settings = structuredClone(config);
-    placeModule(settings, '.');
-    checkConfig(settings, 'config');
     await writeFile(file, stringify(settings));
     const args = ['launch', '--config', file, '--json'];
     if (options.outDir) args.push('--out', options.outDir);

@@ -3,10 +3,11 @@ import { stepCommand } from './bench/step.js';
 import { allReduceCommand } from './bench/allreduce.js';
 import { loaderCommand } from './bench/loader.js';
 import { scalingCommand } from './bench/scaling.js';
+import { summaries } from '../summaries.js';
 
 export const benchCommand: CommandModule = {
   command: 'bench <what>',
-  describe: 'measure this machine',
+  describe: summaries.bench,
   builder: (yargs) =>
     yargs
       .command(allReduceCommand)

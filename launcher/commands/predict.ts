@@ -3,7 +3,7 @@ import { initBackend } from '../../src/backend/index.js';
 import { loadConfig } from '../../src/config/load.js';
 import { findImages } from '../../src/data/find-images.js';
 import { preprocessingOf, readImageFiles } from '../../src/data/preprocessing.js';
-import { codeOf, messageOf, UserError } from '../../src/errors.js';
+import { messageOf, reportOf, UserError } from '../../src/errors.js';
 import type { TopClasses } from '../../src/evaluation/top-classes.js';
 import { findCheckpoint } from '../../src/training/checkpoint.js';
 import { Predictor, type ScoreKind } from '../../src/training/predictor.js';
@@ -83,8 +83,7 @@ async function predict(args: ArgumentsCamelCase<PredictArguments>): Promise<void
     for (const { file, error } of batch.broken) {
       progress?.close();
       process.stderr.write(`pod-dist: ${messageOf(error)}\n`);
-      const failure = { file, error: { code: codeOf(error), message: messageOf(error) } };
-      if (json) process.stdout.write(`${JSON.stringify(failure)}\n`);
+      if (json) process.stdout.write(`${JSON.stringify({ file, error: reportOf(error) })}\n`);
       process.exitCode = 2;
     }
     done += batch.files.length + batch.broken.length;

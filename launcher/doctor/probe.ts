@@ -2,8 +2,7 @@ import { hasNormalisePasses } from '../../src/backend/batch-norm.js';
 import { initBackend, type BackendName } from '../../src/backend/index.js';
 import { measureProduct } from '../../src/backend/measure-product.js';
 import { configSchema } from '../../src/config/schema.js';
-import type { ErrorCode } from '../../src/error-codes.js';
-import { codeOf, messageOf } from '../../src/errors.js';
+import { reportOf, type ErrorReport } from '../../src/errors.js';
 import { measureStep, type StepMeasurement } from '../../src/training/measure-step.js';
 
 /** What the probing process tells the doctor. */
@@ -17,7 +16,7 @@ export type ProbeMessage =
       gflops: number;
       step: StepMeasurement;
     }
-  | { kind: 'failed'; code: ErrorCode; message: string };
+  | ({ kind: 'failed' } & ErrorReport);
 
 /** A step of one image may take this long before larger batches are left out. */
 const slowMs = 50;
@@ -46,7 +45,7 @@ function tell(message: ProbeMessage): void {
 try {
   await probe(process.argv[2] as BackendName);
 } catch (error) {
-  tell({ kind: 'failed', code: codeOf(error), message: messageOf(error) });
+  tell({ kind: 'failed', ...reportOf(error) });
 }
 process.disconnect?.();
 process.exit();

@@ -1,7 +1,7 @@
 import type { Arena } from '../collective/arena.js';
 import type { Connections } from '../collective/engine.js';
 import type { Thresholds } from '../collective/selection.js';
-import type { ErrorCode } from '../error-codes.js';
+import type { ErrorReport } from '../errors.js';
 import type { TraceSpan } from '../trace/tracer.js';
 
 /** How a worker joins its job. */
@@ -41,7 +41,7 @@ export type ToThread =
   | { type: 'gather'; name: string; part: unknown }
   | { type: 'record'; news: unknown }
   | { type: 'trace'; spans: TraceSpan[] }
-  | { type: 'failed'; code: ErrorCode; message: string; user: boolean }
+  | ({ type: 'failed'; user: boolean } & ErrorReport)
   | { type: 'finish' }
   | { type: 'close' };
 
@@ -52,4 +52,4 @@ export type FromThread =
   | { type: 'gathered'; name: string; result: unknown }
   | { type: 'failed-sent' }
   | { type: 'ended' }
-  | { type: 'error'; code: ErrorCode; message: string; user: boolean };
+  | ({ type: 'error'; user: boolean } & ErrorReport);

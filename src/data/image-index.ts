@@ -27,10 +27,8 @@ export interface ImageIndex {
  */
 export async function indexImages(root: string): Promise<ImageIndex> {
   const classNames = await foldersIn(join(root, 'train'));
-  const testFolder = join(
-    root,
-    !existsSync(join(root, 'test')) && existsSync(join(root, 'val')) ? 'val' : 'test',
-  );
+  const testFolders = ['test', 'val'].map((name) => join(root, name));
+  const testFolder = testFolders.find((folder) => existsSync(folder)) ?? testFolders[0];
   const testNames = await foldersIn(testFolder);
   const unknown = testNames.find((name) => !classNames.includes(name));
   if (unknown !== undefined) {

@@ -1,6 +1,5 @@
 import { move, workerData as piscinaData } from 'piscina';
-import type { ErrorCode } from '../error-codes.js';
-import { codeOf, messageOf } from '../errors.js';
+import { reportOf, type ErrorReport } from '../errors.js';
 import { Augmenter, type AugmentOptions } from './augment.js';
 import type { SplitName } from './dataset.js';
 import { stream } from '../random.js';
@@ -30,7 +29,7 @@ export interface LoaderTask {
 }
 
 /** The batch's images, or what is wrong with one of its files. */
-export type LoaderResult = Float32Array<ArrayBuffer> | { code: ErrorCode; message: string };
+export type LoaderResult = Float32Array<ArrayBuffer> | ErrorReport;
 
 const data = piscinaData as LoaderData;
 const imageBytes = data.size * data.size * data.channels;
@@ -48,7 +47,7 @@ export default async function prepare({ split, indices, epoch, memory }: LoaderT
       augmenter.write(job, images, position * imageBytes);
     });
   } catch (error) {
-    return { code: codeOf(error), message: messageOf(error) };
+    return reportOf(error);
   }
   return move(images) as unknown as LoaderResult;
 }

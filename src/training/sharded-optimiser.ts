@@ -163,7 +163,10 @@ export class ShardedOptimiser {
     await this.feedback.settle();
   }
 
-  /** The state of all shards after `settle`, by the names of its arrays; every rank calls it, and every rank gets it. */
+  /**
+   * The state of all shards after `settle`, by the names of its arrays; every rank calls it, and every rank gets it.
+   * It passes through the gradients' place.
+   */
   async gatherState(): Promise<OptimiserState> {
     const gathered = await this.state.gather(this.gradients);
     const residual = await this.feedback.gather();

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { count, probability } from './primitives.js';
 
-const rate = z.number().positive().describe('the rate after warm-up');
+const rate = z.number().positive().describe('the first rate after warm-up');
 const scaleWithWorkers = z
   .boolean()
   .default(false)
