@@ -4,8 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { messageOf, PodDistError, reportOf, UserError, type ErrorReport } from '../src/errors.js';
+import {
+  messageOf,
+  PodDistError,
+  reportOf,
+  StoppedError,
+  UserError,
+  type ErrorReport,
+} from '../src/errors.js';
 import { nearest } from '../src/nearest.js';
+import { exitCodeOf } from './signals.js';
 import { summaries, type CommandName } from './summaries.js';
 
 /** What yargs knows of the flags of a command. */
@@ -108,8 +116,8 @@ function failureOf(error: unknown): Failure {
   if (path !== undefined && code in fileErrors)
     return { code: 'FILE_UNUSABLE', message: `cannot use ${path}: ${fileErrors[code]}`, exitCode: 2 };
   if (error instanceof PodDistError) {
-    const exitCode = 'exitCode' in error ? (error.exitCode as number) : error instanceof UserError ? 2 : 1;
-    return { ...reportOf(error), exitCode };
+    const stopped = error instanceof StoppedError ? exitCodeOf(error.by) : 1;
+    return { ...reportOf(error), exitCode: error instanceof UserError ? 2 : stopped };
   }
   const file = join(mkdtempSync(join(tmpdir(), 'pod-dist-error-')), 'stack.txt');
   writeFileSync(file, error instanceof Error ? (error.stack ?? error.message) : String(error));

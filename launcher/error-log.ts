@@ -1,7 +1,7 @@
 import { appendFile, mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
-import { codeOf, messageOf, PodDistError, UserError } from '../src/errors.js';
+import { codeOf, messageOf, PodDistError, StoppedError, UserError } from '../src/errors.js';
 
 /**
  * Runs the work of the only worker of a job. Where it fails, its stack goes to the log file and the error says in one
@@ -11,7 +11,7 @@ export async function withErrorLog<T>(work: Promise<T>, logFile: string): Promis
   try {
     return await work;
   } catch (error) {
-    if (error instanceof UserError) throw error;
+    if (error instanceof UserError || error instanceof StoppedError) throw error;
     await mkdir(dirname(logFile), { recursive: true });
     await appendFile(logFile, `${error instanceof Error ? error.stack : String(error)}\n`);
     const code = codeOf(error);

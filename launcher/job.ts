@@ -6,11 +6,12 @@ import * as zmq from 'zeromq';
 import type { Config } from '../src/config/schema.js';
 import { describeFailure } from '../src/coordinator/failure.js';
 import { Coordinator } from '../src/coordinator/server.js';
-import { PodDistError, UserError } from '../src/errors.js';
+import { PodDistError, StoppedError, UserError } from '../src/errors.js';
 import type { TraceFile } from '../src/trace/trace-file.js';
 import type { RunCombiner } from '../src/training/combine.js';
 import type { DevicePlan } from './devices.js';
 import { launchVariables } from './environment.js';
+import { followSignals } from './signals.js';
 import { Supervisor } from './supervisor.js';
 
 export interface JobOptions {
@@ -25,24 +26,11 @@ export interface JobOptions {
   trace?: TraceFile;
 }
 
-/** Exit codes of a process that a signal has ended, as shells give them. */
-const signalExit = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
-
 /** How long workers may take to end by themselves once all have finished. */
 const endWithinMs = 10_000;
 
 /** A worker on this host that has not joined by now hangs, however slow the machine. */
 const slowestStartMs = 20_000;
-
-/** A job was stopped by a signal to the launcher. */
-export class StoppedError extends PodDistError {
-  constructor(
-    signal: keyof typeof signalExit,
-    readonly exitCode = signalExit[signal],
-  ) {
-    super('STOPPED', `stopped by ${signal}; --resume goes on from the last checkpoint`);
-  }
-}
 
 /**
  * Runs a job of several workers on this host: coordinator here, one child process a worker.
@@ -107,7 +95,7 @@ export async function runJob({
       ]);
       return;
     }
-    if (failure.code === 'STOPPED') throw new StoppedError(failure.cause as keyof typeof signalExit);
+    if (failure.code === 'STOPPED') throw new StoppedError(failure.cause);
     if (failure.user) throw new UserError(failure.code, failure.cause);
     const log = failure.rank === undefined ? logDir : logOf(failure.rank);
     throw new PodDistError(failure.code, `${describeFailure(failure)}; log: ${log}`);
@@ -116,12 +104,6 @@ export async function runJob({
     await coordinator.stop();
     signals.stop();
   }
-}
-
-function followSignals(listener: (signal: string) => void): { stop(): void } {
-  const names = Object.keys(signalExit) as (keyof typeof signalExit)[];
-  for (const name of names) process.on(name, listener);
-  return { stop: () => names.forEach((name) => process.off(name, listener)) };
 }
 
 /** Workers that this process starts need not be waited for as long as other hosts: a stalled one ends the job. */

@@ -24,6 +24,17 @@ export class UserError extends PodDistError {
   override readonly name = 'UserError';
 }
 
+/** The job was told to stop: `by` a signal of that name, or by the program that had it started. */
+export class StoppedError extends PodDistError {
+  constructor(
+    readonly by?: string,
+    options?: { cause?: unknown },
+  ) {
+    const how = by === undefined ? 'stopped' : `stopped by ${by}`;
+    super('STOPPED', `${how}; --resume goes on from the last checkpoint`, options);
+  }
+}
+
 /** An error as another thread, process or program reads it. */
 export interface ErrorReport {
   code: ErrorCode;

@@ -10,7 +10,7 @@ export { LocalCommunicator } from './collective/local-communicator.js';
 export { configSchema, type Config, type ConfigInput } from './config/schema.js';
 export { Membership } from './coordinator/membership.js';
 export { errorCodes, type ErrorCode } from './error-codes.js';
-export { PodDistError, UserError } from './errors.js';
+export { PodDistError, StoppedError, UserError } from './errors.js';
 export { launch, type LaunchOptions } from './launch.js';
 export { cosineLogits, normAdaptiveCosineLoss, podLoss, selfCorrelationLoss } from './loss/index.js';
 export { generateCentroids } from './pedcc/index.js';

@@ -9,7 +9,7 @@ import { stringify } from 'yaml';
 import { checkConfig } from './config/load.js';
 import { placeModule } from './config/recipe.js';
 import type { ConfigInput } from './config/schema.js';
-import { PodDistError, UserError, type ErrorReport } from './errors.js';
+import { PodDistError, StoppedError, UserError, type ErrorReport } from './errors.js';
 import type { Report } from './training/run-record.js';
 
 export interface LaunchOptions {
@@ -50,7 +50,7 @@ export async function launch(config: ConfigInput, options: LaunchOptions = {}): 
 
 async function command(args: string[], { signal, onLine }: LaunchOptions): Promise<Report> {
   const cli = fileURLToPath(new URL('../launcher/cli.js', import.meta.url));
-  signal?.throwIfAborted();
+  if (signal?.aborted) throw new StoppedError();
   const child = spawn(process.execPath, [cli, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const stop = () => void child.kill('SIGTERM');
   signal?.addEventListener('abort', stop);
@@ -64,8 +64,7 @@ async function command(args: string[], { signal, onLine }: LaunchOptions): Promi
   try {
     const [code, killed] = (await once(child, 'close')) as [number | null, string | null];
     const answer = readAnswer(printed);
-    if (!answer && signal?.aborted)
-      throw new PodDistError('STOPPED', 'stopped; resume goes on from the last checkpoint');
+    if (!answer && signal?.aborted) throw new StoppedError();
     if (!answer)
       throw new PodDistError('LAUNCH_FAILED', last || `pod-dist launch has ended (${killed ?? code})`);
     if (!('error' in answer)) return answer;

@@ -17,6 +17,7 @@ import { overrides, recipeFlags, runFlags } from '../flags.js';
 import { runJob } from '../job.js';
 import { lastRunFolder, newRunFolder } from '../run-folder.js';
 import { withErrorLog } from '../error-log.js';
+import { untilSignal } from '../signals.js';
 import { summaries } from '../summaries.js';
 
 interface LaunchArguments {
@@ -125,7 +126,8 @@ async function run(
 ): Promise<void> {
   if (config.workers === 1) {
     Object.assign(process.env, devices.perWorker[0].env);
-    const work = trainAlone(config, { outDir, resume, listeners, requireGpu: devices.gpu });
+    const options = { outDir, resume, listeners, requireGpu: devices.gpu };
+    const work = untilSignal((signal) => trainAlone(config, { ...options, signal }));
     await withErrorLog(work, join(outDir, 'logs', 'rank-0.log'));
     return;
   }

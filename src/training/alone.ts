@@ -11,6 +11,7 @@ import { RunCombiner } from './combine.js';
 import { LocalReporter } from './local-reporter.js';
 import { RunRecorder, type Report, type RunListener } from './run-record.js';
 import { train } from './train.js';
+import { throwIfStopped } from './until-stopped.js';
 
 export interface AloneOptions {
   /** Run folder; default `runs/<name>`. */
@@ -21,9 +22,9 @@ export interface AloneOptions {
   resume?: Checkpoint;
   /** Refuse to train without a GPU. */
   requireGpu?: boolean;
+  /** Stops the training after the step under way: it rejects with `StoppedError`. */
+  signal?: AbortSignal;
 }
-
-const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
  * Trains with one worker, in this process: no child process, no socket; the collectives are identities and the step
@@ -35,45 +36,30 @@ export async function trainAlone(config: Config, options: AloneOptions = {}): Pr
   if (!trace) return trainHere(config, options, noTracer);
   const about = { rank: 0, host: hostname(), clock: { offset: 0, error: 0 } };
   const tracer = new SpanRecorder((spans) => trace.add({ ...about, spans }));
-  const close = () => {
-    tracer.flush();
-    trace.close();
-  };
-  const stopFollowing = beforeSignals(close);
   try {
     return await trainHere(config, options, tracer);
   } finally {
-    close();
-    stopFollowing();
+    tracer.flush();
+    trace.close();
   }
 }
 
 async function trainHere(config: Config, options: AloneOptions, tracer: Tracer): Promise<Report> {
-  const { outDir = join('runs', config.name), resume, requireGpu, listeners = [] } = options;
+  const { outDir = join('runs', config.name), resume, requireGpu, listeners = [], signal } = options;
   const backend = await initBackend(config.backend, { requireGpu });
+  throwIfStopped(signal);
   const dataset = await openDataset(config.data, { seed: config.seed });
   try {
     const recorder = RunRecorder.open(outDir, config, resume?.epochs);
     try {
       const communicator = new LocalCommunicator();
       const reporter = new LocalReporter(new RunCombiner([recorder, ...listeners]));
-      return await train({ config, dataset, communicator, reporter, backend, outDir, resume, tracer });
+      const job = { config, dataset, communicator, reporter, backend, outDir };
+      return await train({ ...job, resume, tracer, signal });
     } finally {
       recorder.close();
     }
   } finally {
     await dataset.close();
   }
-}
-
-/** Does `work` before a signal ends the process, as it would without this; returns what takes that back. */
-function beforeSignals(work: () => void): () => void {
-  const end = (signal: NodeJS.Signals) => {
-    stop();
-    work();
-    process.kill(process.pid, signal);
-  };
-  const stop = () => endSignals.forEach((signal) => process.off(signal, end));
-  endSignals.forEach((signal) => process.on(signal, end));
-  return stop;
 }

@@ -16,6 +16,7 @@ import type { Classifier } from './classifier.js';
 import { featuresOf } from './features.js';
 import type { Reporter } from './reporter.js';
 import { loaderSpans } from './trace-spans.js';
+import { untilStopped } from './until-stopped.js';
 
 export interface EvaluateOptions {
   classifier: Classifier;
@@ -25,6 +26,8 @@ export interface EvaluateOptions {
   settings: Pick<Config['evaluation'], 'batchSize' | 'mirror'>;
   epoch: number;
   tracer?: Tracer;
+  /** Stops a job of one rank between two passes. */
+  signal?: AbortSignal;
 }
 
 type Vectors = ReturnType<typeof classVectors>;
@@ -114,7 +117,7 @@ async function withVectors<T>(
 
 /** Compares this rank's share of the test split of `dataset` with all classes, pass by pass. */
 async function forEachPass(
-  { classifier, communicator, reporter, settings, epoch, tracer = noTracer }: EvaluateOptions,
+  { classifier, communicator, reporter, settings, epoch, tracer = noTracer, signal }: EvaluateOptions,
   dataset: Dataset,
   vectors: Vectors,
   use: (comparison: Comparison, features: tf.Tensor2D, images: Int32Array) => void,
@@ -122,7 +125,8 @@ async function forEachPass(
   const { rank, worldSize } = communicator;
   const batches = evaluationPasses(dataset.labels.test.length, rank, worldSize, settings.batchSize);
   let pass = 0;
-  for await (const batch of loaderSpans(dataset.read({ split: 'test', batches, epoch }), tracer)) {
+  const loaded = loaderSpans(dataset.read({ split: 'test', batches, epoch }), tracer);
+  for await (const batch of untilStopped(loaded, signal)) {
     const images = batches[pass];
     tf.tidy(() => {
       const features = featuresOf(classifier, batch.images, settings.mirror);

@@ -1,4 +1,3 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { noTracer, type Tracer } from '../trace/tracer.js';
 import type { StepPhase } from './step.js';
 
@@ -16,13 +15,11 @@ export function loaderSpans<T>(batches: AsyncIterable<T>, tracer: Tracer): Async
   return tracer === noTracer ? batches : traced(batches, tracer);
 }
 
-/** Between two batches the event loop turns: one worker alone hears of a signal, and can close its trace. */
 async function* traced<T>(batches: AsyncIterable<T>, tracer: Tracer): AsyncIterable<T> {
   let since = tracer.now();
   for await (const batch of batches) {
     tracer.span('compute', 'loader', since);
     yield batch;
-    await turn();
     since = tracer.now();
   }
 }

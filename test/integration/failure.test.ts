@@ -88,14 +88,17 @@ describe('a job that fails', () => {
   });
 
   it.each([
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ] as const)('stops on %s with exit code %i and says how to go on', async (signal, code) => {
-    const command = place.start([...training, '--workers', '2']);
+    ['SIGINT', 130, '1'],
+    ['SIGTERM', 143, '1'],
+    ['SIGINT', 130, '2'],
+    ['SIGTERM', 143, '2'],
+  ] as const)('stops on %s with exit code %i, of %s workers, and says how to go on', async (...given) => {
+    const [signal, code, workers] = given;
+    const command = place.start([...training, '--workers', workers]);
     await command.says(/epoch 1\/500/);
     command.child.kill(signal);
-    const ended = await endsWithin10s(command, place);
-    expect(ended).toMatchObject({ code, lastLine: expect.stringContaining('--resume') });
+    const lastLine = `pod-dist: stopped by ${signal}; --resume goes on from the last checkpoint`;
+    expect(await endsWithin10s(command, place)).toMatchObject({ code, lastLine });
   });
 });
 

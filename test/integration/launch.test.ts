@@ -1,9 +1,9 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { configSchema } from '../../src/config/schema.js';
-import { launch, train } from '../../src/index.js';
+import { launch, StoppedError, train } from '../../src/index.js';
 import type { Report } from '../../src/training/run-record.js';
 import { Workplace, type Ended } from './command.js';
 
@@ -164,9 +164,29 @@ describe('the public API', () => {
         },
       },
     );
-    await expect(running).rejects.toMatchObject({ name: 'PodDistError', code: 'STOPPED' });
+    await expect(running).rejects.toMatchObject({ code: 'STOPPED' });
     expect(lines[0]).toMatch(/^digits: 1437 images, 30 epochs/);
     expect(readdirSync(join(outDir, 'checkpoints'))).toContain('epoch-0001');
     expect(lines.filter((line) => line.startsWith('epoch ')).length).toBeLessThan(30);
+  });
+
+  it('stops in this process after the step under way', async () => {
+    const stop = new AbortController();
+    let steps = 0;
+    const step = () => void (++steps === 3 && stop.abort());
+    const outDir = place.path('api-stopped-here');
+    const running = train(
+      { ...recipe, backend: 'wasm' },
+      { outDir, signal: stop.signal, listeners: [{ step }] },
+    );
+    await expect(running).rejects.toBeInstanceOf(StoppedError);
+    expect(steps).toBe(3);
+  });
+
+  it('starts nothing that was stopped before', async () => {
+    const signal = AbortSignal.abort();
+    const outDir = place.path('api-not-started');
+    await expect(launch({ ...recipe, workers: 2 }, { outDir, signal })).rejects.toBeInstanceOf(StoppedError);
+    expect(existsSync(outDir)).toBe(false);
   });
 });

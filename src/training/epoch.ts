@@ -1,0 +1,98 @@
+import { join } from 'node:path';
+import type { Dataset } from '../data/dataset.js';
+import { nextDelta } from '../loss/index.js';
+import { noTracer } from '../trace/tracer.js';
+import { pruneCheckpoints, saveCheckpoint } from './checkpoint.js';
+import type { Classifier } from './classifier.js';
+import type { EpochPart, EpochResult } from './combine.js';
+import { evaluate, evaluateInDetail } from './evaluate.js';
+import type { RankTimes } from './reporter.js';
+import type { TrainingState } from './resume.js';
+import type { TrainingStep } from './step.js';
+import type { TrainOptions } from './train-options.js';
+import { trainSteps } from './train-steps.js';
+
+/** What goes from epoch to epoch. */
+export interface Training {
+  classifier: Classifier;
+  step: TrainingStep;
+  /** Of the epochs before; `trainEpoch` brings it up to date. */
+  state: TrainingState;
+  /** Images of classes that are not trained. */
+  unknown?: Dataset;
+}
+
+/**
+ * Trains one epoch, evaluates it, and writes its checkpoint where one is due; the last epoch is evaluated in full.
+ * Resolves with the times of its steps.
+ */
+export async function trainEpoch(options: TrainOptions, training: Training): Promise<RankTimes> {
+  const { config, dataset, communicator, reporter, tracer = noTracer, signal } = options;
+  const { classifier, step, state, unknown } = training;
+  const started = performance.now();
+  const epoch = state.epochs;
+  const { lossSum, normSum, times } = await trainSteps(options, step, state);
+  const images = dataset.labels.train.length;
+  state.delta = await deltaAfter(options, epoch, normSum, images);
+  state.epochs = epoch + 1;
+  await step.optimiser.settle();
+
+  const settings = config.evaluation;
+  const evaluation = { classifier, dataset, communicator, reporter, settings, epoch, tracer, signal };
+  const last = state.epochs === config.epochs;
+  const detail = last ? await evaluateInDetail({ ...evaluation, unknown, trained: state.epochs }) : undefined;
+  const part: EpochPart = {
+    epoch,
+    trainLoss: lossSum / images,
+    totals: detail?.totals ?? (await evaluate(evaluation)),
+    seconds: (performance.now() - started) / 1000,
+    times,
+  };
+  const result = (await reporter.gather('epoch', part)) as EpochResult;
+  if (last || state.epochs % config.checkpoint.every === 0) {
+    const began = tracer.now();
+    await writeCheckpoint(options, training, result);
+    tracer.span('compute', 'checkpoint', began, { epoch });
+  }
+  if (detail) await reporter.gather('evaluation', detail);
+  return times;
+}
+
+async function deltaAfter(
+  { config, communicator }: TrainOptions,
+  epoch: number,
+  normSum: number,
+  images: number,
+): Promise<number> {
+  if (config.loss.name !== 'pod') return 0;
+  const { schedule, initial, scale } = config.loss.delta;
+  if (schedule === 'fixed') return initial;
+  const sum = Float64Array.of(normSum);
+  await communicator.allReduce(sum, { tag: 'delta' });
+  return nextDelta({ epoch, meanNorm: sum[0] / images, scale });
+}
+
+async function writeCheckpoint(
+  { config, dataset, communicator, outDir }: TrainOptions,
+  { classifier, step, state }: Training,
+  { totals }: EpochResult,
+): Promise<void> {
+  const optimiserState = await step.optimiser.gatherState();
+  if (communicator.rank > 0) return;
+  await saveCheckpoint(join(outDir, 'checkpoints'), {
+    epochs: state.epochs,
+    delta: state.delta,
+    seed: config.seed,
+    worldSize: communicator.worldSize,
+    classNames: dataset.classNames,
+    shape: dataset.shape,
+    config,
+    evaluation: totals,
+    slots: classifier.parameters.slots,
+    weights: classifier.weights,
+    updates: step.optimiser.updates,
+    state: optimiserState,
+    moving: classifier.batchNorm.flatten(),
+  });
+  await pruneCheckpoints(outDir, config.checkpoint.keep);
+}

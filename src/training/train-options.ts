@@ -1,0 +1,24 @@
+import type { Backend } from '../backend/index.js';
+import type { Communicator } from '../collective/communicator.js';
+import type { Config } from '../config/schema.js';
+import type { Dataset } from '../data/dataset.js';
+import type { Tracer } from '../trace/tracer.js';
+import type { Checkpoint } from './checkpoint.js';
+import type { Reporter } from './reporter.js';
+
+/** What one rank trains with. */
+export interface TrainOptions {
+  config: Config;
+  dataset: Dataset;
+  communicator: Communicator;
+  reporter: Reporter;
+  backend: Backend;
+  /** Run folder; rank 0 writes its `checkpoints/`. */
+  outDir: string;
+  /** Where to go on from; only rank 0's counts. */
+  resume?: Checkpoint;
+  /** Told what the compute thread does; default: nobody is. */
+  tracer?: Tracer;
+  /** Stops a job of one rank between two batches. */
+  signal?: AbortSignal;
+}

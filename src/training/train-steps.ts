@@ -1,0 +1,109 @@
+import { shardRange } from '../collective/communicator.js';
+import { globalBatches, rankSlice, stepsPerEpoch } from '../data/sampler.js';
+import { noTracer } from '../trace/tracer.js';
+import { EpochTimes } from './epoch-times.js';
+import { MeanLoss } from './mean-loss.js';
+import type { RankTimes } from './reporter.js';
+import type { TrainingState } from './resume.js';
+import { learningRate } from './schedule.js';
+import type { TrainingStep } from './step.js';
+import { loaderSpans, phaseSpans } from './trace-spans.js';
+import type { TrainOptions } from './train-options.js';
+import { untilStopped } from './until-stopped.js';
+
+/** What the steps of an epoch have come to. */
+export interface TrainedSteps {
+  /** Sum of the losses of all images, of all ranks. */
+  lossSum: number;
+  /** Sum of the feature norms of this rank's images. */
+  normSum: number;
+  times: RankTimes;
+}
+
+/**
+ * Makes the steps of the epoch that `state` has come to: this rank's slice of every global batch, micro-batch by
+ * micro-batch. Rank 0 records each step.
+ */
+export async function trainSteps(
+  options: TrainOptions,
+  step: TrainingStep,
+  { epochs: epoch, delta }: TrainingState,
+): Promise<TrainedSteps> {
+  const { config, dataset, communicator, reporter, tracer = noTracer } = options;
+  const { rank, worldSize } = communicator;
+  const images = dataset.labels.train.length;
+  const global = globalBatches(images, config.batchSize, config.seed, epoch);
+  const plan = microBatches(global, config.accumulate);
+  const batches = global.map((batch) => rankSlice(batch, rank, worldSize));
+  const loaded = loaderSpans(dataset.read({ split: 'train', batches, epoch }), tracer);
+  const steps = stepsPerEpoch(images, config);
+  const times = new EpochTimes(communicator);
+  const sums = { lossSum: 0, normSum: 0 };
+  let index = 0;
+  let stepClock = new EpochTimes(communicator);
+  let mean = new MeanLoss();
+  for await (const batch of times.loading(untilStopped(loaded, options.signal))) {
+    const began = tracer.now();
+    const { size, micro, stepOfEpoch } = plan[index];
+    const globalStep = epoch * steps + stepOfEpoch;
+    const rate = learningRate(config.learningRate, {
+      epoch,
+      step: globalStep,
+      totalSteps: config.epochs * steps,
+      stepsPerEpoch: steps,
+      workers: worldSize,
+    });
+    const counts = shardCounts(size, worldSize);
+    const values = await step.run({ batch, counts, delta, rate, micro, onPhase: phaseSpans(tracer) });
+    tracer.span('compute', 'step', began, { epoch, step: globalStep });
+    sums.lossSum += values.loss * size;
+    sums.normSum += values.normSum;
+    mean.add(values, size, micro.count);
+    reporter.progress('train', epoch, index);
+    index++;
+    if (micro.index < micro.count - 1) continue;
+
+    const { seconds, exposedSeconds } = stepClock.end();
+    stepClock = new EpochTimes(communicator);
+    if (rank === 0) {
+      reporter.record({
+        kind: 'step',
+        epoch,
+        step: globalStep,
+        loss: mean.loss,
+        ...mean.parts,
+        delta,
+        lr: rate,
+        samplesPerSecond: mean.images / seconds,
+        ...(worldSize > 1 ? { exposedMs: exposedSeconds * 1000 } : {}),
+      });
+    }
+    mean = new MeanLoss();
+  }
+  await step.complete();
+  return { ...sums, times: times.end() };
+}
+
+interface MicroBatch {
+  /** Images of all ranks. */
+  size: number;
+  stepOfEpoch: number;
+  micro: { index: number; count: number };
+}
+
+/** The place of each global batch in the steps of its epoch, `accumulate` to a step; the last step may have fewer. */
+function microBatches(batches: readonly ArrayLike<number>[], accumulate: number): MicroBatch[] {
+  return batches.map(({ length: size }, index) => {
+    const stepOfEpoch = Math.floor(index / accumulate);
+    const first = stepOfEpoch * accumulate;
+    const count = Math.min(accumulate, batches.length - first);
+    return { size, stepOfEpoch, micro: { index: index - first, count } };
+  });
+}
+
+function shardCounts(size: number, worldSize: number): number[] {
+  return Array.from({ length: worldSize }, (_, rank) => {
+    const [start, end] = shardRange(size, rank, worldSize);
+    return end - start;
+  });
+}
