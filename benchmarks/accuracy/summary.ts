@@ -40,16 +40,22 @@ export function table({ groups, threshold }: Experiment, results: Results): stri
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-/** Largest relative difference to the first group's losses, by group, over the first `steps` steps and over all. */
+/**
+ * Largest relative difference to the losses of the first group's run of the same seed, by group, over the first `steps`
+ * steps and over all.
+ */
 export function differences({ groups }: Experiment, results: Results, steps: number): string {
-  const [first, ...others] = groups.flatMap((group) =>
-    finished(results, group).map(({ stepLosses = [] }) => ({ label: group.label, losses: stepLosses })),
-  );
+  const [first, ...others] = groups.map((group) => ({ group, runs: finished(results, group) }));
   return others
-    .map(({ label, losses }) => {
-      const relative = losses.map((loss, index) => Math.abs(loss / first.losses[index] - 1));
-      const largest = (values: readonly number[]) => Math.max(...values).toExponential(1);
-      return `${label} against ${first.label}: ${largest(relative.slice(0, steps))} over the first ${steps} steps, ${largest(relative)} over all ${relative.length}`;
+    .map(({ group, runs }) => {
+      const relative = runs.map(({ seed, stepLosses = [] }) => {
+        const { stepLosses: own = [] } = first.runs.find((run) => run.seed === seed) ?? {};
+        return stepLosses.slice(0, own.length).map((loss, index) => Math.abs(loss / own[index] - 1));
+      });
+      const largest = (most: number) =>
+        Math.max(...relative.flatMap((values) => values.slice(0, most))).toExponential(1);
+      const all = Math.max(...relative.map(({ length }) => length));
+      return `${group.label} against ${first.group.label}: ${largest(steps)} over the first ${steps} steps, ${largest(all)} over all ${all}`;
     })
     .join('\n');
 }
