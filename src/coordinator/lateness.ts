@@ -23,6 +23,13 @@ export interface LateRank {
   waitedMs: number;
 }
 
+/** Who waits for a late rank, since when and in what. */
+export function describeWait({ waiting, name, waitedMs }: LateRank): string {
+  const ranks = waiting.toSorted((a, b) => a - b).join(', ');
+  const have = waiting.length > 1 ? 'have' : 'has';
+  return `rank ${ranks} ${have} waited ${(waitedMs / 1000).toFixed(1)} s for it in ${name}`;
+}
+
 /**
  * Finds the ranks that others wait for: those that have not begun a collective in which another rank has been for
  * longer than the warning time, and those of which nothing is heard meanwhile. Only collectives of one stream are

@@ -1,14 +1,14 @@
-import { hostname } from 'node:os';
 import type * as zmq from 'zeromq';
 import { socketsClosed, prepareSockets } from '../collective/sockets.js';
-import { readCode, type ErrorCode } from '../error-codes.js';
+import type { ErrorCode } from '../error-codes.js';
 import { messageOf } from '../errors.js';
 import type { TracePart } from '../trace/trace-file.js';
 import { now as clockNow } from '../trace/tracer.js';
 import { Assembly, disagreement } from './assembly.js';
-import { describeFailure, evidence, RootCause, type JobFailure } from './failure.js';
+import { disagreed, exited, lostBy, notTogether, reported, stalled, stopped, type About } from './causes.js';
+import { describeFailure, RootCause, type JobFailure } from './failure.js';
 import { makeIpcDirectory, removeIpcDirectory } from './ipc-directory.js';
-import { Lateness } from './lateness.js';
+import { describeWait, Lateness } from './lateness.js';
 import { listen, type ListenOptions } from './listen.js';
 import {
   decode,
@@ -102,22 +102,12 @@ export class Coordinator {
   /** Tells of a worker process on this host that has ended, as its parent has seen it. */
   reportExit(rank: number, code: number | null, signal: NodeJS.Signals | null): void {
     if (this.stopped || (code === 0 && this.roster.get(rank)?.finished)) return;
-    const about = { ...this.about(rank), host: hostname() };
-    if (signal)
-      this.fail(
-        { ...about, code: 'KILLED', cause: `killed by signal ${signal}`, user: false },
-        evidence.signal,
-      );
-    else
-      this.fail(
-        { ...about, code: 'EXITED', cause: `ended with exit code ${code}`, user: false },
-        evidence.exitCode,
-      );
+    this.cause.add(...exited(this.about(rank), code, signal));
   }
 
   /** Ends the job for a reason that no worker gave, such as a signal to the launcher. */
   abort(code: ErrorCode, cause: string): void {
-    this.fail({ code, cause, user: false }, evidence.stopped);
+    this.cause.add(...stopped(code, cause));
   }
 
   /** Closes the connection and removes what is left of the job; safe to call twice. */
@@ -193,20 +183,11 @@ export class Coordinator {
         member.liveness.beat(message, performance.now());
         this.lateness.beat(rank, message.collectives, performance.now());
         return this.post(member.identity, { type: 'pulse' });
-      case 'lost': {
+      case 'lost':
         if (this.roster.get(message.peer)?.finished) return;
-        const cause = `lost: its connection to rank ${rank} ended`;
-        return this.fail(
-          { ...this.about(message.peer), code: 'PEER_LOST_BY_OTHERS', cause, user: false },
-          evidence.lostConnection,
-        );
-      }
-      case 'failed': {
-        const { user } = message;
-        const code = readCode(message.code);
-        const cause = user ? message.message : `error ${code}: ${message.message}`;
-        return this.fail({ ...this.about(rank), code, cause, user }, evidence.reportedError);
-      }
+        return this.cause.add(...lostBy(this.about(message.peer), rank));
+      case 'failed':
+        return this.cause.add(...reported(this.about(rank), message));
       case 'finished':
         member.finished = true;
         if (!this.roster.finished) return;
@@ -220,11 +201,7 @@ export class Coordinator {
     const values = this.agreements.add(name, rank, value);
     if (!values) return;
     const reason = disagreement(name, values);
-    if (reason)
-      this.fail(
-        { code: 'RANKS_DISAGREE', cause: `error RANKS_DISAGREE: ${reason}`, user: false },
-        evidence.reportedError,
-      );
+    if (reason) this.cause.add(...disagreed(reason));
     else this.broadcast({ type: 'agreed', name });
   }
 
@@ -240,47 +217,30 @@ export class Coordinator {
 
   private check(): void {
     const now = performance.now();
-    if (this.state === 'joining' || this.state === 'connecting') {
-      if (now - this.started > this.options.joinTimeoutMs) this.failJoin();
-    }
+    const { joinTimeoutMs } = this.options;
     if (this.state === 'ended') return;
+    if (this.state !== 'running' && now - this.started > joinTimeoutMs)
+      this.cause.add(...notTogether(this.roster.missing, joinTimeoutMs));
     if (this.state === 'running') this.warn(now);
     for (const [rank, { liveness, finished }] of this.roster.members) {
       const cause = finished ? undefined : liveness.stalled(now);
-      if (cause) this.fail({ ...this.about(rank), code: 'STALLED', cause, user: false }, evidence.stall);
+      if (cause) this.cause.add(...stalled(this.about(rank), cause));
     }
   }
 
   private warn(now: number): void {
-    for (const { rank, waiting, name, waitedMs } of this.lateness.find(now)) {
-      const { host, liveness, finished } = this.roster.get(rank) as Member;
+    for (const late of this.lateness.find(now)) {
+      const { host, liveness, finished } = this.roster.get(late.rank) as Member;
       if (finished) continue;
-      const ranks = `rank ${waiting.toSorted((a, b) => a - b).join(', ')} ${waiting.length > 1 ? 'have' : 'has'}`;
-      const since = (waitedMs / 1000).toFixed(1);
       this.options.onNotice?.(
-        `rank ${rank} on host ${host} is late (${liveness.doing}): ${ranks} waited ${since} s for it in ${name}`,
+        `rank ${late.rank} on host ${host} is late (${liveness.doing}): ${describeWait(late)}`,
       );
     }
   }
 
-  private failJoin(): void {
-    const { joinTimeoutMs } = this.options;
-    const { missing } = this.roster;
-    const what =
-      missing.length > 0
-        ? `rank${missing.length > 1 ? 's' : ''} ${missing.join(', ')} did not join`
-        : 'the ranks could not connect to each other';
-    const cause = `${what} within ${joinTimeoutMs / 1000} s: see the workers' logs, or raise distributed.joinTimeoutSeconds`;
-    this.fail({ code: 'JOIN_TIMEOUT', cause, user: false }, evidence.stall);
-  }
-
-  private about(rank: number): Pick<JobFailure, 'rank' | 'host' | 'pid'> {
+  private about(rank: number): About {
     const member = this.roster.get(rank);
     return { rank, host: member?.host, pid: member?.pid };
-  }
-
-  private fail(failure: JobFailure, weight: number): void {
-    this.cause.add(failure, weight);
   }
 
   private broadcast(message: CoordinatorMessage): void {

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { LayerOverride } from '../models/forward.js';
-import { normalise, type BatchShare, type Statistic } from './normalise.js';
+import { normalise, type BatchShare, type Statistic } from './normalise/index.js';
 
 /** Moving mean and biased-corrected variance of one layer, [channels] each. */
 interface MovingStatistics {

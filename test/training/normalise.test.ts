@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { initBackend, type BackendName } from '../../src/backend/index.js';
 import { findAddon } from '../../src/backend/native/cache.js';
 import { hasNormalisePasses } from '../../src/backend/batch-norm.js';
-import { normalise, type NormaliseOptions } from '../../src/training/normalise.js';
+import { normalise, type NormaliseOptions } from '../../src/training/normalise/index.js';
 
 const epsilon = 1e-5;
 const shape: [number, number, number, number] = [5, 3, 2, 4];

@@ -1,0 +1,34 @@
+import * as tf from '@tensorflow/tfjs';
+import { channelSums } from '../../backend/batch-norm.js';
+import type { NormaliseOptions } from './pass.js';
+
+/** Values of a channel, over the images that are counted. */
+export function countOf({ share }: NormaliseOptions, x: tf.Tensor): number {
+  return (share.counted * x.size) / x.shape[x.rank - 1] / x.shape[0];
+}
+
+/** Mean and biased variance over the images that are counted; nothing is known of none. */
+export function globalMoments(
+  x: tf.Tensor,
+  options: NormaliseOptions,
+): { means: Float64Array; variances: Float64Array } {
+  const { share, reduce, onStatistics } = options;
+  const channels = x.shape[x.rank - 1];
+  const count = countOf(options, x);
+  const sums = share.local > 0 ? channelSums(x) : new Float64Array(2 * channels);
+  reduce?.(sums, 'forward');
+  if (count === 0)
+    return { means: new Float64Array(channels), variances: new Float64Array(channels).fill(1) };
+  const means = sums.slice(0, channels).map((sum) => sum / count);
+  const variances = sums
+    .slice(channels)
+    .map((sum, channel) => Math.max(sum / count - means[channel] ** 2, 0));
+  const unbias = count / Math.max(count - 1, 1);
+  onStatistics([means, variances.map((value) => value * unbias)]);
+  return { means, variances };
+}
+
+/** A number a channel. */
+export function vector(values: Float64Array): tf.Tensor1D {
+  return tf.tensor1d(Float32Array.from(values));
+}
