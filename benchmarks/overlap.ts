@@ -35,9 +35,8 @@ const warmup = 3;
 const traceWithinMs = 10_000;
 const workers = Number(values.workers);
 const steps = Number(values.steps);
-const { model, batchNorm } = configSchema
-  .pick({ model: true, batchNorm: true })
-  .parse({ model: { name: values.model }, batchNorm: { statistics: values.statistics } });
+const model = configSchema.shape.model.parse({ name: values.model });
+const batchNorm = configSchema.shape.batchNorm.parse({ statistics: values.statistics });
 
 interface Setting {
   /** Default: the recipe's. */

@@ -8,6 +8,7 @@ const shortcuts = [
   { flag: 'batch-size', path: 'batchSize', type: 'number', alias: 'b' },
   { flag: 'seed', path: 'seed', type: 'number' },
   { flag: 'backend', path: 'backend', type: 'string' },
+  { flag: 'bitwise', path: 'distributed.bitwise', type: 'number' },
   { flag: 'wire', path: 'distributed.wire', type: 'string' },
   { flag: 'trace', path: 'trace', type: 'string' },
   { flag: 'check-collectives', path: 'distributed.checkCollectives', type: 'boolean' },

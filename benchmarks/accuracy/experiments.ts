@@ -34,12 +34,12 @@ const variants: readonly [label: string, settings: readonly string[], workers?: 
   ['delta 0.05', ['loss.delta.schedule=fixed']],
 ];
 
-function workerCounts(seeds: number): Group[] {
+function workerCounts(...settings: string[]): Group[] {
   return [1, 2, 4].map((workers) => ({
     label: `${workers} ${workers === 1 ? 'worker' : 'workers'}`,
-    settings: [],
+    settings,
     workers,
-    seeds,
+    seeds: 1,
   }));
 }
 
@@ -105,7 +105,12 @@ export const experiments: Readonly<Record<string, Experiment>> = {
     ),
   },
   'digits-ablation': { recipe: 'digits', threshold: 0.95, groups: ablation(10) },
-  'digits-workers': { recipe: 'digits', threshold: 0.95, groups: workerCounts(1) },
+  'digits-workers': { recipe: 'digits', threshold: 0.95, groups: workerCounts() },
+  'digits-bitwise-workers': {
+    recipe: 'digits',
+    threshold: 0.95,
+    groups: workerCounts('distributed.bitwise=4'),
+  },
   'cifar10-rates': {
     recipe: 'cifar10-resnet20',
     threshold: 0.7,
@@ -143,5 +148,10 @@ export const experiments: Readonly<Record<string, Experiment>> = {
       'optimizer.weightDecay=0.00025',
     ),
   },
-  'cifar10-workers': { recipe: 'cifar10-resnet20', threshold: 0.7, groups: workerCounts(3) },
+  'cifar10-workers': { recipe: 'cifar10-resnet20', threshold: 0.7, groups: workerCounts() },
+  'cifar10-bitwise-workers': {
+    recipe: 'cifar10-resnet20',
+    threshold: 0.7,
+    groups: workerCounts('distributed.bitwise=4'),
+  },
 };

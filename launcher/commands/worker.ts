@@ -8,6 +8,7 @@ import { openDataset } from '../../src/data/index.js';
 import { codeOf, UserError } from '../../src/errors.js';
 import { findCheckpoint } from '../../src/training/checkpoint.js';
 import { evaluateCheckpoint } from '../../src/training/evaluate-checkpoint.js';
+import { isBitwise, thresholdsOf } from '../../src/training/logical-shards.js';
 import { train } from '../../src/training/train.js';
 import { ownGpu } from '../devices.js';
 import { endWithParent } from '../end-with-parent.js';
@@ -74,7 +75,8 @@ async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
   const member = await join(place, config, config.trace !== undefined && !checkpoint);
   try {
     member.progress('start the backend');
-    const backend = await initBackend(config.backend, { requireGpu: args.requireGpu });
+    const { requireGpu } = args;
+    const backend = await initBackend(config.backend, { requireGpu, deterministic: isBitwise(config) });
     member.progress('open the data set');
     const notify = place.localRank === 0 ? undefined : () => {};
     const dataset = await openDataset(config.data, { seed: config.seed, threads, notify });
@@ -123,7 +125,7 @@ function join(place: Place, config: Config, trace: boolean): Promise<Membership>
     joinTimeoutMs: distributed.joinTimeoutSeconds * 1000,
     stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
     collectiveTimeoutMs: distributed.collectiveTimeoutSeconds * 1000,
-    thresholds: distributed,
+    thresholds: thresholdsOf(config),
     checkCollectives: distributed.checkCollectives,
     trace,
     guardParent: place.starter === 'pod-dist',

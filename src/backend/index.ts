@@ -20,6 +20,8 @@ export interface Backend {
 interface Options {
   /** Refuse a native backend that does not compute on a GPU. */
   requireGpu?: boolean;
+  /** The same numbers come to the same bits in every process: one thread, and no GPU kernel whose sums have no order. */
+  deterministic?: boolean;
 }
 
 /**
@@ -29,6 +31,7 @@ interface Options {
  * @throws UserError `BACKEND_UNAVAILABLE` for a named backend that cannot run here, saying what to do
  */
 export async function initBackend(name: Config['backend'] = 'auto', options: Options = {}): Promise<Backend> {
+  if (options.deterministic) Object.assign(process.env, deterministicVariables);
   tf.enableProdMode();
   replaceGradients();
   if (name !== 'auto') return start(name, options);
@@ -52,6 +55,14 @@ async function start(name: BackendName, { requireGpu = false }: Options): Promis
   }
   return backend;
 }
+
+/** What native TensorFlow reads when it is loaded; the other backends have one thread, and no GPU. */
+const deterministicVariables = {
+  TF_NUM_INTRAOP_THREADS: '1',
+  TF_NUM_INTEROP_THREADS: '1',
+  OMP_NUM_THREADS: '1',
+  TF_DETERMINISTIC_OPS: '1',
+};
 
 const gpuAdvice: Record<BackendName, string> = {
   native: 'run pod-dist setup --cuda, or see pod-dist doctor',

@@ -3,6 +3,7 @@ import { shardRange } from './communicator.js';
 import type { Edge } from './edge.js';
 import type { Kernels } from './kernels/index.js';
 import type { Mesh } from './mesh.js';
+import { slotsFor, sumInto } from './pairwise.js';
 import type { SendStage } from './send-stage.js';
 import type { WireImage } from './wire-image.js';
 import { checkHeader, hashTag, type Header, type Kind } from './wire.js';
@@ -137,6 +138,24 @@ export class Context {
     const { header, payload } = await edge.receive();
     checkHeader(header, this.header(kind, edge.peer, step, chunk, bytes), mesh.rank, this.command.tag);
     return payload;
+  }
+
+  /** Combines the values of several ranks, and those with the arena's at `target`, in pairs; frees them. */
+  reduceAll(target: number, payloads: readonly Uint8Array[]): void {
+    if (payloads.length === 1) return this.reduce(target, payloads[0]);
+    const { bytes, scratch, kernels } = this.workspace;
+    const kernel = kernels.reduce[this.command.type][this.command.op];
+    const block = 64 * Math.floor(scratchBytes / 64 / slotsFor(payloads.length));
+    const at = (slot: number) => scratch + slot * block;
+    const { length } = payloads[0];
+    for (let done = 0; done < length; done += block) {
+      const size = Math.min(block, length - done);
+      const load = (payload: Uint8Array, slot: number) =>
+        bytes.set(payload.subarray(done, done + size), at(slot));
+      sumInto({ load, add: (to, from) => kernel(at(to), at(from), size) }, payloads);
+      kernel(target + done, at(0), size);
+    }
+    for (const payload of payloads) this.release(payload);
   }
 
   /** Combines received values into the arena at `target`, and frees them. */

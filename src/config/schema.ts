@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { checkBitwise } from './schema/bitwise.js';
 import { dataSchema } from './schema/data.js';
 import { distributedSchema } from './schema/distributed.js';
 import { scheduleSchema } from './schema/learning-rate.js';
@@ -19,7 +20,7 @@ export const backendNames = ['native', 'webgpu', 'wasm', 'cpu'] as const;
 
 const choices = ['auto', ...backendNames] as const;
 
-export const configSchema = z.strictObject({
+const settingsSchema = z.strictObject({
   name: z
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'letters, digits, dots, dashes and underscores')
@@ -90,7 +91,9 @@ export const configSchema = z.strictObject({
   distributed: distributedSchema.prefault({}),
 });
 
+export const configSchema = settingsSchema.superRefine(checkBitwise);
+
 /** What a recipe says once defaults are filled in and everything is checked. */
-export type Config = z.output<typeof configSchema>;
+export type Config = z.output<typeof settingsSchema>;
 /** What a recipe may say. */
-export type ConfigInput = z.input<typeof configSchema>;
+export type ConfigInput = z.input<typeof settingsSchema>;

@@ -10,4 +10,4 @@ export { nextDelta, normSum, type NormSource } from './delta.js';
 export { type Labels } from './inputs.js';
 export { normAdaptiveCosineLoss, podLoss, selfCorrelationLoss, type PodLossOptions } from './pod.js';
 export { dotRegression } from './dot-regression.js';
-export { globalGradient, inverseRoot, localTerms, selfCorrelationValue } from './terms.js';
+export { globalGradient, inverseRoot, localTerms, selfCorrelationValue, type LocalTerms } from './terms.js';

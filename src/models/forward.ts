@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { addThen, convolve, type Activation, type Convolution } from '../backend/operations.js';
 import { PodDistError } from '../errors.js';
+import { cut, eachWithOwnWeights, join, type Parts } from './parts.js';
 
 /**
  * Computes one layer's output, and what follows it, in a training pass in place of the layer's own `call`: a residual
@@ -77,6 +78,20 @@ export class ForwardPass {
     return values[values.length - 1] as tf.Tensor2D;
   }
 
+  /**
+   * Features of the parts of a batch, each computed by itself, in a training pass. Overrides alone see all images: one part
+   * after another in one tensor.
+   */
+  runParts(images: Parts<tf.Tensor4D>, overrides: ReadonlyMap<string, LayerOverride>): Parts<tf.Tensor2D> {
+    const values: Parts[] = [];
+    for (const call of this.calls) {
+      const inputs = call.inputs.map((slot) => values[slot]);
+      if (inputs.length === 0) values.push(images);
+      else values.push(call.merged ? inputs[0] : computeParts(call, inputs, overrides));
+    }
+    return values[values.length - 1] as Parts<tf.Tensor2D>;
+  }
+
   private mergeActivations(): void {
     for (const call of this.calls) {
       const before = this.calls[call.inputs[0]];
@@ -135,6 +150,20 @@ function compute(
   const result = layer.call(inputs.length === 1 ? first : inputs, { training: overrides !== undefined });
   const output = Array.isArray(result) ? result[0] : result;
   return rectified ? tf.relu(output) : output;
+}
+
+function computeParts(
+  call: Call,
+  inputs: readonly Parts[],
+  overrides: ReadonlyMap<string, LayerOverride>,
+): Parts {
+  if (overrides.has((call.norm ?? call.layer).name))
+    return cut(compute(call, inputs.map(join), overrides), inputs[0]);
+  const present = inputs[0].map((part) => part !== undefined);
+  return eachWithOwnWeights(call.layer, present, (part) => {
+    const own = inputs.map((parts) => parts[part] as tf.Tensor);
+    return compute(call, own, overrides);
+  });
 }
 
 /** What a plain 2D convolution does; undefined for every other layer, dilated ones included. */

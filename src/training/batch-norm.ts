@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { LayerOverride } from '../models/forward.js';
+import type { Range } from './buckets.js';
 import { normalise, type BatchShare, type Statistic } from './normalise/index.js';
 
 /** Moving mean and biased-corrected variance of one layer, [channels] each. */
@@ -19,7 +20,6 @@ export class BatchNorm {
   readonly overrides = new Map<string, LayerOverride>();
   private readonly layers: tf.layers.Layer[];
   private readonly moving = new Map<string, MovingStatistics>();
-  private readonly synchronised: boolean;
   private share: BatchShare = { local: 0, counted: 0 };
   /** Statistics of the last pass that the moving ones do not know yet. */
   private readonly pending: { moving: MovingStatistics; moments: readonly Statistic[] }[] = [];
@@ -29,7 +29,6 @@ export class BatchNorm {
     private readonly config: Config['batchNorm'],
     private readonly communicator: Communicator,
   ) {
-    this.synchronised = config.statistics === 'synchronised' && communicator.worldSize > 1;
     this.layers = model.layers.filter((layer) => layer.getClassName() === 'BatchNormalization');
     for (const layer of this.layers) {
       const [mean, variance] = layer.nonTrainableWeights.map((weight) =>
@@ -40,10 +39,17 @@ export class BatchNorm {
     }
   }
 
-  /** Says how many images the next pass has, on this rank and on all. */
-  begin(local: number, global: number): void {
+  /** Says how many images the next pass has: on this rank, on all, and on this one in each of several logical shards. */
+  begin(local: number, global: number, rows?: readonly Range[]): void {
     this.settle();
-    this.share = { local, counted: this.synchronised ? global : local };
+    this.share = { local, counted: this.config.statistics === 'local' ? local : global, rows };
+  }
+
+  /** Whether sums are to be made that one look at this rank's images does not give. */
+  private get sharing(): boolean {
+    const { rows = [] } = this.share;
+    const { worldSize } = this.communicator;
+    return this.config.statistics === 'synchronised' && (worldSize > 1 || rows.length > 1);
   }
 
   /**
@@ -108,7 +114,7 @@ export class BatchNorm {
         activation,
         residual,
         share: this.share,
-        reduce: this.synchronised ? reduce : undefined,
+        reduce: this.sharing ? reduce : undefined,
         onStatistics: (moments) => this.pending.push({ moving: this.movingOf(layer), moments }),
       });
   }

@@ -1,11 +1,13 @@
-import type * as tf from '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { Batch } from '../data/dataset.js';
 import { ForwardPass } from '../models/forward.js';
 import { buildModel } from '../models/index.js';
+import { join, type Parts } from '../models/parts.js';
 import { CentroidSource } from '../pedcc/source.js';
 import { BatchNorm } from './batch-norm.js';
+import type { Range } from './buckets.js';
 import { createClassWeights, type ClassWeights } from './class-weights.js';
 import { Parameters, sha256 } from './parameters.js';
 
@@ -68,9 +70,24 @@ export class Classifier {
     return sha256(this.weights, this.batchNorm.flatten());
   }
 
-  /** Shape of a batch's image tensor. */
-  imageShape(batch: Batch): [number, number, number, number] {
-    return [batch.count, ...this.shape];
+  /** The images of each logical shard, absent where it has none; one black image where none has any. */
+  imagesOf({ count, images }: Batch, rows: readonly Range[]): Parts<tf.Tensor4D> {
+    const pixels = images.length / Math.max(count, 1);
+    if (count === 0)
+      return rows.map((_, part) => (part === 0 ? tf.zeros<tf.Rank.R4>([1, ...this.shape]) : undefined));
+    return rows.map(({ start, end }) =>
+      start === end
+        ? undefined
+        : tf.tensor4d(images.subarray(start * pixels, end * pixels), [end - start, ...this.shape]),
+    );
+  }
+
+  /** Features of a training pass, [b, d]. */
+  features(images: Parts<tf.Tensor4D>): tf.Tensor2D {
+    const { overrides } = this.batchNorm;
+    return images.length === 1
+      ? this.forward.run(images[0] as tf.Tensor4D, overrides)
+      : join(this.forward.runParts(images, overrides));
   }
 }
 

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { pairwise } from '../collective/pairwise.js';
 import type { Dataset } from '../data/dataset.js';
 import { nextDelta } from '../loss/index.js';
 import { noTracer } from '../trace/tracer.js';
@@ -31,9 +32,9 @@ export async function trainEpoch(options: TrainOptions, training: Training): Pro
   const { classifier, step, state, unknown } = training;
   const started = performance.now();
   const epoch = state.epochs;
-  const { lossSum, normSum, times } = await trainSteps(options, step, state);
+  const { lossSum, normSums, times } = await trainSteps(options, step, state);
   const images = dataset.labels.train.length;
-  state.delta = await deltaAfter(options, epoch, normSum, images);
+  state.delta = await deltaAfter(options, epoch, normSums, images);
   state.epochs = epoch + 1;
   await step.optimiser.settle();
 
@@ -61,13 +62,13 @@ export async function trainEpoch(options: TrainOptions, training: Training): Pro
 async function deltaAfter(
   { config, communicator }: TrainOptions,
   epoch: number,
-  normSum: number,
+  normSums: readonly number[],
   images: number,
 ): Promise<number> {
   if (config.loss.name !== 'pod') return 0;
   const { schedule, initial, scale } = config.loss.delta;
   if (schedule === 'fixed') return initial;
-  const sum = Float64Array.of(normSum);
+  const sum = Float64Array.of(pairwise(normSums, (a, b) => a + b) ?? 0);
   await communicator.allReduce(sum, { tag: 'delta' });
   return nextDelta({ epoch, meanNorm: sum[0] / images, scale });
 }

@@ -8,6 +8,7 @@ import type { Tracer } from '../trace/tracer.js';
 import type { ClassWeights } from './class-weights.js';
 import type { Classifier } from './classifier.js';
 import { GradientHooks } from './gradient-hooks.js';
+import { cutOf, logicalShards, type Cut } from './logical-shards.js';
 import { createObjective, type LossValues, type Objective } from './objectives/index.js';
 import { decideOverlap } from './overlap.js';
 import { ShardedOptimiser } from './sharded-optimiser.js';
@@ -51,6 +52,7 @@ export class TrainingStep {
   private readonly objective: Objective;
   /** Only with overlap. */
   private readonly hooks: GradientHooks | undefined;
+  private readonly cut: Cut;
 
   static async create(
     classifier: Classifier,
@@ -75,6 +77,7 @@ export class TrainingStep {
     const { centroids, parameters, forward } = classifier;
     this.optimiser = optimiser;
     this.loader = loader;
+    this.cut = cutOf(config, communicator);
     if (overlap) {
       const { gradients, buckets } = optimiser;
       const onRead = (parameter: number) => loader.load(parameter);
@@ -133,15 +136,13 @@ export class TrainingStep {
     const { classifier, objective, loader } = this;
     const global = counts.reduce((sum, count) => sum + count, 0);
     let values: LossValues | undefined;
-    classifier.batchNorm.begin(batch.count, global);
+    const rows = logicalShards(counts, this.cut);
+    classifier.batchNorm.begin(batch.count, global, rows);
     tf.tidy(() => {
-      const images =
-        batch.count > 0
-          ? tf.tensor4d(batch.images, classifier.imageShape(batch))
-          : tf.zeros<tf.Rank.R4>([1, ...classifier.shape]);
+      const images = classifier.imagesOf(batch, rows);
       const loss = () => {
-        const features = classifier.forward.run(images, classifier.batchNorm.overrides);
-        const shard = { labels: batch.labels, counts };
+        const features = classifier.features(images);
+        const shard = { labels: batch.labels, counts, rows };
         const scalar = objective.apply(features, shard, delta, (result) => (values = requireFinite(result)));
         loader.loadAll();
         onPhase?.('forward');

@@ -15,8 +15,8 @@ import { untilStopped } from './until-stopped.js';
 export interface TrainedSteps {
   /** Sum of the losses of all images, of all ranks. */
   lossSum: number;
-  /** Sum of the feature norms of this rank's images. */
-  normSum: number;
+  /** Sums of the feature norms of this rank's images, by logical shard. */
+  normSums: number[];
   times: RankTimes;
 }
 
@@ -38,7 +38,7 @@ export async function trainSteps(
   const loaded = loaderSpans(dataset.read({ split: 'train', batches, epoch }), tracer);
   const steps = stepsPerEpoch(images, config);
   const times = new EpochTimes(communicator);
-  const sums = { lossSum: 0, normSum: 0 };
+  const sums = { lossSum: 0, normSums: [] as number[] };
   let index = 0;
   let stepClock = new EpochTimes(communicator);
   let mean = new MeanLoss();
@@ -57,7 +57,7 @@ export async function trainSteps(
     const values = await step.run({ batch, counts, delta, rate, micro, onPhase: phaseSpans(tracer) });
     tracer.span('compute', 'step', began, { epoch, step: globalStep });
     sums.lossSum += values.loss * size;
-    sums.normSum += values.normSum;
+    values.normSums.forEach((sum, shard) => (sums.normSums[shard] = (sums.normSums[shard] ?? 0) + sum));
     mean.add(values, size, micro.count);
     reporter.progress('train', epoch, index);
     index++;

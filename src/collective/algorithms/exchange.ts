@@ -1,9 +1,11 @@
 import type { Context } from '../context.js';
+import { siblings } from '../pairwise.js';
+
 /**
  * One-hop exchange: every rank sends all its values to every other, and adds what it receives.
  *
- * Messages a rank sends: N - 1; bytes: (N - 1) S; hops: 1, the fewest possible. Each rank combines all N in rank
- * order, so that results are bitwise equal everywhere. What is sent is a copy, so the values are free at once.
+ * Messages a rank sends: N - 1; bytes: (N - 1) S; hops: 1, the fewest possible. Each rank combines all N in pairs
+ * (`pairwise.ts`), so that results are bitwise equal everywhere. What is sent is a copy, so the values are free at once.
  *
  * Between two ranks it sends no more than a ring does, in one hop instead of two.
  */
@@ -11,10 +13,10 @@ export async function exchangeAllReduce(context: Context): Promise<void> {
   const [start, end] = context.range;
   const own = context.stage(start, end);
   for (const peer of context.peers) context.send(peer, 0, 0, own);
-  for (let rank = 0; rank < context.worldSize; rank++) {
-    const payload = rank === context.rank ? own : await context.receive(rank, 0, 0, end - start);
-    if (rank === 0) context.copy(start, payload);
-    else context.reduce(start, payload);
+  for (const group of siblings(context.rank, context.worldSize)) {
+    const payloads: Buffer[] = [];
+    for (const rank of group) payloads.push(await context.receive(rank, 0, 0, end - start));
+    context.reduceAll(start, payloads);
   }
 }
 

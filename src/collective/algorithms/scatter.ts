@@ -1,4 +1,5 @@
 import type { Context } from '../context.js';
+import { siblings } from '../pairwise.js';
 import { quota } from '../send-stage.js';
 
 /**
@@ -12,7 +13,7 @@ import { quota } from '../send-stage.js';
  * A part in several regions takes a message for each.
  *
  * A ring moves as many bytes in 2 (N - 1) hops, each of which waits for the one before. A part is combined by one
- * rank, in a fixed order, and then copied: results are bitwise equal on all ranks and from run to run.
+ * rank, in pairs (`pairwise.ts`), and then copied: results are bitwise equal on all ranks and from run to run.
  *
  * Buffers: in an all-reduce values of part p leave without a copy and are overwritten by rank p's answer, which could
  * not exist before they had come. What has no answer is sent from the send region, or acknowledged where it is large.
@@ -41,9 +42,12 @@ function sendParts(context: Context, payload: (start: number, end: number) => Ui
 
 async function combineOwn(context: Context): Promise<void> {
   const own = context.part(context.rank);
-  for (const peer of context.peers)
-    for (const [chunk, [start, end]] of own.entries())
-      context.reduce(start, await context.receive(peer, 0, chunk, end - start));
+  for (const group of siblings(context.rank, context.worldSize))
+    for (const [chunk, [start, end]] of own.entries()) {
+      const payloads: Buffer[] = [];
+      for (const rank of group) payloads.push(await context.receive(rank, 0, chunk, end - start));
+      context.reduceAll(start, payloads);
+    }
 }
 
 async function gather(context: Context, step: number): Promise<void> {

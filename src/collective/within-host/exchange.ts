@@ -1,23 +1,28 @@
 import type { Numbers, ReduceOp } from '../communicator.js';
+import { siblings, sumInto } from '../pairwise.js';
 import { largestPayload, type Messages } from './messages.js';
 
 /**
  * All-reduce of few values in messages, as `algorithms/exchange.ts` makes it, chunk by chunk: every rank sends its chunk
- * to every other and adds all N in rank order, so that results are bitwise equal everywhere.
+ * to every other and adds all N in pairs (`pairwise.ts`), so that results are bitwise equal everywhere.
  *
  * Messages a rank sends: (N - 1) C; bytes: (N - 1) S. A hop is one system call on each side and one thread that wakes,
  * where the engine wakes four.
  */
 export function exchange(messages: Messages, values: Numbers, op: ReduceOp): void {
   const step = largestPayload / values.BYTES_PER_ELEMENT;
+  const groups = siblings(messages.rank, messages.worldSize);
   for (let start = 0; start === 0 || start < values.length; start += step) {
     const part = values.subarray(start, start + step);
-    const own = messages.send(new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
-    for (let rank = 0; rank < messages.worldSize; rank++) {
-      const payload = rank === messages.rank ? own : messages.receive(rank, part.byteLength);
-      const received = numbersIn(payload, part);
-      if (rank === 0) part.set(received);
-      else combine[op](part, received);
+    const places: Numbers[] = [];
+    messages.send(new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
+    for (const group of groups) {
+      const load = (rank: number, slot: number) => {
+        const received = numbersIn(messages.receive(rank, part.byteLength), part);
+        places[slot] = group.length === 1 ? received : received.slice();
+      };
+      sumInto({ load, add: (to, from) => combine[op](places[to], places[from]) }, group);
+      combine[op](part, places[0]);
     }
   }
 }

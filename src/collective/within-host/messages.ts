@@ -48,14 +48,13 @@ export class Messages {
     this.received.fill(0);
   }
 
-  /** Sends a message to every other rank; returns the payload's copy, valid until the next one is sent. */
-  send(payload?: Uint8Array): Buffer {
+  /** Sends a message to every other rank. */
+  send(payload?: Uint8Array): void {
     const bytes = payload?.length ?? 0;
     const message = this.outgoing.subarray(0, headerBytes + bytes);
     message.set(encodeHeader(this.header(this.rank, this.sent++, bytes)));
     if (payload) message.set(payload, headerBytes);
     for (const end of this.options.ends.outgoing) if (end !== 0) write(end, message);
-    return message.subarray(headerBytes);
   }
 
   /** The next message of a peer: its payload of `bytes`, valid until the next message. */

@@ -3,6 +3,7 @@ import { PodDistError } from '../../errors.js';
 import { allocate, type Arena } from '../arena.js';
 import { shardRange, type Numbers, type ReduceOp } from '../communicator.js';
 import type { Kernels } from '../kernels/index.js';
+import { siblings, slotsFor, sumInto } from '../pairwise.js';
 import type { ElementType } from '../wire.js';
 import type { Messages } from './messages.js';
 import { windowBytes } from './shared-files.js';
@@ -21,7 +22,7 @@ type Bytes = readonly [start: number, end: number];
  * Collectives of many values through files in memory that the ranks of a host share, in rounds.
  *
  *     reduce-scatter   a rank writes a piece of every other's part to its own file and says so, reads the pieces of its
- *                      own part from all files and combines the N
+ *                      own part from all files and combines the N in pairs (`pairwise.ts`)
  *     all-gather       a rank writes a piece of its part and says so, and reads the others' pieces
  *     all-reduce       both, window by window of 1 MiB, which stays in the processor's cache: bitwise equal everywhere
  *
@@ -37,7 +38,7 @@ export class Windows {
   /** Of a part, in a reduce-scatter. */
   private readonly pieceBytes: number;
   private readonly sum: number;
-  private readonly scratch: number;
+  private readonly scratch: readonly number[];
   private readonly memory: Buffer;
   private turn = 0;
 
@@ -48,49 +49,45 @@ export class Windows {
     const { arena } = options;
     this.pieceBytes = 8 * Math.floor(windowBytes / messages.worldSize / 8);
     this.sum = allocate(arena, this.pieceBytes);
-    this.scratch = allocate(arena, this.pieceBytes);
+    const slots = Math.max(
+      0,
+      ...siblings(messages.rank, messages.worldSize).map(({ length }) => slotsFor(length)),
+    );
+    this.scratch = Array.from({ length: slots }, () => allocate(arena, this.pieceBytes));
     this.memory = Buffer.from(arena.memory.buffer);
   }
 
-  /** In rank order, as in `exchange.ts`. */
   allReduce(values: Numbers, type: ElementType, op: ReduceOp): void {
-    const ranks = Array.from({ length: this.messages.worldSize }, (_, rank) => rank);
-    const step = (ranks.length * this.pieceBytes) / values.BYTES_PER_ELEMENT;
+    const step = (this.messages.worldSize * this.pieceBytes) / values.BYTES_PER_ELEMENT;
     for (let start = 0; start < values.length; start += step) {
       const window = values.subarray(start, start + step);
-      this.reduce(window, type, op, ranks);
+      this.reduceScatter(window, type, op);
       this.allGather(window);
     }
   }
 
-  /** From the own rank on, as in `algorithms/scatter.ts`. */
+  /** In the values' place, where that is in the arena. */
   reduceScatter(values: Numbers, type: ElementType, op: ReduceOp): void {
-    const { rank, worldSize } = this.messages;
-    const ranks = Array.from({ length: worldSize }, (_, index) => (rank + index) % worldSize);
-    this.reduce(values, type, op, ranks);
-  }
-
-  /** In the values' place, where that is in the arena and the own ones are among the first two: a + b is b + a. */
-  private reduce(values: Numbers, type: ElementType, op: ReduceOp, order: readonly number[]): void {
     const { messages, pieceBytes, sum, scratch, memory } = this;
     const { arena, kernels } = this.options;
     const { rank, worldSize } = messages;
     const combine = kernels.reduce[type][op];
     const bytes = bytesOf(values);
-    const inPlace = (bytes.buffer as ArrayBufferLike) === arena.memory.buffer && order.indexOf(rank) < 2;
-    const ranks = inPlace ? [rank, ...order.filter((peer) => peer !== rank)] : order;
+    const inPlace = (bytes.buffer as ArrayBufferLike) === arena.memory.buffer;
+    const groups = siblings(rank, worldSize);
     this.rounds(partsOf(values, worldSize), pieceBytes, (half, pieceOf) => {
       for (let owner = 0; owner < worldSize; owner++)
         if (owner !== rank) this.write(bytes.subarray(...pieceOf(owner)), half + owner * pieceBytes);
       messages.send();
       const own = bytes.subarray(...pieceOf(rank));
       const target = inPlace ? own.byteOffset : sum;
-      for (const [index, peer] of ranks.entries()) {
-        const at = index === 0 ? target : scratch;
-        const into = memory.subarray(at, at + own.length);
-        if (peer !== rank) this.read(peer, into, half + rank * pieceBytes);
-        else if (!inPlace) into.set(own);
-        if (index > 0) combine(target, scratch, own.length);
+      if (!inPlace) memory.set(own, sum);
+      const load = (peer: number, slot: number) =>
+        this.read(peer, memory.subarray(scratch[slot], scratch[slot] + own.length), half + rank * pieceBytes);
+      const add = (to: number, from: number) => combine(scratch[to], scratch[from], own.length);
+      for (const group of groups) {
+        sumInto({ load, add }, group);
+        combine(target, scratch[0], own.length);
       }
       if (!inPlace) own.set(memory.subarray(sum, sum + own.length));
     });

@@ -28,6 +28,15 @@ export const distributedSchema = z.strictObject({
     .describe(
       'compare every collective over the workers before it, and name both call sites where they differ',
     ),
+  bitwise: z
+    .int()
+    .min(2)
+    .max(64)
+    .refine((most) => Number.isInteger(Math.log2(most)), 'must be a power of two, such as 4')
+    .optional()
+    .describe(
+      'a power of two: train to the same bits, not only to rounding, with 1, 2, 4, ... and up to this many workers; every batch is computed in this many parts, by one thread a worker',
+    ),
   wire: z
     .enum(['float32', 'bf16'])
     .default('float32')

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { channelSums } from '../../backend/batch-norm.js';
+import { addUp, overShards } from './over-shards.js';
 import type { NormaliseOptions } from './pass.js';
 
 /** Values of a channel, over the images that are counted. */
@@ -15,7 +16,8 @@ export function globalMoments(
   const { share, reduce, onStatistics } = options;
   const channels = x.shape[x.rank - 1];
   const count = countOf(options, x);
-  const sums = share.local > 0 ? channelSums(x) : new Float64Array(2 * channels);
+  const sums =
+    share.local > 0 ? addUp(overShards(share, [x], ([x]) => channelSums(x))) : new Float64Array(2 * channels);
   reduce?.(sums, 'forward');
   if (count === 0)
     return { means: new Float64Array(channels), variances: new Float64Array(channels).fill(1) };
@@ -29,6 +31,6 @@ export function globalMoments(
 }
 
 /** A number a channel. */
-export function vector(values: Float64Array): tf.Tensor1D {
+export function vector(values: Float64Array | Float32Array): tf.Tensor1D {
   return tf.tensor1d(Float32Array.from(values));
 }

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { normaliseGradient, normalisePass, normaliseSums } from '../../backend/batch-norm.js';
 import { countOf, globalMoments, vector } from './global-sums.js';
+import { addUp, joined, overShards } from './over-shards.js';
 import type { NormaliseOptions, Pass } from './pass.js';
 
 /** Over several ranks: with operations for what comes before a reduction and what comes after it. */
@@ -21,14 +22,19 @@ export function inHalves(options: NormaliseOptions): Pass {
     backward(dy, [x, gamma, beta, statistics, y]) {
       const channels = gamma.size;
       const pass = { x, gamma, beta, statistics, activation };
-      const own = share.local > 0 ? normaliseSums(dy, pass, y) : { sums: new Float64Array(2 * channels) };
-      const { sums, g } = own;
-      const [dbeta, dgamma] = [vector(sums.subarray(0, channels)), vector(sums.subarray(channels))];
+      const shards =
+        share.local > 0
+          ? overShards(share, y ? [dy, x, y] : [dy, x], ([dy, x, y]) => normaliseSums(dy, { ...pass, x }, y))
+          : [{ sums: new Float64Array(2 * channels) }];
+      const sums = addUp(shards.map((shard) => shard?.sums));
+      const own = addUp(shards.map((shard) => shard && Float32Array.from(shard.sums)));
+      const [dbeta, dgamma] = [vector(own.subarray(0, channels)), vector(own.subarray(channels))];
       reduce?.(sums, 'backward');
       if (share.local === 0) {
         const nothing = tf.zerosLike(x);
         return residual ? [nothing, dgamma, dbeta, nothing.clone()] : [nothing, dgamma, dbeta];
       }
+      const g = joined(shards.map((shard) => shard?.g));
       const averages = sums.map((sum) => sum / countOf(options, x));
       const both = rows(averages.subarray(0, channels), averages.subarray(channels));
       const dx = g

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { batchNormInputGradient, batchNormSums } from '../../backend/batch-norm.js';
 import { countOf, globalMoments, vector } from './global-sums.js';
+import { addUp, joined, overShards } from './over-shards.js';
 import type { NormaliseOptions, Pass } from './pass.js';
 
 /** Over several ranks: with the operations that every backend has. */
@@ -22,18 +23,24 @@ export function overRanks(options: NormaliseOptions): Pass {
     },
     backward(dy, [x, gamma, mean, variance]) {
       const channels = gamma.size;
-      const own = batchNormSums(dy, { x, gamma, mean, variance, epsilon });
-      const { sumDyXhat, sumDy } = own;
-      const sums = new Float64Array(2 * channels);
-      if (share.local > 0) {
-        sums.set(sumDy.dataSync<'float32'>(), 0);
-        sums.set(sumDyXhat.dataSync<'float32'>(), channels);
+      const known = { x, gamma, mean, variance, epsilon };
+      if (share.local === 0) {
+        reduce(new Float64Array(2 * channels), 'backward');
+        return [tf.zerosLike(x), tf.zerosLike(gamma), tf.zerosLike(gamma)];
       }
+      const shards = overShards(share, [dy, x], ([dy, x]) => {
+        const { sumDy, sumDyXhat, scaled } = batchNormSums(dy, { ...known, x });
+        const [dbeta, dgamma] = [sumDy, sumDyXhat].map((sums) => sums.dataSync<'float32'>());
+        return { own: Float32Array.from([...dbeta, ...dgamma]), scaled };
+      });
+      const own = addUp(shards.map((shard) => shard?.own));
+      const sums = addUp(shards.map((shard) => shard && Float64Array.from(shard.own)));
+      const [sumDy, sumDyXhat] = [vector(own.subarray(0, channels)), vector(own.subarray(channels))];
       reduce(sums, 'backward');
-      if (share.local === 0) return [tf.zerosLike(x), tf.zerosLike(sumDy), tf.zerosLike(sumDy)];
+      const scaled = joined(shards.map((shard) => shard?.scaled)) as tf.Tensor;
       const averages = sums.map((sum) => sum / countOf(options, x));
       const dx = batchNormInputGradient(
-        own,
+        { ...known, sumDy, sumDyXhat, scaled },
         vector(averages.subarray(channels)),
         vector(averages.subarray(0, channels)),
       );

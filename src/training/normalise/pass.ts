@@ -1,5 +1,6 @@
 import type * as tf from '@tensorflow/tfjs';
 import type { Activation } from '../../backend/operations.js';
+import type { Range } from '../buckets.js';
 
 /** The part of a batch that a rank holds, of which statistics are taken. */
 export interface BatchShare {
@@ -7,6 +8,8 @@ export interface BatchShare {
   local: number;
   /** Images that the statistics are taken over. */
   counted: number;
+  /** Those on this rank by logical shard; default: there is one. */
+  rows?: readonly Range[];
 }
 
 export interface NormaliseOptions {

@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Communicator } from '../../collective/communicator.js';
-import { classification, type Margin } from '../../loss/index.js';
+import { classification, type ClassificationGradients, type Margin } from '../../loss/index.js';
 import type { ClassWeights } from '../class-weights.js';
 import { withKnownGradients } from './known-gradients.js';
+import { joined, overShards, total } from './over-shards.js';
 import { batchOf, summed, type LossValues, type Objective, type Shard } from './objective.js';
 
 /**
@@ -25,21 +26,32 @@ export class ClassificationObjective implements Objective {
   ): tf.Scalar {
     const { kernel, bias } = this.weights;
     const batch = batchOf(shard);
-    const present = shard.labels.length > 0;
     return withKnownGradients(bias ? [features, kernel, bias] : [features, kernel], () => {
-      const labels = tf.tensor1d(present ? shard.labels : [0], 'int32');
-      const terms = classification({ features, kernel, bias, labels, margin: this.margin });
-      const [sum] = summed(this.communicator, present ? terms.sum.dataSync()[0] : 0);
+      const shards = overShards(shard, [features], ({ tensors: [features], labels }) =>
+        classification({ features, kernel, bias, labels: tf.tensor1d(labels, 'int32'), margin: this.margin }),
+      );
+      const [sum] = summed(
+        this.communicator,
+        shards.map((terms) => terms?.sum.dataSync()[0]),
+      );
       const loss = sum / batch;
-      onValues({ loss, parts: {}, normSum: 0 });
-      const { features: dz, kernel: dw, bias: db } = terms.gradients();
-      const gradients = bias ? [dz, dw, db] : [dz, dw];
-      return {
-        loss,
-        gradients: gradients.map((gradient) => (present ? tf.div(gradient, batch) : tf.zerosLike(gradient))),
-      };
+      onValues({ loss, parts: {}, normSums: [] });
+      const all = shards.map((terms) => terms && meanOf(terms.gradients(), batch));
+      const kernels = total(all.map((gradients) => gradients?.kernel));
+      if (kernels === undefined)
+        return {
+          loss,
+          gradients: [features, kernel, ...(bias ? [bias] : [])].map((one) => tf.zerosLike(one)),
+        };
+      const dz = joined(all.map((gradients) => gradients?.features)) as tf.Tensor2D;
+      const db = bias && (total(all.map((gradients) => gradients?.bias)) as tf.Tensor);
+      return { loss, gradients: db ? [dz, kernels, db] : [dz, kernels] };
     });
   }
 
   dispose(): void {}
+}
+
+function meanOf({ features, kernel, bias }: ClassificationGradients, batch: number): ClassificationGradients {
+  return { features: tf.div(features, batch), kernel: tf.div(kernel, batch), bias: tf.div(bias, batch) };
 }

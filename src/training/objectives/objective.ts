@@ -1,5 +1,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import type { Communicator } from '../../collective/communicator.js';
+import { pairwise } from '../../collective/pairwise.js';
+import type { Range } from '../buckets.js';
 
 /** One rank's rows of the global batch. */
 export interface Shard {
@@ -7,6 +9,8 @@ export interface Shard {
   labels: Int32Array;
   /** Images of every rank, by rank. */
   counts: readonly number[];
+  /** Rows of this rank by logical shard; default: there is one. */
+  rows?: readonly Range[];
 }
 
 /** The loss of one global batch; equal on every rank. */
@@ -14,8 +18,8 @@ export interface LossValues {
   loss: number;
   /** What the loss is the sum of, by name, as the run record shows it. */
   parts: Readonly<Partial<Record<'nac' | 'sc' | 'crossEntropy' | 'meanSquaredError', number>>>;
-  /** Sum over this rank's images of the norm that delta's schedule follows; 0 where there is no delta. */
-  normSum: number;
+  /** Sums over this rank's images, by logical shard, of the norm that delta's schedule follows; none where there is no delta. */
+  normSums: readonly number[];
 }
 
 /** A loss of the batch over all ranks. */
@@ -42,9 +46,10 @@ export function batchOf({ counts }: Shard): number {
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
-/** The ranks' values, summed. */
-export function summed(communicator: Communicator, ...values: number[]): number[] {
-  const sums = Float64Array.from(values);
+/** Sums over all ranks of what each logical shard of this one has, some of them nothing; a list for each sum. */
+export function summed(communicator: Communicator, ...lists: (readonly (number | undefined)[])[]): number[] {
+  const own = lists.map((shards) => pairwise(shards, (a, b) => a + b) ?? 0);
+  const sums = Float64Array.from(own);
   communicator.allReduceSync(sums, { tag: 'loss' });
   return [...sums];
 }

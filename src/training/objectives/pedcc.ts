@@ -4,6 +4,7 @@ import type { LossConfig } from '../../config/schema.js';
 import { classification, dotRegression, throughNorm, unitRows } from '../../loss/index.js';
 import type { CentroidSource } from '../../pedcc/source.js';
 import { withKnownGradients } from './known-gradients.js';
+import { joined, overShards } from './over-shards.js';
 import { batchOf, summed, type LossValues, type Objective, type Shard } from './objective.js';
 
 export interface PedccOptions {
@@ -41,26 +42,37 @@ export class PedccObjective implements Objective {
     const { dim } = centroids;
     const { scale, margin, power } = this.config;
     const batch = batchOf(shard);
-    const present = shard.labels.length > 0;
     return withKnownGradients([features], () => {
-      const labels = tf.tensor1d(present ? shard.labels : [0], 'int32');
-      const kernel = this.centroids;
-      const terms = classification({ features, kernel, labels, margin: { kind: 'cosine', scale, margin } });
-      const rows = unitRows(features);
-      const residuals = tf.sub(rows.unit, tf.gather(kernel, labels));
-      const squares = tf.sum(tf.square(residuals));
-      const [entropySum, squareSum] = present
-        ? summed(communicator, terms.sum.dataSync()[0], squares.dataSync()[0])
-        : summed(communicator, 0, 0);
+      const shards = overShards(shard, [features], ({ tensors: [features], labels }) => {
+        const kernel = this.centroids;
+        const classOf = tf.tensor1d(labels, 'int32');
+        const margins = { kind: 'cosine', scale, margin } as const;
+        const rows = unitRows(features);
+        const residuals = tf.sub(rows.unit, tf.gather(kernel, classOf));
+        return {
+          terms: classification({ features, kernel, labels: classOf, margin: margins }),
+          squares: tf.sum(tf.square(residuals)).dataSync()[0],
+          rows,
+          residuals,
+        };
+      });
+      const [entropySum, squareSum] = summed(
+        communicator,
+        shards.map((shard) => shard?.terms.sum.dataSync()[0]),
+        shards.map((shard) => shard?.squares),
+      );
       const crossEntropy = entropySum / batch;
       const error = squareSum / (batch * dim);
       const meanSquaredError = error ** power;
       const loss = crossEntropy + meanSquaredError;
-      onValues({ loss, parts: { crossEntropy, meanSquaredError }, normSum: 0 });
+      onValues({ loss, parts: { crossEntropy, meanSquaredError }, normSums: [] });
       const slope = error > 0 ? (power * error ** (power - 1) * 2) / (batch * dim) : 0;
-      const pull = throughNorm(tf.mul(residuals, slope), rows);
-      const gradient = tf.add(tf.div(terms.gradients().features, batch), pull);
-      return { loss, gradients: [present ? gradient : tf.zerosLike(features)] };
+      const gradients = shards.map((shard) => {
+        if (!shard) return undefined;
+        const pull = throughNorm(tf.mul(shard.residuals, slope), shard.rows);
+        return tf.add<tf.Tensor2D>(tf.div(shard.terms.gradients().features, batch), pull);
+      });
+      return { loss, gradients: [joined(gradients) ?? tf.zerosLike(features)] };
     });
   }
 
@@ -82,15 +94,18 @@ export class DotRegressionObjective implements Objective {
     const { communicator, centroids } = this.options;
     const { dim } = centroids;
     const batch = batchOf(shard);
-    const present = shard.labels.length > 0;
     return withKnownGradients([features], () => {
-      const rows = present ? centroids.rows(shard.labels) : new Float32Array(dim);
-      const terms = dotRegression(features, tf.tensor2d(rows, [rows.length / dim, dim]));
-      const [sum] = summed(communicator, present ? terms.sum.dataSync()[0] : 0);
+      const shards = overShards(shard, [features], ({ tensors: [features], labels }) =>
+        dotRegression(features, tf.tensor2d(centroids.rows(labels), [labels.length, dim])),
+      );
+      const [sum] = summed(
+        communicator,
+        shards.map((terms) => terms?.sum.dataSync()[0]),
+      );
       const loss = sum / batch;
-      onValues({ loss, parts: {}, normSum: 0 });
-      const gradient = present ? tf.div(terms.gradient(), batch) : tf.zerosLike(features);
-      return { loss, gradients: [gradient] };
+      onValues({ loss, parts: {}, normSums: [] });
+      const gradients = shards.map((terms) => terms && tf.div<tf.Tensor2D>(terms.gradient(), batch));
+      return { loss, gradients: [joined(gradients) ?? tf.zerosLike(features)] };
     });
   }
 

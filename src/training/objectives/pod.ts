@@ -1,8 +1,16 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Communicator } from '../../collective/communicator.js';
 import type { LossConfig } from '../../config/schema.js';
-import { globalGradient, localTerms, normSum, selfCorrelationValue } from '../../loss/index.js';
+import { pairwise } from '../../collective/pairwise.js';
+import {
+  globalGradient,
+  localTerms,
+  normSum,
+  selfCorrelationValue,
+  type LocalTerms,
+} from '../../loss/index.js';
 import type { CentroidSource } from '../../pedcc/source.js';
+import { joined, overShards, total } from './over-shards.js';
 import { batchOf, summed, type LossValues, type Objective, type Shard } from './objective.js';
 
 interface ObjectiveOptions {
@@ -55,15 +63,17 @@ export class PodObjective implements Objective {
       const [z, save] = inputs as [tf.Tensor2D, tf.GradSaveFunc];
       const rows = present ? centroids.rows(shard.labels) : new Float32Array(this.dim);
       const own = tf.tensor2d(rows, [rows.length / this.dim, this.dim]);
-      const { nacSum, residuals } = localTerms(z, own, delta);
-      const { nac, sc, lambda, correlation, correlationRows } = this.reduce(nacSum, residuals, shard, batch);
+      const terms = overShards(shard, [z, own], ({ tensors: [z, own] }) => localTerms(z, own, delta));
+      const { nac, sc, lambda, correlation, correlationRows } = this.reduce(terms, shard, batch);
       const loss = nac + config.lambda * sc;
-      onValues({ loss, parts: { nac, sc }, normSum: present ? this.normSum(z) : 0 });
+      onValues({ loss, parts: { nac, sc }, normSums: this.normSums(z, shard) });
       save(correlation ? [z, own, correlation] : [z, own]);
       const gradFunc = (_dy: tf.Scalar, saved: tf.Tensor[]) => {
-        const [features, own, correlation] = saved as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D | undefined];
-        if (!present) return tf.zerosLike(features);
-        return globalGradient({ features, own, delta, lambda, batch, correlation, correlationRows });
+        const [z, own, correlation] = saved as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D | undefined];
+        const gradients = overShards(shard, [z, own], ({ tensors: [features, own] }) =>
+          globalGradient({ features, own, delta, lambda, batch, correlation, correlationRows }),
+        );
+        return joined(gradients) ?? tf.zerosLike(z);
       };
       return { value: tf.scalar(loss), gradFunc };
     });
@@ -74,14 +84,20 @@ export class PodObjective implements Objective {
     this.rest.dispose();
   }
 
-  private normSum(features: tf.Tensor2D): number {
+  private normSums(features: tf.Tensor2D, shard: Shard): number[] {
     const { config, centroids } = this.options;
-    return normSum(features, this.rest, config.delta.source, centroids.wholeBases).dataSync()[0];
+    const { source } = config.delta;
+    const sums = overShards(
+      shard,
+      [features],
+      ({ tensors: [z] }) => normSum(z, this.rest, source, centroids.wholeBases).dataSync()[0],
+    );
+    return sums.map((sum) => sum ?? 0);
   }
 
-  private reduce(nacSum: tf.Scalar, residuals: tf.Tensor2D, shard: Shard, batch: number): Reduced {
+  private reduce(terms: Terms, shard: Shard, batch: number): Reduced {
     const rows = shard.labels.length;
-    const ownNac = rows > 0 ? nacSum.dataSync()[0] : 0;
+    const ownNac = terms.map((own) => own?.nacSum.dataSync()[0]);
     const { communicator, config } = this.options;
     const { lambda, sc } = config;
     if (sc === 'off' || lambda === 0 || batch < 2) {
@@ -89,17 +105,15 @@ export class PodObjective implements Objective {
       return { nac: sum / batch, sc: 0, lambda: 0 };
     }
     if (sc === 'local') {
-      const correlation =
-        rows > 1 ? tf.div<tf.Tensor2D>(tf.matMul(residuals, residuals, true, false), rows - 1) : undefined;
+      const gram = gramOf(terms);
+      const correlation = gram && rows > 1 ? tf.div<tf.Tensor2D>(gram, rows - 1) : undefined;
       const share = rows / batch;
       const own = correlation ? share * selfCorrelationValue(correlation, this.dim).dataSync()[0] : 0;
-      const [sum, scMean] = summed(communicator, ownNac, own);
+      const [sum, scMean] = summed(communicator, ownNac, [own]);
       return { nac: sum / batch, sc: scMean, lambda: lambda * share, correlation, correlationRows: rows };
     }
     const reduced =
-      batch < this.dim
-        ? this.gatherResiduals(ownNac, residuals, shard)
-        : this.reduceGram(ownNac, residuals, shard);
+      batch < this.dim ? this.gatherResiduals(ownNac, terms, shard) : this.reduceGram(ownNac, terms);
     const correlation = tf.div<tf.Tensor2D>(reduced.gram, batch - 1);
     return {
       nac: reduced.nacSum / batch,
@@ -109,36 +123,53 @@ export class PodObjective implements Objective {
     };
   }
 
-  private gatherResiduals(ownNac: number, residuals: tf.Tensor2D, { labels, counts }: Shard) {
+  /** Of each rank the NAC sums of its logical shards, then its residuals. */
+  private gatherResiduals(ownNac: NacSums, terms: Terms, { counts }: Shard) {
     const { dim } = this;
     const { communicator } = this.options;
+    const shards = terms.length;
     const offsets = [0];
-    for (const count of counts) offsets.push(offsets[offsets.length - 1] + 1 + count * dim);
-    const parts = new Float32Array(offsets[counts.length]);
-    const start = offsets[communicator.rank];
-    parts[start] = ownNac;
-    if (labels.length > 0) parts.set(residuals.dataSync(), start + 1);
-    communicator.allGatherSync(parts, { offsets, tag: 'residuals' });
+    for (const count of counts) offsets.push(offsets[offsets.length - 1] + shards + count * dim);
+    const all = new Float32Array(offsets[counts.length]);
+    let next = offsets[communicator.rank];
+    for (const nac of ownNac) all[next++] = nac ?? 0;
+    for (const own of terms) {
+      if (!own) continue;
+      all.set(own.residuals.dataSync(), next);
+      next += own.residuals.size;
+    }
+    communicator.allGatherSync(all, { offsets, tag: 'residuals' });
 
     let nacSum = 0;
-    const rows = new Float32Array(parts.length - counts.length);
+    const rows = new Float32Array(all.length - counts.length * shards);
     counts.forEach((_, rank) => {
-      nacSum += parts[offsets[rank]];
-      rows.set(parts.subarray(offsets[rank] + 1, offsets[rank + 1]), offsets[rank] - rank);
+      const [start, end] = [offsets[rank] + shards, offsets[rank + 1]];
+      for (let at = offsets[rank]; at < start; at++) nacSum += all[at];
+      rows.set(all.subarray(start, end), offsets[rank] - rank * shards);
     });
-    const all = tf.tensor2d(rows, [rows.length / dim, dim]);
-    return { nacSum, gram: tf.matMul(all, all, true, false) };
+    const residuals = tf.tensor2d(rows, [rows.length / dim, dim]);
+    return { nacSum, gram: tf.matMul(residuals, residuals, true, false) };
   }
 
-  private reduceGram(ownNac: number, residuals: tf.Tensor2D, { labels }: Shard) {
+  private reduceGram(ownNac: NacSums, terms: Terms) {
     const { dim } = this;
     const { communicator } = this.options;
     const packed = new Float32Array((dim * (dim + 1)) / 2 + 1);
-    if (labels.length > 0) packUpper(tf.matMul(residuals, residuals, true, false).dataSync(), dim, packed);
-    packed[packed.length - 1] = ownNac;
+    const gram = gramOf(terms);
+    if (gram) packUpper(gram.dataSync(), dim, packed);
+    packed[packed.length - 1] = pairwise(ownNac, (a, b) => Math.fround(a + b)) ?? 0;
     communicator.allReduceSync(packed, { tag: 'gram' });
     return { nacSum: packed[packed.length - 1], gram: tf.tensor2d(unpackUpper(packed, dim), [dim, dim]) };
   }
+}
+
+/** By logical shard of this rank; absent where one has no rows. */
+type Terms = readonly (LocalTerms | undefined)[];
+type NacSums = readonly (number | undefined)[];
+
+/** Sum over this rank's rows of u u^T, [d, d]; undefined where it has none. */
+function gramOf(terms: Terms): tf.Tensor2D | undefined {
+  return total(terms.map((own) => own && tf.matMul<tf.Tensor2D>(own.residuals, own.residuals, true, false)));
 }
 
 interface Reduced {

@@ -1,0 +1,72 @@
+import { shardRange } from '../collective/communicator.js';
+import type { Thresholds } from '../collective/selection.js';
+import type { Config } from '../config/schema.js';
+import { UserError } from '../errors.js';
+import type { Range } from './buckets.js';
+
+/** Who asks, and into how many parts a batch is cut. */
+export interface Cut {
+  rank: number;
+  worldSize: number;
+  /** A multiple of `worldSize`; `worldSize` itself: one part a rank. */
+  logicalShards: number;
+}
+
+/** Whether a job is to come to the same bits with another number of workers. */
+export function isBitwise({ distributed }: Config): boolean {
+  return distributed.bitwise !== undefined;
+}
+
+/** Limits of the algorithms of collectives: the ring and the hierarchy add up in an order of their own. */
+export function thresholdsOf({ distributed }: Config): Thresholds {
+  const { bitwise, ...thresholds } = distributed;
+  return bitwise === undefined
+    ? thresholds
+    : { ...thresholds, ringBytes: Infinity, hierarchicalBytes: Infinity };
+}
+
+/**
+ * How a job of so many workers cuts its batches.
+ *
+ * @throws UserError `CONFIG_INVALID` where the configuration asks for equal bits that this job cannot have
+ */
+export function cutOf(
+  { distributed, backend }: Pick<Config, 'distributed' | 'backend'>,
+  { rank, worldSize }: Pick<Cut, 'rank' | 'worldSize'>,
+): Cut {
+  const { bitwise = worldSize } = distributed;
+  const cut = { rank, worldSize, logicalShards: bitwise };
+  if (distributed.bitwise === undefined) return cut;
+  if (backend === 'webgpu') throw refusal(bitwise, 'the backends native, wasm and cpu, not for webgpu');
+  if (bitwise % worldSize === 0) return cut;
+  const fewer = Array.from({ length: Math.log2(bitwise) }, (_, power) => 2 ** power);
+  throw refusal(bitwise, `${fewer.join(', ')} or ${bitwise} workers, not for ${worldSize}`);
+}
+
+function refusal(bitwise: number, what: string): UserError {
+  return new UserError('CONFIG_INVALID', `distributed.bitwise ${bitwise} is for ${what}`);
+}
+
+/**
+ * The rows of this rank's slice of a global batch that each of its logical shards has; some may have none. `counts` are
+ * the images of every rank.
+ *
+ * A logical shard is a part of the batch that is computed by itself, as by a worker of its own. Where their number stays
+ * the same and that of the ranks does not, all sums over images are still sums of the same parts: each part's own, and
+ * these added up in pairs (`collective/pairwise.ts`), on one rank as far as it has the parts and over the ranks from
+ * there. A rank's parts follow each other and are a power of two, so what it adds up is a sum that the order calls for: a
+ * step comes to the same bits for any number of ranks.
+ */
+export function logicalShards(
+  counts: readonly number[],
+  { rank, worldSize, logicalShards: total }: Cut,
+): Range[] {
+  const own = total / worldSize;
+  if (own === 1) return [{ start: 0, end: counts[rank] }];
+  const images = counts.reduce((sum, count) => sum + count, 0);
+  const [first] = shardRange(images, rank, worldSize);
+  return Array.from({ length: own }, (_, index) => {
+    const [start, end] = shardRange(images, rank * own + index, total);
+    return { start: start - first, end: end - first };
+  });
+}
