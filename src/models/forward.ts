@@ -157,8 +157,10 @@ function computeParts(
   inputs: readonly Parts[],
   overrides: ReadonlyMap<string, LayerOverride>,
 ): Parts {
-  if (overrides.has((call.norm ?? call.layer).name))
-    return cut(compute(call, inputs.map(join), overrides), inputs[0]);
+  if (overrides.has((call.norm ?? call.layer).name)) {
+    const whole = inputs.map((parts) => join(parts) as tf.Tensor);
+    return cut(compute(call, whole, overrides), inputs[0]);
+  }
   const present = inputs[0].map((part) => part !== undefined);
   return eachWithOwnWeights(call.layer, present, (part) => {
     const own = inputs.map((parts) => parts[part] as tf.Tensor);

@@ -3,10 +3,16 @@ import * as tf from '@tensorflow/tfjs';
 /** Parts of a batch, in order; those without images are absent. */
 export type Parts<T extends tf.Tensor = tf.Tensor> = readonly (T | undefined)[];
 
-/** One tensor of all rows. */
-export function join<T extends tf.Tensor>(parts: Parts<T>): T {
+/** One tensor of all rows; undefined where all parts are absent. */
+export function join<T extends tf.Tensor>(parts: Parts<T>): T | undefined {
   const present = parts.filter((part) => part !== undefined);
-  return present.length === 1 ? present[0] : (tf.concat(present) as T);
+  return present.length > 1 ? (tf.concat(present) as T) : present[0];
+}
+
+/** Rows [start, end) of a tensor. */
+export function rowsOf<T extends tf.Tensor>(tensor: T, { start, end }: { start: number; end: number }): T {
+  const others = tensor.shape.slice(1);
+  return tf.slice(tensor, [start, ...others.map(() => 0)], [end - start, ...others]);
 }
 
 /** Cuts as many rows as each of `like` has out of `whole`, which `join` has made or something of the same rows. */

@@ -87,7 +87,7 @@ export class Classifier {
     const { overrides } = this.batchNorm;
     return images.length === 1
       ? this.forward.run(images[0] as tf.Tensor4D, overrides)
-      : join(this.forward.runParts(images, overrides));
+      : (join(this.forward.runParts(images, overrides)) as tf.Tensor2D);
   }
 }
 

@@ -26,6 +26,23 @@ describe.each([
   });
 });
 
+describe.each([
+  [2, 'ipc'],
+  [3, 'ipc'],
+  [4, 'ipc'],
+  [5, 'tcp'],
+  [8, 'ipc'],
+] as const)('sums of %i ranks over %s', (worldSize, transport) => {
+  it.each([
+    ['by size', {}],
+    ['each with a part', { directBytes: 0, pipeBytes: 0 }],
+  ])('are made in pairs whatever way they take: %s', async (_, thresholds) => {
+    const lengths = [1, 7, 1000, 20_000, 190_001];
+    const outcomes = await run({ worldSize, transport, scenario: 'pairs', lengths, thresholds });
+    expect(outcomes).toEqual(new Array(worldSize).fill({ result: 5 * lengths.length }));
+  });
+});
+
 describe('collectives', () => {
   it('agree over simulated hosts in every operation, parts of any length included', async () => {
     const outcomes = await run({

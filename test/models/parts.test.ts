@@ -7,16 +7,18 @@ describe('parts of a batch', () => {
 
   it('are joined and cut again, those that are absent left out', () => {
     const parts = [tf.tensor2d([[1, 2]]), undefined, tf.tensor2d([[3, 4], [5, 6]])]; // prettier-ignore
-    const whole = join(parts);
+    const whole = join(parts) as tf.Tensor2D;
     expect(whole.arraySync()).toEqual([[1, 2], [3, 4], [5, 6]]); // prettier-ignore
     const again = cut(whole, parts);
     expect(again.map((part) => part?.arraySync())).toEqual(parts.map((part) => part?.arraySync()));
   });
 
+  it('are nothing where all are absent', () => expect(join([undefined, undefined])).toBeUndefined());
+
   it('pass gradients on through both', () => {
     const gradient = tf.grad((x) => {
       const parts = cut(x, [tf.zeros([1, 2]), undefined, tf.zeros([2, 2])]);
-      return join(parts.map((part, index) => part && tf.mul(part, index + 1))).sum();
+      return tf.sum(join(parts.map((part, index) => part && tf.mul(part, index + 1))) as tf.Tensor);
     });
     expect(gradient(tf.ones([3, 2])).arraySync()).toEqual([[1, 1], [3, 3], [3, 3]]); // prettier-ignore
   });
@@ -38,7 +40,7 @@ describe('eachWithOwnWeights', () => {
         (part) =>
         layer.apply(tf.tensor2d([[values[part] as number]])) as tf.Tensor2D, // prettier-ignore
       );
-      return join(results).sum() as tf.Scalar;
+      return tf.sum(join(results) as tf.Tensor) as tf.Scalar;
     });
     const [gradient] = Object.values(grads);
     expect(weight.read().shape).toEqual([1, 1]);

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { normaliseGradient, normalisePass, normaliseSums } from '../../backend/batch-norm.js';
+import { join } from '../../models/parts.js';
 import { countOf, globalMoments, vector } from './global-sums.js';
-import { addUp, joined, overShards } from './over-shards.js';
+import { addUp, overShards } from './over-shards.js';
 import type { NormaliseOptions, Pass } from './pass.js';
 
 /** Over several ranks: with operations for what comes before a reduction and what comes after it. */
@@ -34,7 +35,7 @@ export function inHalves(options: NormaliseOptions): Pass {
         const nothing = tf.zerosLike(x);
         return residual ? [nothing, dgamma, dbeta, nothing.clone()] : [nothing, dgamma, dbeta];
       }
-      const g = joined(shards.map((shard) => shard?.g));
+      const g = join(shards.map((shard) => shard?.g));
       const averages = sums.map((sum) => sum / countOf(options, x));
       const both = rows(averages.subarray(0, channels), averages.subarray(channels));
       const dx = g

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { batchNormInputGradient, batchNormSums } from '../../backend/batch-norm.js';
+import { join } from '../../models/parts.js';
 import { countOf, globalMoments, vector } from './global-sums.js';
-import { addUp, joined, overShards } from './over-shards.js';
+import { addUp, overShards } from './over-shards.js';
 import type { NormaliseOptions, Pass } from './pass.js';
 
 /** Over several ranks: with the operations that every backend has. */
@@ -30,14 +31,16 @@ export function overRanks(options: NormaliseOptions): Pass {
       }
       const shards = overShards(share, [dy, x], ([dy, x]) => {
         const { sumDy, sumDyXhat, scaled } = batchNormSums(dy, { ...known, x });
-        const [dbeta, dgamma] = [sumDy, sumDyXhat].map((sums) => sums.dataSync<'float32'>());
-        return { own: Float32Array.from([...dbeta, ...dgamma]), scaled };
+        const own = new Float32Array(2 * channels);
+        own.set(sumDy.dataSync<'float32'>(), 0);
+        own.set(sumDyXhat.dataSync<'float32'>(), channels);
+        return { own, scaled };
       });
       const own = addUp(shards.map((shard) => shard?.own));
       const sums = addUp(shards.map((shard) => shard && Float64Array.from(shard.own)));
       const [sumDy, sumDyXhat] = [vector(own.subarray(0, channels)), vector(own.subarray(channels))];
       reduce(sums, 'backward');
-      const scaled = joined(shards.map((shard) => shard?.scaled)) as tf.Tensor;
+      const scaled = join(shards.map((shard) => shard?.scaled)) as tf.Tensor;
       const averages = sums.map((sum) => sum / countOf(options, x));
       const dx = batchNormInputGradient(
         { ...known, sumDy, sumDyXhat, scaled },

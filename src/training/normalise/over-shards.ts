@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { pairwise } from '../../collective/pairwise.js';
+import { rowsOf } from '../../models/parts.js';
 import type { BatchShare } from './pass.js';
 
 /**
@@ -12,13 +13,9 @@ export function overShards<T>(
   compute: (tensors: tf.Tensor[]) => T,
 ): (T | undefined)[] {
   if (rows.length <= 1) return [compute([...tensors])];
-  return rows.map(({ start, end }) => {
-    if (start === end) return undefined;
-    const own = tensors.map((tensor) => {
-      const others = tensor.rank - 1;
-      const at = [start, ...Array<number>(others).fill(0)];
-      return tf.slice(tensor, at, [end - start, ...Array<number>(others).fill(-1)]);
-    });
+  return rows.map((range) => {
+    if (range.start === range.end) return undefined;
+    const own = tensors.map((tensor) => rowsOf(tensor, range));
     const result = compute(own);
     tf.dispose(own);
     return result;
@@ -28,10 +25,4 @@ export function overShards<T>(
 /** Sums of float64 numbers, or of float32 numbers each rounded, as ranks that have a shard each would make them. */
 export function addUp<T extends Float32Array | Float64Array>(shards: readonly (T | undefined)[]): T {
   return pairwise(shards, (a, b) => a.map((value, index) => value + b[index]) as T) as T;
-}
-
-/** What is there of the shards' rows as one tensor. */
-export function joined(shards: readonly (tf.Tensor | undefined)[]): tf.Tensor | undefined {
-  const present = shards.filter((shard) => shard !== undefined);
-  return present.length > 1 ? tf.concat(present) : present[0];
 }

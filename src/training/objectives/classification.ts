@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Communicator } from '../../collective/communicator.js';
 import { classification, type ClassificationGradients, type Margin } from '../../loss/index.js';
+import { join } from '../../models/parts.js';
 import type { ClassWeights } from '../class-weights.js';
 import { withKnownGradients } from './known-gradients.js';
-import { joined, overShards, total } from './over-shards.js';
+import { overShards, total } from './over-shards.js';
 import { batchOf, summed, type LossValues, type Objective, type Shard } from './objective.js';
 
 /**
@@ -43,7 +44,7 @@ export class ClassificationObjective implements Objective {
           loss,
           gradients: [features, kernel, ...(bias ? [bias] : [])].map((one) => tf.zerosLike(one)),
         };
-      const dz = joined(all.map((gradients) => gradients?.features)) as tf.Tensor2D;
+      const dz = join(all.map((gradients) => gradients?.features)) as tf.Tensor2D;
       const db = bias && (total(all.map((gradients) => gradients?.bias)) as tf.Tensor);
       return { loss, gradients: db ? [dz, kernels, db] : [dz, kernels] };
     });

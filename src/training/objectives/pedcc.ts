@@ -2,9 +2,10 @@ import * as tf from '@tensorflow/tfjs';
 import type { Communicator } from '../../collective/communicator.js';
 import type { LossConfig } from '../../config/schema.js';
 import { classification, dotRegression, throughNorm, unitRows } from '../../loss/index.js';
+import { join } from '../../models/parts.js';
 import type { CentroidSource } from '../../pedcc/source.js';
 import { withKnownGradients } from './known-gradients.js';
-import { joined, overShards } from './over-shards.js';
+import { overShards } from './over-shards.js';
 import { batchOf, summed, type LossValues, type Objective, type Shard } from './objective.js';
 
 export interface PedccOptions {
@@ -72,7 +73,7 @@ export class PedccObjective implements Objective {
         const pull = throughNorm(tf.mul(shard.residuals, slope), shard.rows);
         return tf.add<tf.Tensor2D>(tf.div(shard.terms.gradients().features, batch), pull);
       });
-      return { loss, gradients: [joined(gradients) ?? tf.zerosLike(features)] };
+      return { loss, gradients: [join(gradients) ?? tf.zerosLike(features)] };
     });
   }
 
@@ -105,7 +106,7 @@ export class DotRegressionObjective implements Objective {
       const loss = sum / batch;
       onValues({ loss, parts: {}, normSums: [] });
       const gradients = shards.map((terms) => terms && tf.div<tf.Tensor2D>(terms.gradient(), batch));
-      return { loss, gradients: [joined(gradients) ?? tf.zerosLike(features)] };
+      return { loss, gradients: [join(gradients) ?? tf.zerosLike(features)] };
     });
   }
 

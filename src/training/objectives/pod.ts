@@ -9,8 +9,9 @@ import {
   selfCorrelationValue,
   type LocalTerms,
 } from '../../loss/index.js';
+import { join } from '../../models/parts.js';
 import type { CentroidSource } from '../../pedcc/source.js';
-import { joined, overShards, total } from './over-shards.js';
+import { overShards, total } from './over-shards.js';
 import { batchOf, summed, type LossValues, type Objective, type Shard } from './objective.js';
 
 interface ObjectiveOptions {
@@ -73,7 +74,7 @@ export class PodObjective implements Objective {
         const gradients = overShards(shard, [z, own], ({ tensors: [features, own] }) =>
           globalGradient({ features, own, delta, lambda, batch, correlation, correlationRows }),
         );
-        return joined(gradients) ?? tf.zerosLike(z);
+        return join(gradients) ?? tf.zerosLike(z);
       };
       return { value: tf.scalar(loss), gradFunc };
     });
