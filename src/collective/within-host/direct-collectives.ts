@@ -3,6 +3,7 @@ import type { Arena } from '../arena.js';
 import type { Numbers } from '../communicator.js';
 import { callRecord } from '../control.js';
 import { loadKernels, type Kernels } from '../kernels/index.js';
+import { siblings } from '../pairwise.js';
 import { exchange } from './exchange.js';
 import { Messages } from './messages.js';
 import type { PipeEnds } from './pipes.js';
@@ -30,6 +31,7 @@ interface DirectOptions {
 /** Blocking collectives that the compute threads of one host make by themselves, without the communication threads. */
 export class DirectCollectives {
   private readonly record: CallRecord;
+  private readonly groups: readonly (readonly number[])[];
 
   private constructor(
     private readonly messages: Messages,
@@ -38,6 +40,7 @@ export class DirectCollectives {
     private readonly windows: Windows | undefined,
   ) {
     this.record = callRecord(options.arena.control);
+    this.groups = siblings(messages.rank, messages.worldSize);
   }
 
   static async create({ pipes, files }: HostConnections, options: DirectOptions): Promise<DirectCollectives> {
@@ -69,7 +72,7 @@ export class DirectCollectives {
     try {
       const { kind, type, op } = call;
       if (!windows || (kind === 'allReduce' && this.areFew(values.byteLength)))
-        exchange(messages, values, op);
+        exchange(messages, this.groups, values, op);
       else if (kind === 'allReduce') windows.allReduce(values, type, op);
       else if (kind === 'reduceScatter') windows.reduceScatter(values, type, op);
       else windows.allGather(values, offsets);

@@ -1,5 +1,5 @@
 import type { Numbers, ReduceOp } from '../communicator.js';
-import { siblings, sumInto } from '../pairwise.js';
+import { pairwise } from '../pairwise.js';
 import { largestPayload, type Messages } from './messages.js';
 
 /**
@@ -8,21 +8,34 @@ import { largestPayload, type Messages } from './messages.js';
  *
  * Messages a rank sends: (N - 1) C; bytes: (N - 1) S. A hop is one system call on each side and one thread that wakes,
  * where the engine wakes four.
+ *
+ * @param groups this rank's `siblings`
  */
-export function exchange(messages: Messages, values: Numbers, op: ReduceOp): void {
+export function exchange(
+  messages: Messages,
+  groups: readonly (readonly number[])[],
+  values: Numbers,
+  op: ReduceOp,
+): void {
   const step = largestPayload / values.BYTES_PER_ELEMENT;
-  const groups = siblings(messages.rank, messages.worldSize);
+  const add = (a: Numbers, b: Numbers) => {
+    combine[op](a, b);
+    return a;
+  };
   for (let start = 0; start === 0 || start < values.length; start += step) {
     const part = values.subarray(start, start + step);
-    const places: Numbers[] = [];
+    const receive = (rank: number) => numbersIn(messages.receive(rank, part.byteLength), part);
     messages.send(new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
     for (const group of groups) {
-      const load = (rank: number, slot: number) => {
-        const received = numbersIn(messages.receive(rank, part.byteLength), part);
-        places[slot] = group.length === 1 ? received : received.slice();
-      };
-      sumInto({ load, add: (to, from) => combine[op](places[to], places[from]) }, group);
-      combine[op](part, places[0]);
+      const [first] = group;
+      const sum =
+        group.length > 1
+          ? pairwise(
+              group.map((rank) => receive(rank).slice()),
+              add,
+            )
+          : receive(first);
+      combine[op](part, sum as Numbers);
     }
   }
 }

@@ -37,6 +37,7 @@ type Bytes = readonly [start: number, end: number];
 export class Windows {
   /** Of a part, in a reduce-scatter. */
   private readonly pieceBytes: number;
+  private readonly groups: readonly (readonly number[])[];
   private readonly sum: number;
   private readonly scratch: readonly number[];
   private readonly memory: Buffer;
@@ -49,10 +50,8 @@ export class Windows {
     const { arena } = options;
     this.pieceBytes = 8 * Math.floor(windowBytes / messages.worldSize / 8);
     this.sum = allocate(arena, this.pieceBytes);
-    const slots = Math.max(
-      0,
-      ...siblings(messages.rank, messages.worldSize).map(({ length }) => slotsFor(length)),
-    );
+    this.groups = siblings(messages.rank, messages.worldSize);
+    const slots = Math.max(0, ...this.groups.map(({ length }) => slotsFor(length)));
     this.scratch = Array.from({ length: slots }, () => allocate(arena, this.pieceBytes));
     this.memory = Buffer.from(arena.memory.buffer);
   }
@@ -74,7 +73,6 @@ export class Windows {
     const combine = kernels.reduce[type][op];
     const bytes = bytesOf(values);
     const inPlace = (bytes.buffer as ArrayBufferLike) === arena.memory.buffer;
-    const groups = siblings(rank, worldSize);
     this.rounds(partsOf(values, worldSize), pieceBytes, (half, pieceOf) => {
       for (let owner = 0; owner < worldSize; owner++)
         if (owner !== rank) this.write(bytes.subarray(...pieceOf(owner)), half + owner * pieceBytes);
@@ -85,7 +83,7 @@ export class Windows {
       const load = (peer: number, slot: number) =>
         this.read(peer, memory.subarray(scratch[slot], scratch[slot] + own.length), half + rank * pieceBytes);
       const add = (to: number, from: number) => combine(scratch[to], scratch[from], own.length);
-      for (const group of groups) {
+      for (const group of this.groups) {
         sumInto({ load, add }, group);
         combine(target, scratch[0], own.length);
       }
