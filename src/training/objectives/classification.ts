@@ -38,15 +38,10 @@ export class ClassificationObjective implements Objective {
       const loss = sum / batch;
       onValues({ loss, parts: {}, normSums: [] });
       const all = shards.map((terms) => terms && meanOf(terms.gradients(), batch));
-      const kernels = total(all.map((gradients) => gradients?.kernel));
-      if (kernels === undefined)
-        return {
-          loss,
-          gradients: [features, kernel, ...(bias ? [bias] : [])].map((one) => tf.zerosLike(one)),
-        };
-      const dz = join(all.map((gradients) => gradients?.features)) as tf.Tensor2D;
-      const db = bias && (total(all.map((gradients) => gradients?.bias)) as tf.Tensor);
-      return { loss, gradients: db ? [dz, kernels, db] : [dz, kernels] };
+      const dz = join(all.map((gradients) => gradients?.features)) ?? tf.zerosLike(features);
+      const dw = total(all.map((gradients) => gradients?.kernel)) ?? tf.zerosLike(kernel);
+      const db = bias && (total(all.map((gradients) => gradients?.bias)) ?? tf.zerosLike(bias));
+      return { loss, gradients: db ? [dz, dw, db] : [dz, dw] };
     });
   }
 

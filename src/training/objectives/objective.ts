@@ -22,7 +22,7 @@ export interface LossValues {
   normSums: readonly number[];
 }
 
-/** A loss of the batch over all ranks. */
+/** A loss of the batch over all ranks; sums over rows are made logical shard by logical shard, then in pairs. */
 export interface Objective {
   /**
    * A scalar to differentiate, on every rank the loss of the global batch. Its gradients, with respect to `features`

@@ -30,9 +30,9 @@ interface ObjectiveOptions {
  *     B < d   all-gather the residuals u: B d numbers, then C on every rank as one rank would compute it
  *     B >= d  all-reduce the Gram matrices' upper triangles: d (d + 1) / 2 numbers
  *
- * One further number a rank carries its NAC sum in the same message. Every rank then knows C and the loss, and its
- * own rows' gradient follows from C alone; summing parameter gradients over the ranks gives the gradient of the
- * global loss.
+ * NAC sums travel in the same message: one number a rank, or a logical shard where residuals are gathered. Every rank
+ * then knows C and the loss, and its own rows' gradient follows from C alone; summing parameter gradients over the ranks
+ * gives the gradient of the global loss.
  *
  * With `sc: local` each rank takes C from its own b rows instead, and SC is the mean of the ranks' own, weighted with
  * b / B: what averaging the ranks' losses gives, which depends on the number of workers.
