@@ -1,4 +1,3 @@
-import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { backends, until, Workplace } from './command.js';
 
@@ -92,13 +91,7 @@ describe('a run of four workers that is killed', () => {
     const whole = await place.run('launch', '--workers', '2', ...recipe, '--out', 'whole');
     expect(whole, whole.stderr).toMatchObject({ code: 0 });
     const command = place.start(['launch', '--workers', '4', ...recipe, '--out', 'broken']);
-    await until('a second checkpoint', () => {
-      try {
-        return readdirSync(place.path('broken', 'checkpoints')).includes('epoch-0002') || undefined;
-      } catch {
-        return undefined;
-      }
-    });
+    await until('a second checkpoint', () => place.checkpoints('broken').includes('epoch-0002') || undefined);
     command.child.kill('SIGKILL');
     await command.clear();
     const resumed = await place.run('launch', '--workers', '1', ...recipe, '--resume', '--out', 'broken');

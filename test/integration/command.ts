@@ -79,6 +79,12 @@ export class Workplace {
     return existsSync(this.path(run, 'metrics.jsonl')) ? this.metrics(run).epochs.length : 0;
   }
 
+  /** Checkpoints that a run, perhaps under way, has written. */
+  checkpoints(run: string): string[] {
+    const folder = this.path(run, 'checkpoints');
+    return existsSync(folder) ? readdirSync(folder).filter((name) => /^epoch-\d+$/.test(name)) : [];
+  }
+
   /** Names of files and folders that commands have left in the temporary folder. */
   leftovers(): string[] {
     return readdirSync(this.temporary).filter((name) => !name.startsWith('node-compile-cache'));

@@ -15,13 +15,7 @@ describe.each([
     const whole = await place.run('launch', ...recipe, '--out', 'whole');
     expect(whole, whole.stderr).toMatchObject({ code: 0 });
     const command = place.start(['launch', ...recipe, '--out', 'broken']);
-    await until('a second checkpoint', () => {
-      try {
-        return readdirSync(place.path('broken', 'checkpoints')).includes('epoch-0002') || undefined;
-      } catch {
-        return undefined;
-      }
-    });
+    await until('a second checkpoint', () => place.checkpoints('broken').includes('epoch-0002') || undefined);
     command.child.kill('SIGKILL');
     await command.clear();
     const resumed = await place.run('launch', ...recipe, '--resume', '--out', 'broken');
