@@ -6,9 +6,9 @@ import type { Config } from '../../src/config/schema.js';
 import { Membership } from '../../src/coordinator/membership.js';
 import { openDataset } from '../../src/data/index.js';
 import { codeOf, UserError } from '../../src/errors.js';
+import { backendOptions, thresholdsOf } from '../../src/training/bitwise.js';
 import { findCheckpoint } from '../../src/training/checkpoint.js';
 import { evaluateCheckpoint } from '../../src/training/evaluate-checkpoint.js';
-import { isBitwise, thresholdsOf } from '../../src/training/logical-shards.js';
 import { train } from '../../src/training/train.js';
 import { ownGpu } from '../devices.js';
 import { endWithParent } from '../end-with-parent.js';
@@ -76,7 +76,7 @@ async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
   try {
     member.progress('start the backend');
     const { requireGpu } = args;
-    const backend = await initBackend(config.backend, { requireGpu, deterministic: isBitwise(config) });
+    const backend = await initBackend(config.backend, { ...backendOptions(config), requireGpu });
     member.progress('open the data set');
     const notify = place.localRank === 0 ? undefined : () => {};
     const dataset = await openDataset(config.data, { seed: config.seed, threads, notify });

@@ -17,10 +17,12 @@ export interface Backend {
   gpu: boolean;
 }
 
-interface Options {
+export interface BackendOptions {
   /** Refuse a native backend that does not compute on a GPU. */
   requireGpu?: boolean;
-  /** The same numbers come to the same bits in every process: one thread, and no GPU kernel whose sums have no order. */
+  /** Threads that native TensorFlow computes with on the CPU; default: what its environment says, else every core. */
+  threads?: number;
+  /** No GPU kernel whose sums have no order: with as many threads the same numbers come to the same bits. */
   deterministic?: boolean;
 }
 
@@ -30,8 +32,11 @@ interface Options {
  *
  * @throws UserError `BACKEND_UNAVAILABLE` for a named backend that cannot run here, saying what to do
  */
-export async function initBackend(name: Config['backend'] = 'auto', options: Options = {}): Promise<Backend> {
-  if (options.deterministic) Object.assign(process.env, deterministicVariables);
+export async function initBackend(
+  name: Config['backend'] = 'auto',
+  options: BackendOptions = {},
+): Promise<Backend> {
+  Object.assign(process.env, nativeVariables(options));
   tf.enableProdMode();
   replaceGradients();
   if (name !== 'auto') return start(name, options);
@@ -45,7 +50,7 @@ export async function initBackend(name: Config['backend'] = 'auto', options: Opt
   return start('cpu', options);
 }
 
-async function start(name: BackendName, { requireGpu = false }: Options): Promise<Backend> {
+async function start(name: BackendName, { requireGpu = false }: BackendOptions): Promise<Backend> {
   const backend = await starters[name]();
   if (requireGpu && !backend.gpu) {
     throw new UserError(
@@ -56,13 +61,17 @@ async function start(name: BackendName, { requireGpu = false }: Options): Promis
   return backend;
 }
 
-/** What native TensorFlow reads when it is loaded; the other backends have one thread, and no GPU. */
-const deterministicVariables = {
-  TF_NUM_INTRAOP_THREADS: '1',
-  TF_NUM_INTEROP_THREADS: '1',
-  OMP_NUM_THREADS: '1',
-  TF_DETERMINISTIC_OPS: '1',
-};
+/** What native TensorFlow reads when it is loaded. */
+function nativeVariables({ threads, deterministic = false }: BackendOptions): Record<string, string> {
+  return {
+    ...(threads !== undefined && {
+      TF_NUM_INTRAOP_THREADS: String(threads),
+      TF_NUM_INTEROP_THREADS: '1',
+      OMP_NUM_THREADS: String(threads),
+    }),
+    ...(deterministic && { TF_DETERMINISTIC_OPS: '1' }),
+  };
+}
 
 const gpuAdvice: Record<BackendName, string> = {
   native: 'run pod-dist setup --cuda, or see pod-dist doctor',

@@ -6,9 +6,9 @@ import type { Config } from '../config/schema.js';
 import { openDataset } from '../data/index.js';
 import { openTrace } from '../trace/trace-file.js';
 import { noTracer, SpanRecorder, type Tracer } from '../trace/tracer.js';
+import { backendOptions } from './bitwise.js';
 import type { Checkpoint } from './checkpoint.js';
 import { RunCombiner } from './combine.js';
-import { isBitwise } from './logical-shards.js';
 import { LocalReporter } from './local-reporter.js';
 import { RunRecorder, type Report, type RunListener } from './run-record.js';
 import { train } from './train.js';
@@ -47,7 +47,7 @@ export async function trainAlone(config: Config, options: AloneOptions = {}): Pr
 
 async function trainHere(config: Config, options: AloneOptions, tracer: Tracer): Promise<Report> {
   const { outDir = join('runs', config.name), resume, requireGpu, listeners = [], signal } = options;
-  const backend = await initBackend(config.backend, { requireGpu, deterministic: isBitwise(config) });
+  const backend = await initBackend(config.backend, { ...backendOptions(config), requireGpu });
   throwIfStopped(signal);
   const dataset = await openDataset(config.data, { seed: config.seed });
   try {

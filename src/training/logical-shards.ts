@@ -1,5 +1,4 @@
 import { shardRange } from '../collective/communicator.js';
-import type { Thresholds } from '../collective/selection.js';
 import type { Config } from '../config/schema.js';
 import { UserError } from '../errors.js';
 import type { Range } from './buckets.js';
@@ -10,19 +9,6 @@ export interface Cut {
   worldSize: number;
   /** A multiple of `worldSize`; `worldSize` itself: one part a rank. */
   logicalShards: number;
-}
-
-/** Whether a job is to come to the same bits with another number of workers. */
-export function isBitwise({ distributed }: Config): boolean {
-  return distributed.bitwise !== undefined;
-}
-
-/** Limits of the algorithms of collectives: the ring and the hierarchy add up in an order of their own. */
-export function thresholdsOf({ distributed }: Config): Thresholds {
-  const { bitwise, ...thresholds } = distributed;
-  return bitwise === undefined
-    ? thresholds
-    : { ...thresholds, ringBytes: Infinity, hierarchicalBytes: Infinity };
 }
 
 /**

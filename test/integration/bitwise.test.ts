@@ -38,6 +38,24 @@ describe.each(backends)('the digits recipe on %s with 1, 2 and 4 workers', (back
   });
 });
 
+it.runIf(backends.length > 1)(
+  'gives one worker the bits of four, of two threads each',
+  { timeout: 60_000 },
+  async () => {
+    const settings = [
+      '--set',
+      'distributed.threads=2',
+      '--set',
+      'model={name: resnet20, dim: 16}',
+      '--batch-size',
+      '240',
+    ];
+    const args = ['--backend', 'native', '--epochs', '1', ...bitwise, ...settings];
+    const [one, four] = await trained(args, ['1', '4']);
+    expect(four).toEqual(one);
+  },
+);
+
 describe('--bitwise 4', () => {
   const place = new Workplace();
   afterAll(() => place.clear());

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { shardRange } from '../../src/collective/communicator.js';
 import { configSchema } from '../../src/config/schema.js';
-import { cutOf, logicalShards, thresholdsOf } from '../../src/training/logical-shards.js';
+import { cutOf, logicalShards } from '../../src/training/logical-shards.js';
 
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
 
@@ -57,13 +57,5 @@ describe('cutOf', () => {
     expect(() => cutOf(config({ bitwise: 8 }), { rank: 0, worldSize: 3 })).toThrow(
       'distributed.bitwise 8 is for 1, 2, 4 or 8 workers, not for 3',
     );
-  });
-});
-
-describe('thresholdsOf', () => {
-  it('leaves out the algorithms that add up in an order of their own', () => {
-    expect(thresholdsOf(config({ ringBytes: 7 })).ringBytes).toBe(7);
-    const { ringBytes, hierarchicalBytes } = thresholdsOf(config({ ringBytes: 7, bitwise: 4 }));
-    expect([ringBytes, hierarchicalBytes]).toEqual([Infinity, Infinity]);
   });
 });

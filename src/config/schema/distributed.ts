@@ -35,7 +35,12 @@ export const distributedSchema = z.strictObject({
     .refine((most) => Number.isInteger(Math.log2(most)), 'must be a power of two, such as 4')
     .optional()
     .describe(
-      'a power of two: train to the same bits, not only to rounding, with 1, 2, 4, ... and up to this many workers; every batch is computed in this many parts, by one thread a worker',
+      'a power of two: train to the same bits, not only to rounding, with 1, 2, 4, ... and up to this many workers; every batch is computed in this many parts',
+    ),
+  threads: count
+    .optional()
+    .describe(
+      'threads that native TensorFlow computes with on the CPU, in each worker; default: its share of the cores, with bitwise one, since bits are equal for equal numbers of threads',
     ),
   wire: z
     .enum(['float32', 'bf16'])

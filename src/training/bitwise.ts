@@ -1,0 +1,18 @@
+import type { BackendOptions } from '../backend/index.js';
+import type { Thresholds } from '../collective/selection.js';
+import type { Config } from '../config/schema.js';
+
+/** How the backend of a job is started: where bits are to be equal, with as many threads in every job. */
+export function backendOptions({ distributed }: Config): BackendOptions {
+  const { bitwise, threads } = distributed;
+  const deterministic = bitwise !== undefined;
+  return { deterministic, threads: threads ?? (deterministic ? 1 : undefined) };
+}
+
+/** Limits of the algorithms of collectives: the ring and the hierarchy add up in an order of their own. */
+export function thresholdsOf({ distributed }: Config): Thresholds {
+  const { bitwise, ...thresholds } = distributed;
+  return bitwise === undefined
+    ? thresholds
+    : { ...thresholds, ringBytes: Infinity, hierarchicalBytes: Infinity };
+}
