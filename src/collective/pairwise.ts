@@ -59,3 +59,15 @@ export function pairwise<T>(terms: readonly (T | undefined)[], add: (a: T, b: T)
   const [a, b] = [pairwise(terms.slice(0, half), add), pairwise(terms.slice(half), add)];
   return a === undefined || b === undefined ? (a ?? b) : add(a, b);
 }
+
+/**
+ * The sum of arrays, element by element, of which some may be absent; each addition is rounded to the arrays' own type, as
+ * it is where ranks have an array each.
+ *
+ * @throws RangeError where all are absent
+ */
+export function sumArrays<T extends Float32Array | Float64Array>(arrays: readonly (T | undefined)[]): T {
+  const sum = pairwise(arrays, (a, b) => a.map((value, index) => value + b[index]) as T);
+  if (sum === undefined) throw new RangeError('no array to add up');
+  return sum;
+}

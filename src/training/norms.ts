@@ -1,12 +1,12 @@
 /** As PyTorch's clip_grad_norm_ has it. */
 const clipEpsilon = 1e-6;
 
-/** Squared norms of every parameter's weights and gradients: this rank's part, then summed over the ranks. */
+/** Squared norms of every parameter's weights and gradients, of a part of them or of all. */
 export class Norms {
-  readonly squares: Float64Array;
+  constructor(readonly squares: Float64Array) {}
 
-  constructor(parameters: number) {
-    this.squares = new Float64Array(2 * parameters);
+  static none(parameters: number): Norms {
+    return new Norms(new Float64Array(2 * parameters));
   }
 
   add(parameter: number, weight: number, gradient: number): void {

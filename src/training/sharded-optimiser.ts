@@ -6,6 +6,8 @@ import { codeOf, PodDistError } from '../errors.js';
 import { noTracer, type Tracer } from '../trace/tracer.js';
 import { planBuckets, planGathers, type Range } from './buckets.js';
 import { ErrorFeedback } from './error-feedback.js';
+import { cutOf } from './logical-shards.js';
+import { NormMeasure } from './norm-measure.js';
 import { clipScale, Norms } from './norms.js';
 import { createOptimiser, type Optimiser, type Segment } from './optimisers/index.js';
 import type { Parameters, Slot } from './parameters.js';
@@ -68,7 +70,8 @@ export class ShardedOptimiser {
   /** Where nothing needs norms. */
   private readonly noNorms: Norms;
   private readonly optimiser: Optimiser;
-  private readonly needsNorms: boolean;
+  /** Where something needs norms. */
+  private readonly measure: NormMeasure | undefined;
   private readonly feedback: ErrorFeedback;
   private readonly state: ShardedState;
   /** By bucket, those to be gathered after its gradients are reduced. */
@@ -91,19 +94,21 @@ export class ShardedOptimiser {
   ) {
     const { parameters, communicator, config, overlap = false } = options;
     this.slots = parameters.slots;
-    this.noNorms = new Norms(this.slots.length);
+    this.noNorms = Norms.none(this.slots.length);
     this.tracer = options.tracer ?? noTracer;
-    const { bucketBytes } = config.distributed;
-    this.buckets = planBuckets(this.slots, { bucketBytes, overlap });
-    this.gathersAfter = planGathers(this.buckets);
     this.optimiser = createOptimiser(config.optimizer);
-    this.needsNorms = this.optimiser.layerwise || config.optimizer.clipNorm !== undefined;
+    const { bucketBytes, bitwise, wire } = config.distributed;
+    const needsNorms = this.optimiser.layerwise || config.optimizer.clipNorm !== undefined;
+    const sameForAll = bitwise !== undefined && needsNorms;
+    this.buckets = planBuckets(this.slots, { bucketBytes, overlap: overlap || sameForAll });
+    this.gathersAfter = planGathers(this.buckets);
     this.gradients = communicator.allocate(parameters.length);
-    const compressed = config.distributed.wire === 'bf16';
     const { buckets } = this;
+    const compressed = wire === 'bf16';
     this.feedback = new ErrorFeedback({ communicator, buckets, length: parameters.length, compressed });
     this.state = new ShardedState({ communicator, buckets, names: this.optimiser.stateNames });
     this.own = this.state.buckets.map((bucket) => this.planUpdate(bucket));
+    this.measure = needsNorms ? this.planMeasure() : undefined;
   }
 
   /** Says what the next update is made with, before its first bucket. */
@@ -120,13 +125,13 @@ export class ShardedOptimiser {
     const options = { tag: `gradients/${index}`, ...this.feedback.wireOf(index) };
     if (overlap) this.reducing[index] = communicator.startReduceScatter(values, options);
     else communicator.reduceScatterSync(values, options);
-    if (this.needsNorms) return;
+    if (this.measure) return;
     for (const gather of this.gathersAfter[index]) this.updateAndGather(gather, 1 / this.current.count);
   }
 
   /** Starts what is left of the update, once every bucket is sent. */
   async update(): Promise<void> {
-    if (this.needsNorms) await this.updateByNorms();
+    if (this.measure) await this.updateByNorms();
     this.updates = this.current.step;
   }
 
@@ -181,14 +186,29 @@ export class ShardedOptimiser {
   }
 
   private planUpdate(bucket: ShardedBucket): Bucket {
+    const segments = this.segmentsOf(bucket.shard, this.state.arrays, bucket.stateOffset);
+    const region = this.options.communicator.allocate(KernelProgram.sizeOf(2 + 2 * segments.length));
+    return { ...bucket, segments, program: new KernelProgram(region) };
+  }
+
+  private planMeasure(): NormMeasure {
+    const { kernels, buckets } = this;
+    const { communicator, config } = this.options;
+    return new NormMeasure({
+      ...{ communicator, kernels, buckets },
+      parameters: this.slots.length,
+      ofWeights: this.optimiser.layerwise,
+      segmentsOf: (range) => this.segmentsOf(range),
+      cut: cutOf(config, communicator),
+    });
+  }
+
+  private segmentsOf(range: Range, state: readonly Float32Array[] = [], stateOffset = 0): Segment[] {
     const { slots, gradients } = this;
-    const { weights, config, communicator } = this.options;
+    const { weights, config } = this.options;
     const { layerwise } = this.optimiser;
     const { skipDecay } = config.optimizer;
-    const arrays = { weights, gradients, state: this.state.arrays };
-    const segments = segmentsOf(bucket.shard, bucket.stateOffset, { slots, ...arrays, layerwise, skipDecay });
-    const region = communicator.allocate(KernelProgram.sizeOf(2 + 2 * segments.length));
-    return { ...bucket, segments, program: new KernelProgram(region) };
+    return segmentsOf(range, stateOffset, { slots, weights, gradients, state, layerwise, skipDecay });
   }
 
   /** Lets the communication thread update and gather a bucket that has no norms to wait for. */
@@ -201,15 +221,16 @@ export class ShardedOptimiser {
   }
 
   private async updateByNorms(): Promise<void> {
-    const { communicator, config } = this.options;
+    const { config } = this.options;
     const { count } = this.current;
-    const norms = new Norms(this.slots.length);
+    const measure = this.measure as NormMeasure;
+    measure.begin();
     for (let index = this.own.length - 1; index >= 0; index--) {
       await this.reducing[index]?.wait();
       this.feedback.addTo(this.kernels, this.gradients, index);
-      this.measure(this.own[index], norms);
+      if (!measure.add(index)) throw this.notFinite(this.own[index].shard);
     }
-    await communicator.allReduce(norms.squares, { tag: 'norms' });
+    const norms = await measure.reduce();
     const scale = clipScale(norms.total / count, config.optimizer.clipNorm) / count;
     this.own.forEach(({ program }, index) => {
       program.begin();
@@ -237,16 +258,6 @@ export class ShardedOptimiser {
     const { start, end } = this.buckets[index];
     this.gathering[index] = undefined;
     this.tracer.span('buckets', `bucket ${index}`, this.full[index], { bytes: 4 * (end - start) });
-  }
-
-  /** Adds up squares of the bucket's shard; a sum in double precision is finite where all its numbers are. */
-  private measure(bucket: Bucket, norms: Norms): void {
-    for (const { parameter, weights, gradients } of bucket.segments) {
-      const square = this.kernels.squaredNorm(gradients);
-      if (!Number.isFinite(square)) throw this.notFinite(bucket.shard);
-      const weight = this.optimiser.layerwise ? this.kernels.squaredNorm(weights) : 0;
-      norms.add(parameter, weight, square);
-    }
   }
 
   private firstNonFinite({ start, end }: Range): number {

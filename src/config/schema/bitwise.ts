@@ -6,8 +6,6 @@ const obstacles: readonly [path: string, isSet: (config: Config) => boolean, adv
   ['accumulate', ({ accumulate }) => accumulate > 1, 'leave it at 1'],
   ['batchNorm.statistics', ({ batchNorm }) => batchNorm.statistics === 'local', 'choose synchronised'],
   ['loss.sc', ({ loss }) => loss.name === 'pod' && loss.sc === 'local', 'choose global or off'],
-  ['optimizer.name', ({ optimizer }) => optimizer.name === 'lars', 'choose sgd or adamw'],
-  ['optimizer.clipNorm', ({ optimizer }) => optimizer.clipNorm !== undefined, 'leave it out'],
   ['learningRate.scaleWithWorkers', ({ learningRate }) => learningRate.scaleWithWorkers, 'leave it false'],
   ['distributed.wire', ({ distributed }) => distributed.wire === 'bf16', 'choose float32'],
 ];

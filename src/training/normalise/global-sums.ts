@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { channelSums } from '../../backend/batch-norm.js';
-import { addUp, overShards } from './over-shards.js';
+import { sumArrays } from '../../collective/pairwise.js';
+import { overShards } from './over-shards.js';
 import type { NormaliseOptions } from './pass.js';
 
 /** Values of a channel, over the images that are counted. */
@@ -17,7 +18,9 @@ export function globalMoments(
   const channels = x.shape[x.rank - 1];
   const count = countOf(options, x);
   const sums =
-    share.local > 0 ? addUp(overShards(share, [x], ([x]) => channelSums(x))) : new Float64Array(2 * channels);
+    share.local > 0
+      ? sumArrays(overShards(share, [x], ([x]) => channelSums(x)))
+      : new Float64Array(2 * channels);
   reduce?.(sums, 'forward');
   if (count === 0)
     return { means: new Float64Array(channels), variances: new Float64Array(channels).fill(1) };

@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { normaliseGradient, normalisePass, normaliseSums } from '../../backend/batch-norm.js';
+import { sumArrays } from '../../collective/pairwise.js';
 import { join } from '../../models/parts.js';
 import { countOf, globalMoments, vector } from './global-sums.js';
-import { addUp, overShards } from './over-shards.js';
+import { overShards } from './over-shards.js';
 import type { NormaliseOptions, Pass } from './pass.js';
 
 /** Over several ranks: with operations for what comes before a reduction and what comes after it. */
@@ -27,8 +28,8 @@ export function inHalves(options: NormaliseOptions): Pass {
         share.local > 0
           ? overShards(share, y ? [dy, x, y] : [dy, x], ([dy, x, y]) => normaliseSums(dy, { ...pass, x }, y))
           : [{ sums: new Float64Array(2 * channels) }];
-      const sums = addUp(shards.map((shard) => shard?.sums));
-      const own = addUp(shards.map((shard) => shard && Float32Array.from(shard.sums)));
+      const sums = sumArrays(shards.map((shard) => shard?.sums));
+      const own = sumArrays(shards.map((shard) => shard && Float32Array.from(shard.sums)));
       const [dbeta, dgamma] = [vector(own.subarray(0, channels)), vector(own.subarray(channels))];
       reduce?.(sums, 'backward');
       if (share.local === 0) {

@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { batchNormInputGradient, batchNormSums } from '../../backend/batch-norm.js';
+import { sumArrays } from '../../collective/pairwise.js';
 import { join } from '../../models/parts.js';
 import { countOf, globalMoments, vector } from './global-sums.js';
-import { addUp, overShards } from './over-shards.js';
+import { overShards } from './over-shards.js';
 import type { NormaliseOptions, Pass } from './pass.js';
 
 /** Over several ranks: with the operations that every backend has. */
@@ -36,8 +37,8 @@ export function overRanks(options: NormaliseOptions): Pass {
         own.set(sumDyXhat.dataSync<'float32'>(), channels);
         return { own, scaled };
       });
-      const own = addUp(shards.map((shard) => shard?.own));
-      const sums = addUp(shards.map((shard) => shard && Float64Array.from(shard.own)));
+      const own = sumArrays(shards.map((shard) => shard?.own));
+      const sums = sumArrays(shards.map((shard) => shard && Float64Array.from(shard.own)));
       const [sumDy, sumDyXhat] = [vector(own.subarray(0, channels)), vector(own.subarray(channels))];
       reduce(sums, 'backward');
       const scaled = join(shards.map((shard) => shard?.scaled)) as tf.Tensor;

@@ -1,5 +1,4 @@
 import * as tf from '@tensorflow/tfjs';
-import { pairwise } from '../../collective/pairwise.js';
 import { rowsOf } from '../../models/parts.js';
 import type { BatchShare } from './pass.js';
 
@@ -20,9 +19,4 @@ export function overShards<T>(
     tf.dispose(own);
     return result;
   });
-}
-
-/** Sums of float64 numbers, or of float32 numbers each rounded, as ranks that have a shard each would make them. */
-export function addUp<T extends Float32Array | Float64Array>(shards: readonly (T | undefined)[]): T {
-  return pairwise(shards, (a, b) => a.map((value, index) => value + b[index]) as T) as T;
 }
