@@ -1,20 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { configSchema } from '../../src/config/schema.js';
 import { backendOptions, thresholdsOf } from '../../src/training/bitwise.js';
-
-function config(distributed: object) {
-  return configSchema.parse({
-    data: { name: 'digits' },
-    model: { name: 'small-cnn' },
-    learningRate: { schedule: 'constant', rate: 1 },
-    distributed,
-  });
-}
+import { distributedConfig } from './distributed-config.js';
 
 describe('thresholdsOf', () => {
   it('leaves out the algorithms that add up in an order of their own where bits are to be equal', () => {
-    expect(thresholdsOf(config({ ringBytes: 7 })).ringBytes).toBe(7);
-    const { ringBytes, hierarchicalBytes } = thresholdsOf(config({ ringBytes: 7, bitwise: 4 }));
+    expect(thresholdsOf(distributedConfig({ ringBytes: 7 })).ringBytes).toBe(7);
+    const { ringBytes, hierarchicalBytes } = thresholdsOf(distributedConfig({ ringBytes: 7, bitwise: 4 }));
     expect([ringBytes, hierarchicalBytes]).toEqual([Infinity, Infinity]);
   });
 });
@@ -29,6 +20,6 @@ describe('backendOptions', () => {
       { deterministic: true, threads: 3 },
     ],
   ])('computes with as many threads as are wanted, and with one for equal bits: %j', (given, options) => {
-    expect(backendOptions(config(given))).toEqual(options);
+    expect(backendOptions(distributedConfig(given))).toEqual(options);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { shardRange } from '../../src/collective/communicator.js';
-import { configSchema } from '../../src/config/schema.js';
 import { cutOf, logicalShards } from '../../src/training/logical-shards.js';
+import { distributedConfig } from './distributed-config.js';
 
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
 
@@ -10,15 +10,6 @@ function countsOf(images: number, worldSize: number): number[] {
   return upTo(worldSize).map((rank) => {
     const [start, end] = shardRange(images, rank, worldSize);
     return end - start;
-  });
-}
-
-function config(distributed: object) {
-  return configSchema.parse({
-    data: { name: 'digits' },
-    model: { name: 'small-cnn' },
-    learningRate: { schedule: 'constant', rate: 1 },
-    distributed,
   });
 }
 
@@ -49,12 +40,12 @@ describe('logicalShards', () => {
 describe('cutOf', () => {
   it('has as many shards as ranks, or as many as are to come to the same bits', () => {
     const place = { rank: 1, worldSize: 2 };
-    expect(cutOf(config({}), place)).toEqual({ ...place, logicalShards: 2 });
-    expect(cutOf(config({ bitwise: 8 }), place)).toEqual({ ...place, logicalShards: 8 });
+    expect(cutOf(distributedConfig({}), place)).toEqual({ ...place, logicalShards: 2 });
+    expect(cutOf(distributedConfig({ bitwise: 8 }), place)).toEqual({ ...place, logicalShards: 8 });
   });
 
   it('refuses a number of ranks that does not divide them', () => {
-    expect(() => cutOf(config({ bitwise: 8 }), { rank: 0, worldSize: 3 })).toThrow(
+    expect(() => cutOf(distributedConfig({ bitwise: 8 }), { rank: 0, worldSize: 3 })).toThrow(
       'distributed.bitwise 8 is for 1, 2, 4 or 8 workers, not for 3',
     );
   });
