@@ -56,6 +56,15 @@ it.runIf(backends.length > 1)(
   },
 );
 
+it('gives one worker the bits of four in plain JavaScript', { timeout: 60_000 }, async () => {
+  const settings = ['--batch-size', '719', '--set', 'model.channels=[4, 4]'];
+  const [one, four] = await trained(
+    ['--backend', 'cpu', '--epochs', '1', ...bitwise, ...settings],
+    ['1', '4'],
+  );
+  expect(four).toEqual(one);
+});
+
 describe('--bitwise 4', () => {
   const place = new Workplace();
   afterAll(() => place.clear());
