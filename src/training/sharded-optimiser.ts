@@ -1,12 +1,13 @@
 import type { Communicator, Pending } from '../collective/communicator.js';
 import type { OptimiserKernels } from '../collective/kernels/optimisers.js';
-import { KernelProgram } from '../collective/kernels/program.js';
+import { KernelProgram, type ValueKernels } from '../collective/kernels/program.js';
 import type { Config } from '../config/schema.js';
 import { codeOf, PodDistError } from '../errors.js';
 import { noTracer, type Tracer } from '../trace/tracer.js';
 import { planBuckets, planGathers, type Range } from './buckets.js';
 import { ErrorFeedback } from './error-feedback.js';
 import { cutOf } from './logical-shards.js';
+import { MicroBatchSums } from './micro-batch-sums.js';
 import { NormMeasure } from './norm-measure.js';
 import { clipScale, Norms } from './norms.js';
 import { createOptimiser, type Optimiser, type Segment } from './optimisers/index.js';
@@ -74,6 +75,7 @@ export class ShardedOptimiser {
   private readonly measure: NormMeasure | undefined;
   private readonly feedback: ErrorFeedback;
   private readonly state: ShardedState;
+  private readonly microBatches: MicroBatchSums;
   /** By bucket, those to be gathered after its gradients are reduced. */
   private readonly gathersAfter: readonly (readonly number[])[];
   /** Under way, by bucket. */
@@ -107,6 +109,7 @@ export class ShardedOptimiser {
     const compressed = wire === 'bf16';
     this.feedback = new ErrorFeedback({ communicator, buckets, length: parameters.length, compressed });
     this.state = new ShardedState({ communicator, buckets, names: this.optimiser.stateNames });
+    this.microBatches = new MicroBatchSums(communicator, this.state.buckets);
     this.own = this.state.buckets.map((bucket) => this.planUpdate(bucket));
     this.measure = needsNorms ? this.planMeasure() : undefined;
   }
@@ -127,6 +130,16 @@ export class ShardedOptimiser {
     else communicator.reduceScatterSync(values, options);
     if (this.measure) return;
     for (const gather of this.gathersAfter[index]) this.updateAndGather(gather, 1 / this.current.count);
+  }
+
+  /** Ends a micro-batch before the last one whose gradients are summed over the ranks by themselves. */
+  async keep(): Promise<void> {
+    for (let index = this.buckets.length - 1; index >= 0; index--) {
+      const { start, end } = this.buckets[index];
+      const values = this.gradients.subarray(start, end);
+      await this.options.communicator.reduceScatter(values, { tag: `gradients/${index}` });
+      this.microBatches.keep(this.kernels, this.gradients, index);
+    }
   }
 
   /** Starts what is left of the update, once every bucket is sent. */
@@ -215,9 +228,15 @@ export class ShardedOptimiser {
   private updateAndGather(index: number, scale: number): void {
     const { program, segments } = this.own[index];
     program.begin();
-    this.feedback.addTo(program, this.gradients, index);
+    this.addKept(program, index);
     for (const { gradients } of segments) program.requireFinite(gradients);
     this.gather(index, scale, this.noNorms);
+  }
+
+  /** Adds to the summed gradients of a bucket what was kept for it. */
+  private addKept(kernels: ValueKernels, index: number): void {
+    this.feedback.addTo(kernels, this.gradients, index);
+    this.microBatches.addTo(kernels, this.gradients, index);
   }
 
   private async updateByNorms(): Promise<void> {
@@ -227,7 +246,7 @@ export class ShardedOptimiser {
     measure.begin();
     for (let index = this.own.length - 1; index >= 0; index--) {
       await this.reducing[index]?.wait();
-      this.feedback.addTo(this.kernels, this.gradients, index);
+      this.addKept(this.kernels, index);
       if (!measure.add(index)) throw this.notFinite(this.own[index].shard);
     }
     const norms = await measure.reduce();

@@ -43,8 +43,9 @@ export type StepPhase = 'forward' | 'backward' | 'update';
  * pass waits for a bucket when it reads the first of its variables, and whoever else wants the weights, or the variables,
  * calls `complete` first. Without, all that comes after the backward pass, and ends the step.
  *
- * A step of several micro-batches adds up their gradients on each rank, and sends them with the last one: its loss is
- * the mean of the micro-batches' losses, each over its own global batch.
+ * A step of several micro-batches adds up their gradients on each rank, and sends them with the last one; where bits are
+ * to be equal for any number of ranks, each sends its own. The step's loss is the mean of the micro-batches' losses, each
+ * over its own global batch.
  */
 export class TrainingStep {
   readonly optimiser: ShardedOptimiser;
@@ -53,6 +54,8 @@ export class TrainingStep {
   /** Only with overlap. */
   private readonly hooks: GradientHooks | undefined;
   private readonly cut: Cut;
+  /** Micro-batches are summed over the ranks one by one, not together. */
+  private readonly separately: boolean;
 
   static async create(
     classifier: Classifier,
@@ -78,6 +81,7 @@ export class TrainingStep {
     this.optimiser = optimiser;
     this.loader = loader;
     this.cut = cutOf(config, communicator);
+    this.separately = config.distributed.bitwise !== undefined;
     if (overlap) {
       const { gradients, buckets } = optimiser;
       const onRead = (parameter: number) => loader.load(parameter);
@@ -115,14 +119,17 @@ export class TrainingStep {
   private async step(input: StepInput): Promise<LossValues> {
     const { hooks, optimiser, loader } = this;
     const { rate, onPhase, micro = { index: 0, count: 1 } } = input;
-    const add = micro.index > 0;
+    const add = micro.index > 0 && !this.separately;
     const send = micro.index === micro.count - 1;
     optimiser.begin({ rate, count: micro.count });
     const values = hooks
       ? hooks.pass({ add, send }, () => this.backward(input, add))
       : this.backward(input, add);
     onPhase?.('backward');
-    if (!send) return values;
+    if (!send) {
+      if (this.separately) await optimiser.keep();
+      return values;
+    }
     if (!hooks) for (let index = optimiser.buckets.length - 1; index >= 0; index--) optimiser.reduce(index);
     await optimiser.update();
     loader.outdate();

@@ -27,6 +27,15 @@ async function trained(args: readonly string[], workers = worlds) {
   }
 }
 
+/** The same losses to rounding, while it has not grown. */
+function expectAlike(actual: readonly (number | undefined)[][], wanted: readonly (number | undefined)[][]) {
+  expect(actual.length).toBe(wanted.length);
+  const [losses, others] = [actual, wanted].map((steps) => steps.slice(0, 5).map(([loss]) => loss as number));
+  losses.forEach((loss, step) =>
+    expect(Math.abs(loss / others[step] - 1), `step ${step}`).toBeLessThan(1e-4),
+  );
+}
+
 describe.each(backends)('the digits recipe on %s with 1, 2 and 4 workers', (backend) => {
   it('comes to the same bits with --bitwise 4, and to others without it', { timeout: 120_000 }, async () => {
     const recipe = ['--backend', backend, '--epochs', '2'];
@@ -83,19 +92,26 @@ describe('--bitwise 4', () => {
       '--set',
       'distributed.bucketBytes=20000',
     ],
+    ['micro-batches', '--set', 'accumulate=3'],
     ['residuals that are gathered', '--set', 'model.dim=128'],
     ['shares of the last batch without images', '--batch-size', '205'],
     ['a residual network', '--set', 'model={name: resnet20, dim: 16}', '--batch-size', '240'],
-    ['depthwise convolutions', '--set', 'model={name: mobilenetv2, dim: 16}', '--batch-size', '719'],
-  ])('gives one worker the bits of four: %s', { timeout: 120_000 }, async (_, ...args) => {
-    const [one, four] = await trained([...short, ...bitwise, ...args], ['1', '4']);
-    expect(four).toEqual(one);
-  });
+    ['depthwise convolutions', '--set', 'model={name: mobilenetv2, dim: 16}', '--batch-size', '1437'],
+  ])(
+    'gives one worker the bits of four, and the losses of other runs: %s',
+    { timeout: 120_000 },
+    async (_, ...args) => {
+      const [one, four] = await trained([...short, ...bitwise, ...args], ['1', '4']);
+      expect(four).toEqual(one);
+      const [plain] = await trained([...short, ...args], ['1']);
+      expectAlike(one.steps, plain.steps);
+    },
+  );
 
   it('gives them whatever way the sums take', { timeout: 60_000 }, async () => {
     const settings = ['overlap=on', 'transport=tcp', 'ringBytes=0', 'directBytes=0'];
     const set = settings.flatMap((setting) => ['--set', `distributed.${setting}`]);
-    const recipe = [...short, ...bitwise, '--set', 'optimizer.clipNorm=1'];
+    const recipe = [...short, ...bitwise, '--set', 'optimizer.clipNorm=1', '--set', 'accumulate=2'];
     const [one] = await trained(recipe, ['1']);
     expect(await trained([...recipe, ...set], ['2', '4'])).toEqual([one, one]);
   });
@@ -107,7 +123,7 @@ describe('--bitwise 4', () => {
       ['--backend', 'webgpu'],
       /^pod-dist: distributed\.bitwise 4 is for the backends native, wasm and cpu, not for webgpu$/,
     ],
-    [['--set', 'accumulate=2'], /accumulate: depends on the number of workers, .*: leave it at 1$/],
+    [['--wire', 'bf16'], /distributed\.wire: depends on the number of workers, .*: choose float32$/],
     [['--bitwise', '6'], /distributed\.bitwise: must be a power of two, such as 4$/],
   ])('refuses what it cannot do: %j', async (args, message) => {
     const { code, lastLine } = await place.run(

@@ -3,7 +3,6 @@ import type { Config } from '../schema.js';
 
 /** Settings with which a step's bits depend on the number of workers; each with what it may be instead. */
 const obstacles: readonly [path: string, isSet: (config: Config) => boolean, advice: string][] = [
-  ['accumulate', ({ accumulate }) => accumulate > 1, 'leave it at 1'],
   ['batchNorm.statistics', ({ batchNorm }) => batchNorm.statistics === 'local', 'choose synchronised'],
   ['loss.sc', ({ loss }) => loss.name === 'pod' && loss.sc === 'local', 'choose global or off'],
   ['learningRate.scaleWithWorkers', ({ learningRate }) => learningRate.scaleWithWorkers, 'leave it false'],
