@@ -60,7 +60,7 @@ const job = {
   LOSS_NOT_FINITE: 'the loss is not a finite number',
   GRADIENT_NOT_FINITE: 'a gradient is not finite; the message names the parameter and the step',
   GPU_FAILED: 'the GPU has failed, or has run out of memory',
-  OUT_OF_MEMORY: 'memory for communication is used up',
+  OUT_OF_MEMORY: 'memory for communication, or of the wasm backend, is used up',
   RANKS_DISAGREE: 'ranks do not have the same data, centroids or weights',
 } as const;
 

@@ -91,7 +91,7 @@ async function launch(args: ArgumentsCamelCase<LaunchArguments>): Promise<void> 
   });
   if (devices.notice) display.line(devices.notice);
   display.line(
-    `${config.name}: ${images} images, ${config.epochs} epochs, ${config.workers} worker${config.workers === 1 ? '' : 's'}, run folder ${outDir}`,
+    `${config.name}: ${images} images, ${counted(config.epochs, 'epoch')}, ${counted(config.workers, 'worker')}, run folder ${outDir}`,
   );
   const reports: Report[] = [];
   const listeners = [display, { finished: (report: Report) => void reports.push(report) }];
@@ -101,6 +101,10 @@ async function launch(args: ArgumentsCamelCase<LaunchArguments>): Promise<void> 
     display.close();
   }
   if (args.json) process.stdout.write(`${JSON.stringify(reports[0])}\n`);
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 function resumedFolder({ out, config, set }: LaunchArguments): string {

@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs';
+import { explainFailure } from '../backend/explain-failure.js';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { Batch } from '../data/dataset.js';
@@ -98,7 +99,7 @@ export class TrainingStep {
     try {
       return await this.step(input);
     } catch (error) {
-      throw this.optimiser.explain(error);
+      throw this.optimiser.explain(explainFailure(error));
     }
   }
 

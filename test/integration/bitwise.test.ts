@@ -96,7 +96,7 @@ describe('--bitwise 4', () => {
     ['residuals that are gathered', '--set', 'model.dim=128'],
     ['shares of the last batch without images', '--batch-size', '205'],
     ['a residual network', '--set', 'model={name: resnet20, dim: 16}', '--batch-size', '240'],
-    ['depthwise convolutions', '--set', 'model={name: mobilenetv2, dim: 16}', '--batch-size', '1437'],
+    ['depthwise convolutions', '--set', 'model={name: mobilenetv2, dim: 16}', '--batch-size', '719'],
   ])(
     'gives one worker the bits of four, and the losses of other runs: %s',
     { timeout: 120_000 },

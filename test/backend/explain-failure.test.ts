@@ -1,0 +1,39 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { explainFailure } from '../../src/backend/explain-failure.js';
+import { initBackend } from '../../src/backend/index.js';
+
+/** A WebAssembly module of one page whose function `load` reads beyond it. */
+const bytes = [
+  ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+  ...[0x01, 0x05, 0x01, 0x60, 0x00, 0x01, 0x7f],
+  ...[0x03, 0x02, 0x01, 0x00],
+  ...[0x05, 0x03, 0x01, 0x00, 0x01],
+  ...[0x07, 0x08, 0x01, 0x04, 0x6c, 0x6f, 0x61, 0x64, 0x00, 0x00],
+  ...[0x0a, 0x0b, 0x01, 0x09, 0x00, 0x41, 0x80, 0x80, 0x04, 0x28, 0x02, 0x00, 0x0b],
+];
+
+async function readBeyond(): Promise<unknown> {
+  const { instance } = await WebAssembly.instantiate(Uint8Array.from(bytes));
+  try {
+    (instance.exports.load as () => number)();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('explainFailure', () => {
+  beforeAll(() => initBackend('wasm'));
+
+  it('tells that the wasm backend is short of memory', async () => {
+    const cause = await readBeyond();
+    expect(cause).toBeInstanceOf(WebAssembly.RuntimeError);
+    const message = expect.stringMatching(/needs more memory than it can have: lower batchSize/) as string;
+    expect(explainFailure(cause)).toMatchObject({ code: 'OUT_OF_MEMORY', message, cause });
+  });
+
+  it('leaves every other error as it is', () => {
+    for (const error of [new Error('out of bounds'), new WebAssembly.RuntimeError('unreachable'), 'text'])
+      expect(explainFailure(error)).toBe(error);
+  });
+});
