@@ -7,7 +7,7 @@ const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 /** How long work in this process may take to end once it is told to. */
 const endWithinMs = 3000;
 
-export type EndSignal = keyof typeof exitCodes;
+type EndSignal = keyof typeof exitCodes;
 
 /** The exit code of a job that `signal` has stopped. */
 export function exitCodeOf(signal: string | undefined): number {

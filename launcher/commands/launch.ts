@@ -9,7 +9,7 @@ import { openTrace } from '../../src/trace/trace-file.js';
 import { trainAlone } from '../../src/training/alone.js';
 import { findCheckpoint, type Checkpoint } from '../../src/training/checkpoint.js';
 import { RunCombiner } from '../../src/training/combine.js';
-import { cutOf } from '../../src/training/logical-shards.js';
+import { checkWorkers } from '../../src/training/logical-shards.js';
 import { checkResumable } from '../../src/training/resume.js';
 import { RunRecorder, type Report, type RunListener } from '../../src/training/run-record.js';
 import { planDevices, type DevicePlan } from '../devices.js';
@@ -70,7 +70,7 @@ async function launch(args: ArgumentsCamelCase<LaunchArguments>): Promise<void> 
   const config = loadConfig({ file, set: args.set, flags: settings, onDropped });
   const resume = folder ? (await findCheckpoint(folder, notify)).checkpoint : undefined;
   if (resume) checkResumable(resume, config);
-  cutOf(config, { rank: 0, worldSize: config.workers });
+  checkWorkers(config, config.workers);
   const devices = await planDevices({
     gpus: args.gpus,
     workers: config.workers,

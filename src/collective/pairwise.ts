@@ -33,7 +33,7 @@ export function siblings(rank: number, worldSize: number): number[][] {
 
 /** Slots that `sumInto` needs for so many terms. */
 export function slotsFor(count: number): number {
-  return count === 0 ? 0 : 1 + Math.ceil(Math.log2(count));
+  return 1 + Math.ceil(Math.log2(count));
 }
 
 /** How the terms of a sum are brought into numbered places, and added up there. */

@@ -12,21 +12,28 @@ export interface Cut {
 }
 
 /**
- * How a job of so many workers cuts its batches.
+ * Refuses a number of workers, and a backend, that cannot have the equal bits that the configuration asks for.
  *
- * @throws UserError `CONFIG_INVALID` where the configuration asks for equal bits that this job cannot have
+ * @throws UserError `CONFIG_INVALID`
  */
+export function checkWorkers(
+  { distributed: { bitwise }, backend }: Pick<Config, 'distributed' | 'backend'>,
+  workers: number,
+): void {
+  if (bitwise === undefined) return;
+  if (backend === 'webgpu') throw refusal(bitwise, 'the backends native, wasm and cpu, not for webgpu');
+  if (bitwise % workers === 0) return;
+  const fewer = Array.from({ length: Math.log2(bitwise) }, (_, power) => 2 ** power);
+  throw refusal(bitwise, `${fewer.join(', ')} or ${bitwise} workers, not for ${workers}`);
+}
+
+/** How a job of so many workers cuts its batches; throws as `checkWorkers`. */
 export function cutOf(
-  { distributed, backend }: Pick<Config, 'distributed' | 'backend'>,
+  config: Pick<Config, 'distributed' | 'backend'>,
   { rank, worldSize }: Pick<Cut, 'rank' | 'worldSize'>,
 ): Cut {
-  const { bitwise = worldSize } = distributed;
-  const cut = { rank, worldSize, logicalShards: bitwise };
-  if (distributed.bitwise === undefined) return cut;
-  if (backend === 'webgpu') throw refusal(bitwise, 'the backends native, wasm and cpu, not for webgpu');
-  if (bitwise % worldSize === 0) return cut;
-  const fewer = Array.from({ length: Math.log2(bitwise) }, (_, power) => 2 ** power);
-  throw refusal(bitwise, `${fewer.join(', ')} or ${bitwise} workers, not for ${worldSize}`);
+  checkWorkers(config, worldSize);
+  return { rank, worldSize, logicalShards: config.distributed.bitwise ?? worldSize };
 }
 
 function refusal(bitwise: number, what: string): UserError {

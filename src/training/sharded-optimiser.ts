@@ -121,23 +121,16 @@ export class ShardedOptimiser {
 
   /** Sends bucket `index`, whose gradients are complete; the last bucket first, and each once an update. */
   reduce(index: number): void {
-    const { start, end } = this.buckets[index];
-    this.full[index] = this.tracer.now();
-    const { communicator, overlap } = this.options;
-    const values = this.gradients.subarray(start, end);
-    const options = { tag: `gradients/${index}`, ...this.feedback.wireOf(index) };
-    if (overlap) this.reducing[index] = communicator.startReduceScatter(values, options);
-    else communicator.reduceScatterSync(values, options);
+    this.send(index);
     if (this.measure) return;
     for (const gather of this.gathersAfter[index]) this.updateAndGather(gather, 1 / this.current.count);
   }
 
   /** Ends a micro-batch before the last one whose gradients are summed over the ranks by themselves. */
   async keep(): Promise<void> {
-    for (let index = this.buckets.length - 1; index >= 0; index--) {
-      const { start, end } = this.buckets[index];
-      const values = this.gradients.subarray(start, end);
-      await this.options.communicator.reduceScatter(values, { tag: `gradients/${index}` });
+    for (let index = this.own.length - 1; index >= 0; index--) this.send(index);
+    for (let index = this.own.length - 1; index >= 0; index--) {
+      await this.reducing[index]?.wait();
       this.microBatches.keep(this.kernels, this.gradients, index);
     }
   }
@@ -222,6 +215,16 @@ export class ShardedOptimiser {
     const { layerwise } = this.optimiser;
     const { skipDecay } = config.optimizer;
     return segmentsOf(range, stateOffset, { slots, weights, gradients, state, layerwise, skipDecay });
+  }
+
+  private send(index: number): void {
+    const { start, end } = this.buckets[index];
+    this.full[index] = this.tracer.now();
+    const { communicator, overlap } = this.options;
+    const values = this.gradients.subarray(start, end);
+    const options = { tag: `gradients/${index}`, ...this.feedback.wireOf(index) };
+    if (overlap) this.reducing[index] = communicator.startReduceScatter(values, options);
+    else communicator.reduceScatterSync(values, options);
   }
 
   /** Lets the communication thread update and gather a bucket that has no norms to wait for. */

@@ -32,6 +32,7 @@ describe('eachWithOwnWeights', () => {
     const layer = tf.layers.dense({ units: 1, useBias: false, inputShape: [1] });
     layer.build([null, 1]);
     const [weight] = layer.trainableWeights;
+    const variable = weight.read();
     const { grads } = tf.variableGrads(() => {
       const present = values.map((value) => value !== undefined);
       const results = eachWithOwnWeights(
@@ -43,7 +44,7 @@ describe('eachWithOwnWeights', () => {
       return tf.sum(join(results) as tf.Tensor) as tf.Scalar;
     });
     const [gradient] = Object.values(grads);
-    expect(weight.read().shape).toEqual([1, 1]);
+    expect(weight.read()).toBe(variable);
     return gradient.dataSync()[0];
   }
 
@@ -52,7 +53,6 @@ describe('eachWithOwnWeights', () => {
   it('adds the gradients of a weight up in pairs', () => {
     expect(gradientOf([large, small, small, small])).toBe(large + 2);
     expect(gradientOf([small, small, small, large])).toBe(large + 2);
-    expect(Math.fround(Math.fround(large + small) + small)).toBe(large);
   });
 
   it('leaves out absent parts', () => {

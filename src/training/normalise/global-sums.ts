@@ -35,5 +35,5 @@ export function globalMoments(
 
 /** A number a channel. */
 export function vector(values: Float64Array | Float32Array): tf.Tensor1D {
-  return tf.tensor1d(Float32Array.from(values));
+  return tf.tensor1d(values instanceof Float32Array ? values : Float32Array.from(values));
 }
