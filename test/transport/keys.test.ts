@@ -1,0 +1,54 @@
+import * as zmq from 'zeromq';
+import { describe, expect, it } from 'vitest';
+import { deriveKey, deriveKeyPair } from '../../src/transport/keys.js';
+
+describe('keys from a secret', () => {
+  it('are the same for one secret and purpose, and others for another', () => {
+    expect(deriveKeyPair('secret', 'control')).toEqual(deriveKeyPair('secret', 'control'));
+    const keys = [
+      deriveKeyPair('secret', 'control'),
+      deriveKeyPair('secret', 'data'),
+      deriveKeyPair('other', 'control'),
+    ];
+    expect(new Set(keys.map(({ publicKey }) => publicKey)).size).toBe(3);
+    expect(new Set(keys.map(({ secretKey }) => secretKey)).size).toBe(3);
+  });
+
+  it('are 32 bytes, in 40 digits of Z85', () => {
+    expect(deriveKey('secret', 'control')).toHaveLength(32);
+    const { publicKey, secretKey } = deriveKeyPair('secret', 'control');
+    for (const key of [publicKey, secretKey])
+      expect(key).toMatch(/^[0-9a-zA-Z.\-:+=^!/*?&<>()[\]{}@%$#]{40}$/);
+  });
+
+  it('let a client in that knows the secret, and no other', async () => {
+    const server = deriveKeyPair('secret', 'control');
+    const reply = new zmq.Reply({
+      curveServer: true,
+      curveSecretKey: server.secretKey,
+      curvePublicKey: server.publicKey,
+      linger: 0,
+    });
+    await reply.bind('tcp://127.0.0.1:*');
+    const connect = (secret: string) => {
+      const own = zmq.curveKeyPair();
+      const request = new zmq.Request({
+        curveServerKey: deriveKeyPair(secret, 'control').publicKey,
+        curvePublicKey: own.publicKey,
+        curveSecretKey: own.secretKey,
+        linger: 0,
+      });
+      request.connect(reply.lastEndpoint as string);
+      return request;
+    };
+    const stranger = connect('guess');
+    stranger.sendTimeout = 500;
+    await stranger.send('let me in').catch(() => {});
+    const friend = connect('secret');
+    await friend.send('hello');
+    expect((await reply.receive()).toString()).toBe('hello');
+    await reply.send('welcome');
+    expect((await friend.receive()).toString()).toBe('welcome');
+    for (const socket of [stranger, friend, reply]) socket.close();
+  });
+});
