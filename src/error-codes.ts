@@ -15,6 +15,7 @@ const input = {
   DATA_INVALID: 'a data set is not as its format has it',
   DATA_EXISTS: 'the folder to fetch a data set into already holds files',
   DATA_NOT_OFFERED: 'no such data set can be fetched',
+  DECODER_MISSING: 'the library that decodes images is not installed for this machine',
   IMAGE_INVALID: 'an image file cannot be decoded',
   IMAGES_NOT_SQUARE: 'the model takes no image files, since its images are not square',
   NO_IMAGES: 'a folder holds no images',

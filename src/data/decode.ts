@@ -1,13 +1,8 @@
 import { readFileSync } from 'node:fs';
-import sharp, { type Sharp } from 'sharp';
+import type { Sharp } from 'sharp';
 import { messageOf, UserError } from '../errors.js';
+import { loadSharp } from './decoder.js';
 import type { Region } from './random-region.js';
-
-sharp.concurrency(1);
-sharp.cache(false);
-
-/** What decodes images: with another version the same file may give other pixels. */
-export const decoder = `sharp ${sharp.versions.sharp}, libvips ${sharp.versions.vips}`;
 
 export interface DecodeOptions {
   /** Side of the result in pixels. */
@@ -27,6 +22,7 @@ export interface DecodeOptions {
  */
 export async function decodeImage(file: string, options: DecodeOptions): Promise<Uint8Array> {
   const { channels } = options;
+  const sharp = await loadSharp();
   try {
     const image = (await sized(sharp(readFileSync(file), { failOn: 'error' }), options))
       .removeAlpha()
@@ -45,6 +41,7 @@ export async function decodeImage(file: string, options: DecodeOptions): Promise
  * @throws UserError `IMAGE_INVALID`, naming the file
  */
 export async function probeImage(file: string): Promise<{ width: number; height: number; channels: number }> {
+  const sharp = await loadSharp();
   try {
     const image = sharp(file, { failOn: 'error' });
     const { width, height, channels } = await image.metadata();

@@ -7,7 +7,7 @@ import type { DataConfig } from '../config/schema.js';
 import { UserError } from '../errors.js';
 import { checkCutout, checkNormalisation } from './augment.js';
 import type { Batch, BatchRequest, Dataset } from './dataset.js';
-import { decoder } from './decode.js';
+import { decoderVersion } from './decoder.js';
 import { indexImages, type ImageIndex } from './image-index.js';
 import type { LoaderData, LoaderResult, LoaderTask } from './loader-thread.js';
 import { MemoryCache } from './pixels/memory-cache.js';
@@ -115,7 +115,7 @@ async function sharedPixels(
   const { root, size, resize, channels, cache, augment } = config;
   const files = [...(augment.randomResizedCrop ? [] : splits.train.files), ...splits.test.files];
   const { folder, diskMegabytes, memoryMegabytes } = cache;
-  const request = { root, files, size, resize, channels, decoder };
+  const request = { root, files, size, resize, channels, decoder: await decoderVersion() };
   return {
     memory: MemoryCache.create(files.length, size * size * channels, memoryMegabytes * 1e6).buffers,
     pack: await openPack(request, { folder, limit: diskMegabytes * 1e6, notify }),
