@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'src/**/assembly/', '**/*.js', '**/*.mjs'] },
+  { ignores: ['dist/', 'node_modules/', 'src/**/assembly/', '**/*.js', '**/*.cjs', '**/*.mjs'] },
   ...tseslint.configs.recommendedTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
@@ -18,6 +18,17 @@ export default tseslint.config(
         { allowNumber: true, allowBoolean: true },
       ],
       eqeqeq: 'error',
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: [
+            {
+              name: '@tensorflow/tfjs',
+              message: 'import src/tf/index.js: the union package is no dependency',
+            },
+          ],
+        },
+      ],
     },
   },
   // Vitest's asymmetric matchers are typed any.

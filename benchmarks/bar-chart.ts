@@ -1,4 +1,4 @@
-import * as echarts from 'echarts';
+import * as echarts from '../src/report/echarts.js';
 
 export interface BarChart {
   title: string;

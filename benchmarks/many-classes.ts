@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../src/tf/index.js';
 import Table from 'cli-table3';
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

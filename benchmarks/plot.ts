@@ -1,4 +1,4 @@
-import * as echarts from 'echarts';
+import * as echarts from '../src/report/echarts.js';
 import type { AllReduceRow } from './all-reduce.js';
 import type { ScalingRow } from './scaling.js';
 

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 import { trainingKernels } from './kernel-names.js';
 import type { Activation } from './operations.js';
 import { hasKernel, runKernel, runWhereKnown } from './run-kernel.js';

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 import { reluGradient, type Convolution } from './operations.js';
 
 let replaced = false;

@@ -1,7 +1,8 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 import type { backendNames, Config } from '../config/schema.js';
 import { messageOf, UserError } from '../errors.js';
 import { replaceGradients } from './gradients.js';
+import { findAddon } from './native/cache.js';
 import { startNative } from './native/index.js';
 import { startWasm } from './wasm/index.js';
 import { startWebgpu } from './webgpu/index.js';
@@ -27,10 +28,11 @@ export interface BackendOptions {
 }
 
 /**
- * Starts a backend and registers the kernels that it lacks for training. `auto` takes the first that works of native
- * TensorFlow (where `pod-dist setup` has built it), wasm, and plain JavaScript; webgpu is started by name only.
+ * Starts a backend and registers the kernels that it lacks for training. `auto` takes native TensorFlow where
+ * `pod-dist setup` has built it, else the first that works of wasm and plain JavaScript; webgpu is started by name only.
  *
- * @throws UserError `BACKEND_UNAVAILABLE` for a named backend that cannot run here, saying what to do
+ * @throws UserError `BACKEND_UNAVAILABLE` for a named backend, or a native one that was set up, that cannot run here,
+ * saying what to do
  */
 export async function initBackend(
   name: Config['backend'] = 'auto',
@@ -40,14 +42,12 @@ export async function initBackend(
   tf.enableProdMode();
   replaceGradients();
   if (name !== 'auto') return start(name, options);
-  for (const candidate of ['native', 'wasm'] as const) {
-    try {
-      return await start(candidate, options);
-    } catch (error) {
-      if (options.requireGpu) throw error;
-    }
+  if (findAddon() || options.requireGpu) return start('native', options);
+  try {
+    return await start('wasm', options);
+  } catch {
+    return start('cpu', options);
   }
-  return start('cpu', options);
 }
 
 async function start(name: BackendName, { requireGpu = false }: BackendOptions): Promise<Backend> {

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 
 /**
  * Billions of floating-point operations a second in the product of two square matrices on the backend that runs: the

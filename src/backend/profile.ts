@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 
 /** Time in one kind of kernel, kernels that it calls itself left out. */
 export interface KernelTime {

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 
 export type Inputs = Record<string, tf.TensorInfo>;
 export type Attributes = Record<string, unknown>;

@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs';
+import type * as tf from '../tf/index.js';
 
 /** Some of the classes, from `start` on. */
 export interface ClassBlock {

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 import { Best } from './best.js';
 import type { ClassBlock, ClassVectors } from './class-vectors.js';
 

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 
 /** Entries are rounded to multiples of 2^-30: double precision adds up those of two million images without an error. */
 const steps = 2 ** 30;

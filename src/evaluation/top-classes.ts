@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 import type { ClassVectors } from './class-vectors.js';
 
 /** One class, and how well an image fits it. */

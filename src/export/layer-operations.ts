@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs';
+import type * as tf from '../tf/index.js';
 import { UserError } from '../errors.js';
 import { convolutionWeight, depthwiseWeight, flatteningOrder, reordered, transposed } from './layouts.js';
 import { elementwise, type Kind, type Pair, type WeightTensor } from './operations.js';

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 import type { Head } from './head.js';
 
 /** Added to the mean square of a feature vector: too small to matter for any that has a direction. */

@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs';
+import type * as tf from '../tf/index.js';
 import { UserError } from '../errors.js';
 import type { Head } from './head.js';
 import { layerOperations, type Value } from './layer-operations.js';

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 import { UserError } from '../errors.js';
 import type { ExportedFile } from './files.js';
 import type { Head } from './head.js';

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 import { inverseRoot } from './terms.js';
 
 /** What is done to the own class before cross-entropy. */

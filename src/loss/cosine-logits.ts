@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 
 /**
  * Cosines between features [B, d] and centroids [k, d] (unit rows), [B, k]; differentiable in `features`. Features

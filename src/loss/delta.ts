@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 
 /** Which norm delta follows: of the logits W z, as the authors' code does, or of the features z. */
 export type NormSource = 'logits' | 'features';

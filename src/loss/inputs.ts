@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 import { UserError } from '../errors.js';
 
 /** Class of each row: an int32 tensor [B] or plain numbers. */

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 import { ownCentroids, type Labels } from './inputs.js';
 import { globalGradient, localTerms, selfCorrelationValue } from './terms.js';
 

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 
 /** What one rank's rows give to the loss of the global batch. */
 export interface LocalTerms {

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 import type { ModelConfig } from '../config/schema.js';
 import type { ModelOptions } from './index.js';
 import { chain, channelsOf, LayerMaker, stemLayers } from './layers.js';

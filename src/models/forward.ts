@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 import { addThen, convolve, type Activation, type Convolution } from '../backend/operations.js';
 import { PodDistError } from '../errors.js';
 import { cut, eachWithOwnWeights, join, type Parts } from './parts.js';

@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs';
+import type * as tf from '../tf/index.js';
 import type { ModelConfig } from '../config/schema.js';
 import { customModel } from './custom.js';
 import { densenet121 } from './densenet.js';

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 import { stream } from '../random.js';
 
 /** Epsilon added to batch-norm variances, as in the reference networks. */

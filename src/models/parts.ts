@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 
 /** Parts of a batch, in order; those without images are absent. */
 export type Parts<T extends tf.Tensor = tf.Tensor> = readonly (T | undefined)[];

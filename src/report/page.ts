@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { Chart } from './charts/chart.js';
 import { comparedCharts, type Evaluated } from './charts/compared.js';
 import { trainingCharts } from './charts/curves.js';
@@ -8,8 +7,6 @@ import { timeCharts } from './charts/time.js';
 import { escapeHtml, scriptJson } from './html.js';
 import type { Run } from './run.js';
 import { confusionTables, gapList, resultTable, settingsTable } from './tables.js';
-
-const require = createRequire(import.meta.url);
 
 interface Section {
   title: string;
@@ -91,8 +88,5 @@ function asset(name: string): string {
 }
 
 function plottingLibrary(): string {
-  return readFileSync(require.resolve('echarts/dist/echarts.min.js'), 'utf8').replaceAll(
-    '</script',
-    '<\\/script',
-  );
+  return asset('echarts.js').replaceAll('</script', '<\\/script');
 }

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 import type { LossConfig } from '../config/schema.js';
 import { stream } from '../random.js';
 

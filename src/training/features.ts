@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 import { unitRows } from '../loss/index.js';
 import type { Classifier } from './classifier.js';
 

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 import type { Range } from './buckets.js';
 import type { Parameters } from './parameters.js';
 

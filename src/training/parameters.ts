@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 import { createHash } from 'node:crypto';
 
 /** Where one variable lies in a flat array. */

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 import { LocalCommunicator } from '../collective/local-communicator.js';
 import { topClasses, type TopClasses } from '../evaluation/top-classes.js';
 import type { Checkpoint } from './checkpoint.js';

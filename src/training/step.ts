@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../tf/index.js';
 import { explainFailure } from '../backend/explain-failure.js';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../../src/tf/index.js';
 import { expect } from 'vitest';
 import { initBackend, type BackendName } from '../../src/backend/index.js';
 import { findAddon } from '../../src/backend/native/cache.js';

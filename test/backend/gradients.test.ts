@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../../src/tf/index.js';
 import { describe, it } from 'vitest';
 import { accelerated, expectLikeCpu, normal } from './backends.js';
 

@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { findAddon } from '../../src/backend/native/cache.js';
+import { addonFolder, findAddon, sourcesDigest } from '../../src/backend/native/cache.js';
 
 const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
 const built = findAddon();
@@ -16,11 +16,12 @@ describe('pod-dist setup', () => {
   beforeEach(() => void (cache = mkdtempSync(join(tmpdir(), 'pod-dist-test-'))));
   afterEach(() => rmSync(cache, { recursive: true }));
 
-  const setup = (...args: string[]) =>
-    promisify(execFile)(process.execPath, [cli, 'setup', '--json', ...args], {
+  const command = (args: string[]) =>
+    promisify(execFile)(process.execPath, [cli, ...args], {
       env: { ...process.env, POD_DIST_CACHE: cache },
       timeout: 110_000,
     });
+  const setup = (...args: string[]) => command(['setup', '--json', ...args]);
 
   it.runIf(library && existsSync(library))(
     'builds against a library that is here already, once',
@@ -32,6 +33,29 @@ describe('pod-dist setup', () => {
     },
     120_000,
   );
+
+  it('tells setup and launch alike that an addon which is there does not load', async () => {
+    const folder = addonFolder(false, { POD_DIST_CACHE: cache });
+    const manifest = {
+      tensorflow: '2.21.0',
+      cuda: false,
+      addon: 'addon.node',
+      operations: null,
+      sources: sourcesDigest(),
+    };
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'manifest.json'), JSON.stringify(manifest));
+    writeFileSync(join(folder, 'addon.node'), 'cut off');
+    const run = (...args: string[]) =>
+      command(args).catch((error: unknown) => error as { code: number; stdout: string; stderr: string });
+    const launched = await run('launch', '--epochs', '1', '--out', join(cache, 'run'));
+    expect(launched).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/addon\.node does not load: .*setup --force, or give --backend wasm\n$/),
+    });
+    const again = await run('setup', '--library', cache);
+    expect(again).toMatchObject({ code: 2, stdout: expect.stringContaining('building again: the addon') });
+  });
 
   it('says what is missing, and leaves nothing that looks finished', async () => {
     const failure = await setup('--library', cache).catch(

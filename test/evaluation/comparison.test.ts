@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../../src/tf/index.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { beyondPlaces, compare } from '../../src/evaluation/comparison.js';
 import { count, emptyTotals } from '../../src/evaluation/totals.js';

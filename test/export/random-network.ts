@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../../src/tf/index.js';
 import { configSchema, modelSchema } from '../../src/config/schema.js';
 import { describe as describeModel } from '../../src/export/description.js';
 import type { Head } from '../../src/export/head.js';

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { findInstalled } from '../../src/backend/native/index.js';
+import { findAddon } from '../../src/backend/native/cache.js';
 import { evaluationSchema, type Evaluation } from '../../src/evaluation/schema.js';
 import type { EpochRecord, StepRecord } from '../../src/training/reporter.js';
 import type { Report } from '../../src/training/run-record.js';
@@ -14,7 +14,7 @@ import type { Report } from '../../src/training/run-record.js';
 const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
 
 /** Backends that can train here: wasm always, native where set-up has built it. */
-export const backends = findInstalled() ? (['wasm', 'native'] as const) : (['wasm'] as const);
+export const backends = findAddon() ? (['wasm', 'native'] as const) : (['wasm'] as const);
 
 export interface Ended {
   code: number | null;

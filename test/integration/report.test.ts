@@ -30,7 +30,7 @@ describe('pod-dist report', () => {
   it('writes one page, and says what a killed run lacks', async () => {
     const { code, stdout, stderr } = await place.run('report', 'killed');
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^killed\/report\.html: 1 run, 1\.\d MB\n$/);
+    expect(stdout).toMatch(/^killed\/report\.html: 1 run, 0\.\d MB\n$/);
     expect(stderr).toMatch(/killed: report\.json is missing: the run did not end, or still goes on/);
     expect(stderr).toMatch(
       /killed: evaluation\.json is missing: pod-dist evaluate --checkpoint killed --out/,

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../../src/tf/index.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { modelSchema } from '../../src/config/schema.js';
 import { ForwardPass } from '../../src/models/forward.js';

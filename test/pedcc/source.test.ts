@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../../src/tf/index.js';
 import { normSum } from '../../src/loss/index.js';
 import { fingerprint, generateCentroids } from '../../src/pedcc/index.js';
 import { CentroidSource } from '../../src/pedcc/source.js';

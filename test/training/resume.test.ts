@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../../src/tf/index.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { LocalCommunicator } from '../../src/collective/local-communicator.js';
 import { configSchema, type Config, type ConfigInput } from '../../src/config/schema.js';

@@ -23,26 +23,32 @@ const manifestSchema = z.object({
 
 export type Manifest = z.output<typeof manifestSchema>;
 
-/** The folder of the native addon for this platform, one for the CPU and one for CUDA. */
+/** The folder of the native addon of these sources for this platform, one for the CPU and one for CUDA. */
 export function addonFolder(cuda: boolean, environment: NodeJS.ProcessEnv = process.env): string {
-  const name = `tensorflow-${tensorflowVersion}-${process.platform}-${process.arch}-${cuda ? 'cuda' : 'cpu'}`;
+  const parts = [tensorflowVersion, process.platform, process.arch, cuda ? 'cuda' : 'cpu'];
+  const name = ['tensorflow', ...parts, sourcesDigest().slice(0, 12)].join('-');
   return join(cacheFolder(environment), 'native', name);
 }
 
-/** Folder of the sources of the operations that are added to TensorFlow. */
-export const sourcesFolder = fileURLToPath(new URL('./operations', import.meta.url));
+/** C++ sources of what set-up compiles: the addon of @tensorflow/tfjs-node-gpu, and operations added to TensorFlow. */
+export const sourceFolders = {
+  binding: fileURLToPath(new URL('./binding', import.meta.url)),
+  operations: fileURLToPath(new URL('./operations', import.meta.url)),
+};
 
-/** What tells the operations of one version of pod-dist from those of another. */
+/** What tells the native code of one version of pod-dist from that of another: both may be in one cache. */
 export function sourcesDigest(): string {
   const hash = createHash('sha256');
-  for (const name of readdirSync(sourcesFolder).sort())
-    hash.update(`${name}\0`).update(readFileSync(join(sourcesFolder, name)));
+  for (const folder of Object.values(sourceFolders)) {
+    for (const name of readdirSync(folder).sort())
+      hash.update(`${name}\0`).update(readFileSync(join(folder, name)));
+  }
   return hash.digest('hex');
 }
 
 /**
  * The manifest of a finished set-up in `folder`; undefined where there is none, or none that can be read, or one of other
- * operations than this version's.
+ * sources than this version's.
  */
 export function readManifest(folder: string): Manifest | undefined {
   const file = join(folder, 'manifest.json');

@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs';
+import type * as tf from '../../tf/index.js';
 import { replaceWhere } from '../replace-kernel.js';
 import { Attributes, backendName, type NodeBackend } from './node-backend.js';
 

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../../tf/index.js';
 import { trainingKernels } from '../kernel-names.js';
 import { isBiasGradient, replaceWhere } from '../replace-kernel.js';
 import { registerConvolutions } from './convolutions.js';

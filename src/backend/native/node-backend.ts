@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs';
+import type * as tf from '../../tf/index.js';
 
 /** What the package calls its backend. */
 export const backendName = 'tensorflow';

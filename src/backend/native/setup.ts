@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, relative, sep } from 'node:path';
@@ -7,8 +6,7 @@ import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { cacheFolder } from '../../cache-folder.js';
 import { messageOf, UserError } from '../../errors.js';
 import { archiveLibrary } from './archive.js';
-import { addonFolder, readManifest, sourcesDigest, sourcesFolder, type Manifest } from './cache.js';
-import { packageFolder } from './index.js';
+import { addonFolder, readManifest, sourceFolders, sourcesDigest, type Manifest } from './cache.js';
 import { installedLibrary } from './installed.js';
 import { origins, type Library, type Origin, type Progress } from './library.js';
 import { minute, run } from './run.js';
@@ -41,8 +39,9 @@ const addonName = 'tfjs_binding.node';
 const operationsName = 'operations.node';
 
 /**
- * Builds the addon of native TensorFlow: the npm package's two C++ files, compiled against a TensorFlow library from
- * its Python wheel, from this machine, or from the package's own archive.
+ * Builds the addon of native TensorFlow: two C++ files of @tensorflow/tfjs-node-gpu, which pod-dist ships, compiled against
+ * a TensorFlow library from its Python wheel, from this machine, or from that package's own archive. What is there
+ * already is loaded once, and built again where it no longer works.
  *
  * Everything is made in a folder beside the final one, loaded once in a process of its own, and only then renamed, so
  * that an interrupted or failed set-up leaves nothing that looks finished. Every step has a deadline; downloads go on
@@ -55,16 +54,23 @@ export async function setup(options: SetupOptions): Promise<SetupResult> {
   const final = addonFolder(cuda);
   const found = readManifest(final);
   if (found && !force) {
-    return { folder: final, tensorflow: found.tensorflow, cached: true, gpu: found.verified.gpu };
+    try {
+      const { gpu } = await verify(
+        join(final, found.addon),
+        found.operations && join(final, found.operations),
+      );
+      return { folder: final, tensorflow: found.tensorflow, cached: true, gpu };
+    } catch (error) {
+      progress.step(`building again: ${messageOf(error)}`);
+    }
   }
-  const sources = bindingSources();
   await requireCompiler();
   await mkdir(dirname(final), { recursive: true });
   const folder = await mkdtemp(join(dirname(final), `.${basename(final)}-`));
   try {
     const library = await findLibrary(folder, options);
     progress.step(`compiling the addon against TensorFlow ${library.version} with g++`);
-    await compileAddon(sources, library, folder);
+    await compileAddon(library, folder);
     const operations = await compileOperations(library, folder, progress);
     progress.step('loading it in a process of its own');
     const { gpu } = await verify(join(folder, addonName), operations && join(folder, operations));
@@ -108,16 +114,6 @@ async function findLibrary(home: string, { cuda, from, library, progress }: Setu
   throw new UserError('SETUP_FAILED', `no TensorFlow to build against: ${reasons.join('; ')}`);
 }
 
-function bindingSources(): string[] {
-  const folder = packageFolder();
-  const files = ['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => join(folder ?? '', 'binding', name));
-  if (folder && files.every((file) => existsSync(file))) return files;
-  throw new UserError(
-    'SETUP_FAILED',
-    'the optional package @tensorflow/tfjs-node-gpu is not installed: run npm ci without --omit=optional',
-  );
-}
-
 async function requireCompiler(): Promise<void> {
   try {
     await run('g++', ['--version'], minute);
@@ -129,7 +125,8 @@ async function requireCompiler(): Promise<void> {
   }
 }
 
-async function compileAddon(sources: readonly string[], library: Library, folder: string): Promise<void> {
+async function compileAddon(library: Library, folder: string): Promise<void> {
+  const sources = ['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => join(sourceFolders.binding, name));
   try {
     await compile(sources, { flags: ['-O2'], library, output: join(folder, addonName) });
   } catch (error) {
@@ -146,7 +143,7 @@ async function compileOperations(
   folder: string,
   progress: Progress,
 ): Promise<string | null> {
-  const source = join(sourcesFolder, 'batch-norm.cc');
+  const source = join(sourceFolders.operations, 'batch-norm.cc');
   const flags = ['-O3', '-ffp-contract=off', '-fno-math-errno', '-fno-trapping-math', '-fvisibility=hidden'];
   let reason = '';
   for (const threads of [['-fopenmp'], []]) {
@@ -200,6 +197,6 @@ async function verify(addon: string, operations: string | null): Promise<{ gpu: 
       gpu: boolean;
     };
   } catch (error) {
-    throw new UserError('SETUP_FAILED', `the addon that was built does not work: ${messageOf(error)}`);
+    throw new UserError('SETUP_FAILED', `the addon does not work: ${messageOf(error)}`);
   }
 }

@@ -1,4 +1,4 @@
-import type { TensorInfo } from '@tensorflow/tfjs';
+import type { TensorInfo } from '../../tf/index.js';
 import type { Heap } from './heap.js';
 
 /** Rows and channels of [..., channels]. */

@@ -1,4 +1,4 @@
-import type { backend_util, TensorInfo } from '@tensorflow/tfjs';
+import type { backend_util, TensorInfo } from '../../tf/index.js';
 import { convolutionGeometry, type ConvolutionAttributes } from './geometry.js';
 import type { Heap } from './heap.js';
 

@@ -1,4 +1,4 @@
-import { backend_util } from '@tensorflow/tfjs';
+import { backend_util } from '../../tf/index.js';
 
 /** Attributes of tfjs's convolution kernels and their gradients. */
 export interface ConvolutionAttributes {

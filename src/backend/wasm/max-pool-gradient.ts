@@ -1,4 +1,4 @@
-import { backend_util, type TensorInfo } from '@tensorflow/tfjs';
+import { backend_util, type TensorInfo } from '../../tf/index.js';
 import type { Heap } from './heap.js';
 
 interface PoolAttributes {

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../../tf/index.js';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { PodDistError } from '../../errors.js';
 import type { DawnEvents } from './events.js';

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../../tf/index.js';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { messageOf, UserError } from '../../errors.js';
 import { blockingReads } from './blocking-reads.js';

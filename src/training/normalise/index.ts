@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../../tf/index.js';
 import { hasNormalisePasses } from '../../backend/batch-norm.js';
 import { addThen, reluGradient } from '../../backend/operations.js';
 import { alone, whole } from './alone.js';

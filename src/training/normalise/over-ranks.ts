@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../../tf/index.js';
 import { batchNormInputGradient, batchNormSums } from '../../backend/batch-norm.js';
 import { sumArrays } from '../../collective/pairwise.js';
 import { join } from '../../models/parts.js';

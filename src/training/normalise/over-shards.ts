@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../../tf/index.js';
 import { rowsOf } from '../../models/parts.js';
 import type { BatchShare } from './pass.js';
 

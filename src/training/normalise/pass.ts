@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs';
+import type * as tf from '../../tf/index.js';
 import type { Activation } from '../../backend/operations.js';
 import type { Range } from '../buckets.js';
 

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../../tf/index.js';
 import type { Communicator } from '../../collective/communicator.js';
 import { classification, type ClassificationGradients, type Margin } from '../../loss/index.js';
 import { join } from '../../models/parts.js';

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../../tf/index.js';
 
 /** A loss and its gradient with respect to each input. */
 interface Differentiated {

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../../tf/index.js';
 import { pairwise } from '../../collective/pairwise.js';
 import { rowsOf } from '../../models/parts.js';
 import type { Shard } from './objective.js';

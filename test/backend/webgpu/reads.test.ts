@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '../../../src/tf/index.js';
 import { describe, expect, it } from 'vitest';
 import { initBackend } from '../../../src/backend/index.js';
 import { LocalCommunicator } from '../../../src/collective/local-communicator.js';

@@ -1,0 +1,66 @@
+// Bundles into dist/ what pod-dist uses only a part of, so that an installed package needs none of it: gradients of
+// TensorFlow.js, the kernels and the C++ sources of its native backend, and the plotting library; with their licences.
+import { build } from 'esbuild';
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+
+const require = createRequire(import.meta.url);
+const native = 'dist/src/backend/native';
+const common = { bundle: true, minify: true, legalComments: 'eof', logLevel: 'warning', metafile: true };
+const plotting = {
+  ...common,
+  entryPoints: ['src/report/echarts.js'],
+  define: { 'process.env.NODE_ENV': '"production"' },
+};
+
+const results = await Promise.all([
+  build({
+    ...common,
+    entryPoints: ['src/tf/registrations.js'],
+    outfile: 'dist/src/tf/registrations.js',
+    format: 'esm',
+    platform: 'node',
+    mainFields: ['module', 'main'],
+  }),
+  build({
+    ...common,
+    entryPoints: ['src/backend/native/node-kernels.cjs'],
+    outfile: `${native}/node-kernels.cjs`,
+    format: 'cjs',
+    platform: 'node',
+    alias: { '@tensorflow/tfjs': '@tensorflow/tfjs-core' },
+    external: ['@tensorflow/tfjs-core'],
+  }),
+  build({
+    ...plotting,
+    outfile: 'dist/src/report/assets/echarts.js',
+    format: 'iife',
+    globalName: 'echarts',
+  }),
+  build({ ...plotting, outfile: 'dist/src/report/echarts.js', format: 'esm' }),
+]);
+
+const addon = dirname(require.resolve('@tensorflow/tfjs-node-gpu/package.json'));
+mkdirSync(native, { recursive: true });
+cpSync(join(addon, 'binding'), `${native}/binding`, { recursive: true });
+
+const inputs = results.flatMap(({ metafile }) =>
+  Object.values(metafile.outputs).flatMap((output) =>
+    Object.entries(output.inputs).flatMap(([file, { bytesInOutput }]) => (bytesInOutput > 0 ? [file] : [])),
+  ),
+);
+const packages = inputs.map((file) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1]);
+const notices = [...new Set(packages)].filter(Boolean).sort().map(notice);
+writeFileSync('dist/THIRD-PARTY-NOTICES.txt', notices.join(`\n${'-'.repeat(80)}\n\n`));
+
+/** Name, version, licence and copyright notices of a package. */
+function notice(folder) {
+  const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  const texts = readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isFile() && /^(licen[cs]e|notice|copying)/i.test(entry.name))
+    .map((entry) => readFileSync(join(folder, entry.name), 'utf8'));
+  if (texts.length === 0 && license !== 'Apache-2.0') throw new Error(`${name} holds no text of its licence`);
+  const apache = 'The text of this licence is in the file LICENSE of this package.\n';
+  return [`${name} ${version}, ${license}\n`, ...(texts.length > 0 ? texts : [apache])].join('\n');
+}

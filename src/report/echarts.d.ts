@@ -1,0 +1,1 @@
+export { init, registerTheme } from 'echarts/core';
