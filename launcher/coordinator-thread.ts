@@ -6,8 +6,8 @@ import { openDataset } from '../src/data/index.js';
 import { stepsPerEpoch } from '../src/data/sampler.js';
 import { reportOf, UserError } from '../src/errors.js';
 import { openTrace } from '../src/trace/trace-file.js';
-import { findCheckpoint } from '../src/training/checkpoint.js';
 import { RunCombiner } from '../src/training/combine.js';
+import { keepLock } from '../src/training/run-lock.js';
 import { RunRecorder, type RunListener } from '../src/training/run-record.js';
 import { Display } from './display.js';
 import type { CoordinatorNews, OwnCoordinatorOptions } from './own-coordinator.js';
@@ -37,6 +37,8 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions): Pr
     record?.close();
     throw error;
   });
+  const { outDir, lockFile } = options;
+  if (lockFile) keepLock(outDir, lockFile, ({ code, message }) => coordinator.abort(code, message));
   tell({ type: 'listening' });
   port.once('message', () => {
     record?.close();
@@ -58,21 +60,20 @@ function say(line: string): void {
   writeSync(2, `${line}\n`);
 }
 
-async function openRecord({ config, outDir, resume }: OwnCoordinatorOptions) {
-  const resumed = resume ? (await findCheckpoint(outDir)).checkpoint.epochs : 0;
+async function openRecord({ config, outDir, resumedEpochs }: OwnCoordinatorOptions) {
   const dataset = await openDataset(config.data, { seed: config.seed, notify: () => {} });
   await dataset.close();
   const display = new Display({
     epochs: config.epochs,
     stepsPerEpoch: stepsPerEpoch(dataset.labels.train.length, config),
-    resumedEpochs: resumed,
+    resumedEpochs: resumedEpochs ?? 0,
     outDir,
     terminal: false,
     // A thread's process.stdout waits for the main thread, which may be blocked in a collective.
     write: (text) => void writeSync(1, text),
   });
-  const trace = openTrace(config.trace, { resumed: resume, notify: say });
-  const recorder = RunRecorder.open(outDir, config, resumed);
+  const trace = openTrace(config.trace, { resumed: resumedEpochs !== undefined, notify: say });
+  const recorder = RunRecorder.open(outDir, config, resumedEpochs);
   const listeners: RunListener[] = [recorder, display];
   const close = () => {
     recorder.close();

@@ -124,6 +124,24 @@ export function readPlace(environment: Environment, parentPid: number = process.
 }
 
 /**
+ * Refuses `pod-dist launch` as one of several tasks of torchrun, srun or mpirun: each would train a whole job. A script
+ * of sbatch, or a step of one task, is none of several.
+ *
+ * @throws UserError `ENVIRONMENT_INVALID`
+ */
+export function refuseTask(environment: Environment): void {
+  const family = families.find((names) => isPresent(names, environment));
+  if (!family) return;
+  const sizeName = family.starter === 'Slurm' ? 'SLURM_STEP_NUM_TASKS' : family.worldSize;
+  const size = Number(environment[sizeName]);
+  if (!(size > 1)) return;
+  throw new UserError(
+    'ENVIRONMENT_INVALID',
+    `pod-dist launch is one of ${size} tasks that ${family.starter} has started (${sizeName} is ${size}), and each would train a job of its own: give ${family.starter} pod-dist worker, or unset ${family.rank}`,
+  );
+}
+
+/**
  * Under srun, Slurm's process interface sets MPICH's ranks as well, but not MPICH's local ranks; under MPICH's mpirun in
  * a Slurm allocation, Slurm's variables are those of the node's proxy.
  */

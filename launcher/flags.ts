@@ -1,5 +1,6 @@
 import type { Options } from 'yargs';
 import { listSettings } from '../src/config/settings.js';
+import { UserError } from '../src/errors.js';
 
 /** Flags that set one setting of the recipe each: their name, the setting, their type. */
 const shortcuts = [
@@ -59,10 +60,25 @@ export function backendFlag() {
   return { type: 'string', requiresArg: true, describe } as const satisfies Options;
 }
 
+/** What to do where the run to go on with has no checkpoint yet: start it, or refuse. */
+export type Resume = 'start' | 'must';
+
+function readResume(given: string | boolean | undefined): Resume | undefined {
+  if (given === undefined || given === false || given === 'false') return undefined;
+  if (given === '' || given === true || given === 'true') return 'start';
+  if (given === 'must') return given;
+  throw new UserError('USAGE', `--resume takes no value but must, not ${given}: --out names the run folder`);
+}
+
 /** Flags of every command that trains. */
 export const runFlags: Record<string, Options> = {
   out: { type: 'string', alias: 'o', requiresArg: true, describe: 'run folder (default: runs/<name>)' },
-  resume: { type: 'boolean', default: false, describe: 'go on from the newest checkpoint of the run' },
+  resume: {
+    type: 'string',
+    coerce: readResume,
+    describe:
+      'go on from the newest checkpoint of the run, or start where there is none yet (=must: refuse then)',
+  },
   'require-gpu': { type: 'boolean', default: false, describe: 'refuse to train without a GPU' },
 };
 

@@ -24,6 +24,8 @@ export interface JobOptions {
   combiner: RunCombiner;
   /** Takes what the workers spend their time on. */
   trace?: TraceFile;
+  /** Ends the job, when it is aborted, for the reason that it gives: a `PodDistError`. */
+  lost?: AbortSignal;
 }
 
 /** How long workers may take to end by themselves once all have finished. */
@@ -45,6 +47,7 @@ export async function runJob({
   workerArgs,
   combiner,
   trace,
+  lost,
 }: JobOptions): Promise<void> {
   const worldSize = devices.perWorker.length;
   const { distributed } = config;
@@ -69,6 +72,10 @@ export async function runJob({
   });
   const supervisor = new Supervisor((rank, code, signal) => coordinator.reportExit(rank, code, signal));
   const signals = followSignals((signal) => coordinator.abort('STOPPED', signal));
+  lost?.addEventListener('abort', () => {
+    const { code, message } = lost.reason as PodDistError;
+    coordinator.abort(code, message);
+  });
   const logOf = (rank: number) => join(logDir, `rank-${rank}.log`);
   try {
     for (let rank = 0; rank < worldSize; rank++) {

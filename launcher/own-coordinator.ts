@@ -9,7 +9,10 @@ export interface OwnCoordinatorOptions {
   config: Config;
   /** Run folder. */
   outDir: string;
-  resume: boolean;
+  /** Rank 0's hold on it, where something is recorded. */
+  lockFile?: string;
+  /** Epochs of the checkpoint that the run goes on from, if it does. */
+  resumedEpochs?: number;
   /** Only count a checkpoint's test images; nothing is recorded. */
   evaluate?: boolean;
 }

@@ -15,7 +15,7 @@ import type { Report } from './training/run-record.js';
 export interface LaunchOptions {
   /** Run folder; default `runs/<name>`. */
   outDir?: string;
-  /** Go on from the newest checkpoint in `outDir`. */
+  /** Go on from the newest checkpoint in `outDir`, or start where there is none. */
   resume?: boolean;
   /** Stops the job. */
   signal?: AbortSignal;

@@ -5,18 +5,20 @@ import { loadConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
 import { openDataset, openUnknown } from '../../src/data/index.js';
 import { stepsPerEpoch } from '../../src/data/sampler.js';
+import { StoppedError, UserError } from '../../src/errors.js';
 import { openTrace } from '../../src/trace/trace-file.js';
 import { trainAlone } from '../../src/training/alone.js';
-import { findCheckpoint, type Checkpoint } from '../../src/training/checkpoint.js';
+import type { Checkpoint } from '../../src/training/checkpoint.js';
 import { RunCombiner } from '../../src/training/combine.js';
 import { checkWorkers } from '../../src/training/logical-shards.js';
-import { checkResumable } from '../../src/training/resume.js';
+import { checkpointToResume, checkResumable } from '../../src/training/resume.js';
+import { lastRunFolder, RunFolder } from '../../src/training/run-folder.js';
 import { RunRecorder, type Report, type RunListener } from '../../src/training/run-record.js';
 import { planDevices, type DevicePlan } from '../devices.js';
 import { Display } from '../display.js';
-import { overrides, recipeFlags, runFlags } from '../flags.js';
+import { refuseTask } from '../environment.js';
+import { overrides, recipeFlags, runFlags, type Resume } from '../flags.js';
 import { runJob } from '../job.js';
-import { lastRunFolder, newRunFolder } from '../run-folder.js';
 import { withErrorLog } from '../error-log.js';
 import { untilSignal } from '../signals.js';
 import { summaries } from '../summaries.js';
@@ -26,7 +28,7 @@ interface LaunchArguments {
   config?: string;
   set: string[];
   out?: string;
-  resume: boolean;
+  resume?: Resume;
   requireGpu: boolean;
   json: boolean;
 }
@@ -61,14 +63,50 @@ export const launchCommand: CommandModule<object, LaunchArguments> = {
 };
 
 async function launch(args: ArgumentsCamelCase<LaunchArguments>): Promise<void> {
-  const folder = args.resume ? resumedFolder(args) : undefined;
+  refuseTask(process.env);
+  let folder = await earlierRun(args);
+  try {
+    const plan = await planRun(args, folder?.path);
+    const { name, run } = plan.config;
+    folder ??= await RunFolder.claim(name, { out: args.out, confidential: run.private });
+    await trainIn(folder, plan, args.json);
+    folder.release();
+  } catch (error) {
+    if (error instanceof UserError || error instanceof StoppedError) folder?.abandon();
+    else folder?.release();
+    throw error;
+  }
+}
+
+/** With `--resume`: the run to go on with, if it is there. */
+async function earlierRun({ resume, out, config, set }: LaunchArguments): Promise<RunFolder | undefined> {
+  if (resume === undefined) return undefined;
+  const path = out ?? lastRunFolder(loadConfig({ file: config, set }).name);
+  if (path !== undefined && existsSync(path)) return RunFolder.reclaim(path);
+  if (resume === 'start') return undefined;
+  throw new UserError(
+    'RUN_NOT_FOUND',
+    `there is no run ${path ?? 'of this name below runs/'} to go on with: --resume, without =must, starts one`,
+  );
+}
+
+/** What is to be trained, checked before anything is written. */
+interface RunPlan {
+  config: Config;
+  resume?: Checkpoint;
+  devices: DevicePlan;
+  /** Training images. */
+  images: number;
+}
+
+async function planRun(args: ArgumentsCamelCase<LaunchArguments>, folder?: string): Promise<RunPlan> {
   const own = folder && join(folder, 'config.yaml');
   const file = args.config ?? (own && existsSync(own) ? own : undefined);
   const settings = { ...overrides(args), ...(args.gpus === undefined ? {} : { workers: args.gpus }) };
   const notify = (line: string) => void process.stderr.write(`${line}\n`);
   const onDropped = file && file === own ? notify : undefined;
   const config = loadConfig({ file, set: args.set, flags: settings, onDropped });
-  const resume = folder ? (await findCheckpoint(folder, notify)).checkpoint : undefined;
+  const resume = folder === undefined ? undefined : await checkpointToResume(folder, args.resume, notify);
   if (resume) checkResumable(resume, config);
   checkWorkers(config, config.workers);
   const devices = await planDevices({
@@ -78,37 +116,35 @@ async function launch(args: ArgumentsCamelCase<LaunchArguments>): Promise<void> 
     backend: config.backend,
     bindCores: config.distributed.bindCores,
   });
-  const images = await checkData(config);
-  const outDir = folder ?? newRunFolder(config.name, args.out);
+  return { config, resume, devices, images: await checkData(config) };
+}
 
+async function trainIn(folder: RunFolder, plan: RunPlan, json: boolean): Promise<void> {
+  const { config, resume, devices, images } = plan;
   const display = new Display({
     epochs: config.epochs,
     stepsPerEpoch: stepsPerEpoch(images, config),
     resumedEpochs: resume?.epochs ?? 0,
-    outDir,
-    terminal: !args.json && process.stderr.isTTY,
-    write: (text) => (args.json ? process.stderr : process.stdout).write(text),
+    outDir: folder.path,
+    terminal: !json && process.stderr.isTTY,
+    write: (text) => (json ? process.stderr : process.stdout).write(text),
   });
   if (devices.notice) display.line(devices.notice);
   display.line(
-    `${config.name}: ${images} images, ${counted(config.epochs, 'epoch')}, ${counted(config.workers, 'worker')}, run folder ${outDir}`,
+    `${config.name}: ${images} images, ${counted(config.epochs, 'epoch')}, ${counted(config.workers, 'worker')}, run folder ${folder.path}`,
   );
   const reports: Report[] = [];
   const listeners = [display, { finished: (report: Report) => void reports.push(report) }];
   try {
-    await run(config, devices, { outDir, resume, listeners });
+    await run(config, devices, { folder, resume, listeners });
   } finally {
     display.close();
   }
-  if (args.json) process.stdout.write(`${JSON.stringify(reports[0])}\n`);
+  if (json) process.stdout.write(`${JSON.stringify(reports[0])}\n`);
 }
 
 function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
-}
-
-function resumedFolder({ out, config, set }: LaunchArguments): string {
-  return out ?? lastRunFolder(loadConfig({ file: config, set }).name);
 }
 
 async function checkData(config: Config): Promise<number> {
@@ -120,7 +156,7 @@ async function checkData(config: Config): Promise<number> {
 }
 
 interface RunOptions {
-  outDir: string;
+  folder: RunFolder;
   resume?: Checkpoint;
   listeners: readonly RunListener[];
 }
@@ -128,12 +164,15 @@ interface RunOptions {
 async function run(
   config: Config,
   devices: DevicePlan,
-  { outDir, resume, listeners }: RunOptions,
+  { folder, resume, listeners }: RunOptions,
 ): Promise<void> {
+  const outDir = folder.path;
   if (config.workers === 1) {
     Object.assign(process.env, devices.perWorker[0].env);
     const options = { outDir, resume, listeners, requireGpu: devices.gpu };
-    const work = untilSignal((signal) => trainAlone(config, { ...options, signal }));
+    const work = untilSignal((signal) =>
+      trainAlone(config, { ...options, signal: AbortSignal.any([signal, folder.lost]) }),
+    );
     await withErrorLog(work, join(outDir, 'logs', 'rank-0.log'));
     return;
   }
@@ -143,10 +182,11 @@ async function run(
     const recorder = RunRecorder.open(outDir, config, resume?.epochs);
     const combiner = new RunCombiner([recorder, ...listeners]);
     const workerArgs = ['--config', join(outDir, 'config.yaml'), '--out', outDir];
-    if (resume) workerArgs.push('--resume');
+    if (resume) workerArgs.push('--resume=must');
     if (devices.gpu) workerArgs.push('--require-gpu');
     try {
-      await runJob({ config, devices, logDir: join(outDir, 'logs'), workerArgs, combiner, trace });
+      const { lost } = folder;
+      await runJob({ config, devices, logDir: join(outDir, 'logs'), workerArgs, combiner, trace, lost });
     } finally {
       recorder.close();
     }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Argv, ArgumentsCamelCase, CommandModule } from 'yargs';
 import { initBackend } from '../../src/backend/index.js';
@@ -5,17 +6,18 @@ import { configDigest, loadConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
 import { Membership } from '../../src/coordinator/membership.js';
 import { openDataset } from '../../src/data/index.js';
-import { codeOf, UserError } from '../../src/errors.js';
+import { codeOf, StoppedError, UserError } from '../../src/errors.js';
 import { backendOptions, thresholdsOf } from '../../src/training/bitwise.js';
-import { findCheckpoint } from '../../src/training/checkpoint.js';
+import { findCheckpoint, type Checkpoint } from '../../src/training/checkpoint.js';
 import { evaluateCheckpoint } from '../../src/training/evaluate-checkpoint.js';
+import { checkpointToResume } from '../../src/training/resume.js';
+import { lastRunFolder, RunFolder } from '../../src/training/run-folder.js';
 import { train } from '../../src/training/train.js';
 import { ownGpu } from '../devices.js';
 import { endWithParent } from '../end-with-parent.js';
 import { readPlace, type Place } from '../environment.js';
-import { overrides, recipeFlags, runFlags } from '../flags.js';
+import { overrides, recipeFlags, runFlags, type Resume } from '../flags.js';
 import { OwnCoordinator } from '../own-coordinator.js';
-import { lastRunFolder, newRunFolder } from '../run-folder.js';
 import { threadVariables, workerThreads } from '../worker-threads.js';
 import { summaries } from '../summaries.js';
 
@@ -23,7 +25,7 @@ interface WorkerArguments {
   config?: string;
   set: string[];
   out?: string;
-  resume: boolean;
+  resume?: Resume;
   requireGpu: boolean;
   evaluate?: string;
 }
@@ -60,15 +62,42 @@ async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
   const threads = workerThreads(place);
   Object.assign(process.env, threadVariables(threads, process.env));
   if (place.starter !== 'pod-dist') Object.assign(process.env, await ownGpu(place.localRank, config.backend));
-  const outDir = runFolder(args, config, place);
+  const folder = await claimFolder(args, config, place);
+  try {
+    await workIn(folder, { args, config, place, checkpoint, threads, say });
+    folder?.release();
+  } catch (error) {
+    if (error instanceof UserError || error instanceof StoppedError) folder?.abandon();
+    else folder?.release();
+    throw error;
+  }
+}
 
+interface WorkOptions {
+  args: ArgumentsCamelCase<WorkerArguments>;
+  config: Config;
+  place: Place;
+  /** To be evaluated. */
+  checkpoint?: Checkpoint;
+  threads: number;
+  say(line: string): void;
+}
+
+async function workIn(
+  folder: RunFolder | undefined,
+  { args, config, place, checkpoint, threads, say }: WorkOptions,
+): Promise<void> {
+  const outDir = folder?.path ?? args.out ?? '';
+  const resume =
+    args.resume && place.rank === 0 ? await checkpointToResume(outDir, args.resume, say) : undefined;
   const own =
     place.ownCoordinator && place.rank === 0
       ? await OwnCoordinator.start({
           place,
           config,
           outDir,
-          resume: args.resume,
+          lockFile: folder?.lock.file,
+          resumedEpochs: resume?.epochs,
           evaluate: checkpoint !== undefined,
         })
       : undefined;
@@ -85,8 +114,6 @@ async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
       if (checkpoint) {
         await evaluateCheckpoint({ checkpoint, config, dataset, communicator, reporter: member });
       } else {
-        const resume =
-          args.resume && place.rank === 0 ? (await findCheckpoint(outDir, say)).checkpoint : undefined;
         await train({ config, dataset, communicator, reporter: member, backend, outDir, resume, tracer });
       }
     } finally {
@@ -106,10 +133,16 @@ async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
   }
 }
 
-/** Only rank 0 writes. `pod-dist launch` names the folder that it has made; without it rank 0 chooses, as launch does. */
-function runFolder({ out, resume, evaluate }: WorkerArguments, { name }: Config, place: Place): string {
-  const fresh = place.ownCoordinator && place.rank === 0 && !resume && evaluate === undefined;
-  return fresh ? newRunFolder(name, out) : (out ?? lastRunFolder(name));
+/** Only rank 0 writes. `pod-dist launch` holds the folder that it names; without it rank 0 does, as launch would. */
+async function claimFolder(
+  { out, resume, evaluate }: WorkerArguments,
+  { name, run }: Config,
+  place: Place,
+): Promise<RunFolder | undefined> {
+  if (!place.ownCoordinator || place.rank > 0 || evaluate !== undefined) return undefined;
+  const earlier = resume && (out ?? lastRunFolder(name));
+  if (earlier !== undefined && existsSync(earlier)) return RunFolder.reclaim(earlier);
+  return RunFolder.claim(name, { out, confidential: run.private });
 }
 
 function join(place: Place, config: Config, trace: boolean): Promise<Membership> {

@@ -83,6 +83,14 @@ const settingsSchema = z.strictObject({
       keep: count.optional().describe('newest checkpoints kept; default: all'),
     })
     .prefault({}),
+  run: z
+    .strictObject({
+      private: z
+        .boolean()
+        .default(true)
+        .describe('only its owner may open the run folder; false: the umask decides'),
+    })
+    .prefault({}),
   trace: z
     .string()
     .min(1)

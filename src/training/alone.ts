@@ -1,5 +1,4 @@
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { initBackend } from '../backend/index.js';
 import { LocalCommunicator } from '../collective/local-communicator.js';
 import type { Config } from '../config/schema.js';
@@ -15,7 +14,7 @@ import { train } from './train.js';
 import { throwIfStopped } from './until-stopped.js';
 
 export interface AloneOptions {
-  /** Run folder; default `runs/<name>`. */
+  /** Run folder; default: the first of `runs/<name>`, `runs/<name>-2`, ... that is free. */
   outDir?: string;
   /** Followers besides the run record, such as a progress bar. */
   listeners?: readonly RunListener[];
@@ -27,11 +26,14 @@ export interface AloneOptions {
   signal?: AbortSignal;
 }
 
+/** With a run folder that the caller holds. */
+type InFolder = AloneOptions & { outDir: string };
+
 /**
  * Trains with one worker, in this process: no child process, no socket; the collectives are identities and the step
  * is the one that several workers make.
  */
-export async function trainAlone(config: Config, options: AloneOptions = {}): Promise<Report> {
+export async function trainAlone(config: Config, options: InFolder): Promise<Report> {
   const notify = (line: string) => void process.stderr.write(`${line}\n`);
   const trace = openTrace(config.trace, { resumed: options.resume !== undefined, notify });
   if (!trace) return trainHere(config, options, noTracer);
@@ -45,8 +47,8 @@ export async function trainAlone(config: Config, options: AloneOptions = {}): Pr
   }
 }
 
-async function trainHere(config: Config, options: AloneOptions, tracer: Tracer): Promise<Report> {
-  const { outDir = join('runs', config.name), resume, requireGpu, listeners = [], signal } = options;
+async function trainHere(config: Config, options: InFolder, tracer: Tracer): Promise<Report> {
+  const { outDir, resume, requireGpu, listeners = [], signal } = options;
   const backend = await initBackend(config.backend, { ...backendOptions(config), requireGpu });
   throwIfStopped(signal);
   const dataset = await openDataset(config.data, { seed: config.seed });

@@ -1,10 +1,25 @@
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import { UserError } from '../errors.js';
-import type { Checkpoint } from './checkpoint.js';
+import { findCheckpoint, listCheckpoints, type Checkpoint } from './checkpoint.js';
 import type { Classifier } from './classifier.js';
 import { layoutOf } from './restore.js';
 import type { ShardedOptimiser } from './sharded-optimiser.js';
+
+/**
+ * The newest whole checkpoint of a run folder; undefined where there is none at all, unless there must be one. Where
+ * there are some, of which none is whole, nothing is started over them.
+ *
+ * @throws UserError `CHECKPOINT_NOT_FOUND`
+ */
+export async function checkpointToResume(
+  folder: string,
+  wanted: 'start' | 'must' | undefined,
+  notify: (line: string) => void,
+): Promise<Checkpoint | undefined> {
+  if (wanted === 'start' && (await listCheckpoints(folder)).length === 0) return undefined;
+  return (await findCheckpoint(folder, notify)).checkpoint;
+}
 
 /** What changes from epoch to epoch besides the weights. */
 export interface TrainingState {

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { StoppedError } from '../errors.js';
+import { PodDistError, StoppedError } from '../errors.js';
 
 /**
  * The same batches until `signal` is aborted, then `StoppedError`. Between two batches the event loop turns: what
@@ -21,9 +21,13 @@ async function* stoppable<T>(batches: AsyncIterable<T>, signal: AbortSignal): As
   }
 }
 
-/** Throws `StoppedError` once `signal` is aborted; a reason that is a string names what stopped the job. */
+/**
+ * Throws `StoppedError` once `signal` is aborted; a reason that is a string names what stopped the job, one that is a
+ * `PodDistError` is thrown itself.
+ */
 export function throwIfStopped(signal: AbortSignal | undefined): void {
   if (!signal?.aborted) return;
   const reason: unknown = signal.reason;
+  if (reason instanceof PodDistError) throw reason;
   throw new StoppedError(typeof reason === 'string' ? reason : undefined, { cause: reason });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { firstHost, launchVariables, readPlace } from '../../launcher/environment.js';
+import { firstHost, launchVariables, readPlace, refuseTask } from '../../launcher/environment.js';
 import { UserError } from '../../src/errors.js';
 
 const torchrun = { RANK: '1', WORLD_SIZE: '4', LOCAL_RANK: '0', MASTER_ADDR: 'head', MASTER_PORT: '29500' };
@@ -161,5 +161,27 @@ describe('firstHost', () => {
     ['a.b-c[010-012]', 'a.b-c010'],
   ])('of %s is %s', (nodes, host) => {
     expect(firstHost(nodes)).toBe(host);
+  });
+});
+
+describe('refuseTask', () => {
+  it.each([
+    ['torchrun', torchrun],
+    ['Open MPI', openMpi],
+    ['MPICH', mpich],
+    ['Slurm', { ...slurm, SLURM_STEP_NUM_TASKS: '8' }],
+  ])('refuses a whole job in each task of %s', (starter, environment) => {
+    const refuse = () => refuseTask(environment);
+    expect(refuse).toThrow(UserError);
+    expect(refuse).toThrow(new RegExp(`one of \\d tasks that ${starter} .* pod-dist worker, or unset \\w+$`));
+  });
+
+  it.each([
+    ['no starter', {}],
+    ['a script of sbatch', { SLURM_PROCID: '0', SLURM_NTASKS: '8', SLURM_JOB_ID: '77' }],
+    ['a step of one task', { ...slurm, SLURM_STEP_NUM_TASKS: '1' }],
+    ['one task of torchrun', { ...torchrun, RANK: '0', WORLD_SIZE: '1' }],
+  ])('lets %s be', (_, environment) => {
+    expect(refuseTask(environment)).toBeUndefined();
   });
 });
