@@ -227,13 +227,15 @@ function splitAddress(address: string): { host: string; port: number } {
   return { host, port: Number(port) };
 }
 
-function whole(environment: Environment, name: string, least: number, most = Infinity): number {
+function whole(environment: Environment, name: string, least: number, most = 65_535): number {
   const text = environment[name];
   const value = Number(text);
   if (text === undefined || !/^\d+$/.test(text.trim()) || value < least || value > most) {
     const what = text === undefined ? 'is not set' : `is "${messageOf(text)}"`;
-    const range = most === Infinity ? `of at least ${least}` : `from ${least} to ${most}`;
-    throw new UserError('ENVIRONMENT_INVALID', `${name} ${what}: it must be a whole number ${range}`);
+    throw new UserError(
+      'ENVIRONMENT_INVALID',
+      `${name} ${what}: it must be a whole number from ${least} to ${most}`,
+    );
   }
   return value;
 }

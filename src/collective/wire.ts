@@ -65,7 +65,7 @@ export function encodeHeader(header: Header): Buffer {
   return frame;
 }
 
-/** Reads a header frame; a frame of another size, magic or version is a `PROTOCOL_ERROR`. */
+/** Reads a header frame; one of another size, magic or version, or with a byte that means nothing, is a `PROTOCOL_ERROR`. */
 export function decodeHeader(frame: Uint8Array): Header {
   const view = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
   if (view.length !== headerBytes || view.readUInt32LE(0) !== magic) {
@@ -82,10 +82,10 @@ export function decodeHeader(frame: Uint8Array): Header {
     );
   }
   return {
-    kind: kinds[view[6]],
-    type: elementTypes[view[7]],
-    op: ops[view[8]],
-    wire: wireTypes[view[9]],
+    kind: meaning(kinds, view[6], 'kind'),
+    type: meaning(elementTypes, view[7], 'element type'),
+    op: meaning(ops, view[8], 'operation'),
+    wire: meaning(wireTypes, view[9], 'wire type'),
     stream: view[10],
     sequence: view.readUInt32LE(12),
     step: view.readUInt32LE(16),
@@ -95,6 +95,14 @@ export function decodeHeader(frame: Uint8Array): Header {
     elements: view.readUInt32LE(32),
     bytes: view.readUInt32LE(36),
   };
+}
+
+function meaning<T>(words: readonly T[], byte: number, what: string): T {
+  if (byte < words.length) return words[byte];
+  throw new PodDistError(
+    'PROTOCOL_ERROR',
+    `a header on a data connection has ${what} ${byte}, which is none`,
+  );
 }
 
 /**

@@ -125,14 +125,18 @@ describe('readPlace', () => {
 
   const wrong: [Record<string, string | undefined>, RegExp][] = [
     [{}, /^pod-dist worker needs RANK and WORLD_SIZE/],
-    [{ ...torchrun, RANK: 'one' }, /^RANK is "one": it must be a whole number of at least 0$/],
+    [{ ...torchrun, RANK: 'one' }, /^RANK is "one": it must be a whole number from 0 to 65535$/],
     [{ ...torchrun, RANK: '' }, /^RANK is "": /],
     [{ ...torchrun, RANK: '-1' }, /^RANK is "-1": /],
     [{ ...torchrun, RANK: '0x1' }, /^RANK is "0x1": /],
     [{ ...torchrun, RANK: '1\n2' }, /^RANK is "1 2": /],
     [{ ...torchrun, RANK: '4' }, /^RANK is 4, but WORLD_SIZE is 4: ranks go from 0 to 3$/],
     [{ ...torchrun, WORLD_SIZE: undefined }, /^WORLD_SIZE is not set: /],
-    [{ ...torchrun, WORLD_SIZE: '0' }, /^WORLD_SIZE is "0": it must be a whole number of at least 1$/],
+    [
+      { ...torchrun, LOCAL_RANK: '9'.repeat(20) },
+      /^LOCAL_RANK is "9+": it must be a whole number from 0 to 65535$/,
+    ],
+    [{ ...torchrun, WORLD_SIZE: '0' }, /^WORLD_SIZE is "0": it must be a whole number from 1 to 65535$/],
     [{ ...torchrun, LOCAL_RANK: 'x' }, /^LOCAL_RANK is "x": /],
     [{ ...torchrun, MASTER_ADDR: undefined }, /^MASTER_ADDR is not set: /],
     [{ ...torchrun, MASTER_PORT: undefined }, /^MASTER_PORT is not set: /],

@@ -6,9 +6,23 @@ import { promisify } from 'node:util';
 import { extract } from 'tar';
 import yauzl, { type Entry, type ZipFile } from 'yauzl';
 
-/** Unpacks a .tar or .tar.gz archive into `folder`, without its outermost folder. */
+/** What data sets are made of: neither links nor devices. */
+const plainTypes: readonly string[] = ['File', 'OldFile', 'ContiguousFile', 'Directory'];
+
+/**
+ * Unpacks a .tar or .tar.gz archive into `folder`, without its outermost folder. Archives with links or devices are
+ * refused: a link can lead out of the folder, and one whose path leads through its own target keeps node-tar waiting
+ * for itself.
+ */
 export async function unpackTar(archive: string, folder: string): Promise<void> {
-  await extract({ file: archive, cwd: folder, strip: 1, strict: true });
+  const others: string[] = [];
+  const filter = (path: string, entry: object) => {
+    const type = 'type' in entry ? String(entry.type) : '';
+    if (!plainTypes.includes(type)) others.push(`${path} (${type})`);
+    return plainTypes.includes(type);
+  };
+  await extract({ file: archive, cwd: folder, strip: 1, strict: true, filter });
+  if (others.length > 0) throw new Error(`it holds ${others[0]}, which is no plain file or folder`);
 }
 
 /** Unpacks a .zip archive into `folder`, without its outermost folder. Names that leave it are refused by the reader. */

@@ -1,0 +1,77 @@
+import { inspect } from 'node:util';
+import type fc from 'fast-check';
+import type { ErrorCode } from '../../src/error-codes.js';
+import { PodDistError } from '../../src/errors.js';
+
+/** One reader of what others have written, and inputs for it. */
+export interface Target<Input = unknown> {
+  name: string;
+  /** What an input of any kind may be refused with. */
+  codes: readonly ErrorCode[];
+  inputs: fc.Arbitrary<Input>;
+  /** Reads one input; `folder` is the target's own. Throws `Broken` where a value comes back that is none. */
+  read(input: Input, folder: string): unknown;
+  /** Made once, before the first input. */
+  prepare?(folder: string): Promise<void> | void;
+  /** Ends what `prepare` has started. */
+  close?(): Promise<void> | void;
+  /** Processor time that one input may take; default: 2 s. */
+  seconds?: number;
+  /** Memory by which one input may raise the process's peak; default: 128 MB. */
+  megabytes?: number;
+}
+
+/** What no input may do. */
+export class Broken extends Error {
+  override readonly name = 'Broken';
+}
+
+/** What came of an input: `read`, or the code that it was refused with. */
+export type Outcome = 'read' | ErrorCode;
+
+/**
+ * Gives one input to a target. It must come back with a value, or throw an error of pod-dist's with one of the target's
+ * codes, within a bound of processor time and of memory, and leave the prototypes of objects and arrays as they were.
+ *
+ * @throws Broken
+ */
+export async function judge<Input>(target: Target<Input>, input: Input, folder: string): Promise<Outcome> {
+  const { seconds = 2, megabytes = 128 } = target;
+  const peak = process.resourceUsage().maxRSS;
+  const began = process.cpuUsage();
+  const outcome = await outcomeOf(target, input, folder);
+  const { user, system } = process.cpuUsage(began);
+  const grown = (process.resourceUsage().maxRSS - peak) / 1024;
+  if ((user + system) / 1e6 > seconds) throw new Broken(`took ${(user + system) / 1e6} s of processor time`);
+  if (grown > megabytes) throw new Broken(`took ${Math.round(grown)} MB of memory`);
+  checkPrototypes();
+  return outcome;
+}
+
+async function outcomeOf<Input>(target: Target<Input>, input: Input, folder: string): Promise<Outcome> {
+  try {
+    await target.read(input, folder);
+    return 'read';
+  } catch (error) {
+    if (error instanceof Broken) throw error;
+    if (!(error instanceof PodDistError)) {
+      throw new Broken(`threw what is no error of pod-dist's: ${inspect(error)}`, { cause: error });
+    }
+    if (!target.codes.includes(error.code))
+      throw new Broken(`refused with ${error.code}: ${error.message}`, { cause: error });
+    return error.code;
+  }
+}
+
+const prototypes = [Object.prototype, Array.prototype, Function.prototype, Map.prototype, String.prototype];
+const untouched = prototypes.map((prototype) => Reflect.ownKeys(prototype).length);
+
+function checkPrototypes(): void {
+  prototypes.forEach((prototype, index) => {
+    const keys = Reflect.ownKeys(prototype);
+    if (keys.length === untouched[index]) return;
+    const added = keys.splice(untouched[index]);
+    for (const key of added) Reflect.deleteProperty(prototype, key);
+    throw new Broken(`added ${added.map(String).join(', ')} to a prototype`);
+  });
+}

@@ -1,0 +1,17 @@
+import type { Target } from '../judge.js';
+import { tar, tarGz, zipped } from './archives.js';
+import { control } from './control.js';
+import { header } from './header.js';
+import { image } from './image.js';
+import { manifest } from './manifest.js';
+import { place } from './place.js';
+import { recipe } from './recipe.js';
+import { runFolder } from './run-folder.js';
+import { cifar, idxFiles } from './stored-images.js';
+
+/** Every reader of what others have written, by name. */
+export const targets: ReadonlyMap<string, Target> = new Map(
+  [control, header, manifest, recipe, place, runFolder, idxFiles, cifar, tar, tarGz, zipped, image].map(
+    (target) => [target.name, target as Target],
+  ),
+);
