@@ -58,7 +58,7 @@ export async function benchmarkLoader(benchmark: LoaderBenchmark): Promise<Loade
   const classifier = await Classifier.create({ config, shape: dataset.shape, classes, communicator });
   const step = await TrainingStep.create(classifier, communicator, config);
   const use: Use = async (batch) => {
-    await step.run({ batch, counts: [batch.count], delta: 0.05, rate: 0.01 });
+    await step.run({ batch, counts: [batch.count], rate: 0.01 });
   };
   rows.push(...(await passes(benchmark, true, use)));
   step.dispose();

@@ -11,8 +11,7 @@ import { cosineBound, welchBound, type Construction } from '../src/pedcc/index.j
 import { CentroidSource } from '../src/pedcc/source.js';
 import { stream } from '../src/random.js';
 import { classVectors } from '../src/training/class-vectors.js';
-import { createClassWeights } from '../src/training/class-weights.js';
-import { createObjective } from '../src/training/objectives/index.js';
+import { applyLoss, createClassWeights, lossOf, sourceTargets } from '../src/losses/index.js';
 import { median } from './statistics.js';
 
 /**
@@ -66,17 +65,15 @@ async function measure(classes: number, dim: number, mode: Mode, backend: string
   const centroids = new CentroidSource({ classes, dim, seed: 1 }, mode === 'kept' ? Infinity : 0);
   centroids.sha256();
   const config = lossSchema.parse({ name: mode === 'softmax' ? 'softmax' : 'pod' });
-  const classWeights = createClassWeights(config, { classes, dim, seed: 1 });
-  const objective = createObjective(config, {
-    communicator: new LocalCommunicator(),
-    centroids,
-    classWeights,
-  });
+  const classWeights = createClassWeights(lossOf(config), { classes, dim, seed: 1 });
+  const context = { communicator: new LocalCommunicator(), targets: sourceTargets(centroids) };
+  const lossOfRun = lossOf(config).create(config, context);
   const openSeconds = (performance.now() - started) / 1000;
 
   const random = stream(2);
   const features = tf.variable(tf.randomNormal([batch, dim], 0, 1, 'float32', 3));
-  const trained = [features, classWeights?.kernel, classWeights?.bias].filter((one) => one !== undefined);
+  const weights = [classWeights?.kernel, classWeights?.bias].filter((one) => one !== undefined);
+  const inputs = { features: features as unknown as tf.Tensor2D, classWeights: weights };
   const vectors = classVectors(centroids, classWeights);
   const times = { step: [] as number[], rows: [] as number[], evaluate: [] as number[] };
   for (let step = 0; step < warmup + steps; step++) {
@@ -84,8 +81,8 @@ async function measure(classes: number, dim: number, mode: Mode, backend: string
     const shard = { labels, counts: [batch] };
     const milestones = [performance.now()];
     tf.tidy(() => {
-      const loss = () => objective.apply(features as unknown as tf.Tensor2D, shard, 0.05, () => {});
-      const { grads } = tf.variableGrads(loss, trained as tf.Variable[]);
+      const loss = () => applyLoss(lossOfRun, inputs, shard, { isRoot: true }).loss;
+      const { grads } = tf.variableGrads(loss, [features, ...weights] as tf.Variable[]);
       for (const gradient of Object.values(grads)) gradient.dataSync();
     });
     milestones.push(performance.now());

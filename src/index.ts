@@ -13,7 +13,7 @@ export { Membership } from './coordinator/membership.js';
 export { errorCodes, type ErrorCode } from './error-codes.js';
 export { PodDistError, StoppedError, UserError } from './errors.js';
 export { launch, type LaunchOptions } from './launch.js';
-export { cosineLogits, normAdaptiveCosineLoss, podLoss, selfCorrelationLoss } from './loss/index.js';
+export { cosineLogits, normAdaptiveCosineLoss, podLoss, selfCorrelationLoss } from './losses/index.js';
 export { generateCentroids } from './pedcc/index.js';
 export type { Backbone, BackboneOptions } from './models/index.js';
 export type { EpochRecord, StepRecord } from './training/reporter.js';

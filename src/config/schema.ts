@@ -1,9 +1,9 @@
 import { z } from 'zod';
+import { lossSchema } from '../losses/index.js';
 import { checkBitwise } from './schema/bitwise.js';
 import { dataSchema } from './schema/data.js';
 import { distributedSchema } from './schema/distributed.js';
 import { scheduleSchema } from './schema/learning-rate.js';
-import { lossSchema } from './schema/loss.js';
 import { modelSchema } from './schema/model.js';
 import { optimizerSchema } from './schema/optimizer.js';
 import { count, probability } from './schema/primitives.js';
@@ -11,7 +11,7 @@ import { count, probability } from './schema/primitives.js';
 export { dataSchema, type DataConfig } from './schema/data.js';
 export { distributedSchema } from './schema/distributed.js';
 export { scheduleSchema, type LearningRateConfig } from './schema/learning-rate.js';
-export { lossSchema, type LossConfig } from './schema/loss.js';
+export { lossSchema, type LossConfig } from '../losses/index.js';
 export { modelNames, modelSchema, type ModelConfig } from './schema/model.js';
 export { optimizerSchema, type OptimizerConfig } from './schema/optimizer.js';
 

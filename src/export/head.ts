@@ -1,5 +1,5 @@
 import * as tf from '../tf/index.js';
-import { unitRows } from '../loss/index.js';
+import { unitRows } from '../losses/index.js';
 import type { Classifier } from '../training/classifier.js';
 
 /** What turns features [b, d] into a score a class. */

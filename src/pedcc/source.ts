@@ -63,14 +63,9 @@ export class CentroidSource {
     return this.rows(Int32Array.from({ length: end - start }, (_, row) => start + row));
   }
 
-  /** Whole orthonormal bases among the centroids, which `beyondBases` leaves out. */
+  /** Whole orthonormal bases among the centroids: the first `wholeBases * dim` of them. */
   get wholeBases(): number {
     return this.construction === 'frame' ? Math.floor(this.classes / this.dim) : 0;
-  }
-
-  /** Centroids that belong to no whole orthonormal basis counted in `wholeBases`, [rest, dim]. */
-  beyondBases(): Float32Array {
-    return this.block(this.wholeBases * this.dim, this.classes);
   }
 
   /** SHA-256, in hex, of all rows' little-endian float32 bytes: what ranks compare before they start. */

@@ -19,7 +19,9 @@ const describedArray = z.object({ length: z.int(), sha256: z.string() });
 const manifestSchema = z.object({
   format: z.literal(formatVersion),
   epochs: z.int().positive(),
-  delta: z.number(),
+  /** delta, in checkpoints of earlier versions. */
+  delta: z.number().optional(),
+  lossState: z.array(z.number()).optional(),
   seed: z.int(),
   worldSize: z.int().positive(),
   classNames: z.array(z.string()),
@@ -37,8 +39,8 @@ const manifestSchema = z.object({
 export interface Checkpoint {
   /** Epochs trained so far. */
   epochs: number;
-  /** delta of the next epoch. */
-  delta: number;
+  /** What the loss carries into the next epoch. */
+  lossState: readonly number[];
   seed: number;
   worldSize: number;
   classNames: readonly string[];
@@ -101,7 +103,13 @@ export async function loadCheckpoint(
   } catch (error) {
     throw new UserError('CHECKPOINT_NOT_FOUND', `no checkpoint at ${folder}: ${messageOf(error)}`);
   }
-  const { format: _format, arrays, ...rest } = parseManifest(file, text, notify);
+  const {
+    format: _format,
+    arrays,
+    delta,
+    lossState = delta === undefined ? [] : [delta],
+    ...rest
+  } = parseManifest(file, text, notify);
   const read = (name: string, described: z.output<typeof describedArray>) =>
     readArray(join(folder, `${name}.bin`), described);
   const state: OptimiserState = {};
@@ -110,7 +118,7 @@ export async function loadCheckpoint(
     if (described) state[name] = await read(name, described);
   }
   const weights = await read('weights', arrays.weights);
-  return { ...rest, weights, moving: await read('moving', arrays.moving), state };
+  return { ...rest, lossState, weights, moving: await read('moving', arrays.moving), state };
 }
 
 /** Checkpoint folders of a run, oldest first. */

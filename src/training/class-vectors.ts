@@ -1,8 +1,7 @@
 import * as tf from '../tf/index.js';
 import type { ClassBlock, ClassVectors } from '../evaluation/class-vectors.js';
-import { unitRows } from '../loss/index.js';
+import { unitRows, type ClassWeights } from '../losses/index.js';
 import type { CentroidSource } from '../pedcc/source.js';
-import type { ClassWeights } from './class-weights.js';
 
 /** Classes of a block; fixed, so that every rank computes the same products. */
 const blockClasses = 4096;

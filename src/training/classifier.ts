@@ -2,13 +2,13 @@ import * as tf from '../tf/index.js';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { Batch } from '../data/dataset.js';
+import { createClassWeights, lossOf, type ClassWeights } from '../losses/index.js';
 import { ForwardPass } from '../models/forward.js';
 import { buildModel } from '../models/index.js';
 import { join, type Parts } from '../models/parts.js';
 import { CentroidSource } from '../pedcc/source.js';
 import { BatchNorm } from './batch-norm.js';
 import type { Range } from './buckets.js';
-import { createClassWeights, type ClassWeights } from './class-weights.js';
 import { Parameters, sha256 } from './parameters.js';
 
 interface ClassifierOptions {
@@ -51,7 +51,11 @@ export class Classifier {
     const options = { classes, dim: this.dim, seed };
     this.centroids = new CentroidSource(options, config.centroids.memoryMegabytes * 1e6);
     this.centroidsSha256 = this.centroids.sha256();
-    this.classWeights = createClassWeights(config.loss, { classes, dim: this.dim, seed: config.seed });
+    this.classWeights = createClassWeights(lossOf(config.loss), {
+      classes,
+      dim: this.dim,
+      seed: config.seed,
+    });
     this.forward = new ForwardPass(model);
     this.batchNorm = new BatchNorm(model, config.batchNorm, communicator);
     const variables = model.trainableWeights.map((weight) => weight.read() as tf.Variable);

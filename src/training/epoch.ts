@@ -1,7 +1,5 @@
 import { join } from 'node:path';
-import { pairwise } from '../collective/pairwise.js';
 import type { Dataset } from '../data/dataset.js';
-import { nextDelta } from '../loss/index.js';
 import { noTracer } from '../trace/tracer.js';
 import { pruneCheckpoints, saveCheckpoint } from './checkpoint.js';
 import type { Classifier } from './classifier.js';
@@ -32,9 +30,9 @@ export async function trainEpoch(options: TrainOptions, training: Training): Pro
   const { classifier, step, state, unknown } = training;
   const started = performance.now();
   const epoch = state.epochs;
-  const { lossSum, normSums, times } = await trainSteps(options, step, state);
+  const { lossSum, times } = await trainSteps(options, step, state);
   const images = dataset.labels.train.length;
-  state.delta = await deltaAfter(options, epoch, normSums, images);
+  await step.loss.state?.afterEpoch(epoch, images);
   state.epochs = epoch + 1;
   await step.optimiser.settle();
 
@@ -59,20 +57,6 @@ export async function trainEpoch(options: TrainOptions, training: Training): Pro
   return times;
 }
 
-async function deltaAfter(
-  { config, communicator }: TrainOptions,
-  epoch: number,
-  normSums: readonly number[],
-  images: number,
-): Promise<number> {
-  if (config.loss.name !== 'pod') return 0;
-  const { schedule, initial, scale } = config.loss.delta;
-  if (schedule === 'fixed') return initial;
-  const sum = Float64Array.of(pairwise(normSums, (a, b) => a + b) ?? 0);
-  await communicator.allReduce(sum, { tag: 'delta' });
-  return nextDelta({ epoch, meanNorm: sum[0] / images, scale });
-}
-
 async function writeCheckpoint(
   { config, dataset, communicator, outDir }: TrainOptions,
   { classifier, step, state }: Training,
@@ -82,7 +66,7 @@ async function writeCheckpoint(
   if (communicator.rank > 0) return;
   await saveCheckpoint(join(outDir, 'checkpoints'), {
     epochs: state.epochs,
-    delta: state.delta,
+    lossState: step.loss.state?.values ?? [],
     seed: config.seed,
     worldSize: communicator.worldSize,
     classNames: dataset.classNames,

@@ -9,7 +9,7 @@ import { joinComparisons, packArrays, packComparison } from '../evaluation/obser
 import { ClassPlane } from '../evaluation/plane.js';
 import type { EvaluationPart } from '../evaluation/summary.js';
 import { count, emptyTotals, type EvaluationTotals } from '../evaluation/totals.js';
-import { localTerms } from '../loss/index.js';
+import { localTerms } from '../losses/index.js';
 import { noTracer, type Tracer } from '../trace/tracer.js';
 import { classVectors } from './class-vectors.js';
 import type { Classifier } from './classifier.js';

@@ -1,17 +1,17 @@
-import type { LossValues } from './objectives/index.js';
+import type { LossValues } from '../losses/index.js';
 
 /** The loss of one step: the mean of its micro-batches' losses, and of what they are the sum of. */
 export class MeanLoss {
   loss = 0;
   /** Images of all ranks and micro-batches. */
   images = 0;
-  readonly parts: { -readonly [Name in keyof LossValues['parts']]: number } = {};
+  readonly parts: Record<string, number> = {};
 
   /** Takes one of `count` micro-batches, of `images` images. */
   add({ loss, parts }: LossValues, images: number, count: number): void {
     this.loss += loss / count;
     this.images += images;
-    for (const name of Object.keys(parts) as (keyof typeof parts)[])
-      this.parts[name] = (this.parts[name] ?? 0) + (parts[name] ?? 0) / count;
+    for (const [name, part] of Object.entries(parts))
+      this.parts[name] = (this.parts[name] ?? 0) + part / count;
   }
 }

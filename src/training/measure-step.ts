@@ -88,7 +88,7 @@ export async function measureStep(options: MeasureOptions): Promise<StepMeasurem
       phases[phase].push(now - last);
       last = now;
     };
-    ({ loss } = await step.run({ batch: data, counts, delta: 0.05, rate: 0.01, onPhase }));
+    ({ loss } = await step.run({ batch: data, counts, rate: 0.01, onPhase }));
     tracer.span('compute', 'step', began, { step: totals.length });
     totals.push(performance.now() - started);
     waits.push(communicator.waitedMs - waited);

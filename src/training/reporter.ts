@@ -4,14 +4,6 @@ export interface StepRecord {
   epoch: number;
   step: number;
   loss: number;
-  /** Parts of POD Loss. */
-  nac?: number;
-  sc?: number;
-  /** Parts of PEDCC-Loss. */
-  crossEntropy?: number;
-  meanSquaredError?: number;
-  /** Of POD Loss; 0 for the others. */
-  delta: number;
   lr: number;
   samplesPerSecond: number;
   /**
@@ -19,6 +11,8 @@ export interface StepRecord {
    * for the weights of the step before included.
    */
   exposedMs?: number;
+  /** Parts of the loss and what it carries, by name: of POD Loss `nac`, `sc` and `delta`. */
+  [part: string]: number | string | undefined;
 }
 
 /** A line an epoch in `metrics.jsonl`. */

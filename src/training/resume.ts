@@ -1,6 +1,7 @@
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import { UserError } from '../errors.js';
+import type { Loss } from '../losses/index.js';
 import { findCheckpoint, listCheckpoints, type Checkpoint } from './checkpoint.js';
 import type { Classifier } from './classifier.js';
 import { layoutOf } from './restore.js';
@@ -25,11 +26,11 @@ export async function checkpointToResume(
 export interface TrainingState {
   /** Epochs trained so far. */
   epochs: number;
-  delta: number;
 }
 
 interface ShareOptions {
   classifier: Classifier;
+  loss: Loss;
   optimiser: ShardedOptimiser;
   communicator: Communicator;
   config: Config;
@@ -39,10 +40,11 @@ interface ShareOptions {
 
 /**
  * Starts every rank from rank 0's state: initial weights, or a checkpoint's weights, optimiser state (and
- * what compression has kept back), moving statistics, epoch and delta. Only rank 0 needs to see the checkpoint's files.
+ * what compression has kept back), moving statistics, epoch and the state of the loss. Only rank 0 needs to see the checkpoint's files.
  */
 export async function shareState({
   classifier,
+  loss,
   optimiser,
   communicator,
   config,
@@ -50,13 +52,17 @@ export async function shareState({
 }: ShareOptions): Promise<TrainingState> {
   const { weights, batchNorm } = classifier;
   const moving = batchNorm.flatten();
-  const header = Float64Array.of(0, 0, config.loss.name === 'pod' ? config.loss.delta.initial : 0);
+  const header = Float64Array.of(0, 0, ...(loss.state?.values ?? []));
   if (communicator.rank === 0 && resume) {
     checkResumable(resume, config);
     checkCompatible(resume, classifier);
     weights.set(resume.weights);
     moving.set(resume.moving);
-    header.set([resume.epochs, resume.updates, resume.delta]);
+    header.set([
+      resume.epochs,
+      resume.updates,
+      ...(resume.lossState.length === header.length - 2 ? resume.lossState : []),
+    ]);
   }
   await communicator.broadcast(header, 0, { tag: 'state' });
   await communicator.broadcast(weights, 0, { tag: 'weights' });
@@ -64,7 +70,8 @@ export async function shareState({
   await communicator.broadcast(moving, 0, { tag: 'moving-statistics' });
   classifier.loadWeights();
   batchNorm.restore(moving);
-  return { epochs: header[0], delta: header[2] };
+  if (loss.state) loss.state.values = [...header.subarray(2)];
+  return { epochs: header[0] };
 }
 
 /** Refuses a checkpoint that this configuration cannot go on from. */

@@ -5,12 +5,11 @@ import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { Batch } from '../data/dataset.js';
 import { PodDistError } from '../errors.js';
+import { applyLoss, lossOf, sourceTargets, type Loss, type LossValues } from '../losses/index.js';
 import type { Tracer } from '../trace/tracer.js';
-import type { ClassWeights } from './class-weights.js';
 import type { Classifier } from './classifier.js';
 import { GradientHooks } from './gradient-hooks.js';
 import { cutOf, logicalShards, type Cut } from './logical-shards.js';
-import { createObjective, type LossValues, type Objective } from './objectives/index.js';
 import { decideOverlap } from './overlap.js';
 import { ShardedOptimiser } from './sharded-optimiser.js';
 import { WeightLoader } from './weight-loader.js';
@@ -20,7 +19,6 @@ export interface StepInput {
   batch: Batch;
   /** Images of every rank, by rank. */
   counts: readonly number[];
-  delta: number;
   /** Learning rate. */
   rate: number;
   /** Which of the step's micro-batches this is, from 0, and of how many; default: the only one. */
@@ -51,7 +49,7 @@ export type StepPhase = 'forward' | 'backward' | 'update';
 export class TrainingStep {
   readonly optimiser: ShardedOptimiser;
   private readonly loader: WeightLoader;
-  private readonly objective: Objective;
+  readonly loss: Loss;
   /** Only with overlap. */
   private readonly hooks: GradientHooks | undefined;
   private readonly cut: Cut;
@@ -90,8 +88,7 @@ export class TrainingStep {
       const { model } = forward;
       this.hooks = new GradientHooks({ model, parameters, gradients, buckets, onRead, onBucket });
     }
-    const classWeights = hooked(classifier.classWeights, this.hooks);
-    this.objective = createObjective(config.loss, { communicator, centroids, classWeights });
+    this.loss = lossOf(config.loss).create(config.loss, { communicator, targets: sourceTargets(centroids) });
   }
 
   /** One micro-batch; with the last one the weights are updated. Resolves with the micro-batch's loss. */
@@ -114,7 +111,7 @@ export class TrainingStep {
   }
 
   dispose(): void {
-    this.objective.dispose();
+    this.loss.dispose?.();
   }
 
   private async step(input: StepInput): Promise<LossValues> {
@@ -140,26 +137,35 @@ export class TrainingStep {
     return values;
   }
 
-  private backward({ batch, counts, delta, onPhase }: StepInput, add: boolean): LossValues {
-    const { classifier, objective, loader } = this;
+  private backward({ batch, counts, onPhase }: StepInput, add: boolean): LossValues {
+    const { classifier, loader } = this;
     const global = counts.reduce((sum, count) => sum + count, 0);
-    let values: LossValues | undefined;
     const rows = logicalShards(counts, this.cut);
     classifier.batchNorm.begin(batch.count, global, rows);
+    const applied: LossValues[] = [];
     tf.tidy(() => {
       const images = classifier.imagesOf(batch, rows);
       const loss = () => {
         const features = classifier.features(images);
         const shard = { labels: batch.labels, counts, rows };
-        const scalar = objective.apply(features, shard, delta, (result) => (values = requireFinite(result)));
+        const inputs = { features, classWeights: this.readClassWeights() };
+        const { loss, values } = applyLoss(this.loss, inputs, shard, { isRoot: true });
+        applied.push(requireFinite(values));
         loader.loadAll();
         onPhase?.('forward');
-        return scalar;
+        return loss;
       };
       const { grads } = tf.variableGrads(loss, classifier.parameters.variables);
       if (!this.hooks) classifier.parameters.readGradients(grads, this.optimiser.gradients, add);
     });
-    return values as unknown as LossValues;
+    return applied[0];
+  }
+
+  /** Through the hooks, as the model's weights are. */
+  private readClassWeights(): tf.Tensor[] {
+    const { kernel, bias } = this.classifier.classWeights ?? {};
+    const weights = [kernel, bias].filter((weight) => weight !== undefined);
+    return this.hooks ? weights.map((weight) => (this.hooks as GradientHooks).read(weight)) : weights;
   }
 }
 
@@ -169,20 +175,4 @@ function requireFinite(values: LossValues): LossValues {
     'LOSS_NOT_FINITE',
     `the loss is ${values.loss}: lower learningRate.rate, or look for broken images`,
   );
-}
-
-/** Class weights that are read through the hooks, as the model's are. */
-function hooked(
-  weights: ClassWeights | undefined,
-  hooks: GradientHooks | undefined,
-): ClassWeights | undefined {
-  if (!weights || !hooks) return weights;
-  return {
-    get kernel() {
-      return hooks.read(weights.kernel);
-    },
-    get bias() {
-      return weights.bias && hooks.read(weights.bias);
-    },
-  };
 }

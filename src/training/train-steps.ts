@@ -15,8 +15,6 @@ import { untilStopped } from './until-stopped.js';
 export interface TrainedSteps {
   /** Sum of the losses of all images, of all ranks. */
   lossSum: number;
-  /** Sums of the feature norms of this rank's images, by logical shard. */
-  normSums: number[];
   times: RankTimes;
 }
 
@@ -27,7 +25,7 @@ export interface TrainedSteps {
 export async function trainSteps(
   options: TrainOptions,
   step: TrainingStep,
-  { epochs: epoch, delta }: TrainingState,
+  { epochs: epoch }: TrainingState,
 ): Promise<TrainedSteps> {
   const { config, dataset, communicator, reporter, tracer = noTracer } = options;
   const { rank, worldSize } = communicator;
@@ -38,7 +36,7 @@ export async function trainSteps(
   const loaded = loaderSpans(dataset.read({ split: 'train', batches, epoch }), tracer);
   const steps = stepsPerEpoch(images, config);
   const times = new EpochTimes(communicator);
-  const sums = { lossSum: 0, normSums: [] as number[] };
+  let lossSum = 0;
   let index = 0;
   let stepClock = new EpochTimes(communicator);
   let mean = new MeanLoss();
@@ -54,10 +52,9 @@ export async function trainSteps(
       workers: worldSize,
     });
     const counts = shardCounts(size, worldSize);
-    const values = await step.run({ batch, counts, delta, rate, micro, onPhase: phaseSpans(tracer) });
+    const values = await step.run({ batch, counts, rate, micro, onPhase: phaseSpans(tracer) });
     tracer.span('compute', 'step', began, { epoch, step: globalStep });
-    sums.lossSum += values.loss * size;
-    values.normSums.forEach((sum, shard) => (sums.normSums[shard] = (sums.normSums[shard] ?? 0) + sum));
+    lossSum += values.loss * size;
     mean.add(values, size, micro.count);
     reporter.progress('train', epoch, index);
     index++;
@@ -72,7 +69,7 @@ export async function trainSteps(
         step: globalStep,
         loss: mean.loss,
         ...mean.parts,
-        delta,
+        ...step.loss.state?.shown,
         lr: rate,
         samplesPerSecond: mean.images / seconds,
         ...(worldSize > 1 ? { exposedMs: exposedSeconds * 1000 } : {}),
@@ -81,7 +78,7 @@ export async function trainSteps(
     mean = new MeanLoss();
   }
   await step.complete();
-  return { ...sums, times: times.end() };
+  return { lossSum, times: times.end() };
 }
 
 interface MicroBatch {

@@ -44,6 +44,7 @@ async function run(options: TrainOptions, unknown: Dataset | undefined): Promise
   });
   const state = await shareState({
     classifier,
+    loss: step.loss,
     optimiser: step.optimiser,
     communicator,
     resume: options.resume,

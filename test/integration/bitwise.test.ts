@@ -16,7 +16,7 @@ async function trained(args: readonly string[], workers = worlds) {
       const { steps, epochs } = place.metrics(count);
       results.push({
         weights: place.report(count).weightsSha256,
-        steps: steps.map(({ loss, nac, sc, delta }) => [loss, nac, sc, delta]),
+        steps: steps.map(({ loss, nac, sc, delta }) => [loss, nac, sc, delta] as (number | undefined)[]),
         losses: epochs.map(({ trainLoss }) => trainLoss),
         evaluation: place.evaluation(count),
       });

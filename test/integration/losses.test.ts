@@ -43,7 +43,7 @@ it('delta grows with the norms seen, or stays where it is told to', async () => 
     );
     expect(ended, ended.stderr).toMatchObject({ code: 0 });
   }
-  const deltas = (run: string) => [...new Set(place.metrics(run).steps.map(({ delta }) => delta))];
+  const deltas = (run: string) => [...new Set(place.metrics(run).steps.map(({ delta }) => delta as number))];
   expect(deltas('fixed')).toEqual([0.02]);
   const [first, second, third] = deltas('norm');
   expect(first).toBe(0.02);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { initBackend } from '../../src/backend/index.js';
 import { LocalCommunicator } from '../../src/collective/local-communicator.js';
 import { modelSchema } from '../../src/config/schema.js';
-import { podLoss } from '../../src/loss/index.js';
+import { podLoss } from '../../src/losses/index.js';
 import { ForwardPass } from '../../src/models/forward.js';
 import { buildModel } from '../../src/models/index.js';
 import { generateCentroids } from '../../src/pedcc/index.js';

@@ -21,7 +21,7 @@ const config = configSchema.parse({
 function checkpoint(epochs: number): Checkpoint {
   return {
     epochs,
-    delta: 0.1 * epochs,
+    lossState: [0.1 * epochs],
     seed: 1,
     worldSize: 2,
     classNames: ['a', 'b'],

@@ -4,6 +4,7 @@ import { LocalCommunicator } from '../../src/collective/local-communicator.js';
 import { configSchema, type Config, type ConfigInput } from '../../src/config/schema.js';
 import { UserError } from '../../src/errors.js';
 import { emptyTotals } from '../../src/evaluation/totals.js';
+import { lossOf, sourceTargets, type Loss } from '../../src/losses/index.js';
 import type { Checkpoint } from '../../src/training/checkpoint.js';
 import { Classifier } from '../../src/training/classifier.js';
 import { checkResumable, shareState } from '../../src/training/resume.js';
@@ -31,12 +32,16 @@ function optimiserOf(
   return ShardedOptimiser.create({ parameters, weights, communicator, config });
 }
 
+function lossFor(config: Config, { centroids }: Classifier, communicator: LocalCommunicator): Loss {
+  return lossOf(config.loss).create(config.loss, { communicator, targets: sourceTargets(centroids) });
+}
+
 function checkpointOf(classifier: Classifier, config: Config): Checkpoint {
   const fill = (first: number) =>
     Float32Array.from({ length: classifier.parameters.length }, (_, index) => first + index / 64);
   return {
     epochs: 3,
-    delta: 0.75,
+    lossState: [0.75],
     seed: config.seed,
     worldSize: 2,
     classNames: ['a', 'b', 'c'],
@@ -60,10 +65,9 @@ describe('shareState', () => {
     const initial = classifier.weights.slice();
     const communicator = new LocalCommunicator();
     const optimiser = await optimiserOf(classifier, config, communicator);
-    expect(await shareState({ classifier, optimiser, communicator, config })).toEqual({
-      epochs: 0,
-      delta: 0.125,
-    });
+    const loss = lossFor(config, classifier, communicator);
+    expect(await shareState({ classifier, loss, optimiser, communicator, config })).toEqual({ epochs: 0 });
+    expect(loss.state?.values).toEqual([0.125]);
     expect(classifier.weights).toEqual(initial);
     const { velocity = new Float32Array() } = await optimiser.gatherState();
     expect(velocity.length).toBe(classifier.parameters.length);
@@ -77,10 +81,11 @@ describe('shareState', () => {
     const resume = checkpointOf(classifier, config);
     const communicator = new LocalCommunicator();
     const optimiser = await optimiserOf(classifier, config, communicator);
-    expect(await shareState({ classifier, optimiser, communicator, config, resume })).toEqual({
+    const loss = lossFor(config, classifier, communicator);
+    expect(await shareState({ classifier, loss, optimiser, communicator, config, resume })).toEqual({
       epochs: 3,
-      delta: 0.75,
     });
+    expect(loss.state?.values).toEqual([0.75]);
     expect(classifier.weights).toEqual(resume.weights);
     expect(await optimiser.gatherState()).toEqual(resume.state);
     expect(optimiser.updates).toBe(45);
@@ -98,7 +103,8 @@ describe('shareState', () => {
     resume.slots = [{ ...first, shape: [3, 3, 3, 3] }, ...rest];
     const communicator = new LocalCommunicator();
     const optimiser = await optimiserOf(classifier, config, communicator);
-    const share = shareState({ classifier, optimiser, communicator, config, resume });
+    const loss = lossFor(config, classifier, communicator);
+    const share = shareState({ classifier, loss, optimiser, communicator, config, resume });
     await expect(share).rejects.toMatchObject({ name: 'UserError', code: 'CHECKPOINT_MISMATCH' });
   });
 });

@@ -4,10 +4,10 @@ import { initBackend } from '../../src/backend/index.js';
 import { LocalCommunicator } from '../../src/collective/local-communicator.js';
 import { configSchema } from '../../src/config/schema.js';
 import type { LayerOverride } from '../../src/models/forward.js';
-import { podLoss } from '../../src/loss/index.js';
 import { stream } from '../../src/random.js';
 import { Classifier } from '../../src/training/classifier.js';
 import { TrainingStep } from '../../src/training/step.js';
+import { writtenPodLoss } from '../losses/written.js';
 
 const shape = [6, 6, 2] as const;
 const classes = 3;
@@ -19,6 +19,7 @@ function config(batchNorm: boolean, optimizer = {}) {
     data: { name: 'digits' },
     model: { name: 'small-cnn', dim: 4, channels: [3, 5], strides: [1, 2], batchNorm },
     learningRate: { schedule: 'constant', rate },
+    loss: { name: 'pod', delta: { initial: delta } },
     optimizer: { momentum: 0.9, nesterov: true, weightDecay: 0.01, ...optimizer },
   });
 }
@@ -56,9 +57,9 @@ function reference(classifier: Classifier, batch: ReturnType<typeof batchOf>) {
   const gradient = new Float32Array(parameters.length);
   const loss = tf.tidy(() => {
     const images = tf.tensor4d(batch.images, [batch.count, ...shape]);
-    const own = tf.tensor2d(centroids.block(0, classes), [classes, dim]);
+    const own = tf.tensor2d(centroids.rows(batch.labels), [batch.count, dim]);
     const { value, grads } = tf.variableGrads(
-      () => podLoss(forward.run(images, overrides), own, batch.labels, { delta }),
+      () => writtenPodLoss(forward.run(images, overrides), own, { delta }).loss,
       parameters.variables,
     );
     parameters.readGradients(grads, gradient);
@@ -87,7 +88,7 @@ describe.each(['cpu', 'wasm'] as const)('TrainingStep on one rank, %s', (backend
       const batch = batchOf(count, 1);
       const wanted = reference(classifier, batch);
       const before = classifier.weights.slice();
-      const { loss } = await step.run({ batch, counts: [count], delta, rate });
+      const { loss } = await step.run({ batch, counts: [count], rate });
       expect(loss).toBeCloseTo(wanted.loss, 5);
       const moved = classifier.weights.map((weight, index) => (before[index] - weight) / rate);
       expectClose(moved, wanted.gradient, 1e-4);
@@ -107,7 +108,7 @@ describe.each(['cpu', 'wasm'] as const)('TrainingStep on one rank, %s', (backend
         velocity[index] = 0.9 * velocity[index] + slope;
         weights[index] = weight - rate * (slope + 0.9 * velocity[index]);
       });
-      await step.run({ batch, counts: [5], delta, rate });
+      await step.run({ batch, counts: [5], rate });
     }
     expectClose(classifier.weights, Float32Array.from(weights), 1e-4);
     const state = await step.optimiser.gatherState();
@@ -120,7 +121,7 @@ describe.each(['cpu', 'wasm'] as const)('TrainingStep on one rank, %s', (backend
 
   it('leaks no tensor', async () => {
     const { step } = await make(true);
-    const input = { batch: batchOf(6, 1), counts: [6], delta, rate };
+    const input = { batch: batchOf(6, 1), counts: [6], rate };
     await step.run(input);
     const before = tf.memory().numTensors;
     await step.run(input);
@@ -133,7 +134,7 @@ describe.each(['cpu', 'wasm'] as const)('TrainingStep on one rank, %s', (backend
     const { step } = await make(false);
     const batch = batchOf(4, 1);
     batch.images.fill(NaN);
-    await expect(step.run({ batch, counts: [4], delta, rate })).rejects.toMatchObject({
+    await expect(step.run({ batch, counts: [4], rate })).rejects.toMatchObject({
       code: 'LOSS_NOT_FINITE',
     });
     step.dispose();

@@ -1,10 +1,12 @@
 import type { z } from 'zod';
+import { lossOf } from '../../losses/index.js';
 import type { Config } from '../schema.js';
 
+type Obstacle = readonly [path: string, isSet: (config: Config) => boolean, advice: string];
+
 /** Settings with which a step's bits depend on the number of workers; each with what it may be instead. */
-const obstacles: readonly [path: string, isSet: (config: Config) => boolean, advice: string][] = [
+const obstacles: readonly Obstacle[] = [
   ['batchNorm.statistics', ({ batchNorm }) => batchNorm.statistics === 'local', 'choose synchronised'],
-  ['loss.sc', ({ loss }) => loss.name === 'pod' && loss.sc === 'local', 'choose global or off'],
   ['learningRate.scaleWithWorkers', ({ learningRate }) => learningRate.scaleWithWorkers, 'leave it false'],
   ['distributed.wire', ({ distributed }) => distributed.wire === 'bf16', 'choose float32'],
 ];
@@ -12,7 +14,7 @@ const obstacles: readonly [path: string, isSet: (config: Config) => boolean, adv
 /** Refuses what cannot be together with `distributed.bitwise`. */
 export function checkBitwise(config: Config, context: z.core.$RefinementCtx): void {
   if (config.distributed.bitwise === undefined) return;
-  const obstacle = obstacles.find(([, isSet]) => isSet(config));
+  const obstacle = obstacles.find(([, isSet]) => isSet(config)) ?? lossObstacle(config);
   if (!obstacle) return;
   const [path, , advice] = obstacle;
   context.addIssue({
@@ -20,4 +22,9 @@ export function checkBitwise(config: Config, context: z.core.$RefinementCtx): vo
     path: path.split('.'),
     message: `depends on the number of workers, which distributed.bitwise rules out: ${advice}`,
   });
+}
+
+function lossObstacle({ loss }: Config): Obstacle | undefined {
+  const matter = lossOf(loss).workersMatter?.(loss);
+  return matter && [`loss.${matter.setting}`, () => true, matter.advice];
 }

@@ -42,7 +42,7 @@ describe.skipIf(!accelerated.includes('webgpu'))('reads on webgpu', () => {
     const step = await TrainingStep.create(classifier, communicator, config);
     const images = Float32Array.from({ length: 8 * 64 }, (_, index) => Math.sin(index));
     const batch = { images, labels: Int32Array.of(0, 1, 2, 3, 0, 1, 2, 3), count: 8 };
-    const input = { batch, counts: [8], delta: 0.05, rate: 0.01 };
+    const input = { batch, counts: [8], rate: 0.01 };
     const run = async (steps: number) => {
       for (let index = 0; index < steps; index++) await step.run(input);
       const { numTensors, ...rest } = tf.memory();

@@ -79,6 +79,24 @@ export const pedccLoss =
 export const dotRegression: Reference = (values) =>
   meanOverRows(values, (z, label) => (cosine(z, values.vectors[label]) - 1) ** 2 / 2);
 
+export const pod =
+  (delta: number, lambda: number): Reference =>
+  ({ features, vectors, labels }) => {
+    const dim = vectors[0].length;
+    const nac = meanOverRows({ features, vectors, labels }, (z, label) => {
+      const size = Math.sqrt(dot(z, z) + delta ** 2);
+      return (1 - dot(z, vectors[label]) / size) ** 2;
+    });
+    const residuals = features.map((z, row) =>
+      z.map((value, at) => value / norm(z) - vectors[labels[row]][at]),
+    );
+    let sum = 0;
+    for (let i = 0; i < dim; i++)
+      for (let j = 0; j < dim; j++)
+        if (i !== j) sum += (residuals.reduce((all, u) => all + u[i] * u[j], 0) / (features.length - 1)) ** 2;
+    return nac + (lambda * sum) / (dim - 1);
+  };
+
 /** Central differences of a reference with respect to one table of the case. */
 export function gradientOf(
   reference: Reference,

@@ -1,24 +1,38 @@
-import * as tf from '../../tf/index.js';
-import type { Communicator } from '../../collective/communicator.js';
-import type { LossConfig } from '../../config/schema.js';
-import { pairwise } from '../../collective/pairwise.js';
+import * as tf from '../tf/index.js';
+import { z } from 'zod';
+import { pairwise } from '../collective/pairwise.js';
+import { join } from '../models/parts.js';
 import {
-  globalGradient,
-  localTerms,
-  normSum,
-  selfCorrelationValue,
-  type LocalTerms,
-} from '../../loss/index.js';
-import { join } from '../../models/parts.js';
-import type { CentroidSource } from '../../pedcc/source.js';
+  batchOf,
+  defineLoss,
+  summed,
+  type Computed,
+  type Loss,
+  type LossContext,
+  type Shard,
+} from './loss.js';
 import { overShards, total } from './over-shards.js';
-import { batchOf, summed, type LossValues, type Objective, type Shard } from './objective.js';
+import { Delta, deltaSchema } from './pod-delta.js';
+import { globalGradient, localTerms, selfCorrelationValue, type LocalTerms } from './pod-terms.js';
 
-interface ObjectiveOptions {
-  communicator: Communicator;
-  config: Extract<LossConfig, { name: 'pod' }>;
-  centroids: CentroidSource;
-}
+const schema = z.strictObject({
+  name: z.literal('pod').default('pod'),
+  lambda: z.number().min(0).default(1).describe('weight of the self-correlation loss'),
+  sc: z
+    .enum(['global', 'local', 'off'])
+    .default('global')
+    .describe('self-correlation over all workers, over each shard alone (workers then matter), or none'),
+  delta: deltaSchema.prefault({}),
+});
+
+export type PodConfig = z.output<typeof schema>;
+
+export const pod = defineLoss({
+  name: 'pod',
+  schema,
+  workersMatter: ({ sc }) => (sc === 'local' ? { setting: 'sc', advice: 'choose global or off' } : undefined),
+  create: (config, context) => new PodLoss(config, context),
+});
 
 /**
  * POD Loss of the batch over all ranks, and its gradient with respect to this rank's features.
@@ -39,68 +53,47 @@ interface ObjectiveOptions {
  *
  * A step reads the centroids of its own images alone, and for delta those beyond the last whole basis.
  */
-export class PodObjective implements Objective {
-  /** Centroids whose logits delta's norm needs one by one, [rest, d]. */
-  private readonly rest: tf.Tensor2D;
+export class PodLoss implements Loss {
+  readonly state: Delta;
   private readonly dim: number;
 
-  constructor(private readonly options: ObjectiveOptions) {
-    const { centroids, config } = options;
-    this.dim = centroids.dim;
-    const needed = config.delta.source === 'logits' ? centroids.beyondBases() : new Float32Array(0);
-    this.rest = tf.keep(tf.tensor2d(needed, [needed.length / this.dim, this.dim]));
+  constructor(
+    private readonly config: Omit<PodConfig, 'name'>,
+    private readonly context: LossContext,
+    /** 0: SC alone. */
+    private readonly nacWeight: 0 | 1 = 1,
+  ) {
+    this.dim = context.targets.dim;
+    this.state = new Delta(config.delta, context);
   }
 
-  apply(
-    features: tf.Tensor2D,
-    shard: Shard,
-    delta: number,
-    onValues: (values: LossValues) => void,
-  ): tf.Scalar {
-    const { config, centroids } = this.options;
+  compute(features: tf.Tensor2D, _classWeights: readonly tf.Tensor[], shard: Shard): Computed {
+    const { config, nacWeight } = this;
+    const delta = this.state.value;
     const batch = batchOf(shard);
-    const present = shard.labels.length > 0;
-    const operation = tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
-      const [z, save] = inputs as [tf.Tensor2D, tf.GradSaveFunc];
-      const rows = present ? centroids.rows(shard.labels) : new Float32Array(this.dim);
-      const own = tf.tensor2d(rows, [rows.length / this.dim, this.dim]);
-      const terms = overShards(shard, [z, own], ({ tensors: [z, own] }) => localTerms(z, own, delta));
-      const { nac, sc, lambda, correlation, correlationRows } = this.reduce(terms, shard, batch);
-      const loss = nac + config.lambda * sc;
-      onValues({ loss, parts: { nac, sc }, normSums: this.normSums(z, shard) });
-      save(correlation ? [z, own, correlation] : [z, own]);
-      const gradFunc = (_dy: tf.Scalar, saved: tf.Tensor[]) => {
-        const [z, own, correlation] = saved as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D | undefined];
-        const gradients = overShards(shard, [z, own], ({ tensors: [features, own] }) =>
-          globalGradient({ features, own, delta, lambda, batch, correlation, correlationRows }),
-        );
-        return join(gradients) ?? tf.zerosLike(z);
-      };
-      return { value: tf.scalar(loss), gradFunc };
-    });
-    return operation(features);
+    const own = shard.labels.length > 0 ? this.context.targets.own(shard.labels) : tf.zerosLike(features);
+    const tensors = [features, own];
+    const terms = overShards(shard, tensors, ({ tensors: [rows, own] }) => localTerms(rows, own, delta));
+    const { nac, sc, ...reduced } = this.reduce(terms, shard, batch);
+    this.state.observe(features, shard);
+    const gradients = overShards(shard, tensors, ({ tensors: [features, own] }) =>
+      globalGradient({ features, own, delta, batch, nacWeight, ...reduced }),
+    );
+    return {
+      values: { loss: nacWeight * nac + config.lambda * sc, parts: { nac, sc } },
+      gradients: [join(gradients) ?? tf.zerosLike(features)],
+    };
   }
 
   dispose(): void {
-    this.rest.dispose();
-  }
-
-  private normSums(features: tf.Tensor2D, shard: Shard): number[] {
-    const { config, centroids } = this.options;
-    const { source } = config.delta;
-    const sums = overShards(
-      shard,
-      [features],
-      ({ tensors: [z] }) => normSum(z, this.rest, source, centroids.wholeBases).dataSync()[0],
-    );
-    return sums.map((sum) => sum ?? 0);
+    this.state.dispose();
   }
 
   private reduce(terms: Terms, shard: Shard, batch: number): Reduced {
     const rows = shard.labels.length;
     const ownNac = terms.map((own) => own?.nacSum.dataSync()[0]);
-    const { communicator, config } = this.options;
-    const { lambda, sc } = config;
+    const { communicator } = this.context;
+    const { lambda, sc } = this.config;
     if (sc === 'off' || lambda === 0 || batch < 2) {
       const [sum] = summed(communicator, ownNac);
       return { nac: sum / batch, sc: 0, lambda: 0 };
@@ -127,7 +120,7 @@ export class PodObjective implements Objective {
   /** Of each rank the NAC sums of its logical shards, then its residuals. */
   private gatherResiduals(ownNac: NacSums, terms: Terms, { counts }: Shard) {
     const { dim } = this;
-    const { communicator } = this.options;
+    const { communicator } = this.context;
     const shards = terms.length;
     const offsets = [0];
     for (const count of counts) offsets.push(offsets[offsets.length - 1] + shards + count * dim);
@@ -154,7 +147,7 @@ export class PodObjective implements Objective {
 
   private reduceGram(ownNac: NacSums, terms: Terms) {
     const { dim } = this;
-    const { communicator } = this.options;
+    const { communicator } = this.context;
     const packed = new Float32Array((dim * (dim + 1)) / 2 + 1);
     const gram = gramOf(terms);
     if (gram) packUpper(gram.dataSync(), dim, packed);

@@ -1,4 +1,5 @@
 import * as tf from '../tf/index.js';
+import { inverseRoot, throughNorm } from './rows.js';
 
 /** What one rank's rows give to the loss of the global batch. */
 export interface LocalTerms {
@@ -27,16 +28,6 @@ function rows(features: tf.Tensor2D, own: tf.Tensor2D, delta: number): Rows {
   };
 }
 
-/** 1 / sqrt(squares), and 0 where they are 0. */
-export function inverseRoot(squares: tf.Tensor): tf.Tensor {
-  const positive = tf.greater(squares, 0);
-  return tf.where(
-    positive,
-    tf.rsqrt(tf.where(positive, squares, tf.onesLike(squares))),
-    tf.zerosLike(squares),
-  );
-}
-
 /**
  * The local part of POD Loss (arXiv 2111.15449, equations 4 and 7), before anything is reduced over ranks.
  *
@@ -61,9 +52,12 @@ export interface GlobalGradientOptions {
   /** Centroid of each row's class, [b, d]. */
   own: tf.Tensor2D;
   delta: number;
-  lambda: number;
   /** Rows of all ranks together. */
   batch: number;
+  /** Weight of NAC. */
+  nacWeight?: 0 | 1;
+  /** Weight of SC. */
+  lambda: number;
   /** C = sum over rows of u u^T / (rows - 1), [d, d]; left out where SC is 0. */
   correlation?: tf.Tensor2D;
   /** Rows that C was taken over; default: all of `batch`. */
@@ -80,21 +74,34 @@ export interface GlobalGradientOptions {
  * It needs nothing of the other ranks but C and the batch size. Rows of norm 0 get SC's gradient 0.
  */
 export function globalGradient(options: GlobalGradientOptions): tf.Tensor2D {
-  const { features, own, delta, lambda, batch, correlation, correlationRows = batch } = options;
+  const {
+    features,
+    own,
+    delta,
+    batch,
+    nacWeight = 1,
+    lambda,
+    correlation,
+    correlationRows = batch,
+  } = options;
   const { inner, inverseNorm, inverseAdaptive } = rows(features, own, delta);
-  const cosine = tf.mul(inner, inverseAdaptive);
-  const direction = tf.sub(own, tf.mul(features, tf.mul(cosine, inverseAdaptive)));
-  const nac = tf.mul(direction, tf.mul(tf.mul(tf.sub(1, cosine), inverseAdaptive), -2 / batch));
-  if (!correlation || lambda === 0) return nac as tf.Tensor2D;
-
-  const dim = features.shape[1];
-  const unit = tf.mul(features, inverseNorm);
-  const residuals = tf.sub(unit, own) as tf.Tensor2D;
-  const factor = (4 * lambda) / (Math.max(dim - 1, 1) * Math.max(correlationRows - 1, 1));
-  const pull = tf.mul(tf.matMul(residuals, offDiagonal(correlation)), factor);
-  const along = tf.sum(tf.mul(pull, unit), 1, true);
-  const sc = tf.mul(tf.sub(pull, tf.mul(unit, along)), inverseNorm);
-  return tf.add(nac, sc);
+  const nac = () => {
+    const cosine = tf.mul(inner, inverseAdaptive);
+    const direction = tf.sub(own, tf.mul(features, tf.mul(cosine, inverseAdaptive)));
+    const factor = tf.mul(tf.mul(tf.sub(1, cosine), inverseAdaptive), -2 / batch);
+    return tf.mul<tf.Tensor2D>(direction, factor);
+  };
+  const sc = (correlation: tf.Tensor2D) => {
+    const unit: tf.Tensor2D = tf.mul(features, inverseNorm);
+    const dim = features.shape[1];
+    const factor = (4 * lambda) / (Math.max(dim - 1, 1) * Math.max(correlationRows - 1, 1));
+    const residuals: tf.Tensor2D = tf.sub(unit, own);
+    const pull = tf.mul(tf.matMul(residuals, offDiagonal(correlation)), factor);
+    return throughNorm(pull, { unit, inverseNorm });
+  };
+  const hasSc = correlation && lambda !== 0;
+  if (nacWeight === 0) return hasSc ? sc(correlation) : tf.zerosLike(features);
+  return hasSc ? tf.add(nac(), sc(correlation)) : nac();
 }
 
 function offDiagonal(matrix: tf.Tensor2D): tf.Tensor2D {

@@ -1,16 +1,23 @@
-import * as tf from '../../../src/tf/index.js';
+import * as tf from '../../src/tf/index.js';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { LocalCommunicator } from '../../../src/collective/local-communicator.js';
-import type { Communicator, Numbers } from '../../../src/collective/communicator.js';
-import { lossSchema, type LossConfig } from '../../../src/config/schema.js';
-import { CentroidSource } from '../../../src/pedcc/source.js';
-import { stream } from '../../../src/random.js';
-import { createClassWeights, type ClassWeights } from '../../../src/training/class-weights.js';
-import { createObjective, type LossValues } from '../../../src/training/objectives/index.js';
-import * as references from '../../loss/references.js';
+import { LocalCommunicator } from '../../src/collective/local-communicator.js';
+import type { Communicator, Numbers } from '../../src/collective/communicator.js';
+import {
+  applyLoss,
+  createClassWeights,
+  lossNames,
+  lossOf,
+  lossSchema,
+  sourceTargets,
+  type ClassWeights,
+  type LossConfig,
+  type LossValues,
+} from '../../src/losses/index.js';
+import { CentroidSource } from '../../src/pedcc/source.js';
+import { stream } from '../../src/random.js';
+import * as references from './references.js';
 
 const [batch, classes, dim] = [6, 3, 5];
-const delta = 0.3;
 const random = stream(9);
 const features = Array.from({ length: batch }, () => Array.from({ length: dim }, () => random.normal()));
 const labels = [0, 2, 1, 1, 0, 2];
@@ -42,20 +49,22 @@ function run(
   let result: Result | undefined;
   tf.tidy(() => {
     const centroids = new CentroidSource({ classes, dim, seed: 4 });
-    const objective = createObjective(config, { communicator, centroids, classWeights: weights });
+    const ours = lossOf(config).create(config, { communicator, targets: sourceTargets(centroids) });
     const rows = end > start ? features.slice(start, end) : [features[0]];
     const z = tf.variable(tf.tensor2d(rows));
     const shard = { labels: Int32Array.from(labels.slice(start, end)), counts: [batch - 2, 2] };
-    let values: LossValues | undefined;
-    const variables = [z, weights?.kernel, weights?.bias].filter((one) => one !== undefined) as tf.Variable[];
-    const { grads } = tf.variableGrads(
-      () => objective.apply(z as unknown as tf.Tensor2D, shard, delta, (result) => (values = result)),
-      variables,
-    );
+    const all: LossValues[] = [];
+    const classWeights = [weights?.kernel, weights?.bias].filter((one) => one !== undefined) as tf.Variable[];
+    const inputs = { features: z as unknown as tf.Tensor2D, classWeights };
+    const { grads } = tf.variableGrads(() => {
+      const { loss, values } = applyLoss(ours, inputs, shard, { isRoot: true });
+      all.push(values);
+      return loss;
+    }, [z, ...classWeights]);
     const data = (variable?: tf.Variable) => (variable ? [...grads[variable.name].dataSync()] : []);
-    objective.dispose();
+    ours.dispose?.();
     result = {
-      values: values as unknown as LossValues,
+      values: all[0],
       features: data(z),
       kernel: data(weights?.kernel as tf.Variable | undefined),
       bias: data(weights?.bias as tf.Variable | undefined),
@@ -65,7 +74,7 @@ function run(
   return result as unknown as Result;
 }
 
-/** The same objective on two ranks with 4 and 2, or 6 and 0 rows, as each other's all-reduces make it. */
+/** The same loss on two ranks with 4 and 2, or 6 and 0 rows, as each other's all-reduces make it. */
 function together(config: LossConfig, weights: ClassWeights | undefined, split: number): Result[] {
   let sums: Numbers[][] = [[], []];
   let results: Result[] = [];
@@ -85,7 +94,8 @@ function expectClose(actual: readonly number[], expected: readonly number[], tol
   actual.forEach((value, index) => expect(Math.abs(value - expected[index]) / size).toBeLessThan(tolerance));
 }
 
-const baselines: [object, references.Reference][] = [
+const cases: [object, references.Reference][] = [
+  [{ name: 'pod', lambda: 0.7, delta: { initial: 0.3 } }, references.pod(0.3, 0.7)],
   [{ name: 'softmax' }, references.softmax],
   [{ name: 'am-softmax', scale: 9, margin: 0.2 }, references.amSoftmax(9, 0.2)],
   [{ name: 'arcface', scale: 6 }, references.arcFace(6, 0.5)],
@@ -94,36 +104,36 @@ const baselines: [object, references.Reference][] = [
   [{ name: 'dot-regression' }, references.dotRegression],
 ];
 
-describe('objectives', () => {
+describe('losses', () => {
   beforeAll(() => tf.setBackend('cpu'));
 
-  it.each(baselines)(
-    '%j is its definition on one rank, and the same summed over two',
-    (recipe, reference) => {
-      const config = lossSchema.parse(recipe);
-      const weights = createClassWeights(config, { classes, dim, seed: 3 });
-      const centroids = new CentroidSource({ classes, dim, seed: 4 });
-      const flat = weights ? [...weights.kernel.dataSync()] : [...centroids.block(0, classes)];
-      const vectors = Array.from({ length: classes }, (_, row) => flat.slice(row * dim, (row + 1) * dim));
-      const values = { features, vectors, labels, bias: weights?.bias ? [0, 0, 0] : undefined };
-      const one = run(config, 0, batch, weights, new LocalCommunicator());
-      expectClose([one.values.loss], [reference(values)]);
-      expectClose(one.features, references.gradientOf(reference, values, 'features'));
-      if (weights) expectClose(one.kernel, references.gradientOf(reference, values, 'vectors'));
-      if (weights?.bias) expectClose(one.bias, references.gradientOf(reference, values, 'bias'));
+  it('are all tried here', () => {
+    expect(new Set(cases.map(([recipe]) => (recipe as LossConfig).name))).toEqual(new Set(lossNames));
+  });
 
-      for (const split of [4, 6]) {
-        const ranks = together(config, weights, split);
-        for (const { values } of ranks) expectClose([values.loss], [one.values.loss], 1e-6);
-        expectClose([...ranks[0].features, ...(split < batch ? ranks[1].features : [])], one.features, 1e-5);
-        if (split === batch) expect(ranks[1].features.every((value) => value === 0)).toBe(true);
-        const summed = (key: 'kernel' | 'bias') =>
-          ranks[0][key].map((value, at) => value + ranks[1][key][at]);
-        expectClose(summed('kernel'), one.kernel, 1e-5);
-        expectClose(summed('bias'), one.bias, 1e-5);
-      }
-    },
-  );
+  it.each(cases)('%j is its definition on one rank, and the same summed over two', (recipe, reference) => {
+    const config = lossSchema.parse(recipe);
+    const weights = createClassWeights(lossOf(config), { classes, dim, seed: 3 });
+    const centroids = new CentroidSource({ classes, dim, seed: 4 });
+    const flat = weights ? [...weights.kernel.dataSync()] : [...centroids.block(0, classes)];
+    const vectors = Array.from({ length: classes }, (_, row) => flat.slice(row * dim, (row + 1) * dim));
+    const values = { features, vectors, labels, bias: weights?.bias ? [0, 0, 0] : undefined };
+    const one = run(config, 0, batch, weights, new LocalCommunicator());
+    expectClose([one.values.loss], [reference(values)]);
+    expectClose(one.features, references.gradientOf(reference, values, 'features'));
+    if (weights) expectClose(one.kernel, references.gradientOf(reference, values, 'vectors'));
+    if (weights?.bias) expectClose(one.bias, references.gradientOf(reference, values, 'bias'));
+
+    for (const split of [4, 6]) {
+      const ranks = together(config, weights, split);
+      for (const { values } of ranks) expectClose([values.loss], [one.values.loss], 1e-6);
+      expectClose([...ranks[0].features, ...(split < batch ? ranks[1].features : [])], one.features, 1e-5);
+      if (split === batch) expect(ranks[1].features.every((value) => value === 0)).toBe(true);
+      const summed = (key: 'kernel' | 'bias') => ranks[0][key].map((value, at) => value + ranks[1][key][at]);
+      expectClose(summed('kernel'), one.kernel, 1e-5);
+      expectClose(summed('bias'), one.bias, 1e-5);
+    }
+  });
 
   it('leaves self-correlation out, or takes it from each rank alone, where POD is told so', () => {
     const config = (sc: string) => lossSchema.parse({ name: 'pod', lambda: 0.7, sc });

@@ -1,7 +1,7 @@
-import * as tf from '../../tf/index.js';
-import { pairwise } from '../../collective/pairwise.js';
-import { rowsOf } from '../../models/parts.js';
-import type { Shard } from './objective.js';
+import * as tf from '../tf/index.js';
+import { pairwise } from '../collective/pairwise.js';
+import { rowsOf } from '../models/parts.js';
+import type { Shard } from './loss.js';
 
 /** What one logical shard has of each of several tensors, and the classes of its rows. */
 interface ShardRows {

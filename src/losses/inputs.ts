@@ -5,11 +5,11 @@ import { UserError } from '../errors.js';
 export type Labels = tf.Tensor1D | Int32Array | readonly number[];
 
 /**
- * The centroid of each row's class, [B, d], after checking features [B, d], centroids [k, d] and labels [B].
+ * The labels [B], checked against features [B, d] and centroids [k, d].
  *
  * @throws UserError `SHAPE_MISMATCH` or `LABEL_OUT_OF_RANGE`
  */
-export function ownCentroids(features: tf.Tensor2D, centroids: tf.Tensor2D, labels: Labels): tf.Tensor2D {
+export function checkLabels(features: tf.Tensor2D, centroids: tf.Tensor2D, labels: Labels): Int32Array {
   const [batch, dim] = features.shape;
   const [classes, centroidDim] = centroids.shape;
   if (features.rank !== 2 || centroids.rank !== 2 || dim !== centroidDim) {
@@ -34,5 +34,5 @@ export function ownCentroids(features: tf.Tensor2D, centroids: tf.Tensor2D, labe
       );
     }
   }
-  return tf.gather(centroids, tf.tensor1d(Int32Array.from(values), 'int32'));
+  return Int32Array.from(values);
 }

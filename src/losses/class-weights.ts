@@ -1,6 +1,6 @@
 import * as tf from '../tf/index.js';
-import type { LossConfig } from '../config/schema.js';
 import { stream } from '../random.js';
+import type { LossKind } from './loss.js';
 
 /** Trainable vectors of the classes, where a loss has them: parameters like the model's, after the model's. */
 export interface ClassWeights {
@@ -11,20 +11,20 @@ export interface ClassWeights {
 }
 
 /**
- * The class weights of a loss, or undefined for a loss on fixed centroids. Initial rows are normal with a variance of
+ * The class weights of a kind of loss, or undefined for a loss on fixed centroids. Initial rows are normal with a variance of
  * 1/d, so about unit vectors, from the seed alone; biases start at 0.
  */
 export function createClassWeights(
-  loss: LossConfig,
+  { classWeights }: Pick<LossKind, 'classWeights'>,
   { classes, dim, seed }: { classes: number; dim: number; seed: number },
 ): ClassWeights | undefined {
-  if (loss.name !== 'softmax' && loss.name !== 'am-softmax' && loss.name !== 'arcface') return undefined;
+  if (!classWeights) return undefined;
   const random = stream(seed, 0xc1a5);
   const values = Float32Array.from({ length: classes * dim }, () => random.normal() / Math.sqrt(dim));
   const initial = tf.tensor2d(values, [classes, dim]);
   const kernel = tf.variable(initial, true, uniqueName('classes/kernel'));
   initial.dispose();
-  if (loss.name !== 'softmax') return { kernel };
+  if (!classWeights.bias) return { kernel };
   const zeros = tf.zeros<tf.Rank.R1>([classes]);
   const bias = tf.variable(zeros, true, uniqueName('classes/bias'));
   zeros.dispose();

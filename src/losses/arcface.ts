@@ -1,0 +1,40 @@
+import * as tf from '../tf/index.js';
+import { z } from 'zod';
+import { defineLoss } from './loss.js';
+import { marginSoftmaxTerms, scaleSchema, type Margin } from './margin-softmax.js';
+import { meanOverImages } from './mean-over-images.js';
+
+/**
+ * ArcFace (arXiv 1801.07698): cross-entropy of s cos(theta + m) on the own class and s cos on the others, the mean over the
+ * images of all ranks, on class weights that are trained.
+ */
+export const arcFace = defineLoss({
+  name: 'arcface',
+  schema: z.strictObject({
+    name: z.literal('arcface'),
+    scale: scaleSchema.default(64),
+    margin: z.number().min(0).max(3).default(0.5).describe('m: added to the angle to the own class, radians'),
+  }),
+  classWeights: { bias: false },
+  create: ({ scale, margin }, { communicator }) =>
+    meanOverImages(communicator, (features, labels, [rows]) =>
+      marginSoftmaxTerms(features, labels, rows as tf.Tensor2D, { scale, margin: angleMargin(margin) }),
+    ),
+});
+
+/**
+ * phi(c) = cos(theta + m) = c cos m - sqrt(1 - c^2) sin m, with phi' = cos m + c sin m / sqrt(1 - c^2). Past
+ * theta = pi - m, where cos(theta + m) would rise again, it goes on with phi(c) = c - m sin m.
+ */
+export function angleMargin(margin: number): Margin {
+  return (cosine) => {
+    const sine = tf.sqrt(tf.maximum(tf.sub(1, tf.square(cosine)), 1e-12));
+    const inside = tf.greater(cosine, Math.cos(Math.PI - margin));
+    const turned = tf.sub(tf.mul(cosine, Math.cos(margin)), tf.mul(sine, Math.sin(margin)));
+    const turnedSlope = tf.add(Math.cos(margin), tf.mul(tf.div(cosine, sine), Math.sin(margin)));
+    return {
+      value: tf.where(inside, turned, tf.sub(cosine, margin * Math.sin(margin))),
+      slope: tf.where(inside, turnedSlope, tf.onesLike(cosine)),
+    };
+  };
+}

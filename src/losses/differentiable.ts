@@ -1,0 +1,34 @@
+import * as tf from '../tf/index.js';
+import type { Computed, Loss, LossValues, Shard } from './loss.js';
+
+export interface Applied {
+  /** A scalar to differentiate with respect to features and class weights. */
+  loss: tf.Scalar;
+  values: LossValues;
+}
+
+/**
+ * A loss as an operation on the gradient tape. Its gradients are made together with its value: what they need of the other
+ * ranks is reduced once, in the forward pass.
+ *
+ * `isRoot`: it is differentiated itself, not as a part of something else, so that its own gradient is 1.
+ */
+export function applyLoss(
+  loss: Loss,
+  { features, classWeights = [] }: { features: tf.Tensor2D; classWeights?: readonly tf.Tensor[] },
+  shard: Shard,
+  { isRoot }: { isRoot: boolean },
+): Applied {
+  const results: Computed[] = [];
+  const operation = tf.customGrad((...given: (tf.Tensor | tf.GradSaveFunc)[]) => {
+    const save = given.pop() as tf.GradSaveFunc;
+    const [features, ...classWeights] = given as tf.Tensor[];
+    const computed = loss.compute(features as tf.Tensor2D, classWeights, shard);
+    results.push(computed);
+    save(computed.gradients);
+    const gradFunc = (dy: tf.Scalar, saved: tf.Tensor[]) =>
+      saved.map((gradient) => (isRoot ? tf.clone(gradient) : tf.mul(gradient, dy)));
+    return { value: tf.scalar(computed.values.loss), gradFunc };
+  });
+  return { loss: operation(features, ...classWeights), values: results[0].values };
+}

@@ -1,0 +1,101 @@
+import type * as tf from '../tf/index.js';
+import type { z } from 'zod';
+import type { Communicator } from '../collective/communicator.js';
+import { pairwise } from '../collective/pairwise.js';
+
+/** One rank's rows of the global batch. */
+export interface Shard {
+  /** Classes of this rank's images; empty where it holds none. */
+  labels: Int32Array;
+  /** Images of every rank, by rank. */
+  counts: readonly number[];
+  /** Rows [start, end) of each logical shard of this rank; default: there is one. */
+  rows?: readonly { start: number; end: number }[];
+}
+
+/** The fixed directions that features are pulled to. */
+export interface Targets {
+  classes: number;
+  dim: number;
+  /** The centroid of each label, [labels, d], unit rows. */
+  own(labels: Int32Array): tf.Tensor2D;
+  /** Centroids [start, end), [end - start, d], row-major. */
+  block(start: number, end: number): Float32Array;
+  /** Orthonormal bases that are whole among the centroids: the first `wholeBases * dim` rows. */
+  wholeBases: number;
+}
+
+export interface LossContext {
+  communicator: Communicator;
+  targets: Targets;
+}
+
+/** The loss of one global batch; equal on every rank. */
+export interface LossValues {
+  loss: number;
+  /** What the loss is made of, by name, as the run record shows it. */
+  parts: Readonly<Record<string, number>>;
+}
+
+export interface Computed {
+  values: LossValues;
+  /** Of `features`, [b, d], then of each of the class weights. */
+  gradients: tf.Tensor[];
+}
+
+/** What a loss carries from step to step besides class weights. */
+export interface LossState {
+  /** As a checkpoint keeps it: as many numbers after every epoch. */
+  values: readonly number[];
+  /** What the record of a step shows of it, by name. */
+  readonly shown: Readonly<Record<string, number>>;
+  /** Called by every rank after the last step of epoch `epoch` (from 0), which had `images` images over all ranks. */
+  afterEpoch(epoch: number, images: number): Promise<void>;
+}
+
+/** A loss of the batch over all ranks. */
+export interface Loss {
+  /**
+   * The loss of the global batch, and this rank's gradients of it: summed over the ranks, gradients of parameters are the
+   * gradient of the global loss.
+   *
+   * `features` is [b, d], with b = max(images on this rank, 1): a rank without images passes one placeholder row, which
+   * counts for nothing. Sums over rows are made logical shard by logical shard, then in pairs.
+   */
+  compute(features: tf.Tensor2D, classWeights: readonly tf.Tensor[], shard: Shard): Computed;
+  readonly state?: LossState;
+  /** Frees what it keeps on the backend. */
+  dispose?(): void;
+}
+
+/** A kind of loss: everything that the rest of the program knows of it. */
+export interface LossKind<Schema extends z.ZodType<{ name: string }> = z.ZodType<{ name: string }>> {
+  name: string;
+  /** What a recipe says of it; its `name` is this one. */
+  schema: Schema;
+  /** Class weights that are trained with the backbone: rows [k, d], and a bias [k]. None: fixed centroids are the targets. */
+  classWeights?: { bias: boolean };
+  /** The setting with which the number of workers changes what is trained, and what to choose instead. */
+  workersMatter?(config: z.output<Schema>): { setting: string; advice: string } | undefined;
+  create(config: z.output<Schema>, context: LossContext): Loss;
+}
+
+/** Keeps the type of a loss's configuration from its schema to `create`. */
+export function defineLoss<Schema extends z.ZodType<{ name: string }>>(
+  kind: LossKind<Schema>,
+): LossKind<Schema> {
+  return kind;
+}
+
+/** Images of all ranks. */
+export function batchOf({ counts }: Shard): number {
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+/** Sums over all ranks of what each logical shard of this one has, some of them nothing; a list for each sum. */
+export function summed(communicator: Communicator, ...lists: (readonly (number | undefined)[])[]): number[] {
+  const own = lists.map((shards) => pairwise(shards, (a, b) => a + b) ?? 0);
+  const sums = Float64Array.from(own);
+  communicator.allReduceSync(sums, { tag: 'loss' });
+  return [...sums];
+}

@@ -1,0 +1,46 @@
+import * as tf from '../tf/index.js';
+import { z } from 'zod';
+import { crossEntropy, crossEntropySlope, oneHot } from './cross-entropy.js';
+import type { RowTerms } from './mean-over-images.js';
+import { throughNorm, unitRows } from './rows.js';
+
+/** phi and phi' at the cosines to the own class, [b, 1]: what stands for the cosine there. */
+export type Margin = (cosine: tf.Tensor) => { value: tf.Tensor; slope: tf.Tensor };
+
+export const scaleSchema = z.number().positive().describe('s: cosines are multiplied by it');
+
+/**
+ * Cross-entropy of scaled cosines with a margin on the own class: AM-Softmax and ArcFace, which differ in phi.
+ *
+ *     logits L    s phi(c) on the own class, s c on the others,  c = zhat What^T
+ *     gradients   dL = softmax(L) - onehot,  dc = s dL (times phi' on the own class)
+ *                 dzhat = dc What,  dWhat = dc^T zhat,  then through the norms
+ *
+ * Vectors of norm 0 have cosine 0 to everything and gradient 0. `features` [b, d], `classRows` [k, d]; rows need not have
+ * unit length. Gradients are those of the features and of the class rows.
+ */
+export function marginSoftmaxTerms(
+  features: tf.Tensor2D,
+  labels: Int32Array,
+  classRows: tf.Tensor2D,
+  { scale, margin }: { scale: number; margin: Margin },
+): RowTerms {
+  const own = oneHot(labels, classRows.shape[0]);
+  const rows = unitRows(features);
+  const classes = unitRows(classRows);
+  const cosines = tf.matMul(rows.unit, classes.unit, false, true);
+  const ownCosine = tf.sum(tf.mul(cosines, own), 1, true);
+  const { value, slope } = margin(ownCosine);
+  const logits: tf.Tensor2D = tf.mul(tf.add(cosines, tf.mul(own, tf.sub(value, ownCosine))), scale);
+  return {
+    sum: crossEntropy(logits, own),
+    gradients: () => {
+      const ownSlope = tf.add(1, tf.mul(own, tf.sub(slope, 1)));
+      const cosineSlope: tf.Tensor2D = tf.mul(tf.mul(crossEntropySlope(logits, own), ownSlope), scale);
+      return [
+        throughNorm(tf.matMul(cosineSlope, classes.unit), rows),
+        throughNorm(tf.matMul(cosineSlope, rows.unit, true, false), classes),
+      ];
+    },
+  };
+}

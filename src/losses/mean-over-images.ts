@@ -1,0 +1,41 @@
+import * as tf from '../tf/index.js';
+import type { Communicator } from '../collective/communicator.js';
+import { join } from '../models/parts.js';
+import { batchOf, summed, type Loss } from './loss.js';
+import { overShards, total } from './over-shards.js';
+
+/** A loss of some rows, summed over them. */
+export interface RowTerms {
+  sum: tf.Scalar;
+  /** Of the sum: of `features`, [rows, d], then of each of the class weights. */
+  gradients(): tf.Tensor[];
+}
+
+/**
+ * The loss that is the mean over the images of all ranks of what `terms` gives for each row alone.
+ *
+ * Each rank adds the sum over its own rows, divided by the global batch; one number is reduced, for the record.
+ */
+export function meanOverImages(
+  communicator: Communicator,
+  terms: (features: tf.Tensor2D, labels: Int32Array, classWeights: readonly tf.Tensor[]) => RowTerms,
+): Loss {
+  return {
+    compute(features, classWeights, shard) {
+      const batch = batchOf(shard);
+      const shards = overShards(shard, [features], ({ tensors: [rows], labels }) =>
+        terms(rows, labels, classWeights),
+      );
+      const [sum] = summed(
+        communicator,
+        shards.map((own) => own?.sum.dataSync()[0]),
+      );
+      const gradients = shards.map((own) => own?.gradients().map((gradient) => tf.div(gradient, batch)));
+      const ofFeatures = join(gradients.map((own) => own?.[0])) ?? tf.zerosLike(features);
+      const ofWeights = classWeights.map(
+        (weight, index) => total(gradients.map((own) => own?.[index + 1])) ?? tf.zerosLike(weight),
+      );
+      return { values: { loss: sum / batch, parts: {} }, gradients: [ofFeatures, ...ofWeights] };
+    },
+  };
+}

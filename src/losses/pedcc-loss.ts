@@ -1,0 +1,88 @@
+import * as tf from '../tf/index.js';
+import { z } from 'zod';
+import { join } from '../models/parts.js';
+import { cosineMargin } from './am-softmax.js';
+import {
+  batchOf,
+  defineLoss,
+  summed,
+  type Computed,
+  type Loss,
+  type LossContext,
+  type Shard,
+} from './loss.js';
+import { marginSoftmaxTerms, scaleSchema } from './margin-softmax.js';
+import { overShards } from './over-shards.js';
+import { throughNorm, unitRows } from './rows.js';
+
+const schema = z.strictObject({
+  name: z.literal('pedcc-loss'),
+  scale: scaleSchema.default(15),
+  margin: z.number().min(0).default(0.5).describe('m: taken from the cosine of the own class'),
+  power: z.number().positive().default(1).describe('n: the mean squared error is raised to it'),
+});
+
+export const pedccLoss = defineLoss({
+  name: 'pedcc-loss',
+  schema,
+  create: (config, context) => new PedccLoss(config, context),
+});
+
+/**
+ * PEDCC-Loss (arXiv 1904.06008): AM-Softmax with the fixed centroids as class weights, plus the mean squared error
+ * between zhat and W_y, over the B d numbers of the batch, to the power n.
+ *
+ * Both are means over the images of all ranks. The power is of the global mean E, so E is reduced before the gradient:
+ * n E^(n-1) times the local rows' 2 (zhat - W_y) / (B d), taken through the norm.
+ */
+class PedccLoss implements Loss {
+  private readonly centroids: tf.Tensor2D;
+
+  constructor(
+    private readonly config: z.output<typeof schema>,
+    private readonly context: LossContext,
+  ) {
+    const { classes, dim } = context.targets;
+    this.centroids = tf.keep(tf.tensor2d(context.targets.block(0, classes), [classes, dim]));
+  }
+
+  compute(features: tf.Tensor2D, _classWeights: readonly tf.Tensor[], shard: Shard): Computed {
+    const { scale, margin, power } = this.config;
+    const { communicator, targets } = this.context;
+    const batch = batchOf(shard);
+    const margins = { scale, margin: cosineMargin(margin) };
+    const shards = overShards(shard, [features], ({ tensors: [features], labels }) => {
+      const rows = unitRows(features);
+      const residuals = tf.sub(rows.unit, tf.gather(this.centroids, tf.tensor1d(labels, 'int32')));
+      return {
+        terms: marginSoftmaxTerms(features, labels, this.centroids, margins),
+        squares: tf.sum(tf.square(residuals)).dataSync()[0],
+        rows,
+        residuals,
+      };
+    });
+    const [entropySum, squareSum] = summed(
+      communicator,
+      shards.map((own) => own?.terms.sum.dataSync()[0]),
+      shards.map((own) => own?.squares),
+    );
+    const crossEntropy = entropySum / batch;
+    const error = squareSum / (batch * targets.dim);
+    const meanSquaredError = error ** power;
+    const slope = error > 0 ? (power * error ** (power - 1) * 2) / (batch * targets.dim) : 0;
+    const gradients = shards.map((own) => {
+      if (!own) return undefined;
+      const pull = throughNorm(tf.mul(own.residuals, slope), own.rows);
+      const [ofEntropy] = own.terms.gradients();
+      return tf.add<tf.Tensor2D>(tf.div(ofEntropy, batch), pull);
+    });
+    return {
+      values: { loss: crossEntropy + meanSquaredError, parts: { crossEntropy, meanSquaredError } },
+      gradients: [join(gradients) ?? tf.zerosLike(features)],
+    };
+  }
+
+  dispose(): void {
+    this.centroids.dispose();
+  }
+}

@@ -1,0 +1,116 @@
+import * as tf from '../tf/index.js';
+import { z } from 'zod';
+import { pairwise } from '../collective/pairwise.js';
+import type { LossContext, LossState, Shard, Targets } from './loss.js';
+import { overShards } from './over-shards.js';
+
+export const deltaSchema = z.strictObject({
+  schedule: z
+    .enum(['norm', 'fixed'])
+    .default('norm')
+    .describe('norm: grows with the epochs and the norms seen; fixed: stays at initial'),
+  initial: z.number().min(0).default(0.05).describe('delta of the first epoch'),
+  scale: z.number().min(0).default(0.01).describe('delta after epoch e is scale * (e + 1) * mean norm'),
+  source: z.enum(['logits', 'features']).default('logits').describe('whose mean norm'),
+});
+
+export type DeltaConfig = z.output<typeof deltaSchema>;
+
+/**
+ * delta of POD Loss. After epoch e (from 0) it is scale (e + 1) times the mean norm over the epoch's images, of the logits
+ * W z as in the authors' code or of the features z: a statistic of the data set, so (sum, count) is reduced over all ranks.
+ */
+export class Delta implements LossState {
+  private delta: number;
+  /** Of this epoch so far, by logical shard of this rank. */
+  private normSums: number[] = [];
+  /** Centroids whose logits the norm needs one by one, [rest, d]. */
+  private readonly rest: tf.Tensor2D | undefined;
+
+  constructor(
+    private readonly config: DeltaConfig,
+    private readonly context: LossContext,
+  ) {
+    this.delta = config.initial;
+    const { schedule, source } = config;
+    if (schedule === 'norm' && source === 'logits') this.rest = tf.keep(beyondBases(context.targets));
+  }
+
+  get value(): number {
+    return this.delta;
+  }
+
+  get values(): readonly number[] {
+    return [this.delta, ...this.normSums];
+  }
+
+  set values([delta, ...normSums]: readonly number[]) {
+    this.delta = delta;
+    this.normSums = normSums;
+  }
+
+  get shown(): { delta: number } {
+    return { delta: this.delta };
+  }
+
+  /** Adds the norms of a micro-batch's features, [b, d]. */
+  observe(features: tf.Tensor2D, shard: Shard): void {
+    if (this.config.schedule === 'fixed') return;
+    const { wholeBases } = this.context.targets;
+    const sums = overShards(
+      shard,
+      [features],
+      ({ tensors: [rows] }) => normSum(rows, this.rest, wholeBases).dataSync()[0],
+    );
+    this.normSums = sums.map((sum, index) => (this.normSums[index] ?? 0) + (sum ?? 0));
+  }
+
+  async afterEpoch(epoch: number, images: number): Promise<void> {
+    const { schedule, initial, scale } = this.config;
+    if (schedule === 'fixed') {
+      this.delta = initial;
+      return;
+    }
+    const sum = Float64Array.of(pairwise(this.normSums, (a, b) => a + b) ?? 0);
+    await this.context.communicator.allReduce(sum, { tag: 'delta' });
+    this.delta = nextDelta({ epoch, meanNorm: sum[0] / images, scale });
+    this.normSums = [];
+  }
+
+  dispose(): void {
+    this.rest?.dispose();
+  }
+}
+
+/**
+ * Sum over the rows of features [b, d] of their Euclidean norm or, with `centroids`, of that of their logits; a scalar.
+ *
+ * Where `wholeBases` orthonormal bases are among the classes besides `centroids`, each of them adds |z|^2 to a row's
+ * squared norm of logits (Parseval), and need not be there.
+ */
+export function normSum(features: tf.Tensor2D, centroids?: tf.Tensor2D, wholeBases = 0): tf.Scalar {
+  const own = tf.sum(tf.square(features), 1);
+  if (!centroids) return tf.sum(tf.sqrt(own));
+  const bases = tf.mul(own, wholeBases);
+  if (centroids.shape[0] === 0) return tf.sum(tf.sqrt(bases));
+  const rest = tf.sum(tf.square(tf.matMul(features, centroids, false, true)), 1);
+  return tf.sum(tf.sqrt(wholeBases > 0 ? tf.add(rest, bases) : rest));
+}
+
+/** delta of the epoch after `epoch` (from 0). */
+export function nextDelta({
+  epoch,
+  meanNorm,
+  scale,
+}: {
+  epoch: number;
+  meanNorm: number;
+  scale: number;
+}): number {
+  return scale * (epoch + 1) * meanNorm;
+}
+
+function beyondBases({ classes, dim, wholeBases, block }: Targets): tf.Tensor2D {
+  const first = wholeBases * dim;
+  return tf.tensor2d(block(first, classes), [classes - first, dim]);
+}

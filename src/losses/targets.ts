@@ -1,0 +1,27 @@
+import * as tf from '../tf/index.js';
+import type { CentroidSource } from '../pedcc/source.js';
+import type { Targets } from './loss.js';
+
+/** The centroids of a run, which may be made row by row. */
+export function sourceTargets(centroids: CentroidSource): Targets {
+  const { classes, dim, wholeBases } = centroids;
+  return {
+    classes,
+    dim,
+    wholeBases,
+    own: (labels) => tf.tensor2d(centroids.rows(labels), [labels.length, dim]),
+    block: (start, end) => centroids.block(start, end),
+  };
+}
+
+/** The rows of a tensor [k, d]. */
+export function matrixTargets(centroids: tf.Tensor2D): Targets {
+  const [classes, dim] = centroids.shape;
+  return {
+    classes,
+    dim,
+    wholeBases: 0,
+    own: (labels) => tf.gather(centroids, tf.tensor1d(labels, 'int32')),
+    block: (start, end) => tf.slice(centroids, [start, 0], [end - start, -1]).dataSync<'float32'>(),
+  };
+}
