@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Argv, ArgumentsCamelCase, CommandModule } from 'yargs';
 import { loadConfig } from '../../src/config/load.js';
-import type { Config } from '../../src/config/schema.js';
+import { pixelRulesOf, type Config } from '../../src/config/schema.js';
 import { openDataset, openUnknown } from '../../src/data/index.js';
 import { stepsPerEpoch } from '../../src/data/sampler.js';
 import { StoppedError, UserError } from '../../src/errors.js';
@@ -105,8 +105,9 @@ async function planRun(args: ArgumentsCamelCase<LaunchArguments>, folder?: strin
   const settings = { ...overrides(args), ...(args.gpus === undefined ? {} : { workers: args.gpus }) };
   const notify = (line: string) => void process.stderr.write(`${line}\n`);
   const onDropped = file && file === own ? notify : undefined;
-  const config = loadConfig({ file, set: args.set, flags: settings, onDropped });
   const resume = folder === undefined ? undefined : await checkpointToResume(folder, args.resume, notify);
+  const pixelRules = resume && pixelRulesOf(resume.config.data);
+  const config = loadConfig({ file, set: args.set, flags: settings, onDropped, pixelRules });
   if (resume) checkResumable(resume, config);
   checkWorkers(config, config.workers);
   const devices = await planDevices({

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { messageOf, UserError } from '../errors.js';
 import { findRecipe, placeModule, readRecipe } from './recipe.js';
-import { configSchema, type Config } from './schema.js';
-import { describeDropped, dropUnknown } from './stored.js';
+import { configSchema, type Config, type PixelRules } from './schema.js';
+import { completeRules, completeStored, describeDropped, dropUnknown } from './stored.js';
 import { suggestion } from './suggestion.js';
 import { parseYaml } from './yaml.js';
 
@@ -18,6 +18,8 @@ export interface LoadOptions {
   set?: readonly string[];
   /** Settings by path, over everything else; undefined ones are left out. */
   flags?: Readonly<Record<string, unknown>>;
+  /** What decides the pixels where nothing else does: that of the checkpoint which a run goes on from. */
+  pixelRules?: PixelRules;
 }
 
 /**
@@ -32,6 +34,7 @@ export function loadConfig(options: LoadOptions): Config {
     : readRecipe(findRecipe(file));
   if (onDropped) {
     const dropped = dropUnknown(settings);
+    completeStored(settings);
     if (dropped.length > 0) onDropped(describeDropped(origin, dropped));
   }
   const sources = new Map<string, string>();
@@ -45,6 +48,7 @@ export function loadConfig(options: LoadOptions): Config {
     assign(settings, key, value, `the flag for ${key}`);
     sources.set(key, `the flag for ${key}`);
   }
+  if (options.pixelRules) completeRules(settings, options.pixelRules);
   placeModule(settings, '.');
   return checkConfig(settings, origin, sources);
 }

@@ -1,4 +1,5 @@
-import { configSchema } from './schema.js';
+import { configSchema, type PixelRules } from './schema.js';
+import { earlierPixelRules } from './schema/pixels.js';
 
 /**
  * Takes the settings that this version does not have out of a configuration that pod-dist has written, since an
@@ -14,6 +15,22 @@ export function dropUnknown(settings: unknown): string[] {
       return [...path, key].join('.');
     });
   });
+}
+
+/**
+ * Fills in what decided the pixels in earlier versions, where a configuration that pod-dist has written does not say:
+ * later defaults are for new recipes.
+ */
+export function completeStored(settings: unknown): void {
+  completeRules(settings, earlierPixelRules);
+}
+
+/** Fills in rules for pixels that settings leave open. */
+export function completeRules(settings: unknown, rules: Partial<PixelRules>): void {
+  const data = (settings as { data?: unknown } | null | undefined)?.data;
+  if (typeof data !== 'object' || data === null) return;
+  for (const [key, value] of Object.entries(rules))
+    if (!Object.hasOwn(data, key)) Object.assign(data, { [key]: value });
 }
 
 /** The line that names what was dropped from a file. */

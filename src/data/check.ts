@@ -3,9 +3,10 @@ import { readdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
+import { dataSchema, pixelRulesOf } from '../config/schema.js';
 import { cifarFiles, readCifarFile, readCifarNames, type CifarName } from './cifar.js';
 import type { SplitName } from './dataset.js';
-import { probeImage } from './decode.js';
+import { probeImage } from './probe.js';
 import { indexImages, type ImageIndex } from './image-index.js';
 import { readMnistSplit } from './mnist.js';
 import { indexTinyImageNet } from './tiny-imagenet.js';
@@ -126,13 +127,14 @@ async function checkImages(
   const images = (['train', 'test'] as const).flatMap((split) =>
     splits[split].files.map((file, image) => ({ split, file, label: splits[split].labels[image] })),
   );
+  const rules = pixelRulesOf(dataSchema.parse({ name: 'image-folder', root }));
   let next = 0;
   let done = 0;
   const work = async () => {
     while (next < images.length) {
       const { split, file, label } = images[next++];
       await attempt(report, file, async () => {
-        const { width, height, channels } = await probeImage(file);
+        const { width, height, channels } = await probeImage(file, rules);
         count(report.splits[split], label, `${width}x${height}x${channels}`);
       });
       onProgress(++done, images.length);

@@ -1,8 +1,10 @@
-import { readFileSync } from 'node:fs';
 import type { Sharp } from 'sharp';
-import { messageOf, UserError } from '../errors.js';
+import type { PixelRules } from '../config/schema.js';
 import { loadSharp } from './decoder.js';
+import { Budget } from './budget.js';
+import { kindOf, readImageFile, sizeOfFile } from './image-file.js';
 import type { Region } from './random-region.js';
+import { explainDecoding } from './undecodable.js';
 
 export interface DecodeOptions {
   /** Side of the result in pixels. */
@@ -12,64 +14,99 @@ export interface DecodeOptions {
   resize?: number;
   /** Chooses the part of the image that is stretched to `size` x `size`, from its width and height. */
   crop?: (width: number, height: number) => Region;
+  rules: PixelRules;
 }
 
+/** An image file in memory. */
+export interface EncodedImage {
+  /** What messages call it. */
+  file: string;
+  bytes: Uint8Array;
+}
+
+/** Bytes of files that a thread holds at a time, unless one alone is larger. */
+const heldBytes = 64 * 2 ** 20;
+
+const held = new Budget(heldBytes);
+
 /**
- * Decodes one image file to raw pixels, row-major [size, size, channels]: transparency dropped, grey or RGB as asked.
- * The file is read whole and at once, in this thread: left to libvips a small one costs half as much time again.
+ * Decodes one image file to raw pixels, row-major [size, size, channels]. The file is read whole and at once, in this
+ * thread: left to libvips a small one costs half as much time again.
  *
  * @throws UserError `IMAGE_INVALID`, naming the file
  */
 export async function decodeImage(file: string, options: DecodeOptions): Promise<Uint8Array> {
-  const { channels } = options;
-  const sharp = await loadSharp();
-  try {
-    const image = (await sized(sharp(readFileSync(file), { failOn: 'error' }), options))
-      .removeAlpha()
-      .toColourspace(channels === 1 ? 'b-w' : 'srgb');
-    const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
-    if (info.channels !== channels) throw new Error(`it has ${info.channels} channels`);
-    return data;
-  } catch (error) {
-    throw unreadable(file, error);
-  }
+  return held.run(sizeOfFile(file), () => decodeBytes({ file, bytes: readImageFile(file) }, options));
 }
 
 /**
- * Decodes a whole image file, to see whether it can be read; resolves with the size and channels it is stored with.
+ * Decodes one image to raw pixels, row-major [size, size, channels], in this order: orientation, colours to sRGB by the
+ * image's own profile, transparency painted over the background, crop, resize by Lanczos (a = 3; bicubic where it is
+ * enlarged) in each channel, 8 bits, grey. Every step but the last is libvips'; grey is Rec. 601's luma of the 8-bit
+ * values, in the fixed-point arithmetic that Pillow has, so that equal pixels give equal grey.
  *
  * @throws UserError `IMAGE_INVALID`, naming the file
  */
-export async function probeImage(file: string): Promise<{ width: number; height: number; channels: number }> {
+export async function decodeBytes(image: EncodedImage, options: DecodeOptions): Promise<Uint8Array> {
+  const { channels, rules } = options;
+  const kind = kindOf(image);
   const sharp = await loadSharp();
+  const lightness = channels === 1 && rules.grey === 'lightness';
   try {
-    const image = sharp(file, { failOn: 'error' });
-    const { width, height, channels } = await image.metadata();
-    await image.raw().toBuffer();
-    return { width, height, channels };
+    const opened = sharp(image.bytes, decoderOptions(rules));
+    if (!rules.shrinkOnLoad || (kind === 'WebP' && rules.background !== 'drop')) keepWhole(opened);
+    if (rules.background !== 'drop') opened.flatten({ background: rules.background });
+    const resized = await sized(opened, options);
+    const final = resized.removeAlpha().toColourspace(lightness ? 'b-w' : 'srgb');
+    const { data, info } = await final.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+    if (info.channels !== (lightness ? 1 : 3)) throw new Error(`it has ${info.channels} channels`);
+    return channels === 1 && !lightness ? luma(data) : data;
   } catch (error) {
-    throw unreadable(file, error);
+    throw explainDecoding(image, kind, rules, error);
   }
 }
 
-function unreadable(file: string, error: unknown): UserError {
-  return new UserError(
-    'IMAGE_INVALID',
-    `${file} is no image that can be read (${messageOf(error)}): replace or remove it`,
-  );
+/** What opens an image as the rules have it. */
+export function decoderOptions({ orientation, maxMegapixels }: PixelRules) {
+  return {
+    failOn: 'error',
+    autoOrient: orientation === 'apply',
+    limitInputPixels: maxMegapixels * 1e6,
+  } as const;
 }
 
-async function sized(image: Sharp, { size, resize, crop }: DecodeOptions): Promise<Sharp> {
+/** Has every pixel decoded, where the decoder would leave some out: an image in one colour space is not reloaded. */
+function keepWhole(image: Sharp): void {
+  image.pipelineColourspace('srgb');
+}
+
+async function sized(image: Sharp, { size, resize, crop, rules }: DecodeOptions): Promise<Sharp> {
   if (crop) {
-    const { width, height } = await image.metadata();
+    const { width, height } = await dimensionsOf(image, rules);
     return image.extract(crop(width, height)).resize(size, size, { fit: 'fill' });
   }
   if (resize === undefined) return image.resize(size, size, { fit: 'fill' });
-  const { width, height } = await image.metadata();
+  const { width, height } = await dimensionsOf(image, rules);
   const shorter = Math.min(width, height);
   const w = Math.max(Math.round((width * resize) / shorter), size);
   const h = Math.max(Math.round((height * resize) / shorter), size);
   return image
     .resize(w, h, { fit: 'fill' })
     .extract({ left: (w - size) >> 1, top: (h - size) >> 1, width: size, height: size });
+}
+
+/** Width and height of an image as it is seen. */
+async function dimensionsOf(
+  image: Sharp,
+  { orientation }: PixelRules,
+): Promise<{ width: number; height: number }> {
+  const { width, height, autoOrient } = await image.metadata();
+  return orientation === 'apply' ? autoOrient : { width, height };
+}
+
+function luma(rgb: Uint8Array): Uint8Array {
+  const grey = new Uint8Array(rgb.length / 3);
+  for (let at = 0, from = 0; at < grey.length; at++, from += 3)
+    grey[at] = (19595 * rgb[from] + 38470 * rgb[from + 1] + 7471 * rgb[from + 2] + 0x8000) >> 16;
+  return grey;
 }

@@ -3,7 +3,7 @@ import { relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { getSystemErrorName } from 'node:util';
 import { Piscina } from 'piscina';
-import type { DataConfig } from '../config/schema.js';
+import { pixelRulesOf, type DataConfig } from '../config/schema.js';
 import { UserError } from '../errors.js';
 import { checkCutout, checkNormalisation } from './augment.js';
 import type { Batch, BatchRequest, Dataset } from './dataset.js';
@@ -115,7 +115,8 @@ async function sharedPixels(
   const { root, size, resize, channels, cache, augment } = config;
   const files = [...(augment.randomResizedCrop ? [] : splits.train.files), ...splits.test.files];
   const { folder, diskMegabytes, memoryMegabytes } = cache;
-  const request = { root, files, size, resize, channels, decoder: await decoderVersion() };
+  const rules = pixelRulesOf(config);
+  const request = { root, files, size, resize, channels, rules, decoder: await decoderVersion() };
   return {
     memory: MemoryCache.create(files.length, size * size * channels, memoryMegabytes * 1e6).buffers,
     pack: await openPack(request, { folder, limit: diskMegabytes * 1e6, notify }),
@@ -141,6 +142,7 @@ function startThreads(
     channels,
     augment: { height: size, width: size, channels, white: 255, normalize, ...choices, seed },
     randomResizedCrop,
+    rules: pixelRulesOf(config),
     pixels,
   };
   const count = config.threads ?? threads;

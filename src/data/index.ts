@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Config, DataConfig } from '../config/schema.js';
+import { pixelRulesOf, type Config, type DataConfig } from '../config/schema.js';
 import { availableCores } from '../cores.js';
 import { readCifar } from './cifar.js';
 import type { Dataset } from './dataset.js';
@@ -80,6 +80,7 @@ export async function openUnknown(
     augment: { cropPadding: 0, flip: false, cutout: 0, randomResizedCrop: false },
     prefetch: 4,
     cache: { memoryMegabytes: 0, diskMegabytes: 0 },
+    ...pixelRulesOf(data),
   };
   return imageFiles(format, await indexUnclassed(evaluation.unknown), {
     seed,

@@ -1,4 +1,5 @@
 import { move, workerData as piscinaData } from 'piscina';
+import type { PixelRules } from '../config/schema.js';
 import { reportOf, type ErrorReport } from '../errors.js';
 import { Augmenter, type AugmentOptions } from './augment.js';
 import type { SplitName } from './dataset.js';
@@ -16,6 +17,7 @@ export interface LoaderData {
   augment: AugmentOptions;
   /** Crop training images at random before they are resized. */
   randomResizedCrop: boolean;
+  rules: PixelRules;
   pixels: SharedPixels;
 }
 

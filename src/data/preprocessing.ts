@@ -1,4 +1,4 @@
-import type { DataConfig } from '../config/schema.js';
+import { pixelRulesOf, type DataConfig, type PixelRules } from '../config/schema.js';
 import { UserError } from '../errors.js';
 import { Augmenter, type Normalisation } from './augment.js';
 import { decodeImage } from './decode.js';
@@ -12,6 +12,7 @@ export interface Preprocessing {
   resize?: number;
   /** Of values in 0..1. */
   normalize?: Normalisation;
+  rules: PixelRules;
 }
 
 /**
@@ -29,7 +30,13 @@ export function preprocessingOf(data: DataConfig, shape: readonly [number, numbe
     );
   }
   const resize = data.name === 'image-folder' ? data.resize : undefined;
-  return { size: height, channels: channels === 1 ? 1 : 3, resize, normalize: data.normalize };
+  return {
+    size: height,
+    channels: channels === 1 ? 1 : 3,
+    resize,
+    normalize: data.normalize,
+    rules: pixelRulesOf(data),
+  };
 }
 
 /** Some image files as a network's input. */

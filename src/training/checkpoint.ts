@@ -4,7 +4,7 @@ import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { configSchema, type Config } from '../config/schema.js';
-import { describeDropped, dropUnknown } from '../config/stored.js';
+import { completeStored, describeDropped, dropUnknown } from '../config/stored.js';
 import { messageOf, UserError } from '../errors.js';
 import { totalsSchema, type EvaluationTotals } from '../evaluation/totals.js';
 import { stateNames } from './optimisers/index.js';
@@ -175,7 +175,9 @@ function parseManifest(
 ): z.output<typeof manifestSchema> {
   try {
     const manifest: unknown = JSON.parse(text);
-    const dropped = dropUnknown((manifest as { config?: unknown } | null)?.config);
+    const { config } = (manifest ?? {}) as { config?: unknown };
+    const dropped = dropUnknown(config);
+    completeStored(config);
     const parsed = manifestSchema.parse(manifest);
     if (dropped.length > 0) notify(describeDropped(file, dropped));
     return parsed;

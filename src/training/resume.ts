@@ -1,5 +1,5 @@
 import type { Communicator } from '../collective/communicator.js';
-import type { Config } from '../config/schema.js';
+import { differingRules, type Config } from '../config/schema.js';
 import { UserError } from '../errors.js';
 import type { Loss } from '../losses/index.js';
 import { findCheckpoint, listCheckpoints, type Checkpoint } from './checkpoint.js';
@@ -81,6 +81,14 @@ export function checkResumable(checkpoint: Checkpoint, config: Config): void {
     throw new UserError(
       'CHECKPOINT_MISMATCH',
       `the checkpoint holds another model (${model}) than the configuration: give the run's own config.yaml`,
+    );
+  }
+  const [differing] = differingRules(checkpoint.config.data, config.data);
+  if (differing !== undefined) {
+    const value = checkpoint.config.data[differing];
+    throw new UserError(
+      'CHECKPOINT_MISMATCH',
+      `the checkpoint was trained with data.${differing} ${value}, the configuration says ${config.data[differing]}: set data.${differing} to "${value}"`,
     );
   }
   const { name } = checkpoint.config.optimizer;

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { dataSchema } from '../../src/config/schema.js';
 import { decodeImage } from '../../src/data/decode.js';
 import { openDataset } from '../../src/data/index.js';
+import { standardRules as rules } from './rules.js';
 import { randomRegion } from '../../src/data/random-region.js';
 import { stream } from '../../src/random.js';
 
@@ -58,10 +59,10 @@ describe('crops of image folders', () => {
   });
 
   it('cut the centre after the shorter side is resized', async () => {
-    const pixels = await decodeImage(image(), { size: 24, channels: 3, resize: 32 });
+    const pixels = await decodeImage(image(), { size: 24, channels: 3, resize: 32, rules });
     expect([...pixels.subarray(0, 3)]).toEqual([48, 16, 7]);
     expect([...pixels.subarray(-3)]).toEqual([4 * 35, 4 * 27, 7]);
-    const half = await decodeImage(image(), { size: 16, channels: 3, resize: 16 });
+    const half = await decodeImage(image(), { size: 16, channels: 3, resize: 16, rules });
     expect(half[0]).toBeGreaterThan(4 * 7);
     expect(half[0]).toBeLessThan(4 * 10);
   });

@@ -1,9 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import type { Batch, BatchRequest, Dataset } from '../../src/data/dataset.js';
 import { openDigits, parseDigits } from '../../src/data/digits.js';
+import { standardRules } from './rules.js';
 import { UserError } from '../../src/errors.js';
 
-const plain = { name: 'digits', splitSeed: 0, augment: { cropPadding: 0, flip: false, cutout: 0 } } as const;
+const plain = {
+  name: 'digits',
+  splitSeed: 0,
+  augment: { cropPadding: 0, flip: false, cutout: 0 },
+  ...standardRules,
+} as const;
 
 async function collect(dataset: Dataset, request: BatchRequest): Promise<Batch[]> {
   const batches: Batch[] = [];

@@ -7,6 +7,7 @@ import { dataSchema } from '../../src/config/schema.js';
 import { findImages } from '../../src/data/find-images.js';
 import { openDataset } from '../../src/data/index.js';
 import { preprocessingOf, readImageFiles, type ImageBatch } from '../../src/data/preprocessing.js';
+import { standardRules } from './rules.js';
 import { stream } from '../../src/random.js';
 
 let root: string;
@@ -66,7 +67,9 @@ describe('readImageFiles', () => {
   it('passes over what cannot be read, and names it', async () => {
     const broken = join(root, 'broken.png');
     writeFileSync(broken, 'no image');
-    const [batch] = await collect(readImageFiles([files[0], broken, files[1]], { size: 4, channels: 3 }, 8));
+    const [batch] = await collect(
+      readImageFiles([files[0], broken, files[1]], { size: 4, channels: 3, rules: standardRules }, 8),
+    );
     expect(batch.files).toEqual([files[0], files[1]]);
     expect(batch.images).toHaveLength(2 * 4 * 4 * 3);
     expect(batch.broken).toEqual([

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { pixelRules } from './pixels.js';
 import { count } from './primitives.js';
 
 const normalisation = z.strictObject({
@@ -25,6 +26,7 @@ const digits = z.strictObject({
   splitSeed: z.int().min(0).default(0).describe('chooses the 1,437 training and 360 test images'),
   augment: augmentation.prefault({}),
   normalize: normalisation.optional(),
+  ...pixelRules,
 });
 
 /** Data sets that are kept whole in memory. */
@@ -32,6 +34,7 @@ const inMemory = {
   root: z.string().min(1).optional().describe('folder of the data set; default: data/<name>'),
   augment: augmentation.prefault({}),
   normalize: normalisation.optional(),
+  ...pixelRules,
 };
 
 const pixelCache = z.strictObject({
@@ -55,6 +58,7 @@ const imageFiles = {
   threads: count.optional().describe('loader threads a worker; default: from the cores a worker has'),
   prefetch: count.default(4).describe('batches read ahead, at most'),
   cache: pixelCache.prefault({}),
+  ...pixelRules,
 };
 
 /** Where images come from. */

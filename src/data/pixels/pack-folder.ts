@@ -6,10 +6,11 @@ import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
 import { cacheFolder } from '../../cache-folder.js';
 import { messageOf } from '../../errors.js';
+import type { PixelRules } from '../../config/schema.js';
 import { recordBytes, type Pack } from './disk-cache.js';
 
 /** Counts up whenever records or decoding change their meaning. */
-const formatVersion = 1;
+const formatVersion = 2;
 
 /** Bytes of the disk that are left to others. */
 const spare = 2 ** 30;
@@ -34,6 +35,7 @@ export interface PackRequest {
   size: number;
   channels: number;
   resize?: number;
+  rules: PixelRules;
   /** Name and version of what decodes. */
   decoder: string;
 }
@@ -67,7 +69,7 @@ export function defaultPackFolder(): string {
 /**
  * Finds or makes the packed file of a data set: `<key>.pixels`, and `<key>.json`, which says what it is and whose
  * modification time is that of its last use. The key is a digest of the folder, the names in their order, size,
- * channels and decoder. Those used longest ago are removed until all fit the limit; a data set that alone does not fit
+ * channels, rules and decoder. Those used longest ago are removed until all fit the limit; a data set that alone does not fit
  * has its first images kept.
  *
  * Never rejects: where the folder cannot be written, or the disk is nearly full, `notify` is told and nothing is added
@@ -135,9 +137,13 @@ export async function clearPacks(folder: string): Promise<{ packs: number; bytes
 /** Names of packed files, of their descriptions, and of a description that a killed process left half written. */
 const isPack = /^([0-9a-f]{32})\.(?:pixels|json(?:\.\d+)?)$/;
 
-function keyOf({ files, size, channels, resize, decoder, ...request }: PackRequest, root: string): string {
+function keyOf(
+  { files, size, channels, resize, rules, decoder, ...request }: PackRequest,
+  root: string,
+): string {
+  const { maxMegapixels: _, ...decisive } = rules;
   const hash = createHash('sha256');
-  hash.update(JSON.stringify({ formatVersion, root, size, channels, resize, decoder }));
+  hash.update(JSON.stringify({ formatVersion, root, size, channels, resize, ...decisive, decoder }));
   for (const file of files) hash.update(`\0${relative(request.root, file)}`);
   return hash.digest('hex').slice(0, 32);
 }

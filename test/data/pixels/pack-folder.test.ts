@@ -18,6 +18,7 @@ import {
   type PackOptions,
   type PackRequest,
 } from '../../../src/data/pixels/pack-folder.js';
+import { standardRules } from '../rules.js';
 
 describe('openPack', () => {
   let base: string;
@@ -32,7 +33,7 @@ describe('openPack', () => {
 
   const request = (changes: Partial<PackRequest> = {}): PackRequest => {
     const files = ['a/1.png', 'a/2.png', 'b/1.png'].map((name) => join(base, name));
-    return { root: base, files, size: 64, channels: 3, decoder: 'sharp 1', ...changes };
+    return { root: base, files, size: 64, channels: 3, rules: standardRules, decoder: 'sharp 1', ...changes };
   };
   const open = (changes: Partial<PackRequest> = {}, options: Partial<PackOptions> = {}) =>
     openPack(request(changes), {
@@ -58,6 +59,10 @@ describe('openPack', () => {
     expect(first).toMatchObject({ slots: 3, imageBytes: 12_288, writable: true });
     expect(await open()).toEqual(first);
     const others: Partial<PackRequest>[] = [
+      { rules: { ...standardRules, grey: 'lightness' } },
+      { rules: { ...standardRules, orientation: 'ignore' } },
+      { rules: { ...standardRules, background: '#000000' } },
+      { rules: { ...standardRules, shrinkOnLoad: true } },
       { size: 32 },
       { channels: 1 },
       { resize: 80 },

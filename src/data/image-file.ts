@@ -1,0 +1,139 @@
+import { closeSync, constants, fstatSync, openSync, readSync, statSync, type Stats } from 'node:fs';
+import { messageOf, UserError } from '../errors.js';
+import type { EncodedImage } from './decode.js';
+
+/** Kinds of files that are decoded, told by their content. */
+export type ImageKind = 'JPEG' | 'PNG' | 'WebP';
+
+/** No image is larger than this, compressed. */
+export const largestFile = 2 ** 30;
+
+/** Bytes of a file that is about to be read; 0 where it cannot be looked at: reading it says why. */
+export function sizeOfFile(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/**
+ * The bytes of a regular file; links to one are followed. Anything else (a folder, a pipe, a socket, a device) is
+ * refused without waiting for it.
+ *
+ * @throws UserError `IMAGE_INVALID`, naming the file
+ */
+export function readImageFile(file: string): Uint8Array {
+  try {
+    requireRegular(statSync(file));
+    const handle = openSync(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    try {
+      const stats = fstatSync(handle);
+      requireRegular(stats);
+      return readWhole(handle, stats.size);
+    } finally {
+      closeSync(handle);
+    }
+  } catch (error) {
+    throw notAnImage(file, reasonOf(error));
+  }
+}
+
+/**
+ * What an image is, by its first bytes.
+ *
+ * @throws UserError `IMAGE_INVALID` for any other kind, whatever the file is called
+ */
+export function kindOf({ file, bytes }: EncodedImage): ImageKind {
+  const found = signatures.find(({ at, begins }) => startsWith(bytes, begins, at))?.kind;
+  if (found === 'JPEG' || found === 'PNG' || found === 'WebP') return found;
+  if (bytes.length === 0) throw notAnImage(file, 'it is empty');
+  throw notAnImage(file, `it is ${found ?? 'something else'}, not JPEG, PNG or WebP`);
+}
+
+/** Whether an image is a WebP that moves: its first frame is the image. */
+export function isAnimated(bytes: Uint8Array): boolean {
+  return startsWith(bytes, 'WEBPVP8X', 8) && (bytes[20] & 2) !== 0;
+}
+
+/** Whether a file of this kind ends before its format says that it does. */
+export function endsEarly(bytes: Uint8Array, kind: ImageKind): boolean {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  switch (kind) {
+    case 'JPEG':
+      return view.lastIndexOf(Buffer.of(0xff, 0xd9)) < 0;
+    case 'WebP':
+      return view.length < 12 || view.readUInt32LE(4) + 8 > view.length;
+    case 'PNG':
+      return !reachesEnd(view);
+  }
+}
+
+/** The error of a file that cannot be decoded. */
+export function notAnImage(file: string, reason: string): UserError {
+  return new UserError(
+    'IMAGE_INVALID',
+    `${file} is no image that can be read (${reason}): replace or remove it`,
+  );
+}
+
+const signatures: readonly { kind: string; begins: string; at: number }[] = [
+  { kind: 'JPEG', begins: '\xff\xd8\xff', at: 0 },
+  { kind: 'PNG', begins: '\x89PNG\r\n\x1a\n', at: 0 },
+  { kind: 'WebP', begins: 'WEBP', at: 8 },
+  { kind: 'a GIF', begins: 'GIF8', at: 0 },
+  { kind: 'a BMP', begins: 'BM', at: 0 },
+  { kind: 'a TIFF', begins: 'II*\0', at: 0 },
+  { kind: 'a TIFF', begins: 'MM\0*', at: 0 },
+  { kind: 'a PDF', begins: '%PDF', at: 0 },
+  { kind: 'HEIF or AVIF', begins: 'ftyp', at: 4 },
+  { kind: 'SVG or other text in tags', begins: '<', at: 0 },
+];
+
+function startsWith(bytes: Uint8Array, text: string, at: number): boolean {
+  if (bytes.length < at + text.length) return false;
+  for (let index = 0; index < text.length; index++)
+    if (bytes[at + index] !== text.charCodeAt(index)) return false;
+  return true;
+}
+
+/** Goes from chunk to chunk: 4 bytes of length, 4 of type, data, 4 of checksum; the last is IEND. */
+function reachesEnd(png: Buffer): boolean {
+  for (let at = 8; at + 12 <= png.length; at += 12 + png.readUInt32BE(at))
+    if (png.toString('latin1', at + 4, at + 8) === 'IEND') return true;
+  return false;
+}
+
+function requireRegular(stats: Stats): void {
+  if (!stats.isFile()) throw new Error(`it is ${kindOfEntry(stats)}`);
+  if (stats.size > largestFile) throw new Error('it has more than 1 GiB');
+}
+
+/** What is in the place of a file, in words. */
+export function kindOfEntry(entry: Pick<Stats, 'isDirectory' | 'isFIFO' | 'isSocket'>): string {
+  if (entry.isDirectory()) return 'a folder';
+  if (entry.isFIFO()) return 'a pipe';
+  if (entry.isSocket()) return 'a socket';
+  return 'a device';
+}
+
+function readWhole(handle: number, size: number): Uint8Array {
+  const bytes = Buffer.allocUnsafeSlow(size);
+  let end = 0;
+  while (end < size) {
+    const read = readSync(handle, bytes, end, size - end, null);
+    if (read === 0) break;
+    end += read;
+  }
+  return bytes.subarray(0, end);
+}
+
+function reasonOf(error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'ENOENT':
+      return 'it is not there';
+    case 'EACCES':
+    case 'EPERM':
+      return 'there is no permission to read it';
+    case 'ELOOP':
+      return 'it is a link that leads to itself';
+    default:
+      return messageOf(error);
+  }
+}

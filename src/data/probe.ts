@@ -1,0 +1,43 @@
+import type { PixelRules } from '../config/schema.js';
+import { Budget } from './budget.js';
+import { decoderOptions } from './decode.js';
+import { loadSharp } from './decoder.js';
+import { isAnimated, kindOf, readImageFile, sizeOfFile } from './image-file.js';
+import { explainDecoding } from './undecodable.js';
+
+/** What an image is stored as. */
+export interface ProbedImage {
+  /** As it is seen, its orientation applied where the rules say so. */
+  width: number;
+  height: number;
+  channels: number;
+  /** Only its first frame is read. */
+  animated: boolean;
+}
+
+const held = new Budget(64 * 2 ** 20);
+const decoded = new Budget(32e6);
+
+/**
+ * Decodes a whole image file, to see whether it can be read. All its lines go through the decoder, none are kept: they
+ * are brought down to one pixel as they come. Formats that are decoded as a whole (progressive, interlaced) are held in
+ * memory, few at a time.
+ *
+ * @throws UserError `IMAGE_INVALID`, naming the file
+ */
+export async function probeImage(file: string, rules: PixelRules): Promise<ProbedImage> {
+  return held.run(sizeOfFile(file), async () => {
+    const bytes = readImageFile(file);
+    const kind = kindOf({ file, bytes });
+    const sharp = await loadSharp();
+    try {
+      const image = sharp(bytes, { ...decoderOptions(rules), autoOrient: false });
+      const { width, height, channels, autoOrient } = await image.metadata();
+      await decoded.run(width * height, () => image.resize(1, 1, { fit: 'fill' }).raw().toBuffer());
+      const seen = rules.orientation === 'apply' ? autoOrient : { width, height };
+      return { ...seen, channels, animated: isAnimated(bytes) };
+    } catch (error) {
+      throw explainDecoding({ file, bytes }, kind, rules, error);
+    }
+  });
+}

@@ -1,0 +1,18 @@
+import type { PixelRules } from '../config/schema.js';
+import { messageOf, type UserError } from '../errors.js';
+import type { EncodedImage } from './decode.js';
+import { endsEarly, notAnImage, type ImageKind } from './image-file.js';
+
+/** The error of an image that the decoder refuses: why, in words where the decoder has none. */
+export function explainDecoding(
+  { file, bytes }: EncodedImage,
+  kind: ImageKind,
+  { maxMegapixels }: PixelRules,
+  error: unknown,
+): UserError {
+  const reason = messageOf(error);
+  if (/exceeds pixel limit/.test(reason))
+    return notAnImage(file, `it has more than ${maxMegapixels} megapixels, see data.maxMegapixels`);
+  if (/premature end/i.test(reason) || endsEarly(bytes, kind)) return notAnImage(file, 'it ends early');
+  return notAnImage(file, /^unknown error$/i.test(reason) ? `it is a broken ${kind}` : reason);
+}
