@@ -11,12 +11,29 @@ export interface Description {
   classNames: readonly string[];
   input: { name: string; layout: 'NHWC' | 'NCHW'; shape: (number | null)[] };
   output: { name: string; shape: (number | null)[] };
-  /** Images are brought to size x size pixels, then each channel to (value / 255 - mean) / std. */
+  /**
+   * In this order: orientation, colours to sRGB, transparency, size x size pixels, grey, and each channel to
+   * (value / 255 - mean) / std.
+   */
   preprocessing: {
     size: number;
     channels: 'grey' | 'RGB';
     /** `stretch`, or: the shorter side to so many pixels, then the size x size centre. */
     resize: 'stretch' | { shorterSide: number };
+    /** `exif`: turned and mirrored as EXIF says; else as the file stores it. */
+    orientation: 'exif' | 'as stored';
+    /** An embedded profile is applied, and CMYK converted; without one, values are sRGB's. */
+    colourProfile: 'to sRGB';
+    /** Transparent parts are painted over a colour before the image is resized; `drop`: alpha is taken away after. */
+    alpha: { background: string } | 'drop';
+    filter: {
+      reduce: 'lanczos3';
+      enlarge: 'bicubic';
+      /** Whether the decoder itself may halve large JPEG files first. */
+      shrinkOnLoad: boolean;
+    };
+    /** Of colours, where the channels are grey: Rec. 601's luma (Pillow's L), or the lightness of linear light. */
+    grey?: 'rec601' | 'lightness';
     mean: readonly number[];
     std: readonly number[];
   };
@@ -32,7 +49,7 @@ export function describe(
   layout: 'NHWC' | 'NCHW',
 ): Description {
   const [height, width, channels] = shape;
-  const { size, resize, normalize } = preprocessingOf(config.data, shape);
+  const { size, resize, normalize, rules } = preprocessingOf(config.data, shape);
   return {
     format: 'pod-dist-classifier',
     version: 1,
@@ -48,6 +65,11 @@ export function describe(
       size,
       channels: channels === 1 ? 'grey' : 'RGB',
       resize: resize === undefined ? 'stretch' : { shorterSide: resize },
+      orientation: rules.orientation === 'apply' ? 'exif' : 'as stored',
+      colourProfile: 'to sRGB',
+      alpha: rules.background === 'drop' ? 'drop' : { background: rules.background },
+      filter: { reduce: 'lanczos3', enlarge: 'bicubic', shrinkOnLoad: rules.shrinkOnLoad },
+      ...(channels === 1 ? { grey: rules.grey } : {}),
       mean: normalize?.mean ?? new Array<number>(channels).fill(0),
       std: normalize?.std ?? new Array<number>(channels).fill(1),
     },

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
 
@@ -70,6 +70,11 @@ export async function writeExportFolder(
 /** Bytes of a file. */
 export function sizeOf({ parts }: ExportedFile): number {
   return parts.reduce((sum, part) => sum + part.length, 0);
+}
+
+/** A file that goes with every model of a format. */
+export async function asset(name: string): Promise<ExportedFile> {
+  return { name, parts: [await readFile(new URL(`./assets/${name}`, import.meta.url))] };
 }
 
 /** A JSON file, indented for people. */

@@ -2,7 +2,7 @@ import { LocalCommunicator } from '../collective/local-communicator.js';
 import type { Checkpoint } from '../training/checkpoint.js';
 import { restoreClassifier } from '../training/restore.js';
 import { describe } from './description.js';
-import { descriptionName, jsonFile, type ExportedFile } from './files.js';
+import { asset, descriptionName, jsonFile, type ExportedFile } from './files.js';
 import { headOf } from './head.js';
 import { networkOf } from './network.js';
 import { onnxFile } from './onnx.js';
@@ -37,10 +37,14 @@ export async function exportCheckpoint(
         jsonFile(descriptionName, describe(checkpoint, head, 'NHWC')),
       ];
     case 'safetensors':
-      return pytorchFiles(networkOf(model, head), describe(checkpoint, head, 'NCHW'));
+      return [
+        ...(await pytorchFiles(networkOf(model, head), describe(checkpoint, head, 'NCHW'))),
+        await asset('preprocessing.py'),
+      ];
     case 'onnx':
       return [
         onnxFile('model.onnx', networkOf(model, head)),
+        await asset('preprocessing.py'),
         jsonFile(descriptionName, describe(checkpoint, head, 'NCHW')),
       ];
   }

@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import type { Description } from './description.js';
-import { descriptionName, jsonFile, type ExportedFile } from './files.js';
+import { asset, descriptionName, jsonFile, type ExportedFile } from './files.js';
 import type { Network, Operation } from './operations.js';
 import { safetensorsFile } from './safetensors.js';
 
@@ -12,11 +11,10 @@ export interface PytorchDescription extends Description {
 
 /** The weights, what computes with them, and a Python module that puts both together. */
 export async function pytorchFiles(network: Network, description: Description): Promise<ExportedFile[]> {
-  const reader = await readFile(new URL('./assets/classifier.py', import.meta.url));
   const whole: PytorchDescription = { ...description, operations: network.operations };
   return [
     safetensorsFile('model.safetensors', network.tensors),
-    { name: 'classifier.py', parts: [reader] },
+    await asset('classifier.py'),
     jsonFile(descriptionName, whole),
   ];
 }

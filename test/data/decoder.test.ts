@@ -12,6 +12,8 @@ it('says what to install where sharp is missing, and only once an image is decod
   try {
     for (const part of ['data', 'errors.js', 'error-codes.js'])
       cpSync(built(part), join(folder, part), { recursive: true });
+    const image = fileURLToPath(new URL('./fixtures/f-upright.png', import.meta.url));
+    cpSync(image, join(folder, 'a.png'));
     const program = `
       const { decodeImage } = await import('./data/decode.js');
       await decodeImage('a.png', { size: 4, channels: 3 }).catch(({ name, code, message }) => console.log([name, code, message].join(' ')));`;

@@ -4,7 +4,7 @@
     scores = model(images)            # [b, channels, height, width] to [b, classes]
     names = [model.class_names[index] for index in scores.argmax(dim=1)]
 
-`model.description["preprocessing"]` says how images are prepared. Needs the packages torch and safetensors.
+`model.description["preprocessing"]` says how images are prepared, preprocessing.py beside this does it. Needs the packages torch and safetensors.
 """
 
 import json
