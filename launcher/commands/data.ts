@@ -1,13 +1,16 @@
 import Table from 'cli-table3';
 import { existsSync, readdirSync } from 'node:fs';
 import type { Argv, ArgumentsCamelCase, CommandModule } from 'yargs';
-import { checkDataset, type DataReport } from '../../src/data/check.js';
+import { pixelRulesSchema, type PixelRules } from '../../src/config/schema.js';
+import { checkDataset, type CheckOptions, type DataReport } from '../../src/data/check.js';
 import { fetchDataset, notOffered, sources, type SourceName } from '../../src/data/fetch/index.js';
 import { defaultRoot } from '../../src/data/index.js';
 import { PodDistError, UserError } from '../../src/errors.js';
 import { Progress } from '../progress.js';
 import { cacheCommand } from './data/cache.js';
 import { summaries } from '../summaries.js';
+
+const standard = pixelRulesSchema.parse({});
 
 interface FetchArguments {
   name: string;
@@ -19,6 +22,9 @@ interface FetchArguments {
 
 interface CheckArguments {
   dir: string;
+  testSplit?: string;
+  maxMegapixels: number;
+  orientation: PixelRules['orientation'];
   json: boolean;
 }
 
@@ -68,11 +74,27 @@ export const dataCommand: CommandModule<object, object> = {
         builder: (checking) =>
           checking
             .positional('dir', { type: 'string', demandOption: true, describe: 'folder of the data set' })
+            .option('test-split', {
+              type: 'string',
+              requiresArg: true,
+              describe: 'folder of the test images of an image folder, as the setting data.testSplit',
+            })
+            .option('max-megapixels', {
+              type: 'number',
+              requiresArg: true,
+              default: standard.maxMegapixels,
+              describe: 'larger images are broken, as the setting data.maxMegapixels',
+            })
+            .option('orientation', {
+              choices: ['apply', 'ignore'] as const,
+              default: standard.orientation,
+              describe: 'sizes with or without the EXIF orientation, as the setting data.orientation',
+            })
             .option('json', json)
             .example(
               '$0 data check data/cifar10',
               'counts, sizes, classes, broken files',
-            ) as Argv<CheckArguments>,
+            ) as unknown as Argv<CheckArguments>,
         handler: runCheck,
       })
       .command(cacheCommand)
@@ -122,8 +144,10 @@ async function runFetch(args: ArgumentsCamelCase<FetchArguments>): Promise<void>
   else say(`${describe(dir, report)}\n${name} is in ${dir} after ${seconds.toFixed(1)} s`);
 }
 
-async function runCheck({ dir, json }: ArgumentsCamelCase<CheckArguments>): Promise<void> {
-  const report = await readThrough(dir);
+async function runCheck(args: ArgumentsCamelCase<CheckArguments>): Promise<void> {
+  const { dir, json, testSplit, maxMegapixels, orientation } = args;
+  if (!(maxMegapixels > 0)) throw new UserError('USAGE', '--max-megapixels takes a number above 0');
+  const report = await readThrough(dir, { testSplit, rules: { maxMegapixels, orientation } });
   process.stdout.write(
     json ? `${JSON.stringify({ dir, ...summary(report) })}\n` : `${describe(dir, report)}\n`,
   );
@@ -133,10 +157,14 @@ async function runCheck({ dir, json }: ArgumentsCamelCase<CheckArguments>): Prom
   process.exitCode = 1;
 }
 
-async function readThrough(dir: string): Promise<DataReport> {
+async function readThrough(dir: string, options: CheckOptions = {}): Promise<DataReport> {
   const progress = new Progress('files', 1);
   try {
-    return await checkDataset(dir, (done, total) => progress.update(done, total));
+    return await checkDataset(dir, {
+      ...options,
+      onProgress: (done, total) => progress.update(done, total),
+      notify: (line) => progress.line(line),
+    });
   } finally {
     progress.close();
   }
@@ -149,21 +177,24 @@ function describeBroken(dir: string, { broken }: DataReport): string | undefined
   return `${dir} is broken: ${broken[0].problem}${rest}`;
 }
 
-function summary({ format, classNames, splits, broken }: DataReport) {
-  return { format, classes: classNames.length, classNames, splits, broken };
+function summary({ format, classNames, splits, broken, warnings }: DataReport) {
+  return { format, classes: classNames.length, classNames, splits, broken, warnings };
 }
 
-function describe(dir: string, { format, classNames, splits, broken }: DataReport): string {
+function describe(dir: string, { format, classNames, splits, broken, warnings }: DataReport): string {
   const table = new Table({
     head: ['split', 'images', 'classes', 'images a class', 'sizes'],
     style: { head: [], border: [] },
   });
   for (const [split, { images, perClass, sizes }] of Object.entries(splits)) {
     const present = perClass.filter((count) => count > 0);
-    const range = present.length > 0 ? `${Math.min(...present)} to ${Math.max(...present)}` : '-';
+    const fewest = present.reduce((least, count) => Math.min(least, count), Infinity);
+    const most = present.reduce((largest, count) => Math.max(largest, count), 0);
+    const range = present.length > 0 ? `${fewest} to ${most}` : '-';
     table.push([split, images, present.length, range, describeSizes(sizes)]);
   }
   const lines = [`${dir}: ${format}, ${classNames.length} classes`, table.toString()];
+  for (const warning of warnings) lines.push(`warning: ${warning}`);
   for (const { problem } of broken.slice(0, shown)) lines.push(`broken: ${problem}`);
   if (broken.length > shown) lines.push(`broken: ${broken.length - shown} more (all of them: --json)`);
   return lines.join('\n');

@@ -90,7 +90,7 @@ async function evaluate(args: ArgumentsCamelCase<EvaluateArguments>): Promise<vo
       : [...args.set, `evaluation.unknown=${JSON.stringify(args.unknown)}`];
   const { workers, backend } = args;
   const config = loadConfig({ base: checkpoint.config, set, flags: { workers, backend } });
-  const images = await checkData(config);
+  const images = await checkData(config, checkpoint);
   const progress = new Progress('test images', 1);
   let done = 0;
   const evaluating = (count: number) => progress.update((done += count), images);
@@ -108,8 +108,8 @@ async function evaluate(args: ArgumentsCamelCase<EvaluateArguments>): Promise<vo
 }
 
 /** Opens the data before anything is started; resolves with the number of test images. */
-async function checkData(config: Config): Promise<number> {
-  const dataset = await openDataset(config.data, { seed: config.seed });
+async function checkData(config: Config, { classNames }: Checkpoint): Promise<number> {
+  const dataset = await openDataset(config.data, { seed: config.seed, evaluated: classNames });
   await (await openUnknown(config, dataset))?.close();
   await dataset.close();
   return dataset.labels.test.length;
@@ -117,7 +117,8 @@ async function checkData(config: Config): Promise<number> {
 
 async function alone(checkpoint: Checkpoint, config: Config, combiner: RunCombiner): Promise<void> {
   await initBackend(config.backend);
-  const dataset = await openDataset(config.data, { seed: config.seed });
+  const evaluated = checkpoint.classNames;
+  const dataset = await openDataset(config.data, { seed: config.seed, evaluated, notify: () => {} });
   const [communicator, reporter] = [new LocalCommunicator(), new LocalReporter(combiner)];
   try {
     await evaluateCheckpoint({ checkpoint, config, dataset, communicator, reporter });

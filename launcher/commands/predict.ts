@@ -1,7 +1,7 @@
 import type { Argv, ArgumentsCamelCase, CommandModule } from 'yargs';
 import { initBackend } from '../../src/backend/index.js';
 import { loadConfig } from '../../src/config/load.js';
-import { findImages } from '../../src/data/find-images.js';
+import { findImages, type LeftOut } from '../../src/data/find-images.js';
 import { preprocessingOf, readImageFiles } from '../../src/data/preprocessing.js';
 import { messageOf, reportOf, UserError } from '../../src/errors.js';
 import type { TopClasses } from '../../src/evaluation/top-classes.js';
@@ -30,7 +30,7 @@ export const predictCommand: CommandModule<object, PredictArguments> = {
         type: 'string',
         array: true,
         demandOption: true,
-        describe: 'image files, or folders of .jpg, .png or .webp images',
+        describe: 'image files, folders of .jpg, .png or .webp images, or - for an image on standard input',
       })
       .option('checkpoint', checkpointFlag)
       .option('top', { type: 'number', default: 5, requiresArg: true, describe: 'classes an image' })
@@ -46,6 +46,7 @@ export const predictCommand: CommandModule<object, PredictArguments> = {
       .option('backend', backendFlag())
       .option('json', { type: 'boolean', default: false, describe: 'print an object an image, one a line' })
       .example('$0 predict --checkpoint runs/faces photo.jpg', 'the five best classes, with cosines')
+      .example('curl -sSL URL | $0 predict --checkpoint runs/faces -', 'an image of an address')
       .example(
         '$0 predict --checkpoint runs/faces --threshold 0.5 --json photos/',
         'every image below a folder; "class" is null for unknown faces',
@@ -64,7 +65,7 @@ async function predict(args: ArgumentsCamelCase<PredictArguments>): Promise<void
     throw new UserError('USAGE', '--threshold takes a cosine, -1 to 1 (softmax: a probability)');
   const notify = (line: string) => process.stderr.write(`${line}\n`);
   const { checkpoint } = await findCheckpoint(args.checkpoint, notify);
-  const files = await findImages(args.images);
+  const { files, leftOut } = await findImages(args.images);
   const config = loadConfig({ base: checkpoint.config, flags: { backend: args.backend } });
   const preprocessing = preprocessingOf(config.data, checkpoint.shape);
   await initBackend(config.backend);
@@ -91,6 +92,24 @@ async function predict(args: ArgumentsCamelCase<PredictArguments>): Promise<void
   }
   progress?.close();
   predictor.dispose();
+  if (json) for (const left of leftOut) process.stdout.write(`${JSON.stringify(leftOutAsJson(left))}\n`);
+  for (const line of describeLeftOut(leftOut)) process.stderr.write(`pod-dist: ${line}\n`);
+  if (leftOut.some(({ kind }) => kind === 'unusable')) process.exitCode = 2;
+}
+
+/** What is left out that a line each names. */
+const named = 10;
+
+function describeLeftOut(leftOut: readonly LeftOut[]): string[] {
+  if (leftOut.length === 0) return [];
+  const lines = leftOut.slice(0, named).map(({ file, reason }) => `left out: ${file} ${reason}`);
+  const rest = leftOut.length - lines.length;
+  if (rest > 0) lines.push(`left out: ${rest} more (all of them: --json)`);
+  return lines;
+}
+
+function leftOutAsJson({ file, reason }: LeftOut) {
+  return { file, leftOut: reason };
 }
 
 interface Prediction {

@@ -108,7 +108,8 @@ async function workIn(
     const backend = await initBackend(config.backend, { ...backendOptions(config), requireGpu });
     member.progress('open the data set');
     const notify = place.localRank === 0 ? undefined : () => {};
-    const dataset = await openDataset(config.data, { seed: config.seed, threads, notify });
+    const evaluated = checkpoint?.classNames;
+    const dataset = await openDataset(config.data, { seed: config.seed, threads, evaluated, notify });
     const { communicator, tracer } = member;
     try {
       if (checkpoint) {

@@ -9,7 +9,7 @@ import { optimizerSchema } from './schema/optimizer.js';
 import { count, probability } from './schema/primitives.js';
 
 export { dataSchema, type DataConfig } from './schema/data.js';
-export { differingRules, pixelRulesOf, type PixelRules } from './schema/pixels.js';
+export { differingRules, pixelRulesOf, pixelRulesSchema, type PixelRules } from './schema/pixels.js';
 export { distributedSchema } from './schema/distributed.js';
 export { scheduleSchema, type LearningRateConfig } from './schema/learning-rate.js';
 export { lossSchema, type LossConfig } from '../losses/index.js';

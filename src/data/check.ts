@@ -3,7 +3,8 @@ import { readdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
-import { dataSchema, pixelRulesOf } from '../config/schema.js';
+import { pixelRulesSchema, type PixelRules } from '../config/schema.js';
+import { mapAtMost } from './budget.js';
 import { cifarFiles, readCifarFile, readCifarNames, type CifarName } from './cifar.js';
 import type { SplitName } from './dataset.js';
 import { probeImage } from './probe.js';
@@ -26,8 +27,21 @@ export interface DataReport {
   format: DataFormat;
   classNames: string[];
   splits: Record<SplitName, SplitReport>;
-  /** Everything that could not be read, and why. */
+  /** Everything that could not be read, and why; faults of the layout first. */
   broken: { file: string; problem: string }[];
+  /** What does not stop training. */
+  warnings: string[];
+}
+
+export interface CheckOptions {
+  /** Told how many of the files have been read. */
+  onProgress?: Progress;
+  /** Told in one line what takes long. */
+  notify?(line: string): void;
+  /** Of an image folder: the folder of the test images, as `data.testSplit`. */
+  testSplit?: string;
+  /** What differs from the rules for pixels that a recipe has by default. */
+  rules?: Partial<PixelRules>;
 }
 
 /** Told how many of the files have been read. */
@@ -38,13 +52,15 @@ type Progress = (done: number, total: number) => void;
  *
  * @throws UserError `DATA_NOT_FOUND` where there is no folder, `DATA_INVALID` where it holds no known data set
  */
-export async function checkDataset(root: string, onProgress: Progress = () => {}): Promise<DataReport> {
+export async function checkDataset(root: string, options: CheckOptions = {}): Promise<DataReport> {
+  const { onProgress = () => {} } = options;
   const format = await detectFormat(root);
   const report: DataReport = {
     format,
     classNames: [],
     splits: { train: emptySplit(), test: emptySplit() },
     broken: [],
+    warnings: [],
   };
   switch (format) {
     case 'cifar10':
@@ -55,10 +71,10 @@ export async function checkDataset(root: string, onProgress: Progress = () => {}
       await checkMnist(root, report, onProgress);
       break;
     case 'tiny-imagenet':
-      await checkImages(root, indexTinyImageNet, report, onProgress);
+      await checkImages(root, indexTinyImageNet, report, options);
       break;
     case 'image-folder':
-      await checkImages(root, indexImages, report, onProgress);
+      await checkImages(root, (folder) => indexFolder(folder, report, options), report, options);
   }
   return report;
 }
@@ -79,7 +95,7 @@ async function detectFormat(root: string): Promise<DataFormat> {
   if (names.some((name) => isMnist.test(name))) return 'mnist';
   if (names.includes('tiny-imagenet-200') || existsSync(join(root, 'val', 'val_annotations.txt')))
     return 'tiny-imagenet';
-  if (names.includes('train') || names.includes('test')) return 'image-folder';
+  if (['train', 'test', 'val'].some((name) => names.includes(name))) return 'image-folder';
   throw new UserError(
     'DATA_INVALID',
     `${root} holds no data set that pod-dist knows: give a folder with train/ and test/, or the files of CIFAR, MNIST or Tiny ImageNet`,
@@ -113,42 +129,66 @@ async function checkMnist(root: string, report: DataReport, onProgress: Progress
   }
 }
 
+function indexFolder(
+  root: string,
+  report: DataReport,
+  { testSplit, notify = () => {} }: CheckOptions,
+): Promise<ImageIndex> {
+  return indexImages(root, {
+    testSplit,
+    notify: (line) => {
+      if (line.startsWith('listing')) notify(line);
+      else report.warnings.push(line);
+    },
+    onFault: ({ message }) => void report.broken.push({ file: root, problem: message }),
+  });
+}
+
+/** Reads the images of an index, large ones few at a time; nothing is kept of them but what is counted. */
 async function checkImages(
   root: string,
   index: (root: string) => Promise<ImageIndex>,
   report: DataReport,
-  onProgress: Progress,
+  options: CheckOptions,
 ) {
   let found: ImageIndex | undefined;
   await attempt(report, root, async () => void (found = await index(root)));
+  report.broken.sort(byProblem);
   if (!found) return;
-  report.classNames = found.classNames;
+  report.classNames = [...found.classNames];
   const { splits } = found;
   const images = (['train', 'test'] as const).flatMap((split) =>
     splits[split].files.map((file, image) => ({ split, file, label: splits[split].labels[image] })),
   );
-  const rules = pixelRulesOf(dataSchema.parse({ name: 'image-folder', root }));
-  let next = 0;
+  const rules = { ...pixelRulesSchema.parse({}), ...options.rules };
+  const broken: DataReport['broken'] = [];
   let done = 0;
-  const work = async () => {
-    while (next < images.length) {
-      const { split, file, label } = images[next++];
-      await attempt(report, file, async () => {
-        const { width, height, channels } = await probeImage(file, rules);
-        count(report.splits[split], label, `${width}x${height}x${channels}`);
-      });
-      onProgress(++done, images.length);
-    }
-  };
-  await Promise.all(Array.from({ length: 2 * availableParallelism() }, work));
-  report.broken.sort((a, b) => (a.file < b.file ? -1 : 1));
+  let animated = 0;
+  await mapAtMost(2 * availableParallelism(), images, async ({ split, file, label }) => {
+    await attempt({ broken }, file, async () => {
+      const probed = await probeImage(file, rules);
+      if (probed.animated) animated++;
+      count(report.splits[split], label, `${probed.width}x${probed.height}x${probed.channels}`);
+    });
+    options.onProgress?.(++done, images.length);
+  });
+  if (animated > 0) report.warnings.push(`${animated} WebP files are animated: their first frames are used`);
+  for (const fault of broken.sort(byProblem)) report.broken.push(fault);
 }
 
-async function attempt(report: DataReport, file: string, read: () => Promise<void>): Promise<void> {
+function byProblem(a: { problem: string }, b: { problem: string }): number {
+  return a.problem < b.problem ? -1 : 1;
+}
+
+async function attempt(
+  { broken }: Pick<DataReport, 'broken'>,
+  file: string,
+  read: () => Promise<void>,
+): Promise<void> {
   try {
     await read();
   } catch (error) {
-    report.broken.push({ file, problem: messageOf(error) });
+    broken.push({ file, problem: messageOf(error) });
   }
 }
 

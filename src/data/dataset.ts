@@ -30,8 +30,8 @@ export interface Dataset {
   readonly shape: readonly [number, number, number];
   /** Class of every image of a split. */
   readonly labels: Readonly<Record<SplitName, Int32Array>>;
-  /** SHA-256 over what the ranks must agree on: names, order and labels (not pixels). */
-  readonly fingerprint: string;
+  /** SHA-256 over what the ranks must agree on: names, order, labels, and pixels or a sample of the files. */
+  fingerprint(): Promise<string>;
   /** The requested batches in order; at most a bounded number is prepared ahead. */
   read(request: BatchRequest): AsyncIterable<Batch>;
   /** Where the pixels of the images read so far came from; only where images are decoded. */

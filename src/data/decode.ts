@@ -90,6 +90,8 @@ async function sized(image: Sharp, { size, resize, crop, rules }: DecodeOptions)
   const shorter = Math.min(width, height);
   const w = Math.max(Math.round((width * resize) / shorter), size);
   const h = Math.max(Math.round((height * resize) / shorter), size);
+  if (w * h > rules.maxMegapixels * 1e6)
+    throw new Error(`with ${width}x${height} pixels it is too oblong to be resized to ${w}x${h}`);
   return image
     .resize(w, h, { fit: 'fill' })
     .extract({ left: (w - size) >> 1, top: (h - size) >> 1, width: size, height: size });

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-import { relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { getSystemErrorName } from 'node:util';
 import { Piscina } from 'piscina';
@@ -8,7 +6,8 @@ import { UserError } from '../errors.js';
 import { checkCutout, checkNormalisation } from './augment.js';
 import type { Batch, BatchRequest, Dataset } from './dataset.js';
 import { decoderVersion } from './decoder.js';
-import { indexImages, type ImageIndex } from './image-index.js';
+import { folderDigest } from './folder-digest.js';
+import { indexImages, indexTestImages, type ImageIndex } from './image-index.js';
 import type { LoaderData, LoaderResult, LoaderTask } from './loader-thread.js';
 import { MemoryCache } from './pixels/memory-cache.js';
 import { defaultPackFolder, notKept, openPack } from './pixels/pack-folder.js';
@@ -17,7 +16,7 @@ import { createCounters, originsOf, writeError, type SharedPixels } from './pixe
 type ImageFolderConfig = Extract<DataConfig, { name: 'image-folder' }>;
 
 /** Where images of a data set come from, and how they become batches. */
-type ImageFilesConfig = Omit<ImageFolderConfig, 'name'>;
+type ImageFilesConfig = Omit<ImageFolderConfig, 'name' | 'testSplit'>;
 
 /** Milliseconds that closing waits for batches being prepared. */
 const closeDeadline = 10_000;
@@ -25,12 +24,19 @@ const closeDeadline = 10_000;
 /** A folder of image files by class. */
 export async function openImageFolder(config: ImageFolderConfig, options: OpenOptions): Promise<Dataset> {
   checkCrops(config);
-  return imageFiles(config, await indexImages(config.root), options);
+  const { root, testSplit } = config;
+  const { evaluated, notify } = options;
+  const index = evaluated
+    ? await indexTestImages(root, evaluated, { testSplit, notify })
+    : await indexImages(root, { testSplit, notify });
+  return imageFiles(config, index, options);
 }
 
 interface OpenOptions {
   seed: number;
   threads: number;
+  /** Classes of a model whose test images alone are wanted. */
+  evaluated?: readonly string[];
   notify(line: string): void;
 }
 
@@ -93,7 +99,7 @@ export async function imageFiles(
     classNames,
     shape: [size, size, channels],
     labels,
-    fingerprint: fingerprint(config.root, index),
+    fingerprint: () => folderDigest(config.root, index, options),
     read,
     get origins() {
       return originsOf(pixels);
@@ -168,13 +174,4 @@ function checkCrops({ size, resize, augment }: ImageFolderConfig): void {
       'data.augment has both randomResizedCrop and cropPadding: choose one of the two crops',
     );
   }
-}
-
-function fingerprint(root: string, { splits }: ImageIndex): string {
-  const hash = createHash('sha256');
-  for (const { files, labels } of [splits.train, splits.test]) {
-    for (const file of files) hash.update(`${relative(root, file)}\n`);
-    hash.update(labels);
-  }
-  return hash.digest('hex');
 }

@@ -1,10 +1,16 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.js';
+import { mapAtMost } from './budget.js';
 import type { SplitName } from './dataset.js';
-import { imageKinds, imagesBelow, isImage, listFolder } from './find-images.js';
+import { imageKinds, imagesBelow, isImage } from './find-images.js';
+import { isHidden, listFolder, type Entry } from './list-folder.js';
+import { SlowNotice } from './slow-notice.js';
+import { testFolderOf } from './test-split.js';
 
-const folderLayout = 'train/<class>/ and test/<class>/ (or val/<class>/)';
+export const folderLayout = 'train/<class>/ and test/<class>/ (or val/<class>/)';
+
+/** More folders are no classes: centroids, weights and totals have a row for each. */
+const mostClasses = 1_000_000;
 
 /** The image files of one split, in the order that gives each its index. */
 export interface SplitIndex {
@@ -13,74 +19,174 @@ export interface SplitIndex {
 }
 
 export interface ImageIndex {
-  /** Folder names under `train`, sorted; a class is its position here. */
-  classNames: string[];
+  /** Names of the class folders in Unicode's form NFC, sorted; a class is its position here. */
+  classNames: readonly string[];
   splits: Record<SplitName, SplitIndex>;
 }
 
+export interface IndexOptions {
+  /** `test`, `val` or another folder in the root; default: `test`, or `val` where `test` has no class folders. */
+  testSplit?: string;
+  /** Told in one line what does not stop reading. */
+  notify?(line: string): void;
+  /** Told of each fault of the layout; what is whole is listed all the same. Without it the first one is thrown. */
+  onFault?(fault: UserError): void;
+}
+
+/** Class folders by the name of their class. */
+export type ClassFolders = ReadonlyMap<string, string>;
+
 /**
- * Lists `<root>/{train,test}/<class>/*.{jpg,jpeg,png,webp}`; where there is no `test` the test images are those of `val`.
- * Both splits must hold the same classes, each with an image. Names that begin with a dot are passed over.
+ * Lists `<root>/{train,test}/<class>/*.{jpg,jpeg,png,webp}`. Both splits must hold the same classes, each with an image;
+ * names that differ only in Unicode's form are the same class. Links are followed. Names that begin with a dot are
+ * passed over.
  *
  * @throws UserError `DATA_NOT_FOUND` or `DATA_INVALID`, naming the folder that is missing, empty or unexpected, or the
  * file in a class that is no image
  */
-export async function indexImages(root: string): Promise<ImageIndex> {
-  const classNames = await foldersIn(join(root, 'train'));
-  const testFolders = ['test', 'val'].map((name) => join(root, name));
-  const testFolder = testFolders.find((folder) => existsSync(folder)) ?? testFolders[0];
-  const testNames = await foldersIn(testFolder);
-  const unknown = testNames.find((name) => !classNames.includes(name));
-  if (unknown !== undefined) {
-    throw new UserError(
-      'DATA_INVALID',
-      `${join(testFolder, unknown)}: there is no class ${unknown} in ${join(root, 'train')}`,
-    );
+export async function indexImages(root: string, options: IndexOptions = {}): Promise<ImageIndex> {
+  const fault = faultsOf(options);
+  const trainFolder = join(root, 'train');
+  const train = await classFolders(trainFolder, fault);
+  const testFolder = await testFolderOf(root, options);
+  const test = await classFolders(testFolder, fault);
+  const classNames = [...train.keys()].sort();
+  if (train.size > 0 && test.size > 0) {
+    for (const [name, folder] of test)
+      if (!train.has(name))
+        fault(new UserError('DATA_INVALID', `${folder}: there is no class ${name} in ${trainFolder}`));
+    for (const name of classNames)
+      if (!test.has(name))
+        fault(
+          new UserError(
+            'DATA_INVALID',
+            `${join(testFolder, name)} is missing: every class needs test images`,
+          ),
+        );
   }
-  const missing = classNames.find((name) => !testNames.includes(name));
-  if (missing !== undefined) {
-    throw new UserError(
-      'DATA_INVALID',
-      `${join(testFolder, missing)} is missing: every class needs test images`,
-    );
-  }
-  const [train, test] = await Promise.all(
-    [join(root, 'train'), testFolder].map((folder) => indexSplit(folder, classNames)),
-  );
-  return { classNames, splits: { train, test } };
-}
-
-async function indexSplit(folder: string, classNames: readonly string[]): Promise<SplitIndex> {
-  const byClass = await Promise.all(classNames.map((name) => imagesIn(join(folder, name))));
-  return {
-    files: byClass.flat(),
-    labels: Int32Array.from(byClass.flatMap((files, label) => new Array<number>(files.length).fill(label))),
+  if (classNames.length === 1)
+    options.notify?.(`${trainFolder} holds one class only, ${classNames[0]}: there is nothing to tell apart`);
+  const splits = {
+    train: await indexSplit(classNames, train, { ...options, onFault: fault }),
+    test: await indexSplit(classNames, test, { ...options, onFault: fault }),
   };
+  return { classNames, splits };
 }
 
-/** Names of the class folders in `folder`, sorted. */
-export async function foldersIn(folder: string, layout = folderLayout): Promise<string[]> {
-  const entries = await listFolder(folder, `data.root must hold ${layout}`);
-  const names = entries
-    .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
-    .map((entry) => entry.name)
-    .sort();
-  if (names.length === 0) {
+/**
+ * Lists the test images alone, for a model that knows these classes: `train` need not be there, nor every class.
+ *
+ * @throws UserError as `indexImages`; `CHECKPOINT_MISMATCH` naming the classes that the model does not know
+ */
+export async function indexTestImages(
+  root: string,
+  classNames: readonly string[],
+  options: IndexOptions = {},
+): Promise<ImageIndex> {
+  const fault = faultsOf(options);
+  const folder = await testFolderOf(root, options);
+  const found = await classFolders(folder, fault);
+  const known = new Map(classNames.map((name) => [name.normalize('NFC'), name]));
+  const strange = [...found.keys()].filter((name) => !known.has(name));
+  if (strange.length > 0) {
     throw new UserError(
-      'DATA_INVALID',
-      `${folder} holds no class folders: put images into ${join(folder, '<class>')}/*.jpg`,
+      'CHECKPOINT_MISMATCH',
+      `${folder} has classes that the checkpoint does not know: ${listed(strange)}; it knows ${listed(classNames)}`,
     );
   }
-  return names;
+  const missing = [...known.keys()].filter((name) => !found.has(name));
+  if (missing.length > 0)
+    options.notify?.(`${folder} has no images of ${listed(missing)}: the evaluation is of the other classes`);
+  const test = await indexSplit([...known.keys()], found, { ...options, onFault: fault });
+  return { classNames, splits: { train: { files: [], labels: new Int32Array(0) }, test } };
+}
+
+async function indexSplit(
+  classNames: readonly string[],
+  folders: ClassFolders,
+  options: IndexOptions,
+): Promise<SplitIndex> {
+  const progress = new SlowNotice('listing images', options.notify ?? (() => {}));
+  let listedImages = 0;
+  const byClass = await mapAtMost(16, classNames, async (name) => {
+    const folder = folders.get(name);
+    const files = folder === undefined ? [] : await imagesIn(folder, folderLayout, options);
+    progress.update((listedImages += files.length));
+    return files;
+  });
+  return { files: byClass.flat(), labels: labelsOf(byClass) };
+}
+
+/** The class of each image, where `byClass` holds the images of each class. */
+export function labelsOf(byClass: readonly (readonly string[])[]): Int32Array {
+  const labels = new Int32Array(byClass.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  byClass.forEach(({ length }, label) => labels.fill(label, at, (at += length)));
+  return labels;
+}
+
+/** The class folders in `folder`, sorted by class. */
+export async function classFolders(
+  folder: string,
+  fault: (error: UserError) => void,
+  layout = folderLayout,
+): Promise<ClassFolders> {
+  const found = new Map<string, string>();
+  let entries: Entry[];
+  try {
+    entries = await listVisible(folder, `data.root must hold ${layout}`);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    fault(error);
+    return found;
+  }
+  const folders = entries.filter(({ kind }) => kind === 'folder');
+  if (folders.length === 0) {
+    const advice = `put images into ${join(folder, '<class>')}/*.jpg`;
+    fault(new UserError('DATA_INVALID', `${folder} holds no class folders: ${advice}`));
+  }
+  if (folders.length > mostClasses) {
+    throw new UserError(
+      'DATA_INVALID',
+      `${folder} holds ${folders.length} folders, a data set has at most ${mostClasses} classes`,
+    );
+  }
+  for (const { name, path, kind, problem } of entries) {
+    const className = name.normalize('NFC');
+    const earlier = found.get(className);
+    if (kind === 'unusable') fault(new UserError('DATA_INVALID', `${path} ${problem}`));
+    else if (kind === 'file' && isImage(name) && folders.length > 0)
+      fault(new UserError('DATA_INVALID', `${path} is in no class: move it into a class folder`));
+    else if (kind === 'folder' && earlier !== undefined)
+      fault(new UserError('DATA_INVALID', `${path} and ${earlier} are one class by name: merge them`));
+    else if (kind === 'folder') found.set(className, path);
+  }
+  return found;
 }
 
 /** The image files in `folder`, sorted. */
-export async function imagesIn(folder: string, layout = folderLayout): Promise<string[]> {
-  const files = await listFolder(folder, `data.root must hold ${layout}`);
-  const other = files.find((entry) => !isImage(entry));
-  if (other) refuse(join(folder, other.name));
-  if (files.length === 0) throw new UserError('DATA_INVALID', `${folder} holds no ${imageKinds} images`);
-  return files.map((entry) => join(folder, entry.name)).sort();
+export async function imagesIn(
+  folder: string,
+  layout = folderLayout,
+  options: IndexOptions = {},
+): Promise<string[]> {
+  const fault = faultsOf(options);
+  let entries: Entry[];
+  try {
+    entries = await listVisible(folder, `data.root must hold ${layout}`);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    fault(error);
+    return [];
+  }
+  const images: string[] = [];
+  for (const { name, path, kind, problem } of entries) {
+    if (kind === 'unusable') fault(new UserError('DATA_INVALID', `${path} ${problem}`));
+    else if (kind === 'folder' || !isImage(name)) fault(noImage(path));
+    else images.push(path);
+  }
+  if (entries.length === 0) fault(new UserError('DATA_INVALID', `${folder} holds no ${imageKinds} images`));
+  return images;
 }
 
 /**
@@ -90,13 +196,35 @@ export async function imagesIn(folder: string, layout = folderLayout): Promise<s
  */
 export async function indexUnclassed(root: string): Promise<ImageIndex> {
   const needs = `evaluation.unknown must hold ${imageKinds} images, in folders or not`;
-  const files = await imagesBelow(root, { needs, onOther: refuse });
+  const files = await imagesBelow(root, needs, ({ file, reason, kind }) => {
+    if (kind === 'other') throw noImage(file);
+    if (kind === 'unusable') throw new UserError('DATA_INVALID', `${file} ${reason}`);
+  });
   if (files.length === 0) throw new UserError('DATA_INVALID', `${root} holds no ${imageKinds} images`);
   const none = { files: [], labels: new Int32Array(0) };
   return { classNames: [], splits: { train: none, test: { files, labels: new Int32Array(files.length) } } };
 }
 
+/** Some names in words, the first ones of many. */
+export function listed(names: readonly string[]): string {
+  const rest = names.length > 5 ? ` and ${names.length - 5} more` : '';
+  return `${names.slice(0, 5).join(', ')}${rest}`;
+}
+
+async function listVisible(folder: string, needs: string): Promise<Entry[]> {
+  return (await listFolder(folder, needs)).filter(({ name }) => !isHidden(name));
+}
+
+function faultsOf({ onFault }: IndexOptions): (fault: UserError) => void {
+  return (
+    onFault ??
+    ((fault) => {
+      throw fault;
+    })
+  );
+}
+
 /** Anything but an image is an error: a misplaced file would be missed silently. */
-function refuse(file: string): never {
-  throw new UserError('DATA_INVALID', `${file} is no ${imageKinds} image: move it out of the data set`);
+function noImage(file: string): UserError {
+  return new UserError('DATA_INVALID', `${file} is no ${imageKinds} image: move it out of the data set`);
 }

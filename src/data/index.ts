@@ -17,6 +17,8 @@ export interface OpenOptions {
   seed: number;
   /** Loader threads where the recipe gives none; default: the cores there are, at most 4. */
   threads?: number;
+  /** Classes of a model that is to be evaluated: of an image folder, the test images alone are opened. */
+  evaluated?: readonly string[];
   /** Told in one line where something is amiss that does not stop reading; default: standard error. */
   notify?(line: string): void;
 }
@@ -30,7 +32,7 @@ export function defaultRoot(name: string): string {
 export async function openDataset(config: DataConfig, options: OpenOptions): Promise<Dataset> {
   const { seed, threads = availableCores() } = options;
   const { notify = (line) => void process.stderr.write(`${line}\n`) } = options;
-  const loaders = { seed, threads: Math.min(threads, 4), notify };
+  const loaders = { seed, threads: Math.min(threads, 4), notify, evaluated: options.evaluated };
   switch (config.name) {
     case 'digits':
       return openDigits(config, seed);

@@ -1,7 +1,10 @@
 import { pixelRulesOf, type DataConfig, type PixelRules } from '../config/schema.js';
-import { UserError } from '../errors.js';
+import { messageOf, UserError } from '../errors.js';
 import { Augmenter, type Normalisation } from './augment.js';
-import { decodeImage } from './decode.js';
+import { decodeBytes, decodeImage } from './decode.js';
+import { standardInput } from './find-images.js';
+import { notAnImage } from './image-file.js';
+import { readStandardInput } from './standard-input.js';
 
 /** How an image file becomes a network's input: what a run did to its test images. */
 export interface Preprocessing {
@@ -49,7 +52,10 @@ export interface ImageBatch {
   broken: { file: string; error: UserError }[];
 }
 
-/** Reads image files in batches of at most `batchSize`, in order, one batch ahead of the one being used. */
+/**
+ * Reads image files, and standard input for `-`, in batches of at most `batchSize`, in order, one batch ahead of the one
+ * being used. What a batch holds of its files at a time is bounded (`decodeImage`).
+ */
 export async function* readImageFiles(
   files: readonly string[],
   preprocessing: Preprocessing,
@@ -70,7 +76,7 @@ async function readBatch(files: readonly string[], preprocessing: Preprocessing)
   const { size, channels, normalize } = preprocessing;
   const inputs = { height: size, width: size, channels, white: 255, normalize };
   const augmenter = new Augmenter({ ...inputs, cropPadding: 0, flip: false, cutout: 0, seed: 0 });
-  const decoded = await Promise.allSettled(files.map((file) => decodeImage(file, preprocessing)));
+  const decoded = await Promise.allSettled(files.map((file) => decode(file, preprocessing)));
   const batch: ImageBatch = { files: [], images: new Float32Array(0), broken: [] };
   const pixels: Uint8Array[] = [];
   decoded.forEach((result, index) => {
@@ -88,4 +94,12 @@ async function readBatch(files: readonly string[], preprocessing: Preprocessing)
     augmenter.write({ pixels: one, index: 0, epoch: -1 }, batch.images, index * length),
   );
   return batch;
+}
+
+async function decode(file: string, preprocessing: Preprocessing): Promise<Uint8Array> {
+  if (file !== standardInput) return decodeImage(file, preprocessing);
+  const bytes = await readStandardInput().catch((error: unknown) => {
+    throw notAnImage('standard input', messageOf(error));
+  });
+  return decodeBytes({ file: 'standard input', bytes }, preprocessing);
 }

@@ -52,7 +52,7 @@ export function storedDataset(images: StoredImages, { augment, normalize }: Sett
     classNames,
     shape,
     labels: { train: splits.train.labels, test: splits.test.labels },
-    fingerprint: fingerprint(images),
+    fingerprint: () => Promise.resolve(fingerprint(images)),
     read,
     close: async () => {},
   };

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.js';
-import { foldersIn, imagesIn, type ImageIndex } from './image-index.js';
+import { mapAtMost } from './budget.js';
+import { classFolders, imagesIn, labelsOf, type ImageIndex } from './image-index.js';
 import { readDataFile } from './read-file.js';
 
 const folderName = 'tiny-imagenet-200';
@@ -20,15 +21,17 @@ export const tinyImageNetSize = 64;
 export async function indexTinyImageNet(root: string): Promise<ImageIndex> {
   const inner = join(root, folderName);
   const folder = existsSync(inner) ? inner : root;
-  const classNames = await foldersIn(join(folder, 'train'), layout);
-  const byClass = await Promise.all(
-    classNames.map((name) => imagesIn(join(folder, 'train', name, 'images'), layout)),
+  const folders = await classFolders(join(folder, 'train'), refuse, layout);
+  const classNames = [...folders.keys()];
+  const byClass = await mapAtMost(16, [...folders.values()], (path) =>
+    imagesIn(join(path, 'images'), layout),
   );
-  const train = {
-    files: byClass.flat(),
-    labels: Int32Array.from(byClass.flatMap((files, label) => new Array<number>(files.length).fill(label))),
-  };
+  const train = { files: byClass.flat(), labels: labelsOf(byClass) };
   return { classNames, splits: { train, test: await validation(join(folder, 'val'), classNames) } };
+}
+
+function refuse(fault: UserError): never {
+  throw fault;
 }
 
 async function validation(folder: string, classNames: readonly string[]) {

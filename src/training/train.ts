@@ -35,8 +35,8 @@ async function run(options: TrainOptions, unknown: Dataset | undefined): Promise
     classes: dataset.classNames.length,
     communicator,
   });
-  await reporter.agree('data set', dataset.fingerprint);
-  if (unknown) await reporter.agree('unknown images', unknown.fingerprint);
+  await reporter.agree('data set', await dataset.fingerprint());
+  if (unknown) await reporter.agree('unknown images', await unknown.fingerprint());
   await reporter.agree('centroids', classifier.centroidsSha256);
   const step = await TrainingStep.create(classifier, communicator, config, {
     gpu: backend.gpu,

@@ -52,9 +52,9 @@ describe('openDigits', () => {
     const again = await openDigits(plain, 99);
     const other = await openDigits({ ...plain, splitSeed: 1 }, 1);
     expect(await everyImage(again, 'test')).toEqual(await everyImage(first, 'test'));
-    expect(again.fingerprint).toBe(first.fingerprint);
+    expect(await again.fingerprint()).toBe(await first.fingerprint());
     expect(await everyImage(other, 'test')).not.toEqual(await everyImage(first, 'test'));
-    expect(other.fingerprint).not.toBe(first.fingerprint);
+    expect(await other.fingerprint()).not.toBe(await first.fingerprint());
   });
 
   it('scales grey levels to 0..1 and normalises on request', async () => {

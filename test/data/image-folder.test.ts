@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -132,14 +132,34 @@ describe('openImageFolder', () => {
     },
   );
 
-  it('has a fingerprint of names and order, not of where the folder lies', async () => {
+  it('has a fingerprint of names, order and files, not of where the folder lies', async () => {
     const copy = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
     try {
       await writeFolder(copy, ['cat', 'dog', 'emu'], 4);
-      const { fingerprint } = await dataset();
-      expect((await dataset({ root: copy })).fingerprint).toBe(fingerprint);
+      const digest = async (settings?: Settings) => (await dataset(settings)).fingerprint();
+      const own = await digest();
+      expect(await digest({ root: copy })).toBe(own);
       await writeImage(join(copy, 'train', 'cat', 'more.png'), [1, 2, 3]);
-      expect((await dataset({ root: copy })).fingerprint).not.toBe(fingerprint);
+      expect(await digest({ root: copy })).not.toBe(own);
+    } finally {
+      rmSync(copy, { recursive: true });
+    }
+  });
+
+  it('has another fingerprint where a file has another size, or as many other bytes', async () => {
+    const copy = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
+    try {
+      await writeFolder(copy, ['cat', 'dog', 'emu'], 4);
+      const digest = async () => (await dataset({ root: copy })).fingerprint();
+      const file = join(copy, 'train', 'dog', '1.jpg');
+      const bytes = readFileSync(file);
+      const found = new Set([await digest()]);
+      bytes[bytes.length - 10] ^= 1;
+      writeFileSync(file, bytes);
+      found.add(await digest());
+      writeFileSync(file, Buffer.concat([bytes, Buffer.alloc(1)]));
+      found.add(await digest());
+      expect(found.size).toBe(3);
     } finally {
       rmSync(copy, { recursive: true });
     }

@@ -1,8 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { indexImages, indexUnclassed } from '../../src/data/image-index.js';
+import { indexImages, indexTestImages, indexUnclassed } from '../../src/data/image-index.js';
 import { UserError } from '../../src/errors.js';
 
 let root: string;
@@ -74,6 +75,13 @@ describe('indexImages', () => {
     ['a test class that is not trained', [...good, 'test/d/1.jpg'], 'DATA_INVALID', 'test/d'],
     ['no test images of a class in val', ['train/a/1.jpg', 'val/b/1.jpg'], 'DATA_INVALID', 'val/b'],
     ['a file that is no image', [...good, 'train/a/notes.txt'], 'DATA_INVALID', 'train/a/notes.txt'],
+    ['an image beside the classes', [...good, 'train/1.jpg'], 'DATA_INVALID', 'train/1.jpg'],
+    [
+      'a class twice by name',
+      [...good, 'train/caf\u00e9/1.jpg', 'train/cafe\u0301/1.jpg'],
+      'DATA_INVALID',
+      'train/caf\u00e9',
+    ],
     ['a folder within a class', [...good, 'test/b/more.jpg/1.jpg'], 'DATA_INVALID', 'test/b/more.jpg'],
   ];
 
@@ -85,6 +93,107 @@ describe('indexImages', () => {
     expect(found).toBe(code);
     expect(message).not.toContain('\n');
     expect(message.split(/[ :]/)).toContain(join(root, where));
+  });
+
+  it('takes names that differ in Unicode form alone for one class, and leaves paths as they are', async () => {
+    make('train/cafe\u0301/1.jpg', 'train/z/1.jpg', 'test/caf\u00e9/2.jpg', 'test/z/2.jpg');
+    const { classNames, splits } = await indexImages(root);
+    expect(classNames).toEqual(['caf\u00e9', 'z']);
+    expect(splits.train.files[0]).toBe(join(root, 'train/cafe\u0301/1.jpg'));
+    expect(splits.test.files[0]).toBe(join(root, 'test/caf\u00e9/2.jpg'));
+  });
+
+  it('follows links to folders and files, and names those that lead nowhere', async () => {
+    make('elsewhere/1.jpg', 'elsewhere/2.png', 'train/b/1.jpg', 'test/a/1.jpg', 'test/b/1.jpg');
+    symlinkSync(join(root, 'elsewhere'), join(root, 'train/a'));
+    symlinkSync(join(root, 'elsewhere/2.png'), join(root, 'train/b/2.png'));
+    const { splits } = await indexImages(root);
+    const names = splits.train.files.map((file) => file.slice(root.length + 1));
+    expect(names).toEqual(['train/a/1.jpg', 'train/a/2.png', 'train/b/1.jpg', 'train/b/2.png']);
+    symlinkSync('nowhere', join(root, 'train/b/3.png'));
+    await expect(indexImages(root)).rejects.toThrow(/train\/b\/3.png is a link that leads nowhere/);
+  });
+
+  it.runIf(process.platform === 'linux')('names pipes, devices, and names that are not UTF-8', async () => {
+    make(...good);
+    execFileSync('mkfifo', [join(root, 'train/a/2.png')]);
+    symlinkSync('/dev/zero', join(root, 'train/a/3.png'));
+    writeFileSync(
+      Buffer.concat([Buffer.from(join(root, 'train/b/')), Buffer.of(0x63, 0xe9), Buffer.from('.jpg')]),
+      '',
+    );
+    const faults: string[] = [];
+    await indexImages(root, { onFault: ({ message }) => void faults.push(message.slice(root.length + 1)) });
+    expect(faults.sort()).toEqual([
+      'train/a/2.png is a pipe, no file',
+      'train/a/3.png is a link to a device, not to a file',
+      'train/b/c\\xe9.jpg has a name that is not UTF-8: rename it',
+    ]);
+  });
+
+  it('lists every fault where it is asked to', async () => {
+    make(...good, 'train/a/x.txt', 'train/c/1.jpg', 'test/d/1.jpg', 'test/b/y.txt');
+    const faults: string[] = [];
+    const { splits } = await indexImages(root, { onFault: ({ message }) => void faults.push(message) });
+    const about = (text: string) => faults.filter((fault) => fault.includes(text)).length;
+    expect(faults).toHaveLength(4);
+    expect(['no class d', 'test/c is missing', 'x.txt', 'y.txt'].map(about)).toEqual([1, 1, 1, 1]);
+    expect([splits.train.files.length, splits.test.files.length]).toEqual([3, 2]);
+  });
+
+  it('passes over a test folder without classes where val has some, and takes the folder it is told', async () => {
+    make(
+      'train/a/1.jpg',
+      'train/b/1.jpg',
+      'test/1.jpg',
+      'val/a/2.jpg',
+      'val/b/2.jpg',
+      'own/a/3.jpg',
+      'own/b/3.jpg',
+    );
+    const notices: string[] = [];
+    const notify = (line: string) => void notices.push(line);
+    const testFiles = async (testSplit?: string) =>
+      (await indexImages(root, { testSplit, notify })).splits.test.files.map((file) =>
+        file.slice(root.length + 1),
+      );
+    expect(await testFiles()).toEqual(['val/a/2.jpg', 'val/b/2.jpg']);
+    expect(notices).toEqual([expect.stringMatching(/test has no class folders: .*val \(data.testSplit/)]);
+    expect(await testFiles('own')).toEqual(['own/a/3.jpg', 'own/b/3.jpg']);
+    await expect(testFiles('test')).rejects.toThrow(/test holds no class folders/);
+  });
+
+  it('warns of one class', async () => {
+    make('train/a/1.jpg', 'test/a/1.jpg');
+    const notices: string[] = [];
+    await indexImages(root, { notify: (line) => void notices.push(line) });
+    expect(notices).toEqual([expect.stringMatching(/train holds one class only, a: /)]);
+  });
+});
+
+describe('indexTestImages', () => {
+  it('wants no training images, and not every class', async () => {
+    make('test/a/1.jpg', 'test/c/1.jpg', 'test/c/2.jpg');
+    const notices: string[] = [];
+    const notify = (line: string) => void notices.push(line);
+    const { classNames, splits } = await indexTestImages(root, ['a', 'b', 'c'], { notify });
+    expect(classNames).toEqual(['a', 'b', 'c']);
+    expect([...splits.test.labels]).toEqual([0, 2, 2]);
+    expect(notices).toEqual([expect.stringMatching(/test has no images of b: /)]);
+  });
+
+  it('names the classes that the model does not know', async () => {
+    make('test/a/1.jpg', 'test/x/1.jpg');
+    await expect(indexTestImages(root, ['a', 'b'])).rejects.toMatchObject({
+      code: 'CHECKPOINT_MISMATCH',
+      message: expect.stringMatching(/classes that the checkpoint does not know: x; it knows a, b$/),
+    });
+  });
+
+  it('takes class folders of the root itself', async () => {
+    make('a/1.jpg', 'b/1.jpg');
+    const { splits } = await indexTestImages(root, ['a', 'b'], { testSplit: '.' });
+    expect([...splits.test.labels]).toEqual([0, 1]);
   });
 });
 

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { dataSchema } from '../../src/config/schema.js';
-import { findImages } from '../../src/data/find-images.js';
 import { openDataset } from '../../src/data/index.js';
 import { preprocessingOf, readImageFiles, type ImageBatch } from '../../src/data/preprocessing.js';
 import { standardRules } from './rules.js';
@@ -80,27 +79,5 @@ describe('readImageFiles', () => {
 
   it('takes no files where the data set is oblong', () => {
     expect(() => preprocessingOf(dataSchema.parse({ name: 'mnist' }), [20, 28, 1])).toThrow(/28x20 pixels/);
-  });
-});
-
-describe('findImages', () => {
-  it('goes through folders, keeps other paths as they are', async () => {
-    const found = await findImages([join(root, 'gone.png'), join(root, 'test'), files[0]]);
-    expect(found).toEqual([join(root, 'gone.png'), ...files, files[0]]);
-  });
-
-  it('passes over hidden names and files that are no images', async () => {
-    const mixed = join(root, 'mixed');
-    for (const file of ['b/.cache/1.png', 'b/2.PNG', 'a/3.jpeg', 'a/notes.txt', '.hidden.jpg', 'z.jpg']) {
-      mkdirSync(join(mixed, file, '..'), { recursive: true });
-      writeFileSync(join(mixed, file), '');
-    }
-    const found = await findImages([mixed]);
-    expect(found).toEqual(['z.jpg', 'a/3.jpeg', 'b/2.PNG'].map((file) => join(mixed, file)));
-  });
-
-  it('names a folder without images', async () => {
-    mkdirSync(join(root, 'empty'));
-    await expect(findImages([join(root, 'empty')])).rejects.toMatchObject({ code: 'NO_IMAGES' });
   });
 });

@@ -79,6 +79,13 @@ export const dataSchema = z
         .describe(
           'folder with train/<class>/ and test/<class>/ (or val/<class>/) of .jpg, .png or .webp images',
         ),
+      testSplit: z
+        .string()
+        .min(1)
+        .optional()
+        .describe(
+          'folder of the test images below root: test, val or another; default: test, or val where test is missing or has no class folders',
+        ),
       size: count.default(32).describe('images are size x size pixels; others are stretched'),
       resize: count
         .optional()

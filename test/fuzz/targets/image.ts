@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import sharp from 'sharp';
 import { decodeImage } from '../../../src/data/decode.js';
+import { standardRules } from '../../data/rules.js';
 import { Broken, type Target } from '../judge.js';
 import { mutated } from '../mutations.js';
 
@@ -59,7 +60,7 @@ export const image: Target<ImageFile> = {
   async read({ bytes, ending, channels, resize }, folder) {
     const file = join(folder, `image.${ending}`);
     writeFileSync(file, bytes);
-    const pixels = await decodeImage(file, { size, channels, resize });
+    const pixels = await decodeImage(file, { size, channels, resize, rules: standardRules });
     if (pixels.length !== size * size * channels)
       throw new Broken(`${pixels.length} bytes of pixels for ${size}x${size}x${channels}`);
   },

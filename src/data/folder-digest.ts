@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto';
+import { open, stat } from 'node:fs/promises';
+import { relative, sep } from 'node:path';
+import { stream } from '../random.js';
+import { mapAtMost } from './budget.js';
+import { decoderVersion } from './decoder.js';
+import type { ImageIndex } from './image-index.js';
+import { SlowNotice } from './slow-notice.js';
+
+/** Images of each split whose content is read. */
+const sampled = 128;
+
+/** Of each of them, bytes at its beginning and as many at its end. */
+const edgeBytes = 2 ** 16;
+
+interface DigestOptions {
+  /** Seed of the run: which images are read. */
+  seed: number;
+  /** Told how far it is, where it takes longer. */
+  notify(line: string): void;
+}
+
+/**
+ * SHA-256 over what the ranks of a job must agree on, wherever the folder lies on each host: names (in Unicode's form
+ * NFC), their order and labels, the size of every file, the content of a sample (at most 32 MiB), and the decoder's
+ * version. Two folders of equal names and sizes, of which a share s of the files differs, pass with a probability of
+ * (1 - s) to the power of 128.
+ */
+export async function folderDigest(
+  root: string,
+  { splits }: ImageIndex,
+  { seed, notify }: DigestOptions,
+): Promise<string> {
+  const hash = createHash('sha256').update(await decoderVersion());
+  const progress = new SlowNotice(`looking at the files of ${root}`, notify);
+  const total = splits.train.files.length + splits.test.files.length;
+  let done = 0;
+  for (const [split, { files, labels }] of [splits.train, splits.test].entries()) {
+    const sizes = await mapAtMost(32, files, async (file) => {
+      progress.update(++done, total);
+      return (await stat(file).catch(() => undefined))?.size ?? -1;
+    });
+    for (const file of files) hash.update(`${portable(relative(root, file))}\n`);
+    hash.update(labels).update(Float64Array.from(sizes));
+    const random = stream(seed, 0xd9, split);
+    const chosen = Array.from({ length: Math.min(sampled, files.length) }, (_, image) =>
+      files.length <= sampled ? image : random.below(files.length),
+    );
+    const contents = await mapAtMost(8, chosen, (image) => edges(files[image], sizes[image]));
+    for (const content of contents) hash.update(content);
+  }
+  return hash.digest('hex');
+}
+
+function portable(path: string): string {
+  return path.split(sep).join('/').normalize('NFC');
+}
+
+/** The beginning and the end of a regular file; empty where it cannot be read: decoding it says why. */
+async function edges(file: string, size: number): Promise<Buffer> {
+  try {
+    if (!(await stat(file)).isFile()) return Buffer.alloc(0);
+    const handle = await open(file, 'r');
+    try {
+      const bytes = Buffer.alloc(Math.min(size, 2 * edgeBytes));
+      const head = Math.min(bytes.length, edgeBytes);
+      await handle.read(bytes, 0, head, 0);
+      await handle.read(bytes, head, bytes.length - head, size - (bytes.length - head));
+      return bytes;
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    return Buffer.alloc(0);
+  }
+}
