@@ -46,7 +46,9 @@ function version(): string {
 
 async function main(args: string[]): Promise<void> {
   const wanted = Object.hasOwn(commands, args[0] ?? '') ? (args[0] as CommandName) : undefined;
-  const parser = yargs(args) as Argv & { getOptions(): Declared };
+  // yargs loses a lone dash among positional arguments.
+  const given = wanted === 'predict' ? args.map((arg) => (arg === '-' ? '/dev/stdin' : arg)) : args;
+  const parser = yargs(given) as Argv & { getOptions(): Declared };
   parser
     .scriptName('pod-dist')
     .usage(

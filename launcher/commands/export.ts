@@ -49,8 +49,8 @@ export const exportCommand: CommandModule<object, ExportArguments> = {
         'model.json for tf.loadLayersModel in a page',
       )
       .example(
-        '$0 export --checkpoint runs/faces --format safetensors --out faces',
-        'then in Python: from faces.classifier import load; model = load("faces")',
+        '$0 export --checkpoint runs/faces --format safetensors --out faces_torch',
+        'then in Python: from faces_torch.classifier import load; model = load("faces_torch")',
       )
       .example(
         '$0 export --checkpoint runs/faces --format onnx --out faces-onnx --json',

@@ -7,8 +7,11 @@ const imageExtensions = new Set(['.jpg', '.jpeg', '.png', '.webp']);
 /** Them in words. */
 export const imageKinds = '.jpg, .png or .webp';
 
-/** The path that names standard input. */
+/** The name of standard input in a list of files. */
 export const standardInput = '-';
+
+/** Paths that name it. */
+const standardInputs: readonly string[] = [standardInput, '/dev/stdin'];
 
 /** Something in a folder that is not among its images. */
 export interface LeftOut {
@@ -35,7 +38,11 @@ export async function findImages(paths: readonly string[]): Promise<FoundImages>
   const found: FoundImages = { files: [], leftOut: [] };
   for (const path of paths) {
     refuseAddress(path);
-    const about = path === standardInput ? undefined : await stat(path).catch(() => undefined);
+    if (standardInputs.includes(path)) {
+      found.files.push(standardInput);
+      continue;
+    }
+    const about = await stat(path).catch(() => undefined);
     if (about?.isDirectory()) await addFolder(path, found);
     else found.files.push(path);
   }

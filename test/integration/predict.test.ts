@@ -1,4 +1,5 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeFolder, writeImage } from '../data/images.js';
 import { Workplace } from './command.js';
@@ -86,10 +87,70 @@ describe('predict', () => {
     [['--threshold', '2', 'one.png'], /--threshold takes/],
     [['--threshold', 'x', 'one.png'], /--threshold takes/],
     [['empty'], /empty holds no \.jpg/],
+    [['https://example.org/a.png'], /is an address, and predict reads files: fetch it first/],
   ])('refuses %j', async (args, message) => {
     mkdirSync(place.path('empty'), { recursive: true });
     const { code, stderr } = await place.run('predict', '--checkpoint', 'run', ...args);
     expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
     expect(stderr).toMatch(/^pod-dist: [^\n]+\n$/);
+  });
+
+  it('reads standard input and nested folders, and names what it leaves out', async () => {
+    for (const image of ['mixed/one.png', 'mixed/inner/two.png'])
+      await writeImage(place.path(image), [90, 90, 90], [20, 20]);
+    writeFileSync(place.path('mixed', 'notes.txt'), '');
+    execFileSync('mkfifo', [place.path('mixed', 'pipe.png')]);
+    const within = ['sh', '-c', '"$@" < images/test/cat/0.png', 'sh'];
+    const args = ['predict', '--checkpoint', 'run', '--json', 'mixed', '-'];
+    const { code, stdout, stderr } = await place.start(args, {}, within).ended;
+    expect(code).toBe(2);
+    const found = lines(stdout) as (Line & { leftOut?: string })[];
+    expect(found.map(({ file, leftOut }) => [file, leftOut])).toEqual([
+      ['mixed/one.png', undefined],
+      ['mixed/inner/two.png', undefined],
+      ['-', undefined],
+      ['mixed/notes.txt', 'is no .jpg, .png or .webp image'],
+      ['mixed/pipe.png', 'is a pipe, no file'],
+    ]);
+    expect(stderr).toMatch(
+      /^pod-dist: left out: mixed\/notes.txt is no [^\n]+\npod-dist: left out: mixed\/pipe.png is a pipe, no file\n$/,
+    );
+  });
+
+  it('refuses a pipe and a device at once, whatever they are called', async () => {
+    execFileSync('mkfifo', [place.path('pipe.jpg')]);
+    symlinkSync('/dev/zero', place.path('zero.jpg'));
+    const { code, stderr } = await place.run('predict', '--checkpoint', 'run', 'pipe.jpg', 'zero.jpg');
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/pipe.jpg is no image that can be read \(it is a pipe\)/);
+    expect(stderr).toMatch(/zero.jpg is no image that can be read \(it is a device\)/);
+  });
+});
+
+describe('evaluate, of another folder,', () => {
+  const evaluate = (...args: string[]) => place.run('evaluate', '--checkpoint', 'run', ...args);
+
+  it('needs no training images and not every class, with one worker and with two', async () => {
+    for (const name of ['cat', 'emu'])
+      for (const image of [0, 1])
+        await writeImage(place.path('other', 'test', name, `${image}.png`), [20 * image, 90, 90], [9, 9]);
+    const [one, two] = [
+      await evaluate('--set', 'data.root=other', '--json'),
+      await evaluate('--set', 'data.root=other/test', '--set', 'data.testSplit=.', '--json', '-n', '2'),
+    ];
+    expect([one.code, two.code], one.stderr + two.stderr).toEqual([0, 0]);
+    expect(one.stderr).toMatch(/other\/test has no images of dog: the evaluation is of the other classes\n/);
+    const { total, classTotal, correct } = JSON.parse(one.stdout) as Record<string, unknown>;
+    expect([total, classTotal]).toEqual([4, [2, 0, 2]]);
+    expect(JSON.parse(two.stdout)).toMatchObject({ total, classTotal, correct });
+  });
+
+  it('names the classes that the checkpoint does not know', async () => {
+    await writeImage(place.path('strange', 'test', 'yak', '1.png'), [1, 2, 3]);
+    const { code, lastLine } = await evaluate('--set', 'data.root=strange');
+    expect([code, lastLine]).toEqual([
+      2,
+      'pod-dist: strange/test has classes that the checkpoint does not know: yak; it knows cat, dog, emu',
+    ]);
   });
 });

@@ -1,6 +1,6 @@
 """A classifier that `pod-dist export --format safetensors` wrote, as a PyTorch module.
 
-    model = load("faces")             # the folder with model.safetensors and classifier.json
+    model = load("faces_torch")       # the folder with model.safetensors and classifier.json
     scores = model(images)            # [b, channels, height, width] to [b, classes]
     names = [model.class_names[index] for index in scores.argmax(dim=1)]
 

@@ -1,6 +1,6 @@
 """Images as the input of a classifier that `pod-dist export` wrote, by the rules of its classifier.json.
 
-    description = json.load(open("faces/classifier.json"))
+    description = json.load(open("faces_torch/classifier.json"))
     images = prepare(Image.open("photo.jpg"), description)[None]      # float32 [1, channels, size, size]
 
 Pixels differ from those of pod-dist by what its decoder and Pillow round and resize differently. Needs the packages
