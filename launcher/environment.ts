@@ -200,7 +200,7 @@ function defaultHost(starter: Starter, environment: Environment, worldSize: numb
   if (starter === 'Slurm') {
     const nodes = environment.SLURM_STEP_NODELIST ?? environment.SLURM_JOB_NODELIST;
     const alone = (environment.SLURM_STEP_NUM_NODES ?? environment.SLURM_NNODES) === '1';
-    return alone ? '127.0.0.1' : nodes && firstHost(nodes);
+    return alone ? '127.0.0.1' : nodes ? firstHost(nodes) : undefined;
   }
   const localSize = environment.OMPI_COMM_WORLD_LOCAL_SIZE ?? environment.MPI_LOCALNRANKS;
   return localSize !== undefined && Number(localSize) === worldSize ? '127.0.0.1' : undefined;

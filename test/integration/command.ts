@@ -11,7 +11,7 @@ import { evaluationSchema, type Evaluation } from '../../src/evaluation/schema.j
 import type { EpochRecord, StepRecord } from '../../src/training/reporter.js';
 import type { Report } from '../../src/training/run-record.js';
 
-const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
+export const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
 
 /** Backends that can train here: wasm always, native where set-up has built it. */
 export const backends = findAddon() ? (['wasm', 'native'] as const) : (['wasm'] as const);
@@ -164,15 +164,15 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Polls until `probe` gives something; fails after half a minute. */
-export async function until<T>(what: string, probe: () => T | undefined): Promise<T> {
-  const end = performance.now() + 30_000;
+/** Polls until `probe` gives something; fails after half a minute, or after `withinMs`. */
+export async function until<T>(what: string, probe: () => T | undefined, withinMs = 30_000): Promise<T> {
+  const end = performance.now() + withinMs;
   while (performance.now() < end) {
     const value = probe();
     if (value !== undefined) return value;
     await delay(20);
   }
-  throw new Error(`waited 30 s for ${what}`);
+  throw new Error(`waited ${withinMs / 1000} s for ${what}`);
 }
 
 function childrenOf(pid: number): number[] {

@@ -144,6 +144,10 @@ describe('readPlace', () => {
     [{ ...torchrun, MASTER_PORT: '65536' }, /^MASTER_PORT is "65536": /],
     [{ ...torchrun, MASTER_PORT: '65535', TORCHELASTIC_RUN_ID: 'x' }, /^MASTER_PORT is "65535": .*to 65534$/],
     [{ ...torchrun, [launchVariables.address]: 'nonsense' }, /^POD_DIST_ADDRESS is nonsense, not tcp:/],
+    [
+      { ...slurm, SLURM_NNODES: '2', SLURM_STEP_NODELIST: '', SLURM_JOB_NODELIST: '' },
+      /^MASTER_ADDR is not set: /,
+    ],
     [{ ...slurm, SLURM_NTASKS: undefined }, /^SLURM_NTASKS is not set: /],
     [{ ...openMpi, OMPI_COMM_WORLD_RANK: '9' }, /^OMPI_COMM_WORLD_RANK is 9, but OMPI_COMM_WORLD_SIZE is 4/],
   ];

@@ -1,0 +1,108 @@
+import { existsSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { cli, until, Workplace } from '../integration/command.js';
+import { SlurmCluster, whyNoSlurm } from './slurm-cluster.js';
+import { findProgram, starters, workersOf } from './starters.js';
+
+const settings = ['--backend', 'wasm', '--bitwise', '4'];
+const noSlurm = whyNoSlurm();
+const patienceMs = 120_000;
+
+let place: Workplace;
+let cluster: SlurmCluster | undefined;
+let environment: NodeJS.ProcessEnv;
+let weights: string;
+
+beforeAll(async () => {
+  const reference = new Workplace();
+  const launched = reference.run('launch', '--workers', '2', ...settings, '--epochs', '1', '--out', 'run');
+  if (noSlurm === undefined) cluster = await SlurmCluster.start();
+  const { code, stderr } = await launched;
+  expect(code, stderr).toBe(0);
+  weights = reference.report('run').weightsSha256;
+  await reference.clear();
+}, patienceMs);
+afterAll(() => cluster?.stop());
+beforeEach(() => {
+  place = new Workplace();
+  environment = { ...cluster?.environment };
+});
+afterEach(async () => {
+  for (const pid of workersOf(place.path('run')).values()) process.kill(pid, 'SIGKILL');
+  await place.clear();
+});
+
+const srun = (...flags: string[]) => [findProgram('srun') as string, '-n', '2', ...flags];
+const slurm = {
+  name: noSlurm === undefined ? 'srun' : `srun (${noSlurm})`,
+  within: noSlurm === undefined ? () => srun('--kill-on-bad-exit=1') : undefined,
+};
+
+function start(within: string[], epochs: number) {
+  const args = ['worker', ...settings, '--epochs', String(epochs), '--out', place.path('run')];
+  return place.start(args, environment, within);
+}
+
+/** Waits for an epoch of a job that has just been started. */
+async function underWay(): Promise<Map<number, number>> {
+  await until('a first epoch', () => place.epochs('run') || undefined, patienceMs);
+  return workersOf(place.path('run'));
+}
+
+async function expectNoWorkers(): Promise<void> {
+  await until('the end of every worker', () => workersOf(place.path('run')).size === 0 || undefined);
+  expect(place.leftovers()).toEqual([]);
+}
+
+describe.each([...starters, slurm])('$name', { timeout: 2 * patienceMs }, ({ name, within }) => {
+  if (!within) console.log(`${name} is not installed: its tests are skipped`);
+
+  it.skipIf(!within)('trains the weights that launch trains, bit for bit', async () => {
+    const { code, stderr } = await start(within!(2), 1).ended;
+    expect(code, stderr).toBe(0);
+    expect(place.report('run')).toMatchObject({ worldSize: 2, weightsSha256: weights });
+    await expectNoWorkers();
+  });
+
+  it.skipIf(!within)(
+    'ends within 10 s when a rank is killed, with an exit code, and leaves nobody',
+    async () => {
+      const job = start(within!(2), 500);
+      const workers = await underWay();
+      expect([...workers.keys()].sort()).toEqual([0, 1]);
+      process.kill(workers.get(1) as number, 'SIGKILL');
+      const ended = await Promise.race([job.ended, delay(10_000)]);
+      expect(ended).toBeDefined();
+      expect(ended?.code).not.toBe(0);
+      // Open MPI, MPICH and Slurm end rank 0 at once, most often before it can say why; then they name the rank or its process.
+      expect(`${ended?.stdout}${ended?.stderr}`).toMatch(
+        /rank 1\b|task 1\b|task 0: Terminated|BAD TERMINATION/,
+      );
+      await expectNoWorkers();
+    },
+  );
+});
+
+describe.skipIf(noSlurm !== undefined)('Slurm', { timeout: 2 * patienceMs }, () => {
+  it('ends a job over two nodes with scancel, and leaves nobody', async () => {
+    // The names of the nodes are known to Slurm only.
+    environment.MASTER_ADDR = '127.0.0.1';
+    const job = start(srun('-N', '2'), 500);
+    expect((await underWay()).size).toBe(2);
+    cluster?.ask('scancel', cluster.ask('squeue', '-h', '-o', '%i').trim());
+    const ended = await Promise.race([job.ended, delay(10_000)]);
+    expect(ended).toBeDefined();
+    expect(ended?.code).not.toBe(0);
+    await expectNoWorkers();
+  });
+
+  it('gives two jobs of an array folders of their own', async () => {
+    const step = `srun -n 2 ${process.execPath} ${cli} worker ${settings.join(' ')} --epochs 1`;
+    const flags = ['--array=0-1', '-n', '2', '--wait', `--chdir=${place.folder}`, '--output=array-%a.out'];
+    cluster?.ask('sbatch', ...flags, '--wrap', step);
+    const folders = ['runs/digits', 'runs/digits-2'];
+    expect(folders.map((folder) => existsSync(place.path(folder, 'report.json')))).toEqual([true, true]);
+    for (const folder of folders) expect(place.report(folder).weightsSha256).toBe(weights);
+  });
+});
