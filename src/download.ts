@@ -9,7 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf, PodDistError } from './errors.js';
 
 export interface Digest {
-  algorithm: 'md5' | 'sha256';
+  algorithm: 'sha256';
   hex: string;
 }
 
@@ -17,11 +17,17 @@ export interface DownloadOptions {
   url: string;
   /** Where the file goes once it is whole and right; until then it grows beside it, with the ending `.part`. */
   file: string;
-  /** What the file must be; left out, whatever comes is taken, and an earlier part is not gone on with. */
+  /**
+   * What the file must be; left out, whatever comes over https is taken, and an earlier part is not gone on with.
+   */
   digest?: Digest;
+  /** Bytes of the file as it was published; nothing longer or shorter is taken. */
+  size?: number;
+  /** Most bytes that are taken where the size is not known; default 4 GiB. */
+  maxBytes?: number;
   /** What else a user can do where the address cannot be reached, such as `give a mirror with --url`. */
   advice?: string;
-  /** Milliseconds without a byte before a connection is given up; default 30,000. */
+  /** Milliseconds without a byte, or with fewer than 1 KiB a second, before a connection is given up; default 30,000. */
   silenceMs?: number;
   /** Tries in a row that bring nothing new, before it fails; default 5. */
   tries?: number;
@@ -36,13 +42,22 @@ export interface DownloadOptions {
 /** A failure that trying again does not mend. */
 class Refused extends Error {}
 
+/** What comes is not the file that is wanted: what has come is thrown away. */
+class WrongSize extends Refused {}
+
+const slowestBytesPerSecond = 1024;
+/** A connection that brings less than this does not count as progress. */
+const leastProgress = 32 * 1024;
+const mostRedirects = 5;
+
 /**
  * Downloads one file over HTTP, going on where an interrupted one has stopped.
  *
  * Each connection asks for the bytes that are missing (Range) and appends what comes; it is given up after `silenceMs`
- * without a byte. A connection that ends early, stalls or gets a server's error is tried again after a pause, as long
- * as one in `tries` brings something new. The whole is compared with its checksum before it gets its name; a wrong one
- * is thrown away and fetched from its first byte once more.
+ * without a byte or with too few. A connection that ends early, stalls or gets a server's error is tried again after a
+ * pause, as long as one in `tries` brings something new. More bytes than the file has, or than `maxBytes`, end it. The
+ * whole is compared with its checksum before it gets its name; a wrong one is thrown away and fetched from its first
+ * byte once more. Without a checksum, http is refused, also where a redirect leads to it.
  *
  * @throws PodDistError `DOWNLOAD_FAILED` or `CHECKSUM_MISMATCH`, naming the address and what to do
  */
@@ -91,9 +106,16 @@ async function fetchWhole(options: DownloadOptions, part: string): Promise<void>
     try {
       return await fetchRest(options, part, before);
     } catch (error) {
-      if ((await sizeOf(part)) > before) failures = 0;
-      failures++;
       const reason = reasonOf(error);
+      if (error instanceof WrongSize) {
+        await rm(part, { force: true });
+        throw new PodDistError(
+          options.size === undefined ? 'DOWNLOAD_FAILED' : 'CHECKSUM_MISMATCH',
+          `${url} is not the file that was published (${reason}): try again later${adviceOf(options)}`,
+        );
+      }
+      if ((await sizeOf(part)) - before >= leastProgress) failures = 0;
+      failures++;
       if (error instanceof Refused || failures >= tries) {
         throw new PodDistError(
           'DOWNLOAD_FAILED',
@@ -109,19 +131,35 @@ async function fetchWhole(options: DownloadOptions, part: string): Promise<void>
 
 /** One connection: appends the bytes from `start` on to the part file; rejects unless it ends whole. */
 async function fetchRest(options: DownloadOptions, part: string, start: number): Promise<void> {
-  const { url, silenceMs = 30_000, onProgress } = options;
+  const { silenceMs = 30_000, size, maxBytes = 2 ** 32, onProgress } = options;
+  const most = size ?? maxBytes;
+  if (start > most) throw new WrongSize(`${start} bytes have come, it has ${most}`);
   const stop = new AbortController();
   const silence = () => stop.abort(new Error(`no byte for ${silenceMs / 1000} s`));
   let timer = setTimeout(silence, silenceMs);
+  let received = start;
+  let counted = start;
+  const least = Math.floor((slowestBytesPerSecond * silenceMs) / 1000);
+  const speed = setInterval(() => {
+    if (received - counted < least)
+      stop.abort(new Error(`only ${received - counted} bytes in ${silenceMs / 1000} s`));
+    counted = received;
+  }, silenceMs);
   try {
-    const headers: Record<string, string> = { 'accept-encoding': 'identity' };
-    if (start > 0) headers.range = `bytes=${start}-`;
-    const response = await fetch(url, { headers, signal: stop.signal });
+    const response = await request(options, start, stop.signal);
     const first = await firstByte(response, start);
-    if (first === undefined) return;
+    if (first === undefined) {
+      if (size !== undefined && start < size)
+        throw new WrongSize(`the server has ${start} bytes, it has ${size}`);
+      return;
+    }
     const length = response.headers.get('content-length');
     const total = length === null ? undefined : first + Number(length);
-    let received = first;
+    if (total !== undefined && (total > most || (size !== undefined && total < size)))
+      throw new WrongSize(
+        `the server has ${total} bytes, ${size === undefined ? 'the most is' : 'it has'} ${most}`,
+      );
+    received = counted = first;
     const handle = await open(part, first === 0 ? 'w' : 'a');
     try {
       for await (const chunk of Readable.fromWeb(
@@ -129,19 +167,43 @@ async function fetchRest(options: DownloadOptions, part: string, start: number):
       ) as AsyncIterable<Uint8Array>) {
         clearTimeout(timer);
         timer = setTimeout(silence, silenceMs);
-        await handle.writeFile(chunk);
         received += chunk.length;
-        onProgress?.(received, total);
+        if (received > most) throw new WrongSize(`more than ${most} bytes come`);
+        await handle.writeFile(chunk);
+        onProgress?.(received, total ?? size);
       }
       await handle.sync();
     } finally {
       await handle.close();
     }
-    if (total !== undefined && received < total)
-      throw new Error(`it ended after ${received} of ${total} bytes`);
+    const whole = size ?? total;
+    if (whole !== undefined && received < whole)
+      throw new Error(`it ended after ${received} of ${whole} bytes`);
   } finally {
     clearTimeout(timer);
+    clearInterval(speed);
     stop.abort();
+  }
+}
+
+/** Asks for the bytes from `start` on, following redirects to addresses that may be used. */
+async function request(
+  { url, digest }: DownloadOptions,
+  start: number,
+  signal: AbortSignal,
+): Promise<Response> {
+  const headers: Record<string, string> = { 'accept-encoding': 'identity' };
+  if (start > 0) headers.range = `bytes=${start}-`;
+  let address = new URL(url);
+  for (let redirects = 0; ; redirects++) {
+    if (address.protocol !== 'https:' && !(address.protocol === 'http:' && digest))
+      throw new Refused(`${address.origin} is not https, and there is no checksum to tell what comes`);
+    const response = await fetch(address, { headers, signal, redirect: 'manual' });
+    const location = response.headers.get('location');
+    if (response.status < 300 || response.status >= 400 || location === null) return response;
+    await response.body?.cancel();
+    if (redirects === mostRedirects) throw new Refused(`more than ${mostRedirects} redirects`);
+    address = new URL(location, address);
   }
 }
 

@@ -7,7 +7,7 @@ import { download, type DownloadOptions } from '../src/download.js';
 import { FaultyServer } from './data/fetch/server.js';
 
 const content = Buffer.from(Float64Array.from({ length: 50_000 }, (_, index) => Math.sin(index)).buffer);
-const digest = { algorithm: 'md5', hex: createHash('md5').update(content).digest('hex') } as const;
+const digest = { algorithm: 'sha256', hex: createHash('sha256').update(content).digest('hex') } as const;
 
 describe('download', () => {
   const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
@@ -132,5 +132,78 @@ describe('download', () => {
     });
     expect(readFileSync(`${file}.part`)).toHaveLength(10);
     expect(retries).toEqual(['ECONNREFUSED', 'ECONNREFUSED']);
+  });
+
+  describe('of what is not the file', () => {
+    const size = content.length;
+    const noPart = () => expect([existsSync(file), existsSync(`${file}.part`)]).toEqual([false, false]);
+
+    it('ends when a server sends without end', async () => {
+      server.next({ kind: 'endless' });
+      await expect(get({ size })).rejects.toMatchObject({
+        code: 'CHECKSUM_MISMATCH',
+        message: expect.stringContaining(`more than ${size} bytes come`),
+      });
+      noPart();
+      server.next({ kind: 'endless' });
+      await expect(get({ maxBytes: 1_000_000 })).rejects.toMatchObject({ code: 'DOWNLOAD_FAILED' });
+      noPart();
+      expect(server.ranges).toEqual(['-']);
+    });
+
+    it('ends before the first byte where the length that a server says is another', async () => {
+      for (const said of [size + 1, 2 ** 50, size - 1]) {
+        server.next({ kind: 'length', said });
+        await expect(get({ size })).rejects.toMatchObject({
+          code: 'CHECKSUM_MISMATCH',
+          message: expect.stringContaining(`the server has ${said} bytes, it has ${size}`),
+        });
+        expect(server.ranges).toHaveLength(1);
+        noPart();
+      }
+    });
+
+    it('goes on where a server sends less than it says', async () => {
+      server.next({ kind: 'drop', after: 100_000, file: `${file}.part` });
+      await get({ size });
+      expect(readFileSync(file).equals(content)).toBe(true);
+    });
+
+    it('gives up servers that send a few bytes now and then', async () => {
+      const trickle = { kind: 'trickle', bytes: 20, everyMs: 100 } as const;
+      server.next(trickle, trickle, trickle);
+      await expect(get({ size, silenceMs: 400 })).rejects.toMatchObject({
+        code: 'DOWNLOAD_FAILED',
+        message: expect.stringMatching(/only \d+ bytes in 0.4 s/),
+      });
+      expect(server.ranges).toHaveLength(3);
+    });
+
+    it('throws away a part that is longer than the file', async () => {
+      writeFileSync(`${file}.part`, Buffer.alloc(size + 1));
+      server.next();
+      await expect(get({ size })).rejects.toMatchObject({ code: 'CHECKSUM_MISMATCH' });
+      noPart();
+    });
+  });
+
+  it('refuses http where there is no checksum, before it asks for anything', async () => {
+    server.next();
+    await expect(get({ digest: undefined })).rejects.toMatchObject({
+      code: 'DOWNLOAD_FAILED',
+      message: expect.stringMatching(/http:\/\/127\.0\.0\.1:\d+ is not https, and there is no checksum/),
+    });
+    expect(server.ranges).toEqual([]);
+  });
+
+  it('follows redirects, but not for ever, and to nothing but http and https', async () => {
+    server.next({ kind: 'redirect', to: '/data.bin' });
+    await get();
+    expect(readFileSync(file).equals(content)).toBe(true);
+    server.next(...Array.from({ length: 20 }, () => ({ kind: 'redirect', to: '/data.bin' }) as const));
+    await expect(get()).rejects.toMatchObject({ message: expect.stringContaining('more than 5 redirects') });
+    expect(server.ranges).toHaveLength(6);
+    server.next({ kind: 'redirect', to: 'file:///etc/passwd' });
+    await expect(get()).rejects.toMatchObject({ message: expect.stringContaining('is not https') });
   });
 });

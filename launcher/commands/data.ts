@@ -62,7 +62,7 @@ export const dataCommand: CommandModule<object, object> = {
             .option('skip-checksum', {
               type: 'boolean',
               default: false,
-              describe: 'take what a mirror gives, even if it is not the published file',
+              describe: 'take what a mirror gives over https, even if it is not the published file',
             })
             .option('json', json)
             .example('$0 data fetch cifar10', 'into data/cifar10') as unknown as Argv<FetchArguments>,

@@ -11,6 +11,9 @@ const side = 32;
 const plane = side * side;
 const imageBytes = 3 * plane;
 
+/** The longest file, CIFAR-100's training images, holds so many. */
+const mostImages = 50_000;
+
 /** Files of the official binary archives; a record is `labelBytes` labels, of which the last counts, and 3,072 pixels. */
 const layouts = {
   cifar10: {
@@ -68,7 +71,7 @@ export async function readCifarNames(name: CifarName, file: string): Promise<str
 export async function readCifarFile(name: CifarName, file: string): Promise<StoredSplit> {
   const { labelBytes, classes } = layouts[name];
   const recordBytes = labelBytes + imageBytes;
-  const bytes = await readDataFile(file);
+  const bytes = await readDataFile(file, mostImages * recordBytes);
   const images = bytes.length / recordBytes;
   if (images === 0 || !Number.isInteger(images)) {
     throw new UserError(

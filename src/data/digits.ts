@@ -1,11 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
 import type { DataConfig } from '../config/schema.js';
 import { UserError } from '../errors.js';
 import { permutation, stream } from '../random.js';
 import type { Dataset } from './dataset.js';
+import { readDataFile } from './read-file.js';
 import { storedDataset, type StoredSplit } from './stored-images.js';
 
 type DigitsConfig = Extract<DataConfig, { name: 'digits' }>;
@@ -46,8 +44,8 @@ function rowsOf({ pixels, labels }: StoredSplit, rows: Int32Array): StoredSplit 
 
 /** The rows of `digits.csv.gz`: grey levels 0..16 and the label of each image. */
 async function readDigits(): Promise<StoredSplit> {
-  const file = new URL('./digits/digits.csv.gz', import.meta.url);
-  return parseDigits((await promisify(gunzip)(await readFile(file))).toString('utf8'), fileURLToPath(file));
+  const file = fileURLToPath(new URL('./digits/digits.csv', import.meta.url));
+  return parseDigits((await readDataFile(file, 2 ** 20)).toString('utf8'), `${file}.gz`);
 }
 
 /**

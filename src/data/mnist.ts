@@ -79,21 +79,28 @@ function fileIn(root: string, name: string): string {
   return existsSync(dotted) || existsSync(`${dotted}.gz`) ? dotted : join(root, name);
 }
 
+/** More than any image set in this format; what a header says beyond it is not believed. */
+const mostBytes = 2 ** 31;
+
 /**
  * One idx file of bytes: two zero bytes, the type (8: unsigned byte), the number of dimensions, each dimension as a
  * big-endian 32-bit integer, then the values with the last dimension fastest.
  */
 async function readIdx(file: string, rank: number): Promise<{ values: Uint8Array; dimensions: number[] }> {
-  const bytes = await readDataFile(file);
-  const header = 4 + 4 * rank;
   const invalid = (what: string) => new UserError('DATA_INVALID', `${file} ${what}: fetch it again`);
-  if (bytes.length < header || bytes.readUInt32BE(0) !== 0x0800 + rank) {
-    throw invalid(`is no idx file of bytes with ${rank} dimension${rank === 1 ? '' : 's'}`);
-  }
-  const dimensions = Array.from({ length: rank }, (_, index) => bytes.readUInt32BE(4 + 4 * index));
-  const expected = dimensions.reduce((product, dimension) => product * dimension, 1);
-  if (expected === 0 || bytes.length - header !== expected) {
+  const header = 4 + 4 * rank;
+  let dimensions: number[] = [];
+  const wholeBytes = (head: Buffer) => {
+    if (head.length < header || head.readUInt32BE(0) !== 0x0800 + rank)
+      throw invalid(`is no idx file of bytes with ${rank} dimension${rank === 1 ? '' : 's'}`);
+    dimensions = Array.from({ length: rank }, (_, index) => head.readUInt32BE(4 + 4 * index));
+    const values = dimensions.reduce((product, dimension) => product * dimension, 1);
+    if (values === 0 || values > mostBytes)
+      throw invalid(`cannot be: its header says ${dimensions.join('x')}`);
+    return header + values;
+  };
+  const bytes = await readDataFile(file, wholeBytes);
+  if (bytes.length !== wholeBytes(bytes))
     throw invalid(`has ${bytes.length - header} bytes of values, its header says ${dimensions.join('x')}`);
-  }
   return { values: new Uint8Array(bytes.subarray(header)), dimensions };
 }

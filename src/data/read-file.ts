@@ -1,33 +1,76 @@
-import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
 import { messageOf, UserError } from '../errors.js';
 
+/** Bytes that a file may have at most: known before it is read, or told by its first bytes (at least `headBytes`). */
+export type MostBytes = number | ((head: Buffer) => number);
+
+/** What `MostBytes` sees of a file that is as long. */
+export const headBytes = 16;
+
 /**
- * The bytes of a data file, or of the same file compressed beside it with the ending `.gz`.
+ * The bytes of a data file, or of the same file compressed beside it with the ending `.gz`. Reading and inflating end
+ * where there are more than `most`.
  *
- * @throws UserError `DATA_NOT_FOUND` where neither is there, `DATA_INVALID` where it cannot be read or unpacked
+ * @throws UserError `DATA_NOT_FOUND` where neither is there, `DATA_INVALID` where it cannot be read or unpacked, or is
+ * too long
  */
-export async function readDataFile(file: string): Promise<Buffer> {
-  const compressed = `${file}.gz`;
-  if (existsSync(file)) return attempt(file, () => readFile(file));
-  if (existsSync(compressed)) {
-    return attempt(compressed, async () => promisify(gunzip)(await readFile(compressed)));
+export async function readDataFile(file: string, most: MostBytes): Promise<Buffer> {
+  for (const name of [file, `${file}.gz`]) {
+    try {
+      const found = await stat(name).catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return undefined;
+        throw error;
+      });
+      if (!found) continue;
+      if (!found.isFile()) throw new Error('it is no regular file');
+      return await readAtMost(name, name === file ? undefined : createGunzip(), most);
+    } catch (error) {
+      if (error instanceof UserError) throw error;
+      throw new UserError('DATA_INVALID', `${name} cannot be read (${messageOf(error)}): fetch it again`);
+    }
   }
   throw new UserError('DATA_NOT_FOUND', `no file ${file}: give the folder of the data set as data.root`);
 }
 
-/** Like `readDataFile`, for a text of one name a line. */
-export async function readNames(file: string): Promise<string[]> {
-  const lines = (await readDataFile(file)).toString('utf8').split('\n');
-  return lines.map((line) => line.trim()).filter((line) => line !== '');
+async function readAtMost(
+  file: string,
+  inflate: NodeJS.ReadWriteStream | undefined,
+  most: MostBytes,
+): Promise<Buffer> {
+  const content = createReadStream(file);
+  if (inflate) content.once('error', (error) => (inflate as unknown as Readable).destroy(error));
+  const stream = (inflate ? content.pipe(inflate) : content) as Readable;
+  const chunks: Buffer[] = [];
+  let length = 0;
+  let limit = typeof most === 'number' ? most : undefined;
+  try {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      length += chunk.length;
+      if (limit === undefined && length >= headBytes) limit = bytesToldBy(most, chunks);
+      if (limit !== undefined && length > limit)
+        throw new UserError(
+          'DATA_INVALID',
+          `${file} has more than the ${limit} bytes that it may: fetch it again`,
+        );
+    }
+  } finally {
+    content.destroy();
+  }
+  const bytes = Buffer.concat(chunks);
+  if (limit === undefined) bytesToldBy(most, [bytes]);
+  return bytes;
 }
 
-async function attempt(file: string, read: () => Promise<Buffer>): Promise<Buffer> {
-  try {
-    return await read();
-  } catch (error) {
-    throw new UserError('DATA_INVALID', `${file} cannot be read (${messageOf(error)}): fetch it again`);
-  }
+function bytesToldBy(most: MostBytes, chunks: readonly Buffer[]): number {
+  return typeof most === 'number' ? most : most(Buffer.concat(chunks));
+}
+
+/** Like `readDataFile`, for a text of one name a line, of 1 MiB at most. */
+export async function readNames(file: string): Promise<string[]> {
+  const lines = (await readDataFile(file, 2 ** 20)).toString('utf8').split('\n');
+  return lines.map((line) => line.trim()).filter((line) => line !== '');
 }

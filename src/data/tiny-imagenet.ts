@@ -37,7 +37,7 @@ function refuse(fault: UserError): never {
 async function validation(folder: string, classNames: readonly string[]) {
   const classes = new Map(classNames.map((name, label) => [name, label]));
   const annotations = join(folder, 'val_annotations.txt');
-  const lines = (await readDataFile(annotations)).toString('utf8').split('\n');
+  const lines = (await readDataFile(annotations, 2 ** 24)).toString('utf8').split('\n');
   const labels = new Map<string, number>();
   lines.forEach((line, index) => {
     if (line.trim() === '') return;

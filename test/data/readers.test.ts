@@ -1,6 +1,15 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import { dataSchema, type DataConfig } from '../../src/config/schema.js';
 import type { Batch, Dataset, SplitName } from '../../src/data/dataset.js';
@@ -96,7 +105,7 @@ describe('MNIST', () => {
     writeFileSync(labels, idx([2], [1, 10]));
     await expect(attempt()).rejects.toMatchObject(invalid(/label 10 of image 1 is no class/));
     appendFileSync(images, 'x');
-    await expect(attempt()).rejects.toMatchObject(invalid(/has 41 bytes of values, its header says 2x4x5/));
+    await expect(attempt()).rejects.toMatchObject(invalid(/has more than the 56 bytes that it may/));
     writeFileSync(images, 'not idx');
     await expect(attempt()).rejects.toMatchObject(invalid(/no idx file of bytes with 3 dimensions/));
     writeFileSync(join(root, 'train-images-idx3-ubyte.gz'), 'not gzip');
@@ -135,5 +144,57 @@ describe('Tiny ImageNet', () => {
     );
     writeFileSync(annotations, `${text}val_2.JPEG\tn01443537\t0\t0\t1\t1\n`);
     await expect(attempt()).rejects.toMatchObject(invalid(/val_2\.JPEG is missing/));
+  });
+});
+
+describe('files that inflate to far more than they may', () => {
+  const zeros = gzipSync(Buffer.alloc(2 ** 28), { level: 1 });
+  const bomb = (head: Buffer) => Buffer.concat([gzipSync(head), zeros]);
+  const header = (...numbers: number[]) => {
+    const bytes = Buffer.alloc(4 * numbers.length);
+    numbers.forEach((number, index) => bytes.writeUInt32BE(number, 4 * index));
+    return bytes;
+  };
+
+  it.each([
+    ['a header of few images', header(0x0803, 10, 28, 28), /more than the 7856 bytes that it may/],
+    [
+      'a header of more images than there are',
+      header(0x0803, 2 ** 32 - 1, 9999, 9999),
+      /its header says 4294967295x/,
+    ],
+    ['no header', Buffer.alloc(0), /is no idx file/],
+  ])('idx with %s', async (_what, head, message) => {
+    const root = join(folder, 'bomb-idx');
+    rmSync(root, { recursive: true, force: true });
+    writeMnist(root);
+    rmSync(join(root, 'train-images-idx3-ubyte'), { force: true });
+    writeFileSync(join(root, 'train-images-idx3-ubyte.gz'), bomb(head));
+    const before = process.memoryUsage().rss;
+    await expect(open({ name: 'mnist', root })).rejects.toMatchObject(invalid(message));
+    expect(process.memoryUsage().rss - before).toBeLessThan(2 ** 26);
+  });
+
+  it('CIFAR, and a list of names', async () => {
+    const root = join(folder, 'bomb-cifar');
+    writeCifar10(root);
+    rmSync(join(root, 'data_batch_2.bin'));
+    writeFileSync(join(root, 'data_batch_2.bin.gz'), bomb(Buffer.alloc(0)));
+    await expect(open({ name: 'cifar10', root })).rejects.toMatchObject(
+      invalid(/data_batch_2\.bin\.gz has more than the 153650000 bytes/),
+    );
+    rmSync(join(root, 'batches.meta.txt'));
+    writeFileSync(join(root, 'batches.meta.txt.gz'), bomb(Buffer.from('airplane\n')));
+    await expect(open({ name: 'cifar10', root })).rejects.toMatchObject(
+      invalid(/batches\.meta\.txt\.gz has more than the 1048576 bytes/),
+    );
+  });
+
+  it('reads regular files only', async () => {
+    const root = join(folder, 'bomb-device');
+    writeCifar10(root);
+    rmSync(join(root, 'data_batch_2.bin'));
+    symlinkSync('/dev/zero', join(root, 'data_batch_2.bin'));
+    await expect(open({ name: 'cifar10', root })).rejects.toMatchObject(invalid(/it is no regular file/));
   });
 });

@@ -1,10 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf, UserError } from '../../errors.js';
+import { codeOf, messageOf, UserError } from '../../errors.js';
+import { unpackTar } from '../../unpack.js';
 import { fetchFile } from './fetch.js';
 import { installedLibrary } from './installed.js';
 import type { Library, Progress } from './library.js';
-import { minute, run } from './run.js';
 
 const version = '2.9.1';
 const official = 'https://storage.googleapis.com/tensorflow/libtensorflow/libtensorflow-';
@@ -34,7 +34,7 @@ function publishedArchive(cuda: boolean): Archive {
  * The libtensorflow that the npm package was made for (2.9.1; its GPU build wants CUDA 11.2 and cuDNN 8.1), unpacked
  * under `home`. An interrupted download goes on in the next set-up, and only the published file is taken.
  *
- * @throws UserError `SETUP_FAILED`
+ * @throws UserError `SETUP_FAILED`; PodDistError `CHECKSUM_MISMATCH`
  */
 export async function archiveLibrary(
   home: string,
@@ -50,9 +50,10 @@ export async function archiveLibrary(
     const folder = join(home, 'libtensorflow');
     await mkdir(folder, { recursive: true });
     progress.step('unpacking it');
-    await run('tar', ['-xzf', file, '-C', folder], 10 * minute);
+    await unpackTar(file, folder, { strip: 0, libraryLinks: true });
     return { ...(await installedLibrary(folder)), version };
   } catch (error) {
+    if (codeOf(error) === 'CHECKSUM_MISMATCH') throw error;
     throw new UserError('SETUP_FAILED', `libtensorflow ${version} cannot be had: ${messageOf(error)}`);
   }
 }

@@ -4,7 +4,7 @@ import { basename, dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { cacheFolder } from '../../cache-folder.js';
-import { messageOf, UserError } from '../../errors.js';
+import { codeOf, messageOf, UserError } from '../../errors.js';
 import { archiveLibrary } from './archive.js';
 import { addonFolder, readManifest, sourceFolders, sourcesDigest, type Manifest } from './cache.js';
 import { installedLibrary } from './installed.js';
@@ -47,7 +47,7 @@ const operationsName = 'operations.node';
  * that an interrupted or failed set-up leaves nothing that looks finished. Every step has a deadline; downloads go on
  * where they stopped.
  *
- * @throws UserError `SETUP_FAILED`: what is missing and what to do
+ * @throws UserError `SETUP_FAILED`: what is missing and what to do; PodDistError `CHECKSUM_MISMATCH`
  */
 export async function setup(options: SetupOptions): Promise<SetupResult> {
   const { cuda, force, progress } = options;
@@ -93,7 +93,10 @@ export async function setup(options: SetupOptions): Promise<SetupResult> {
   }
 }
 
-/** The library from where it is wanted, else from the first origin that has one; the reasons of all where none has. */
+/**
+ * The library from where it is wanted, else from the first origin that has one; the reasons of all where none has. A file
+ * that is not what was published ends it.
+ */
 async function findLibrary(home: string, { cuda, from, library, progress }: SetupOptions): Promise<Library> {
   const sources: Record<Origin, () => Promise<Library>> = {
     wheel: () => wheelLibrary(home, cuda, progress),
@@ -107,6 +110,7 @@ async function findLibrary(home: string, { cuda, from, library, progress }: Setu
     try {
       return await sources[origin]();
     } catch (error) {
+      if (codeOf(error) === 'CHECKSUM_MISMATCH') throw error;
       reasons.push(messageOf(error));
       progress.step(`no TensorFlow from ${origin}: ${messageOf(error)}`);
     }

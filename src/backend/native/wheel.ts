@@ -1,33 +1,25 @@
-import { join } from 'node:path';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { messageOf, UserError } from '../../errors.js';
+import { cacheFolder } from '../../cache-folder.js';
+import { hasDigest } from '../../download.js';
+import { codeOf, messageOf, PodDistError, UserError } from '../../errors.js';
 import { tensorflowVersion } from './cache.js';
 import { fetchFile } from './fetch.js';
 import type { Library, Progress } from './library.js';
 import { minute, run } from './run.js';
+import { wheels, type PinnedWheel } from './wheels.js';
 
 const reportSchema = z.object({
-  install: z.array(
-    z.object({
-      metadata: z.object({ name: z.string() }),
-      download_info: z.object({
-        url: z.string(),
-        archive_info: z.object({ hashes: z.object({ sha256: z.string() }).optional() }).optional(),
-      }),
-    }),
-  ),
+  install: z.array(z.object({ download_info: z.object({ url: z.string() }) })),
 });
-
-interface Wheel {
-  url: string;
-  sha256?: string;
-}
 
 const pipOptions = [
   '--disable-pip-version-check',
   '--only-binary',
   ':all:',
+  '--no-deps',
   '--timeout',
   '30',
   '--retries',
@@ -35,25 +27,29 @@ const pipOptions = [
 ];
 
 /**
- * TensorFlow from its Python wheel, with the CUDA libraries where they are wanted, unpacked under `home`. pip says
- * which files of which index fit this machine; they are fetched here, so that an interrupted download goes on, or by
- * pip where its way to the index is not ours (a proxy, a certificate, a password).
+ * TensorFlow from its Python wheel, with the CUDA libraries where they are wanted, unpacked under `home`. Which wheels
+ * may be taken is pinned, by name, size and SHA-256. pip says at which address of the user's index those lie that fit
+ * this machine; they are fetched here, so that an interrupted download goes on, or by pip where its way to the index is
+ * not ours (a proxy, a certificate, a password). Each file is checked before pip unpacks it.
  *
- * @throws UserError `SETUP_FAILED`: what is missing and what to do
+ * @throws UserError `SETUP_FAILED`: what is missing and what to do; PodDistError `CHECKSUM_MISMATCH`
  */
 export async function wheelLibrary(home: string, cuda: boolean, progress: Progress): Promise<Library> {
   const python = await findPython();
-  const wanted = cuda ? `tensorflow[and-cuda]==${tensorflowVersion}` : `tensorflow-cpu==${tensorflowVersion}`;
+  const pinned = wheels[cuda ? 'cuda' : 'cpu'];
   const site = join(home, 'site');
   try {
-    progress.step(`asking pip for ${wanted}`);
-    const wheels = await listWheels(python, wanted, cuda, site);
+    progress.step(
+      `asking pip for TensorFlow ${tensorflowVersion}${cuda ? ' and the libraries of CUDA' : ''}`,
+    );
     const files: string[] = [];
-    for (const wheel of wheels) files.push(await fetchWheel(wheel, progress));
+    for (const url of await listWheels(python, pinned, site))
+      files.push(await fetchWheel({ url, python, wheel: pinOf(url, pinned) }, progress));
     progress.step(`unpacking ${files.length === 1 ? 'it' : `${files.length} wheels`}`);
-    const install = ['-m', 'pip', 'install', '--quiet', '--no-compile', '--no-deps', ...pipOptions];
-    await run(python, [...install, '--target', site, ...files], 30 * minute);
+    const install = ['install', '--quiet', '--no-compile', '--no-index', ...pipOptions];
+    await pip(python, [...install, '--target', site, ...files]);
   } catch (error) {
+    if (codeOf(error) === 'CHECKSUM_MISMATCH') throw error;
     throw new UserError(
       'SETUP_FAILED',
       `TensorFlow ${tensorflowVersion} cannot be fetched with ${python} -m pip: ${messageOf(error)}; check the network and that this Python has wheels for it`,
@@ -87,27 +83,69 @@ export async function findPython(): Promise<string> {
   );
 }
 
-async function listWheels(python: string, wanted: string, cuda: boolean, site: string): Promise<Wheel[]> {
-  const dry = ['-m', 'pip', 'install', '--quiet', '--dry-run', '--ignore-installed', '--report', '-'];
-  const dependencies = cuda ? [] : ['--no-deps'];
-  const report = await run(
-    python,
-    [...dry, ...dependencies, ...pipOptions, '--target', site, wanted],
-    5 * minute,
-  );
-  const { install } = reportSchema.parse(JSON.parse(report));
-  return install
-    .filter(({ metadata }) => /^(tensorflow|nvidia)/.test(metadata.name))
-    .map(({ download_info: { url, archive_info } }) => ({ url, sha256: archive_info?.hashes?.sha256 }));
+/** Addresses of the wheels that pip would install here. */
+async function listWheels(python: string, pinned: readonly PinnedWheel[], site: string): Promise<string[]> {
+  const dry = ['install', '--quiet', '--dry-run', '--ignore-installed', '--report', '-'];
+  const wanted = [...new Set(pinned.map(({ requirement }) => requirement))];
+  const report = await pip(python, [...dry, ...pipOptions, '--target', site, ...wanted]);
+  return reportSchema.parse(JSON.parse(report)).install.map(({ download_info: { url } }) => url);
 }
 
-/** Gives the wheel's file, or its address where only pip can fetch it. */
-async function fetchWheel({ url, sha256 }: Wheel, progress: Progress): Promise<string> {
-  if (url.startsWith('file:')) return fileURLToPath(url);
+function pinOf(url: string, pinned: readonly PinnedWheel[]): PinnedWheel {
+  const name = decodeURIComponent(basename(new URL(url).pathname));
+  const wheel = pinned.find(({ file }) => file === name);
+  if (wheel) return wheel;
+  throw new Error(`${name} has no checksum in this version of pod-dist, give a libtensorflow with --library`);
+}
+
+interface WheelRequest {
+  url: string;
+  python: string;
+  wheel: PinnedWheel;
+}
+
+/** The wheel's file, with the checksum that is pinned. */
+async function fetchWheel({ url, python, wheel }: WheelRequest, progress: Progress): Promise<string> {
+  const { sha256, bytes: size } = wheel;
+  if (url.startsWith('file:')) return checked(fileURLToPath(url), wheel);
   try {
-    return await fetchFile({ url, sha256 }, progress);
+    return await fetchFile({ url, sha256, size }, progress);
   } catch (error) {
+    if (codeOf(error) === 'CHECKSUM_MISMATCH') throw error;
     progress.step(`leaving the download to pip (${messageOf(error)})`);
-    return url;
+    return downloadByPip(python, wheel);
   }
+}
+
+async function downloadByPip(python: string, wheel: PinnedWheel): Promise<string> {
+  const folder = join(cacheFolder(), 'downloads', 'pip');
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  const list = join(folder, 'requirements.txt');
+  await writeFile(list, `${wheel.requirement} --hash=sha256:${wheel.sha256}\n`);
+  const download = ['download', '--quiet', '--require-hashes', ...pipOptions];
+  await pip(python, [...download, '--dest', folder, '--requirement', list]);
+  return checked(join(folder, wheel.file), wheel);
+}
+
+/** What pip prints; it ends with the checksum of a file that is not the one wanted. */
+async function pip(python: string, args: readonly string[]): Promise<string> {
+  try {
+    return await run(python, ['-m', 'pip', ...args], 30 * minute);
+  } catch (error) {
+    const [, got] = /^\s*Got\s+([0-9a-f]{64})\s*$/.exec(messageOf(error)) ?? [];
+    if (got === undefined) throw error;
+    throw new PodDistError(
+      'CHECKSUM_MISMATCH',
+      `pip has been given a file of TensorFlow that is not the published one (its SHA256 is ${got}): see where its index leads`,
+    );
+  }
+}
+
+async function checked(file: string, { sha256 }: PinnedWheel): Promise<string> {
+  if (await hasDigest(file, { algorithm: 'sha256', hex: sha256 })) return file;
+  throw new PodDistError(
+    'CHECKSUM_MISMATCH',
+    `${file} is not the wheel that was published (its SHA256 is not ${sha256}): remove it, and see where the index of pip leads`,
+  );
 }

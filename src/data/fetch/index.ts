@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { messageOf, PodDistError, UserError } from '../../errors.js';
 import { download, hasDigest, type DownloadOptions } from '../../download.js';
 import type { Source } from './sources.js';
-import { unpackTar, unpackZip } from './unpack.js';
+import { unpackTar, unpackZip } from '../../unpack.js';
 
 export { notOffered, sources, type Source, type SourceName } from './sources.js';
 
@@ -16,11 +16,14 @@ export interface FetchOptions extends Pick<
   dir: string;
   /** Address of a mirror's folder, in place of the official one. */
   url?: string;
-  /** Take what comes, whatever its checksum. */
+  /** Take what comes over https, whatever its checksum, up to twice the file's bytes. */
   skipChecksum?: boolean;
   /** Told what is being done, a line a step. */
   onStep?(line: string): void;
 }
+
+/** A mirror that packs a file anew may need so many times its bytes. */
+const mirrorFactor = 2;
 
 /**
  * Downloads and unpacks a data set.
@@ -39,16 +42,16 @@ export async function fetchDataset(source: Source, options: FetchOptions): Promi
   await mkdir(work, { recursive: true });
   const base = url.endsWith('/') ? url : `${url}/`;
   let bytes = 0;
-  for (const { name, md5 } of source.files) {
+  for (const { name, bytes: size, sha256 } of source.files) {
     const file = join(work, name);
-    const digest = { algorithm: 'md5', hex: md5 } as const;
+    const digest = { algorithm: 'sha256', hex: sha256 } as const;
     if (!skipChecksum && (await hasDigest(file, digest))) continue;
     onStep?.(`downloading ${base}${name}`);
     const done = await download({
       ...options,
       url: new URL(name, base).href,
       file,
-      digest: skipChecksum ? undefined : digest,
+      ...(skipChecksum ? { maxBytes: mirrorFactor * size + 2 ** 20 } : { digest, size }),
       advice: 'give a mirror with --url',
     });
     bytes += done.bytes;

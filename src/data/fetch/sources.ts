@@ -1,8 +1,9 @@
 /** One file of a data set as its authors offer it. */
 export interface SourceFile {
   name: string;
-  /** MD5 in hex, as the source publishes it. */
-  md5: string;
+  bytes: number;
+  /** SHA-256 in hex. */
+  sha256: string;
 }
 
 /** Where a data set is downloaded from. */
@@ -14,50 +15,67 @@ export interface Source {
   form: 'tar' | 'zip' | 'plain';
 }
 
-const idxFiles = (checksums: readonly [string, string, string, string]) =>
-  ['train-images-idx3', 'train-labels-idx1', 't10k-images-idx3', 't10k-labels-idx1'].map((name, index) => ({
-    name: `${name}-ubyte.gz`,
-    md5: checksums[index],
-  }));
+const idxNames = ['train-images-idx3', 'train-labels-idx1', 't10k-images-idx3', 't10k-labels-idx1'];
+const idxFiles = (files: readonly Omit<SourceFile, 'name'>[]) =>
+  files.map((file, index) => ({ name: `${idxNames[index]}-ubyte.gz`, ...file }));
 
 /**
- * Official addresses. Checksums: CIFAR's from its home page, the others as torchvision and users of the archive have
- * them. MNIST's original host no longer serves the files; the address is the one that PyTorch keeps.
+ * Official addresses, with the size and SHA-256 of what they have offered for years, as TensorFlow Datasets and others
+ * record them. MNIST's original host no longer serves the files; the address is the one that PyTorch keeps.
+ * Fashion-MNIST's is http, since its host knows nothing else: what comes is known by its SHA-256.
  */
 export const sources = {
   cifar10: {
     url: 'https://www.cs.toronto.edu/~kriz/',
-    files: [{ name: 'cifar-10-binary.tar.gz', md5: 'c32a1d4ab5d03f1284b67883e8d87530' }],
+    files: [
+      {
+        name: 'cifar-10-binary.tar.gz',
+        bytes: 170_052_171,
+        sha256: 'c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd',
+      },
+    ],
     form: 'tar',
   },
   cifar100: {
     url: 'https://www.cs.toronto.edu/~kriz/',
-    files: [{ name: 'cifar-100-binary.tar.gz', md5: '03b5dce01913d631647c71ecec9e9cb8' }],
+    files: [
+      {
+        name: 'cifar-100-binary.tar.gz',
+        bytes: 168_513_733,
+        sha256: '58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec',
+      },
+    ],
     form: 'tar',
   },
   mnist: {
     url: 'https://ossci-datasets.s3.amazonaws.com/mnist/',
     files: idxFiles([
-      'f68b3c2dcbeaaa9fbdd348bbdeb94873',
-      'd53e105ee54ea40749a09fcbcd1e9432',
-      '9fb629c4189551a2d022fa330f9573f3',
-      'ec29112dd5afa0611ce80d1b7f02629c',
+      { bytes: 9_912_422, sha256: '440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609' },
+      { bytes: 28_881, sha256: '3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c' },
+      { bytes: 1_648_877, sha256: '8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6' },
+      { bytes: 4542, sha256: 'f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6' },
     ]),
     form: 'plain',
   },
   'fashion-mnist': {
     url: 'http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/',
     files: idxFiles([
-      '8d4fb7e6c68d591d4c3dfef9ec88bf0d',
-      '25c81989df183df01b3e8a0aad5dffbe',
-      'bef4ecab320f06d8554ea6380940ec79',
-      'bb300cfdad3c16e7a12a480ee83cd310',
+      { bytes: 26_421_880, sha256: '3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84' },
+      { bytes: 29_515, sha256: 'a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845' },
+      { bytes: 4_422_102, sha256: '346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073' },
+      { bytes: 5148, sha256: '67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5' },
     ]),
     form: 'plain',
   },
   'tiny-imagenet': {
-    url: 'http://cs231n.stanford.edu/',
-    files: [{ name: 'tiny-imagenet-200.zip', md5: '90528d7ca1a48142e341f4ef8d21d0de' }],
+    url: 'https://cs231n.stanford.edu/',
+    files: [
+      {
+        name: 'tiny-imagenet-200.zip',
+        bytes: 248_100_043,
+        sha256: '6198c8ae015e2b3e007c7841da39ec069199b9aa3bfa943a462022fe5e43c821',
+      },
+    ],
     form: 'zip',
   },
 } as const satisfies Record<string, Source>;

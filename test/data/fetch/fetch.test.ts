@@ -1,14 +1,20 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import { create } from 'tar';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fetchDataset, type Source } from '../../../src/data/fetch/index.js';
-import { writeCifar10 } from '../samples.js';
+import { writeCifar10, writeMnist } from '../samples.js';
+import { secureServer, type Answers } from './secure-server.js';
 import { FaultyServer } from './server.js';
 import { zip } from './zip.js';
 
+const cli = fileURLToPath(new URL('../../../dist/launcher/cli.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
 const files: Record<string, Buffer> = {};
 const server = new FaultyServer(files);
@@ -36,8 +42,12 @@ afterAll(async () => {
 });
 
 function source(form: Source['form'], ...names: string[]): Source {
-  const md5 = (name: string) => createHash('md5').update(files[name]).digest('hex');
-  return { url, form, files: names.map((name) => ({ name, md5: md5(name) })) };
+  const describe = (name: string) => ({
+    name,
+    bytes: files[name].length,
+    sha256: createHash('sha256').update(files[name]).digest('hex'),
+  });
+  return { url, form, files: names.map(describe) };
 }
 
 describe('fetchDataset', () => {
@@ -88,15 +98,48 @@ describe('fetchDataset', () => {
     });
   });
 
-  it('takes what a mirror gives where no checksum is wanted', async () => {
+  it('takes nothing but the file that was published from a mirror, and without a checksum nothing over http', async () => {
     const dir = join(folder, 'mirror');
     const official = { ...source('plain', 'a.gz'), url: 'http://127.0.0.1:9/' };
-    const changed = { ...official, files: [{ name: 'a.gz', md5: 'f'.repeat(32) }] };
+    const changed = { ...official, files: [{ name: 'a.gz', bytes: 5, sha256: 'f'.repeat(64) }] };
     server.next();
     await expect(fetchDataset(changed, { dir, url, ...quick })).rejects.toMatchObject({
       code: 'CHECKSUM_MISMATCH',
     });
-    await fetchDataset(changed, { dir, url, skipChecksum: true, ...quick });
-    expect(readFileSync(join(dir, 'a.gz'), 'utf8')).toBe('first');
+    await expect(fetchDataset(changed, { dir, url, skipChecksum: true, ...quick })).rejects.toMatchObject({
+      code: 'DOWNLOAD_FAILED',
+      message: expect.stringContaining('is not https'),
+    });
+    expect(existsSync(dir)).toBe(false);
+  });
+
+  it('takes what a mirror gives over https where no checksum is wanted, unless it leads to http', async () => {
+    const made = join(folder, 'mnist');
+    writeMnist(made);
+    const answers: Answers = {};
+    for (const name of readdirSync(made)) {
+      const content = readFileSync(join(made, name));
+      answers[`/${name.replace('.gz', '')}.gz`] = name.endsWith('.gz') ? content : gzipSync(content);
+    }
+    const [first] = Object.keys(answers);
+    const secure = await secureServer(folder, answers);
+    const fetchMnist = (dir: string) =>
+      promisify(execFile)(
+        process.execPath,
+        [cli, 'data', 'fetch', 'mnist', '--url', secure.url, '--skip-checksum', '--dir', dir],
+        { env: { ...process.env, NODE_EXTRA_CA_CERTS: secure.certificate } },
+      );
+    try {
+      const dir = join(folder, 'secure');
+      await fetchMnist(dir);
+      expect(readFileSync(join(dir, first)).equals(answers[first] as Buffer)).toBe(true);
+      server.next();
+      for (const path of Object.keys(answers)) answers[path] = { to: `${url}a.gz` };
+      const failed = await fetchMnist(join(folder, 'insecure')).catch((error: unknown) => error);
+      expect(failed).toMatchObject({ code: 1, stderr: expect.stringContaining('is not https') });
+      expect(server.ranges).toEqual([]);
+    } finally {
+      await secure.close();
+    }
   });
 });

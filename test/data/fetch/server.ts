@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { statSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -10,11 +11,18 @@ export type Fault =
   | { kind: 'stall'; after: number }
   | { kind: 'corrupt' }
   | { kind: 'status'; code: number }
-  | { kind: 'ignore-range' };
+  | { kind: 'ignore-range' }
+  /** Sends without end and says no length. */
+  | { kind: 'endless' }
+  /** Sends some bytes at a time, with a pause. */
+  | { kind: 'trickle'; bytes: number; everyMs: number }
+  /** Says another length than what it then sends. */
+  | { kind: 'length'; said: number }
+  | { kind: 'redirect'; to: string };
 
 /** A real HTTP server on loopback that serves files from memory, with ranges and with the faults asked for. */
 export class FaultyServer {
-  /** Range headers of the requests so far, in order; `-` where there was none. */
+  /** Range headers of the requests since `next`, in order; `-` where there was none. */
   readonly ranges: string[] = [];
   private server!: Server;
   private readonly faults: Fault[] = [];
@@ -47,6 +55,17 @@ export class FaultyServer {
       response.writeHead(fault?.kind === 'status' ? fault.code : 404).end();
       return;
     }
+    if (fault?.kind === 'redirect') {
+      response.writeHead(302, { location: fault.to }).end();
+      return;
+    }
+    if (fault?.kind === 'endless' || fault?.kind === 'trickle') {
+      response.writeHead(200);
+      void (fault.kind === 'endless'
+        ? sendOn(response, file, 0)
+        : sendOn(response, file.subarray(0, fault.bytes), fault.everyMs));
+      return;
+    }
     const start = range && fault?.kind !== 'ignore-range' ? Number(/\d+/.exec(range)?.[0]) : 0;
     if (start >= file.length) {
       response.writeHead(416, { 'content-range': `bytes */${file.length}` }).end();
@@ -55,6 +74,7 @@ export class FaultyServer {
     const body = Buffer.from(file.subarray(start));
     if (fault?.kind === 'corrupt') body[body.length >> 1] ^= 1;
     const headers: Record<string, string | number> = { 'content-length': body.length };
+    if (fault?.kind === 'length') headers['content-length'] = fault.said;
     if (start > 0) headers['content-range'] = `bytes ${start}-${file.length - 1}/${file.length}`;
     response.writeHead(start > 0 ? 206 : 200, headers);
     if (fault?.kind === 'drop' || fault?.kind === 'stall') {
@@ -63,7 +83,18 @@ export class FaultyServer {
           void holds(fault.file, start + fault.after).then(() => response.destroy());
         }
       });
+    } else if (fault?.kind === 'length') {
+      response.write(body.subarray(0, fault.said), () => response.destroy());
     } else response.end(body);
+  }
+}
+
+/** Sends the same bytes again and again, until nobody listens. */
+async function sendOn(response: ServerResponse, bytes: Buffer, everyMs: number): Promise<void> {
+  const closed = once(response, 'close');
+  while (!response.destroyed) {
+    if (response.write(bytes)) await pause(everyMs);
+    else await Promise.race([once(response, 'drain'), closed]);
   }
 }
 

@@ -134,11 +134,12 @@ function archive(form: Source['form'], file: string, inputs: fc.Arbitrary<Buffer
       mkdirSync(`${dir}.partial`, { recursive: true });
       writeFileSync(join(folder, 'marker'), 'as it was');
       symlinkSync('..', join(place, 'link'));
-      const digest = createHash('md5').update(bytes).digest('hex');
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
       writeFileSync(join(`${dir}.partial`, file), bytes);
       const before = fingerprintOf(folder, [dir, `${dir}.partial`]);
       try {
-        const source = { url: 'http://127.0.0.1:9/', form, files: [{ name: file, md5: digest }] };
+        const files = [{ name: file, bytes: bytes.length, sha256 }];
+        const source = { url: 'http://127.0.0.1:9/', form, files };
         await fetchDataset(source, { dir, tries: 1 });
       } finally {
         if (fingerprintOf(folder, [dir, `${dir}.partial`]) !== before)
