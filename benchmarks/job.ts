@@ -51,7 +51,6 @@ export class BenchmarkJob {
       port: 0,
       worldSize: workers,
       token,
-      jobId: token,
       transport,
       joinTimeoutMs: 120_000,
       stallTimeoutMs: 120_000,

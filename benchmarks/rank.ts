@@ -2,6 +2,7 @@ import { endWithParent } from '../launcher/end-with-parent.js';
 import { readPlace } from '../launcher/environment.js';
 import { Membership } from '../src/coordinator/membership.js';
 import { distributedSchema } from '../src/config/schema.js';
+import { tcpAddress } from '../src/transport/addresses.js';
 import type { Thresholds } from '../src/collective/selection.js';
 import { tasks, type Task } from './tasks/index.js';
 
@@ -19,7 +20,7 @@ async function serve({ host, thresholds, trace }: RankOptions & { host: string }
   const member = await Membership.join({
     rank: place.rank,
     worldSize: place.worldSize,
-    address: `tcp://${place.host}:${place.port}`,
+    address: tcpAddress(place.host, place.port),
     token: place.token,
     host,
     digest: 'benchmark',

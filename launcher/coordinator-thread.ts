@@ -10,28 +10,32 @@ import { RunCombiner } from '../src/training/combine.js';
 import { keepLock } from '../src/training/run-lock.js';
 import { RunRecorder, type RunListener } from '../src/training/run-record.js';
 import { Display } from './display.js';
+import { noPlaceForSecret, PublishedSecret } from './secret/published-secret.js';
 import type { CoordinatorNews, OwnCoordinatorOptions } from './own-coordinator.js';
 
 /** Coordinator, run record and console of a job whose workers something else has started. */
 async function coordinate(port: MessagePort, options: OwnCoordinatorOptions): Promise<void> {
   const tell = (news: CoordinatorNews) => port.postMessage(news);
-  const { place, config } = options;
+  const { listenOn, port: tcpPort, worldSize, token, config } = options;
   const { distributed } = config;
   const record = options.evaluate ? undefined : await openRecord(options);
   const combiner = new RunCombiner(record?.listeners ?? []);
+  let secret: PublishedSecret | undefined;
   const coordinator = await Coordinator.start({
-    host: place.host === '127.0.0.1' ? place.host : '0.0.0.0',
-    port: place.port,
-    worldSize: place.worldSize,
-    token: place.token,
-    jobId: `${place.host}:${place.port}`,
+    host: listenOn,
+    port: tcpPort,
+    portAdvice: 'set another MASTER_PORT, the same for every rank',
+    worldSize,
+    token,
     transport: distributed.transport === 'tcp' ? 'tcp' : 'ipc',
     joinTimeoutMs: distributed.joinTimeoutSeconds * 1000,
     stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
     stallWarningMs: distributed.stallWarningSeconds * 1000,
     onNotice: say,
+    onAssembled: () => secret?.remove(),
+    readPart: combiner.readPart,
     combine: combiner.combine,
-    onRecord: (_rank, news) => combiner.record(news),
+    onRecord: (rank, news) => combiner.record(news, rank),
     onTrace: (part) => record?.trace?.add(part),
   }).catch((error: unknown) => {
     record?.close();
@@ -39,12 +43,22 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions): Pr
   });
   const { outDir, lockFile } = options;
   if (lockFile) keepLock(outDir, lockFile, ({ code, message }) => coordinator.abort(code, message));
-  tell({ type: 'listening' });
-  port.once('message', () => {
+  const stop = async () => {
+    secret?.remove();
     record?.close();
-    void coordinator.stop().then(() => port.close());
-  });
+    await coordinator.stop();
+  };
+  if (options.publishAs !== undefined) {
+    secret = PublishedSecret.publish(options.publishAs, token);
+    if (!secret) {
+      await stop();
+      throw noPlaceForSecret();
+    }
+  }
+  tell({ type: 'listening' });
+  port.once('message', () => void stop().then(() => port.close()));
   const failure = await Promise.race([coordinator.finished.then(() => undefined), coordinator.failure]);
+  secret?.remove();
   record?.close();
   if (!failure) tell({ type: 'finished' });
   else

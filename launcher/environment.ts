@@ -1,5 +1,9 @@
 import { createHash } from 'node:crypto';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { messageOf, UserError } from '../src/errors.js';
+import { canonicalHost, isLoopback } from '../src/transport/addresses.js';
+import { secretVariables } from './secret/read-secret.js';
 
 /** Who started this worker. */
 export type Starter = 'pod-dist' | 'torchrun' | 'Slurm' | 'Open MPI' | 'MPICH';
@@ -17,10 +21,10 @@ export interface Place {
   /** Where the coordinator listens. */
   host: string;
   port: number;
-  /** What the workers of one job share; nobody else should know it. */
+  /** The job's secret, from `pod-dist launch`; empty where something else has started this worker. */
   token: string;
-  /** The coordinator's CURVE key, from `pod-dist launch`. */
-  publicKey?: string;
+  /** The same in all workers of the job, and in no other job of this user at the same time. */
+  job: string;
   /** Rank 0 runs the coordinator, since no launcher of pod-dist's does. */
   ownCoordinator: boolean;
 }
@@ -69,8 +73,7 @@ const families: readonly Names[] = [
 /** Names under which `pod-dist launch` tells its workers where the coordinator is. */
 export const launchVariables = {
   address: 'POD_DIST_ADDRESS',
-  token: 'POD_DIST_TOKEN',
-  publicKey: 'POD_DIST_PUBLIC_KEY',
+  token: secretVariables.token,
 } as const;
 
 /**
@@ -102,25 +105,37 @@ export function readPlace(environment: Environment, parentPid: number = process.
     localWorldSize: localSize(family.localWorldSize(environment), localRank, worldSize),
     rankVariable: family.rank,
   };
+  const { starter } = family;
   const launched = environment[launchVariables.address];
-  const token = environment[launchVariables.token] ?? '';
   if (launched) {
     const { host, port } = splitAddress(launched);
-    const publicKey = environment[launchVariables.publicKey];
-    return {
-      starter: 'pod-dist',
-      rank,
-      worldSize,
-      ...local,
-      host,
-      port,
-      token,
-      publicKey,
-      ownCoordinator: false,
-    };
+    const token = environment[launchVariables.token] ?? '';
+    const place = { starter: 'pod-dist', rank, worldSize, ...local, host, port, token } as const;
+    return { ...place, job: launched, ownCoordinator: false };
   }
-  const { host, port } = meetingPoint(family.starter, environment, worldSize, parentPid);
-  return { starter: family.starter, rank, worldSize, ...local, host, port, token, ownCoordinator: true };
+  const { host, port } = meetingPoint(starter, environment, worldSize, parentPid);
+  const job = jobName({ starter, host, port, worldSize }, environment);
+  return { starter, rank, worldSize, ...local, host, port, token: '', job, ownCoordinator: true };
+}
+
+/** A job is known by where its coordinator listens. Loopback is another place on every host, and in every container. */
+function jobName(
+  { starter, host, port, worldSize }: Pick<Place, 'starter' | 'host' | 'port' | 'worldSize'>,
+  { SLURM_JOB_ID = '', SLURM_STEP_ID = '' }: Environment,
+): string {
+  const where = isLoopback(host) ? [networkId()] : [];
+  const step = starter === 'Slurm' ? [SLURM_JOB_ID, SLURM_STEP_ID] : [];
+  return [host, port, worldSize, ...step, ...where].join(' ');
+}
+
+/** Names this host's network: the running kernel, and the network namespace in it. */
+function networkId(): string {
+  try {
+    const kernel = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    return `${kernel} ${readlinkSync('/proc/self/ns/net')}`;
+  } catch {
+    return hostname();
+  }
 }
 
 /**
@@ -171,7 +186,8 @@ function slurmTasksHere(environment: Environment): string | undefined {
 
 /** Where rank 0's coordinator is to be found. */
 function meetingPoint(starter: Starter, environment: Environment, worldSize: number, parentPid: number) {
-  const host = environment.MASTER_ADDR || defaultHost(starter, environment, worldSize);
+  const given = environment.MASTER_ADDR || defaultHost(starter, environment, worldSize);
+  const host = given === undefined ? undefined : canonicalHost(given);
   if (host === undefined) {
     throw new UserError(
       'ENVIRONMENT_INVALID',
@@ -186,7 +202,7 @@ function meetingPoint(starter: Starter, environment: Environment, worldSize: num
   const job =
     environment.SLURM_JOB_ID ??
     environment.PMIX_NAMESPACE ??
-    (host === '127.0.0.1' ? String(parentPid) : undefined);
+    (isLoopback(host) ? String(parentPid) : undefined);
   if (starter === 'torchrun' || job === undefined) {
     throw new UserError(
       'ENVIRONMENT_INVALID',
@@ -218,7 +234,7 @@ function portFor(job: string): number {
 }
 
 function splitAddress(address: string): { host: string; port: number } {
-  const [, host, port] = /^tcp:\/\/(.+):(\d+)$/.exec(address) ?? [];
+  const [, host, port] = /^tcp:\/\/\[?([^[\]]+)\]?:(\d+)$/.exec(address) ?? [];
   if (!host)
     throw new UserError(
       'ENVIRONMENT_INVALID',

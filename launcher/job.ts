@@ -1,16 +1,16 @@
-import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import * as zmq from 'zeromq';
 import type { Config } from '../src/config/schema.js';
 import { describeFailure } from '../src/coordinator/failure.js';
 import { Coordinator } from '../src/coordinator/server.js';
 import { PodDistError, StoppedError, UserError } from '../src/errors.js';
 import type { TraceFile } from '../src/trace/trace-file.js';
+import { canonicalHost, isWildcard, tcpAddress } from '../src/transport/addresses.js';
 import type { RunCombiner } from '../src/training/combine.js';
 import type { DevicePlan } from './devices.js';
 import { launchVariables } from './environment.js';
+import { newSecret } from './secret/read-secret.js';
 import { followSignals } from './signals.js';
 import { Supervisor } from './supervisor.js';
 
@@ -52,22 +52,21 @@ export async function runJob({
   const worldSize = devices.perWorker.length;
   const { distributed } = config;
   mkdirSync(logDir, { recursive: true });
-  const token = randomBytes(16).toString('hex');
-  const keys = zmq.curveKeyPair();
+  const token = newSecret();
+  const { listenOn, connectTo } = addressesOf(distributed.host);
   const coordinator = await Coordinator.start({
-    host: distributed.host,
+    host: listenOn,
     port: distributed.port,
     worldSize,
     token,
-    keys,
-    jobId: randomBytes(8).toString('hex'),
     transport: distributed.transport === 'tcp' ? 'tcp' : 'ipc',
     joinTimeoutMs: joinTimeoutMs(distributed),
     stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
     stallWarningMs: distributed.stallWarningSeconds * 1000,
     onNotice: (line) => process.stderr.write(`${line}\n`),
+    readPart: combiner.readPart,
     combine: combiner.combine,
-    onRecord: (_rank, news) => combiner.record(news),
+    onRecord: (rank, news) => combiner.record(news, rank),
     onTrace: (part) => trace?.add(part),
   });
   const supervisor = new Supervisor((rank, code, signal) => coordinator.reportExit(rank, code, signal));
@@ -84,9 +83,8 @@ export async function runJob({
         WORLD_SIZE: String(worldSize),
         LOCAL_RANK: String(rank),
         LOCAL_WORLD_SIZE: String(worldSize),
-        [launchVariables.address]: `tcp://${distributed.host}:${coordinator.port}`,
+        [launchVariables.address]: tcpAddress(connectTo, coordinator.port),
         [launchVariables.token]: token,
-        [launchVariables.publicKey]: keys.publicKey,
         ...devices.perWorker[rank].env,
       };
       const script = fileURLToPath(new URL('./cli.js', import.meta.url));
@@ -111,6 +109,14 @@ export async function runJob({
     await coordinator.stop();
     signals.stop();
   }
+}
+
+/** Where the coordinator listens, and where workers of this host find it. */
+function addressesOf(host: string): { listenOn: string; connectTo: string } {
+  const canonical = canonicalHost(host);
+  return isWildcard(canonical)
+    ? { listenOn: '*', connectTo: '127.0.0.1' }
+    : { listenOn: canonical, connectTo: canonical };
 }
 
 /** Workers that this process starts need not be waited for as long as other hosts: a stalled one ends the job. */

@@ -2,10 +2,16 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Config } from '../src/config/schema.js';
 import { PodDistError, UserError, type ErrorReport } from '../src/errors.js';
-import type { Place } from './environment.js';
 
 export interface OwnCoordinatorOptions {
-  place: Place;
+  /** Address to listen on; `*`: all. */
+  listenOn: string;
+  port: number;
+  worldSize: number;
+  /** The job's secret. */
+  token: string;
+  /** Name under which the secret is left for the other ranks until they have joined; none: they have it. */
+  publishAs?: string;
   config: Config;
   /** Run folder. */
   outDir: string;

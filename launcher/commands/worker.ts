@@ -1,13 +1,11 @@
 import { existsSync } from 'node:fs';
-import { hostname } from 'node:os';
 import type { Argv, ArgumentsCamelCase, CommandModule } from 'yargs';
 import { initBackend } from '../../src/backend/index.js';
-import { configDigest, loadConfig } from '../../src/config/load.js';
+import { loadConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
-import { Membership } from '../../src/coordinator/membership.js';
 import { openDataset } from '../../src/data/index.js';
 import { codeOf, StoppedError, UserError } from '../../src/errors.js';
-import { backendOptions, thresholdsOf } from '../../src/training/bitwise.js';
+import { backendOptions } from '../../src/training/bitwise.js';
 import { findCheckpoint, type Checkpoint } from '../../src/training/checkpoint.js';
 import { evaluateCheckpoint } from '../../src/training/evaluate-checkpoint.js';
 import { checkpointToResume } from '../../src/training/resume.js';
@@ -17,7 +15,7 @@ import { ownGpu } from '../devices.js';
 import { endWithParent } from '../end-with-parent.js';
 import { readPlace, type Place } from '../environment.js';
 import { overrides, recipeFlags, runFlags, type Resume } from '../flags.js';
-import { OwnCoordinator } from '../own-coordinator.js';
+import { joinJob } from '../join-job.js';
 import { threadVariables, workerThreads } from '../worker-threads.js';
 import { summaries } from '../summaries.js';
 
@@ -90,18 +88,15 @@ async function workIn(
   const outDir = folder?.path ?? args.out ?? '';
   const resume =
     args.resume && place.rank === 0 ? await checkpointToResume(outDir, args.resume, say) : undefined;
-  const own =
-    place.ownCoordinator && place.rank === 0
-      ? await OwnCoordinator.start({
-          place,
-          config,
-          outDir,
-          lockFile: folder?.lock.file,
-          resumedEpochs: resume?.epochs,
-          evaluate: checkpoint !== undefined,
-        })
-      : undefined;
-  const member = await join(place, config, config.trace !== undefined && !checkpoint);
+  const { member, own } = await joinJob({
+    place,
+    config,
+    outDir,
+    lockFile: folder?.lock.file,
+    resumedEpochs: resume?.epochs,
+    evaluate: checkpoint !== undefined,
+    notify: (line) => void process.stderr.write(`${line}\n`),
+  });
   try {
     member.progress('start the backend');
     const { requireGpu } = args;
@@ -144,29 +139,4 @@ async function claimFolder(
   const earlier = resume && (out ?? lastRunFolder(name));
   if (earlier !== undefined && existsSync(earlier)) return RunFolder.reclaim(earlier);
   return RunFolder.claim(name, { out, confidential: run.private });
-}
-
-function join(place: Place, config: Config, trace: boolean): Promise<Membership> {
-  const { distributed } = config;
-  return Membership.join({
-    rank: place.rank,
-    worldSize: place.worldSize,
-    address: `tcp://${place.host}:${place.port}`,
-    token: place.token,
-    publicKey: place.publicKey,
-    host: place.host === '127.0.0.1' ? '127.0.0.1' : listeningHost(distributed.host),
-    digest: configDigest(config),
-    joinTimeoutMs: distributed.joinTimeoutSeconds * 1000,
-    stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
-    collectiveTimeoutMs: distributed.collectiveTimeoutSeconds * 1000,
-    thresholds: thresholdsOf(config),
-    checkCollectives: distributed.checkCollectives,
-    trace,
-    guardParent: place.starter === 'pod-dist',
-  });
-}
-
-/** The address that this host's tcp edges listen on: as configured, else the host's own name. */
-function listeningHost(configured: string): string {
-  return configured === '127.0.0.1' ? hostname() : configured;
 }

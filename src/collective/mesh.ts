@@ -2,6 +2,7 @@ import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import * as zmq from 'zeromq';
 import { messageOf, PodDistError } from '../errors.js';
+import { needsIpv6, tcpAddress } from '../transport/addresses.js';
 import { Edge } from './edge.js';
 import { socketsClosed } from './sockets.js';
 import { streams, urgent } from './streams.js';
@@ -114,11 +115,18 @@ export class Mesh {
     let timer: NodeJS.Timeout | undefined;
     const deadline = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
-        const missing = [...new Set([...waitedFor].map(({ peer }) => peer))].join(', ');
+        const [{ peer, stream }] = waitedFor;
+        const direction = this.direction(this.rank, peer, stream);
+        const where =
+          peer < this.rank
+            ? `to rank ${peer} at ${table[peer][direction]}`
+            : `from rank ${peer} to ${this.endpoints[direction]}`;
+        const advice =
+          'is there a firewall in between, or may distributed.host name an address that the other reaches?';
         reject(
           new PodDistError(
             'MESH_FAILED',
-            `rank ${this.rank} has no connection to rank ${missing} after ${timeoutMs / 1000} s`,
+            `rank ${this.rank} has no connection ${where} after ${timeoutMs / 1000} s: ${advice}`,
           ),
         );
       }, timeoutMs);
@@ -166,7 +174,7 @@ export class Mesh {
   private async listen(socket: zmq.Pair, direction: string, peer: number): Promise<void> {
     const { directory, host } = this.options;
     await socket.bind(
-      this.isLocal(peer) ? `ipc://${join(directory ?? '', direction)}` : `tcp://${host ?? '127.0.0.1'}:*`,
+      this.isLocal(peer) ? `ipc://${join(directory ?? '', direction)}` : tcpAddress(host ?? '127.0.0.1', '*'),
     );
     this.endpoints[direction] = socket.lastEndpoint as string;
   }
@@ -201,6 +209,7 @@ export class Mesh {
       sendHighWaterMark: 0,
       receiveHighWaterMark: 64,
       maxMessageSize: maxMessageBytes,
+      ipv6: needsIpv6(this.options.host ?? ''),
       ...(this.isLocal(peer) ? { sendBufferSize: ipcBufferBytes } : {}),
       ...(stream === urgent ? { typeOfService: lowDelay } : {}),
     });

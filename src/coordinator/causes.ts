@@ -32,6 +32,19 @@ export function reported(about: About, error: { code: string; message: string; u
   ];
 }
 
+/** The rank says what no worker of this version would. */
+export function broken(about: About, reason: string): Cause {
+  return [
+    { ...about, code: 'PROTOCOL_ERROR', cause: `error PROTOCOL_ERROR: ${reason}`, user: false },
+    evidence.reportedError,
+  ];
+}
+
+/** A worker that knows the job's secret cannot be taken in. */
+export function refused(reason: string): Cause {
+  return [{ code: 'JOIN_REFUSED', cause: reason, user: false }, evidence.reportedError];
+}
+
 /** The rank shows no sign of life, or of progress. */
 export function stalled(about: About, cause: string): Cause {
   return [{ ...about, code: 'STALLED', cause, user: false }, evidence.stall];
@@ -54,6 +67,6 @@ export function disagreed(reason: string): Cause {
 }
 
 /** The job is ended for a reason that no worker gave. */
-export function stopped(code: ErrorCode, cause: string): Cause {
-  return [{ code, cause, user: false }, evidence.stopped];
+export function stopped(code: ErrorCode, cause: string, user = false): Cause {
+  return [{ code, cause, user }, evidence.stopped];
 }

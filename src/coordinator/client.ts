@@ -1,4 +1,7 @@
 import * as zmq from 'zeromq';
+import { Client } from 'zeromq/lib/draft.js';
+import { deriveKeyPair } from '../transport/keys.js';
+import { FrameJoiner, maxFrameBytes, toFrames } from './frames.js';
 import {
   coordinatorMessage,
   decode,
@@ -10,35 +13,43 @@ import {
 export interface ClientOptions {
   /** The coordinator's address, such as `tcp://127.0.0.1:29500`. */
   address: string;
-  /** The coordinator's CURVE public key, where the control connection is encrypted. */
-  publicKey?: string;
-  /** Told once when the connection has been down for three seconds after it was up. */
+  /** The job's secret. */
+  token: string;
+  /** Told once, a second after a connection that was up has ended: what the coordinator has said last is read first. */
   onLost(): void;
 }
 
-const reconnectWithinMs = 3000;
+const lostAfterMs = 1000;
+const curveBytes = 256;
+/** Frames that wait for a coordinator that does not read them. */
+const queued = 65_536;
 
-/** A worker's end of the control connection. It connects, and reconnects, in the background. */
+/**
+ * A worker's end of the control connection. It connects in the background, and tries again until it is up for the first
+ * time: the coordinator knows a worker by its connection, so one that ended is not taken up again.
+ */
 export class ControlClient {
-  private readonly socket: zmq.Dealer;
+  private readonly socket: Client;
   private sending: Promise<void> = Promise.resolve();
-  private down: NodeJS.Timeout | undefined;
+  private up = false;
+  private lost: NodeJS.Timeout | undefined;
 
-  constructor({ address, publicKey, onLost }: ClientOptions) {
-    const own = publicKey ? zmq.curveKeyPair() : undefined;
-    const security =
-      publicKey && own
-        ? { curveServerKey: publicKey, curvePublicKey: own.publicKey, curveSecretKey: own.secretKey }
-        : {};
-    this.socket = new zmq.Dealer({ linger: 500, reconnectInterval: 200, sendHighWaterMark: 0, ...security });
-    this.socket.events.on('disconnect', () => (this.down ??= setTimeout(onLost, reconnectWithinMs)));
-    this.socket.events.on('connect', () => this.isUp());
+  constructor({ address, token, onLost }: ClientOptions) {
+    this.socket = controlSocket(address, token);
+    this.socket.events.on('handshake', () => (this.up = true));
+    this.socket.events.on('disconnect', () => {
+      if (this.up) this.lost ??= setTimeout(onLost, lostAfterMs);
+    });
     this.socket.connect(address);
   }
 
   /** Queues a message; resolves once it is on its way. */
   send(message: WorkerMessage): Promise<void> {
-    this.sending = this.sending.then(() => this.socket.send(encode(message))).catch(() => {});
+    this.sending = this.sending
+      .then(async () => {
+        for (const frame of toFrames(encode(message))) await this.socket.send(frame);
+      })
+      .catch(() => {});
     return this.sending;
   }
 
@@ -49,16 +60,30 @@ export class ControlClient {
 
   /** Messages of the coordinator, until the client is closed. */
   async *messages(): AsyncIterable<CoordinatorMessage> {
-    for await (const [bytes] of this.socket) yield decode(coordinatorMessage, bytes);
+    const frames = new FrameJoiner();
+    for await (const [frame] of this.socket) {
+      const bytes = frames.add(frame as Uint8Array);
+      if (bytes) yield decode(coordinatorMessage, bytes);
+    }
   }
 
   close(): void {
-    this.isUp();
+    clearTimeout(this.lost);
     this.socket.close();
   }
+}
 
-  private isUp(): void {
-    clearTimeout(this.down);
-    this.down = undefined;
-  }
+/** A socket for the control connection to `address`, not yet connected. */
+export function controlSocket(address: string, token: string): Client {
+  const own = zmq.curveKeyPair();
+  return new Client({
+    linger: 500,
+    reconnectInterval: 200,
+    maxMessageSize: maxFrameBytes + curveBytes,
+    sendHighWaterMark: queued,
+    ipv6: address.includes('['),
+    curveServerKey: deriveKeyPair(token, 'control').publicKey,
+    curvePublicKey: own.publicKey,
+    curveSecretKey: own.secretKey,
+  });
 }

@@ -6,10 +6,12 @@ import { socketsClosed, prepareSockets } from '../collective/sockets.js';
 import { readCode } from '../error-codes.js';
 import { codeOf, messageOf, PodDistError } from '../errors.js';
 import { ClockOffset } from '../trace/clock-offset.js';
+import { listeningAddress } from '../transport/addresses.js';
 import { noTracer, now, SpanRecorder, type Tracer, type TraceSpan } from '../trace/tracer.js';
 import { ControlClient } from './client.js';
 import { Guardian } from './guardian.js';
 import { makeIpcDirectory, removeIpcDirectory } from './ipc-directory.js';
+import { machineId } from './machine.js';
 import { protocolVersion, type CoordinatorMessage } from './protocol.js';
 import { Status } from './status.js';
 import type { FromThread, ThreadData, ToThread } from './thread-protocol.js';
@@ -54,18 +56,22 @@ class CommunicationThread {
   }
 
   private hello() {
-    const { rank, worldSize, token, digest } = this.data;
-    const about = { host: hostname(), pid: process.pid };
-    return { type: 'hello', version: protocolVersion, rank, worldSize, token, digest, ...about } as const;
+    const { rank, worldSize, digest, reached } = this.data;
+    const about = { host: hostname(), machine: machineId(), pid: process.pid };
+    return { type: 'hello', version: protocolVersion, rank, worldSize, digest, reached, ...about } as const;
   }
 
   private async listen(): Promise<void> {
     try {
       for await (const message of this.client.messages()) {
         this.guardian.heardOfCoordinator();
+        clearTimeout(this.joinTimer);
         await this.follow(message);
       }
     } catch (error) {
+      const { message } = error as Error;
+      if (codeOf(error) === 'MESH_FAILED')
+        await this.client.send({ type: 'failed', code: 'MESH_FAILED', message, user: false });
       this.refuse(
         error instanceof PodDistError ? error : new PodDistError('COORDINATOR_LOST', messageOf(error)),
       );
@@ -85,8 +91,9 @@ class CommunicationThread {
       case 'refused':
         return this.refuse(new PodDistError(readCode(message.code), message.message));
       case 'plan': {
-        const { rank, worldSize, host, arena, thresholds, checkCollectives } = this.data;
+        const { rank, worldSize, arena, thresholds, checkCollectives } = this.data;
         const { jobId, hosts } = message;
+        const host = listeningAddress(this.data.host, message.reached);
         const directory = this.socketFolder(message);
         this.mesh = await Mesh.bind({ rank, worldSize, host, jobId, hosts, directory });
         this.mesh.onPeerLost((peer) => void this.client.send({ type: 'lost', peer }));
@@ -100,7 +107,6 @@ class CommunicationThread {
         return this.client.send({ type: 'connected' });
       case 'go':
         removeIpcDirectory(this.ownDirectory);
-        clearTimeout(this.joinTimer);
         void this.engine?.serve();
         return this.tell({ type: 'joined', connections: (this.engine as Engine).connections });
       case 'agreed':
@@ -174,7 +180,7 @@ class CommunicationThread {
     const { address, joinTimeoutMs, rank } = this.data;
     return new PodDistError(
       'JOIN_TIMEOUT',
-      `rank ${rank} could not join the job at ${address} within ${joinTimeoutMs / 1000} s: is the coordinator (or rank 0) running there?`,
+      `rank ${rank} has no answer from the coordinator at ${address} after ${joinTimeoutMs / 1000} s: does it run there, with the same POD_DIST_TOKEN?`,
     );
   }
 

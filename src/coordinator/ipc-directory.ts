@@ -13,7 +13,7 @@ const longestFolder = 92;
  * `pod-dist-ipc-<pid>-xxxxxx`, in TMPDIR where that is set, else in memory where the system has a place for that. Folders of processes that are gone are
  * removed first. Undefined where the path would be too long for a Unix socket.
  */
-export function makeIpcDirectory(parent = inMemory() ?? tmpdir()): string | undefined {
+export function makeIpcDirectory(parent = ipcParent()): string | undefined {
   if (process.platform === 'win32' || parent.length + prefix.length + 20 > longestFolder) return undefined;
   removeStale(parent);
   return mkdtempSync(join(parent, `${prefix}${process.pid}-`));
@@ -21,6 +21,11 @@ export function makeIpcDirectory(parent = inMemory() ?? tmpdir()): string | unde
 
 export function removeIpcDirectory(folder: string | undefined): void {
   if (folder) rmSync(folder, { recursive: true, force: true });
+}
+
+/** Where such folders are made. */
+export function ipcParent(): string {
+  return inMemory() ?? tmpdir();
 }
 
 function inMemory(): string | undefined {

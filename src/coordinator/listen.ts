@@ -1,31 +1,48 @@
-import * as zmq from 'zeromq';
+import { Server } from 'zeromq/lib/draft.js';
 import { messageOf, UserError } from '../errors.js';
+import { needsIpv6, tcpAddress } from '../transport/addresses.js';
+import { deriveKeyPair } from '../transport/keys.js';
+import { maxFrameBytes } from './frames.js';
 
 export interface ListenOptions {
-  /** Address to listen on. */
+  /** Address to listen on; `*`: on all of this host. */
   host: string;
   /** 0: any free port. */
   port: number;
-  /** CURVE keys: the connection is encrypted, and only who knows the public key gets in. */
-  keys?: { publicKey: string; secretKey: string };
+  /** What to do where the port is taken; default: what `pod-dist launch` offers. */
+  portAdvice?: string;
+  /** The job's secret: only who knows it gets a connection. */
+  token: string;
 }
 
+/** What CURVE adds to a frame, and more. */
+const curveBytes = 256;
+/** A handshake takes milliseconds; a stranger's connection is not kept longer than this. */
+const handshakeMs = 10_000;
+/** Frames that wait for a worker that does not read them, and of a worker that the coordinator has not yet read. */
+const queuedOut = 4096;
+const queuedIn = 256;
+
 /**
- * The socket that workers reach the coordinator through.
+ * The socket that workers reach the coordinator through: SERVER, whose peers cannot choose their number, with CURVE.
  *
  * @throws UserError `PORT_IN_USE` where the port is taken, `ADDRESS_INVALID` where the address is not this host's
  */
-export async function listen({ host, port, keys }: ListenOptions): Promise<zmq.Router> {
-  const security = keys
-    ? { curveServer: true, curveSecretKey: keys.secretKey, curvePublicKey: keys.publicKey }
-    : {};
-  const socket = new zmq.Router({
+export async function listen({ host, port, portAdvice, token }: ListenOptions): Promise<Server> {
+  const { publicKey, secretKey } = deriveKeyPair(token, 'control');
+  const socket = new Server({
     linger: 500,
-    maxMessageSize: 64 * 2 ** 20,
-    sendHighWaterMark: 0,
-    ...security,
+    maxMessageSize: maxFrameBytes + curveBytes,
+    handshakeInterval: handshakeMs,
+    sendHighWaterMark: queuedOut,
+    receiveHighWaterMark: queuedIn,
+    sendTimeout: 0,
+    ipv6: needsIpv6(host),
+    curveServer: true,
+    curveSecretKey: secretKey,
+    curvePublicKey: publicKey,
   });
-  const address = `tcp://${host}:${port === 0 ? '*' : port}`;
+  const address = tcpAddress(host, port === 0 ? '*' : port);
   try {
     await socket.bind(address);
   } catch (error) {
@@ -33,7 +50,7 @@ export async function listen({ host, port, keys }: ListenOptions): Promise<zmq.R
     if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') {
       throw new UserError(
         'PORT_IN_USE',
-        `port ${port} of ${host} is in use: give another --port, or none for any free one`,
+        `port ${port} of ${host === '*' ? 'this host' : host} is in use: ${portAdvice ?? 'give another --port, or none for any free one'}`,
       );
     }
     throw new UserError('ADDRESS_INVALID', `cannot listen on ${address}: ${messageOf(error)}`);

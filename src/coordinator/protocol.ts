@@ -1,34 +1,60 @@
 import { Packr } from 'msgpackr';
 import { z } from 'zod';
-import { PodDistError } from '../errors.js';
+import { messageOf, PodDistError } from '../errors.js';
 import { traceThreads } from '../trace/tracer.js';
+import { maxMessageBytes } from './frames.js';
+import { checkMessagePack, type MessageLimits } from './msgpack-limits.js';
 
 /** Both sides of the control connection must speak the same version. */
-export const protocolVersion = 4;
-const maxBytes = 64 * 2 ** 20;
+export const protocolVersion = 5;
 
-const rank = z.int().min(0);
-const text = z.string().max(100_000);
+/** Ranks of a job, at most. */
+const mostRanks = 65_536;
+
+/** Of a member's message. The most is needed for the confusion matrix of a thousand classes, and for many class names. */
+const memberLimits: MessageLimits = { containers: 50_000, values: 4_000_000, depth: 32 };
+
+const rank = z
+  .int()
+  .min(0)
+  .max(mostRanks - 1);
+/** One line of text: what would move a terminal's cursor, or change its colours, becomes a space. */
+const line = (longest: number) =>
+  z
+    .string()
+    .max(longest)
+    .transform((text) => text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' '));
+const name = line(200);
+const text = line(4000);
 const microseconds = z.number();
-const endpoints = z.record(z.string(), z.string());
+const endpoints = z
+  .record(z.string().max(100), z.string().max(1000))
+  .refine((record) => Object.keys(record).length <= 100_000, 'too many endpoints');
 
 /** What a worker says to the coordinator. */
 export const workerMessage = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('hello'),
     version: z.int(),
-    rank,
+    rank: z.int().min(0),
     worldSize: z.int().positive(),
-    host: text,
-    pid: z.int(),
-    token: text,
+    /** The host's name, for people. */
+    host: name,
+    /** The same for ranks that share memory and socket files, else different. */
+    machine: name,
+    pid: z
+      .int()
+      .min(0)
+      .max(2 ** 31),
     /** Digest of the configuration that the worker has read. */
-    digest: text,
+    digest: name,
+    /** The coordinator's IP address as this rank has reached it; none where it was told. */
+    reached: name.optional(),
   }),
   z.object({ type: z.literal('endpoints'), endpoints }),
   z.object({ type: z.literal('connected') }),
-  z.object({ type: z.literal('agree'), name: text, value: text }),
-  z.object({ type: z.literal('gather'), name: text, part: z.unknown() }),
+  z.object({ type: z.literal('agree'), name, value: text }),
+  z.object({ type: z.literal('gather'), name, part: z.unknown() }),
   z.object({ type: z.literal('record'), news: z.unknown() }),
   /** Asks for the coordinator's clock; `sent` comes back. */
   z.object({ type: z.literal('clock'), sent: microseconds }),
@@ -36,11 +62,11 @@ export const workerMessage = z.discriminatedUnion('type', [
     type: z.literal('trace'),
     spans: z.array(
       z.object({
-        name: text,
+        name,
         thread: z.enum(traceThreads),
         start: microseconds,
         end: microseconds,
-        details: z.record(z.string(), z.union([text, z.number()])),
+        details: z.record(z.string().max(100), z.union([text, z.number()])),
       }),
     ),
     /** This worker's clock against the coordinator's. */
@@ -49,15 +75,15 @@ export const workerMessage = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('beat'),
     /** Counts whatever the compute thread gets done. */
-    progress: z.int(),
+    progress: z.int().min(0),
     /** Whether the compute thread waits for other ranks. */
     waiting: z.boolean(),
-    phase: text,
+    phase: name,
     /** Of each stream the last collective begun; name and duration of the one under way. */
-    collectives: z.array(z.object({ begun: z.int().min(0), name: text, forMs: z.number().min(0) })),
+    collectives: z.array(z.object({ begun: z.int().min(0), name, forMs: z.number().min(0) })).max(16),
   }),
   z.object({ type: z.literal('lost'), peer: rank }),
-  z.object({ type: z.literal('failed'), code: text, message: text, user: z.boolean() }),
+  z.object({ type: z.literal('failed'), code: name, message: text, user: z.boolean() }),
   z.object({ type: z.literal('finished') }),
 ]);
 export type WorkerMessage = z.output<typeof workerMessage>;
@@ -65,12 +91,14 @@ export type Hello = Extract<WorkerMessage, { type: 'hello' }>;
 
 /** What the coordinator says to a worker. */
 export const coordinatorMessage = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('refused'), code: text, message: text }),
+  z.object({ type: z.literal('refused'), code: name, message: text }),
   z.object({
     type: z.literal('plan'),
-    jobId: text,
-    /** Each rank's host, by rank. */
-    hosts: z.array(text),
+    jobId: name,
+    /** Each rank's machine, by rank: equal for ranks that share memory and socket files. */
+    hosts: z.array(name),
+    /** The coordinator's IP addresses, as ranks have reached it. */
+    reached: z.array(name),
     /** Ranks of one host are connected over ipc. */
     transport: z.enum(['ipc', 'tcp']),
     /** Folder of the socket files where all ranks share a host; else each host makes its own. */
@@ -78,8 +106,8 @@ export const coordinatorMessage = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('table'), table: z.record(z.string(), endpoints) }),
   z.object({ type: z.literal('go') }),
-  z.object({ type: z.literal('agreed'), name: text }),
-  z.object({ type: z.literal('gathered'), name: text, result: z.unknown() }),
+  z.object({ type: z.literal('agreed'), name }),
+  z.object({ type: z.literal('gathered'), name, result: z.unknown() }),
   z.object({ type: z.literal('pulse') }),
   z.object({ type: z.literal('clock'), sent: microseconds, answered: microseconds }),
   z.object({ type: z.literal('abort'), message: text }),
@@ -91,24 +119,49 @@ const packr = new Packr({ useRecords: false });
 
 export function encode(message: WorkerMessage | CoordinatorMessage): Buffer {
   const bytes = packr.pack(message);
-  if (bytes.length > maxBytes) {
+  if (bytes.length > maxMessageBytes) {
     throw new PodDistError(
       'PROTOCOL_ERROR',
-      `a control message of ${bytes.length} bytes is over the limit of ${maxBytes}`,
+      `a control message of ${bytes.length} bytes is over the limit of ${maxMessageBytes}`,
     );
   }
   return bytes;
 }
 
-/** Reads a control message; anything else than what the schema allows is a `PROTOCOL_ERROR`. */
+/**
+ * Reads a control message; anything else than what the schema allows is a `PROTOCOL_ERROR`, found before anything is
+ * made of it that is much larger than its bytes.
+ */
 export function decode<T>(schema: z.ZodType<T>, bytes: Uint8Array): T {
-  if (bytes.length > maxBytes)
+  if (bytes.length > maxMessageBytes)
     throw new PodDistError('PROTOCOL_ERROR', `a control message of ${bytes.length} bytes`);
   try {
+    checkMessagePack(bytes, memberLimits);
     return schema.parse(packr.unpack(bytes));
   } catch (error) {
-    throw new PodDistError('PROTOCOL_ERROR', "a message on the control connection is not pod-dist's", {
-      cause: error,
-    });
+    throw new PodDistError(
+      'PROTOCOL_ERROR',
+      `a message on the control connection is not pod-dist's: ${reasonOf(error)}`,
+      { cause: error },
+    );
   }
+}
+
+const anyHello = z.object({ type: z.literal('hello'), version: z.int() });
+
+/** The version of a `hello` that is not of this version; undefined for everything else. */
+export function foreignVersion(bytes: Uint8Array): number | undefined {
+  try {
+    const { version } = decode(anyHello, bytes);
+    return version === protocolVersion ? undefined : version;
+  } catch {
+    return undefined;
+  }
+}
+
+/** In a few words, without anything that the message holds. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof z.ZodError)) return messageOf(error).slice(0, 100);
+  const [{ path, code }] = error.issues;
+  return `${path.length > 0 ? path.map(String).join('.').slice(0, 100) : 'the whole'} (${code.replaceAll('_', ' ')})`;
 }

@@ -1,39 +1,44 @@
+import type { Connection } from './control-server.js';
 import { Liveness } from './liveness.js';
 import { protocolVersion, type Hello } from './protocol.js';
 
 /** What is known of a rank that has joined. */
 export interface Member {
-  identity: Buffer;
+  connection: Connection;
   host: string;
+  machine: string;
+  /** The coordinator's address as this rank has reached it. */
+  reached?: string;
   pid: number;
   liveness: Liveness;
   finished: boolean;
+  /** It has broken the protocol: nothing more is read of it. */
+  broken: boolean;
 }
 
 export interface RosterOptions {
   worldSize: number;
-  /** What workers must present. */
-  token: string;
   stallTimeoutMs: number;
 }
 
 /** Who may join a job, and who has. */
 export class Roster {
   readonly members = new Map<number, Member>();
-  private readonly ranks = new Map<string, number>();
+  private readonly ranks = new Map<Connection, number>();
   private digest: string | undefined;
 
   constructor(private readonly job: RosterOptions) {}
 
   /** Takes a worker in, or says in one line why not. */
-  admit(identity: Buffer, hello: Hello): string | undefined {
+  admit(connection: Connection, hello: Hello): string | undefined {
     const reason = this.objection(hello);
     if (reason) return reason;
-    const { rank, host, pid, digest } = hello;
+    const { rank, host, machine, reached, pid, digest } = hello;
     const liveness = new Liveness(this.job.stallTimeoutMs, performance.now());
     this.digest ??= digest;
-    this.members.set(rank, { identity, host, pid, liveness, finished: false });
-    this.ranks.set(identity.toString('hex'), rank);
+    const about = { connection, host, machine, reached, pid };
+    this.members.set(rank, { ...about, liveness, finished: false, broken: false });
+    this.ranks.set(connection, rank);
     return undefined;
   }
 
@@ -42,8 +47,8 @@ export class Roster {
   }
 
   /** The rank of a worker that has joined. */
-  rankOf(identity: Buffer): number | undefined {
-    return this.ranks.get(identity.toString('hex'));
+  rankOf(connection: Connection): number | undefined {
+    return this.ranks.get(connection);
   }
 
   /** Ranks that have not joined. */
@@ -53,9 +58,15 @@ export class Roster {
     );
   }
 
-  /** Each rank's host, by rank, once all have joined. */
-  get hosts(): string[] {
-    return Array.from({ length: this.job.worldSize }, (_, rank) => this.members.get(rank)?.host ?? '');
+  /** Each rank's machine, by rank, once all have joined. */
+  get machines(): string[] {
+    return Array.from({ length: this.job.worldSize }, (_, rank) => this.members.get(rank)?.machine ?? '');
+  }
+
+  /** The addresses by which ranks have reached the coordinator. */
+  get reached(): string[] {
+    const addresses = [...this.members.values()].flatMap(({ reached }) => reached ?? []);
+    return [...new Set(addresses)];
   }
 
   /** Whether every rank that has joined is done. */
@@ -63,11 +74,13 @@ export class Roster {
     return [...this.members.values()].every(({ finished }) => finished);
   }
 
-  private objection({ version, token, worldSize, rank, digest, host }: Hello): string | undefined {
+  objectionToVersion(version: number): string {
+    return `a worker speaks protocol ${version}, the coordinator ${protocolVersion}: install one version everywhere`;
+  }
+
+  private objection({ version, worldSize, rank, digest, host }: Hello): string | undefined {
     const { job, members } = this;
-    if (version !== protocolVersion)
-      return `rank ${rank} speaks protocol ${version}, the coordinator ${protocolVersion}: install one version everywhere`;
-    if (token !== job.token) return `rank ${rank} on ${host} does not know the job's token (POD_DIST_TOKEN)`;
+    if (version !== protocolVersion) return this.objectionToVersion(version);
     if (worldSize !== job.worldSize)
       return `rank ${rank} expects ${worldSize} workers, the job has ${job.worldSize}`;
     if (rank >= worldSize) return `rank ${rank} is outside the job of ${worldSize} workers`;

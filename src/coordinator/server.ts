@@ -1,18 +1,31 @@
-import type * as zmq from 'zeromq';
+import { randomBytes } from 'node:crypto';
 import { socketsClosed, prepareSockets } from '../collective/sockets.js';
 import type { ErrorCode } from '../error-codes.js';
-import { messageOf } from '../errors.js';
+import { codeOf, messageOf, PodDistError, UserError } from '../errors.js';
 import type { TracePart } from '../trace/trace-file.js';
 import { now as clockNow } from '../trace/tracer.js';
 import { Assembly, disagreement } from './assembly.js';
-import { disagreed, exited, lostBy, notTogether, reported, stalled, stopped, type About } from './causes.js';
+import {
+  broken,
+  disagreed,
+  exited,
+  lostBy,
+  notTogether,
+  refused,
+  reported,
+  stalled,
+  stopped,
+  type About,
+} from './causes.js';
+import { ControlServer, type Arrival, type Connection } from './control-server.js';
 import { describeFailure, RootCause, type JobFailure } from './failure.js';
 import { makeIpcDirectory, removeIpcDirectory } from './ipc-directory.js';
 import { describeWait, Lateness } from './lateness.js';
-import { listen, type ListenOptions } from './listen.js';
+import type { ListenOptions } from './listen.js';
+import { machineId } from './machine.js';
 import {
   decode,
-  encode,
+  foreignVersion,
   workerMessage,
   type CoordinatorMessage,
   type Hello,
@@ -21,17 +34,19 @@ import {
 import { Roster, type Member, type RosterOptions } from './roster.js';
 
 export interface CoordinatorOptions extends ListenOptions, RosterOptions {
-  /** Names the job on its data connections. */
-  jobId: string;
   transport: 'ipc' | 'tcp';
   joinTimeoutMs: number;
   /** A rank that others wait for longer than this is named by `onNotice`; default: none is. */
   stallWarningMs?: number;
   /** Told, in one line each, what the user should know while the job goes on. */
   onNotice?(line: string): void;
+  /** Told once, when every rank has joined. */
+  onAssembled?(): void;
+  /** Checks what a rank gives under a name, and returns it; throws `PROTOCOL_ERROR` for what does not belong there. */
+  readPart?(name: string, part: unknown): unknown;
   /** Makes one result of what the ranks gather under a name; parts by rank. */
   combine(name: string, parts: unknown[]): unknown;
-  /** Told what ranks record. */
+  /** Told what ranks record; throws `PROTOCOL_ERROR` for what is no record. */
   onRecord?(rank: number, news: unknown): void;
   /** Told what ranks have spent their time on. */
   onTrace?(part: TracePart): void;
@@ -40,12 +55,30 @@ export interface CoordinatorOptions extends ListenOptions, RosterOptions {
 /** Evidence of one failure arrives from several sides; this long a better explanation is waited for. */
 const graceMs = 400;
 const checkEveryMs = 250;
+/** Ranks that cannot connect to each other say so themselves, at the deadline; this much later the coordinator does. */
+const connectingGraceMs = 3000;
+/** What a rank may have given that others have not, at once. */
+const mostOpen = 16;
+
+type State = 'joining' | 'connecting' | 'running' | 'ended';
+
+/** What ranks say in one state only, and what they may say after they have finished. */
+const stateOf: Partial<Record<WorkerMessage['type'], State>> = {
+  endpoints: 'connecting',
+  connected: 'connecting',
+  agree: 'running',
+  gather: 'running',
+  record: 'running',
+  finished: 'running',
+};
+const lastWords = new Set<WorkerMessage['type']>(['beat', 'clock', 'trace', 'lost', 'failed']);
 
 /**
  * The control side of a job: lets the workers find each other, compares what they must agree on, adds up what they
  * gather, watches that they live, and stops them all when one fails.
  *
- * What it does not do: start or kill processes (the supervisor does), or see any gradient.
+ * A member that breaks the protocol ends the job and is named; it cannot end this process, nor fill its memory. What
+ * the coordinator does not do: start or kill processes (the supervisor does), or see any gradient.
  */
 export class Coordinator {
   readonly port: number;
@@ -60,26 +93,27 @@ export class Coordinator {
   private readonly agreements: Assembly<string>;
   private readonly gatherings: Assembly<unknown>;
   private readonly lateness: Lateness;
-  private readonly started = performance.now();
+  private readonly jobId = randomBytes(16).toString('hex');
+  /** When the present state began. */
+  private since = performance.now();
   private resolveFinished!: () => void;
   private ipcDirectory: string | undefined;
-  private state: 'joining' | 'connecting' | 'running' | 'ended' = 'joining';
+  private state: State = 'joining';
   private stopped = false;
   private readonly timer: NodeJS.Timeout;
-  private sending: Promise<void> = Promise.resolve();
 
   private constructor(
     private readonly options: CoordinatorOptions,
-    private readonly socket: zmq.Router,
+    private readonly server: ControlServer,
   ) {
-    this.port = Number((socket.lastEndpoint as string).split(':').pop());
+    this.port = server.port;
     const { worldSize } = options;
     this.roster = new Roster(options);
     this.lateness = new Lateness(options.stallWarningMs ?? Infinity);
     this.endpoints = new Assembly(worldSize);
     this.connections = new Assembly(worldSize);
-    this.agreements = new Assembly(worldSize);
-    this.gatherings = new Assembly(worldSize);
+    this.agreements = new Assembly(worldSize, mostOpen);
+    this.gatherings = new Assembly(worldSize, mostOpen);
     this.ipcDirectory = options.transport === 'ipc' ? makeIpcDirectory() : undefined;
     this.finished = new Promise((resolve) => (this.resolveFinished = resolve));
     this.failure = this.cause.settled.then((failure) => {
@@ -93,8 +127,7 @@ export class Coordinator {
   /** Listens; rejects with `UserError` `PORT_IN_USE` where the port is taken. */
   static async start(options: CoordinatorOptions): Promise<Coordinator> {
     prepareSockets();
-    const socket = await listen(options);
-    const coordinator = new Coordinator(options, socket);
+    const coordinator = new Coordinator(options, await ControlServer.start(options));
     void coordinator.serve();
     return coordinator;
   }
@@ -116,44 +149,72 @@ export class Coordinator {
     this.stopped = true;
     clearInterval(this.timer);
     this.removeDirectory();
-    await this.sending.catch(() => {});
-    this.socket.close();
+    await this.server.close();
     await socketsClosed();
   }
 
   private async serve(): Promise<void> {
     try {
-      for await (const [identity, bytes] of this.socket) {
-        let message: WorkerMessage;
-        try {
-          message = decode(workerMessage, bytes);
-        } catch {
-          continue;
-        }
-        const rank = this.roster.rankOf(identity);
-        if (message.type === 'hello') this.admit(identity, message);
-        else if (rank !== undefined) this.handle(rank, message);
-      }
+      for await (const arrival of this.server.arrivals()) this.receive(arrival);
     } catch (error) {
       if (!this.stopped) this.abort('COORDINATOR_FAILED', `the coordinator failed: ${messageOf(error)}`);
     }
   }
 
-  private admit(identity: Buffer, hello: Hello): void {
+  private receive(arrival: Arrival): void {
+    const { connection } = arrival;
+    const rank = this.roster.rankOf(connection);
+    if (rank !== undefined && this.roster.get(rank)?.broken) return;
+    try {
+      if ('fault' in arrival) throw new PodDistError('PROTOCOL_ERROR', arrival.fault);
+      const message = decode(workerMessage, arrival.bytes);
+      if (message.type === 'hello') this.admit(connection, message);
+      else if (rank !== undefined) this.handle(rank, message);
+    } catch (error) {
+      if (rank === undefined) this.refuseVersion(arrival);
+      else this.explain(rank, error);
+    }
+  }
+
+  /** The error is the member's where the member broke the protocol, else this process's own. */
+  private explain(rank: number, error: unknown): void {
+    const code = codeOf(error);
+    if (code !== 'PROTOCOL_ERROR')
+      return this.cause.add(...stopped(code, messageOf(error), error instanceof UserError));
+    (this.roster.get(rank) as Member).broken = true;
+    this.cause.add(...broken(this.about(rank), messageOf(error)));
+  }
+
+  private admit(connection: Connection, hello: Hello): void {
     const { roster } = this;
-    if (roster.rankOf(identity) !== undefined) return;
-    const reason = roster.admit(identity, hello);
-    if (reason) return this.post(identity, { type: 'refused', code: 'JOIN_REFUSED', message: reason });
+    if (roster.rankOf(connection) !== undefined) return;
+    const reason = roster.admit(connection, hello);
+    if (reason) return this.refuse(connection, reason);
+    this.server.admit(connection);
     if (roster.missing.length > 0) return;
-    this.state = 'connecting';
-    const { jobId, transport } = this.options;
-    const { hosts } = roster;
-    const directory = new Set(hosts).size === 1 ? this.ipcDirectory : undefined;
-    this.broadcast({ type: 'plan', jobId, hosts, transport, directory });
+    this.enter('connecting');
+    this.options.onAssembled?.();
+    const { jobId } = this;
+    const { transport } = this.options;
+    const { machines: hosts, reached } = roster;
+    const directory = hosts.every((host) => host === machineId()) ? this.ipcDirectory : undefined;
+    this.broadcast({ type: 'plan', jobId, hosts, transport, directory, reached });
+  }
+
+  /** Who knows the job's secret and does not fit ends a job that has not begun; one that goes on is left alone. */
+  private refuse(connection: Connection, reason: string): void {
+    this.post(connection, { type: 'refused', code: 'JOIN_REFUSED', message: reason });
+    if (this.state === 'joining') this.cause.add(...refused(reason));
+  }
+
+  private refuseVersion(arrival: Arrival): void {
+    const version = 'bytes' in arrival ? foreignVersion(arrival.bytes) : undefined;
+    if (version !== undefined) this.refuse(arrival.connection, this.roster.objectionToVersion(version));
   }
 
   private handle(rank: number, message: Exclude<WorkerMessage, Hello>): void {
     const member = this.roster.get(rank) as Member;
+    this.expectInState(message.type, member);
     switch (message.type) {
       case 'endpoints': {
         const all = this.endpoints.add('endpoints', rank, message.endpoints);
@@ -163,7 +224,7 @@ export class Coordinator {
       case 'connected':
         if (!this.connections.add('connections', rank, true)) return;
         this.removeDirectory();
-        this.state = 'running';
+        this.enter('running');
         for (const [, other] of this.roster.members) other.liveness.restart(performance.now());
         this.broadcast({ type: 'go' });
         return;
@@ -174,7 +235,7 @@ export class Coordinator {
       case 'record':
         return this.options.onRecord?.(rank, message.news);
       case 'clock':
-        return this.post(member.identity, { ...message, answered: clockNow() });
+        return this.post(member.connection, { ...message, answered: clockNow() });
       case 'trace': {
         const { spans, clock } = message;
         return this.options.onTrace?.({ rank, host: member.host, spans, clock });
@@ -182,8 +243,13 @@ export class Coordinator {
       case 'beat':
         member.liveness.beat(message, performance.now());
         this.lateness.beat(rank, message.collectives, performance.now());
-        return this.post(member.identity, { type: 'pulse' });
+        return this.post(member.connection, { type: 'pulse' });
       case 'lost':
+        if (message.peer >= this.options.worldSize || message.peer === rank)
+          throw new PodDistError(
+            'PROTOCOL_ERROR',
+            `it has lost rank ${message.peer}, which is no peer of it`,
+          );
         if (this.roster.get(message.peer)?.finished) return;
         return this.cause.add(...lostBy(this.about(message.peer), rank));
       case 'failed':
@@ -197,6 +263,16 @@ export class Coordinator {
     }
   }
 
+  /** Ranks of ours say everything in its turn. */
+  private expectInState(type: WorkerMessage['type'], { finished }: Member): void {
+    const inTime = (stateOf[type] ?? this.state) === this.state;
+    if (!inTime || (finished && !lastWords.has(type)))
+      throw new PodDistError(
+        'PROTOCOL_ERROR',
+        `it says ${type} ${inTime ? 'after it has finished' : 'out of turn'}`,
+      );
+  }
+
   private agree(rank: number, name: string, value: string): void {
     const values = this.agreements.add(name, rank, value);
     if (!values) return;
@@ -206,10 +282,11 @@ export class Coordinator {
   }
 
   private gather(rank: number, name: string, part: unknown): void {
-    const parts = this.gatherings.add(name, rank, part);
+    const { readPart = (_name, given) => given, combine } = this.options;
+    const parts = this.gatherings.add(name, rank, readPart(name, part));
     if (!parts) return;
     try {
-      this.broadcast({ type: 'gathered', name, result: this.options.combine(name, parts) });
+      this.broadcast({ type: 'gathered', name, result: combine(name, parts) });
     } catch (error) {
       this.abort('COORDINATOR_FAILED', `the coordinator could not combine ${name}: ${messageOf(error)}`);
     }
@@ -219,8 +296,11 @@ export class Coordinator {
     const now = performance.now();
     const { joinTimeoutMs } = this.options;
     if (this.state === 'ended') return;
-    if (this.state !== 'running' && now - this.started > joinTimeoutMs)
+    const waited = now - this.since;
+    if (this.state === 'joining' && waited > joinTimeoutMs)
       this.cause.add(...notTogether(this.roster.missing, joinTimeoutMs));
+    if (this.state === 'connecting' && waited > joinTimeoutMs + connectingGraceMs)
+      this.cause.add(...notTogether([], joinTimeoutMs));
     if (this.state === 'running') this.warn(now);
     for (const [rank, { liveness, finished }] of this.roster.members) {
       const cause = finished ? undefined : liveness.stalled(now);
@@ -244,12 +324,16 @@ export class Coordinator {
   }
 
   private broadcast(message: CoordinatorMessage): void {
-    for (const [, { identity }] of this.roster.members) this.post(identity, message);
+    for (const [, { connection }] of this.roster.members) this.post(connection, message);
   }
 
-  private post(identity: Buffer, message: CoordinatorMessage): void {
-    if (this.stopped) return;
-    this.sending = this.sending.then(() => this.socket.send([identity, encode(message)])).catch(() => {});
+  private post(connection: Connection, message: CoordinatorMessage): void {
+    if (!this.stopped) this.server.post(connection, message);
+  }
+
+  private enter(state: 'connecting' | 'running'): void {
+    this.state = state;
+    this.since = performance.now();
   }
 
   private removeDirectory(): void {

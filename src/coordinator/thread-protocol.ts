@@ -10,10 +10,12 @@ export interface JoinOptions {
   worldSize: number;
   /** The coordinator's address, such as `tcp://127.0.0.1:29500`. */
   address: string;
+  /** The job's secret: the keys of its connections are derived from it. */
   token: string;
-  publicKey?: string;
-  /** Address on which this rank listens for its peers, over tcp. */
+  /** Own address on the route to the coordinator, on which this rank listens for its peers, over tcp. */
   host: string;
+  /** The coordinator's IP address, where this rank had to find it. */
+  reached?: string;
   /** Digest of the configuration, compared over the ranks. */
   digest: string;
   joinTimeoutMs: number;

@@ -12,6 +12,9 @@ const columns = {
 } as const satisfies Record<keyof Comparison, unknown>;
 const names = Object.keys(columns) as (keyof Comparison)[];
 
+/** Of an image in a packed comparison. */
+export const comparisonBytes = Object.values(columns).reduce((sum, type) => sum + type.BYTES_PER_ELEMENT, 0);
+
 /** One comparison of many: their images one after another. */
 export function joinComparisons(parts: readonly Comparison[]): Comparison {
   const joined = names.map((name) => {
@@ -27,7 +30,7 @@ export function joinComparisons(parts: readonly Comparison[]): Comparison {
   return Object.fromEntries(joined) as Comparison;
 }
 
-/** A comparison as bytes, for the control connection: its columns one after another, 29 bytes an image. */
+/** A comparison as bytes, for the control connection: its columns one after another, `comparisonBytes` an image. */
 export function packComparison(comparison: Comparison): Uint8Array {
   return packArrays(names.map((name) => comparison[name]));
 }

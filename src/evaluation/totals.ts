@@ -26,6 +26,30 @@ const mostConfusionClasses = 1000;
 /** Cosines are rounded to multiples of 2^-30, of which double precision adds up millions without an error. */
 const cosineSteps = 2 ** 30;
 
+/** Totals of another process: they must add up. */
+export const rankTotalsSchema: z.ZodType<EvaluationTotals> = totalsSchema.refine(
+  ({ total, correct, classTotal, classCorrect, confusion, cosineSum }) => {
+    const classes = classTotal.length;
+    return (
+      classCorrect.length === classes &&
+      confusion.length === confusionLength(classes) &&
+      sumOf(classTotal) === total &&
+      sumOf(classCorrect) === correct &&
+      classCorrect.every((count, label) => count <= classTotal[label]) &&
+      Math.abs(cosineSum) <= total
+    );
+  },
+  'totals that do not add up',
+);
+
+function confusionLength(classes: number): number {
+  return classes <= mostConfusionClasses ? classes * (classes + 1) : 0;
+}
+
+function sumOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
+
 /** Totals of no image at all. */
 export function emptyTotals(classes: number): EvaluationTotals {
   return {
@@ -33,7 +57,7 @@ export function emptyTotals(classes: number): EvaluationTotals {
     correct: 0,
     classTotal: new Array<number>(classes).fill(0),
     classCorrect: new Array<number>(classes).fill(0),
-    confusion: new Array<number>(classes <= mostConfusionClasses ? classes * (classes + 1) : 0).fill(0),
+    confusion: new Array<number>(confusionLength(classes)).fill(0),
     cosineSum: 0,
   };
 }

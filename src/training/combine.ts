@@ -2,7 +2,8 @@ import { PodDistError } from '../errors.js';
 import type { Evaluation } from '../evaluation/schema.js';
 import { summarise, type EvaluationPart } from '../evaluation/summary.js';
 import { addTotals, perClassAccuracy, type EvaluationTotals } from '../evaluation/totals.js';
-import type { EpochRecord, RankTimes, StepRecord } from './reporter.js';
+import { readNews, readPart } from './reported.js';
+import type { EpochRecord, RankTimes } from './reporter.js';
 import type { Report, RunListener } from './run-record.js';
 
 /** What a rank gives under the name `epoch`. */
@@ -41,6 +42,7 @@ export class RunCombiner {
   /** The last full evaluation. */
   evaluation: Evaluation | undefined;
   private last: EpochRecord | undefined;
+  private lastStep = -1;
 
   constructor(private readonly listeners: readonly RunListener[]) {}
 
@@ -57,17 +59,29 @@ export class RunCombiner {
     }
   };
 
-  readonly record = (news: unknown): void => {
-    const { kind } = news as { kind?: string };
+  /** Checks what a rank gives under a name. */
+  readonly readPart = readPart;
+
+  /** Checks what a rank tells, and tells it the listeners. Steps are rank 0's to tell, each once. */
+  readonly record = (news: unknown, rank = 0): void => {
+    const record = readNews(news);
+    if (record.kind === 'step') {
+      if (rank !== 0 || record.step <= this.lastStep)
+        throw new PodDistError('PROTOCOL_ERROR', `rank ${rank} records step ${record.step} out of turn`);
+      this.lastStep = record.step;
+    }
     for (const listener of this.listeners) {
-      if (kind === 'step') listener.step?.(news as StepRecord);
-      if (kind === 'evaluated') listener.evaluating?.((news as { images: number }).images);
+      if (record.kind === 'step') listener.step?.(record);
+      else listener.evaluating?.(record.images);
     }
   };
 
   private epoch(parts: readonly EpochPart[]): EpochResult {
     const totals = addTotals(parts.map((part) => part.totals));
     const [{ epoch, trainLoss }] = parts;
+    const other = parts.findIndex((part) => part.epoch !== epoch);
+    if (other >= 0 || epoch <= (this.last?.epoch ?? -1))
+      throw new PodDistError('PROTOCOL_ERROR', `rank ${Math.max(other, 0)} ends an epoch out of turn`);
     const ranks = parts.map((part) => part.times);
     const record: EpochRecord = {
       kind: 'epoch',

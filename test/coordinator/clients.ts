@@ -8,6 +8,9 @@ import { Coordinator, type CoordinatorOptions } from '../../src/coordinator/serv
 
 type Hello = Extract<WorkerMessage, { type: 'hello' }>;
 
+/** Of every job here. */
+const secret = 'a secret for tests';
+
 /** One worker's control connection, spoken by hand over a real socket. */
 export class Client {
   private readonly control: ControlClient;
@@ -17,23 +20,28 @@ export class Client {
   constructor(
     readonly rank: number,
     readonly coordinator: Coordinator,
-    publicKey?: string,
+    token = secret,
   ) {
     this.control = new ControlClient({
       address: `tcp://127.0.0.1:${coordinator.port}`,
-      publicKey,
+      token,
       onLost: () => {},
     });
     void this.listen();
   }
 
   hello(changes: Partial<Hello> = {}): void {
-    const about = { worldSize: 2, token: 'secret', digest: 'config', host: 'here', pid: 1 };
+    const about = { worldSize: 2, digest: 'config', host: 'here', machine: 'this one', pid: 1 };
     this.say({ type: 'hello', version: protocolVersion, rank: this.rank, ...about, ...changes });
   }
 
   say(message: WorkerMessage): void {
     void this.control.send(message);
+  }
+
+  /** Resolves once everything so far is on its way. */
+  said(): Promise<void> {
+    return this.control.sent();
   }
 
   /** The next message of a type; others are passed over. */
@@ -80,8 +88,7 @@ export class Job {
       host: '127.0.0.1',
       port: 0,
       worldSize: 2,
-      token: 'secret',
-      jobId: 'job',
+      token: secret,
       transport: 'tcp',
       joinTimeoutMs: 10_000,
       stallTimeoutMs: 10_000,
@@ -91,8 +98,8 @@ export class Job {
     return new Job(coordinator);
   }
 
-  client(rank: number, publicKey?: string): Client {
-    const client = new Client(rank, this.coordinator, publicKey);
+  client(rank: number, token?: string): Client {
+    const client = new Client(rank, this.coordinator, token);
     this.clients.push(client);
     return client;
   }

@@ -14,7 +14,6 @@ describe('a rank that others wait for', () => {
       port: 0,
       worldSize: 3,
       token: 'secret',
-      jobId: 'late',
       transport: 'ipc',
       joinTimeoutMs: 20_000,
       stallTimeoutMs: 20_000,

@@ -17,8 +17,8 @@ const hello: WorkerMessage = {
   rank: 1,
   worldSize: 2,
   host: 'h',
+  machine: 'm',
   pid: 3,
-  token: 't',
   digest: 'd',
 };
 
@@ -85,8 +85,16 @@ describe('decode', () => {
     ['a rank that is text', pack({ ...hello, rank: '1' })],
     ['a negative rank', pack({ ...hello, rank: -1 })],
     ['half a rank', pack({ ...hello, rank: 0.5 })],
-    ['no token', pack({ ...hello, token: undefined })],
-    ['a token too long', pack({ ...hello, token: 'x'.repeat(100_001) })],
+    ['no machine', pack({ ...hello, machine: undefined })],
+    ['a host too long', pack({ ...hello, host: 'x'.repeat(201) })],
+    ['a BigInt', pack({ ...hello, rank: 2n ** 60n })],
+    ['a rank beyond all numbers', pack({ ...hello, rank: Infinity })],
+    ['a date', pack({ ...hello, host: new Date(0) })],
+    ['a regular expression', Buffer.from([0x81, 0xa1, 0x61, 0xd4, 0x78, 0x01])],
+    [
+      'sixty megabytes of empty arrays',
+      Buffer.concat([Buffer.of(0xdd, 3, 0x93, 0x87, 0), Buffer.alloc(60_000_000, 0x90)]),
+    ],
     ['endpoints that are no text', pack({ type: 'endpoints', endpoints: { '0': 7 } })],
     ['a beat without progress', pack({ type: 'beat', waiting: false, phase: '' })],
   ];
@@ -115,6 +123,11 @@ describe('decode', () => {
         expect(error).toMatchObject({ code: 'PROTOCOL_ERROR' });
       }
     }
+  });
+
+  it('makes one line of text that would move a terminal', () => {
+    const host = 'a\u001b[2Jb\r\nc\u009b1md\u2028e';
+    expect(decode(workerMessage, pack({ ...hello, host }))).toMatchObject({ host: 'a [2Jb  c 1md e' });
   });
 
   it('lets nobody reach the prototype of objects, and drops fields it does not know', () => {

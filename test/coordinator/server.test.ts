@@ -4,6 +4,8 @@ import { createServer, type AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
 import * as zmq from 'zeromq';
+import { machineId } from '../../src/coordinator/machine.js';
+import type { WorkerMessage } from '../../src/coordinator/protocol.js';
 import { describeFailure } from '../../src/coordinator/failure.js';
 import type { CoordinatorOptions } from '../../src/coordinator/server.js';
 import { UserError } from '../../src/errors.js';
@@ -26,7 +28,10 @@ describe('joining', () => {
     ranks[1].hello();
     ranks[0].hello();
     for (const rank of ranks) {
-      expect(await rank.next('plan')).toMatchObject({ jobId: 'job', transport: 'tcp' });
+      expect(await rank.next('plan')).toMatchObject({
+        jobId: expect.stringMatching(/^[0-9a-f]{32}$/),
+        transport: 'tcp',
+      });
       rank.say({ type: 'endpoints', endpoints: { [1 - rank.rank]: `tcp://h:${rank.rank}` } });
     }
     for (const rank of ranks) {
@@ -49,7 +54,7 @@ describe('joining', () => {
   it('uses sockets of the host where all ranks are on one, and removes their folder', async () => {
     await start({ transport: 'ipc' });
     const ranks = [job.client(0), job.client(1)];
-    for (const rank of ranks) rank.hello();
+    for (const rank of ranks) rank.hello({ machine: machineId() });
     const { transport, directory } = await ranks[0].next('plan');
     expect(transport).toBe('ipc');
     expect(existsSync(directory as string)).toBe(true);
@@ -57,30 +62,42 @@ describe('joining', () => {
     expect(existsSync(directory as string)).toBe(false);
   });
 
-  it('gives ranks on several hosts no common folder, and says who is where', async () => {
+  it('gives ranks that share no folder none, whatever their hosts are named, and says who is where', async () => {
     await start({ transport: 'ipc' });
     const ranks = [job.client(0), job.client(1)];
-    ranks[0].hello({ host: 'one' });
-    ranks[1].hello({ host: 'two' });
+    ranks[0].hello({ machine: machineId(), reached: '10.0.0.1' });
+    ranks[1].hello({ machine: 'another', reached: '10.0.0.1' });
     const plan = await ranks[0].next('plan');
-    expect(plan.hosts).toEqual(['one', 'two']);
+    expect(plan.hosts).toEqual([machineId(), 'another']);
+    expect(plan.reached).toEqual(['10.0.0.1']);
     expect(plan.directory).toBeUndefined();
   });
 
   it.each([
-    ['another token', { token: 'guess' }, /rank 0 on here does not know the job's token \(POD_DIST_TOKEN\)/],
-    ['another version', { version: 99 }, /rank 0 speaks protocol 99, .*install one version/],
-    ['another world size', { worldSize: 3 }, /rank 0 expects 3 workers, the job has 2/],
-    ['a rank outside the job', { rank: 2 }, /rank 2 is outside the job of 2 workers/],
-  ])('refuses %s, and lets the right worker in afterwards', async (_what, changes, reason) => {
+    [
+      'another version',
+      { version: 99 },
+      /^a worker speaks protocol 99, the coordinator \d+: install one version/,
+    ],
+    ['another world size', { worldSize: 3 }, /^rank 0 expects 3 workers, the job has 2/],
+    ['a rank outside the job', { rank: 2 }, /^rank 2 is outside the job of 2 workers/],
+  ])('ends with the reason where a worker has %s', async (_what, changes, reason) => {
     await start();
-    const wrong = job.client(0);
+    const [wrong, right] = [job.client(0), job.client(1)];
+    right.hello();
     wrong.hello(changes);
     const { code, message } = await wrong.next('refused');
     expect(code).toBe('JOIN_REFUSED');
     expect(message).toMatch(reason);
     expect(message).not.toContain('\n');
-    await job.running();
+    expect((await job.coordinator.failure).cause).toBe(message);
+    expect((await right.next('abort')).message).toBe(message);
+  });
+
+  it('says what is wrong to a worker of a later version, whatever else it says', async () => {
+    await start();
+    job.client(0).say({ type: 'hello', version: 99, place: { of: 'rank' } } as unknown as WorkerMessage);
+    expect((await job.coordinator.failure).cause).toMatch(/^a worker speaks protocol 99/);
   });
 
   it('refuses a rank that is there already, naming its host', async () => {
@@ -90,6 +107,15 @@ describe('joining', () => {
     await new Promise((resolve) => setTimeout(resolve, 200));
     second.hello({ host: 'second-host' });
     expect((await second.next('refused')).message).toMatch(/rank 1 has joined already, from first-host/);
+  });
+
+  it('goes on where a rank comes a second time while it runs', async () => {
+    await start();
+    const [first] = await job.running();
+    const again = job.client(1);
+    again.hello();
+    expect((await again.next('refused')).message).toMatch(/rank 1 has joined already, from here/);
+    await expect(first.next('abort', 700)).rejects.toThrow(/no abort/);
   });
 
   it('refuses a rank that has read another configuration', async () => {
@@ -119,16 +145,19 @@ describe('joining', () => {
     const ranks = [job.client(0), job.client(1)];
     for (const rank of ranks) rank.hello();
     await ranks[0].next('plan');
-    expect((await job.coordinator.failure).cause).toMatch(
-      /^the ranks could not connect to each other within 1\.2 s/,
+    const beats = setInterval(
+      () => ranks[0].say({ type: 'beat', progress: 1, waiting: true, phase: '', collectives }),
+      300,
     );
+    const failure = await job.coordinator.failure;
+    clearInterval(beats);
+    expect(failure.cause).toMatch(/^the ranks could not connect to each other within 1\.2 s/);
   });
 
-  it('encrypts where it has keys, and then hears nobody without them', async () => {
-    const keys = zmq.curveKeyPair();
-    await start({ keys, joinTimeoutMs: 1500 });
-    job.client(0, keys.publicKey).hello();
-    job.client(1).hello();
+  it('hears nobody who does not know the secret', async () => {
+    await start({ joinTimeoutMs: 1500 });
+    job.client(0).hello();
+    job.client(1, 'another secret for tests').hello();
     expect((await job.coordinator.failure).cause).toMatch(/^rank 1 did not join/);
   });
 });

@@ -26,7 +26,6 @@ describe('readPlace', () => {
       ...torchrun,
       [launchVariables.address]: 'tcp://127.0.0.1:4000',
       [launchVariables.token]: 'secret',
-      [launchVariables.publicKey]: 'key',
     };
     expect(readPlace(launched)).toEqual({
       starter: 'pod-dist',
@@ -38,7 +37,7 @@ describe('readPlace', () => {
       host: '127.0.0.1',
       port: 4000,
       token: 'secret',
-      publicKey: 'key',
+      job: 'tcp://127.0.0.1:4000',
       ownCoordinator: false,
     });
   });
@@ -46,11 +45,33 @@ describe('readPlace', () => {
   it("takes torchrun's variables", () => {
     const place = { starter: 'torchrun', rank: 1, worldSize: 4, localRank: 0, host: 'head', port: 29500 };
     expect(readPlace(torchrun)).toMatchObject({ ...place, ownCoordinator: true });
-    expect(readPlace({ ...torchrun, [launchVariables.token]: 'x' }).token).toBe('x');
   });
 
   it("keeps off the port of torchrun's own store", () => {
     expect(readPlace({ ...torchrun, TORCHELASTIC_RUN_ID: 'none' }).port).toBe(29501);
+  });
+
+  it('knows every spelling of this host, and IPv6 addresses', () => {
+    for (const host of ['localhost', '127.0.0.1', '::ffff:127.0.0.1', '127.1'])
+      expect(readPlace({ ...torchrun, MASTER_ADDR: host }).host).toBe('127.0.0.1');
+    for (const host of ['::1', '[::1]', '0:0:0:0:0:0:0:1'])
+      expect(readPlace({ ...torchrun, MASTER_ADDR: host }).host).toBe('::1');
+    const launched = { ...torchrun, [launchVariables.address]: 'tcp://[fd00::1]:4000' };
+    expect(readPlace(launched)).toMatchObject({ host: 'fd00::1', port: 4000 });
+  });
+
+  it('names the job alike in all its workers, and no other job so', () => {
+    const { job } = readPlace(torchrun);
+    expect(readPlace({ ...torchrun, RANK: '3', LOCAL_RANK: '3', SLURM_JOB_ID: '7' }).job).toBe(job);
+    const others = [
+      { MASTER_PORT: '29501' },
+      { MASTER_ADDR: 'head2' },
+      { WORLD_SIZE: '5' },
+      { MASTER_ADDR: '::1' },
+    ];
+    for (const other of others) expect(readPlace({ ...torchrun, ...other }).job).not.toBe(job);
+    expect(readPlace({ ...slurm, SLURM_STEP_ID: '1' }).job).not.toBe(readPlace(slurm).job);
+    expect(readPlace({ ...slurm, SLURM_PROCID: '0' }).job).toBe(readPlace(slurm).job);
   });
 
   it('takes the rank for the local rank where there is none', () => {

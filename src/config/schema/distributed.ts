@@ -8,7 +8,12 @@ export const distributedSchema = z.strictObject({
     .enum(['auto', 'ipc', 'tcp'])
     .default('auto')
     .describe('auto: ipc on one host, tcp across hosts'),
-  host: z.string().default('127.0.0.1').describe('address that the coordinator and tcp edges listen on'),
+  host: z
+    .string()
+    .default('127.0.0.1')
+    .describe(
+      'address that the coordinator of launch and tcp edges listen on; in a job over hosts the default, and 0.0.0.0, is the one on the route to MASTER_ADDR',
+    ),
   port: z.int().min(0).max(65535).default(0).describe("the coordinator's port; 0: any free one"),
   bindCores: z
     .boolean()

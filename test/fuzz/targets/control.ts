@@ -29,9 +29,10 @@ export const workerMessages: WorkerMessage[] = [
     rank: 1,
     worldSize: 2,
     host: 'h',
+    machine: 'm',
     pid: 3,
-    token: 't',
     digest: 'd',
+    reached: '10.0.0.1',
   },
   { type: 'endpoints', endpoints: { '0': 'tcp://127.0.0.1:5000' } },
   { type: 'connected' },
@@ -62,7 +63,7 @@ export const workerMessages: WorkerMessage[] = [
 
 const coordinatorMessages: CoordinatorMessage[] = [
   { type: 'refused', code: 'JOIN_REFUSED', message: 'why' },
-  { type: 'plan', jobId: 'job', hosts: ['a', 'b'], transport: 'tcp' },
+  { type: 'plan', jobId: 'job', hosts: ['a', 'b'], reached: ['10.0.0.1'], transport: 'tcp' },
   { type: 'table', table: { '0': { '1': 'tcp://127.0.0.1:5000' } } },
   { type: 'go' },
   { type: 'agreed', name: 'weights' },

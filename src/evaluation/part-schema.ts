@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import type { Comparison } from './comparison.js';
+import { comparisonBytes, unpackArrays, unpackComparison } from './observations.js';
+import type { EvaluationPart } from './summary.js';
+import { rankTotalsSchema } from './totals.js';
+
+const whole = z.int().min(0);
+const bytes = z.instanceof(Uint8Array);
+const drawnBytes = 16;
+
+/** An `EvaluationPart` of another process: lengths, classes and cosines are looked at one by one. */
+export const evaluationPartSchema: z.ZodType<EvaluationPart> = z
+  .object({
+    totals: rankTotalsSchema,
+    images: bytes.refine(({ length }) => length % comparisonBytes === 0, {
+      error: 'not whole images',
+      abort: true,
+    }),
+    drawn: bytes.refine(({ length }) => length % drawnBytes === 0, {
+      error: 'not whole points',
+      abort: true,
+    }),
+    unknown: bytes
+      .refine(({ length }) => length % 4 === 0, { error: 'not whole cosines', abort: true })
+      .optional(),
+    shared: z.object({
+      dataset: z.string().max(1000),
+      classNames: z.array(z.string().max(1000)),
+      dim: z.int().positive(),
+      epochs: whole,
+      mirrored: z.boolean(),
+      correlation: z
+        .object({ offDiagonalShare: z.number().nullable(), selfCorrelation: z.number().nullable() })
+        .nullable(),
+      vectors: z.array(z.tuple([z.number(), z.number()])).max(1000),
+      unknownFolder: z.string().max(10_000).optional(),
+    }),
+  })
+  .superRefine(({ totals, images, drawn, unknown, shared }, context) => {
+    const classes = shared.classNames.length;
+    const refuse = (path: string, message: string) =>
+      context.addIssue({ code: 'custom', path: [path], message });
+    if (totals.classTotal.length !== classes) refuse('totals', 'not as many classes as names');
+    if (images.length / comparisonBytes !== totals.total) refuse('images', 'not as many as counted');
+    if (!isComparison(unpackComparison(images), classes)) refuse('images', 'a class or cosine out of range');
+    const [x, y, labels, assigned] = unpackArrays(drawn, [
+      Float32Array,
+      Float32Array,
+      Int32Array,
+      Int32Array,
+    ]);
+    if (![x, y].every((column) => column.every(Number.isFinite))) refuse('drawn', 'no finite point');
+    if (!isBelow(labels, classes) || !isBelow(assigned, classes)) refuse('drawn', 'a class out of range');
+    const [cosines] = unpackArrays(unknown ?? new Uint8Array(), [Float32Array]);
+    if (!cosines.every(isCosine)) refuse('unknown', 'a cosine out of range');
+  });
+
+function isComparison(comparison: Comparison, classes: number): boolean {
+  const { labels, assigned, own, other, chosen, next } = comparison;
+  return (
+    isBelow(labels, classes) &&
+    isBelow(assigned, classes + 1) &&
+    [own, other, chosen, next].every((cosines) => cosines.every(isCosine))
+  );
+}
+
+function isBelow(values: ArrayLike<number>, limit: number): boolean {
+  return Array.prototype.every.call(values, (value: number) => value >= 0 && value < limit);
+}
+
+function isCosine(value: number): boolean {
+  return value >= -1 && value <= 1;
+}

@@ -1,0 +1,92 @@
+import { z } from 'zod';
+import { PodDistError } from '../errors.js';
+import { evaluationPartSchema } from '../evaluation/part-schema.js';
+import { rankTotalsSchema } from '../evaluation/totals.js';
+import type { EpochPart, FinishPart } from './combine.js';
+import type { EvaluatedNews, RankTimes, StepRecord } from './reporter.js';
+
+const whole = z.int().min(0);
+const duration = z.number().min(0);
+const text = z.string().max(1000);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+const times: z.ZodType<RankTimes> = z.object({
+  images: whole,
+  seconds: duration,
+  loaderSeconds: duration,
+  exposedSeconds: duration,
+});
+
+const epochPart: z.ZodType<EpochPart> = z.object({
+  epoch: whole,
+  trainLoss: z.number(),
+  seconds: duration,
+  totals: rankTotalsSchema,
+  times,
+});
+
+const finishPart: z.ZodType<FinishPart> = z.object({
+  backend: text,
+  device: text,
+  parameters: whole,
+  epochs: whole,
+  times,
+  centroidsSha256: text,
+  weightsSha256: sha256,
+  seconds: duration,
+});
+
+const parts: Readonly<Record<string, z.ZodType>> = {
+  epoch: epochPart,
+  evaluation: evaluationPartSchema,
+  finish: finishPart,
+};
+
+const stepRecord = z.object({
+  kind: z.literal('step'),
+  epoch: whole,
+  step: whole,
+  loss: z.number(),
+  nac: z.number().optional(),
+  sc: z.number().optional(),
+  crossEntropy: z.number().optional(),
+  meanSquaredError: z.number().optional(),
+  delta: z.number(),
+  lr: z.number(),
+  samplesPerSecond: z.number(),
+  exposedMs: z.number().optional(),
+});
+
+const news: z.ZodType<StepRecord | EvaluatedNews> = z.discriminatedUnion('kind', [
+  stepRecord,
+  z.object({ kind: z.literal('evaluated'), images: whole }),
+]);
+
+/**
+ * What a rank gives under a name, as another process has sent it.
+ *
+ * @throws PodDistError `PROTOCOL_ERROR` for anything else than what belongs there
+ */
+export function readPart(name: string, part: unknown): unknown {
+  const schema = Object.hasOwn(parts, name) ? parts[name] : undefined;
+  if (!schema) throw new PodDistError('PROTOCOL_ERROR', `nothing is gathered under the name '${name}'`);
+  return read(schema, part, `what it gives for '${name}'`);
+}
+
+/**
+ * What a rank tells for the record.
+ *
+ * @throws PodDistError `PROTOCOL_ERROR` for anything else
+ */
+export function readNews(given: unknown): StepRecord | EvaluatedNews {
+  return read(news, given, 'what it records');
+}
+
+function read<T>(schema: z.ZodType<T>, given: unknown, what: string): T {
+  const { success, data, error } = schema.safeParse(given);
+  if (success) return data;
+  const [{ path, message }] = error.issues;
+  const where =
+    path.length > 0 ? ` (${path.map(String).join('.').slice(0, 100)}: ${message.slice(0, 200)})` : '';
+  throw new PodDistError('PROTOCOL_ERROR', `${what} is not pod-dist's${where}`);
+}
