@@ -40,7 +40,7 @@ export class Workplace {
     const [program, ...rest] = [...within, process.execPath, cli, ...args];
     const child = spawn(program, rest, {
       cwd: this.folder,
-      env: { ...process.env, TMPDIR: this.temporary, ...environment },
+      env: { ...process.env, TMPDIR: this.temporary, XDG_CONFIG_HOME: this.path('.config'), ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const command = new Command(child);

@@ -1,0 +1,145 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import * as zmq from 'zeromq';
+import { Client } from 'zeromq/lib/draft.js';
+import { controlSocket } from '../../src/coordinator/client.js';
+import { toFrames } from '../../src/coordinator/frames.js';
+import { encode, protocolVersion } from '../../src/coordinator/protocol.js';
+import { freePort, until, Workplace } from './command.js';
+
+/** Somebody who can reach the coordinator's port, and does not know the job's secret. */
+class Stranger {
+  private readonly sockets: { close(): void }[] = [];
+  private readonly connections: Socket[] = [];
+
+  constructor(private readonly port: number) {}
+
+  /** Says it is rank 1, and has evaluated all images to be right, over every kind of socket and key. */
+  async joins(): Promise<void> {
+    const hello = {
+      type: 'hello',
+      version: protocolVersion,
+      rank: 1,
+      worldSize: 2,
+      host: 'evil',
+      machine: 'evil',
+      pid: 1,
+      digest: '',
+    } as const;
+    const part = { epoch: 0, trainLoss: 0, totals: {}, seconds: 0, times: {} };
+    const messages = [
+      hello,
+      { type: 'gather', name: 'epoch', part },
+      { type: 'failed', code: 'KILLED', message: 'over', user: true },
+    ] as const;
+    const open = [
+      new Client({ linger: 0, sendTimeout: 0 }),
+      controlSocket(this.address, ''),
+      controlSocket(this.address, 'guess'),
+    ];
+    for (const socket of open) {
+      this.sockets.push(socket);
+      socket.connect(this.address);
+      for (const message of messages)
+        for (const frame of toFrames(encode(message))) await socket.send(frame).catch(() => {});
+    }
+  }
+
+  /** Takes the numbers that ZeroMQ would give to peers next. */
+  async takesNumbers(): Promise<void> {
+    for (let number = 0; number < 64; number++) {
+      const routingId = Buffer.alloc(5);
+      routingId.writeUInt32BE(1_804_289_383 + number, 1);
+      const socket = new zmq.Dealer({ linger: 0, sendTimeout: 0, routingId: routingId.toString('latin1') });
+      this.sockets.push(socket);
+      socket.connect(this.address);
+      await socket.send('x').catch(() => {});
+    }
+  }
+
+  /** Connections that say nothing, HTTP, garbage, or half of ZeroMQ's greeting and a frame of four gigabytes. */
+  async connects(count: number): Promise<void> {
+    const greeting = Buffer.concat([
+      Buffer.of(0xff),
+      Buffer.alloc(8),
+      Buffer.of(0x7f, 3, 1),
+      Buffer.from('CURVE'),
+      Buffer.alloc(47),
+    ]);
+    const endless = Buffer.concat([
+      greeting,
+      Buffer.of(0x06, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff),
+      Buffer.alloc(100_000),
+    ]);
+    const words = ['', 'GET / HTTP/1.1\r\nHost: x\r\n\r\n', Buffer.alloc(2000, 0x91), greeting, endless];
+    for (let number = 0; number < count; number++) {
+      const socket = connect(this.port, '127.0.0.1');
+      socket.on('error', () => {});
+      this.connections.push(socket);
+      await Promise.race([once(socket, 'connect').catch(() => {}), delay(1000)]);
+      socket.write(words[number % words.length]);
+      if (number % 10 === 0) socket.destroy();
+    }
+  }
+
+  leave(): void {
+    for (const socket of this.sockets) socket.close();
+    for (const socket of this.connections) socket.destroy();
+  }
+
+  private get address(): string {
+    return `tcp://127.0.0.1:${this.port}`;
+  }
+}
+
+describe('a job of torchrun beside a stranger', () => {
+  let place: Workplace;
+  beforeEach(() => void (place = new Workplace()));
+  afterEach(() => place.clear());
+
+  it('trains what it trains alone', { timeout: 300_000 }, async () => {
+    const start = (rank: number, port: number, out: string) =>
+      place.start(['worker', '--backend', 'wasm', '--epochs', '2', '--out', out], {
+        RANK: String(rank),
+        WORLD_SIZE: '2',
+        LOCAL_RANK: String(rank),
+        MASTER_ADDR: 'localhost',
+        MASTER_PORT: String(port),
+      });
+    const [quiet, attacked] = [await freePort(), await freePort()];
+    const first = start(0, attacked, 'attacked');
+    const stranger = new Stranger(attacked);
+    try {
+      await until('the coordinator', () => (isListening(attacked) ? true : undefined), 60_000);
+      await stranger.joins();
+      await stranger.takesNumbers();
+      await stranger.connects(200);
+      const second = start(1, attacked, 'attacked');
+      await until('a first epoch', () => place.epochs('attacked') || undefined, 90_000);
+      await stranger.joins();
+      await stranger.takesNumbers();
+      await stranger.connects(200);
+      for (const ended of [await first.ended, await second.ended])
+        expect(ended, ended.stderr).toMatchObject({ code: 0 });
+    } finally {
+      stranger.leave();
+    }
+    const alone = await Promise.all([start(0, quiet, 'alone').ended, start(1, quiet, 'alone').ended]);
+    for (const ended of alone) expect(ended, ended.stderr).toMatchObject({ code: 0 });
+    const { weightsSha256, evalCorrect, evalTotal } = place.report('attacked');
+    expect(evalTotal).toBe(360);
+    expect(place.report('alone')).toMatchObject({ weightsSha256, evalCorrect });
+    expect(place.leftovers()).toEqual([]);
+  });
+});
+
+function isListening(port: number): boolean {
+  const listening = '0A';
+  const address = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  return readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .some((line) => line.includes(` ${address} `) && line.includes(` ${listening} `));
+}
