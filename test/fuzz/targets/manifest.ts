@@ -10,7 +10,7 @@ import { anyJson, disturbed, mutated } from '../mutations.js';
 
 const saved: Checkpoint = {
   epochs: 3,
-  delta: 0.3,
+  lossState: [0.3],
   seed: 1,
   worldSize: 2,
   classNames: ['a', 'b'],
