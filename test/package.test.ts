@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+
+interface LockEntry {
+  dev?: boolean;
+  optional?: boolean;
+  hasInstallScript?: boolean;
+  license?: string;
+  version: string;
+}
+
+const { packages } = JSON.parse(readFileSync(new URL('../package-lock.json', import.meta.url), 'utf8')) as {
+  packages: Record<string, LockEntry>;
+};
+
+/** What somebody who installs pod-dist gets, by name. */
+const installed = Object.entries(packages)
+  .filter(([path, { dev }]) => path !== '' && !dev)
+  .map(([path, entry]) => ({ name: path.replace(/^.*node_modules\//, ''), ...entry }));
+
+describe('the tree of production dependencies', () => {
+  it('runs no install scripts but those that docs/install.md names', () => {
+    const scripts = installed.filter(({ hasInstallScript }) => hasInstallScript).map(({ name }) => name);
+    expect(scripts.sort()).toEqual(['msgpackr-extract', 'webgpu', 'zeromq']);
+  });
+
+  it('has licences that allow to pass it on', () => {
+    const known =
+      /^\(?(MIT|ISC|Apache-2\.0|BSD-[23]-Clause|0BSD|BlueOak-1\.0\.0|MPL-2\.0|LGPL-3\.0-or-later|Unlicense)\)?$/;
+    const other = installed.filter(
+      ({ license = 'none' }) => !license.split(/ (?:AND|OR) /).every((one) => known.test(one)),
+    );
+    expect(other.map(({ name, license }) => `${name}: ${license}`)).toEqual([]);
+  });
+
+  it('holds neither the union package of TensorFlow.js, nor ECharts, nor archive tools of old', () => {
+    const names = installed.map(({ name, version }) => `${name}@${version}`);
+    expect(
+      names.filter((name) =>
+        /^(@tensorflow\/tfjs@|echarts@|tar@[0-6]\.|https-proxy-agent@[0-4]\.|adm-zip@)/.test(name),
+      ),
+    ).toEqual([]);
+  });
+});
