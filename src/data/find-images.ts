@@ -61,13 +61,14 @@ export async function imagesBelow(
   const images: string[] = [];
   const seen = new Map<string, string>();
   const visit = async (folder: string): Promise<void> => {
+    const entries = await listFolder(folder, needs);
     const { dev, ino } = await stat(folder, { bigint: true });
     const first = seen.get(`${dev}:${ino}`);
     if (first !== undefined)
       return onLeftOut({ file: folder, reason: `is the folder ${first}, listed already`, kind: 'repeated' });
     seen.set(`${dev}:${ino}`, folder);
     const folders: string[] = [];
-    for (const { name, path, kind, problem } of await listFolder(folder, needs)) {
+    for (const { name, path, kind, problem } of entries) {
       if (isHidden(name)) {
         if (!isLeftover(name)) onLeftOut({ file: path, reason: 'is hidden', kind: 'hidden' });
       } else if (kind === 'folder') folders.push(path);
