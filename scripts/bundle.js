@@ -42,6 +42,7 @@ const results = await Promise.all([
 ]);
 
 const addon = dirname(require.resolve('@tensorflow/tfjs-node-gpu/package.json'));
+cpSync('src/tf/registrations.d.ts', 'dist/src/tf/registrations.d.ts');
 mkdirSync(native, { recursive: true });
 cpSync(join(addon, 'binding'), `${native}/binding`, { recursive: true });
 

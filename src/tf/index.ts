@@ -1,6 +1,5 @@
 import '@tensorflow/tfjs-backend-cpu';
 import './registrations.js';
-import type {} from '@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops.js';
 
 /**
  * TensorFlow.js as pod-dist and its users have it: operations and layers, every gradient, methods on tensors such as
