@@ -81,6 +81,33 @@ describe('workers that something else has started', () => {
     expect(place.leftovers()).toEqual([]);
   });
 
+  it('say who is missing, what they could not reach, and why one is refused, with exit code 1', async () => {
+    const [missing, nobody, differing] = [await freePort(), await freePort(), await freePort()];
+    const worker = (rank: number, port: number, ...more: string[]) =>
+      place.start(['worker', '--backend', 'wasm', '--out', `run-${port}`, ...more], {
+        RANK: String(rank),
+        WORLD_SIZE: '2',
+        MASTER_ADDR: 'localhost',
+        MASTER_PORT: String(port),
+      }).ended;
+    const soon = ['--set', 'distributed.joinTimeoutSeconds=3'];
+    const ended = await Promise.all([
+      worker(0, missing, ...soon),
+      worker(1, nobody, ...soon),
+      worker(0, differing),
+      worker(1, differing, '--batch-size', '32'),
+    ]);
+    expect(ended.map(({ code }) => code)).toEqual([1, 1, 1, 1]);
+    const lines = ended.map(({ lastLine }) => lastLine);
+    expect(lines[0]).toMatch(/^pod-dist: rank 1 did not join within 3 s: /);
+    expect(lines[1]).toMatch(
+      /^pod-dist: rank 1 could not join .* within 3 s: nothing listens at 127\.0\.0\.1:\d+: /,
+    );
+    for (const line of lines.slice(2))
+      expect(line).toMatch(/rank [01] on \S+ has read another configuration than rank [01]: /);
+    expect(place.leftovers()).toEqual([]);
+  });
+
   it('say what is missing in the environment', async () => {
     const ended = await place.start(['worker'], { RANK: '0', WORLD_SIZE: 'many' }).ended;
     expect(ended).toMatchObject({ code: 2, lastLine: expect.stringContaining('WORLD_SIZE is "many"') });
