@@ -1,4 +1,5 @@
 import type { Options } from 'yargs';
+import type { Override } from '../src/config/layer.js';
 import { listSettings } from '../src/config/settings.js';
 import { UserError } from '../src/errors.js';
 
@@ -82,8 +83,10 @@ export const runFlags: Record<string, Options> = {
   'require-gpu': { type: 'boolean', default: false, describe: 'refuse to train without a GPU' },
 };
 
-/** The settings that the given flags override, by path. */
-export function overrides(args: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const given = shortcuts.filter(({ flag }) => args[flag] !== undefined);
-  return Object.fromEntries(given.map(({ flag, path }): [string, unknown] => [path, args[flag]]));
+/** The settings that the given flags override. */
+export function overrides(args: Readonly<Record<string, unknown>>): Override[] {
+  return shortcuts.flatMap(({ flag, path }) => {
+    const value = args[flag];
+    return value === undefined ? [] : [{ path, value, source: `--${flag}` }];
+  });
 }

@@ -15,7 +15,7 @@ import { LocalReporter } from '../../src/training/local-reporter.js';
 import { writeEvaluation } from '../../src/training/run-record.js';
 import { planDevices } from '../devices.js';
 import { describeEvaluation } from '../evaluation-table.js';
-import { backendFlag, checkpointFlag } from '../flags.js';
+import { backendFlag, checkpointFlag, overrides } from '../flags.js';
 import { runJob } from '../job.js';
 import { Progress } from '../progress.js';
 import { summaries } from '../summaries.js';
@@ -84,12 +84,8 @@ export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
 async function evaluate(args: ArgumentsCamelCase<EvaluateArguments>): Promise<void> {
   const notify = (line: string) => process.stderr.write(`${line}\n`);
   const { folder, checkpoint } = await findCheckpoint(args.checkpoint, notify);
-  const set =
-    args.unknown === undefined
-      ? args.set
-      : [...args.set, `evaluation.unknown=${JSON.stringify(args.unknown)}`];
-  const { workers, backend } = args;
-  const config = loadConfig({ base: checkpoint.config, set, flags: { workers, backend } });
+  const set = args.unknown === undefined ? args.set : [...args.set, `evaluation.unknown=${args.unknown}`];
+  const config = loadConfig({ base: checkpoint.config, set, flags: overrides(args) });
   const images = await checkData(config, checkpoint);
   const progress = new Progress('test images', 1);
   let done = 0;
@@ -97,7 +93,7 @@ async function evaluate(args: ArgumentsCamelCase<EvaluateArguments>): Promise<vo
   const combiner = new RunCombiner([{ evaluating }]);
   try {
     if (config.workers === 1) await alone(checkpoint, config, combiner);
-    else await together({ folder, config, set, backend, combiner });
+    else await together({ folder, config, set, backend: args.backend, combiner });
   } finally {
     progress.close();
   }

@@ -102,12 +102,14 @@ interface RunPlan {
 async function planRun(args: ArgumentsCamelCase<LaunchArguments>, folder?: string): Promise<RunPlan> {
   const own = folder && join(folder, 'config.yaml');
   const file = args.config ?? (own && existsSync(own) ? own : undefined);
-  const settings = { ...overrides(args), ...(args.gpus === undefined ? {} : { workers: args.gpus }) };
+  const gpus =
+    args.gpus === undefined ? [] : [{ path: 'workers', value: args.gpus, source: `--gpus ${args.gpus}` }];
   const notify = (line: string) => void process.stderr.write(`${line}\n`);
   const onDropped = file && file === own ? notify : undefined;
   const resume = folder === undefined ? undefined : await checkpointToResume(folder, args.resume, notify);
   const pixelRules = resume && pixelRulesOf(resume.config.data);
-  const config = loadConfig({ file, set: args.set, flags: settings, onDropped, pixelRules });
+  const flags = [...overrides(args), ...gpus];
+  const config = loadConfig({ file, set: args.set, flags, onDropped, pixelRules });
   if (resume) checkResumable(resume, config);
   checkWorkers(config, config.workers);
   const devices = await planDevices({

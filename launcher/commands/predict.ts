@@ -7,7 +7,7 @@ import { messageOf, reportOf, UserError } from '../../src/errors.js';
 import type { TopClasses } from '../../src/evaluation/top-classes.js';
 import { findCheckpoint } from '../../src/training/checkpoint.js';
 import { Predictor, type ScoreKind } from '../../src/training/predictor.js';
-import { backendFlag, checkpointFlag } from '../flags.js';
+import { backendFlag, checkpointFlag, overrides } from '../flags.js';
 import { Progress } from '../progress.js';
 import { summaries } from '../summaries.js';
 
@@ -66,7 +66,7 @@ async function predict(args: ArgumentsCamelCase<PredictArguments>): Promise<void
   const notify = (line: string) => process.stderr.write(`${line}\n`);
   const { checkpoint } = await findCheckpoint(args.checkpoint, notify);
   const { files, leftOut } = await findImages(args.images);
-  const config = loadConfig({ base: checkpoint.config, flags: { backend: args.backend } });
+  const config = loadConfig({ base: checkpoint.config, flags: overrides(args) });
   const preprocessing = preprocessingOf(config.data, checkpoint.shape);
   await initBackend(config.backend);
   const predictor = await Predictor.create(checkpoint, args.mirror);

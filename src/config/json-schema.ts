@@ -18,6 +18,8 @@ export interface JsonSchema {
   required?: string[];
   anyOf?: JsonSchema[];
   oneOf?: JsonSchema[];
+  /** The setting describes what its section chooses, as a data set's folder does: it goes with the choice. */
+  ofItsChoice?: boolean;
 }
 
 /** The schema of recipes that extend none. */
@@ -54,7 +56,7 @@ function lenient(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(lenient);
   if (typeof node !== 'object' || node === null) return node;
   const entries = Object.entries(node).filter(
-    ([key, value]) => !(key === 'required' && Array.isArray(value)),
+    ([key, value]) => !(key === 'required' && Array.isArray(value)) && key !== 'ofItsChoice',
   );
   return Object.fromEntries(entries.map(([key, value]) => [key === 'oneOf' ? 'anyOf' : key, lenient(value)]));
 }

@@ -1,17 +1,19 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { messageOf, UserError } from '../errors.js';
+import { codeOf, messageOf, UserError } from '../errors.js';
 import { nearest } from '../nearest.js';
+import { readRegularText } from '../regular-file.js';
+import { isSection, mergeLayers, type Layer, type Settings } from './layer.js';
 import { parseYaml } from './yaml.js';
 
-type Settings = Record<string, unknown>;
+/** Bytes of a recipe, at most. */
+const recipeBytes = 256_000;
+/** Recipes that extend one another, at most. */
+const mostExtended = 20;
 
 /** Recipes that ship with pod-dist. */
 const shippedFolder = new URL('../../../configs/', import.meta.url);
-
-/** Keys that say what a section is about; a section about something else replaces the one it extends. */
-const subjects = ['name', 'schedule'];
 
 /** Names of the recipes that ship with pod-dist. */
 export function shippedRecipes(): string[] {
@@ -22,68 +24,77 @@ export function shippedRecipes(): string[] {
 }
 
 /**
- * The file of a recipe: a path, from `folder` on where it is relative, or the name of a shipped recipe.
+ * The file of a recipe: a path, from `folder` on where it is relative, or the name of a shipped recipe. A folder that
+ * has a shipped recipe's name does not hide it.
  *
  * @throws UserError `CONFIG_NOT_FOUND`
  */
 export function findRecipe(file: string, folder = '.'): string {
   const path = resolve(folder, file);
-  if (existsSync(path)) return folder === '.' ? file : path;
-  if (/^[\w.-]+$/.test(file)) {
-    const shipped = fileURLToPath(new URL(`${file.replace(/\.yaml$/, '')}.yaml`, shippedFolder));
-    if (existsSync(shipped)) return shipped;
-  }
-  const shipped = shippedRecipes();
-  const meant = nearest(file, shipped);
+  const there = statSync(path, { throwIfNoEntry: false });
+  const shipped = shippedFile(file);
+  if (there && !(there.isDirectory() && shipped !== undefined)) return folder === '.' ? file : path;
+  if (shipped !== undefined) return shipped;
+  const names = shippedRecipes();
+  const meant = nearest(file, names);
   const hint = meant === undefined ? '' : `did you mean ${meant}? `;
   throw new UserError(
     'CONFIG_NOT_FOUND',
-    `no configuration file ${file}: ${hint}give a YAML file or the name of a shipped recipe (${shipped.join(', ')})`,
+    `no configuration file ${file}: ${hint}give a YAML file or the name of a shipped recipe (${names.join(', ')})`,
   );
+}
+
+/** The file of the shipped recipe of this name, with or without its ending. */
+export function shippedFile(name: string): string | undefined {
+  const stem = name.replace(/\.yaml$/, '');
+  return shippedRecipes().includes(stem) ? fileURLToPath(new URL(`${stem}.yaml`, shippedFolder)) : undefined;
 }
 
 /**
  * Reads a recipe over the one that its key `extends` names, if it has one: a path from the recipe's own folder on, or
- * a shipped recipe. Sections are merged key by key; lists and single values, and sections about something else (`name`
- * or `schedule` differ), replace what they extend. `origin` names the files, for errors.
+ * a shipped recipe.
  *
- * @throws UserError `CONFIG_NOT_FOUND` or `CONFIG_INVALID`, naming the file
+ * @throws UserError `CONFIG_NOT_FOUND` or `CONFIG_INVALID`, naming the file and, where there is one, the line
  */
-export function readRecipe(
-  path: string,
-  extending: readonly string[] = [],
-): { settings: Settings; origin: string } {
+export function readRecipe(path: string, extending: readonly string[] = []): Layer {
   const chain = [...extending, path];
-  if (extending.some((earlier) => resolve(earlier) === resolve(path))) {
+  if (extending.some((earlier) => resolve(earlier) === resolve(path)))
     throw new UserError(
       'CONFIG_INVALID',
       `${chain.join(' extends ')}: recipes extend one another in a circle`,
     );
-  }
-  const { extends: parent, ...own } = readSettings(path);
-  placeModule(own, dirname(path));
-  if (parent === undefined) return { settings: own, origin: path };
-  if (typeof parent !== 'string') {
+  if (chain.length > mostExtended)
     throw new UserError(
       'CONFIG_INVALID',
-      `${path}: extends is the path of one recipe, or a shipped one's name`,
+      `${chain[0]}: more than ${mostExtended} recipes extend one another`,
     );
-  }
-  const base = readRecipe(findRecipe(parent, dirname(path)), chain);
-  return { settings: merge(base.settings, own), origin: `${path} (extends ${base.origin})` };
+  const origin = [path, ...extending.toReversed().map((by) => `extended by ${by}`)].join(', ');
+  const { value, places } = parseYaml(
+    readRegularText(path, { mostBytes: recipeBytes, code: 'CONFIG_NOT_FOUND' }),
+    `${origin} is not YAML`,
+  );
+  if (value !== null && !isSection(value))
+    throw new UserError('CONFIG_INVALID', `${origin}: a recipe is a list of "key: value" lines`);
+  const { extends: parent, ...settings } = value ?? {};
+  placeModule(settings, dirname(path));
+  const from = extending.length > 0 ? ` (extended by ${extending.toReversed().join(', ')})` : '';
+  const located = new Map([...places].map(([key, place]) => [key, `${path}:${place}${from}`]));
+  const own = { settings, places: located, origin };
+  if (parent === undefined) return own;
+  if (typeof parent !== 'string' || parent === '')
+    throw new UserError(
+      'CONFIG_INVALID',
+      `${located.get('extends')}: extends is the path of one recipe, or a shipped one's name`,
+    );
+  return mergeLayers(readRecipe(findExtended(parent, path, located.get('extends')), chain), own);
 }
 
-function readSettings(path: string): Settings {
-  let text: string;
+function findExtended(parent: string, path: string, place = path): string {
   try {
-    text = readFileSync(path, 'utf8');
+    return findRecipe(parent, dirname(path));
   } catch (error) {
-    throw new UserError('CONFIG_NOT_FOUND', `cannot read ${path}: ${messageOf(error)}`);
+    throw new UserError(codeOf(error), `${place}: extends: ${messageOf(error)}`);
   }
-  const contents = parseYaml(text, `${path} is not YAML`) ?? {};
-  if (!isSection(contents))
-    throw new UserError('CONFIG_INVALID', `${path}: a recipe is a list of "key: value" lines`);
-  return contents;
 }
 
 /**
@@ -92,21 +103,4 @@ function readSettings(path: string): Settings {
  */
 export function placeModule({ model }: Settings, folder: string): void {
   if (isSection(model) && typeof model.path === 'string') model.path = resolve(folder, model.path);
-}
-
-function merge(base: Settings, over: Settings): Settings {
-  const merged = Object.entries(over).map(([key, value]): [string, unknown] => {
-    const below = Object.hasOwn(base, key) ? base[key] : undefined;
-    const within = isSection(below) && isSection(value) && sameSubject(below, value);
-    return [key, within ? merge(below, value) : value];
-  });
-  return Object.fromEntries([...Object.entries(base), ...merged]);
-}
-
-function sameSubject(base: Settings, over: Settings): boolean {
-  return subjects.every((key) => over[key] === undefined || over[key] === base[key]);
-}
-
-function isSection(value: unknown): value is Settings {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -6,7 +6,7 @@ import { distributedSchema } from './schema/distributed.js';
 import { scheduleSchema } from './schema/learning-rate.js';
 import { modelSchema } from './schema/model.js';
 import { optimizerSchema } from './schema/optimizer.js';
-import { count, probability } from './schema/primitives.js';
+import { mostEpochs, mostImages, mostWorkers, path, probability, upTo, zeroTo } from './schema/primitives.js';
 
 export { dataSchema, type DataConfig } from './schema/data.js';
 export { differingRules, pixelRulesOf, pixelRulesSchema, type PixelRules } from './schema/pixels.js';
@@ -25,15 +25,16 @@ const settingsSchema = z.strictObject({
   name: z
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'letters, digits, dots, dashes and underscores')
+    .max(100)
     .default('run')
     .describe('names the run; its folder is runs/<name>'),
   seed: z.int().min(0).default(1).describe('decides every random choice'),
-  workers: count.default(1).describe('worker processes'),
-  batchSize: count.default(64).describe('images a step over all workers'),
-  accumulate: count
+  workers: upTo(mostWorkers).default(1).describe('worker processes'),
+  batchSize: upTo(mostImages).default(64).describe('images a step over all workers'),
+  accumulate: upTo(65_536)
     .default(1)
     .describe('micro-batches of batchSize images a step; the loss is the mean of their losses'),
-  epochs: count.default(10).describe('passes over the training images'),
+  epochs: upTo(mostEpochs).default(10).describe('passes over the training images'),
   backend: z
     .enum(choices)
     .default('auto')
@@ -43,9 +44,7 @@ const settingsSchema = z.strictObject({
   centroids: z
     .strictObject({
       seed: z.int().min(0).optional().describe('default: the seed of the run'),
-      memoryMegabytes: z
-        .int()
-        .min(0)
+      memoryMegabytes: zeroTo(10_000_000)
         .default(256)
         .describe('centroids larger than this are made row by row where their construction allows it'),
     })
@@ -64,24 +63,22 @@ const settingsSchema = z.strictObject({
   learningRate: scheduleSchema,
   evaluation: z
     .strictObject({
-      batchSize: count.default(256).describe('images a pass on one worker, at most'),
+      batchSize: upTo(mostImages).default(256).describe('images a pass on one worker, at most'),
       mirror: z
         .boolean()
         .default(false)
         .describe(
           'average the directions of the features of each image and of its mirror image, for twice the time',
         ),
-      unknown: z
-        .string()
-        .min(1)
+      unknown: path
         .optional()
         .describe('folder of images of classes that are not trained, to measure how they are rejected'),
     })
     .prefault({}),
   checkpoint: z
     .strictObject({
-      every: count.default(1).describe('epochs'),
-      keep: count.optional().describe('newest checkpoints kept; default: all'),
+      every: upTo(mostEpochs).default(1).describe('epochs'),
+      keep: upTo(mostEpochs).optional().describe('newest checkpoints kept; default: all'),
     })
     .prefault({}),
   run: z
@@ -92,9 +89,7 @@ const settingsSchema = z.strictObject({
         .describe('only its owner may open the run folder; false: the umask decides'),
     })
     .prefault({}),
-  trace: z
-    .string()
-    .min(1)
+  trace: path
     .optional()
     .describe('file for a Chrome trace of what every worker spends its time on (ui.perfetto.dev opens it)'),
   distributed: distributedSchema.prefault({}),

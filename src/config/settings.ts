@@ -1,4 +1,5 @@
 import { jsonSchema, listedValues, variants, type JsonSchema } from './json-schema.js';
+import { choiceKey } from './schema-tree.js';
 
 /** What a setting is in some of the variants of its section, as the schema has it. */
 export interface SettingForm {
@@ -20,9 +21,6 @@ export interface Setting {
   forms: readonly SettingForm[];
 }
 
-/** Keys by which a section chooses its variant. */
-const choiceKeys = ['name', 'schedule'];
-
 /** Where a node of the schema stands. */
 interface Place {
   path: string;
@@ -35,20 +33,34 @@ interface Place {
 /** Every setting that a recipe may hold, in the order of the schema. */
 export function listSettings(): Setting[] {
   const found = new Map<string, SettingForm[]>();
-  visit(jsonSchema, { path: '', of: [], present: true }, found);
-  return [...found].map(([path, forms]) => ({ path, forms: merge(path, forms, found) }));
+  const choices: string[] = [];
+  visit(jsonSchema, { path: '', of: [], present: true }, found, choices);
+  return [...found].map(([path, forms]) => ({ path, forms: merge(path, forms, found, choices) }));
 }
 
-function visit(node: JsonSchema, { path, of, present }: Place, found: Map<string, SettingForm[]>): void {
+/** Fills `found` with the forms of every setting by its path, and `choices` with the paths of those that choose. */
+function visit(
+  node: JsonSchema,
+  { path, of, present }: Place,
+  found: Map<string, SettingForm[]>,
+  choices: string[],
+): void {
   const all = variants(node);
+  const choice = choiceKey(node);
+  if (choice !== undefined) choices.push(`${path}.${choice}`);
   for (const { properties = {}, required = [] } of all) {
-    const chosen = all.length > 1 ? choiceOf(properties) : of;
+    const chosen = choice === undefined ? of : listedValues(properties[choice]).map(String);
     for (const [key, child] of Object.entries(properties)) {
-      const about = (choiceKeys.includes(key) && node.description) || '';
+      const about = (key === choice && node.description) || '';
       const place = { path: path ? `${path}.${key}` : key, of: chosen };
       const needed = present && required.includes(key);
       if (variants(child).some((variant) => variant.properties)) {
-        visit(child, { ...place, present: needed || (present && child.default !== undefined) }, found);
+        visit(
+          child,
+          { ...place, present: needed || (present && child.default !== undefined) },
+          found,
+          choices,
+        );
       } else {
         const form = { of: chosen, values: describeValues(child), description: child.description ?? about };
         const forms = found.get(place.path) ?? [];
@@ -58,25 +70,22 @@ function visit(node: JsonSchema, { path, of, present }: Place, found: Map<string
   }
 }
 
-function choiceOf(properties: Record<string, JsonSchema>): string[] {
-  return choiceKeys.flatMap((key) => listedValues(properties[key] ?? {})).map(String);
-}
-
 /** Puts forms together that differ in the variants alone; one that every variant of the section has needs no names. */
 function merge(
   path: string,
   forms: readonly SettingForm[],
   found: ReadonlyMap<string, readonly SettingForm[]>,
+  choices: readonly string[],
 ): SettingForm[] {
-  const [section, key = section] = path.split('.');
-  if (choiceKeys.includes(key) && forms.length > 1) return [joinChoices(forms)];
+  if (choices.includes(path) && forms.length > 1) return [joinChoices(forms)];
   const merged = new Map<string, SettingForm>();
   for (const { of, ...rest } of forms) {
     const same = JSON.stringify(rest);
     merged.set(same, { of: [...(merged.get(same)?.of ?? []), ...of], ...rest });
   }
-  const choices = choiceKeys.flatMap((name) => found.get(`${section}.${name}`) ?? []);
-  const everyVariant = choices.reduce((sum, { of }) => sum + of.length, 0);
+  const choosing = choices.find((choice) => path.startsWith(choice.slice(0, choice.lastIndexOf('.') + 1)));
+  const chosen = choosing === undefined ? [] : (found.get(choosing) ?? []);
+  const everyVariant = chosen.reduce((sum, { of }) => sum + of.length, 0);
   return [...merged.values()].map((form) => (form.of.length === everyVariant ? { ...form, of: [] } : form));
 }
 

@@ -1,5 +1,6 @@
 import { nearest } from '../nearest.js';
-import { jsonSchema, listedValues, variants, type JsonSchema } from './json-schema.js';
+import { jsonSchema, variants, type JsonSchema } from './json-schema.js';
+import { variantOf } from './schema-tree.js';
 
 /** What to write in the place of an unknown key under `path` of `settings`. */
 export function suggestion(settings: unknown, path: readonly PropertyKey[], key: string): string {
@@ -14,14 +15,8 @@ export function suggestion(settings: unknown, path: readonly PropertyKey[], key:
   return meant === undefined ? `known keys here: ${keys.join(', ')}` : `did you mean ${meant}?`;
 }
 
-/** The variants of `node` that a value chooses by its constant settings and its `name`. */
+/** The form that a value chooses; all forms where it chooses none that there is. */
 function fitting(node: JsonSchema, value: unknown): JsonSchema[] {
-  const given = value as Record<string, unknown>;
-  return variants(node).filter(({ properties = {} }) =>
-    Object.entries(properties).every(([key, property]) => {
-      if (key !== 'name' && property.const === undefined) return true;
-      const allowed = listedValues(property);
-      return allowed.length === 0 || allowed.includes(given[key] ?? property.default);
-    }),
-  );
+  const chosen = variantOf(node, value);
+  return chosen ? [chosen] : variants(node);
 }

@@ -36,7 +36,7 @@ describe('extends', () => {
     });
   });
 
-  it('replaces a section that is about something else', () => {
+  it('leaves out what belongs to the old choice of a section, and keeps what both have', () => {
     const file = recipe(
       'other.yaml',
       'extends: digits\nmodel: {name: resnet18}\nlearningRate: {schedule: cosine, rate: 0.2}\n',
@@ -44,9 +44,9 @@ describe('extends', () => {
     expect(loadConfig({ file })).toMatchObject({
       name: 'digits',
       batchSize: 96,
-      model: { name: 'resnet18', dim: 256, stem: '3x3' },
-      learningRate: { schedule: 'cosine', rate: 0.2, finalRate: 0 },
+      learningRate: { schedule: 'cosine', rate: 0.2, finalRate: 0, warmupEpochs: 8 },
     });
+    expect(loadConfig({ file }).model).toEqual({ name: 'resnet18', dim: 64, stem: '3x3' });
   });
 
   it('names every file of a circle', () => {
@@ -65,10 +65,10 @@ describe('extends', () => {
       /no configuration file nowhere\.yaml: .*paper-cifar10/,
     );
     const list = recipe('list.yaml', 'extends: [digits, mnist]');
-    expect(() => loadConfig({ file: list })).toThrow(/list\.yaml: extends is the path of one recipe/);
+    expect(() => loadConfig({ file: list })).toThrow(/list\.yaml:1:1: extends is the path of one recipe/);
     const wrong = recipe('wrong.yaml', 'extends: digits\nepoch: 3');
     expect(() => loadConfig({ file: wrong })).toThrow(
-      /wrong\.yaml \(extends .*digits\.yaml\): unknown key epoch; did you mean epochs\?/,
+      /^[^ ]*wrong\.yaml:2:1: unknown key epoch; did you mean epochs\?$/,
     );
     const odd = recipe('odd.yaml', 'extends: digits\n__proto__: {epochs: 3}');
     expect(() => loadConfig({ file: odd })).toThrow(/unknown key __proto__/);

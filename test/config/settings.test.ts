@@ -51,11 +51,11 @@ describe('listSettings', () => {
 
   it('says in words what a setting may be', () => {
     const values = (path: string) => formsOf(path)[0].values;
-    expect(values('batchSize')).toBe('whole number from 1');
+    expect(values('batchSize')).toBe('whole number from 1 to 1048576');
     expect(values('distributed.port')).toBe('whole number from 0 to 65535');
     expect(values('optimizer.clipNorm')).toBe('number above 0');
     expect(values('optimizer.betas')).toBe('[number from 0 below 1, number from 0 below 1]');
-    expect(values('model.strides')).toBe('[whole number from 1, ...]');
+    expect(values('model.strides')).toBe('[whole number from 1 to 16, ...]');
     expect(values('data.channels')).toBe('1 | 3');
     expect(values('distributed.bindCores')).toBe('true | false');
     expect(values('trace')).toBe('text');

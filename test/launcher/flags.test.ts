@@ -19,18 +19,18 @@ describe('recipeFlags', () => {
   });
 
   it('sets what a flag names, and nothing where none is given', () => {
-    expect(overrides(parse())).toEqual({});
+    expect(overrides(parse())).toEqual([]);
     const given = overrides(
       parse('-n', '3', '-b', '12', '--epochs', '2', '--seed', '0', '--backend', 'wasm', '--port', '7'),
     );
-    expect(given).toEqual({
-      workers: 3,
-      batchSize: 12,
-      epochs: 2,
-      seed: 0,
-      backend: 'wasm',
-      'distributed.port': 7,
-    });
+    expect(given.map(({ path, value, source }) => [path, value, source])).toEqual([
+      ['workers', 3, '--workers'],
+      ['epochs', 2, '--epochs'],
+      ['batchSize', 12, '--batch-size'],
+      ['seed', 0, '--seed'],
+      ['backend', 'wasm', '--backend'],
+      ['distributed.port', 7, '--port'],
+    ]);
     expect(loadConfig({ flags: given })).toMatchObject({
       workers: 3,
       batchSize: 12,

@@ -1,7 +1,10 @@
 import { z } from 'zod';
-import { count } from './primitives.js';
+import { upTo, zeroTo } from './primitives.js';
 
-const seconds = z.number().positive();
+/** Timers hold 24 days at most. */
+const seconds = z.number().positive().max(1_000_000);
+/** Bytes that a message may have. */
+const mostBytes = 2 ** 31;
 
 export const distributedSchema = z.strictObject({
   transport: z
@@ -10,11 +13,13 @@ export const distributedSchema = z.strictObject({
     .describe('auto: ipc on one host, tcp across hosts'),
   host: z
     .string()
+    .min(1)
+    .max(255)
     .default('127.0.0.1')
     .describe(
       'address that the coordinator of launch and tcp edges listen on; in a job over hosts the default, and 0.0.0.0, is the one on the route to MASTER_ADDR',
     ),
-  port: z.int().min(0).max(65535).default(0).describe("the coordinator's port; 0: any free one"),
+  port: zeroTo(65_535).default(0).describe("the coordinator's port; 0: any free one"),
   bindCores: z
     .boolean()
     .default(true)
@@ -42,7 +47,7 @@ export const distributedSchema = z.strictObject({
     .describe(
       'a power of two: train to the same bits, not only to rounding, with 1, 2, 4, ... and up to this many workers; every batch is computed in this many parts',
     ),
-  threads: count
+  threads: upTo(1024)
     .optional()
     .describe(
       'threads that native TensorFlow computes with on the CPU, in each worker; default: its share of the cores, with bitwise one, since bits are equal for equal numbers of threads',
@@ -57,38 +62,28 @@ export const distributedSchema = z.strictObject({
     .describe(
       'gradients and weights travel while the workers compute; off: between steps, which takes less processor time within a host; auto: off where all workers compute on the CPUs of one host',
     ),
-  bucketBytes: count
+  bucketBytes: upTo(mostBytes)
     .optional()
     .describe(
       'about this many bytes of gradients, or weights, travel together; default: with overlap a 16th of them, from 128 KiB to 4 MiB, else 4 MiB',
     ),
-  urgentBytes: z
-    .int()
-    .min(0)
+  urgentBytes: zeroTo(mostBytes)
     .default(65_536)
     .describe(
       'what a step waits for and is at most this long, such as the sums of batch norm, does not queue behind gradients: it has connections of its own',
     ),
-  pipeBytes: z
-    .int()
-    .min(0)
+  pipeBytes: zeroTo(mostBytes)
     .default(49_152)
     .describe(
       'a blocking sum on one host travels in messages over pipes where a worker writes at most this much, else through files in memory',
     ),
-  directBytes: z
-    .int()
-    .min(0)
+  directBytes: zeroTo(mostBytes)
     .default(131_072)
     .describe('a small all-reduce may send this much more than the least possible, to save a hop'),
-  ringBytes: z
-    .int()
-    .min(0)
+  ringBytes: zeroTo(mostBytes)
     .default(1_572_864)
     .describe('from this payload on collectives use the ring, below it every rank talks to every other'),
-  hierarchicalBytes: z
-    .int()
-    .min(0)
+  hierarchicalBytes: zeroTo(mostBytes)
     .default(65_536)
     .describe(
       'from this payload on collectives go within hosts and across in separate phases, where ranks share hosts',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { count, probability } from './primitives.js';
+import { mostEpochs, probability, upTo } from './primitives.js';
 
-const rate = z.number().positive().describe('the first rate after warm-up');
+const rate = z.number().positive().max(1e6).describe('the first rate after warm-up');
 const scaleWithWorkers = z
   .boolean()
   .default(false)
@@ -9,6 +9,7 @@ const scaleWithWorkers = z
 const warmupEpochs = z
   .number()
   .min(0)
+  .max(mostEpochs)
   .default(0)
   .describe('epochs, whole or not, in which the rate first climbs from near 0 in equal steps');
 
@@ -18,7 +19,11 @@ export const scheduleSchema = z
     z.strictObject({
       schedule: z.literal('step'),
       rate,
-      epochs: z.array(count).min(1).describe('epochs (from 0) at which the rate is multiplied by factor'),
+      epochs: z
+        .array(upTo(mostEpochs))
+        .min(1)
+        .max(1000)
+        .describe('epochs (from 0) at which the rate is multiplied by factor'),
       factor: z.number().positive().default(0.1).describe('what the rate is multiplied by at each of them'),
       warmupEpochs,
       scaleWithWorkers,

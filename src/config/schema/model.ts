@@ -1,7 +1,12 @@
 import { z } from 'zod';
-import { count } from './primitives.js';
+import { path, upTo } from './primitives.js';
 
-const dim = z.int().min(2).describe('feature dimension d');
+/** Feature dimensions, and channels of a layer. */
+const mostChannels = 16_384;
+/** Weights of all convolutions together: 1 GB. */
+const mostWeights = 2 ** 28;
+
+const dim = z.int().min(2).max(mostChannels).describe('feature dimension d');
 const stem = z
   .enum(['3x3', 'imagenet'])
   .default('3x3')
@@ -12,14 +17,22 @@ export const modelSchema = z
     z.strictObject({
       name: z.literal('small-cnn'),
       dim: dim.default(128),
-      channels: z.array(count).min(1).default([32, 64, 128]).describe('a 3x3 convolution each'),
-      strides: z.array(count).min(1).default([1, 2, 2]).describe('of each convolution'),
+      channels: z
+        .array(upTo(mostChannels))
+        .min(1)
+        .max(100)
+        .refine((channels) => weightsOf(channels) <= mostWeights, {
+          error: `these convolutions have more than ${mostWeights.toLocaleString('en')} weights: give fewer channels`,
+        })
+        .default([32, 64, 128])
+        .describe('a 3x3 convolution each'),
+      strides: z.array(upTo(16)).min(1).max(100).default([1, 2, 2]).describe('of each convolution'),
       batchNorm: z.boolean().default(false).describe('after each convolution'),
     }),
     z.strictObject({
       name: z.literal('resnet9'),
       dim: dim.default(256),
-      width: count.default(64).describe('channels of the first convolution'),
+      width: upTo(512).default(64).describe('channels of the first convolution'),
     }),
     z.strictObject({ name: z.enum(['resnet20', 'resnet56']), dim: dim.default(256) }),
     z.strictObject({
@@ -32,14 +45,15 @@ export const modelSchema = z
     z.strictObject({ name: z.literal('mobilenetv2'), dim: dim.default(256), stem }),
     z.strictObject({
       name: z.literal('module'),
-      path: z
-        .string()
-        .min(1)
-        .describe('JavaScript or TypeScript module of a backbone of your own, beside the recipe'),
+      path: path.describe('JavaScript or TypeScript module of a backbone of your own, beside the recipe'),
       dim,
     }),
   ])
   .describe('backbone, a linear layer to d dimensions at its end');
+
+function weightsOf(channels: readonly number[]): number {
+  return channels.slice(1).reduce((sum, count, index) => sum + 9 * channels[index] * count, 0);
+}
 
 /** Names of the backbones that ship with pod-dist. */
 export const modelNames: readonly string[] = modelSchema.options

@@ -1,0 +1,50 @@
+import { jsonSchema, listedValues, variants, type JsonSchema } from './json-schema.js';
+
+/** The key by which a section chooses its variant, such as `name`: the schema lists its values in every one. */
+export function choiceKey(node: JsonSchema): string | undefined {
+  const all = variants(node);
+  if (all.length < 2) return undefined;
+  return Object.keys(all[0].properties ?? {}).find((key) =>
+    all.every(({ properties = {} }) => listedValues(properties[key] ?? {}).length > 0),
+  );
+}
+
+/** What a section chooses; its default where it says nothing; undefined where its schema has one form. */
+export function choiceOf(node: JsonSchema, section: unknown): unknown {
+  const key = choiceKey(node);
+  if (key === undefined) return undefined;
+  const given = (section as Record<string, unknown> | undefined)?.[key];
+  return (
+    given ??
+    variants(node)
+      .map(({ properties = {} }) => properties[key].default)
+      .find((value) => value !== undefined)
+  );
+}
+
+/** The form of its schema that a section chooses; undefined where it chooses none that there is. */
+export function variantOf(node: JsonSchema, section: unknown): JsonSchema | undefined {
+  const key = choiceKey(node);
+  if (key === undefined) return variants(node).length === 1 ? variants(node)[0] : undefined;
+  const choice = choiceOf(node, section);
+  return variants(node).find(({ properties = {} }) => listedValues(properties[key]).includes(choice));
+}
+
+/** What the schema says of a setting, in every variant that has it; none where there is no such setting. */
+export function formsAt(path: readonly string[]): JsonSchema[] {
+  return nodesAt(path).flatMap(variants);
+}
+
+/** The key by which the section at a path chooses its variant. */
+export function choiceKeyAt(path: readonly string[]): string | undefined {
+  return nodesAt(path).map(choiceKey)[0];
+}
+
+function nodesAt(path: readonly string[]): JsonSchema[] {
+  let nodes = [jsonSchema];
+  for (const key of path)
+    nodes = nodes
+      .flatMap(variants)
+      .flatMap(({ properties = {} }) => (Object.hasOwn(properties, key) ? [properties[key]] : []));
+  return nodes;
+}
