@@ -13,8 +13,11 @@ import {
   type ErrorReport,
 } from '../src/errors.js';
 import { nearest } from '../src/nearest.js';
+import { printable } from '../src/printable.js';
+import { fileReason } from '../src/regular-file.js';
 import { exitCodeOf } from './signals.js';
 import { summaries, type CommandName } from './summaries.js';
+import { guardOutput } from './terminal.js';
 
 /** What yargs knows of the flags of a command. */
 interface Declared {
@@ -57,6 +60,7 @@ async function main(args: string[]): Promise<void> {
     .version(version())
     .help()
     .alias('help', 'h')
+    .parserConfiguration({ 'dot-notation': false, 'boolean-negation': false })
     .strict()
     .check((args) => refuseRepeated(args, parser.getOptions()))
     .wrap(Math.min(110, process.stdout.columns ?? 110))
@@ -97,26 +101,16 @@ function withEveryName(parser: Argv): void {
     .epilogue('Each command has a --help of its own.');
 }
 
-/** What the system says of files and folders that the user named. */
-const fileErrors: Readonly<Record<string, string>> = {
-  ENOENT: 'it does not exist',
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-  EROFS: 'the file system is read-only',
-  ENOTDIR: 'a part of the path is no folder',
-  EISDIR: 'it is a folder',
-  ENOSPC: 'no space is left',
-};
-
 interface Failure extends ErrorReport {
   exitCode: number;
 }
 
 /** What to say of an error: of one that nobody has foreseen the stack is kept in a file. */
 function failureOf(error: unknown): Failure {
-  const { code = '', path } = error as NodeJS.ErrnoException;
-  if (path !== undefined && code in fileErrors)
-    return { code: 'FILE_UNUSABLE', message: `cannot use ${path}: ${fileErrors[code]}`, exitCode: 2 };
+  const { path } = error as NodeJS.ErrnoException;
+  const reason = fileReason(error);
+  if (path !== undefined && reason !== undefined)
+    return { code: 'FILE_UNUSABLE', message: `cannot use ${path}: ${reason}`, exitCode: 2 };
   if (error instanceof PodDistError) {
     const stopped = error instanceof StoppedError ? exitCodeOf(error.by) : 1;
     return { ...reportOf(error), exitCode: error instanceof UserError ? 2 : stopped };
@@ -130,12 +124,13 @@ function failureOf(error: unknown): Failure {
 /** One line on standard error, and with `--json` an object on standard output; returns the exit code. */
 function report(error: unknown): number {
   const { code, message, exitCode } = failureOf(error);
-  process.stderr.write(`pod-dist: ${message}\n`);
+  process.stderr.write(`pod-dist: ${printable(message)}\n`);
   if (process.argv.includes('--json'))
     process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
   return exitCode;
 }
 
+guardOutput();
 main(hideBin(process.argv))
   .then(() => process.exit())
   .catch((error: unknown) => process.exit(report(error)));

@@ -9,6 +9,7 @@ import { openTrace } from '../src/trace/trace-file.js';
 import { RunCombiner } from '../src/training/combine.js';
 import { keepLock } from '../src/training/run-lock.js';
 import { RunRecorder, type RunListener } from '../src/training/run-record.js';
+import { printable, printableLines } from '../src/printable.js';
 import { Display } from './display.js';
 import { noPlaceForSecret, PublishedSecret } from './secret/published-secret.js';
 import type { CoordinatorNews, OwnCoordinatorOptions } from './own-coordinator.js';
@@ -71,7 +72,7 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions): Pr
 }
 
 function say(line: string): void {
-  writeSync(2, `${line}\n`);
+  writeSync(2, `${printable(line)}\n`);
 }
 
 async function openRecord({ config, outDir, resumedEpochs }: OwnCoordinatorOptions) {
@@ -84,7 +85,7 @@ async function openRecord({ config, outDir, resumedEpochs }: OwnCoordinatorOptio
     outDir,
     terminal: false,
     // A thread's process.stdout waits for the main thread, which may be blocked in a collective.
-    write: (text) => void writeSync(1, text),
+    write: (text) => void writeSync(1, printableLines(text)),
   });
   const trace = openTrace(config.trace, { resumed: resumedEpochs !== undefined, notify: say });
   const recorder = RunRecorder.open(outDir, config, resumedEpochs);

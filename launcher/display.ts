@@ -2,7 +2,9 @@ import { SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
 import type { EvaluationTotals } from '../src/evaluation/totals.js';
 import type { EpochRecord, StepRecord } from '../src/training/reporter.js';
+import { printable } from '../src/printable.js';
 import type { Report, RunListener } from '../src/training/run-record.js';
+import { clearLine, terminal } from './terminal.js';
 
 export interface DisplayOptions {
   epochs: number;
@@ -32,7 +34,7 @@ export class Display implements RunListener {
       barsize: 24,
       hideCursor: true,
       clearOnComplete: true,
-      stream: process.stderr,
+      stream: terminal(),
     });
     const first = options.resumedEpochs * options.stepsPerEpoch;
     const unknown = {
@@ -91,18 +93,19 @@ export class Display implements RunListener {
       `${(100 * report.evalAccuracy).toFixed(2)} % (${report.evalCorrect}/${report.evalTotal})`,
       report.samplesPerSecond.toFixed(0),
       report.seconds.toFixed(1),
-      this.options.outDir,
+      printable(this.options.outDir),
     ]);
     this.options.write(`${table.toString()}\n`);
   }
 
   /** One line of news, above the bar where there is one. */
   line(text: string): void {
+    const shown = printable(text);
     if (!this.bar) {
-      this.options.write(`${text}\n`);
+      this.options.write(`${shown}\n`);
       return;
     }
-    process.stderr.write(`\r\u001b[K${text}\n`);
+    terminal().write(`${clearLine}${shown}\n`);
     this.bar.render();
   }
 

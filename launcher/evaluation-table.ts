@@ -1,5 +1,6 @@
 import Table from 'cli-table3';
 import type { Evaluation } from '../src/evaluation/schema.js';
+import { printable } from '../src/printable.js';
 
 /** Classes in the table, at most. */
 const mostRows = 50;
@@ -12,7 +13,7 @@ export function describeEvaluation(evaluation: Evaluation, folder: string): stri
   const { dataset, total, classNames, mirrored } = evaluation;
   const views = mirrored ? ', each image with its mirror image' : '';
   return [
-    `${folder}: ${dataset}, ${total} test images, ${classNames.length} classes${views}`,
+    `${printable(folder)}: ${printable(dataset)}, ${total} test images, ${classNames.length} classes${views}`,
     summaryTable(evaluation),
     classTable(evaluation),
   ].join('\n');
@@ -73,7 +74,7 @@ function classTable(evaluation: Evaluation): string {
   classNames.slice(0, mostRows).forEach((name, label) => {
     const [images, correct] = [classTotal[label], classCorrect[label]];
     const accuracy = percent(images > 0 ? correct / images : null);
-    table.push([name, images, correct, accuracy, `${number(classAngle[label], 1)}°`]);
+    table.push([printable(name), images, correct, accuracy, `${number(classAngle[label], 1)}°`]);
   });
   const rest = classNames.length - mostRows;
   return rest > 0 ? `${table.toString()}\n${rest} more classes: see --json` : table.toString();
@@ -81,7 +82,7 @@ function classTable(evaluation: Evaluation): string {
 
 /** A class's name; features without a direction have none. */
 function className({ classNames }: Evaluation, label: number): string {
-  return classNames[label] ?? 'no class';
+  return printable(classNames[label] ?? 'no class');
 }
 
 function percent(share: number | null): string {

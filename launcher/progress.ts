@@ -1,4 +1,6 @@
 import { SingleBar } from 'cli-progress';
+import { printable } from '../src/printable.js';
+import { terminal } from './terminal.js';
 
 /** Progress on standard error: a bar on a terminal, else a line every ten seconds. */
 export class Progress {
@@ -12,7 +14,7 @@ export class Progress {
   ) {
     if (!process.stderr.isTTY) return;
     const format = `{bar} {value} of {total} ${unit}, {eta} s left`;
-    this.bar = new SingleBar({ format, clearOnComplete: true });
+    this.bar = new SingleBar({ format, clearOnComplete: true, stream: terminal() });
   }
 
   update(done: number, total: number | undefined): void {
@@ -31,7 +33,7 @@ export class Progress {
   /** One line of news, in the place of the bar. */
   line(text: string): void {
     this.bar?.stop();
-    process.stderr.write(`${text}\n`);
+    process.stderr.write(`${printable(text)}\n`);
   }
 
   /** Takes the bar away; safe to call twice. */

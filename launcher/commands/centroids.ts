@@ -3,6 +3,7 @@ import { cosineBound, fingerprint, generateCentroids, welchBound } from '../../s
 import { measureCosines } from '../../src/pedcc/measure.js';
 import { checkCentroidFile, writeCentroids } from '../centroid-file.js';
 import { summaries } from '../summaries.js';
+import { clearLine, terminal } from '../terminal.js';
 
 const patienceMs = 2000;
 const everyMs = 1000;
@@ -96,11 +97,11 @@ class SlowProgress {
     this.last = now;
     this.shown = true;
     const text = `centroids ${Math.floor(100 * share)} %`;
-    process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${text}` : `${text}\n`);
+    terminal().write(process.stderr.isTTY ? `${clearLine}${text}` : `${text}\n`);
   };
 
   clear(): void {
-    if (this.shown && process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+    if (this.shown && process.stderr.isTTY) terminal().write(clearLine);
   }
 }
 

@@ -4,6 +4,7 @@ import { loadConfig } from '../../src/config/load.js';
 import { findImages, type LeftOut } from '../../src/data/find-images.js';
 import { preprocessingOf, readImageFiles } from '../../src/data/preprocessing.js';
 import { messageOf, reportOf, UserError } from '../../src/errors.js';
+import { printable } from '../../src/printable.js';
 import type { TopClasses } from '../../src/evaluation/top-classes.js';
 import { findCheckpoint } from '../../src/training/checkpoint.js';
 import { Predictor, type ScoreKind } from '../../src/training/predictor.js';
@@ -130,7 +131,10 @@ function asJson({ file, classes, known, scoreKind }: Prediction, classNames: rea
 }
 
 function asText({ file, classes, known }: Prediction, classNames: readonly string[]): string {
-  const named = classes.map(({ index, score }) => `${classNames[index]} ${score.toFixed(4)}`).join(', ');
-  if (known) return `${file}: ${named}`;
-  return `${file}: unknown${named ? ` (nearest: ${named})` : ''}`;
+  const named = classes
+    .map(({ index, score }) => `${printable(classNames[index])} ${score.toFixed(4)}`)
+    .join(', ');
+  const shown = printable(file);
+  if (known) return `${shown}: ${named}`;
+  return `${shown}: unknown${named ? ` (nearest: ${named})` : ''}`;
 }

@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os';
 import { UserError } from '../errors.js';
 import { Frame } from './frame.js';
 import { orthoplexVertex } from './orthoplex.js';
@@ -82,6 +83,12 @@ export function planCentroids({ classes, dim, seed }: CentroidOptions): Centroid
   checkWhole('classes', classes, 1);
   checkWhole('dim', dim, 1);
   checkWhole('seed', seed, 0);
+  const most = Math.min(2 ** 33, totalmem() / 2);
+  if (4 * classes * dim > most)
+    throw new UserError(
+      'CENTROIDS_INVALID',
+      `${classes} centroids of ${dim} dimensions take ${Math.ceil((4 * classes * dim) / 1e9)} GB, ${Math.floor(most / 1e9)} GB at most: give fewer classes or dimensions`,
+    );
   if (classes <= dim + 1) return { construction: 'simplex', decided: true };
   if (classes <= 2 * dim) return { construction: 'orthoplex', decided: true };
   const frame = Frame.find(classes, dim);

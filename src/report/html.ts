@@ -1,3 +1,5 @@
+import { printableLines } from '../printable.js';
+
 const entities: Readonly<Record<string, string>> = {
   '&': '&amp;',
   '<': '&lt;',
@@ -6,14 +8,15 @@ const entities: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** Text as HTML shows it. */
+/** Text as HTML shows it, with nothing hidden in it. */
 export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => entities[character]);
+  return printableLines(text).replace(/[&<>"']/g, (character) => entities[character]);
 }
 
 /** A value as JSON that may stand in a script element. */
 export function scriptJson(value: unknown): string {
-  return JSON.stringify(value)
+  const shown = (_key: string, part: unknown) => (typeof part === 'string' ? printableLines(part) : part);
+  return JSON.stringify(value, shown)
     .replace(/</g, '\\u003c')
     .replace(/\u2028|\u2029/g, ' ');
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Chart } from './charts/chart.js';
 import { comparedCharts, type Evaluated } from './charts/compared.js';
@@ -17,7 +18,8 @@ interface Section {
 
 /**
  * One HTML page about runs, whole in itself: styles, data and the plotting library (Apache ECharts) are in it, and its
- * content security policy forbids the network.
+ * content security policy forbids the network and any script but its own, by their hashes. Styles in line stay allowed,
+ * since the charts are drawn with them.
  */
 export function reportPage(runs: readonly Run[]): string {
   const evaluated = runs.flatMap((run, index): Evaluated[] =>
@@ -31,14 +33,16 @@ export function reportPage(runs: readonly Run[]): string {
   const charts = sections.flatMap((section) => section.charts);
   const title = runs.map(({ name }) => name).join(', ');
   const settings = settingsTable(runs);
+  const style = asset('page.css');
+  const scripts = [plottingLibrary(), asset('page.js')];
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src ${scripts.map(hashSource).join(' ')}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'">
 <title>${escapeHtml(title)} · pod-dist report</title>
-<style>${asset('page.css')}</style>
+<style>${style}</style>
 </head>
 <body>
 <header><p>pod-dist report</p><h1>${escapeHtml(title)}</h1></header>
@@ -49,9 +53,9 @@ ${settings === '' ? '' : `<section><h2>${runs.length > 1 ? 'Settings that differ
 ${sections.map(({ title, html }) => `<section><h2>${title}</h2>${html}</section>`).join('\n')}
 </main>
 <footer>Test images are those of the test split. Angles, margins and thresholds are of cosines between features and class vectors. “SC share” is the share of the squares of the features’ correlation that lies off its diagonal; “margin error” the calibration error of the margin between the best and the second best cosine, read as the confidence (1 + margin) / 2; “margin AUROC” the probability that a rightly assigned image has a larger margin than a wrong one.</footer>
-<script>${plottingLibrary()}</script>
+<script>${scripts[0]}</script>
 <script type="application/json" id="charts">${scriptJson(charts.map(({ id, option, square }) => ({ id, option, square })))}</script>
-<script>${asset('page.js')}</script>
+<script>${scripts[1]}</script>
 </body>
 </html>
 `;
@@ -81,6 +85,11 @@ function grid(cards: readonly string[], kind = ''): string {
 
 function card({ id, title, caption, height = 320, wide }: Chart): string {
   return `<figure class="card${wide ? ' wide' : ''}"><figcaption><h3>${escapeHtml(title)}</h3><p>${escapeHtml(caption)}</p></figcaption><div class="chart" id="${id}" role="img" aria-label="${escapeHtml(`${title}. ${caption}`)}" style="height:${height}px"></div></figure>`;
+}
+
+/** How a content security policy names a script that stands in the page. */
+function hashSource(script: string): string {
+  return `'sha256-${createHash('sha256').update(script).digest('base64')}'`;
 }
 
 function asset(name: string): string {

@@ -118,7 +118,10 @@ const mostLabels = 25;
 
 /** An axis of classes; along the bottom, longer names are turned. */
 export function classAxis(name: string, classNames: readonly string[], side: 'bottom' | 'left'): object {
-  const width = Math.min(longestLabel, 7 * classNames.reduce((most, { length }) => Math.max(most, length), 0));
+  const width = Math.min(
+    longestLabel,
+    7 * classNames.reduce((most, { length }) => Math.max(most, length), 0),
+  );
   const turned = side === 'bottom' && width * classNames.length > 300;
   const gap = side === 'left' ? width + 14 : turned ? 14 + width * 0.75 : 28;
   return {
