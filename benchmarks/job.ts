@@ -57,7 +57,7 @@ export class BenchmarkJob {
       combine: (_name, parts) => parts,
       onTrace,
     });
-    const supervisor = new Supervisor((rank, code, signal) => coordinator.reportExit(rank, code, signal));
+    const supervisor = new Supervisor(coordinator);
     const logs = mkdtempSync(join(tmpdir(), 'pod-dist-bench-'));
     const job = new BenchmarkJob(coordinator, supervisor, logs);
     const binding = bindingCommands(workers) ?? [];

@@ -1,21 +1,12 @@
 #!/usr/bin/env node
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import {
-  messageOf,
-  PodDistError,
-  reportOf,
-  StoppedError,
-  UserError,
-  type ErrorReport,
-} from '../src/errors.js';
+import { messageOf, UserError } from '../src/errors.js';
 import { nearest } from '../src/nearest.js';
-import { printable } from '../src/printable.js';
-import { fileReason } from '../src/regular-file.js';
-import { exitCodeOf } from './signals.js';
+import { consoleWritten, guardConsole } from './console.js';
+import { reportFailure } from './report-failure.js';
+import { guardSignals } from './signals.js';
 import { summaries, type CommandName } from './summaries.js';
 import { guardOutput } from './terminal.js';
 
@@ -101,36 +92,11 @@ function withEveryName(parser: Argv): void {
     .epilogue('Each command has a --help of its own.');
 }
 
-interface Failure extends ErrorReport {
-  exitCode: number;
-}
-
-/** What to say of an error: of one that nobody has foreseen the stack is kept in a file. */
-function failureOf(error: unknown): Failure {
-  const { path } = error as NodeJS.ErrnoException;
-  const reason = fileReason(error);
-  if (path !== undefined && reason !== undefined)
-    return { code: 'FILE_UNUSABLE', message: `cannot use ${path}: ${reason}`, exitCode: 2 };
-  if (error instanceof PodDistError) {
-    const stopped = error instanceof StoppedError ? exitCodeOf(error.by) : 1;
-    return { ...reportOf(error), exitCode: error instanceof UserError ? 2 : stopped };
-  }
-  const file = join(mkdtempSync(join(tmpdir(), 'pod-dist-error-')), 'stack.txt');
-  writeFileSync(file, error instanceof Error ? (error.stack ?? error.message) : String(error));
-  const message = `unexpected error: ${messageOf(error)}; its stack is in ${file}`;
-  return { code: 'UNEXPECTED', message, exitCode: 1 };
-}
-
-/** One line on standard error, and with `--json` an object on standard output; returns the exit code. */
-function report(error: unknown): number {
-  const { code, message, exitCode } = failureOf(error);
-  process.stderr.write(`pod-dist: ${printable(message)}\n`);
-  if (process.argv.includes('--json'))
-    process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
-  return exitCode;
-}
-
 guardOutput();
+guardConsole();
+guardSignals();
+process.on('uncaughtException', (error) => process.exit(reportFailure(error)));
 main(hideBin(process.argv))
+  .then(() => consoleWritten())
   .then(() => process.exit())
-  .catch((error: unknown) => process.exit(report(error)));
+  .catch((error: unknown) => process.exit(reportFailure(error)));

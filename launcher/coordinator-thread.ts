@@ -1,27 +1,33 @@
-import { writeSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { describeFailure } from '../src/coordinator/failure.js';
 import { Coordinator } from '../src/coordinator/server.js';
 import { openDataset } from '../src/data/index.js';
 import { stepsPerEpoch } from '../src/data/sampler.js';
-import { reportOf, UserError } from '../src/errors.js';
+import { messageOf, reportOf, UserError } from '../src/errors.js';
 import { openTrace } from '../src/trace/trace-file.js';
 import { RunCombiner } from '../src/training/combine.js';
 import { keepLock } from '../src/training/run-lock.js';
 import { RunRecorder, type RunListener } from '../src/training/run-record.js';
 import { printable, printableLines } from '../src/printable.js';
+import { socketsBegin, socketsEnd, type WithSockets } from '../src/transport/socket-thread.js';
+import { writeNow } from './console.js';
 import { Display } from './display.js';
 import { noPlaceForSecret, PublishedSecret } from './secret/published-secret.js';
 import type { CoordinatorNews, OwnCoordinatorOptions } from './own-coordinator.js';
 
+/** A socket that could not be bound is closed within this time. */
+const closeWithinMs = 50;
+
 /** Coordinator, run record and console of a job whose workers something else has started. */
-async function coordinate(port: MessagePort, options: OwnCoordinatorOptions): Promise<void> {
+async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & WithSockets): Promise<void> {
   const tell = (news: CoordinatorNews) => port.postMessage(news);
   const { listenOn, port: tcpPort, worldSize, token, config } = options;
   const { distributed } = config;
   const record = options.evaluate ? undefined : await openRecord(options);
   const combiner = new RunCombiner(record?.listeners ?? []);
   let secret: PublishedSecret | undefined;
+  socketsBegin(options);
   const coordinator = await Coordinator.start({
     host: listenOn,
     port: tcpPort,
@@ -31,6 +37,7 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions): Pr
     transport: distributed.transport === 'tcp' ? 'tcp' : 'ipc',
     joinTimeoutMs: distributed.joinTimeoutSeconds * 1000,
     stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
+    phaseTimeoutMs: distributed.phaseTimeoutSeconds * 1000,
     stallWarningMs: distributed.stallWarningSeconds * 1000,
     onNotice: say,
     onAssembled: () => secret?.remove(),
@@ -56,8 +63,11 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions): Pr
       throw noPlaceForSecret();
     }
   }
+  process.on('uncaughtException', (error) =>
+    coordinator.abort('COORDINATOR_FAILED', `the coordinator failed: ${messageOf(error)}`),
+  );
   tell({ type: 'listening' });
-  port.once('message', () => void stop().then(() => port.close()));
+  port.once('message', () => void stop().then(end));
   const failure = await Promise.race([coordinator.finished.then(() => undefined), coordinator.failure]);
   secret?.remove();
   record?.close();
@@ -72,7 +82,7 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions): Pr
 }
 
 function say(line: string): void {
-  writeSync(2, `${printable(line)}\n`);
+  writeNow(2, `${printable(line)}\n`);
 }
 
 async function openRecord({ config, outDir, resumedEpochs }: OwnCoordinatorOptions) {
@@ -85,7 +95,7 @@ async function openRecord({ config, outDir, resumedEpochs }: OwnCoordinatorOptio
     outDir,
     terminal: false,
     // A thread's process.stdout waits for the main thread, which may be blocked in a collective.
-    write: (text) => void writeSync(1, printableLines(text)),
+    write: (text) => writeNow(1, printableLines(text)),
   });
   const trace = openTrace(config.trace, { resumed: resumedEpochs !== undefined, notify: say });
   const recorder = RunRecorder.open(outDir, config, resumedEpochs);
@@ -98,8 +108,16 @@ async function openRecord({ config, outDir, resumedEpochs }: OwnCoordinatorOptio
 }
 
 const port = parentPort as MessagePort;
-coordinate(port, workerData as OwnCoordinatorOptions).catch((error: unknown) => {
+const options = workerData as OwnCoordinatorOptions & WithSockets;
+
+function end(): void {
+  socketsEnd(options);
+  port.close();
+}
+
+coordinate(port, options).catch(async (error: unknown) => {
   const news: CoordinatorNews = { type: 'failed', user: error instanceof UserError, ...reportOf(error) };
   port.postMessage(news);
-  port.close();
+  await delay(closeWithinMs);
+  end();
 });

@@ -62,6 +62,7 @@ export async function runJob({
     transport: distributed.transport === 'tcp' ? 'tcp' : 'ipc',
     joinTimeoutMs: joinTimeoutMs(distributed),
     stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
+    phaseTimeoutMs: distributed.phaseTimeoutSeconds * 1000,
     stallWarningMs: distributed.stallWarningSeconds * 1000,
     onNotice: (line) => process.stderr.write(`${line}\n`),
     readPart: combiner.readPart,
@@ -69,8 +70,9 @@ export async function runJob({
     onRecord: (rank, news) => combiner.record(news, rank),
     onTrace: (part) => trace?.add(part),
   });
-  const supervisor = new Supervisor((rank, code, signal) => coordinator.reportExit(rank, code, signal));
+  const supervisor = new Supervisor(coordinator);
   const signals = followSignals((signal) => coordinator.abort('STOPPED', signal));
+  const suspending = suspendWith(supervisor);
   lost?.addEventListener('abort', () => {
     const { code, message } = lost.reason as PodDistError;
     coordinator.abort(code, message);
@@ -108,6 +110,7 @@ export async function runJob({
     await supervisor.stop();
     await coordinator.stop();
     signals.stop();
+    suspending.stop();
   }
 }
 
@@ -117,6 +120,18 @@ function addressesOf(host: string): { listenOn: string; connectTo: string } {
   return isWildcard(canonical)
     ? { listenOn: '*', connectTo: '127.0.0.1' }
     : { listenOn: canonical, connectTo: canonical };
+}
+
+/** Ctrl-Z, or SIGTSTP to this process alone, stops the workers as well; what continues it continues them. */
+function suspendWith(supervisor: Supervisor): { stop(): void } {
+  if (process.platform === 'win32') return { stop: () => {} };
+  const suspend = () => {
+    supervisor.pause(true);
+    process.kill(process.pid, 'SIGSTOP');
+  };
+  const resume = () => supervisor.pause(false);
+  process.on('SIGTSTP', suspend).on('SIGCONT', resume);
+  return { stop: () => void process.off('SIGTSTP', suspend).off('SIGCONT', resume) };
 }
 
 /** Workers that this process starts need not be waited for as long as other hosts: a stalled one ends the job. */

@@ -9,6 +9,7 @@ import { meet, type Meeting } from './meet.js';
 import { OwnCoordinator } from './own-coordinator.js';
 import { giveToken, publishedSecrets, secretFolders } from './secret/published-secret.js';
 import { givenSecret, newSecret } from './secret/read-secret.js';
+import { starterOf } from './worker-threads.js';
 
 export interface JoinJobOptions {
   place: Place;
@@ -53,7 +54,7 @@ export async function joinJob(options: JoinJobOptions): Promise<Joined> {
       thresholds: thresholdsOf(config),
       checkCollectives: distributed.checkCollectives,
       trace: config.trace !== undefined && !evaluate,
-      guardParent: place.starter === 'pod-dist',
+      ...guardedBy(place),
     });
     return { member, own: own?.coordinator };
   } catch (error) {
@@ -61,6 +62,13 @@ export async function joinJob(options: JoinJobOptions): Promise<Joined> {
     await own?.coordinator.stop();
     throw cause ?? error;
   }
+}
+
+/** Who must live for this worker to go on: variables that were set by hand may have been set by a shell that has ended. */
+function guardedBy({ starter, rankVariable }: Place): { guardParent: boolean; starter?: number } {
+  if (starter === 'pod-dist') return { guardParent: true };
+  if (starter === 'torchrun' && process.env.TORCHELASTIC_RUN_ID === undefined) return { guardParent: false };
+  return { guardParent: true, starter: starterOf(process.ppid, rankVariable) };
 }
 
 /** The address that the configuration has this host's tcp edges listen on, where it names one. */

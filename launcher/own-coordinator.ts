@@ -1,7 +1,8 @@
 import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { Config } from '../src/config/schema.js';
 import { PodDistError, UserError, type ErrorReport } from '../src/errors.js';
+import { startSocketThread } from '../src/transport/socket-thread.js';
 
 export interface OwnCoordinatorOptions {
   /** Address to listen on; `*`: all. */
@@ -26,6 +27,9 @@ export interface OwnCoordinatorOptions {
 /** From the thread. */
 export type CoordinatorNews =
   { type: 'listening' } | { type: 'finished' } | ({ type: 'failed'; user: boolean } & ErrorReport);
+
+/** Ends the thread in order. */
+const stopMessage = 'stop';
 
 /** Evidence settles and aborts travel within this time. */
 const settleWithinMs = 2000;
@@ -52,7 +56,11 @@ export class OwnCoordinator {
 
   /** Listens on the place's port; rejects with `UserError` `PORT_IN_USE` where it is taken. */
   static async start(options: OwnCoordinatorOptions): Promise<OwnCoordinator> {
-    const thread = new Worker(new URL('./coordinator-thread.js', import.meta.url), { workerData: options });
+    const thread = startSocketThread(
+      new URL('./coordinator-thread.js', import.meta.url),
+      options,
+      stopMessage,
+    );
     const own = new OwnCoordinator(thread);
     await once(thread, 'message');
     if (own.cause) throw own.cause;
@@ -78,7 +86,7 @@ export class OwnCoordinator {
   async stop(): Promise<void> {
     if (this.thread.threadId === -1) return;
     const exited = once(this.thread, 'exit');
-    this.thread.postMessage('stop');
+    this.thread.postMessage(stopMessage);
     await Promise.race([exited, delay(settleWithinMs)]);
   }
 

@@ -1,5 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
+import type { Coordinator } from '../src/coordinator/server.js';
+import { messageOf } from '../src/errors.js';
 
 /** One worker process to start. */
 export interface WorkerSpec {
@@ -14,7 +16,8 @@ export interface WorkerSpec {
   within?: readonly string[];
 }
 
-export type ExitListener = (rank: number, code: number | null, signal: NodeJS.Signals | null) => void;
+/** Whom it tells of the workers' ends. */
+type Listener = Pick<Coordinator, 'reportExit' | 'abort'>;
 
 /** How long a worker may take to end after SIGTERM. */
 const terminateWithinMs = 3000;
@@ -31,7 +34,7 @@ export class Supervisor {
   private readonly children = new Map<number, ChildProcess>();
   private readonly exits: Promise<void>[] = [];
 
-  constructor(private readonly onExit: ExitListener) {}
+  constructor(private readonly coordinator: Listener) {}
 
   /** Starts a worker; the process stays this supervisor's to end. */
   start(spec: WorkerSpec): ChildProcess {
@@ -48,11 +51,16 @@ export class Supervisor {
     this.children.set(spec.rank, child);
     this.exits.push(
       new Promise((resolve) => {
-        child.once('error', () => resolve());
+        child.once('error', (error) => {
+          resolve();
+          if (child.pid !== undefined) return;
+          const cause = `rank ${spec.rank} could not be started: ${messageOf(error)}`;
+          this.coordinator.abort('START_FAILED', cause);
+        });
         child.once('exit', (code, signal) => {
           this.children.delete(spec.rank);
           resolve();
-          this.onExit(spec.rank, code, signal);
+          this.coordinator.reportExit(spec.rank, code, signal);
         });
       }),
     );
@@ -67,10 +75,15 @@ export class Supervisor {
   /** Ends what still runs: SIGTERM (and SIGCONT for stopped ones), after three seconds SIGKILL. */
   async stop(): Promise<void> {
     this.signal('SIGTERM');
-    this.signal('SIGCONT');
+    if (process.platform !== 'win32') this.signal('SIGCONT');
     const timer = setTimeout(() => this.signal('SIGKILL'), terminateWithinMs);
     await this.ended();
     clearTimeout(timer);
+  }
+
+  /** Stops all workers, or lets them go on. */
+  pause(paused: boolean): void {
+    this.signal(paused ? 'SIGSTOP' : 'SIGCONT');
   }
 
   private signal(signal: NodeJS.Signals): void {

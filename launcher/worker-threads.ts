@@ -30,7 +30,7 @@ function sharedCores({ starter, localWorldSize, rankVariable }: Place, environme
 }
 
 /** The nearest ancestor that has no rank: mpirun, torchrun or the launcher, above what may stand between, as npx. */
-function starterOf(pid: number, rankVariable: string): number | undefined {
+export function starterOf(pid: number, rankVariable: string): number | undefined {
   try {
     while (pid > 1) {
       const variables = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');

@@ -46,6 +46,7 @@ const input = {
 /** A job has been stopped: its checkpoints are whole, and `--resume` goes on once the cause is gone. */
 const job = {
   STOPPED: 'a signal has stopped the job, or the program that started it',
+  START_FAILED: 'a worker process could not be started',
   KILLED: 'a signal has ended a worker',
   EXITED: 'a worker has ended by itself',
   STALLED: 'a worker shows no sign of life, or of progress',

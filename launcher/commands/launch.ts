@@ -15,6 +15,7 @@ import { checkpointToResume, checkResumable } from '../../src/training/resume.js
 import { lastRunFolder, RunFolder } from '../../src/training/run-folder.js';
 import { RunRecorder, type Report, type RunListener } from '../../src/training/run-record.js';
 import { planDevices, type DevicePlan } from '../devices.js';
+import { goOnWithoutConsole } from '../console.js';
 import { Display } from '../display.js';
 import { refuseTask } from '../environment.js';
 import { overrides, recipeFlags, runFlags, type Resume } from '../flags.js';
@@ -136,6 +137,7 @@ async function trainIn(folder: RunFolder, plan: RunPlan, json: boolean): Promise
   display.line(
     `${config.name}: ${images} images, ${counted(config.epochs, 'epoch')}, ${counted(config.workers, 'worker')}, run folder ${folder.path}`,
   );
+  goOnWithoutConsole();
   const reports: Report[] = [];
   const listeners = [display, { finished: (report: Report) => void reports.push(report) }];
   try {

@@ -3,6 +3,7 @@ import type { Argv, ArgumentsCamelCase, CommandModule } from 'yargs';
 import { initBackend } from '../../src/backend/index.js';
 import { loadConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
+import { isConsequence } from '../../src/coordinator/failure.js';
 import { openDataset } from '../../src/data/index.js';
 import { codeOf, StoppedError, UserError } from '../../src/errors.js';
 import { backendOptions } from '../../src/training/bitwise.js';
@@ -11,11 +12,14 @@ import { evaluateCheckpoint } from '../../src/training/evaluate-checkpoint.js';
 import { checkpointToResume } from '../../src/training/resume.js';
 import { lastRunFolder, RunFolder } from '../../src/training/run-folder.js';
 import { train } from '../../src/training/train.js';
+import { goOnWithoutConsole } from '../console.js';
 import { ownGpu } from '../devices.js';
 import { endWithParent } from '../end-with-parent.js';
 import { readPlace, type Place } from '../environment.js';
 import { overrides, recipeFlags, runFlags, type Resume } from '../flags.js';
 import { joinJob } from '../join-job.js';
+import { leaveSignalsToLauncher } from '../signals.js';
+import { WorkerStop } from '../stop-worker.js';
 import { threadVariables, workerThreads } from '../worker-threads.js';
 import { summaries } from '../summaries.js';
 
@@ -51,7 +55,17 @@ export const workerCommand: CommandModule<object, WorkerArguments> = {
 
 async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
   const place = readPlace(process.env);
-  if (place.starter === 'pod-dist') endWithParent();
+  if (place.starter !== 'pod-dist') return WorkerStop.run((stop) => workAt(place, args, stop));
+  endWithParent();
+  leaveSignalsToLauncher();
+  await workAt(place, args);
+}
+
+async function workAt(
+  place: Place,
+  args: ArgumentsCamelCase<WorkerArguments>,
+  stop?: WorkerStop,
+): Promise<void> {
   const say = (line: string) => void (place.rank === 0 && process.stderr.write(`${line}\n`));
   const checkpoint = args.evaluate ? (await findCheckpoint(args.evaluate, say)).checkpoint : undefined;
   const settings = checkpoint ? { base: checkpoint.config } : { file: args.config };
@@ -60,9 +74,10 @@ async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
   const threads = workerThreads(place);
   Object.assign(process.env, threadVariables(threads, process.env));
   if (place.starter !== 'pod-dist') Object.assign(process.env, await ownGpu(place.localRank, config.backend));
+  goOnWithoutConsole();
   const folder = await claimFolder(args, config, place);
   try {
-    await workIn(folder, { args, config, place, checkpoint, threads, say });
+    await workIn(folder, { args, config, place, checkpoint, threads, stop, say });
     folder?.release();
   } catch (error) {
     if (error instanceof UserError || error instanceof StoppedError) folder?.abandon();
@@ -78,12 +93,13 @@ interface WorkOptions {
   /** To be evaluated. */
   checkpoint?: Checkpoint;
   threads: number;
+  stop?: WorkerStop;
   say(line: string): void;
 }
 
 async function workIn(
   folder: RunFolder | undefined,
-  { args, config, place, checkpoint, threads, say }: WorkOptions,
+  { args, config, place, checkpoint, threads, stop, say }: WorkOptions,
 ): Promise<void> {
   const outDir = folder?.path ?? args.out ?? '';
   const resume =
@@ -98,10 +114,11 @@ async function workIn(
     notify: (line) => void process.stderr.write(`${line}\n`),
   });
   try {
-    member.progress('start the backend');
+    if (stop) stop.member = member;
+    member.lengthy('start the backend');
     const { requireGpu } = args;
     const backend = await initBackend(config.backend, { ...backendOptions(config), requireGpu });
-    member.progress('open the data set');
+    member.lengthy('open the data set');
     const notify = place.localRank === 0 ? undefined : () => {};
     const evaluated = checkpoint?.classNames;
     const dataset = await openDataset(config.data, { seed: config.seed, threads, evaluated, notify });
@@ -110,7 +127,8 @@ async function workIn(
       if (checkpoint) {
         await evaluateCheckpoint({ checkpoint, config, dataset, communicator, reporter: member });
       } else {
-        await train({ config, dataset, communicator, reporter: member, backend, outDir, resume, tracer });
+        const job = { config, dataset, communicator, reporter: member, backend, outDir };
+        await train({ ...job, resume, tracer, signal: stop?.signal });
       }
     } finally {
       await dataset.close();
@@ -118,10 +136,10 @@ async function workIn(
     await member.finish();
     await own?.finished();
   } catch (error) {
-    if (!(error instanceof UserError)) console.error(error);
     await member.fail(error);
+    if (!(error instanceof UserError)) console.error(error);
     const cause = await own?.failure();
-    if (cause && codeOf(error) === 'JOB_ABORTED') throw cause;
+    if (cause && isConsequence(codeOf(error))) throw cause;
     throw error;
   } finally {
     await member.close();

@@ -42,6 +42,9 @@ const channelBytes = stateBytes + errorBytes + slots * slotBytes;
 /** Of the channels of all streams. */
 export const channelsBytes = streams.length * channelBytes;
 
+/** A wait that lasts longer than it may was kept from ending: of it only so much counts, so that a job can be suspended. */
+const longestWaitMs = 1000;
+
 const submittedAt = 0;
 const completedAt = 1;
 const failedAt = 2;
@@ -90,28 +93,30 @@ export class Channel {
 
   /** Blocks the thread until command `number` is done. */
   waitSync(number: number, timeoutMs: number): void {
-    const end = performance.now() + timeoutMs;
-    for (;;) {
+    for (let waited = 0; ;) {
       const completed = Atomics.load(this.state, completedAt);
       if (completed - number >= 0) return;
       this.throwIfFailed();
-      const left = end - performance.now();
+      const left = Math.min(timeoutMs - waited, longestWaitMs);
       if (left <= 0) throw this.late(timeoutMs);
+      const began = performance.now();
       Atomics.wait(this.state, completedAt, completed, left);
+      waited += Math.min(performance.now() - began, left);
     }
   }
 
   /** Resolves when command `number` is done. */
   async wait(number: number, timeoutMs: number): Promise<void> {
-    const end = performance.now() + timeoutMs;
-    for (;;) {
+    for (let waited = 0; ;) {
       const completed = Atomics.load(this.state, completedAt);
       if (completed - number >= 0) return;
       this.throwIfFailed();
-      const left = end - performance.now();
+      const left = Math.min(timeoutMs - waited, longestWaitMs);
       if (left <= 0) throw this.late(timeoutMs);
+      const began = performance.now();
       const waiting = Atomics.waitAsync(this.state, completedAt, completed, left);
       if (waiting.async) await keepingAlive(waiting.value, left);
+      waited += Math.min(performance.now() - began, left);
     }
   }
 

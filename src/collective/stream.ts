@@ -1,4 +1,5 @@
 import { messageOf, PodDistError } from '../errors.js';
+import { runningClock } from '../running-clock.js';
 import { noTracer, streamThreads, type Tracer } from '../trace/tracer.js';
 import { allocate, type Arena } from './arena.js';
 import { Channel, type Command } from './channel.js';
@@ -128,7 +129,7 @@ export class Stream {
 
   get progress(): StreamProgress {
     const { running, begun } = this;
-    return { begun, name: running?.name ?? '', forMs: running ? performance.now() - running.since : 0 };
+    return { begun, name: running?.name ?? '', forMs: running ? runningClock.now() - running.since : 0 };
   }
 
   /** Collectives done so far. */
@@ -144,8 +145,8 @@ export class Stream {
     const context = Context.whole(command, workspace);
     workspace.stage.turn(++this.turns);
     this.begun = command.sequence;
-    this.running = { name: `${command.kind} '${command.tag}'`, since: performance.now() };
-    const deadline = setTimeout(() => this.expire(command), command.timeoutMs);
+    this.running = { name: `${command.kind} '${command.tag}'`, since: runningClock.now() };
+    const deadline = runningClock.after(command.timeoutMs, () => this.expire(command));
     const looking = setInterval(() => slow(command), slowMs);
     try {
       const algorithm = this.run(context);
@@ -157,7 +158,7 @@ export class Stream {
         bytes: command.length * context.elementBytes,
       });
     } finally {
-      clearTimeout(deadline);
+      deadline.clear();
       clearInterval(looking);
       this.running = undefined;
     }

@@ -8,11 +8,11 @@ export type About = Pick<JobFailure, 'rank' | 'host' | 'pid'>;
 /** What a piece of evidence says, and how much it explains. */
 type Cause = [failure: JobFailure, weight: number];
 
-/** A worker process on this host has ended, as its parent has seen it. */
-export function exited(about: About, code: number | null, signal: NodeJS.Signals | null): Cause {
+/** A worker process on this host has ended, as its parent has seen it; `remark` says why a signal may have come. */
+export function exited(about: About, code: number | null, signal: NodeJS.Signals | null, remark = ''): Cause {
   const here = { ...about, host: hostname(), user: false };
   return signal
-    ? [{ ...here, code: 'KILLED', cause: `killed by signal ${signal}` }, evidence.signal]
+    ? [{ ...here, code: 'KILLED', cause: `killed by signal ${signal}${remark}` }, evidence.signal]
     : [{ ...here, code: 'EXITED', cause: `ended with exit code ${code}` }, evidence.exitCode];
 }
 
@@ -26,6 +26,7 @@ export function lostBy(about: About, by: number): Cause {
 export function reported(about: About, error: { code: string; message: string; user: boolean }): Cause {
   const { message, user } = error;
   const code = readCode(error.code);
+  if (code === 'STOPPED') return [{ ...about, code, cause: message, user: false }, evidence.stopped];
   return [
     { ...about, code, cause: user ? message : `error ${code}: ${message}`, user },
     evidence.reportedError,

@@ -6,8 +6,10 @@ import { socketsClosed, prepareSockets } from '../collective/sockets.js';
 import { readCode } from '../error-codes.js';
 import { codeOf, messageOf, PodDistError } from '../errors.js';
 import { ClockOffset } from '../trace/clock-offset.js';
+import { runningClock } from '../running-clock.js';
 import { listeningAddress } from '../transport/addresses.js';
 import { noTracer, now, SpanRecorder, type Tracer, type TraceSpan } from '../trace/tracer.js';
+import { socketsBegin, socketsEnd, type WithSockets } from '../transport/socket-thread.js';
 import { ControlClient } from './client.js';
 import { Guardian } from './guardian.js';
 import { makeIpcDirectory, removeIpcDirectory } from './ipc-directory.js';
@@ -33,22 +35,26 @@ class CommunicationThread {
   private readonly clock = new ClockOffset();
   private clockSamples = 0;
   private mesh: Mesh | undefined;
+  private binding: Promise<Mesh> | undefined;
   private engine: Engine | undefined;
   private ownDirectory: string | undefined;
   private ended = false;
-  private readonly joinTimer: NodeJS.Timeout;
+  private closing = false;
+  private readonly joinTimer: { clear(): void };
   private readonly beats: NodeJS.Timeout;
 
   constructor(
-    private readonly data: ThreadData,
+    private readonly data: ThreadData & WithSockets,
     private readonly port: MessagePort,
   ) {
     prepareSockets();
+    socketsBegin(data);
+    process.on('uncaughtException', (error) => this.refuse(failed(error)));
     this.status = new Status(data.status);
     this.client = new ControlClient({ ...data, onLost: () => this.loseCoordinator() });
     this.guardian = new Guardian(data, (error) => this.refuse(error));
     this.tracer = data.trace ? new SpanRecorder((spans) => void this.trace(spans)) : noTracer;
-    this.joinTimer = setTimeout(() => this.refuse(this.lateJoin()), data.joinTimeoutMs);
+    this.joinTimer = runningClock.after(data.joinTimeoutMs, () => this.refuse(this.lateJoin()));
     this.beats = setInterval(() => this.beat(), 500);
     port.on('message', (message: ToThread) => void this.obey(message));
     void this.client.send(this.hello());
@@ -65,7 +71,7 @@ class CommunicationThread {
     try {
       for await (const message of this.client.messages()) {
         this.guardian.heardOfCoordinator();
-        clearTimeout(this.joinTimer);
+        this.joinTimer.clear();
         await this.follow(message);
       }
     } catch (error) {
@@ -95,7 +101,9 @@ class CommunicationThread {
         const { jobId, hosts } = message;
         const host = listeningAddress(this.data.host, message.reached);
         const directory = this.socketFolder(message);
-        this.mesh = await Mesh.bind({ rank, worldSize, host, jobId, hosts, directory });
+        this.binding = Mesh.bind({ rank, worldSize, host, jobId, hosts, directory });
+        this.mesh = await this.binding;
+        if (this.closing) return;
         this.mesh.onPeerLost((peer) => void this.client.send({ type: 'lost', peer }));
         const { tracer } = this;
         this.engine = new Engine({ mesh: this.mesh, arena, thresholds, checkCollectives, tracer });
@@ -161,7 +169,14 @@ class CommunicationThread {
     const progress = status.progress + (engine?.completed ?? 0);
     const waiting = status.isWaiting || (engine?.busy ?? false);
     const collectives = engine?.collectives ?? [];
-    void this.client.send({ type: 'beat', progress, waiting, phase: status.phase, collectives });
+    void this.client.send({
+      type: 'beat',
+      progress,
+      waiting,
+      phase: status.phase,
+      lengthy: status.isLengthy,
+      collectives,
+    });
     if (this.data.trace && this.mesh) this.askForClock();
     this.tracer.flush();
   }
@@ -190,14 +205,18 @@ class CommunicationThread {
   }
 
   private async close(): Promise<void> {
-    clearTimeout(this.joinTimer);
+    if (this.closing) return;
+    this.closing = true;
+    this.joinTimer.clear();
     clearInterval(this.beats);
     this.guardian.close();
     this.tracer.flush();
     await this.client.sent();
     this.client.close();
     removeIpcDirectory(this.ownDirectory);
-    await Promise.all([this.mesh?.close(), socketsClosed()]);
+    const mesh = await this.binding?.catch(() => undefined);
+    await Promise.all([mesh?.close(), socketsClosed()]);
+    socketsEnd(this.data);
     this.port.close();
   }
 
@@ -206,4 +225,8 @@ class CommunicationThread {
   }
 }
 
-new CommunicationThread(workerData as ThreadData, parentPort as MessagePort);
+function failed(error: unknown): PodDistError {
+  return new PodDistError('COMMUNICATION_FAILED', messageOf(error), { cause: error });
+}
+
+new CommunicationThread(workerData as ThreadData & WithSockets, parentPort as MessagePort);

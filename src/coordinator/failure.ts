@@ -41,11 +41,29 @@ const consequences = new Set<ErrorCode>([
   'COORDINATOR_LOST',
 ]);
 
-/** Collects evidence and settles on the root cause once the grace is over. */
+/** Whether an error of this code follows from what has happened elsewhere. */
+export function isConsequence(code: ErrorCode): boolean {
+  return consequences.has(code);
+}
+
+interface Evidence {
+  failure: JobFailure;
+  weight: number;
+}
+
+/**
+ * Collects evidence and settles on the root cause once the grace is over.
+ *
+ * What a rank has told of itself explains its end, however it ended: a process that ends after it has told of an error
+ * may still be killed, or fail in its last steps.
+ */
 export class RootCause {
   readonly settled: Promise<JobFailure>;
   private resolve!: (failure: JobFailure) => void;
-  private best: { failure: JobFailure; weight: number } | undefined;
+  private best: Evidence | undefined;
+  /** By rank how its process has ended. */
+  private readonly ends = new Map<number | undefined, Evidence>();
+  private readonly told = new Set<number | undefined>();
   private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly graceMs: number) {
@@ -54,15 +72,27 @@ export class RootCause {
 
   add(failure: JobFailure, weight: number): void {
     const real = consequences.has(failure.code) ? Math.min(weight, evidence.stall) : weight;
-    if (!this.best || real > this.best.weight) this.best = { failure, weight: real };
+    const piece = { failure, weight: real };
+    if (weight === evidence.reportedError) this.told.add(failure.rank);
+    if (weight === evidence.exitCode || weight === evidence.signal) {
+      if (!this.ends.has(failure.rank)) this.ends.set(failure.rank, piece);
+    } else this.best = heavier(this.best, piece);
     this.timer ??= setTimeout(() => this.settle(), this.graceMs);
   }
 
   get found(): boolean {
-    return this.best !== undefined;
+    return this.timer !== undefined;
   }
 
   private settle(): void {
-    if (this.best) this.resolve(this.best.failure);
+    const unexplained = [...this.ends].filter(([rank]) => !this.told.has(rank)).map(([, end]) => end);
+    const [first] = this.ends.values();
+    const cause = unexplained.reduce(heavier, this.best) ?? first;
+    this.resolve(cause.failure);
   }
+}
+
+/** The piece that explains more; of equals the first. */
+function heavier(one: Evidence | undefined, other: Evidence): Evidence {
+  return one === undefined || other.weight > one.weight ? other : one;
 }

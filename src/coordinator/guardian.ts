@@ -1,8 +1,12 @@
 import { PodDistError } from '../errors.js';
+import { hasEnded } from '../has-ended.js';
+import { runningClock } from '../running-clock.js';
 import { removeIpcDirectory } from './ipc-directory.js';
 
 interface GuardianOptions {
   guardParent: boolean;
+  /** Process id of what has started this worker, perhaps by way of others. */
+  starter?: number;
   stallTimeoutMs: number;
 }
 
@@ -11,7 +15,7 @@ const checkEveryMs = 500;
 const endWithinMs = 3000;
 
 /**
- * Ends the worker's process when nobody else would: with its parent, with its coordinator, or after the job was
+ * Ends the worker's process when nobody else would: with its parent, with what has started it, with its coordinator, or after the job was
  * stopped while the compute thread is stuck. It runs in the communication thread and needs nothing of the other.
  */
 export class Guardian {
@@ -29,7 +33,7 @@ export class Guardian {
   }
 
   heardOfCoordinator(): void {
-    this.lastWord = performance.now();
+    this.lastWord = runningClock.now();
   }
 
   /** Lets the compute thread see `error`, and kills the process if it does not end. */
@@ -43,9 +47,11 @@ export class Guardian {
   }
 
   private check(): void {
-    if (this.options.guardParent && process.ppid !== this.parent) this.kill();
+    const { guardParent, starter } = this.options;
+    if (guardParent && process.ppid !== this.parent) this.kill();
+    if (starter !== undefined && hasEnded(starter)) this.kill();
     if (this.lastWord === undefined) return;
-    const silent = performance.now() - this.lastWord;
+    const silent = runningClock.now() - this.lastWord;
     if (silent < this.options.stallTimeoutMs + checkEveryMs * 4) return;
     this.close();
     this.endSoon(

@@ -3,22 +3,34 @@ export interface Beat {
   progress: number;
   waiting: boolean;
   phase: string;
+  /** Whether the phase is one that may take long. */
+  lengthy?: boolean;
+}
+
+/** How long a rank is waited for. */
+export interface Patience {
+  /** Without a sign of life, or of progress. */
+  stallTimeoutMs: number;
+  /** Without progress in a phase that may take long; default: as in every other. */
+  phaseTimeoutMs?: number;
 }
 
 /**
  * Tells a rank that has stopped from one that waits for it.
  *
  * Beats come from the communication thread, so a busy compute thread still beats; a stopped process does not. A beat
- * carries the compute thread's progress counter: a rank whose counter stands still while it waits for nobody hangs.
+ * carries the compute thread's progress counter: a rank whose counter stands still while it waits for nobody hangs. In
+ * some phases it may stand still for long: a start, a checkpoint on a slow disk.
  */
 export class Liveness {
   private lastBeat: number;
   private lastMove: number;
   private progress = -1;
   private phase = 'start';
+  private lengthy = false;
 
   constructor(
-    private readonly stallMs: number,
+    private readonly patience: Patience,
     now: number,
   ) {
     this.lastBeat = this.lastMove = now;
@@ -29,9 +41,10 @@ export class Liveness {
     this.lastBeat = this.lastMove = now;
   }
 
-  beat({ progress, waiting, phase }: Beat, now: number): void {
+  beat({ progress, waiting, phase, lengthy = false }: Beat, now: number): void {
     this.lastBeat = now;
     this.phase = phase;
+    this.lengthy = lengthy;
     if (progress !== this.progress || waiting) this.lastMove = now;
     this.progress = progress;
   }
@@ -43,12 +56,18 @@ export class Liveness {
 
   /** One line that says how the rank has stalled; undefined while it has not. */
   stalled(now: number): string | undefined {
-    if (now - this.lastBeat > this.stallMs) {
-      return `stalled: no sign of life for ${seconds(now - this.lastBeat)} (${this.phase})`;
-    }
-    if (now - this.lastMove > this.stallMs)
-      return `stalled: no progress for ${seconds(now - this.lastMove)} (${this.phase})`;
+    const { stallTimeoutMs: stall, phaseTimeoutMs: long = stall } = this.patience;
+    const silent = now - this.lastBeat;
+    if (silent > stall) return this.describe('sign of life', silent, 'stallTimeoutSeconds', stall);
+    const still = now - this.lastMove;
+    if (this.lengthy && still > long) return this.describe('progress', still, 'phaseTimeoutSeconds', long);
+    if (!this.lengthy && still > stall) return this.describe('progress', still, 'stallTimeoutSeconds', stall);
     return undefined;
+  }
+
+  private describe(what: string, missedMs: number, setting: string, limitMs: number): string {
+    const limit = `distributed.${setting}: ${limitMs / 1000}`;
+    return `stalled: no ${what} for ${seconds(missedMs)} in the phase "${this.phase}" (${limit})`;
   }
 }
 

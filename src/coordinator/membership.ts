@@ -1,13 +1,14 @@
 import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { arenaBytes, createArena } from '../collective/arena.js';
 import { controlBytes } from '../collective/control.js';
 import type { Connections } from '../collective/engine.js';
 import { SharedCommunicator } from '../collective/shared-communicator.js';
 import { codeOf, messageOf, PodDistError, UserError } from '../errors.js';
 import { noTracer, SpanRecorder, type Tracer } from '../trace/tracer.js';
+import { startSocketThread } from '../transport/socket-thread.js';
 import { Status, statusBytes } from './status.js';
-import type { FromThread, JoinOptions, ToThread } from './thread-protocol.js';
+import type { FromThread, JoinOptions, ThreadData, ToThread } from './thread-protocol.js';
 
 const closeWithinMs = 2000;
 
@@ -60,9 +61,9 @@ export class Membership {
   static async join(options: JoinOptions): Promise<Membership> {
     const arena = createArena({ bytes: arenaBytes, controlBytes });
     const status = new SharedArrayBuffer(statusBytes);
-    const thread = new Worker(new URL('./communication-thread.js', import.meta.url), {
-      workerData: { ...options, arena, status },
-    });
+    const script = new URL('./communication-thread.js', import.meta.url);
+    const data: ThreadData = { ...options, arena, status };
+    const thread = startSocketThread(script, data, { type: 'close' } satisfies ToThread);
     const membership = new Membership(options, arena, thread, new Status(status));
     try {
       const connections = await membership.expect('joined', () => {});
@@ -87,11 +88,11 @@ export class Membership {
   }
 
   progress(phase: string, epoch?: number, step?: number): void {
-    const where = [
-      epoch === undefined ? '' : ` of epoch ${epoch}`,
-      step === undefined ? '' : `, step ${step}`,
-    ].join('');
-    this.status.move(`${phase}${where}`);
+    this.status.move(describePhase(phase, epoch, step));
+  }
+
+  lengthy(phase: string, epoch?: number): void {
+    this.status.move(describePhase(phase, epoch), true);
   }
 
   /** Tells the coordinator why this rank cannot go on. */
@@ -166,4 +167,10 @@ export class Membership {
   private tell(message: ToThread): void {
     this.thread.postMessage(message);
   }
+}
+
+/** Epochs and steps are counted from one, as on the console. */
+function describePhase(phase: string, epoch?: number, step?: number): string {
+  const ofEpoch = epoch === undefined ? '' : ` of epoch ${epoch + 1}`;
+  return `${phase}${ofEpoch}${step === undefined ? '' : `, step ${step + 1}`}`;
 }

@@ -79,6 +79,8 @@ export const workerMessage = z.discriminatedUnion('type', [
     /** Whether the compute thread waits for other ranks. */
     waiting: z.boolean(),
     phase: name,
+    /** Whether the phase is one that may take long, such as saving a checkpoint. */
+    lengthy: z.boolean().optional(),
     /** Of each stream the last collective begun; name and duration of the one under way. */
     collectives: z.array(z.object({ begun: z.int().min(0), name, forMs: z.number().min(0) })).max(16),
   }),

@@ -1,5 +1,6 @@
 import type { Connection } from './control-server.js';
-import { Liveness } from './liveness.js';
+import { runningClock } from '../running-clock.js';
+import { Liveness, type Patience } from './liveness.js';
 import { protocolVersion, type Hello } from './protocol.js';
 
 /** What is known of a rank that has joined. */
@@ -16,9 +17,8 @@ export interface Member {
   broken: boolean;
 }
 
-export interface RosterOptions {
+export interface RosterOptions extends Patience {
   worldSize: number;
-  stallTimeoutMs: number;
 }
 
 /** Who may join a job, and who has. */
@@ -34,7 +34,7 @@ export class Roster {
     const reason = this.objection(hello);
     if (reason) return reason;
     const { rank, host, machine, reached, pid, digest } = hello;
-    const liveness = new Liveness(this.job.stallTimeoutMs, performance.now());
+    const liveness = new Liveness(this.job, runningClock.now());
     this.digest ??= digest;
     const about = { connection, host, machine, reached, pid };
     this.members.set(rank, { ...about, liveness, finished: false, broken: false });

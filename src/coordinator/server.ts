@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { socketsClosed, prepareSockets } from '../collective/sockets.js';
 import type { ErrorCode } from '../error-codes.js';
 import { codeOf, messageOf, PodDistError, UserError } from '../errors.js';
+import { runningClock } from '../running-clock.js';
 import type { TracePart } from '../trace/trace-file.js';
 import { now as clockNow } from '../trace/tracer.js';
 import { Assembly, disagreement } from './assembly.js';
@@ -23,6 +24,7 @@ import { makeIpcDirectory, removeIpcDirectory } from './ipc-directory.js';
 import { describeWait, Lateness } from './lateness.js';
 import type { ListenOptions } from './listen.js';
 import { machineId } from './machine.js';
+import { MemoryKills } from './memory-kills.js';
 import {
   decode,
   foreignVersion,
@@ -93,9 +95,10 @@ export class Coordinator {
   private readonly agreements: Assembly<string>;
   private readonly gatherings: Assembly<unknown>;
   private readonly lateness: Lateness;
+  private readonly memory = new MemoryKills();
   private readonly jobId = randomBytes(16).toString('hex');
   /** When the present state began. */
-  private since = performance.now();
+  private since = runningClock.now();
   private resolveFinished!: () => void;
   private ipcDirectory: string | undefined;
   private state: State = 'joining';
@@ -135,7 +138,7 @@ export class Coordinator {
   /** Tells of a worker process on this host that has ended, as its parent has seen it. */
   reportExit(rank: number, code: number | null, signal: NodeJS.Signals | null): void {
     if (this.stopped || (code === 0 && this.roster.get(rank)?.finished)) return;
-    this.cause.add(...exited(this.about(rank), code, signal));
+    this.cause.add(...exited(this.about(rank), code, signal, this.memory.explain(signal)));
   }
 
   /** Ends the job for a reason that no worker gave, such as a signal to the launcher. */
@@ -225,7 +228,7 @@ export class Coordinator {
         if (!this.connections.add('connections', rank, true)) return;
         this.removeDirectory();
         this.enter('running');
-        for (const [, other] of this.roster.members) other.liveness.restart(performance.now());
+        for (const [, other] of this.roster.members) other.liveness.restart(runningClock.now());
         this.broadcast({ type: 'go' });
         return;
       case 'agree':
@@ -241,8 +244,8 @@ export class Coordinator {
         return this.options.onTrace?.({ rank, host: member.host, spans, clock });
       }
       case 'beat':
-        member.liveness.beat(message, performance.now());
-        this.lateness.beat(rank, message.collectives, performance.now());
+        member.liveness.beat(message, runningClock.now());
+        this.lateness.beat(rank, message.collectives, runningClock.now());
         return this.post(member.connection, { type: 'pulse' });
       case 'lost':
         if (message.peer >= this.options.worldSize || message.peer === rank)
@@ -293,7 +296,7 @@ export class Coordinator {
   }
 
   private check(): void {
-    const now = performance.now();
+    const now = runningClock.now();
     const { joinTimeoutMs } = this.options;
     if (this.state === 'ended') return;
     const waited = now - this.since;
@@ -333,7 +336,7 @@ export class Coordinator {
 
   private enter(state: 'connecting' | 'running'): void {
     this.state = state;
-    this.since = performance.now();
+    this.since = runningClock.now();
   }
 
   private removeDirectory(): void {

@@ -17,11 +17,12 @@ export class Status {
     this.text = Buffer.from(buffer as unknown as ArrayBuffer, textAt, textBytes);
   }
 
-  /** Says that something was done, and what comes next. */
-  move(phase: string): void {
+  /** Says that something was done, and what comes next: `lengthy` work may take long without a sign of progress. */
+  move(phase: string, lengthy = false): void {
     const bytes = Buffer.from(phase).subarray(0, textBytes);
     bytes.copy(this.text);
     Atomics.store(this.words, 2, bytes.length);
+    Atomics.store(this.words, 3, Number(lengthy));
     Atomics.add(this.words, 0, 1);
   }
 
@@ -42,6 +43,10 @@ export class Status {
 
   get isWaiting(): boolean {
     return Atomics.load(this.words, 1) > 0;
+  }
+
+  get isLengthy(): boolean {
+    return Atomics.load(this.words, 3) === 1;
   }
 
   get phase(): string {

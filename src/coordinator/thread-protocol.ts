@@ -30,6 +30,8 @@ export interface JoinOptions {
   trace?: boolean;
   /** End with the parent process, as a launched worker does. */
   guardParent: boolean;
+  /** Process id of what has started this worker: it ends with that. */
+  starter?: number;
 }
 
 export interface ThreadData extends JoinOptions {

@@ -22,7 +22,8 @@ export interface Training {
 }
 
 /**
- * Trains one epoch, evaluates it, and writes its checkpoint where one is due; the last epoch is evaluated in full.
+ * Trains one epoch, evaluates it, and writes its checkpoint where one is due: the ranks that do not write it wait under
+ * the coordinator's eyes, not in a collective with a deadline. The last epoch is evaluated in full.
  * Resolves with the times of its steps.
  */
 export async function trainEpoch(options: TrainOptions, training: Training): Promise<RankTimes> {
@@ -50,7 +51,10 @@ export async function trainEpoch(options: TrainOptions, training: Training): Pro
   const result = (await reporter.gather('epoch', part)) as EpochResult;
   if (last || state.epochs % config.checkpoint.every === 0) {
     const began = tracer.now();
+    reporter.lengthy('save the checkpoint', epoch);
     await writeCheckpoint(options, training, result);
+    await reporter.agree(`checkpoint of epoch ${state.epochs}`, 'saved');
+    reporter.progress('go on after the checkpoint', epoch);
     tracer.span('compute', 'checkpoint', began, { epoch });
   }
   if (detail) await reporter.gather('evaluation', detail);

@@ -39,7 +39,7 @@ export async function evaluateCheckpoint(options: EvaluateCheckpointOptions): Pr
   try {
     const { epochs } = checkpoint;
     const job = { classifier, dataset, unknown, communicator, reporter, settings: config.evaluation };
-    const part = await evaluateInDetail({ ...job, epoch: epochs, trained: epochs });
+    const part = await evaluateInDetail({ ...job, epoch: epochs - 1, trained: epochs });
     await reporter.gather('evaluation', part);
   } finally {
     await unknown?.close();

@@ -76,6 +76,7 @@ export async function evaluateInDetail(
     if (correlation) await communicator.allReduce(correlation.sums, { tag: 'correlation' });
     const strangers: Comparison[] = [];
     if (unknown) await forEachPass(options, unknown, vectors, (comparison) => strangers.push(comparison));
+    options.reporter.lengthy('sum up the evaluation', options.epoch);
     return {
       totals,
       images: packComparison(joinComparisons(comparisons)),

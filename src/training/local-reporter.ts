@@ -15,5 +15,7 @@ export class LocalReporter implements Reporter {
     this.combiner.record(news);
   }
 
+  lengthy(): void {}
+
   progress(): void {}
 }

@@ -63,6 +63,8 @@ export interface Reporter {
   gather(name: string, part: unknown): Promise<unknown>;
   /** One-way news for the run record and the console, such as a `StepRecord`. */
   record(news: StepRecord | EvaluatedNews): void;
+  /** As `progress`, before work that may take long and shows nothing: it has a time-out of its own. */
+  lengthy(phase: string, epoch?: number): void;
   /** Says that this worker moves; without it for the stall time-out the job is stopped. */
   progress(phase: string, epoch?: number, step?: number): void;
 }

@@ -29,6 +29,7 @@ export async function train(options: TrainOptions): Promise<Report> {
 async function run(options: TrainOptions, unknown: Dataset | undefined): Promise<Report> {
   const { config, dataset, communicator, reporter, backend } = options;
   const started = performance.now();
+  reporter.lengthy('build the model');
   const classifier = await Classifier.create({
     config,
     shape: dataset.shape,
@@ -51,6 +52,7 @@ async function run(options: TrainOptions, unknown: Dataset | undefined): Promise
     config,
   });
 
+  reporter.progress('begin to train', state.epochs);
   let times: RankTimes = { images: 0, seconds: 0, loaderSeconds: 0, exposedSeconds: 0 };
   for (let epoch = state.epochs; epoch < config.epochs; epoch++) {
     times = addTimes(times, await trainEpoch(options, { classifier, step, state, unknown }));

@@ -63,6 +63,30 @@ describe('RootCause', () => {
       'STOPPED',
     ],
     [
+      'an error that a rank has told of explains the signal that ends it afterwards',
+      [
+        [failure(1, 'FILE_UNUSABLE'), evidence.reportedError],
+        [failure(1, 'KILLED'), evidence.signal],
+      ],
+      'FILE_UNUSABLE',
+    ],
+    [
+      'a lost peer that a rank has told of explains its exit code',
+      [
+        [failure(1, 'EXITED'), evidence.exitCode],
+        [failure(1, 'PEER_LOST'), evidence.reportedError],
+      ],
+      'PEER_LOST',
+    ],
+    [
+      'the error of one rank does not explain the signal that ends another',
+      [
+        [failure(0, 'COLLECTIVE_FAILED'), evidence.reportedError],
+        [failure(1, 'KILLED'), evidence.signal],
+      ],
+      'KILLED',
+    ],
+    [
       'a consequence is better than nothing',
       [[failure(0, 'COORDINATOR_LOST'), evidence.reportedError]],
       'COORDINATOR_LOST',

@@ -301,7 +301,7 @@ describe('a running job', () => {
     await new Promise((resolve) => setTimeout(resolve, 100));
     job.coordinator.reportExit(1, null, 'SIGKILL');
     expect(describeFailure(await job.coordinator.failure)).toBe(
-      `rank 1 on host ${hostname()}: killed by signal SIGKILL`,
+      `rank 1 on host ${hostname()}: killed by signal SIGKILL (out of memory?)`,
     );
   });
 

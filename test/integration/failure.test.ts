@@ -33,7 +33,9 @@ describe('a job that fails', () => {
       process.kill(victim, 'SIGKILL');
       const { code, lastLine } = await endsWithin10s(command, place);
       expect(code).toBe(1);
-      expect(lastLine).toMatch(/rank 1 on host .*: killed by signal SIGKILL; log: run\/logs\/rank-1\.log$/);
+      expect(lastLine).toMatch(
+        /rank 1 on host .*: killed by signal SIGKILL \(.*\); log: run\/logs\/rank-1\.log$/,
+      );
       expect(lastLine).toContain(hostname());
     },
   );

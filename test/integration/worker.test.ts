@@ -7,15 +7,24 @@ describe('workers that something else has started', () => {
   beforeEach(() => void (place = new Workplace()));
   afterEach(() => place.clear());
 
-  function start(variables: (rank: number) => NodeJS.ProcessEnv, epochs: number): Command[] {
+  function start(
+    variables: (rank: number) => NodeJS.ProcessEnv,
+    epochs: number,
+    within: readonly string[] = [],
+  ): Command[] {
     const args = ['worker', '--backend', 'wasm', '--epochs', String(epochs), '--out', 'run'];
-    return [0, 1].map((rank) => place.start(args, variables(rank)));
+    return [0, 1].map((rank) => place.start(args, variables(rank), within));
   }
 
-  async function torchrun(epochs: number): Promise<Command[]> {
+  async function torchrun(epochs: number, within: readonly string[] = []): Promise<Command[]> {
     const port = String(await freePort());
-    const rendezvous = { WORLD_SIZE: '2', MASTER_ADDR: '127.0.0.1', MASTER_PORT: port };
-    return start((rank) => ({ RANK: String(rank), LOCAL_RANK: String(rank), ...rendezvous }), epochs);
+    const rendezvous = {
+      TORCHELASTIC_RUN_ID: 'none',
+      WORLD_SIZE: '2',
+      MASTER_ADDR: '127.0.0.1',
+      MASTER_PORT: port,
+    };
+    return start((rank) => ({ RANK: String(rank), LOCAL_RANK: String(rank), ...rendezvous }), epochs, within);
   }
 
   it('train together under the variables that torchrun sets', async () => {
@@ -105,6 +114,33 @@ describe('workers that something else has started', () => {
     );
     for (const line of lines.slice(2))
       expect(line).toMatch(/rank [01] on \S+ has read another configuration than rank [01]: /);
+    expect(place.leftovers()).toEqual([]);
+  });
+
+  it.each([
+    ['SIGTERM', 143],
+    ['SIGUSR1', 138],
+  ] as const)('all end in order when one of them gets %s', async (signal, code) => {
+    const commands = await torchrun(500);
+    await until('a first epoch', () => place.epochs('run') || undefined);
+    commands[1].child.kill(signal);
+    const [first, second] = await Promise.all(commands.map((command) => command.ended));
+    const stopped = `stopped by ${signal}; --resume goes on from the last checkpoint`;
+    expect(second).toMatchObject({ code, lastLine: `pod-dist: ${stopped}` });
+    expect(first.code).toBe(1);
+    expect(first.lastLine).toMatch(new RegExp(`^pod-dist: rank 1 on host .*: ${stopped}$`));
+    expect(place.leftovers()).toEqual([]);
+  });
+
+  it('end when what has started them is killed', async () => {
+    const commands = await torchrun(500, ['bash', '-c', '"$@"; true', 'bash']);
+    await until('a first epoch', () => place.epochs('run') || undefined);
+    expect(commands.map((command) => command.workers().size)).toEqual([1, 1]);
+    for (const { child } of commands) child.kill('SIGKILL');
+    const alive = () => commands.flatMap((command) => command.alive());
+    const killed = performance.now();
+    await until('the workers to end', () => alive().length === 0 || undefined);
+    expect(performance.now() - killed).toBeLessThan(10_000);
     expect(place.leftovers()).toEqual([]);
   });
 

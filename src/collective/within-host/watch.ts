@@ -1,4 +1,5 @@
 import { PodDistError } from '../../errors.js';
+import { runningClock } from '../../running-clock.js';
 import type { Command } from '../channel.js';
 import type { StreamProgress } from '../stream.js';
 import { wakeReader, type PipeEnds } from './pipes.js';
@@ -55,7 +56,7 @@ export class CallWatch {
   get progress(): StreamProgress {
     const { record } = this.options;
     const { begun } = record;
-    const forMs = record.busy && this.seen.sequence === begun ? performance.now() - this.seen.since : 0;
+    const forMs = record.busy && this.seen.sequence === begun ? runningClock.now() - this.seen.since : 0;
     const { kind, tag } = record.command;
     return { begun, name: forMs > 0 ? `${kind} '${tag}'` : '', forMs };
   }
@@ -64,7 +65,7 @@ export class CallWatch {
     const { rank, record, fail, slow, failed } = this.options;
     if (failed()) return this.wake();
     if (!record.busy) return;
-    const now = performance.now();
+    const now = runningClock.now();
     const { command } = record;
     if (this.seen.sequence !== command.sequence) {
       this.seen = { sequence: command.sequence, since: now, asked: now };

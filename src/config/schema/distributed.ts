@@ -29,6 +29,11 @@ export const distributedSchema = z.strictObject({
   stallTimeoutSeconds: seconds
     .default(60)
     .describe('without a sign of life or progress, before a worker counts as stalled'),
+  phaseTimeoutSeconds: seconds
+    .default(1800)
+    .describe(
+      'without progress where work may take long: starting the backend, opening the data set, building the model, saving a checkpoint, summing up an evaluation',
+    ),
   stallWarningSeconds: seconds
     .default(10)
     .describe('a worker that others wait for longer than this is named on the console'),

@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { until, Workplace } from './command.js';
+
+const training = ['launch', '--backend', 'wasm', '--epochs', '500', '--out', 'run', '--workers', '2'];
+const short = ['distributed.stallTimeoutSeconds=3', 'distributed.collectiveTimeoutSeconds=4'];
+const settings = short.flatMap((setting) => ['--set', setting]);
+
+/** Longer than a stall time-out, and than a collective may take. */
+const pauseMs = 7000;
+
+const isStopped = (pid: number) => /\) T/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+
+describe.runIf(process.platform === 'linux')('a job that is suspended', () => {
+  let place: Workplace;
+  beforeEach(() => void (place = new Workplace()));
+  afterEach(() => place.clear());
+
+  it('goes on, whether the system stops all of it or Ctrl-Z the launcher; SIGUSR1 ends it in order', async () => {
+    const command = place.start([...training, ...settings], {}, ['setsid']);
+    const launcher = command.child.pid as number;
+    const trained = (epochs: number) =>
+      until('more epochs', () => place.epochs('run') >= epochs || undefined);
+    await trained(1);
+    const workers = [...command.workers().values()];
+
+    for (const [stop, target] of [
+      ['SIGSTOP', -launcher],
+      ['SIGTSTP', launcher],
+    ] as const) {
+      process.kill(target, stop);
+      await until('all to stand', () => [launcher, ...workers].every(isStopped) || undefined);
+      const before = place.epochs('run');
+      await delay(pauseMs);
+      expect(place.epochs('run')).toBe(before);
+      process.kill(target, 'SIGCONT');
+      await trained(before + 2);
+    }
+
+    process.kill(launcher, 'SIGUSR1');
+    const { code, lastLine } = await command.ended;
+    expect(code).toBe(138);
+    expect(lastLine).toBe('pod-dist: stopped by SIGUSR1; --resume goes on from the last checkpoint');
+    expect(command.alive()).toEqual([]);
+    expect(place.leftovers()).toEqual([]);
+  });
+});

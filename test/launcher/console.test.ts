@@ -1,0 +1,58 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Workplace } from '../integration/command.js';
+
+const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
+const full = '/dev/full' as const;
+
+interface Said {
+  code: number | null;
+  stderr: string;
+}
+
+/** Runs a command whose standard output is a file, or a pipe that nobody reads. */
+async function run(args: string[], output: typeof full | 'nobody', folder = '.'): Promise<Said> {
+  const file = output === 'nobody' ? 'pipe' : openSync(output, 'w');
+  const child = spawn(process.execPath, [cli, ...args], { cwd: folder, stdio: ['ignore', file, 'pipe'] });
+  child.stdout?.destroy();
+  if (typeof file === 'number') closeSync(file);
+  let stderr = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, stderr };
+}
+
+describe('a console that takes nothing', () => {
+  let place: Workplace;
+  beforeEach(() => void (place = new Workplace()));
+  afterEach(() => place.clear());
+
+  it('ends a command that prints data as its reader ends', async () => {
+    expect(await run(['config', 'list'], 'nobody')).toEqual({ code: 141, stderr: '' });
+  });
+
+  const line = /^pod-dist: cannot write to standard output: ENOSPC: [^\n]*\n$/;
+
+  it.runIf(existsSync(full))('is one line where it is full', async () => {
+    const { code, stderr } = await run(['config', 'list'], full);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(line);
+  });
+
+  const training = ['launch', '--backend', 'wasm', '--epochs', '1', '--out', 'run', '--workers'];
+
+  it('does not end a run', async () => {
+    expect(await run([...training, '2'], 'nobody', place.folder)).toEqual({ code: 0, stderr: '' });
+    expect(place.report('run').epochs).toBe(1);
+  });
+
+  it.runIf(existsSync(full))('that is full shows in the exit code of a run', async () => {
+    const { code, stderr } = await run([...training, '1'], full, place.folder);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(line);
+    expect(place.report('run').epochs).toBe(1);
+  });
+});
