@@ -5,7 +5,7 @@ import { Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { createGunzip } from 'node:zlib';
-import { Unpack, type ReadEntry } from 'tar';
+import { UnpackSync, type ReadEntry } from 'tar';
 import yauzl, { type Entry, type ZipFile } from 'yauzl';
 
 export interface UnpackLimits {
@@ -24,6 +24,7 @@ export interface UnpackTarOptions extends UnpackLimits {
   libraryLinks?: boolean;
 }
 
+const gzipHeader = [0x1f, 0x8b];
 const fileMode = 0o644;
 const programMode = 0o755;
 
@@ -36,8 +37,8 @@ async function mostBytes(archive: string, { bytes = 2 ** 33, ratio = 100 }: Unpa
 
 /**
  * Unpacks a .tar or .tar.gz archive into `folder`. Its content is counted as it is inflated and ends the work beyond a
- * limit. Owners are not applied; of permissions only that to run a file is. Names that leave the folder, links and
- * devices are refused.
+ * limit. Each chunk is written before the next is read, so that nothing is written once it has failed. Owners are not
+ * applied; of permissions only that to run a file is. Names that leave the folder, links and devices are refused.
  */
 export async function unpackTar(
   archive: string,
@@ -57,44 +58,44 @@ export async function unpackTar(
     return refused === undefined;
   };
   const most = await mostBytes(archive, options);
-  const unpack = new Unpack({
+  const unpack = new UnpackSync({
     cwd: folder,
     strip,
     strict: true,
     preserveOwner: false,
+    brotli: false,
+    zstd: false,
     filter: (_path, entry) => accept(entry as ReadEntry),
   });
-  const limit = counting(most, () => refused);
-  const content = createReadStream(archive);
-  const ended = new Promise<void>((resolve, reject) => {
-    unpack.on('close', resolve);
-    unpack.on('error', reject);
-  });
-  const written = async (source: AsyncIterable<Buffer>) => {
+  unpack.on('error', (error) => (refused ??= error as Error));
+  const write = async (source: AsyncIterable<Buffer>) => {
     for await (const chunk of source) {
-      if (!unpack.write(chunk)) await Promise.race([drained(unpack), ended]);
+      unpack.write(chunk);
+      if (refused) throw refused;
     }
     unpack.end();
-    await ended;
+    if (refused) throw refused;
   };
-  ended.catch(() => {});
-  await ((await isGzip(archive))
-    ? pipeline(content, createGunzip(), limit, written)
-    : pipeline(content, limit, written));
-  if (refused) throw refused;
+  const content = createReadStream(archive);
+  const limit = counting(most);
+  try {
+    await ((await isGzip(archive))
+      ? pipeline(content, createGunzip(), limit, write)
+      : pipeline(content, limit, write));
+  } catch (error) {
+    throw refused ?? error;
+  }
 }
 
-function drained(unpack: Unpack): Promise<void> {
-  return new Promise((resolve) => unpack.once('drain', resolve));
-}
-
-/** Passes bytes on, until there are too many or `refused` gives an error. */
-function counting(most: number, refused: () => Error | undefined): Transform {
+/** Passes bytes on, until there are too many; those of a second compression would be inflated uncounted. */
+function counting(most: number): Transform {
   let bytes = 0;
   return new Transform({
     transform(chunk: Buffer, _encoding, done: TransformCallback) {
+      const again = bytes === 0 && chunk[0] === gzipHeader[0];
       bytes += chunk.length;
-      done(bytes > most ? tooMuch(most) : refused(), chunk);
+      if (again) done(new Error('it is compressed twice, or no tar archive'));
+      else done(bytes > most ? tooMuch(most) : null, chunk);
     },
   });
 }
@@ -107,7 +108,7 @@ async function isGzip(file: string): Promise<boolean> {
   const handle = await open(file);
   try {
     const { buffer } = await handle.read(Buffer.alloc(2), 0, 2, 0);
-    return buffer[0] === 0x1f && buffer[1] === 0x8b;
+    return buffer[0] === gzipHeader[0] && buffer[1] === gzipHeader[1];
   } finally {
     await handle.close();
   }

@@ -100,6 +100,12 @@ describe('unpackTar', () => {
     expect(statSync(join(folder, 'zeros'), { throwIfNoEntry: false })?.size ?? 0).toBeLessThan(2 ** 26);
   });
 
+  it('refuses what is compressed twice', async () => {
+    const twice = gzipSync(gzipSync(tar({ path: 'top/zeros', content: Buffer.alloc(2 ** 20) })));
+    await expect(unpackTar(archive(twice), folder)).rejects.toThrow('compressed twice');
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
   it('counts files', async () => {
     const many = tar(...Array.from({ length: 1000 }, (_, index) => ({ path: `top/${index}` })));
     await expect(unpackTar(archive(many), folder, { entries: 100 })).rejects.toThrow(

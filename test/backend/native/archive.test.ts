@@ -89,7 +89,7 @@ describe('archiveLibrary', () => {
 
 describe('pod-dist setup --from archive', () => {
   const setup = (from: string) =>
-    place.start(['setup', '--from', 'archive', '--no-cuda'], {
+    place.start(['setup', '--from', 'archive', '--cuda=false'], {
       POD_DIST_CACHE: place.path('cache'),
       TFJS_NODE_BASE_URI: `${from}libtensorflow-`,
     }).ended;
