@@ -4,6 +4,7 @@ import { Membership } from '../src/coordinator/membership.js';
 import { codeOf } from '../src/errors.js';
 import { thresholdsOf } from '../src/training/bitwise.js';
 import { canonicalHost, isLoopback, isWildcard, tcpAddress } from '../src/transport/addresses.js';
+import { readPortRange } from '../src/transport/ports.js';
 import type { Place } from './environment.js';
 import { meet, type Meeting } from './meet.js';
 import { OwnCoordinator } from './own-coordinator.js';
@@ -49,6 +50,7 @@ export async function joinJob(options: JoinJobOptions): Promise<Joined> {
       reached: meeting.reached,
       digest: configDigest(config),
       joinTimeoutMs: distributed.joinTimeoutSeconds * 1000,
+      dataPorts: distributed.dataPorts === undefined ? undefined : readPortRange(distributed.dataPorts),
       stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
       collectiveTimeoutMs: distributed.collectiveTimeoutSeconds * 1000,
       thresholds: thresholdsOf(config),

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { statfsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus, freemem, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { makeIpcDirectory, removeIpcDirectory } from '../../src/coordinator/ipc-directory.js';
+import { MeetingFolder } from '../../src/collective/within-host/meeting-folder.js';
 import { availableCores } from '../../src/cores.js';
 import type { AdapterDescription } from '../../src/backend/webgpu/index.js';
 import { messageOf } from '../../src/errors.js';
@@ -84,9 +85,9 @@ async function examineZeromq(): Promise<PartHealth> {
 
 /** Sends one message through a socket file in the temporary folder. */
 async function examineIpc(): Promise<PartHealth> {
-  let folder: string | undefined;
+  let folder: MeetingFolder | undefined;
   try {
-    folder = makeIpcDirectory();
+    folder = await MeetingFolder.make(randomBytes(12).toString('hex'), 0);
     if (!folder) {
       return {
         ok: false,
@@ -97,7 +98,7 @@ async function examineIpc(): Promise<PartHealth> {
     const options = { linger: 0, sendTimeout: 3000, receiveTimeout: 3000 };
     const [listening, calling] = [new Pair(options), new Pair(options)];
     try {
-      const address = `ipc://${join(folder, 'doctor')}`;
+      const address = `ipc://${join(folder.path, 'probe')}`;
       await listening.bind(address);
       calling.connect(address);
       await calling.send('well');
@@ -112,7 +113,7 @@ async function examineIpc(): Promise<PartHealth> {
   } catch (error) {
     return { ok: false, reason: `no message through ${tmpdir()}: ${messageOf(error)}; workers use tcp` };
   } finally {
-    removeIpcDirectory(folder);
+    folder?.remove();
   }
 }
 

@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import * as zmq from 'zeromq';
 import { messageOf, PodDistError } from '../errors.js';
 import { needsIpv6, tcpAddress } from '../transport/addresses.js';
+import { deriveKeyPair } from '../transport/keys.js';
+import { portsFrom, type PortRange } from '../transport/ports.js';
 import { Edge } from './edge.js';
+import { Presence } from './presence.js';
 import { socketsClosed } from './sockets.js';
 import { streams, urgent } from './streams.js';
 import { decodeHeader } from './wire.js';
@@ -16,12 +19,16 @@ export interface MeshOptions {
   worldSize: number;
   /** Names the job; a connection of another job is refused. */
   jobId: string;
+  /** What the ranks of the job share: who does not know it gets no connection over tcp. */
+  secret: string;
   /** Each rank's host, by rank: ranks of one host are connected over ipc where there is a directory. */
   hosts: readonly string[];
   /** Folder of the socket files, for ipc; none: tcp everywhere. */
   directory?: string;
   /** Address to listen on, for tcp; default 127.0.0.1. */
   host?: string;
+  /** Ports to listen on, for tcp; default: any free ones. */
+  dataPorts?: PortRange;
 }
 
 const maxMessageBytes = 2 ** 30;
@@ -35,6 +42,12 @@ const lowDelay = 0x10;
 const pipesMade = 'pipes';
 const fileMade = 'file';
 
+/** Endpoint of a connection within a host: its path is known to both ends. */
+const sameHost = 'ipc';
+const tcpEndpoint = /^tcp:\/\/[^/\s]+:\d{1,5}$/;
+/** A connection that has not shown its key by now is closed. */
+const handshakeMs = 10_000;
+
 /** Which I/O thread serves a connection, as a bit mask. */
 const outgoingThread = 1;
 const incomingThread = 2;
@@ -42,6 +55,11 @@ const incomingThread = 2;
 /**
  * Connections between all ranks, a PAIR socket an edge, stream and direction. Of two ranks the lower one listens. A
  * connection that ends is never taken up again: its peer is lost, for all streams.
+ *
+ * Over tcp each connection is encrypted and authenticated by CURVE. Its key pair is derived from the job's secret and the
+ * connection's name, and the listener's public key is never sent: who connects proves first that it knows the secret, and
+ * learns nothing before. Strangers take no connection's place and end none (`presence.ts`). Within a host the folder of
+ * the sockets keeps other users out.
  *
  * Use: `bind`, publish `endpoints`, get everybody's, `connect`.
  */
@@ -55,6 +73,7 @@ export class Mesh {
   private readonly edges = streams.map(() => new Map<number, Edge>());
   private readonly listeners: ((peer: number) => void)[] = [];
   private readonly lost = new Set<number>();
+  private readonly presences: Presence[] = [];
   /** Where all ranks share a host and its system has named pipes: what connects compute threads, once all are connected. */
   withinHost: HostConnections | undefined;
   private closed = false;
@@ -71,7 +90,7 @@ export class Mesh {
     try {
       for (let peer = options.rank + 1; peer < options.worldSize; peer++) {
         for (const stream of streams.keys()) {
-          const { outgoing, incoming } = mesh.open(peer, stream);
+          const { outgoing, incoming } = mesh.open(peer, stream, true);
           await mesh.listen(outgoing, mesh.direction(mesh.rank, peer, stream), peer);
           await mesh.listen(incoming, mesh.direction(peer, mesh.rank, stream), peer);
         }
@@ -102,9 +121,9 @@ export class Mesh {
   ): Promise<void> {
     for (let peer = 0; peer < this.rank; peer++) {
       for (const stream of streams.keys()) {
-        const { outgoing, incoming } = this.open(peer, stream);
-        outgoing.connect(table[peer][this.direction(this.rank, peer, stream)]);
-        incoming.connect(table[peer][this.direction(peer, this.rank, stream)]);
+        const { outgoing, incoming } = this.open(peer, stream, false);
+        this.call(outgoing, this.direction(this.rank, peer, stream), peer, table[peer]);
+        this.call(incoming, this.direction(peer, this.rank, stream), peer, table[peer]);
       }
     }
     const waitedFor = new Set(this.allEdges);
@@ -144,6 +163,11 @@ export class Mesh {
     return this.edges[stream].get(peer) as Edge;
   }
 
+  /** Connections to this rank's ports that were not of this job, so far. */
+  get strangers(): number {
+    return this.presences.reduce((sum, { strangers }) => sum + strangers, 0);
+  }
+
   /** Peers in rank order. */
   get peers(): number[] {
     return [...this.edges[0].keys()].sort((a, b) => a - b);
@@ -172,11 +196,53 @@ export class Mesh {
   }
 
   private async listen(socket: zmq.Pair, direction: string, peer: number): Promise<void> {
-    const { directory, host } = this.options;
-    await socket.bind(
-      this.isLocal(peer) ? `ipc://${join(directory ?? '', direction)}` : tcpAddress(host ?? '127.0.0.1', '*'),
-    );
+    if (this.isLocal(peer)) {
+      await socket.bind(this.pathOf(direction));
+      this.endpoints[direction] = sameHost;
+      return;
+    }
+    await this.bindPort(socket);
     this.endpoints[direction] = socket.lastEndpoint as string;
+  }
+
+  private async bindPort(socket: zmq.Pair): Promise<void> {
+    const { host = '127.0.0.1', dataPorts, rank } = this.options;
+    if (!dataPorts) return socket.bind(tcpAddress(host, '*'));
+    for (const port of portsFrom(dataPorts, rank)) {
+      try {
+        return await socket.bind(tcpAddress(host, port));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+      }
+    }
+    const { first, last } = dataPorts;
+    throw new Error(
+      `all ports of distributed.dataPorts ${first}-${last} are in use on ${host}; a rank takes ${2 * streams.length} for each higher rank on another host`,
+    );
+  }
+
+  /** Connects to a lower rank. Its host says where it listens, but names no path. */
+  private call(
+    socket: zmq.Pair,
+    direction: string,
+    peer: number,
+    endpoints: Record<string, string> | undefined,
+  ): void {
+    const endpoint = endpoints?.[direction] ?? 'nowhere';
+    const local = this.isLocal(peer);
+    if (local ? endpoint !== sameHost : !tcpEndpoint.test(endpoint)) {
+      const way = local ? 'within the host' : 'over tcp';
+      throw new PodDistError(
+        'MESH_FAILED',
+        `rank ${this.rank} expects rank ${peer} ${way}, but it listens at ${endpoint.slice(0, 100)}: give distributed.transport=tcp`,
+      );
+    }
+    if (endpoint.includes('[')) socket.ipv6 = true;
+    socket.connect(local ? this.pathOf(direction) : endpoint);
+  }
+
+  private pathOf(direction: string): string {
+    return `ipc://${join(this.options.directory ?? '', direction)}`;
   }
 
   /** Whether a peer is reached over ipc. */
@@ -193,17 +259,38 @@ export class Mesh {
     return this.edges.flatMap((edges) => [...edges.values()]);
   }
 
-  private open(peer: number, stream: number): Edge {
-    const outgoing = this.socket(peer, stream, outgoingThread);
-    const incoming = this.socket(peer, stream, incomingThread);
+  private open(peer: number, stream: number, listens: boolean): Edge {
+    const outgoing = this.socket(peer, stream, {
+      affinity: outgoingThread,
+      ...this.security(this.rank, peer, stream, listens),
+    });
+    const incoming = this.socket(peer, stream, {
+      affinity: incomingThread,
+      ...this.security(peer, this.rank, stream, listens),
+    });
     const edge = new Edge(peer, stream, outgoing, incoming, () => this.lose(peer));
     this.edges[stream].set(peer, edge);
     return edge;
   }
 
-  private socket(peer: number, stream: number, affinity: number): zmq.Pair {
+  /** CURVE, for what is not within a host. */
+  private security(from: number, to: number, stream: number, listens: boolean): zmq.SocketOptions<zmq.Pair> {
+    if (this.isLocal(from === this.rank ? to : from)) return {};
+    const { secret, jobId } = this.options;
+    const { publicKey, secretKey } = deriveKeyPair(
+      secret,
+      `data ${jobId} ${this.direction(from, to, stream)}`,
+    );
+    if (listens) return { curveServer: true, curveSecretKey: secretKey };
+    const own = zmq.curveKeyPair();
+    return { curveServerKey: publicKey, curvePublicKey: own.publicKey, curveSecretKey: own.secretKey };
+  }
+
+  private socket(peer: number, stream: number, options: zmq.SocketOptions<zmq.Pair>): zmq.Pair {
+    const listensOnTcp = options.curveServer === true;
     const socket = new zmq.Pair({
-      affinity,
+      ...options,
+      ...(listensOnTcp ? { handshakeInterval: handshakeMs, ipv6: this.options.host?.includes(':') } : {}),
       linger: 0,
       reconnectInterval: -1,
       sendHighWaterMark: 0,
@@ -213,7 +300,8 @@ export class Mesh {
       ...(this.isLocal(peer) ? { sendBufferSize: ipcBufferBytes } : {}),
       ...(stream === urgent ? { typeOfService: lowDelay } : {}),
     });
-    socket.events.on('disconnect', () => this.lose(peer));
+    if (listensOnTcp) this.presences.push(new Presence(socket, () => this.lose(peer)));
+    else socket.events.on('disconnect', () => this.lose(peer));
     return socket;
   }
 

@@ -3,6 +3,8 @@ import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { Engine } from '../collective/engine.js';
 import { Mesh } from '../collective/mesh.js';
 import { socketsClosed, prepareSockets } from '../collective/sockets.js';
+import { MeetingFolder, meetingFolderName } from '../collective/within-host/meeting-folder.js';
+import { findUserFolder } from '../collective/within-host/user-folder.js';
 import { readCode } from '../error-codes.js';
 import { codeOf, messageOf, PodDistError } from '../errors.js';
 import { ClockOffset } from '../trace/clock-offset.js';
@@ -12,7 +14,6 @@ import { noTracer, now, SpanRecorder, type Tracer, type TraceSpan } from '../tra
 import { socketsBegin, socketsEnd, type WithSockets } from '../transport/socket-thread.js';
 import { ControlClient } from './client.js';
 import { Guardian } from './guardian.js';
-import { makeIpcDirectory, removeIpcDirectory } from './ipc-directory.js';
 import { machineId } from './machine.js';
 import { protocolVersion, type CoordinatorMessage } from './protocol.js';
 import { Status } from './status.js';
@@ -37,7 +38,6 @@ class CommunicationThread {
   private mesh: Mesh | undefined;
   private binding: Promise<Mesh> | undefined;
   private engine: Engine | undefined;
-  private ownDirectory: string | undefined;
   private ended = false;
   private closing = false;
   private readonly joinTimer: { clear(): void };
@@ -97,11 +97,13 @@ class CommunicationThread {
       case 'refused':
         return this.refuse(new PodDistError(readCode(message.code), message.message));
       case 'plan': {
-        const { rank, worldSize, arena, thresholds, checkCollectives } = this.data;
+        const { rank, worldSize, token, dataPorts, arena, thresholds, checkCollectives } = this.data;
         const { jobId, hosts } = message;
         const host = listeningAddress(this.data.host, message.reached);
-        const directory = this.socketFolder(message);
-        this.binding = Mesh.bind({ rank, worldSize, host, jobId, hosts, directory });
+        const directory = await this.meetingFolder(message);
+        if (this.closing) return this.guardian.folder?.remove();
+        const place = { host, dataPorts, directory };
+        this.binding = Mesh.bind({ rank, worldSize, secret: token, jobId, hosts, ...place });
         this.mesh = await this.binding;
         if (this.closing) return;
         this.mesh.onPeerLost((peer) => void this.client.send({ type: 'lost', peer }));
@@ -114,7 +116,7 @@ class CommunicationThread {
         await this.mesh?.connect(message.table, { timeoutMs: this.data.joinTimeoutMs });
         return this.client.send({ type: 'connected' });
       case 'go':
-        removeIpcDirectory(this.ownDirectory);
+        this.guardian.folder?.remove();
         void this.engine?.serve();
         return this.tell({ type: 'joined', connections: (this.engine as Engine).connections });
       case 'agreed':
@@ -135,14 +137,15 @@ class CommunicationThread {
     }
   }
 
-  /** The folder for socket files to ranks of this host: the coordinator's where it is on this host, else an own. */
-  private socketFolder({ transport, hosts, directory }: Extract<CoordinatorMessage, { type: 'plan' }>) {
-    if (transport === 'tcp') return undefined;
-    const host = hosts[this.data.rank];
-    const alone = hosts.filter((other) => other === host).length === 1;
-    if (directory === undefined && !alone) this.ownDirectory = makeIpcDirectory();
-    this.guardian.ipcDirectory = directory ?? this.ownDirectory;
-    return this.guardian.ipcDirectory;
+  /** The folder in which ranks of this host meet. Its name is derived, never told. */
+  private async meetingFolder({ transport, hosts, jobId }: Extract<CoordinatorMessage, { type: 'plan' }>) {
+    const { rank, token } = this.data;
+    const alone = hosts.filter((other) => other === hosts[rank]).length === 1;
+    if (transport === 'tcp' || alone) return undefined;
+    const say = (line: string) => process.stderr.write(`${line}\n`);
+    const user = () => findUserFolder(say);
+    this.guardian.folder = await MeetingFolder.make(meetingFolderName(token, jobId), rank, user);
+    return this.guardian.folder?.path;
   }
 
   private async obey(message: ToThread): Promise<void> {
@@ -176,6 +179,7 @@ class CommunicationThread {
       phase: status.phase,
       lengthy: status.isLengthy,
       collectives,
+      strangers: this.mesh?.strangers ?? 0,
     });
     if (this.data.trace && this.mesh) this.askForClock();
     this.tracer.flush();
@@ -213,8 +217,8 @@ class CommunicationThread {
     this.tracer.flush();
     await this.client.sent();
     this.client.close();
-    removeIpcDirectory(this.ownDirectory);
     const mesh = await this.binding?.catch(() => undefined);
+    this.guardian.folder?.remove();
     await Promise.all([mesh?.close(), socketsClosed()]);
     socketsEnd(this.data);
     this.port.close();

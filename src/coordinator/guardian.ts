@@ -1,7 +1,7 @@
 import { PodDistError } from '../errors.js';
+import type { MeetingFolder } from '../collective/within-host/meeting-folder.js';
 import { hasEnded } from '../has-ended.js';
 import { runningClock } from '../running-clock.js';
-import { removeIpcDirectory } from './ipc-directory.js';
 
 interface GuardianOptions {
   guardParent: boolean;
@@ -19,8 +19,8 @@ const endWithinMs = 3000;
  * stopped while the compute thread is stuck. It runs in the communication thread and needs nothing of the other.
  */
 export class Guardian {
-  /** Removed before the process is killed; the coordinator removes it as soon as all ranks are connected. */
-  ipcDirectory: string | undefined;
+  /** Removed before the process is killed. */
+  folder: MeetingFolder | undefined;
   private readonly parent = process.ppid;
   private readonly timer: NodeJS.Timeout;
   private lastWord: number | undefined;
@@ -63,7 +63,7 @@ export class Guardian {
   }
 
   private kill(): void {
-    removeIpcDirectory(this.ipcDirectory);
+    this.folder?.remove();
     process.kill(process.pid, 'SIGKILL');
   }
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { ipcParent } from './ipc-directory.js';
+import { findUserPlace } from '../collective/within-host/user-folder.js';
 
 let known: string | undefined;
 
@@ -25,7 +25,9 @@ function kernel(): string {
 
 function folder(): string {
   try {
-    const { dev, ino } = statSync(ipcParent(), { bigint: true });
+    const place = findUserPlace();
+    if (place === undefined) return hostname();
+    const { dev, ino } = statSync(place, { bigint: true });
     return `${dev}:${ino}`;
   } catch {
     return '';

@@ -83,6 +83,8 @@ export const workerMessage = z.discriminatedUnion('type', [
     lengthy: z.boolean().optional(),
     /** Of each stream the last collective begun; name and duration of the one under way. */
     collectives: z.array(z.object({ begun: z.int().min(0), name, forMs: z.number().min(0) })).max(16),
+    /** Connections to its data ports that were not of this job, so far. */
+    strangers: z.int().min(0).optional(),
   }),
   z.object({ type: z.literal('lost'), peer: rank }),
   z.object({ type: z.literal('failed'), code: name, message: text, user: z.boolean() }),
@@ -103,8 +105,6 @@ export const coordinatorMessage = z.discriminatedUnion('type', [
     reached: z.array(name),
     /** Ranks of one host are connected over ipc. */
     transport: z.enum(['ipc', 'tcp']),
-    /** Folder of the socket files where all ranks share a host; else each host makes its own. */
-    directory: text.optional(),
   }),
   z.object({ type: z.literal('table'), table: z.record(z.string(), endpoints) }),
   z.object({ type: z.literal('go') }),

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { socketsClosed, prepareSockets } from '../collective/sockets.js';
+import { meetingFolderName, removeLeftovers } from '../collective/within-host/meeting-folder.js';
 import type { ErrorCode } from '../error-codes.js';
 import { codeOf, messageOf, PodDistError, UserError } from '../errors.js';
 import { runningClock } from '../running-clock.js';
@@ -20,10 +21,8 @@ import {
 } from './causes.js';
 import { ControlServer, type Arrival, type Connection } from './control-server.js';
 import { describeFailure, RootCause, type JobFailure } from './failure.js';
-import { makeIpcDirectory, removeIpcDirectory } from './ipc-directory.js';
 import { describeWait, Lateness } from './lateness.js';
 import type { ListenOptions } from './listen.js';
-import { machineId } from './machine.js';
 import { MemoryKills } from './memory-kills.js';
 import {
   decode,
@@ -100,7 +99,7 @@ export class Coordinator {
   /** When the present state began. */
   private since = runningClock.now();
   private resolveFinished!: () => void;
-  private ipcDirectory: string | undefined;
+  private strangersTold = false;
   private state: State = 'joining';
   private stopped = false;
   private readonly timer: NodeJS.Timeout;
@@ -117,11 +116,9 @@ export class Coordinator {
     this.connections = new Assembly(worldSize);
     this.agreements = new Assembly(worldSize, mostOpen);
     this.gatherings = new Assembly(worldSize, mostOpen);
-    this.ipcDirectory = options.transport === 'ipc' ? makeIpcDirectory() : undefined;
     this.finished = new Promise((resolve) => (this.resolveFinished = resolve));
     this.failure = this.cause.settled.then((failure) => {
       this.broadcast({ type: 'abort', message: describeFailure(failure) });
-      this.removeDirectory();
       return failure;
     });
     this.timer = setInterval(() => this.check(), checkEveryMs);
@@ -151,7 +148,9 @@ export class Coordinator {
     if (this.stopped) return;
     this.stopped = true;
     clearInterval(this.timer);
-    this.removeDirectory();
+    const { token, transport } = this.options;
+    if (transport === 'ipc' && this.state !== 'running' && this.state !== 'ended')
+      removeLeftovers(meetingFolderName(token, this.jobId));
     await this.server.close();
     await socketsClosed();
   }
@@ -200,8 +199,7 @@ export class Coordinator {
     const { jobId } = this;
     const { transport } = this.options;
     const { machines: hosts, reached } = roster;
-    const directory = hosts.every((host) => host === machineId()) ? this.ipcDirectory : undefined;
-    this.broadcast({ type: 'plan', jobId, hosts, transport, directory, reached });
+    this.broadcast({ type: 'plan', jobId, hosts, transport, reached });
   }
 
   /** Who knows the job's secret and does not fit ends a job that has not begun; one that goes on is left alone. */
@@ -226,7 +224,6 @@ export class Coordinator {
       }
       case 'connected':
         if (!this.connections.add('connections', rank, true)) return;
-        this.removeDirectory();
         this.enter('running');
         for (const [, other] of this.roster.members) other.liveness.restart(runningClock.now());
         this.broadcast({ type: 'go' });
@@ -245,6 +242,7 @@ export class Coordinator {
       }
       case 'beat':
         member.liveness.beat(message, runningClock.now());
+        this.tellOfStrangers(rank, message.strangers ?? 0);
         this.lateness.beat(rank, message.collectives, runningClock.now());
         return this.post(member.connection, { type: 'pulse' });
       case 'lost':
@@ -339,8 +337,11 @@ export class Coordinator {
     this.since = runningClock.now();
   }
 
-  private removeDirectory(): void {
-    removeIpcDirectory(this.ipcDirectory);
-    this.ipcDirectory = undefined;
+  private tellOfStrangers(rank: number, strangers: number): void {
+    if (this.strangersTold || strangers === 0) return;
+    this.strangersTold = true;
+    this.options.onNotice?.(
+      `strangers connect to the data ports of rank ${rank} on host ${this.roster.get(rank)?.host}; they get no answer, and the job goes on`,
+    );
   }
 }

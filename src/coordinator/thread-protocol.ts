@@ -1,5 +1,6 @@
 import type { Arena } from '../collective/arena.js';
 import type { Connections } from '../collective/engine.js';
+import type { PortRange } from '../transport/ports.js';
 import type { Thresholds } from '../collective/selection.js';
 import type { ErrorReport } from '../errors.js';
 import type { TraceSpan } from '../trace/tracer.js';
@@ -16,6 +17,8 @@ export interface JoinOptions {
   host: string;
   /** The coordinator's IP address, where this rank had to find it. */
   reached?: string;
+  /** Ports that it listens on there; default: any free ones. */
+  dataPorts?: PortRange;
   /** Digest of the configuration, compared over the ranks. */
   digest: string;
   joinTimeoutMs: number;

@@ -41,7 +41,15 @@ export class Ranks {
       const { worldSize, transport, hosts = new Array<string>(worldSize).fill('here') } = options;
       const directory = transport === 'ipc' ? ranks.directory : undefined;
       const thresholds = { ...defaults, ...options.thresholds };
-      const own = { jobId: 'test', directory, ...options, thresholds, hosts, rank };
+      const own = {
+        jobId: 'test',
+        secret: 'a secret for tests',
+        directory,
+        ...options,
+        thresholds,
+        hosts,
+        rank,
+      };
       const script = new URL('./fixtures/rank.mjs', import.meta.url);
       ranks.processes.push(fork(script, { env: { ...process.env, OPTIONS: JSON.stringify(own) } }));
     }

@@ -89,6 +89,14 @@ describe('a job that fails', () => {
     expect(place.leftovers()).toEqual([]);
   });
 
+  it('leaves no folder of sockets when the launcher is killed while workers meet there', async () => {
+    const command = place.start([...training, '--workers', '3']);
+    await until('a folder', () => (place.leftovers().length > 0 ? true : undefined));
+    command.child.kill('SIGKILL');
+    await until('the workers to end', () => (command.alive().length === 0 ? true : undefined));
+    expect(place.leftovers()).toEqual([]);
+  });
+
   it.each([
     ['SIGINT', 130, '1'],
     ['SIGTERM', 143, '1'],

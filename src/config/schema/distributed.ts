@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { readPortRange } from '../../transport/ports.js';
 import { upTo, zeroTo } from './primitives.js';
 
 /** Timers hold 24 days at most. */
@@ -20,6 +21,14 @@ export const distributedSchema = z.strictObject({
       'address that the coordinator of launch and tcp edges listen on; in a job over hosts the default, and 0.0.0.0, is the one on the route to MASTER_ADDR',
     ),
   port: zeroTo(65_535).default(0).describe("the coordinator's port; 0: any free one"),
+  dataPorts: z
+    .string()
+    .max(20)
+    .refine((text) => readPortRange(text) !== undefined, 'must be a range of ports, such as 20000-20100')
+    .optional()
+    .describe(
+      'ports that tcp edges listen on, such as 20000-20100; a worker takes four for each higher rank on another host; default: any free ones',
+    ),
   bindCores: z
     .boolean()
     .default(true)
