@@ -290,7 +290,7 @@ export class Mesh {
     const listensOnTcp = options.curveServer === true;
     const socket = new zmq.Pair({
       ...options,
-      ...(listensOnTcp ? { handshakeInterval: handshakeMs, ipv6: this.options.host?.includes(':') === true } : {}),
+      ...(listensOnTcp ? { handshakeInterval: handshakeMs } : {}),
       linger: 0,
       reconnectInterval: -1,
       sendHighWaterMark: 0,

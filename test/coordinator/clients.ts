@@ -9,7 +9,7 @@ import { Coordinator, type CoordinatorOptions } from '../../src/coordinator/serv
 type Hello = Extract<WorkerMessage, { type: 'hello' }>;
 
 /** Of every job here. */
-const secret = 'a secret for tests';
+export const secret = 'a secret for tests';
 
 /** One worker's control connection, spoken by hand over a real socket. */
 export class Client {

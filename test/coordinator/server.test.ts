@@ -4,12 +4,13 @@ import { createServer, type AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
 import * as zmq from 'zeromq';
+import { MeetingFolder, meetingFolderName } from '../../src/collective/within-host/meeting-folder.js';
 import { machineId } from '../../src/coordinator/machine.js';
 import type { WorkerMessage } from '../../src/coordinator/protocol.js';
 import { describeFailure } from '../../src/coordinator/failure.js';
 import type { CoordinatorOptions } from '../../src/coordinator/server.js';
 import { UserError } from '../../src/errors.js';
-import { Job } from './clients.js';
+import { Job, secret } from './clients.js';
 
 let job: Job;
 afterEach(() => job.stop());
@@ -51,18 +52,20 @@ describe('joining', () => {
     await expect(first.next('refused', 300)).rejects.toThrow(/no refused/);
   });
 
-  it('uses sockets of the host where all ranks are on one, and removes their folder', async () => {
+  it('names no folder, and removes that of a job whose ranks never met', async () => {
     await start({ transport: 'ipc' });
     const ranks = [job.client(0), job.client(1)];
     for (const rank of ranks) rank.hello({ machine: machineId() });
-    const { transport, directory } = await ranks[0].next('plan');
-    expect(transport).toBe('ipc');
-    expect(existsSync(directory as string)).toBe(true);
+    const plan = await ranks[0].next('plan');
+    expect(Object.keys(plan).sort()).toEqual(['hosts', 'jobId', 'reached', 'transport', 'type']);
+    const folder = await MeetingFolder.make(meetingFolderName(secret, plan.jobId), 0);
+    expect(existsSync(folder?.path as string)).toBe(true);
     await job.stop();
-    expect(existsSync(directory as string)).toBe(false);
+    expect(existsSync(folder?.path as string)).toBe(false);
+    folder?.remove();
   });
 
-  it('gives ranks that share no folder none, whatever their hosts are named, and says who is where', async () => {
+  it('tells ranks that share no folder apart, whatever their hosts are named, and says who is where', async () => {
     await start({ transport: 'ipc' });
     const ranks = [job.client(0), job.client(1)];
     ranks[0].hello({ machine: machineId(), reached: '10.0.0.1' });
@@ -70,7 +73,6 @@ describe('joining', () => {
     const plan = await ranks[0].next('plan');
     expect(plan.hosts).toEqual([machineId(), 'another']);
     expect(plan.reached).toEqual(['10.0.0.1']);
-    expect(plan.directory).toBeUndefined();
   });
 
   it.each([
