@@ -92,6 +92,7 @@ describe('a job that fails', () => {
   it('leaves no folder of sockets when the launcher is killed while workers meet there', async () => {
     const command = place.start([...training, '--workers', '3']);
     await until('a folder', () => (place.leftovers().length > 0 ? true : undefined));
+    expect(command.workers().size).toBe(3);
     command.child.kill('SIGKILL');
     await until('the workers to end', () => (command.alive().length === 0 ? true : undefined));
     expect(place.leftovers()).toEqual([]);
