@@ -61,6 +61,27 @@ export function backendFlag() {
   return { type: 'string', requiresArg: true, describe } as const satisfies Options;
 }
 
+/** Of the commands that open what somebody else may have made, where its backbone is a module. */
+export const moduleFlags: Record<string, Options> = {
+  'allow-module': {
+    type: 'boolean',
+    default: false,
+    describe:
+      'run the backbone module that the checkpoint names, which you trust; needless for one that was trained with on this machine',
+  },
+  module: { type: 'string', requiresArg: true, describe: 'a backbone module of your own in its place' },
+};
+
+/** What is allowed of modules: a path, '' for the one that is named, undefined for known ones alone. */
+export function allowedModule({ allowModule, module }: ModuleArguments): string | undefined {
+  return module ?? (allowModule ? '' : undefined);
+}
+
+export interface ModuleArguments {
+  allowModule: boolean;
+  module?: string;
+}
+
 /** What to do where the run to go on with has no checkpoint yet: start it, or refuse. */
 export type Resume = 'start' | 'must';
 

@@ -8,19 +8,27 @@ import { loadConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
 import { openDataset, openUnknown } from '../../src/data/index.js';
 import type { Evaluation } from '../../src/evaluation/schema.js';
-import { findCheckpoint, type Checkpoint } from '../../src/training/checkpoint.js';
+import type { Checkpoint } from '../../src/training/checkpoint.js';
+import { openCheckpoint } from '../../src/training/checkpoints.js';
 import { RunCombiner } from '../../src/training/combine.js';
 import { evaluateCheckpoint } from '../../src/training/evaluate-checkpoint.js';
 import { LocalReporter } from '../../src/training/local-reporter.js';
 import { writeEvaluation } from '../../src/training/run-record.js';
 import { planDevices } from '../devices.js';
 import { describeEvaluation } from '../evaluation-table.js';
-import { backendFlag, checkpointFlag, overrides } from '../flags.js';
+import {
+  allowedModule,
+  backendFlag,
+  checkpointFlag,
+  moduleFlags,
+  overrides,
+  type ModuleArguments,
+} from '../flags.js';
 import { runJob } from '../job.js';
 import { Progress } from '../progress.js';
 import { summaries } from '../summaries.js';
 
-interface EvaluateArguments {
+interface EvaluateArguments extends ModuleArguments {
   checkpoint: string;
   workers: number;
   backend?: string;
@@ -36,6 +44,7 @@ export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
   builder: (yargs) =>
     yargs
       .option('checkpoint', checkpointFlag)
+      .options(moduleFlags)
       .option('workers', {
         type: 'number',
         alias: 'n',
@@ -83,7 +92,10 @@ export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
 
 async function evaluate(args: ArgumentsCamelCase<EvaluateArguments>): Promise<void> {
   const notify = (line: string) => process.stderr.write(`${line}\n`);
-  const { folder, checkpoint } = await findCheckpoint(args.checkpoint, notify);
+  const { folder, checkpoint } = await openCheckpoint(args.checkpoint, {
+    allow: allowedModule(args),
+    notify,
+  });
   const set = args.unknown === undefined ? args.set : [...args.set, `evaluation.unknown=${args.unknown}`];
   const config = loadConfig({ base: checkpoint.config, set, flags: overrides(args) });
   const images = await checkData(config, checkpoint);
@@ -93,7 +105,7 @@ async function evaluate(args: ArgumentsCamelCase<EvaluateArguments>): Promise<vo
   const combiner = new RunCombiner([{ evaluating }]);
   try {
     if (config.workers === 1) await alone(checkpoint, config, combiner);
-    else await together({ folder, config, set, backend: args.backend, combiner });
+    else await together({ folder, checkpoint, config, set, backend: args.backend, combiner });
   } finally {
     progress.close();
   }
@@ -126,13 +138,14 @@ async function alone(checkpoint: Checkpoint, config: Config, combiner: RunCombin
 interface Together {
   /** Of the checkpoint. */
   folder: string;
+  checkpoint: Checkpoint;
   config: Config;
   set: readonly string[];
   backend?: string;
   combiner: RunCombiner;
 }
 
-async function together({ folder, config, set, backend, combiner }: Together): Promise<void> {
+async function together({ folder, checkpoint, config, set, backend, combiner }: Together): Promise<void> {
   const devices = await planDevices({
     workers: config.workers,
     requireGpu: false,
@@ -141,6 +154,8 @@ async function together({ folder, config, set, backend, combiner }: Together): P
   });
   const logDir = await mkdtemp(join(tmpdir(), 'pod-dist-evaluate-'));
   const workerArgs = ['--evaluate', folder, ...set.flatMap((assignment) => ['--set', assignment])];
+  const { model } = checkpoint.config;
+  if (model.name === 'module') workerArgs.push('--module', model.path);
   if (backend) workerArgs.push('--backend', backend);
   await runJob({ config, devices, logDir, workerArgs, combiner });
   await rm(logDir, { recursive: true, force: true });

@@ -8,12 +8,12 @@ import {
   writeExportFolder,
   type ExportFormat,
 } from '../../src/export/index.js';
-import { findCheckpoint } from '../../src/training/checkpoint.js';
-import { checkpointFlag } from '../flags.js';
+import { openCheckpoint } from '../../src/training/checkpoints.js';
+import { allowedModule, checkpointFlag, type ModuleArguments, moduleFlags } from '../flags.js';
 import { Progress } from '../progress.js';
 import { summaries } from '../summaries.js';
 
-interface ExportArguments {
+interface ExportArguments extends ModuleArguments {
   checkpoint: string;
   format: ExportFormat;
   out: string;
@@ -27,6 +27,7 @@ export const exportCommand: CommandModule<object, ExportArguments> = {
   builder: (yargs) =>
     yargs
       .option('checkpoint', checkpointFlag)
+      .options(moduleFlags)
       .option('format', {
         choices: exportFormats,
         demandOption: true,
@@ -63,7 +64,10 @@ async function run(args: ArgumentsCamelCase<ExportArguments>): Promise<void> {
   const { format, out, force, json } = args;
   await checkExportFolder(out, force);
   const notify = (line: string) => process.stderr.write(`${line}\n`);
-  const { folder, checkpoint } = await findCheckpoint(args.checkpoint, notify);
+  const { folder, checkpoint } = await openCheckpoint(args.checkpoint, {
+    allow: allowedModule(args),
+    notify,
+  });
   await initBackend('cpu');
   const files = await exportCheckpoint(checkpoint, format);
   const progress = new Progress('MB', 1e6);

@@ -3,28 +3,44 @@ import { join } from 'node:path';
 import type { Argv, ArgumentsCamelCase, CommandModule } from 'yargs';
 import { loadConfig } from '../../src/config/load.js';
 import { pixelRulesOf, type Config } from '../../src/config/schema.js';
+import { withoutOutsideFiles } from '../../src/config/stored.js';
 import { openDataset, openUnknown } from '../../src/data/index.js';
 import { stepsPerEpoch } from '../../src/data/sampler.js';
 import { StoppedError, UserError } from '../../src/errors.js';
+import { allowedModel } from '../../src/models/module-source.js';
 import { openTrace } from '../../src/trace/trace-file.js';
 import { trainAlone } from '../../src/training/alone.js';
-import type { Checkpoint } from '../../src/training/checkpoint.js';
+import { checkpointFolder, type Checkpoint } from '../../src/training/checkpoint.js';
 import { RunCombiner } from '../../src/training/combine.js';
 import { checkWorkers } from '../../src/training/logical-shards.js';
-import { checkpointToResume, checkResumable } from '../../src/training/resume.js';
+import {
+  checkpointToResume,
+  checkResumable,
+  checkSameData,
+  checkUnfinished,
+  describeChanges,
+} from '../../src/training/resume.js';
 import { lastRunFolder, RunFolder } from '../../src/training/run-folder.js';
 import { RunRecorder, type Report, type RunListener } from '../../src/training/run-record.js';
 import { planDevices, type DevicePlan } from '../devices.js';
 import { goOnWithoutConsole } from '../console.js';
 import { Display } from '../display.js';
 import { refuseTask } from '../environment.js';
-import { overrides, recipeFlags, runFlags, type Resume } from '../flags.js';
+import {
+  allowedModule,
+  type ModuleArguments,
+  moduleFlags,
+  overrides,
+  recipeFlags,
+  type Resume,
+  runFlags,
+} from '../flags.js';
 import { runJob } from '../job.js';
 import { withErrorLog } from '../error-log.js';
 import { untilSignal } from '../signals.js';
 import { summaries } from '../summaries.js';
 
-interface LaunchArguments {
+interface LaunchArguments extends ModuleArguments {
   gpus?: number;
   config?: string;
   set: string[];
@@ -46,6 +62,7 @@ export const launchCommand: CommandModule<object, LaunchArguments> = {
         conflicts: 'workers',
         describe: 'workers, one a GPU (on the CPU where there is no GPU)',
       })
+      .options(moduleFlags)
       .option('json', {
         type: 'boolean',
         default: false,
@@ -106,12 +123,17 @@ async function planRun(args: ArgumentsCamelCase<LaunchArguments>, folder?: strin
   const gpus =
     args.gpus === undefined ? [] : [{ path: 'workers', value: args.gpus, source: `--gpus ${args.gpus}` }];
   const notify = (line: string) => void process.stderr.write(`${line}\n`);
-  const onDropped = file && file === own ? notify : undefined;
+  const stored = folder !== undefined && file === own ? folder : undefined;
+  const onDropped = stored ? notify : undefined;
   const resume = folder === undefined ? undefined : await checkpointToResume(folder, args.resume, notify);
   const pixelRules = resume && pixelRulesOf(resume.config.data);
   const flags = [...overrides(args), ...gpus];
-  const config = loadConfig({ file, set: args.set, flags, onDropped, pixelRules });
-  if (resume) checkResumable(resume, config);
+  const loaded = loadConfig({ file, set: args.set, flags, onDropped, pixelRules });
+  const config = stored ? trustedConfig(loaded, { args, folder: stored, resume, notify }) : loaded;
+  if (resume && folder !== undefined) {
+    checkUnfinished(folder, resume, config);
+    checkResumable(resume, config);
+  }
   checkWorkers(config, config.workers);
   const devices = await planDevices({
     gpus: args.gpus,
@@ -120,7 +142,37 @@ async function planRun(args: ArgumentsCamelCase<LaunchArguments>, folder?: strin
     backend: config.backend,
     bindCores: config.distributed.bindCores,
   });
-  return { config, resume, devices, images: await checkData(config) };
+  return { config, resume, devices, images: await checkData(config, resume) };
+}
+
+interface StoredConfigOptions {
+  args: LaunchArguments;
+  /** Of the run. */
+  folder: string;
+  resume?: Checkpoint;
+  notify(line: string): void;
+}
+
+/**
+ * A run folder's own configuration, as far as it may be followed: whoever made the folder wrote it. It names no file to
+ * write outside of the folder and no module that is unknown here, unless the command line does.
+ */
+function trustedConfig(config: Config, { args, folder, resume, notify }: StoredConfigOptions): Config {
+  const given = [
+    ...Object.keys(overrides({ ...args })),
+    ...args.set.map((assignment) => assignment.split('=')[0]),
+  ];
+  const named = (path: string) => given.some((key) => key === path || path.startsWith(`${key}.`));
+  const { kept, left } = withoutOutsideFiles(config, folder, named);
+  for (const line of left) notify(line);
+  if (named('model.path')) return kept;
+  const copy = resume?.module;
+  const stored = {
+    model: kept.model,
+    copy,
+    folder: copy && resume ? checkpointFolder(join(folder, 'checkpoints'), resume.epochs) : folder,
+  };
+  return { ...kept, model: allowedModel(stored, allowedModule(args)) };
 }
 
 async function trainIn(folder: RunFolder, plan: RunPlan, json: boolean): Promise<void> {
@@ -152,10 +204,15 @@ function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
-async function checkData(config: Config): Promise<number> {
+async function checkData(config: Config, resume: Checkpoint | undefined): Promise<number> {
   const notify = config.workers === 1 ? () => {} : undefined;
   const dataset = await openDataset(config.data, { seed: config.seed, notify });
   await (await openUnknown(config, dataset))?.close();
+  if (resume) {
+    checkSameData(resume, dataset);
+    const changes = await describeChanges(resume, config, dataset);
+    if (changes) process.stderr.write(`${changes}\n`);
+  }
   await dataset.close();
   return dataset.labels.train.length;
 }

@@ -6,13 +6,20 @@ import { preprocessingOf, readImageFiles } from '../../src/data/preprocessing.js
 import { messageOf, reportOf, UserError } from '../../src/errors.js';
 import { printable } from '../../src/printable.js';
 import type { TopClasses } from '../../src/evaluation/top-classes.js';
-import { findCheckpoint } from '../../src/training/checkpoint.js';
+import { openCheckpoint } from '../../src/training/checkpoints.js';
 import { Predictor, type ScoreKind } from '../../src/training/predictor.js';
-import { backendFlag, checkpointFlag, overrides } from '../flags.js';
+import {
+  allowedModule,
+  backendFlag,
+  checkpointFlag,
+  moduleFlags,
+  overrides,
+  type ModuleArguments,
+} from '../flags.js';
 import { Progress } from '../progress.js';
 import { summaries } from '../summaries.js';
 
-interface PredictArguments {
+interface PredictArguments extends ModuleArguments {
   checkpoint: string;
   images: string[];
   top: number;
@@ -34,6 +41,7 @@ export const predictCommand: CommandModule<object, PredictArguments> = {
         describe: 'image files, folders of .jpg, .png or .webp images, or - for an image on standard input',
       })
       .option('checkpoint', checkpointFlag)
+      .options(moduleFlags)
       .option('top', { type: 'number', default: 5, requiresArg: true, describe: 'classes an image' })
       .option('threshold', {
         type: 'number',
@@ -65,7 +73,7 @@ async function predict(args: ArgumentsCamelCase<PredictArguments>): Promise<void
   if (threshold !== undefined && !(Math.abs(threshold) <= 1))
     throw new UserError('USAGE', '--threshold takes a cosine, -1 to 1 (softmax: a probability)');
   const notify = (line: string) => process.stderr.write(`${line}\n`);
-  const { checkpoint } = await findCheckpoint(args.checkpoint, notify);
+  const { checkpoint } = await openCheckpoint(args.checkpoint, { allow: allowedModule(args), notify });
   const { files, leftOut } = await findImages(args.images);
   const config = loadConfig({ base: checkpoint.config, flags: overrides(args) });
   const preprocessing = preprocessingOf(config.data, checkpoint.shape);

@@ -7,23 +7,32 @@ import { isConsequence } from '../../src/coordinator/failure.js';
 import { openDataset } from '../../src/data/index.js';
 import { codeOf, StoppedError, UserError } from '../../src/errors.js';
 import { backendOptions } from '../../src/training/bitwise.js';
-import { findCheckpoint, type Checkpoint } from '../../src/training/checkpoint.js';
+import type { Checkpoint } from '../../src/training/checkpoint.js';
+import { openCheckpoint } from '../../src/training/checkpoints.js';
 import { evaluateCheckpoint } from '../../src/training/evaluate-checkpoint.js';
-import { checkpointToResume } from '../../src/training/resume.js';
+import { checkpointToResume, checkUnfinished, describeChanges } from '../../src/training/resume.js';
 import { lastRunFolder, RunFolder } from '../../src/training/run-folder.js';
 import { train } from '../../src/training/train.js';
 import { goOnWithoutConsole } from '../console.js';
 import { ownGpu } from '../devices.js';
 import { endWithParent } from '../end-with-parent.js';
 import { readPlace, type Place } from '../environment.js';
-import { overrides, recipeFlags, runFlags, type Resume } from '../flags.js';
+import {
+  allowedModule,
+  type ModuleArguments,
+  moduleFlags,
+  overrides,
+  recipeFlags,
+  type Resume,
+  runFlags,
+} from '../flags.js';
 import { joinJob } from '../join-job.js';
 import { leaveSignalsToLauncher } from '../signals.js';
 import { WorkerStop } from '../stop-worker.js';
 import { threadVariables, workerThreads } from '../worker-threads.js';
 import { summaries } from '../summaries.js';
 
-interface WorkerArguments {
+interface WorkerArguments extends ModuleArguments {
   config?: string;
   set: string[];
   out?: string;
@@ -42,6 +51,7 @@ export const workerCommand: CommandModule<object, WorkerArguments> = {
         requiresArg: true,
         describe: 'evaluate this checkpoint instead of training',
       })
+      .options(moduleFlags)
       .example(
         'torchrun --no-python --nproc-per-node 4 $0 worker --config digits',
         'four workers under torchrun',
@@ -67,7 +77,9 @@ async function workAt(
   stop?: WorkerStop,
 ): Promise<void> {
   const say = (line: string) => void (place.rank === 0 && process.stderr.write(`${line}\n`));
-  const checkpoint = args.evaluate ? (await findCheckpoint(args.evaluate, say)).checkpoint : undefined;
+  const checkpoint = args.evaluate
+    ? (await openCheckpoint(args.evaluate, { allow: allowedModule(args), notify: say })).checkpoint
+    : undefined;
   const settings = checkpoint ? { base: checkpoint.config } : { file: args.config };
   const loaded = loadConfig({ ...settings, set: args.set, flags: overrides(args) });
   const config: Config = { ...loaded, workers: place.worldSize };
@@ -104,6 +116,7 @@ async function workIn(
   const outDir = folder?.path ?? args.out ?? '';
   const resume =
     args.resume && place.rank === 0 ? await checkpointToResume(outDir, args.resume, say) : undefined;
+  if (resume) checkUnfinished(outDir, resume, config);
   const { member, own } = await joinJob({
     place,
     config,
@@ -127,6 +140,8 @@ async function workIn(
       if (checkpoint) {
         await evaluateCheckpoint({ checkpoint, config, dataset, communicator, reporter: member });
       } else {
+        const changes = resume && folder && (await describeChanges(resume, config, dataset));
+        if (changes) say(changes);
         const job = { config, dataset, communicator, reporter: member, backend, outDir };
         await train({ ...job, resume, tracer, signal: stop?.signal });
       }

@@ -78,7 +78,13 @@ const settingsSchema = z.strictObject({
   checkpoint: z
     .strictObject({
       every: upTo(mostEpochs).default(1).describe('epochs'),
-      keep: upTo(mostEpochs).optional().describe('newest checkpoints kept; default: all'),
+      keep: z.int().min(0).max(mostEpochs).default(3).describe('newest checkpoints kept; 0: all'),
+      keepBest: z
+        .int()
+        .min(0)
+        .max(mostEpochs)
+        .default(1)
+        .describe('checkpoints kept besides: those of the best accuracy'),
     })
     .prefault({}),
   run: z

@@ -1,4 +1,5 @@
-import { configSchema, type PixelRules } from './schema.js';
+import { isAbsolute, relative, resolve } from 'node:path';
+import { configSchema, type Config, type PixelRules } from './schema.js';
 import { earlierPixelRules } from './schema/pixels.js';
 
 /**
@@ -18,11 +19,13 @@ export function dropUnknown(settings: unknown): string[] {
 }
 
 /**
- * Fills in what decided the pixels in earlier versions, where a configuration that pod-dist has written does not say:
- * later defaults are for new recipes.
+ * Fills in what decided the pixels in earlier versions, and that all checkpoints were kept, where a configuration that
+ * pod-dist has written does not say: later defaults are for new recipes.
  */
 export function completeStored(settings: unknown): void {
   completeRules(settings, earlierPixelRules);
+  const { checkpoint } = (settings ?? {}) as { checkpoint?: { keep?: number } | null };
+  if (typeof checkpoint === 'object' && checkpoint && checkpoint.keep === undefined) checkpoint.keep = 0;
 }
 
 /** Fills in rules for pixels that settings leave open. */
@@ -36,4 +39,28 @@ export function completeRules(settings: unknown, rules: Partial<PixelRules>): vo
 /** The line that names what was dropped from a file. */
 export function describeDropped(file: string, paths: readonly string[]): string {
   return `${file}: ${paths.join(', ')}: no setting of this version, passed over`;
+}
+
+/**
+ * A run folder's configuration without the files that it has written outside of the folder, but for those that `named`
+ * says the user asks for; `left` names what falls away, a line each.
+ */
+export function withoutOutsideFiles(
+  config: Config,
+  folder: string,
+  named: (path: string) => boolean,
+): { kept: Config; left: string[] } {
+  const kept = structuredClone(config);
+  const left: string[] = [];
+  const isOutside = (path: string, file: string | undefined) => {
+    if (file === undefined || named(path)) return false;
+    const within = relative(resolve(folder), resolve(file));
+    if (within !== '' && !isAbsolute(within) && within.split(/[\\/]/)[0] !== '..') return false;
+    left.push(`${path} ${file} lies outside the run folder, passed over: give it again to have it`);
+    return true;
+  };
+  if (isOutside('trace', kept.trace)) delete kept.trace;
+  if ('cache' in kept.data && isOutside('data.cache.folder', kept.data.cache.folder))
+    delete kept.data.cache.folder;
+  return { kept, left };
 }

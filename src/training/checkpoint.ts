@@ -1,23 +1,29 @@
-import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
 import { configSchema, type Config } from '../config/schema.js';
 import { completeStored, describeDropped, dropUnknown } from '../config/stored.js';
 import { messageOf, UserError } from '../errors.js';
 import { totalsSchema, type EvaluationTotals } from '../evaluation/totals.js';
+import type { ModuleSource } from '../models/module-source.js';
+import { readVerified, syncFolder, writeSynced, type Described } from './checkpoint-files.js';
 import { stateNames } from './optimisers/index.js';
 import type { Slot } from './parameters.js';
+import { seal, verifySeal } from './sealed.js';
 import type { OptimiserState } from './sharded-state.js';
 
-const formatVersion = 1;
+/** Format 1 had no digest of its manifest, and the evaluation within it. */
+const formatVersion = 2;
 const stateArrays = [...stateNames, 'residual'] as const;
 const arrayNames = ['weights', 'moving', ...stateArrays] as const;
-const describedArray = z.object({ length: z.int(), sha256: z.string() });
+const describedArray = z.object({ length: z.int().min(0), sha256: z.string() });
+const manifestName = 'checkpoint.json';
+const evaluationName = 'evaluation.json';
+const largestManifest = 256 * 1024 * 1024;
 
 const manifestSchema = z.object({
-  format: z.literal(formatVersion),
+  format: z.int().min(1).max(formatVersion),
   epochs: z.int().positive(),
   /** delta, in checkpoints of earlier versions. */
   delta: z.number().optional(),
@@ -26,14 +32,22 @@ const manifestSchema = z.object({
   worldSize: z.int().positive(),
   classNames: z.array(z.string()),
   shape: z.tuple([z.int(), z.int(), z.int()]),
+  data: z.object({ name: z.string(), images: z.int(), fingerprint: z.string() }).optional(),
+  centroidsSha256: z.string().optional(),
   config: configSchema,
-  evaluation: totalsSchema,
+  epoch: z.object({ trainLoss: z.number(), seconds: z.number() }).optional(),
+  evaluation: totalsSchema.optional(),
   slots: z.array(z.object({ name: z.string(), shape: z.array(z.int()), offset: z.int(), size: z.int() })),
   updates: z.int().min(0).default(0),
   arrays: z
     .partialRecord(z.enum(arrayNames), describedArray)
     .and(z.object({ weights: describedArray, moving: describedArray })),
+  module: z
+    .object({ name: z.string().regex(/^[^/\\]+$/), bytes: z.int().min(0), sha256: z.string() })
+    .optional(),
 });
+
+const evaluationSchema = z.object({ of: z.string(), totals: totalsSchema });
 
 /** Everything that training needs to go on after an epoch. */
 export interface Checkpoint {
@@ -46,9 +60,14 @@ export interface Checkpoint {
   classNames: readonly string[];
   /** [height, width, channels] of an image. */
   shape: readonly [number, number, number];
+  /** The data set that it was trained on; `images` counts those of training. */
+  data?: { name: string; images: number; fingerprint: string };
+  centroidsSha256?: string;
   config: Config;
-  /** Evaluation after the last epoch. */
-  evaluation: EvaluationTotals;
+  /** Of the last epoch. */
+  epoch?: { trainLoss: number; seconds: number };
+  /** Evaluation after the last epoch; undefined where the job has ended before it. */
+  evaluation?: EvaluationTotals;
   slots: readonly Slot[];
   /** Trainable weights, flat, in the order of `slots`. */
   weights: Float32Array;
@@ -58,34 +77,53 @@ export interface Checkpoint {
   state: OptimiserState;
   /** Moving statistics of the batch-norm layers, flat. */
   moving: Float32Array;
+  /** The backbone, where it is a module of the user's. */
+  module?: ModuleSource;
+}
+
+/** The folder of the checkpoint after `epochs` epochs, within the folder of a run's checkpoints. */
+export function checkpointFolder(folder: string, epochs: number): string {
+  return join(folder, `epoch-${String(epochs).padStart(4, '0')}`);
 }
 
 /**
- * Writes `<folder>/epoch-<n>/`: a manifest and a file of little-endian float32 an array, each with its SHA-256. The
- * files are written and synced in a temporary folder beside it, which is then renamed: a checkpoint is whole or is
- * not there.
+ * Writes `<folder>/epoch-<n>/`: a file of little-endian float32 an array, the backbone where it is a module, and a
+ * manifest that ends with its own SHA-256 and holds that of every other file. The files are written and synced in a
+ * temporary folder beside it, which is then renamed: a checkpoint is whole or is not there.
  */
 export async function saveCheckpoint(folder: string, checkpoint: Checkpoint): Promise<string> {
-  const final = join(folder, `epoch-${String(checkpoint.epochs).padStart(4, '0')}`);
+  const final = checkpointFolder(folder, checkpoint.epochs);
   const temporary = join(folder, `.${basename(final)}.${process.pid}`);
-  await rm(temporary, { recursive: true, force: true });
-  await mkdir(temporary, { recursive: true });
-  const arrays: Record<string, { length: number; sha256: string }> = {};
-  const { weights, moving, state, ...rest } = checkpoint;
-  for (const [name, array] of Object.entries({ weights, moving, ...state })) {
-    const bytes = bytesOf(array);
-    arrays[name] = {
-      length: array.length,
-      sha256: createHash('sha256').update(bytes).digest('hex'),
+  const { weights, moving, state, module, evaluation, ...rest } = checkpoint;
+  try {
+    await rm(temporary, { recursive: true, force: true });
+    await mkdir(temporary, { recursive: true });
+    const arrays: Record<string, z.output<typeof describedArray>> = {};
+    for (const [name, array] of Object.entries({ weights, moving, ...state })) {
+      const { sha256 } = await writeSynced(join(temporary, `${name}.bin`), bytesOf(array));
+      arrays[name] = { length: array.length, sha256 };
+    }
+    const described = module && {
+      name: module.name,
+      ...(await writeSynced(join(temporary, module.name), module.text)),
     };
-    await writeSynced(join(temporary, `${name}.bin`), bytes);
+    const manifest = seal({ format: formatVersion, ...rest, arrays, module: described });
+    await writeSynced(join(temporary, manifestName), manifest);
+    if (evaluation) await saveEvaluation(temporary, evaluation);
+    await rm(final, { recursive: true, force: true });
+    await rename(temporary, final);
+    await syncFolder(folder);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true }).catch(() => {});
+    throw error;
   }
-  const manifest = JSON.stringify({ format: formatVersion, ...rest, arrays }, null, 2);
-  await writeSynced(join(temporary, 'checkpoint.json'), Buffer.from(manifest));
-  await rm(final, { recursive: true, force: true });
-  await rename(temporary, final);
-  await syncFolder(folder);
   return final;
+}
+
+/** Adds the evaluation to a checkpoint; it belongs to this one alone. */
+export async function saveEvaluation(folder: string, totals: EvaluationTotals): Promise<void> {
+  const of = verifySeal(await readFile(join(folder, manifestName)));
+  await writeFileAtomic(join(folder, evaluationName), seal({ of, totals }));
 }
 
 /**
@@ -96,83 +134,63 @@ export async function loadCheckpoint(
   folder: string,
   notify: (line: string) => void = () => {},
 ): Promise<Checkpoint> {
-  const file = join(folder, 'checkpoint.json');
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    throw new UserError('CHECKPOINT_NOT_FOUND', `no checkpoint at ${folder}: ${messageOf(error)}`);
-  }
+  const { manifest, digest } = await readManifest(folder, notify);
   const {
     format: _format,
     arrays,
+    module,
+    evaluation = await readEvaluation(folder, digest),
     delta,
     lossState = delta === undefined ? [] : [delta],
     ...rest
-  } = parseManifest(file, text, notify);
-  const read = (name: string, described: z.output<typeof describedArray>) =>
-    readArray(join(folder, `${name}.bin`), described);
+  } = manifest;
+  const read = async (name: string, { length, sha256 }: z.output<typeof describedArray>) => {
+    const bytes = await readVerified(join(folder, `${name}.bin`), { bytes: 4 * length, sha256 });
+    return new Float32Array(new Uint8Array(bytes).buffer);
+  };
   const state: OptimiserState = {};
   for (const name of stateArrays) {
     const described = arrays[name];
     if (described) state[name] = await read(name, described);
   }
   const weights = await read('weights', arrays.weights);
-  return { ...rest, lossState, weights, moving: await read('moving', arrays.moving), state };
+  const checkpoint = { ...rest, lossState, weights, moving: await read('moving', arrays.moving), state };
+  checkLengths(folder, checkpoint);
+  return {
+    ...checkpoint,
+    ...(evaluation ? { evaluation } : {}),
+    ...(module ? { module: await readModule(folder, module) } : {}),
+  };
 }
 
-/** Checkpoint folders of a run, oldest first. */
-export async function listCheckpoints(runFolder: string): Promise<string[]> {
-  const folder = join(runFolder, 'checkpoints');
-  if (!existsSync(folder)) return [];
-  const names = await readdir(folder);
-  return names
-    .filter((name) => /^epoch-\d+$/.test(name))
-    .sort()
-    .map((name) => join(folder, name));
-}
-
-/**
- * The newest checkpoint that is whole, under `path`: a checkpoint folder, or a run folder. A broken newer one is
- * passed over; `notify` is told of it, and of what `loadCheckpoint` passes over.
- */
-export async function findCheckpoint(
-  path: string,
-  notify: (line: string) => void = () => {},
-): Promise<{ folder: string; checkpoint: Checkpoint }> {
-  if (existsSync(join(path, 'checkpoint.json')))
-    return { folder: path, checkpoint: await loadCheckpoint(path, notify) };
-  const folders = await listCheckpoints(path);
-  for (const folder of folders.reverse()) {
-    try {
-      return { folder, checkpoint: await loadCheckpoint(folder, notify) };
-    } catch (error) {
-      notify(messageOf(error));
-    }
+/** The evaluation of a checkpoint folder as far as it can be read, without its arrays; else undefined. */
+export async function evaluationOf(folder: string): Promise<EvaluationTotals | undefined> {
+  try {
+    const { manifest, digest } = await readManifest(folder, () => {});
+    return manifest.evaluation ?? (await readEvaluation(folder, digest));
+  } catch {
+    return undefined;
   }
-  const found = folders.length > 0 ? 'every checkpoint is broken' : 'no checkpoint';
-  throw new UserError(
-    'CHECKPOINT_NOT_FOUND',
-    `${found} under ${path}: give a run folder or one of its checkpoints/epoch-* folders`,
-  );
 }
 
-/** Removes all but the newest `keep` checkpoints of a run, and what interrupted writes left. */
-export async function pruneCheckpoints(runFolder: string, keep: number | undefined): Promise<void> {
-  const folders = await listCheckpoints(runFolder);
-  const old = keep === undefined ? [] : folders.slice(0, Math.max(folders.length - keep, 0));
-  const parent = join(runFolder, 'checkpoints');
-  const leftovers = (await readdir(parent))
-    .filter((name) => /^\.epoch-\d+\.\d+$/.test(name))
-    .map((name) => join(parent, name));
-  await Promise.all([...old, ...leftovers].map((folder) => rm(folder, { recursive: true, force: true })));
+async function readManifest(folder: string, notify: (line: string) => void) {
+  const file = join(folder, manifestName);
+  let text: Buffer;
+  try {
+    const about = await stat(file);
+    if (!about.isFile() || about.size > largestManifest) throw new Error('it is no file of this kind');
+    text = await readFile(file);
+  } catch (error) {
+    throw new UserError('CHECKPOINT_NOT_FOUND', `no checkpoint at ${folder}: ${messageOf(error)}`);
+  }
+  const digest = verifySeal(text);
+  const manifest = parseManifest(file, text.toString(), notify);
+  if (digest === undefined && manifest.format !== 1)
+    throw new UserError('CHECKPOINT_CORRUPT', `${file} does not match its checksum: use an older checkpoint`);
+  return { manifest, digest };
 }
 
-function parseManifest(
-  file: string,
-  text: string,
-  notify: (line: string) => void,
-): z.output<typeof manifestSchema> {
+function parseManifest(file: string, text: string, notify: (line: string) => void) {
   try {
     const manifest: unknown = JSON.parse(text);
     const { config } = (manifest ?? {}) as { config?: unknown };
@@ -190,34 +208,34 @@ function parseManifest(
   }
 }
 
-async function readArray(file: string, expected: { length: number; sha256: string }): Promise<Float32Array> {
-  let bytes: Buffer;
+/** Undefined for one that is missing, broken, or another checkpoint's: it is made again. */
+async function readEvaluation(folder: string, of: string | undefined): Promise<EvaluationTotals | undefined> {
   try {
-    bytes = await readFile(file);
-  } catch (error) {
-    throw new UserError('CHECKPOINT_CORRUPT', `cannot read ${file}: ${messageOf(error)}`);
-  }
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
-  if (bytes.length !== 4 * expected.length || sha256 !== expected.sha256) {
-    throw new UserError('CHECKPOINT_CORRUPT', `${file} does not match its checksum: use an older checkpoint`);
-  }
-  return new Float32Array(new Uint8Array(bytes).buffer);
-}
-
-async function writeSynced(file: string, bytes: Uint8Array): Promise<void> {
-  const handle = await open(file, 'w');
-  try {
-    await handle.writeFile(bytes);
-    await handle.sync();
-  } finally {
-    await handle.close();
+    const text = await readFile(join(folder, evaluationName));
+    if (of === undefined || verifySeal(text) === undefined) return undefined;
+    const parsed = evaluationSchema.parse(JSON.parse(text.toString()));
+    return parsed.of === of ? parsed.totals : undefined;
+  } catch {
+    return undefined;
   }
 }
 
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  await handle.sync().catch(() => {});
-  await handle.close();
+async function readModule(folder: string, { name, ...described }: { name: string } & Described) {
+  const text = await readVerified(join(folder, name), described);
+  return { name, sha256: described.sha256, text };
+}
+
+type Arrays = Pick<Checkpoint, 'slots' | 'weights' | 'state'>;
+
+function checkLengths(folder: string, { slots, weights, state }: Arrays): void {
+  const numbers = slots.reduce((sum, { size }) => sum + size, 0);
+  for (const [name, array] of Object.entries({ weights, ...state })) {
+    if (array.length === numbers) continue;
+    throw new UserError(
+      'CHECKPOINT_CORRUPT',
+      `${join(folder, `${name}.bin`)} holds ${array.length} numbers, but the model of this checkpoint has ${numbers}`,
+    );
+  }
 }
 
 function bytesOf(array: Float32Array): Uint8Array {

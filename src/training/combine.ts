@@ -12,7 +12,8 @@ export interface EpochPart {
   trainLoss: number;
   seconds: number;
   totals: EvaluationTotals;
-  times: RankTimes;
+  /** Undefined for an epoch that has been trained before. */
+  times?: RankTimes;
 }
 
 /** What a rank gives under the name `finish`. */
@@ -82,7 +83,7 @@ export class RunCombiner {
     const other = parts.findIndex((part) => part.epoch !== epoch);
     if (other >= 0 || epoch <= (this.last?.epoch ?? -1))
       throw new PodDistError('PROTOCOL_ERROR', `rank ${Math.max(other, 0)} ends an epoch out of turn`);
-    const ranks = parts.map((part) => part.times);
+    const ranks = parts.map((part) => part.times).filter((times) => times !== undefined);
     const record: EpochRecord = {
       kind: 'epoch',
       epoch,
@@ -98,7 +99,7 @@ export class RunCombiner {
     this.last = record;
     for (const listener of this.listeners) {
       listener.epoch?.(record, totals);
-      listener.ranks?.({ kind: 'ranks', epoch, ranks });
+      if (ranks.length > 0) listener.ranks?.({ kind: 'ranks', epoch, ranks });
     }
     return { record, totals };
   }
@@ -113,6 +114,7 @@ export class RunCombiner {
     if (!this.last) throw new PodDistError('PROTOCOL_ERROR', 'the ranks finished before their first epoch');
     const [first] = parts;
     const ranks = parts.map((part) => part.times);
+    const images = sum(ranks, 'images');
     const report: Report = {
       worldSize: parts.length,
       backend: first.backend,
@@ -122,7 +124,7 @@ export class RunCombiner {
       evalCorrect: this.last.evalCorrect,
       evalTotal: this.last.evalTotal,
       evalAccuracy: this.last.evalAccuracy,
-      samplesPerSecond: sum(ranks, 'images') / Math.max(...ranks.map(({ seconds }) => seconds)),
+      samplesPerSecond: images > 0 ? images / Math.max(...ranks.map(({ seconds }) => seconds)) : 0,
       ...exposedShare(ranks),
       centroidsSha256: first.centroidsSha256,
       weightsSha256: first.weightsSha256,
@@ -135,7 +137,8 @@ export class RunCombiner {
 
 /** Over all ranks; one worker has nobody to wait for. */
 function exposedShare(ranks: readonly RankTimes[]): { exposedShare?: number } {
-  return ranks.length === 1 ? {} : { exposedShare: sum(ranks, 'exposedSeconds') / sum(ranks, 'seconds') };
+  const seconds = sum(ranks, 'seconds');
+  return ranks.length < 2 || seconds === 0 ? {} : { exposedShare: sum(ranks, 'exposedSeconds') / seconds };
 }
 
 function sum(ranks: readonly RankTimes[], name: keyof RankTimes): number {

@@ -1,10 +1,16 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Dataset } from '../data/dataset.js';
+import type { Config } from '../config/schema.js';
+import type { EvaluationTotals } from '../evaluation/totals.js';
+import type { ModuleSource } from '../models/module-source.js';
 import { noTracer } from '../trace/tracer.js';
-import { pruneCheckpoints, saveCheckpoint } from './checkpoint.js';
+import { checkpointFolder, saveCheckpoint, saveEvaluation, type Checkpoint } from './checkpoint.js';
+import { pruneCheckpoints, writingTo } from './checkpoints.js';
 import type { Classifier } from './classifier.js';
 import type { EpochPart, EpochResult } from './combine.js';
 import { evaluate, evaluateInDetail } from './evaluate.js';
+import type { Inspection } from './inspect-images.js';
 import type { RankTimes } from './reporter.js';
 import type { TrainingState } from './resume.js';
 import type { TrainingStep } from './step.js';
@@ -19,69 +25,117 @@ export interface Training {
   state: TrainingState;
   /** Images of classes that are not trained. */
   unknown?: Dataset;
+  /** The images that evaluations will read. */
+  inspection: Inspection;
+  /** The backbone, where it is a module of the user's. */
+  module?: ModuleSource;
 }
 
 /**
- * Trains one epoch, evaluates it, and writes its checkpoint where one is due: the ranks that do not write it wait under
- * the coordinator's eyes, not in a collective with a deadline. The last epoch is evaluated in full.
+ * Trains one epoch, writes its checkpoint where one is due, and evaluates it, in full if it is the last. The ranks that
+ * do not write the checkpoint wait under the coordinator's eyes, not in a collective with a deadline.
  * Resolves with the times of its steps.
  */
 export async function trainEpoch(options: TrainOptions, training: Training): Promise<RankTimes> {
-  const { config, dataset, communicator, reporter, tracer = noTracer, signal } = options;
-  const { classifier, step, state, unknown } = training;
+  const { config, dataset, reporter, tracer = noTracer } = options;
+  const { step, state, inspection } = training;
   const started = performance.now();
   const epoch = state.epochs;
   const { lossSum, times } = await trainSteps(options, step, state);
   const images = dataset.labels.train.length;
+  const trainLoss = lossSum / images;
   await step.loss.state?.afterEpoch(epoch, images);
   state.epochs = epoch + 1;
   await step.optimiser.settle();
 
-  const settings = config.evaluation;
-  const evaluation = { classifier, dataset, communicator, reporter, settings, epoch, tracer, signal };
-  const last = state.epochs === config.epochs;
-  const detail = last ? await evaluateInDetail({ ...evaluation, unknown, trained: state.epochs }) : undefined;
-  const part: EpochPart = {
-    epoch,
-    trainLoss: lossSum / images,
-    totals: detail?.totals ?? (await evaluate(evaluation)),
-    seconds: (performance.now() - started) / 1000,
-    times,
-  };
-  const result = (await reporter.gather('epoch', part)) as EpochResult;
-  if (last || state.epochs % config.checkpoint.every === 0) {
+  const seconds = (performance.now() - started) / 1000;
+  const due = state.epochs === config.epochs || state.epochs % config.checkpoint.every === 0;
+  if ((await inspection.foundBroken()) || due) {
     const began = tracer.now();
     reporter.lengthy('save the checkpoint', epoch);
-    await writeCheckpoint(options, training, result);
+    await writeCheckpoint(options, training, { trainLoss, seconds });
     await reporter.agree(`checkpoint of epoch ${state.epochs}`, 'saved');
     reporter.progress('go on after the checkpoint', epoch);
     tracer.span('compute', 'checkpoint', began, { epoch });
   }
-  if (detail) await reporter.gather('evaluation', detail);
+  inspection.throwIfBroken();
+  await evaluateEpoch(options, training, { trainLoss, seconds, times });
   return times;
+}
+
+interface Trained {
+  trainLoss: number;
+  /** That its training took. */
+  seconds: number;
+  /** Undefined for an epoch that another process has trained. */
+  times?: RankTimes;
+}
+
+/** Evaluates the epoch that `state` has come to, in full if it is the last, and adds the result to its checkpoint. */
+export async function evaluateEpoch(
+  options: TrainOptions,
+  { classifier, state, unknown }: Training,
+  { trainLoss, seconds, times }: Trained,
+): Promise<void> {
+  const { config, dataset, communicator, reporter, tracer, signal, outDir } = options;
+  const started = performance.now();
+  const epoch = state.epochs - 1;
+  const settings = config.evaluation;
+  const evaluation = { classifier, dataset, communicator, reporter, settings, epoch, tracer, signal };
+  const last = state.epochs >= config.epochs;
+  const detail = last ? await evaluateInDetail({ ...evaluation, unknown, trained: state.epochs }) : undefined;
+  const totals = detail?.totals ?? (await evaluate(evaluation));
+  const part: EpochPart = {
+    epoch,
+    trainLoss,
+    totals,
+    seconds: seconds + (performance.now() - started) / 1000,
+    ...(times ? { times } : {}),
+  };
+  const result = (await reporter.gather('epoch', part)) as EpochResult;
+  if (communicator.rank === 0) await addEvaluation(outDir, state.epochs, result.totals, config);
+  if (detail) await reporter.gather('evaluation', detail);
+}
+
+async function addEvaluation(
+  outDir: string,
+  epochs: number,
+  totals: EvaluationTotals,
+  { checkpoint }: Config,
+): Promise<void> {
+  const folder = checkpointFolder(join(outDir, 'checkpoints'), epochs);
+  if (!existsSync(folder)) return;
+  await writingTo(outDir, `the evaluation of epoch ${epochs}`, () => saveEvaluation(folder, totals));
+  await pruneCheckpoints(outDir, checkpoint);
 }
 
 async function writeCheckpoint(
   { config, dataset, communicator, outDir }: TrainOptions,
-  { classifier, step, state }: Training,
-  { totals }: EpochResult,
+  { classifier, step, state, module }: Training,
+  epoch: { trainLoss: number; seconds: number },
 ): Promise<void> {
   const optimiserState = await step.optimiser.gatherState();
   if (communicator.rank > 0) return;
-  await saveCheckpoint(join(outDir, 'checkpoints'), {
+  const { name, labels } = dataset;
+  const fingerprint = await dataset.fingerprint();
+  const checkpoint: Checkpoint = {
     epochs: state.epochs,
     lossState: step.loss.state?.values ?? [],
     seed: config.seed,
     worldSize: communicator.worldSize,
     classNames: dataset.classNames,
     shape: dataset.shape,
+    data: { name, images: labels.train.length, fingerprint },
+    centroidsSha256: classifier.centroidsSha256,
     config,
-    evaluation: totals,
+    epoch,
     slots: classifier.parameters.slots,
     weights: classifier.weights,
     updates: step.optimiser.updates,
     state: optimiserState,
     moving: classifier.batchNorm.flatten(),
-  });
-  await pruneCheckpoints(outDir, config.checkpoint.keep);
+    module,
+  };
+  const what = `the checkpoint of epoch ${state.epochs}`;
+  await writingTo(outDir, what, () => saveCheckpoint(join(outDir, 'checkpoints'), checkpoint));
 }

@@ -22,7 +22,7 @@ const epochPart: z.ZodType<EpochPart> = z.object({
   trainLoss: z.number(),
   seconds: duration,
   totals: rankTotalsSchema,
-  times,
+  times: times.optional(),
 });
 
 const finishPart: z.ZodType<FinishPart> = z.object({

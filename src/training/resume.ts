@@ -1,10 +1,14 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Communicator } from '../collective/communicator.js';
 import { differingRules, type Config } from '../config/schema.js';
+import type { Dataset } from '../data/dataset.js';
 import { UserError } from '../errors.js';
 import type { Loss } from '../losses/index.js';
-import { findCheckpoint, listCheckpoints, type Checkpoint } from './checkpoint.js';
+import type { Checkpoint } from './checkpoint.js';
+import { findCheckpoint, listCheckpoints } from './checkpoints.js';
 import type { Classifier } from './classifier.js';
-import { layoutOf } from './restore.js';
+import { checkFits } from './restore.js';
 import type { ShardedOptimiser } from './sharded-optimiser.js';
 
 /**
@@ -26,6 +30,8 @@ export async function checkpointToResume(
 export interface TrainingState {
   /** Epochs trained so far. */
   epochs: number;
+  /** Of the last epoch, where its evaluation is still to be made. */
+  unevaluated?: { trainLoss: number; seconds: number };
 }
 
 interface ShareOptions {
@@ -52,17 +58,16 @@ export async function shareState({
 }: ShareOptions): Promise<TrainingState> {
   const { weights, batchNorm } = classifier;
   const moving = batchNorm.flatten();
-  const header = Float64Array.of(0, 0, ...(loss.state?.values ?? []));
+  const header = Float64Array.of(0, 0, 0, 0, 0, ...(loss.state?.values ?? []));
   if (communicator.rank === 0 && resume) {
     checkResumable(resume, config);
-    checkCompatible(resume, classifier);
+    checkFits(resume, classifier, config);
     weights.set(resume.weights);
     moving.set(resume.moving);
-    header.set([
-      resume.epochs,
-      resume.updates,
-      ...(resume.lossState.length === header.length - 2 ? resume.lossState : []),
-    ]);
+    const { trainLoss = 0, seconds = 0 } = resume.epoch ?? {};
+    const unevaluated = resume.evaluation === undefined || resume.epochs >= config.epochs;
+    const own = resume.lossState.length === header.length - 5 ? resume.lossState : [];
+    header.set([resume.epochs, resume.updates, Number(unevaluated), trainLoss, seconds, ...own]);
   }
   await communicator.broadcast(header, 0, { tag: 'state' });
   await communicator.broadcast(weights, 0, { tag: 'weights' });
@@ -70,59 +75,133 @@ export async function shareState({
   await communicator.broadcast(moving, 0, { tag: 'moving-statistics' });
   classifier.loadWeights();
   batchNorm.restore(moving);
-  if (loss.state) loss.state.values = [...header.subarray(2)];
-  return { epochs: header[0] };
+  if (loss.state) loss.state.values = [...header.subarray(5)];
+  const [epochs, , unevaluated, trainLoss, seconds] = header;
+  return { epochs, ...(unevaluated ? { unevaluated: { trainLoss, seconds } } : {}) };
 }
 
 /** Refuses a checkpoint that this configuration cannot go on from. */
 export function checkResumable(checkpoint: Checkpoint, config: Config): void {
-  const model = JSON.stringify(checkpoint.config.model);
-  if (model !== JSON.stringify(config.model)) {
-    throw new UserError(
-      'CHECKPOINT_MISMATCH',
-      `the checkpoint holds another model (${model}) than the configuration: give the run's own config.yaml`,
+  const [ownModel, model] = [checkpoint.config.model, config.model].map(describeModel);
+  if (ownModel !== model)
+    throw mismatch(
+      `holds another model (${ownModel}) than the configuration: give the run's own config.yaml`,
     );
-  }
   const [differing] = differingRules(checkpoint.config.data, config.data);
   if (differing !== undefined) {
     const value = checkpoint.config.data[differing];
-    throw new UserError(
-      'CHECKPOINT_MISMATCH',
-      `the checkpoint was trained with data.${differing} ${value}, the configuration says ${config.data[differing]}: set data.${differing} to "${value}"`,
+    throw mismatch(
+      `was trained with data.${differing} ${value}, the configuration says ${config.data[differing]}: set data.${differing} to "${value}"`,
     );
   }
   const { name } = checkpoint.config.optimizer;
-  if (name !== config.optimizer.name) {
-    throw new UserError(
-      'CHECKPOINT_MISMATCH',
-      `the checkpoint was trained by ${name}, the configuration says optimizer.name ${config.optimizer.name}`,
-    );
-  }
-  if (checkpoint.seed !== config.seed) {
-    throw new UserError(
-      'CHECKPOINT_MISMATCH',
-      `the checkpoint was trained with seed ${checkpoint.seed}, the configuration says ${config.seed}`,
-    );
-  }
+  if (name !== config.optimizer.name)
+    throw mismatch(`was trained by ${name}, the configuration says optimizer.name ${config.optimizer.name}`);
+  if (checkpoint.seed !== config.seed)
+    throw mismatch(`was trained with seed ${checkpoint.seed}, the configuration says ${config.seed}`);
   const [own, given] = [checkpoint.config, config].map(({ centroids, seed }) => centroids.seed ?? seed);
-  if (own !== given) {
-    throw new UserError(
-      'CHECKPOINT_MISMATCH',
-      `the checkpoint was trained towards the centroids of seed ${own}, the configuration says centroids.seed ${given}`,
+  if (own !== given)
+    throw mismatch(
+      `was trained towards the centroids of seed ${own}, the configuration says centroids.seed ${given}`,
     );
-  }
-  if (checkpoint.epochs >= config.epochs) {
-    throw new UserError(
-      'RUN_COMPLETE',
-      `the run has already trained ${checkpoint.epochs} of ${config.epochs} epochs: give more --epochs to train on`,
+}
+
+/**
+ * Refuses to go on with a run that has trained all its epochs and has its report.
+ *
+ * @throws UserError `RUN_COMPLETE`
+ */
+export function checkUnfinished(folder: string, checkpoint: Checkpoint, { epochs }: Config): void {
+  if (checkpoint.epochs < epochs || (checkpoint.epochs === epochs && reportedEpochs(folder) !== epochs))
+    return;
+  throw new UserError(
+    'RUN_COMPLETE',
+    `the run has already trained ${checkpoint.epochs} of ${epochs} epochs: give more --epochs to train on`,
+  );
+}
+
+/**
+ * Refuses a data set of other classes, or of images of another size, than a checkpoint was trained on, in a line that
+ * names what differs.
+ *
+ * @throws UserError `CHECKPOINT_MISMATCH`
+ */
+export function checkSameData(checkpoint: Pick<Checkpoint, 'classNames' | 'shape'>, dataset: Dataset): void {
+  const differences = [
+    describeShapes(checkpoint.shape, dataset.shape),
+    describeClasses(checkpoint.classNames, dataset.classNames),
+  ].filter((text) => text !== undefined);
+  if (differences.length > 0)
+    throw mismatch(
+      `does not fit the data set ${dataset.name}: ${differences.join('; ')}; give the data set that it was trained on`,
     );
+}
+
+/** What has changed since a checkpoint was written, in one line; undefined where nothing has. */
+export async function describeChanges(
+  { config: before, data }: Checkpoint,
+  after: Config,
+  dataset: Dataset,
+): Promise<string | undefined> {
+  const [old, now] = [flatten(before), flatten(after)];
+  const changes = [...new Set([...old.keys(), ...now.keys()])]
+    .filter((path) => old.get(path) !== now.get(path))
+    .map((path) => `${path} ${old.get(path) ?? 'unset'} -> ${now.get(path) ?? 'unset'}`);
+  const images = dataset.labels.train.length;
+  if (data && data.fingerprint !== (await dataset.fingerprint()))
+    changes.push(data.images === images ? 'other images' : `training images ${data.images} -> ${images}`);
+  return changes.length > 0 ? `changed since the checkpoint: ${changes.join(', ')}` : undefined;
+}
+
+function mismatch(what: string): UserError {
+  return new UserError('CHECKPOINT_MISMATCH', `the checkpoint ${what}`);
+}
+
+/** A module by what it is, not by where it lies. */
+function describeModel(model: Config['model']): string {
+  return JSON.stringify(model.name === 'module' ? { ...model, path: undefined } : model);
+}
+
+function describeShapes(own: readonly number[], given: readonly number[]): string | undefined {
+  if (own.join() === given.join()) return undefined;
+  const [text, other] = [own, given].map(
+    ([height, width, channels]) => `${height}x${width}, ${channels} channels`,
+  );
+  return `images are ${other}, it was trained on ${text}`;
+}
+
+function describeClasses(own: readonly string[], given: readonly string[]): string | undefined {
+  if (own.length === given.length && own.every((name, label) => name === given[label])) return undefined;
+  const [known, there] = [new Set(own), new Set(given)];
+  const gone = own.filter((name) => !there.has(name));
+  const added = given.filter((name) => !known.has(name));
+  if (gone.length === 1 && added.length === 1) return `the class ${gone[0]} is now named ${added[0]}`;
+  const parts = [
+    gone.length > 0 ? `without ${listed(gone)}` : '',
+    added.length > 0 ? `with ${listed(added)} besides` : '',
+  ].filter(Boolean);
+  const count = `${given.length} classes where it knows ${own.length}`;
+  return parts.length > 0 ? `${count}, ${parts.join(' and ')}` : 'the classes are in another order';
+}
+
+function listed(names: readonly string[]): string {
+  const rest = names.length - 5;
+  return `${names.slice(0, 5).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+}
+
+function reportedEpochs(folder: string): number | undefined {
+  try {
+    return (JSON.parse(readFileSync(join(folder, 'report.json'), 'utf8')) as { epochs?: number }).epochs;
+  } catch {
+    return undefined;
   }
 }
 
-function checkCompatible(checkpoint: Checkpoint, classifier: Classifier): void {
-  if (layoutOf(checkpoint.slots) === layoutOf(classifier.parameters.slots)) return;
-  throw new UserError(
-    'CHECKPOINT_MISMATCH',
-    "the checkpoint's weights do not fit the model: give the data set that it was trained on",
-  );
+function flatten(value: unknown, path = '', into = new Map<string, string>()): Map<string, string> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    if (value !== undefined) into.set(path, typeof value === 'string' ? value : JSON.stringify(value));
+    return into;
+  }
+  for (const [key, child] of Object.entries(value)) flatten(child, path ? `${path}.${key}` : key, into);
+  return into;
 }

@@ -1,5 +1,14 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { dirname, join, sep } from 'node:path';
 import { parse } from 'yaml';
 import { messageOf, UserError, type PodDistError } from '../errors.js';
 import { isLock, RunLock } from './run-lock.js';
@@ -60,6 +69,7 @@ export class RunFolder {
   static async reclaim(path: string): Promise<RunFolder> {
     if (!mayStart(path) && !namesIn(join(path, 'checkpoints')).some((name) => checkpointName.test(name)))
       throw new UserError('RUN_EXISTS', `${path} holds files, but no run to go on with: give another --out`);
+    for (const part of parts) refuseOutside(path, part);
     return RunFolder.take(path, false);
   }
 
@@ -122,6 +132,18 @@ function mayStart(folder: string): boolean {
   if (names.length === 0) return true;
   const own = names.every((name) => parts.includes(name));
   return own && parts.slice(0, 2).every((part) => names.includes(part));
+}
+
+/** A run folder that somebody else has made must not have this job write elsewhere. */
+function refuseOutside(folder: string, part: string): void {
+  const path = join(folder, part);
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) return;
+  const target = existsSync(path) ? realpathSync(path) : '';
+  if (target.startsWith(realpathSync(folder) + sep)) return;
+  throw new UserError(
+    'RUN_FOLDER_INVALID',
+    `${path} is a link out of the run folder: nothing is written through it; move what it names into the folder, or link the folder as a whole`,
+  );
 }
 
 function isBusy(folder: string): boolean {

@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { stringify } from 'yaml';
 import type { Config } from '../config/schema.js';
+import { UserError } from '../errors.js';
 import type { Evaluation } from '../evaluation/schema.js';
 import type { EvaluationTotals } from '../evaluation/totals.js';
+import { reasonOf } from './checkpoint-files.js';
 import type { EpochRecord, RanksRecord, StepRecord } from './reporter.js';
 
 /** What `report.json` holds. */
@@ -48,6 +50,8 @@ export class RunRecorder implements RunListener {
   private constructor(
     readonly folder: string,
     metrics: number,
+    /** Epochs whose line is there already. */
+    private readonly recorded: ReadonlySet<number>,
   ) {
     this.metrics = metrics;
   }
@@ -57,11 +61,14 @@ export class RunRecorder implements RunListener {
    * `resumedEpochs` epochs keeps the lines of those epochs and drops what came after its checkpoint.
    */
   static open(folder: string, config: Config, resumedEpochs = 0): RunRecorder {
-    for (const part of ['logs', 'checkpoints']) mkdirSync(join(folder, part), { recursive: true });
-    writeFileAtomicSync(join(folder, 'config.yaml'), stringify(config));
+    writing(folder, () => {
+      for (const part of ['logs', 'checkpoints']) mkdirSync(join(folder, part), { recursive: true });
+    });
     const file = join(folder, 'metrics.jsonl');
-    writeFileAtomicSync(file, resumedEpochs > 0 ? linesBefore(file, resumedEpochs) : '');
-    return new RunRecorder(folder, openSync(file, 'a'));
+    const kept = resumedEpochs > 0 ? linesBefore(file, resumedEpochs) : [];
+    writeWhole(join(folder, 'config.yaml'), stringify(config));
+    writeWhole(file, kept.map((line) => `${line}\n`).join(''));
+    return new RunRecorder(folder, openSync(file, 'a'), new Set(kept.filter(isEpoch).map(epochOf)));
   }
 
   step(record: StepRecord): void {
@@ -69,7 +76,7 @@ export class RunRecorder implements RunListener {
   }
 
   epoch(record: EpochRecord): void {
-    this.append(record);
+    if (!this.recorded.has(record.epoch)) this.append(record);
   }
 
   ranks(record: RanksRecord): void {
@@ -81,7 +88,7 @@ export class RunRecorder implements RunListener {
   }
 
   finished(report: Report): void {
-    writeFileAtomicSync(join(this.folder, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
+    writeWhole(join(this.folder, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
   }
 
   /** Ends the record; safe to call twice. */
@@ -92,27 +99,44 @@ export class RunRecorder implements RunListener {
   }
 
   private append(record: StepRecord | EpochRecord | RanksRecord): void {
-    if (this.metrics !== undefined) writeSync(this.metrics, `${JSON.stringify(record)}\n`);
+    const { metrics } = this;
+    if (metrics === undefined) return;
+    writing(join(this.folder, 'metrics.jsonl'), () => writeSync(metrics, `${JSON.stringify(record)}\n`));
   }
 }
 
 /** Writes an evaluation as a JSON file, whole or not at all. */
 export function writeEvaluation(file: string, evaluation: Evaluation): void {
-  writeFileAtomicSync(file, `${JSON.stringify(evaluation)}\n`);
+  writeWhole(file, `${JSON.stringify(evaluation)}\n`);
 }
 
-function linesBefore(file: string, epochs: number): string {
+function writeWhole(file: string, text: string): void {
+  writing(file, () => writeFileAtomicSync(file, text));
+}
+
+function writing(file: string, write: () => unknown): void {
+  try {
+    write();
+  } catch (error) {
+    throw new UserError(
+      'RUN_FOLDER_UNWRITABLE',
+      `cannot write ${file}: ${reasonOf(error)}; once that is mended, --resume goes on from the newest checkpoint`,
+    );
+  }
+}
+
+function linesBefore(file: string, epochs: number): string[] {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch {
-    return '';
+    return [];
   }
-  return text
-    .split('\n')
-    .filter((line) => epochOf(line) < epochs)
-    .map((line) => `${line}\n`)
-    .join('');
+  return text.split('\n').filter((line) => epochOf(line) < epochs);
+}
+
+function isEpoch(line: string): boolean {
+  return (JSON.parse(line) as { kind?: string }).kind === 'epoch';
 }
 
 function epochOf(line: string): number {

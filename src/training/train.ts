@@ -1,12 +1,14 @@
 import type { Dataset } from '../data/dataset.js';
 import { openUnknown } from '../data/index.js';
+import { readModuleSource, rememberModule } from '../models/module-source.js';
 import { Classifier } from './classifier.js';
 import type { FinishPart } from './combine.js';
 import { addTimes } from './epoch-times.js';
-import { trainEpoch } from './epoch.js';
+import { evaluateEpoch, trainEpoch } from './epoch.js';
 import { collectGarbageRarely } from './garbage.js';
+import { Inspection } from './inspect-images.js';
 import type { RankTimes } from './reporter.js';
-import { shareState } from './resume.js';
+import { checkSameData, shareState } from './resume.js';
 import type { Report } from './run-record.js';
 import { TrainingStep } from './step.js';
 import type { TrainOptions } from './train-options.js';
@@ -19,16 +21,26 @@ import type { TrainOptions } from './train-options.js';
 export async function train(options: TrainOptions): Promise<Report> {
   collectGarbageRarely();
   const unknown = await openUnknown(options.config, options.dataset);
+  const datasets = [options.dataset, ...(unknown ? [unknown] : [])];
+  const inspection = new Inspection({ ...options, datasets });
   try {
-    return await run(options, unknown);
+    return await run(options, unknown, inspection);
   } finally {
+    await inspection.stop();
     await unknown?.close();
   }
 }
 
-async function run(options: TrainOptions, unknown: Dataset | undefined): Promise<Report> {
-  const { config, dataset, communicator, reporter, backend } = options;
+async function run(
+  options: TrainOptions,
+  unknown: Dataset | undefined,
+  inspection: Inspection,
+): Promise<Report> {
+  const { config, dataset, communicator, reporter, backend, resume } = options;
   const started = performance.now();
+  if (resume) checkSameData(resume, dataset);
+  const module = readModuleSource(config.model);
+  rememberModule(config.model);
   reporter.lengthy('build the model');
   const classifier = await Classifier.create({
     config,
@@ -48,14 +60,17 @@ async function run(options: TrainOptions, unknown: Dataset | undefined): Promise
     loss: step.loss,
     optimiser: step.optimiser,
     communicator,
-    resume: options.resume,
+    resume,
     config,
   });
 
   reporter.progress('begin to train', state.epochs);
   let times: RankTimes = { images: 0, seconds: 0, loaderSeconds: 0, exposedSeconds: 0 };
+  const training = { classifier, step, state, unknown, inspection, module };
+  await inspection.start();
+  if (state.unevaluated) await evaluateEpoch(options, training, state.unevaluated);
   for (let epoch = state.epochs; epoch < config.epochs; epoch++) {
-    times = addTimes(times, await trainEpoch(options, { classifier, step, state, unknown }));
+    times = addTimes(times, await trainEpoch(options, training));
   }
   step.dispose();
 

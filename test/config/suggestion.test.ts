@@ -9,7 +9,9 @@ describe('suggestion', () => {
   });
 
   it('lists the known keys where none is near', () => {
-    expect(suggestion({ checkpoint: {} }, ['checkpoint'], 'zzzzzz')).toBe('known keys here: every, keep');
+    expect(suggestion({ checkpoint: {} }, ['checkpoint'], 'zzzzzz')).toBe(
+      'known keys here: every, keep, keepBest',
+    );
   });
 
   it('speaks of the variant that the settings choose', () => {

@@ -6,7 +6,8 @@ import { configSchema } from '../../src/config/schema.js';
 import { openDataset } from '../../src/data/index.js';
 import { exportCheckpoint, writeExportFolder, type ExportFormat } from '../../src/export/index.js';
 import { trainAlone } from '../../src/training/alone.js';
-import { findCheckpoint, type Checkpoint } from '../../src/training/checkpoint.js';
+import type { Checkpoint } from '../../src/training/checkpoint.js';
+import { findCheckpoint } from '../../src/training/checkpoints.js';
 import { Predictor } from '../../src/training/predictor.js';
 
 /** A digits model trained for a moment, the scores of some test images, and folders that it is exported to. */

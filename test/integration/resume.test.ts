@@ -1,5 +1,6 @@
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { seal } from '../../src/training/sealed.js';
 import { until, Workplace } from './command.js';
 
 const compressed = ['--wire', 'bf16', '--set', 'distributed.bucketBytes=40000'];
@@ -100,12 +101,22 @@ describe('a run of an earlier version, whose settings are gone since', () => {
     writeFileSync(file, text.replace(from, to));
   };
 
+  /** As another version would have written it. */
+  const editManifest = (path: string[], change: (distributed: Record<string, unknown>) => void) => {
+    const file = place.path('old', ...path);
+    const manifest = JSON.parse(readFileSync(file, 'utf8')) as {
+      config: { distributed: Record<string, unknown> };
+    };
+    change(manifest.config.distributed);
+    writeFileSync(file, seal(manifest));
+  };
+
   it('is evaluated and resumed, with a line that names them; a wrong value is an error', async () => {
     const first = await place.run('launch', ...flags, '--epochs', '1', '--out', 'old');
     expect(first, first.stderr).toMatchObject({ code: 0 });
     edit('distributed:\n', 'distributed:\n  recordExposed: true\n', 'config.yaml');
     const manifest = ['checkpoints', 'epoch-0001', 'checkpoint.json'];
-    edit('"distributed": {', '"distributed": { "recordExposed": true,', ...manifest);
+    editManifest(manifest, (distributed) => (distributed.recordExposed = true));
 
     for (const workers of ['1', '2']) {
       const evaluated = await place.run('evaluate', '--checkpoint', 'old', '-n', workers, '--json');
@@ -125,7 +136,8 @@ describe('a run of an earlier version, whose settings are gone since', () => {
     });
     expect(place.metrics('old').epochs.map(({ epoch }) => epoch)).toEqual([0, 1]);
 
-    edit('"wire": "float32"', '"wire": "float8"', ...['checkpoints', 'epoch-0002', 'checkpoint.json']);
+    const second = ['checkpoints', 'epoch-0002', 'checkpoint.json'];
+    editManifest(second, (distributed) => (distributed.wire = 'float8'));
     const wrong = await place.run('evaluate', '--checkpoint', 'old/checkpoints/epoch-0002');
     expect(wrong).toMatchObject({ code: 2, lastLine: expect.stringContaining('config.distributed.wire') });
   }, 90_000);

@@ -146,7 +146,8 @@ describe('launch --trace', () => {
     const first = await place.run(...args, '--epochs', '1', '--trace', 'trace.json');
     expect(first, first.stderr).toMatchObject({ code: 0 });
     const before = readFileSync(place.path('trace.json'));
-    const resumed = await place.run('launch', '--resume', '--out', 'run', '--epochs', '2');
+    const resume = ['launch', '--resume', '--out', 'run', '--epochs'];
+    const resumed = await place.run(...resume, '2', '--trace', 'trace.json');
     expect(resumed, resumed.stderr).toMatchObject({ code: 0 });
     expect(resumed.stderr).toContain('the trace goes to trace-2.json: trace.json holds an earlier part');
     expect(readFileSync(place.path('trace.json')).equals(before)).toBe(true);

@@ -6,7 +6,7 @@ import { initBackend } from '../../src/backend/index.js';
 import { configSchema } from '../../src/config/schema.js';
 import { openDataset, type Dataset } from '../../src/data/index.js';
 import { trainAlone } from '../../src/training/alone.js';
-import { findCheckpoint } from '../../src/training/checkpoint.js';
+import { findCheckpoint } from '../../src/training/checkpoints.js';
 import { Predictor } from '../../src/training/predictor.js';
 
 const losses = ['pod', 'softmax', 'am-softmax', 'arcface', 'pedcc-loss', 'dot-regression'];
@@ -56,7 +56,7 @@ describe('Predictor', () => {
         });
       }
       predictor.dispose();
-      expect(confusion).toEqual(checkpoint.evaluation.confusion);
+      expect(confusion).toEqual(checkpoint.evaluation?.confusion);
     },
   );
 

@@ -7,7 +7,7 @@ import { emptyTotals } from '../../src/evaluation/totals.js';
 import { lossOf, sourceTargets, type Loss } from '../../src/losses/index.js';
 import type { Checkpoint } from '../../src/training/checkpoint.js';
 import { Classifier } from '../../src/training/classifier.js';
-import { checkResumable, shareState } from '../../src/training/resume.js';
+import { checkResumable, checkSameData, describeChanges, shareState } from '../../src/training/resume.js';
 import { ShardedOptimiser } from '../../src/training/sharded-optimiser.js';
 
 const recipe = {
@@ -107,6 +107,71 @@ describe('shareState', () => {
     const share = shareState({ classifier, loss, optimiser, communicator, config, resume });
     await expect(share).rejects.toMatchObject({ name: 'UserError', code: 'CHECKPOINT_MISMATCH' });
   });
+
+  it('refuses weights that are fewer than the model has', async () => {
+    const config = configOf();
+    const classifier = await create(config);
+    const resume = checkpointOf(classifier, config);
+    resume.weights = resume.weights.slice(1);
+    const communicator = new LocalCommunicator();
+    const optimiser = await optimiserOf(classifier, config, communicator);
+    const loss = lossFor(config, classifier, communicator);
+    const share = shareState({ classifier, loss, optimiser, communicator, config, resume });
+    await expect(share).rejects.toMatchObject({ name: 'UserError', code: 'CHECKPOINT_CORRUPT' });
+  });
+
+  it.each([
+    ['whose evaluation is missing', { evaluation: undefined }, 5],
+    ['that is the last', {}, 3],
+  ])('has the epoch of a checkpoint %s evaluated', async (_, changes, epochs) => {
+    const config = configOf({ epochs });
+    const classifier = await create(config);
+    const epoch = { trainLoss: 0.5, seconds: 2 };
+    const resume = { ...checkpointOf(classifier, config), ...changes, epoch };
+    const communicator = new LocalCommunicator();
+    const optimiser = await optimiserOf(classifier, config, communicator);
+    const loss = lossFor(config, classifier, communicator);
+    const state = await shareState({ classifier, loss, optimiser, communicator, config, resume });
+    expect(state).toEqual({ epochs: 3, unevaluated: epoch });
+  });
+});
+
+describe('checkSameData', () => {
+  const own = { classNames: ['ada', 'bob', 'cy'], shape: [8, 8, 3] as const };
+  const dataset = (classNames: string[], shape = [8, 8, 3]) =>
+    ({ name: 'faces', classNames, shape }) as never;
+
+  it.each([
+    [['ada', 'bob', 'dan'], [8, 8, 3], /the class cy is now named dan/],
+    [['ada', 'bob'], [8, 8, 3], /2 classes where it knows 3, without cy;/],
+    [['ada', 'bob', 'cy', 'dan'], [8, 8, 3], /4 classes where it knows 3, with dan besides;/],
+    [['bob', 'ada', 'cy'], [8, 8, 3], /the classes are in another order/],
+    [['ada', 'bob', 'cy'], [8, 8, 1], /images are 8x8, 1 channels, it was trained on 8x8, 3 channels/],
+    [['ada', 'bob', 'cy'], [9, 9, 3], /images are 9x9, 3 channels, it was trained on 8x8/],
+  ])('refuses %j of %j', (names, shape, message) => {
+    const check = () => checkSameData(own, dataset(names, shape));
+    expect(check).toThrow(UserError);
+    expect(check).toThrow(message);
+  });
+
+  it('lets the same be', () => {
+    expect(checkSameData(own, dataset([...own.classNames]))).toBeUndefined();
+  });
+});
+
+describe('describeChanges', () => {
+  it('names every setting that has changed, and other images', async () => {
+    const own = configOf();
+    const data = { name: 'digits', images: 3, fingerprint: 'a' };
+    const checkpoint = { ...checkpointOf(await create(own), own), data };
+    const dataset = (fingerprint: string) =>
+      ({ fingerprint: async () => fingerprint, labels: { train: new Int32Array(4) } }) as never;
+    expect(await describeChanges(checkpoint, own, dataset('a'))).toBeUndefined();
+    const changed = configOf({ epochs: 7, loss: { name: 'softmax' }, trace: 't.json' });
+    expect(await describeChanges(checkpoint, changed, dataset('b'))).toMatch(
+      /^changed since the checkpoint: epochs 5 -> 7, loss\.name pod -> softmax, .*trace unset -> t\.json, training images 3 -> 4$/,
+    );
+  });
 });
 
 describe('checkResumable', () => {
@@ -127,7 +192,6 @@ describe('checkResumable', () => {
     [{ optimizer: { name: 'adamw' } }, /trained by sgd, the configuration says optimizer\.name adamw/],
     [{ seed: 2 }, /trained with seed 1, the configuration says 2/],
     [{ centroids: { seed: 9 } }, /centroids of seed 1, the configuration says centroids\.seed 9/],
-    [{ epochs: 3 }, /already trained 3 of 3 epochs: give more --epochs/],
   ])('refuses %j', async (changes, message) => {
     const error = await resumable(changes)().catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(UserError);

@@ -1,0 +1,84 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { shardRange, type Communicator } from '../collective/communicator.js';
+import type { Dataset } from '../data/dataset.js';
+import type { Reporter } from './reporter.js';
+
+/** How long the first step waits for the images of evaluations to be looked at. */
+const waitMs = 3000;
+
+/** Images that are decoded together; small, so that those of training get their turn. */
+const imagesAtOnce = 16;
+
+interface InspectOptions {
+  /** Whose images are files; others have been read when they were opened. */
+  datasets: readonly Dataset[];
+  communicator: Communicator;
+  reporter: Reporter;
+}
+
+/**
+ * Looks at the images that only evaluations will read, so that a broken one is known before it costs an epoch: each
+ * rank decodes its share of every test split, in the background, with the threads that load training images, and once.
+ * What is found in time stops the run before its first step, what is found later after a checkpoint at the end of the
+ * epoch. Decoded pixels are kept for the evaluation where they are kept at all.
+ */
+export class Inspection {
+  private stopped = false;
+  private error: Error | undefined;
+  private settled = false;
+  private awaited = false;
+  private readonly done: Promise<void>;
+
+  constructor(private readonly options: InspectOptions) {
+    this.done = this.inspect();
+  }
+
+  /** Resolves when all has been looked at, or after a short while; rejects where an image is broken. */
+  async start(): Promise<void> {
+    await Promise.race([this.done, delay(waitMs, undefined, { ref: false })]);
+    this.throwIfBroken();
+  }
+
+  /** Resolves, once all has been looked at, with whether any rank has found a broken image; every rank calls it. */
+  async foundBroken(): Promise<boolean> {
+    if (this.settled) return false;
+    this.awaited = true;
+    await this.done;
+    const found = Float64Array.of(this.error === undefined ? 0 : 1);
+    await this.options.communicator.allReduce(found, { tag: 'broken-images' });
+    this.settled = true;
+    return found[0] > 0;
+  }
+
+  throwIfBroken(): void {
+    if (this.error !== undefined) throw this.error;
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    await this.done;
+  }
+
+  private async inspect(): Promise<void> {
+    try {
+      for (const dataset of this.options.datasets.filter(({ origins }) => origins !== undefined)) {
+        for await (const _ of dataset.read({ split: 'test', batches: this.share(dataset), epoch: 0 })) {
+          if (this.stopped) return;
+          if (this.awaited) this.options.reporter.progress('look at the images of the evaluation');
+        }
+      }
+    } catch (error) {
+      this.error = error as Error;
+    }
+  }
+
+  private share({ labels }: Dataset): Int32Array[] {
+    const { rank, worldSize } = this.options.communicator;
+    const [start, end] = shardRange(labels.test.length, rank, worldSize);
+    const batches = Math.ceil((end - start) / imagesAtOnce);
+    return Array.from({ length: batches }, (_, batch) => {
+      const first = start + batch * imagesAtOnce;
+      return Int32Array.from({ length: Math.min(imagesAtOnce, end - first) }, (_, image) => first + image);
+    });
+  }
+}
