@@ -1,5 +1,3 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { findAddon } from '../src/backend/native/cache.js';
 import { adapterVariable, noAdapter } from '../src/backend/webgpu/index.js';
 import type { Config } from '../src/config/schema.js';
@@ -7,6 +5,7 @@ import { availableCores } from '../src/cores.js';
 import { UserError } from '../src/errors.js';
 import { findAdapters } from './adapters.js';
 import { bindingCommands } from './core-binding.js';
+import { findGpus } from './gpus.js';
 import { threadVariables } from './worker-threads.js';
 
 /** What each worker of a job computes on. */
@@ -22,6 +21,25 @@ export interface DevicePlan {
   gpu: boolean;
   /** One line that the user should read. */
   notice?: string;
+}
+
+export type GpuCount = number | 'all';
+
+/** What `--gpus` says; a `UserError` where that is no number of GPUs. */
+export function readGpus(text: string | undefined): GpuCount | undefined {
+  if (text === undefined || text === 'all') return text;
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  throw new UserError(
+    'USAGE',
+    `--gpus ${text}: give a number from 1 on, or all; --workers starts workers on the CPU`,
+  );
+}
+
+/** Workers that `--gpus` starts: so many, or one for each GPU that there is, at least one. */
+export async function countGpus(gpus: GpuCount, backend: Config['backend']): Promise<number> {
+  if (gpus !== 'all') return gpus;
+  const found = backend === 'webgpu' ? (await usableAdapters()).gpus : (await findGpus()).gpus;
+  return Math.max(1, found.length);
 }
 
 export interface DeviceRequest {
@@ -47,16 +65,16 @@ export async function planDevices(request: DeviceRequest): Promise<DevicePlan> {
   const workers = wanted ?? request.workers;
   if (backend === 'webgpu') return planAdapters(request);
   if (wanted === undefined && !requireGpu) return cpuPlan(workers, bindCores);
-  const gpus = await listGpus();
+  const { gpus, none } = await findGpus();
   if (gpus.length === 0) {
     if (requireGpu)
       throw new UserError(
         'GPU_UNAVAILABLE',
-        'this machine has no NVIDIA GPU that nvidia-smi lists: leave out --require-gpu to train on the CPU',
+        `there is no NVIDIA GPU to use: ${none}; leave out --require-gpu to train on the CPU`,
       );
     return {
       ...cpuPlan(workers, bindCores),
-      notice: `no GPU here: ${workers} worker${workers === 1 ? ' trains' : 's train'} on the CPU`,
+      notice: `no GPU here (${none}): ${workers} worker${workers === 1 ? ' trains' : 's train'} on the CPU`,
     };
   }
   if (gpus.length < workers) {
@@ -123,32 +141,13 @@ async function usableAdapters() {
   return { gpus, adapters: gpus.length > 0 ? gpus : found };
 }
 
-/**
- * GPUs that this process may use: those that `CUDA_VISIBLE_DEVICES` names, by index or UUID, else all that nvidia-smi
- * lists, by index. An index that is not listed hides what comes after it, as it does in CUDA.
- */
-export async function listGpus(): Promise<string[]> {
-  const visible = process.env.CUDA_VISIBLE_DEVICES;
-  let listed: string[];
-  try {
-    const { stdout } = await promisify(execFile)('nvidia-smi', ['--list-gpus'], { timeout: 10_000 });
-    listed = [...stdout.matchAll(/^GPU (\d+):/gm)].map(([, index]) => index);
-  } catch {
-    return [];
-  }
-  if (visible === undefined) return listed;
-  const names = visible.split(',').map((name) => name.trim());
-  const wrong = names.findIndex((name) => !listed.includes(name) && !/^(GPU|MIG)-/.test(name));
-  return wrong < 0 ? names : names.slice(0, wrong);
-}
-
 /** The environment of one worker alone on this machine: on a GPU where the backend can use one, else the CPU. */
 export async function workerEnvironment(
   backend: Config['backend'],
   threads = availableCores(),
 ): Promise<Record<string, string>> {
   if (backend === 'webgpu') return cpuEnvironment(threads);
-  const gpus = backend === 'native' || backend === 'auto' ? await listGpus() : [];
+  const gpus = backend === 'native' || backend === 'auto' ? (await findGpus()).gpus : [];
   if (gpus.length > 0 && findAddon()?.manifest.cuda) {
     const plan = await planDevices({ gpus: 1, workers: 1, requireGpu: false, backend });
     return plan.perWorker[0].env;
@@ -167,7 +166,7 @@ export async function ownGpu(localRank: number, backend: Config['backend']): Pro
     return { [adapterVariable]: adapters[localRank % adapters.length].name };
   }
   if (backend === 'wasm' || backend === 'cpu' || !findAddon()?.manifest.cuda) return {};
-  const gpus = await listGpus();
+  const gpus = (await findGpus()).gpus;
   if (gpus.length === 0) return {};
   return gpuEnvironment(gpus[localRank % gpus.length]);
 }

@@ -22,8 +22,8 @@ import {
 } from '../../src/training/resume.js';
 import { lastRunFolder, RunFolder } from '../../src/training/run-folder.js';
 import { RunRecorder, type Report, type RunListener } from '../../src/training/run-record.js';
-import { planDevices, type DevicePlan } from '../devices.js';
 import { goOnWithoutConsole } from '../console.js';
+import { countGpus, planDevices, readGpus, type DevicePlan } from '../devices.js';
 import { Display } from '../display.js';
 import { refuseTask } from '../environment.js';
 import {
@@ -41,7 +41,7 @@ import { untilSignal } from '../signals.js';
 import { summaries } from '../summaries.js';
 
 interface LaunchArguments extends ModuleArguments {
-  gpus?: number;
+  gpus?: string;
   config?: string;
   set: string[];
   out?: string;
@@ -56,11 +56,11 @@ export const launchCommand: CommandModule<object, LaunchArguments> = {
   builder: (yargs) =>
     (yargs.options({ ...recipeFlags(), ...runFlags }) as Argv<LaunchArguments>)
       .option('gpus', {
-        type: 'number',
+        type: 'string',
         alias: 'g',
         requiresArg: true,
         conflicts: 'workers',
-        describe: 'workers, one a GPU (on the CPU where there is no GPU)',
+        describe: 'workers, one a GPU, or all (on the CPU where there is no GPU)',
       })
       .options(moduleFlags)
       .option('json', {
@@ -120,14 +120,19 @@ interface RunPlan {
 async function planRun(args: ArgumentsCamelCase<LaunchArguments>, folder?: string): Promise<RunPlan> {
   const own = folder && join(folder, 'config.yaml');
   const file = args.config ?? (own && existsSync(own) ? own : undefined);
-  const gpus =
-    args.gpus === undefined ? [] : [{ path: 'workers', value: args.gpus, source: `--gpus ${args.gpus}` }];
   const notify = (line: string) => void process.stderr.write(`${line}\n`);
   const stored = folder !== undefined && file === own ? folder : undefined;
   const onDropped = stored ? notify : undefined;
   const resume = folder === undefined ? undefined : await checkpointToResume(folder, args.resume, notify);
   const pixelRules = resume && pixelRulesOf(resume.config.data);
-  const flags = [...overrides(args), ...gpus];
+  const flags = overrides(args);
+  const wanted = readGpus(args.gpus);
+  let gpus: number | undefined;
+  if (wanted !== undefined) {
+    const { backend } = loadConfig({ file, set: args.set, flags, onDropped: onDropped && (() => {}) });
+    gpus = await countGpus(wanted, backend);
+    flags.push({ path: 'workers', value: gpus, source: `--gpus ${args.gpus}` });
+  }
   const loaded = loadConfig({ file, set: args.set, flags, onDropped, pixelRules });
   const config = stored ? trustedConfig(loaded, { args, folder: stored, resume, notify }) : loaded;
   if (resume && folder !== undefined) {
@@ -136,7 +141,7 @@ async function planRun(args: ArgumentsCamelCase<LaunchArguments>, folder?: strin
   }
   checkWorkers(config, config.workers);
   const devices = await planDevices({
-    gpus: args.gpus,
+    gpus,
     workers: config.workers,
     requireGpu: args.requireGpu,
     backend: config.backend,

@@ -1,7 +1,7 @@
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { origins, type Origin } from '../../src/backend/native/library.js';
 import { setup } from '../../src/backend/native/setup.js';
-import { listGpus } from '../devices.js';
+import { findGpus } from '../gpus.js';
 import { summaries } from '../summaries.js';
 
 interface SetupArguments {
@@ -47,7 +47,7 @@ async function run({ cuda, force, from, library, json }: ArgumentsCamelCase<Setu
   let share = '';
   const timer = setInterval(() => say(`  still ${current}${share}, ${elapsed()}`), 5000);
   try {
-    const forCuda = cuda ?? (await listGpus()).length > 0;
+    const forCuda = cuda ?? (await findGpus()).gpus.length > 0;
     const result = await setup({
       cuda: forCuda,
       force,

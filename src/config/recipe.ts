@@ -31,9 +31,10 @@ export function shippedRecipes(): string[] {
  */
 export function findRecipe(file: string, folder = '.'): string {
   const path = resolve(folder, file);
-  const there = statSync(path, { throwIfNoEntry: false });
   const shipped = shippedFile(file);
-  if (there && !(there.isDirectory() && shipped !== undefined)) return folder === '.' ? file : path;
+  const there = whatIsAt(path);
+  if (there === 'something' || (there === 'folder' && shipped === undefined))
+    return folder === '.' ? file : path;
   if (shipped !== undefined) return shipped;
   const names = shippedRecipes();
   const meant = nearest(file, names);
@@ -42,6 +43,16 @@ export function findRecipe(file: string, folder = '.'): string {
     'CONFIG_NOT_FOUND',
     `no configuration file ${file}: ${hint}give a YAML file or the name of a shipped recipe (${names.join(', ')})`,
   );
+}
+
+/** What cannot be looked at counts as something, so that reading it says why. */
+function whatIsAt(path: string): 'nothing' | 'folder' | 'something' {
+  try {
+    return statSync(path).isDirectory() ? 'folder' : 'something';
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    return ['ENOENT', 'ENOTDIR', 'ERR_INVALID_ARG_VALUE'].includes(code) ? 'nothing' : 'something';
+  }
 }
 
 /** The file of the shipped recipe of this name, with or without its ending. */

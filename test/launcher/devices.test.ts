@@ -2,16 +2,18 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { listGpus, ownGpu, planDevices, type DeviceRequest } from '../../launcher/devices.js';
+import { countGpus, ownGpu, planDevices, readGpus, type DeviceRequest } from '../../launcher/devices.js';
+import { findGpus } from '../../launcher/gpus.js';
 import { addonFolder, sourcesDigest } from '../../src/backend/native/cache.js';
 
-const names = ['PATH', 'CUDA_VISIBLE_DEVICES', 'POD_DIST_CACHE'] as const;
+const names = ['PATH', 'CUDA_VISIBLE_DEVICES', 'NVIDIA_VISIBLE_DEVICES', 'POD_DIST_CACHE'] as const;
 const before = Object.fromEntries(names.map((name) => [name, process.env[name]]));
 let folder: string;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
   delete process.env.CUDA_VISIBLE_DEVICES;
+  delete process.env.NVIDIA_VISIBLE_DEVICES;
   process.env.POD_DIST_CACHE = join(folder, 'cache');
   process.env.PATH = join(folder, 'bin');
   mkdirSync(process.env.PATH);
@@ -51,11 +53,16 @@ function setUp(cuda: boolean): void {
 
 const request: DeviceRequest = { workers: 1, requireGpu: false, backend: 'auto' };
 
-describe('listGpus', () => {
-  it('lists none without nvidia-smi, or where it fails', async () => {
-    expect(await listGpus()).toEqual([]);
+describe('findGpus', () => {
+  it('lists none without nvidia-smi, or where it fails, and says why', async () => {
+    expect(await findGpus()).toEqual({ gpus: [], none: 'there is no nvidia-smi' });
+    process.env.NVIDIA_VISIBLE_DEVICES = 'void';
+    expect((await findGpus()).none).toMatch(/^NVIDIA_VISIBLE_DEVICES is "void": the container/);
+    delete process.env.NVIDIA_VISIBLE_DEVICES;
     gpus(0, 9);
-    expect(await listGpus()).toEqual([]);
+    expect(await findGpus()).toMatchObject({ gpus: [], none: expect.stringMatching(/^nvidia-smi fails: /) });
+    gpus(0);
+    expect(await findGpus()).toMatchObject({ gpus: [], none: 'nvidia-smi lists none' });
   });
 
   it.each([
@@ -63,14 +70,52 @@ describe('listGpus', () => {
     ['', []],
     ['-1', []],
     ['NoDevFiles', []],
+    ['none', []],
     ['2,0', ['2', '0']],
     ['0, 2', ['0', '2']],
-    ['1,7,0', ['1']],
+    ['1,-1,0', ['1']],
     ['GPU-1a', ['GPU-1a']],
+    ['GPU-2', ['GPU-2']],
+    ['MIG-GPU-1a/0/0', ['MIG-GPU-1a/0/0']],
   ])('with CUDA_VISIBLE_DEVICES=%s of three lists %j', async (visible, wanted) => {
     gpus(3);
     if (visible !== undefined) process.env.CUDA_VISIBLE_DEVICES = visible;
-    expect(await listGpus()).toEqual(wanted);
+    expect((await findGpus()).gpus).toEqual(wanted);
+  });
+
+  it.each([
+    ['7', /is "7": there is no GPU 7; GPUs here are 0, 1, 2, and unset it means all$/],
+    ['1,7,0', /is "1,7,0": there is no GPU 7/],
+    ['all', /is "all": there is no GPU all/],
+    ['0,0', /is "0,0": 0 is a GPU that it names twice/],
+    ['1,GPU-1a', /GPU-1a is a GPU that it names twice/],
+    ['GPU-', /there is no GPU GPU-/],
+    ['GPU-9', /there is no GPU GPU-9/],
+    ['MIG-x', /there is no GPU MIG-x/],
+    ['0,,1', /an entry is empty/],
+    ['-2', /there is no GPU -2/],
+    ['1.5', /there is no GPU 1\.5/],
+  ])('refuses CUDA_VISIBLE_DEVICES=%s, and says the value', async (visible, message) => {
+    gpus(3);
+    process.env.CUDA_VISIBLE_DEVICES = visible;
+    const error = await findGpus().catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ name: 'UserError', code: 'GPU_UNAVAILABLE' });
+    expect((error as Error).message).toMatch(message);
+  });
+});
+
+describe('--gpus', () => {
+  it('takes a number, or all that are there', async () => {
+    expect([readGpus(undefined), readGpus('3'), readGpus('all')]).toEqual([undefined, 3, 'all']);
+    expect(await countGpus('all', 'auto')).toBe(1);
+    gpus(3);
+    expect([await countGpus('all', 'auto'), await countGpus(2, 'auto')]).toEqual([3, 2]);
+    process.env.CUDA_VISIBLE_DEVICES = '2,0';
+    expect(await countGpus('all', 'auto')).toBe(2);
+  });
+
+  it.each(['0', '-1', '1.5', 'two', '', '1e9', '99999', 'ALL'])('refuses %j', (text) => {
+    expect(() => readGpus(text)).toThrow(/give a number from 1 on, or all/);
   });
 });
 
@@ -89,9 +134,12 @@ describe('planDevices', () => {
   it('falls back on the CPU where no GPU is, and says so', async () => {
     const plan = await planDevices({ ...request, gpus: 2 });
     expect(plan.perWorker.length).toBe(2);
-    expect([plan.gpu, plan.notice]).toEqual([false, 'no GPU here: 2 workers train on the CPU']);
+    expect([plan.gpu, plan.notice]).toEqual([
+      false,
+      'no GPU here (there is no nvidia-smi): 2 workers train on the CPU',
+    ]);
     expect((await planDevices({ ...request, gpus: 1 })).notice).toBe(
-      'no GPU here: 1 worker trains on the CPU',
+      'no GPU here (there is no nvidia-smi): 1 worker trains on the CPU',
     );
   });
 
@@ -109,7 +157,13 @@ describe('planDevices', () => {
   });
 
   const refused: [string, number, boolean | undefined, Partial<DeviceRequest>, RegExp][] = [
-    ['a GPU that is not there', 0, true, { requireGpu: true }, /^this machine has no NVIDIA GPU/],
+    [
+      'a GPU that is not there',
+      0,
+      true,
+      { requireGpu: true },
+      /^there is no NVIDIA GPU to use: nvidia-smi lists none; leave out --require-gpu/,
+    ],
     ['more GPUs than there are', 2, true, { gpus: 3 }, /^3 GPUs asked for, 2 here: give --gpus 2/],
     ['a backend without GPUs', 1, true, { gpus: 1, backend: 'wasm' }, /^the wasm backend cannot use a GPU/],
     ['GPUs without set-up', 2, undefined, { gpus: 1 }, /^2 GPUs here, but .*pod-dist setup --cuda/],
