@@ -164,7 +164,7 @@ interface StoredConfigOptions {
  */
 function trustedConfig(config: Config, { args, folder, resume, notify }: StoredConfigOptions): Config {
   const given = [
-    ...Object.keys(overrides({ ...args })),
+    ...overrides({ ...args }).map(({ path }) => path),
     ...args.set.map((assignment) => assignment.split('=')[0]),
   ];
   const named = (path: string) => given.some((key) => key === path || path.startsWith(`${key}.`));

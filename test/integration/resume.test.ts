@@ -131,7 +131,7 @@ describe('a run of an earlier version, whose settings are gone since', () => {
     expect(resumed, resumed.stderr).toMatchObject({
       code: 0,
       stderr: expect.stringMatching(
-        /config\.yaml: distributed\.recordExposed.*\n.*checkpoint\.json: distributed/,
+        /checkpoint\.json: distributed\.recordExposed.*\n.*config\.yaml: distributed/,
       ),
     });
     expect(place.metrics('old').epochs.map(({ epoch }) => epoch)).toEqual([0, 1]);
