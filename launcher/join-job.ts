@@ -1,7 +1,6 @@
 import type { Config } from '../src/config/schema.js';
 import { configDigest } from '../src/config/load.js';
 import { Membership } from '../src/coordinator/membership.js';
-import { codeOf } from '../src/errors.js';
 import { thresholdsOf } from '../src/training/bitwise.js';
 import { canonicalHost, isLoopback, isWildcard, tcpAddress } from '../src/transport/addresses.js';
 import { readPortRange } from '../src/transport/ports.js';
@@ -33,7 +32,7 @@ export interface Joined {
 
 /**
  * Joins the job that the environment describes; in rank 0, where nobody else does, also runs its coordinator. Rejects,
- * with nothing left running, with the cause that the coordinator has found where it is here.
+ * with nothing left running, with the cause that the coordinator has found where it is here, and has told the others.
  */
 export async function joinJob(options: JoinJobOptions): Promise<Joined> {
   const { place, config, evaluate } = options;
@@ -60,7 +59,7 @@ export async function joinJob(options: JoinJobOptions): Promise<Joined> {
     });
     return { member, own: own?.coordinator };
   } catch (error) {
-    const cause = codeOf(error) === 'JOB_ABORTED' ? await own?.coordinator.failure() : undefined;
+    const cause = await own?.coordinator.failure();
     await own?.coordinator.stop();
     throw cause ?? error;
   }

@@ -330,7 +330,9 @@ describe('a running job', () => {
     const stuck = await job.coordinator.failure;
     clearInterval(more);
     expect(stuck).toMatchObject({ rank: 0, code: 'STALLED' });
-    expect(stuck.cause).toMatch(/no progress for \d\.\d s \(train of epoch 2\)/);
+    expect(stuck.cause).toMatch(
+      /no progress for \d\.\d s in the phase "train of epoch 2" \(distributed\.stallTimeoutSeconds: 0\.8\)/,
+    );
   });
 
   it('stops at a message that no rank of ours would send twice', async () => {

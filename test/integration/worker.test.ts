@@ -99,7 +99,7 @@ describe('workers that something else has started', () => {
         MASTER_ADDR: 'localhost',
         MASTER_PORT: String(port),
       }).ended;
-    const soon = ['--set', 'distributed.joinTimeoutSeconds=3'];
+    const soon = ['--set', 'distributed.joinTimeoutSeconds=8'];
     const ended = await Promise.all([
       worker(0, missing, ...soon),
       worker(1, nobody, ...soon),
@@ -108,9 +108,9 @@ describe('workers that something else has started', () => {
     ]);
     expect(ended.map(({ code }) => code)).toEqual([1, 1, 1, 1]);
     const lines = ended.map(({ lastLine }) => lastLine);
-    expect(lines[0]).toMatch(/^pod-dist: rank 1 did not join within 3 s: /);
+    expect(lines[0]).toMatch(/^pod-dist: rank 1 did not join within 8 s: /);
     expect(lines[1]).toMatch(
-      /^pod-dist: rank 1 could not join .* within 3 s: nothing listens at 127\.0\.0\.1:\d+: /,
+      /^pod-dist: rank 1 could not join .* within 8 s: nothing listens at 127\.0\.0\.1:\d+: /,
     );
     for (const line of lines.slice(2))
       expect(line).toMatch(/rank [01] on \S+ has read another configuration than rank [01]: /);
