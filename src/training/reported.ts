@@ -42,20 +42,26 @@ const parts: Readonly<Record<string, z.ZodType>> = {
   finish: finishPart,
 };
 
-const stepRecord = z.object({
-  kind: z.literal('step'),
-  epoch: whole,
-  step: whole,
-  loss: z.number(),
-  nac: z.number().optional(),
-  sc: z.number().optional(),
-  crossEntropy: z.number().optional(),
-  meanSquaredError: z.number().optional(),
-  delta: z.number(),
-  lr: z.number(),
-  samplesPerSecond: z.number(),
-  exposedMs: z.number().optional(),
-});
+/** Parts of a loss, and how long their names are, at most. */
+const mostParts = 20;
+const mostName = 40;
+
+/** The parts of the loss stand beside the rest under names of their own. */
+const stepRecord = z
+  .object({
+    kind: z.literal('step'),
+    epoch: whole,
+    step: whole,
+    loss: z.number(),
+    lr: z.number(),
+    samplesPerSecond: z.number(),
+    exposedMs: z.number().optional(),
+  })
+  .catchall(z.number())
+  .refine((record) => {
+    const names = Object.keys(record);
+    return names.length <= mostParts && names.every((name) => name.length <= mostName);
+  }, 'too many parts, or names too long');
 
 const news: z.ZodType<StepRecord | EvaluatedNews> = z.discriminatedUnion('kind', [
   stepRecord,
