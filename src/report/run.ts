@@ -1,9 +1,13 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { parse } from 'yaml';
 import { z } from 'zod';
+import { parseYaml } from '../config/yaml.js';
 import { messageOf, UserError } from '../errors.js';
 import { evaluationSchema, type Evaluation } from '../evaluation/schema.js';
+import { readRegularText } from '../regular-file.js';
+
+/** Bytes that a file of a run has at most: what one string can hold. */
+const mostBytes = 500_000_000;
 
 const number = z.number();
 const stepSchema = z.object({
@@ -15,7 +19,7 @@ const stepSchema = z.object({
   sc: number.optional(),
   crossEntropy: number.optional(),
   meanSquaredError: number.optional(),
-  delta: number,
+  delta: number.optional(),
   lr: number,
   samplesPerSecond: number,
 });
@@ -92,9 +96,9 @@ function readRun(folder: string): Run {
   const gaps: string[] = [];
   const read = (file: (typeof files)[number], without: string): string | undefined => {
     try {
-      return readFileSync(join(folder, file), 'utf8');
+      return readRegularText(join(folder, file), { mostBytes });
     } catch (error) {
-      const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+      const missing = !existsSync(join(folder, file));
       gaps.push(`${file} ${missing ? 'is missing' : `cannot be read (${messageOf(error)})`}: ${without}`);
       return undefined;
     }
@@ -114,7 +118,9 @@ function readRun(folder: string): Run {
       return undefined;
     }
   };
-  const settings = checked('config.yaml', 'the settings are not shown', (text) => flatten(parse(text)));
+  const settings = checked('config.yaml', 'the settings are not shown', (text) =>
+    flatten(parseYaml(text, 'it is not YAML').value),
+  );
   const lines = checked('metrics.jsonl', 'there are no curves', (text) => readMetrics(text, gaps));
   const report = checked('report.json', 'the run did not end, or still goes on', (text) =>
     reportSchema.parse(JSON.parse(text)),
