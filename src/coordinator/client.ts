@@ -1,5 +1,5 @@
+import { randomBytes } from 'node:crypto';
 import * as zmq from 'zeromq';
-import { Client } from 'zeromq/lib/draft.js';
 import { deriveKeyPair } from '../transport/keys.js';
 import { FrameJoiner, maxFrameBytes, toFrames } from './frames.js';
 import {
@@ -29,7 +29,7 @@ const queued = 65_536;
  * time: the coordinator knows a worker by its connection, so one that ended is not taken up again.
  */
 export class ControlClient {
-  private readonly socket: Client;
+  private readonly socket: zmq.Dealer;
   private sending: Promise<void> = Promise.resolve();
   private up = false;
   private lost: NodeJS.Timeout | undefined;
@@ -62,7 +62,7 @@ export class ControlClient {
   async *messages(): AsyncIterable<CoordinatorMessage> {
     const frames = new FrameJoiner();
     for await (const [frame] of this.socket) {
-      const bytes = frames.add(frame as Uint8Array);
+      const bytes = frames.add(frame);
       if (bytes) yield decode(coordinatorMessage, bytes);
     }
   }
@@ -74,9 +74,10 @@ export class ControlClient {
 }
 
 /** A socket for the control connection to `address`, not yet connected. */
-export function controlSocket(address: string, token: string): Client {
+export function controlSocket(address: string, token: string): zmq.Dealer {
   const own = zmq.curveKeyPair();
-  return new Client({
+  return new zmq.Dealer({
+    routingId: randomBytes(16).toString('hex'),
     linger: 500,
     reconnectInterval: 200,
     maxMessageSize: maxFrameBytes + curveBytes,

@@ -1,4 +1,4 @@
-import type { Server } from 'zeromq/lib/draft.js';
+import type * as zmq from 'zeromq';
 import { messageOf } from '../errors.js';
 import { FrameJoiner, toFrames } from './frames.js';
 import { listen, type ListenOptions } from './listen.js';
@@ -8,8 +8,8 @@ import { Quota } from './quota.js';
 /** The first message of a worker, its `hello`, is shorter; more is not read of who has not been let in. */
 const longestHello = 4096;
 
-/** A connection of somebody who knows the job's secret. The number is the coordinator's own; no peer can choose it. */
-export type Connection = number;
+/** A connection of somebody who knows the job's secret: the random name of its socket, in hex. */
+export type Connection = string;
 
 /** What comes in: a whole message, or what a member has done that none of ours would. */
 export type Arrival =
@@ -25,7 +25,7 @@ interface Admitted {
  *
  * CURVE keeps out who does not know the job's secret. Before a connection is admitted one short message of it is read at
  * a time and nothing is kept; afterwards messages come in frames and have a quota. Multipart messages are not delivered.
- * A connection that ended is gone for good: a new one has a new number.
+ * A connection that ended is gone for good: a new one has a new name.
  */
 export class ControlServer {
   readonly port: number;
@@ -34,7 +34,7 @@ export class ControlServer {
   private sending: Promise<void> = Promise.resolve();
   private closed = false;
 
-  private constructor(private readonly socket: Server) {
+  private constructor(private readonly socket: zmq.Router) {
     this.port = Number((socket.lastEndpoint as string).split(':').pop());
   }
 
@@ -49,9 +49,10 @@ export class ControlServer {
 
   /** Until the server is closed. */
   async *arrivals(): AsyncIterable<Arrival> {
-    for await (const [frame, { routingId }] of this.socket) {
+    for await (const [name, frame, ...rest] of this.socket) {
       yield* this.faults.splice(0);
-      const arrival = this.read(routingId, frame as Uint8Array);
+      if (frame === undefined || rest.length > 0) continue;
+      const arrival = this.read(name.toString('hex'), frame);
       if (arrival) yield arrival;
     }
   }
@@ -87,7 +88,7 @@ export class ControlServer {
     for (const frame of toFrames(encode(message))) {
       if (this.closed) return;
       try {
-        await this.socket.send(frame, { routingId: connection });
+        await this.socket.send([Buffer.from(connection, 'hex'), frame]);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'EAGAIN')
           this.faults.push({ connection, fault: 'it does not read what it is told' });

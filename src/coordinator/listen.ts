@@ -1,4 +1,4 @@
-import { Server } from 'zeromq/lib/draft.js';
+import * as zmq from 'zeromq';
 import { messageOf, UserError } from '../errors.js';
 import { needsIpv6, tcpAddress } from '../transport/addresses.js';
 import { deriveKeyPair } from '../transport/keys.js';
@@ -24,13 +24,16 @@ const queuedOut = 4096;
 const queuedIn = 256;
 
 /**
- * The socket that workers reach the coordinator through: SERVER, whose peers cannot choose their number, with CURVE.
+ * The socket that workers reach the coordinator through: ROUTER with CURVE. Workers choose
+ * random names of 128 bits, so that a name can neither be guessed nor taken over.
  *
  * @throws UserError `PORT_IN_USE` where the port is taken, `ADDRESS_INVALID` where the address is not this host's
  */
-export async function listen({ host, port, portAdvice, token }: ListenOptions): Promise<Server> {
+export async function listen({ host, port, portAdvice, token }: ListenOptions): Promise<zmq.Router> {
   const { publicKey, secretKey } = deriveKeyPair(token, 'control');
-  const socket = new Server({
+  const socket = new zmq.Router({
+    mandatory: true,
+    handover: false,
     linger: 500,
     maxMessageSize: maxFrameBytes + curveBytes,
     handshakeInterval: handshakeMs,

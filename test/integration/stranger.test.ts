@@ -4,7 +4,6 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import * as zmq from 'zeromq';
-import { Client } from 'zeromq/lib/draft.js';
 import { controlSocket } from '../../src/coordinator/client.js';
 import { toFrames } from '../../src/coordinator/frames.js';
 import { encode, protocolVersion } from '../../src/coordinator/protocol.js';
@@ -36,7 +35,7 @@ class Stranger {
       { type: 'failed', code: 'KILLED', message: 'over', user: true },
     ] as const;
     const open = [
-      new Client({ linger: 0, sendTimeout: 0 }),
+      new zmq.Dealer({ linger: 0, sendTimeout: 0 }),
       controlSocket(this.address, ''),
       controlSocket(this.address, 'guess'),
     ];
