@@ -18,7 +18,7 @@ describe('launch', () => {
 
   it('trains on the CPU where there is no GPU, and says so', () => {
     expect(ended, ended.stderr).toMatchObject({ code: 0 });
-    expect(ended.stdout).toMatch(/^no GPU here: 2 workers train on the CPU$/m);
+    expect(ended.stdout).toMatch(/^no GPU here.*: 2 workers train on the CPU$/m);
   });
 
   it('prints a line an epoch and a table', () => {
@@ -44,17 +44,8 @@ describe('launch', () => {
     const config = configSchema.parse(parse(readFileSync(place.path('run', 'config.yaml'), 'utf8')));
     expect(config).toMatchObject({ name: 'digits', workers: 2, epochs: 3, backend: 'wasm' });
     const { steps, epochs } = place.metrics('run');
-    expect(Object.keys(steps[0])).toEqual([
-      'kind',
-      'epoch',
-      'step',
-      'loss',
-      'nac',
-      'sc',
-      'delta',
-      'lr',
-      'samplesPerSecond',
-      'exposedMs',
+    expect(Object.keys(steps[0]).sort()).toEqual([
+      ...['delta', 'epoch', 'exposedMs', 'kind', 'loss', 'lr', 'nac', 'samplesPerSecond', 'sc', 'step'],
     ]);
     expect(Object.keys(epochs[0])).toEqual([
       ...['kind', 'epoch', 'trainLoss', 'evalCorrect', 'evalTotal', 'evalAccuracy'],
