@@ -32,7 +32,7 @@ describe('a rank that others wait for', () => {
       expect(notices).toHaveLength(1);
       expect(notices[0]).toMatch(
         new RegExp(
-          `^rank 1 on host \\S+ is late \\(look for its glasses of epoch 2\\): (?:rank 0, 2 have|rank [02] has) waited \\d+\\.\\d s for it in allReduce '${tag}'$`,
+          `^rank 1 on host \\S+ is late \\(look for its glasses of epoch 3\\): (?:rank 0, 2 have|rank [02] has) waited \\d+\\.\\d s for it in allReduce '${tag}'$`,
         ),
       );
     } finally {

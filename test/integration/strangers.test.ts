@@ -26,7 +26,7 @@ class Strangers {
   private async attack(): Promise<void> {
     for (let turn = 0; !this.stopped; turn++) {
       for (const port of this.ports) this.visit(port, turn % 4);
-      await delay(50);
+      await delay(10);
     }
   }
 
