@@ -70,7 +70,8 @@ describe('a job that fails', () => {
     const { code, lastLine } = await command.ended;
     const ended = Date.now();
     expect(code).toBe(1);
-    const cause = /rank (\d) on host .*: error (?:LOSS|GRADIENT)_NOT_FINITE: .*; log: (run\/logs\/rank-\1\.log)$/;
+    const cause =
+      /rank (\d) on host .*: error (?:LOSS|GRADIENT)_NOT_FINITE: .*; log: (run\/logs\/rank-\1\.log)$/;
     expect(lastLine).toMatch(cause);
     const [, , log] = cause.exec(lastLine) as RegExpExecArray;
     expect(ended - statSync(place.path(log)).mtimeMs).toBeLessThan(10_000);
