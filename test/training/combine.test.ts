@@ -93,13 +93,14 @@ describe('RunCombiner', () => {
     expect(heard[2]).toEqual(report);
   });
 
-  it('hands steps and what is evaluated on, and no other news', () => {
+  it('hands steps and what is evaluated on, and refuses other news', () => {
     const { combiner, heard } = follow();
-    combiner.record({ kind: 'step', loss: 1 });
+    const step = { kind: 'step', epoch: 1, step: 1, loss: 1, lr: 0.1, samplesPerSecond: 9 };
+    combiner.record(step);
     combiner.record({ kind: 'evaluated', images: 45 });
-    combiner.record({ kind: 'other' });
-    combiner.record({});
-    expect(heard).toEqual([{ kind: 'step', loss: 1 }, 45]);
+    expect(heard).toEqual([step, 45]);
+    expect(() => combiner.record({ kind: 'other' })).toThrow(/what it records is not pod-dist's/);
+    expect(() => combiner.record({})).toThrow(/what it records is not pod-dist's/);
   });
 
   it('refuses what nobody gathers, and an end before the first epoch', () => {

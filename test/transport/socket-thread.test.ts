@@ -37,7 +37,7 @@ describe('a process with sockets in a thread', () => {
 
   it('ends with the error that nobody has caught', async () => {
     const [code, signal, said] = await end(`setTimeout(() => { throw new Error('boom'); }, 300);`);
-    expect([code, signal]).toEqual([1, null]);
+    expect([code, signal], said).toEqual([1, null]);
     expect(said).toMatch(/Error: boom/);
     expect(said).not.toMatch(/terminate called|Napi/);
   });

@@ -23,7 +23,7 @@ describe('processes that share decoded pixels', () => {
   const root = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
   afterAll(() => rmSync(root, { recursive: true }));
   beforeAll(async () => {
-    mkdirSync(join(root, 'data', 'train', 'a'), { recursive: true });
+    for (const name of ['a', 'b']) mkdirSync(join(root, 'data', 'train', name), { recursive: true });
     await writeImage(join(root, 'data', 'test', 'a', '0.png'), [1, 2, 3]);
     const random = stream(3);
     for (let image = 0; image < images; image++) {
@@ -31,7 +31,7 @@ describe('processes that share decoded pixels', () => {
       const raw = { width: 64, height: 64, channels: 3 } as const;
       await sharp(noise, { raw })
         .jpeg()
-        .toFile(join(root, 'data', 'train', 'a', `${image}.jpg`));
+        .toFile(join(root, 'data', 'train', image % 2 === 0 ? 'a' : 'b', `${image}.jpg`));
     }
   });
 
