@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { prepareSockets, socketsClosed } from '../src/collective/sockets.js';
+import { eventsEnd, prepareSockets, socketsClosed } from '../src/collective/sockets.js';
 import { controlSocket } from '../src/coordinator/client.js';
 import { messageOf, PodDistError } from '../src/errors.js';
 import { canonicalHost, tcpAddress } from '../src/transport/addresses.js';
@@ -108,6 +108,7 @@ function findRoute(host: string, port: number): Promise<Route> {
 async function takes(address: string, token: string): Promise<boolean> {
   prepareSockets();
   const socket = controlSocket(address, token);
+  const ended = eventsEnd(socket);
   const answer = new Promise<boolean>((resolve) => {
     const refused = () => resolve(false);
     socket.events.on('handshake', () => resolve(true));
@@ -119,7 +120,9 @@ async function takes(address: string, token: string): Promise<boolean> {
   const late = new AbortController();
   const taken = await Promise.race([answer, delay(attemptMs, false, { signal: late.signal })]);
   late.abort();
+  socket.linger = 0;
   socket.close();
+  await ended;
   await socketsClosed();
   return taken;
 }

@@ -7,7 +7,7 @@ import { deriveKeyPair } from '../transport/keys.js';
 import { portsFrom, type PortRange } from '../transport/ports.js';
 import { Edge } from './edge.js';
 import { Presence } from './presence.js';
-import { socketsClosed } from './sockets.js';
+import { eventsEnd, socketsClosed } from './sockets.js';
 import { streams, urgent } from './streams.js';
 import { decodeHeader } from './wire.js';
 import type { HostConnections } from './within-host/direct-collectives.js';
@@ -73,6 +73,7 @@ export class Mesh {
   private readonly edges = streams.map(() => new Map<number, Edge>());
   private readonly listeners: ((peer: number) => void)[] = [];
   private readonly lost = new Set<number>();
+  private readonly ends: Promise<void>[] = [];
   private readonly presences: Presence[] = [];
   /** Where all ranks share a host and its system has named pipes: what connects compute threads, once all are connected. */
   withinHost: HostConnections | undefined;
@@ -184,6 +185,7 @@ export class Mesh {
     if (pipes) closePipes(pipes);
     for (const file of files) closeSync(file);
     this.withinHost = undefined;
+    await Promise.all(this.ends);
     await socketsClosed();
   }
 
@@ -300,6 +302,7 @@ export class Mesh {
       ...(this.isLocal(peer) ? { sendBufferSize: ipcBufferBytes } : {}),
       ...(stream === urgent ? { typeOfService: lowDelay } : {}),
     });
+    this.ends.push(eventsEnd(socket));
     if (listensOnTcp) this.presences.push(new Presence(socket, () => this.lose(peer)));
     else socket.events.on('disconnect', () => this.lose(peer));
     return socket;

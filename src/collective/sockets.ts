@@ -14,6 +14,16 @@ export function prepareSockets(): void {
 }
 
 /**
+ * Resolves once a socket that is closed later reports no more events; watch it from the socket's start. A thread that ends
+ * before would tear down the connection that reports them, which aborts the process.
+ */
+export function eventsEnd(socket: zmq.Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.events.on('end', () => resolve());
+  });
+}
+
+/**
  * Waits until the pending receives of closed sockets have been rejected, which happens in a later turn of the event
  * loop; a thread that ends before makes them meet a torn-down environment.
  */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import * as zmq from 'zeromq';
+import { eventsEnd } from '../collective/sockets.js';
 import { deriveKeyPair } from '../transport/keys.js';
 import { FrameJoiner, maxFrameBytes, toFrames } from './frames.js';
 import {
@@ -33,9 +34,11 @@ export class ControlClient {
   private sending: Promise<void> = Promise.resolve();
   private up = false;
   private lost: NodeJS.Timeout | undefined;
+  private readonly ended: Promise<void>;
 
   constructor({ address, token, onLost }: ClientOptions) {
     this.socket = controlSocket(address, token);
+    this.ended = eventsEnd(this.socket);
     this.socket.events.on('handshake', () => (this.up = true));
     this.socket.events.on('disconnect', () => {
       if (this.up) this.lost ??= setTimeout(onLost, lostAfterMs);
@@ -67,9 +70,12 @@ export class ControlClient {
     }
   }
 
-  close(): void {
+  /** Closes the connection. Resolves once what is queued has been sent, within half a second, and events have ended. */
+  async close(): Promise<void> {
     clearTimeout(this.lost);
+    if (!this.up) this.socket.linger = 0;
     this.socket.close();
+    await this.ended;
   }
 }
 

@@ -216,7 +216,7 @@ class CommunicationThread {
     this.guardian.close();
     this.tracer.flush();
     await this.client.sent();
-    this.client.close();
+    await this.client.close();
     const mesh = await this.binding?.catch(() => undefined);
     this.guardian.folder?.remove();
     await Promise.all([mesh?.close(), socketsClosed()]);

@@ -24,7 +24,7 @@ describe('processes that share decoded pixels', () => {
   afterAll(() => rmSync(root, { recursive: true }));
   beforeAll(async () => {
     for (const name of ['a', 'b']) mkdirSync(join(root, 'data', 'train', name), { recursive: true });
-    await writeImage(join(root, 'data', 'test', 'a', '0.png'), [1, 2, 3]);
+    for (const name of ['a', 'b']) await writeImage(join(root, 'data', 'test', name, '0.png'), [1, 2, 3]);
     const random = stream(3);
     for (let image = 0; image < images; image++) {
       const noise = Uint8Array.from({ length: 64 * 64 * 3 }, () => random.below(256));
