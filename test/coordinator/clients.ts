@@ -66,7 +66,7 @@ export class Client {
   }
 
   close(): void {
-    this.control.close();
+    void this.control.close();
   }
 
   private async listen(): Promise<void> {
