@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util';
 import type { WireType } from '../src/collective/communicator.js';
-import { BenchmarkJob } from './job.js';
-import { ShapedLink, type Shaping } from './link.js';
-import { formatSize, parseSize } from './sizes.js';
-import { median, slowest } from './statistics.js';
+import { BenchmarkJob } from '../src/bench/job.js';
+import { ShapedLink, type Shaping } from '../src/bench/link.js';
+import { formatSize, parseSize } from '../src/bench/sizes.js';
+import { median, slowest } from '../src/bench/statistics.js';
 
 /**
  * Compares flat and hierarchical reduce-scatter and all-gather of several workers on each of several hosts, which are

@@ -9,10 +9,10 @@ import { lossSchema } from '../src/config/schema.js';
 import { compare } from '../src/evaluation/comparison.js';
 import { cosineBound, welchBound, type Construction } from '../src/pedcc/index.js';
 import { CentroidSource } from '../src/pedcc/source.js';
-import { stream } from '../src/random.js';
-import { classVectors } from '../src/training/class-vectors.js';
+import { stream } from '../src/util/random.js';
+import { classVectors } from '../src/classifier/class-vectors.js';
 import { applyLoss, createClassWeights, lossOf, sourceTargets } from '../src/losses/index.js';
-import { median } from './statistics.js';
+import { median } from '../src/bench/statistics.js';
 
 /**
  * Many classes: what the loss of a training step and an evaluation cost beside the backbone, in time and memory. Each

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
-import { BenchmarkJob } from './job.js';
-import { parseSize } from './sizes.js';
+import { BenchmarkJob } from '../src/bench/job.js';
+import { parseSize } from '../src/bench/sizes.js';
 
 /**
  * Prints the resident memory of two workers over many all-reduces: node dist/benchmarks/memory.js

@@ -1,14 +1,14 @@
 import { parseArgs } from 'node:util';
-import { threadVariables } from '../launcher/worker-threads.js';
+import { threadVariables } from '../src/job/devices/worker-threads.js';
 import { configSchema, type Config } from '../src/config/schema.js';
-import { PodDistError } from '../src/errors.js';
+import { PodDistError } from '../src/util/errors.js';
 import type { TraceSpan } from '../src/trace/tracer.js';
-import { BenchmarkJob } from './job.js';
-import { parseQueue, ShapedLink } from './link.js';
+import { BenchmarkJob } from '../src/bench/job.js';
+import { parseQueue, ShapedLink } from '../src/bench/link.js';
 import { splitSteps, type StepOverlap } from './overlap-spans.js';
-import { formatSize, parseSize } from './sizes.js';
-import { median } from './statistics.js';
-import { lastCollective } from './tasks/training.js';
+import { formatSize, parseSize } from '../src/bench/sizes.js';
+import { median } from '../src/bench/statistics.js';
+import { lastCollective } from '../src/bench/tasks/training.js';
 
 /**
  * How much of the communication real training steps hide, by the size of the buckets and by how long a blocking sum may be

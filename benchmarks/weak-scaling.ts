@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { PodDistError, UserError } from '../src/errors.js';
+import { PodDistError, UserError } from '../src/util/errors.js';
 import { readRuns } from '../src/report/run.js';
-import { median } from './statistics.js';
+import { median } from '../src/bench/statistics.js';
 
 /**
  * Weak scaling of whole training runs (Linux): N workers on N cores against one worker on one core, the same batch for

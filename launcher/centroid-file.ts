@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, extname } from 'node:path';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
-import { messageOf, UserError } from '../src/errors.js';
+import { messageOf, UserError } from '../src/util/errors.js';
 
 interface CentroidTable {
   classes: number;

@@ -2,13 +2,13 @@
 import { readFileSync } from 'node:fs';
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { messageOf, UserError } from '../src/errors.js';
-import { nearest } from '../src/nearest.js';
-import { consoleWritten, guardConsole } from './console.js';
+import { messageOf, UserError } from '../src/util/errors.js';
+import { nearest } from '../src/util/nearest.js';
+import { consoleWritten, guardConsole } from '../src/console/console.js';
 import { reportFailure } from './report-failure.js';
-import { guardSignals } from './signals.js';
+import { guardSignals } from '../src/util/signals.js';
 import { summaries, type CommandName } from './summaries.js';
-import { guardOutput } from './terminal.js';
+import { guardOutput } from '../src/console/terminal.js';
 
 /** What yargs knows of the flags of a command. */
 interface Declared {

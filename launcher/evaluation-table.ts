@@ -1,6 +1,6 @@
 import Table from 'cli-table3';
 import type { Evaluation } from '../src/evaluation/schema.js';
-import { printable } from '../src/printable.js';
+import { printable } from '../src/util/printable.js';
 
 /** Classes in the table, at most. */
 const mostRows = 50;

@@ -1,7 +1,7 @@
 import type { Options } from 'yargs';
 import type { Override } from '../src/config/layer.js';
 import { listSettings } from '../src/config/settings.js';
-import { UserError } from '../src/errors.js';
+import { UserError } from '../src/util/errors.js';
 
 /** Flags that set one setting of the recipe each: their name, the setting, their type. */
 const shortcuts = [

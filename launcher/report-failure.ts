@@ -8,10 +8,10 @@ import {
   StoppedError,
   UserError,
   type ErrorReport,
-} from '../src/errors.js';
-import { printable } from '../src/printable.js';
-import { fileReason } from '../src/regular-file.js';
-import { exitCodeOf } from './signals.js';
+} from '../src/util/errors.js';
+import { printable } from '../src/util/printable.js';
+import { fileReason } from '../src/util/regular-file.js';
+import { exitCodeOf } from '../src/util/signals.js';
 
 interface Failure extends ErrorReport {
   exitCode: number;

@@ -9,8 +9,8 @@ import { stringify } from 'yaml';
 import { checkConfig } from './config/load.js';
 import { placeModule } from './config/recipe.js';
 import type { ConfigInput } from './config/schema.js';
-import { PodDistError, StoppedError, UserError, type ErrorReport } from './errors.js';
-import type { Report } from './training/run-record.js';
+import { PodDistError, StoppedError, UserError, type ErrorReport } from './util/errors.js';
+import type { Report } from './record/records.js';
 
 export interface LaunchOptions {
   /** Run folder; default `runs/<name>`. */

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bindingCommands } from '../../launcher/core-binding.js';
-import { PodDistError } from '../../src/errors.js';
+import { bindingCommands } from '../../src/job/devices/core-binding.js';
+import { PodDistError } from '../../src/util/errors.js';
 import type { Experiment } from './experiments.js';
 import { divergedFile, seedsOf, type Results } from './results.js';
 

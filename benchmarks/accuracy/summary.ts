@@ -1,4 +1,4 @@
-import { render } from '../plot.js';
+import { render } from '../../src/bench/plot.js';
 import type { Experiment, Group } from './experiments.js';
 import type { Result, Results } from './results.js';
 

@@ -3,7 +3,7 @@ import { cosineBound, fingerprint, generateCentroids, welchBound } from '../../s
 import { measureCosines } from '../../src/pedcc/measure.js';
 import { checkCentroidFile, writeCentroids } from '../centroid-file.js';
 import { summaries } from '../summaries.js';
-import { clearLine, terminal } from '../terminal.js';
+import { clearLine, terminal } from '../../src/console/terminal.js';
 
 const patienceMs = 2000;
 const everyMs = 1000;

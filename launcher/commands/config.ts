@@ -5,8 +5,8 @@ import { recipeFileSchema } from '../../src/config/json-schema.js';
 import { loadConfig } from '../../src/config/load.js';
 import { shippedRecipes } from '../../src/config/recipe.js';
 import { listSettings } from '../../src/config/settings.js';
-import { UserError } from '../../src/errors.js';
-import { nearest } from '../../src/nearest.js';
+import { UserError } from '../../src/util/errors.js';
+import { nearest } from '../../src/util/nearest.js';
 import { describeSettings } from '../settings-table.js';
 import { summaries } from '../summaries.js';
 

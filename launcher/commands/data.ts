@@ -5,8 +5,8 @@ import { pixelRulesSchema, type PixelRules } from '../../src/config/schema.js';
 import { checkDataset, type CheckOptions, type DataReport } from '../../src/data/check.js';
 import { fetchDataset, notOffered, sources, type SourceName } from '../../src/data/fetch/index.js';
 import { defaultRoot } from '../../src/data/index.js';
-import { PodDistError, UserError } from '../../src/errors.js';
-import { Progress } from '../progress.js';
+import { PodDistError, UserError } from '../../src/util/errors.js';
+import { Progress } from '../../src/console/progress.js';
 import { cacheCommand } from './data/cache.js';
 import { summaries } from '../summaries.js';
 

@@ -8,13 +8,13 @@ import { loadConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
 import { openDataset, openUnknown } from '../../src/data/index.js';
 import type { Evaluation } from '../../src/evaluation/schema.js';
-import type { Checkpoint } from '../../src/training/checkpoint.js';
-import { openCheckpoint } from '../../src/training/checkpoints.js';
-import { RunCombiner } from '../../src/training/combine.js';
-import { evaluateCheckpoint } from '../../src/training/evaluate-checkpoint.js';
-import { LocalReporter } from '../../src/training/local-reporter.js';
-import { writeEvaluation } from '../../src/training/run-record.js';
-import { planDevices } from '../devices.js';
+import type { Checkpoint } from '../../src/checkpoint/checkpoint.js';
+import { openCheckpoint } from '../../src/checkpoint/checkpoints.js';
+import { RunCombiner } from '../../src/record/combine.js';
+import { evaluateCheckpoint } from '../../src/inference/evaluate-checkpoint.js';
+import { LocalReporter } from '../../src/record/local-reporter.js';
+import { writeEvaluation } from '../../src/record/run-record.js';
+import { planDevices } from '../../src/job/devices/devices.js';
 import { describeEvaluation } from '../evaluation-table.js';
 import {
   allowedModule,
@@ -24,8 +24,8 @@ import {
   overrides,
   type ModuleArguments,
 } from '../flags.js';
-import { runJob } from '../job.js';
-import { Progress } from '../progress.js';
+import { runJob } from '../../src/job/launch/job.js';
+import { Progress } from '../../src/console/progress.js';
 import { summaries } from '../summaries.js';
 
 interface EvaluateArguments extends ModuleArguments {

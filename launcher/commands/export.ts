@@ -8,9 +8,9 @@ import {
   writeExportFolder,
   type ExportFormat,
 } from '../../src/export/index.js';
-import { openCheckpoint } from '../../src/training/checkpoints.js';
+import { openCheckpoint } from '../../src/checkpoint/checkpoints.js';
 import { allowedModule, checkpointFlag, type ModuleArguments, moduleFlags } from '../flags.js';
-import { Progress } from '../progress.js';
+import { Progress } from '../../src/console/progress.js';
 import { summaries } from '../summaries.js';
 
 interface ExportArguments extends ModuleArguments {

@@ -6,13 +6,13 @@ import { pixelRulesOf, type Config } from '../../src/config/schema.js';
 import { withoutOutsideFiles } from '../../src/config/stored.js';
 import { openDataset, openUnknown } from '../../src/data/index.js';
 import { stepsPerEpoch } from '../../src/data/sampler.js';
-import { StoppedError, UserError } from '../../src/errors.js';
+import { StoppedError, UserError } from '../../src/util/errors.js';
 import { allowedModel } from '../../src/models/module-source.js';
 import { openTrace } from '../../src/trace/trace-file.js';
 import { trainAlone } from '../../src/training/alone.js';
-import { checkpointFolder, type Checkpoint } from '../../src/training/checkpoint.js';
-import { RunCombiner } from '../../src/training/combine.js';
-import { checkWorkers } from '../../src/training/logical-shards.js';
+import { checkpointFolder, type Checkpoint } from '../../src/checkpoint/checkpoint.js';
+import { RunCombiner } from '../../src/record/combine.js';
+import { checkWorkers } from '../../src/parallel/virtual-workers.js';
 import {
   checkpointToResume,
   checkResumable,
@@ -20,12 +20,13 @@ import {
   checkUnfinished,
   describeChanges,
 } from '../../src/training/resume.js';
-import { lastRunFolder, RunFolder } from '../../src/training/run-folder.js';
-import { RunRecorder, type Report, type RunListener } from '../../src/training/run-record.js';
-import { goOnWithoutConsole } from '../console.js';
-import { countGpus, planDevices, readGpus, type DevicePlan } from '../devices.js';
-import { Display } from '../display.js';
-import { refuseTask } from '../environment.js';
+import { lastRunFolder, RunFolder } from '../../src/record/run-folder.js';
+import { RunRecorder, type RunListener } from '../../src/record/run-record.js';
+import type { Report } from '../../src/record/records.js';
+import { goOnWithoutConsole } from '../../src/console/console.js';
+import { countGpus, planDevices, readGpus, type DevicePlan } from '../../src/job/devices/devices.js';
+import { Display } from '../../src/console/display.js';
+import { refuseTask } from '../../src/job/join/environment.js';
 import {
   allowedModule,
   type ModuleArguments,
@@ -35,9 +36,9 @@ import {
   type Resume,
   runFlags,
 } from '../flags.js';
-import { runJob } from '../job.js';
-import { withErrorLog } from '../error-log.js';
-import { untilSignal } from '../signals.js';
+import { runJob } from '../../src/job/launch/job.js';
+import { withErrorLog } from '../../src/job/launch/error-log.js';
+import { untilSignal } from '../../src/util/signals.js';
 import { summaries } from '../summaries.js';
 
 interface LaunchArguments extends ModuleArguments {

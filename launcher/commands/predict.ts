@@ -3,11 +3,11 @@ import { initBackend } from '../../src/backend/index.js';
 import { loadConfig } from '../../src/config/load.js';
 import { findImages, type LeftOut } from '../../src/data/find-images.js';
 import { preprocessingOf, readImageFiles } from '../../src/data/preprocessing.js';
-import { messageOf, reportOf, UserError } from '../../src/errors.js';
-import { printable } from '../../src/printable.js';
+import { messageOf, reportOf, UserError } from '../../src/util/errors.js';
+import { printable } from '../../src/util/printable.js';
 import type { TopClasses } from '../../src/evaluation/top-classes.js';
-import { openCheckpoint } from '../../src/training/checkpoints.js';
-import { Predictor, type ScoreKind } from '../../src/training/predictor.js';
+import { openCheckpoint } from '../../src/checkpoint/checkpoints.js';
+import { Predictor, type ScoreKind } from '../../src/inference/predictor.js';
 import {
   allowedModule,
   backendFlag,
@@ -16,7 +16,7 @@ import {
   overrides,
   type ModuleArguments,
 } from '../flags.js';
-import { Progress } from '../progress.js';
+import { Progress } from '../../src/console/progress.js';
 import { summaries } from '../summaries.js';
 
 interface PredictArguments extends ModuleArguments {

@@ -3,20 +3,20 @@ import type { Argv, ArgumentsCamelCase, CommandModule } from 'yargs';
 import { initBackend } from '../../src/backend/index.js';
 import { loadConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
-import { isConsequence } from '../../src/coordinator/failure.js';
+import { isConsequence } from '../../src/job/coordinator/failure.js';
 import { openDataset } from '../../src/data/index.js';
-import { codeOf, StoppedError, UserError } from '../../src/errors.js';
-import { backendOptions } from '../../src/training/bitwise.js';
-import type { Checkpoint } from '../../src/training/checkpoint.js';
-import { openCheckpoint } from '../../src/training/checkpoints.js';
-import { evaluateCheckpoint } from '../../src/training/evaluate-checkpoint.js';
+import { codeOf, StoppedError, UserError } from '../../src/util/errors.js';
+import { backendOptions } from '../../src/parallel/bitwise.js';
+import type { Checkpoint } from '../../src/checkpoint/checkpoint.js';
+import { openCheckpoint } from '../../src/checkpoint/checkpoints.js';
+import { evaluateCheckpoint } from '../../src/inference/evaluate-checkpoint.js';
 import { checkpointToResume, checkUnfinished, describeChanges } from '../../src/training/resume.js';
-import { lastRunFolder, RunFolder } from '../../src/training/run-folder.js';
+import { lastRunFolder, RunFolder } from '../../src/record/run-folder.js';
 import { train } from '../../src/training/train.js';
-import { goOnWithoutConsole } from '../console.js';
-import { ownGpu } from '../devices.js';
-import { endWithParent } from '../end-with-parent.js';
-import { readPlace, type Place } from '../environment.js';
+import { goOnWithoutConsole } from '../../src/console/console.js';
+import { ownGpu } from '../../src/job/devices/devices.js';
+import { endWithParent } from '../../src/job/launch/end-with-parent.js';
+import { readPlace, type Place } from '../../src/job/join/environment.js';
 import {
   allowedModule,
   type ModuleArguments,
@@ -26,10 +26,10 @@ import {
   type Resume,
   runFlags,
 } from '../flags.js';
-import { joinJob } from '../join-job.js';
-import { leaveSignalsToLauncher } from '../signals.js';
-import { WorkerStop } from '../stop-worker.js';
-import { threadVariables, workerThreads } from '../worker-threads.js';
+import { joinJob } from '../../src/job/join/join-job.js';
+import { leaveSignalsToLauncher } from '../../src/util/signals.js';
+import { WorkerStop } from '../../src/job/launch/stop-worker.js';
+import { threadVariables, workerThreads } from '../../src/job/devices/worker-threads.js';
 import { summaries } from '../summaries.js';
 
 interface WorkerArguments extends ModuleArguments {

@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { BackendName } from '../../src/backend/index.js';
-import { workerEnvironment } from '../devices.js';
+import { workerEnvironment } from '../../src/job/devices/devices.js';
 import type { ProbeMessage } from './probe.js';
 
 /** A backend as it was found and measured. */

@@ -5,11 +5,11 @@ import { createRequire } from 'node:module';
 import { cpus, freemem, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { MeetingFolder } from '../../src/collective/within-host/meeting-folder.js';
-import { availableCores } from '../../src/cores.js';
+import { MeetingFolder } from '../../src/transport/meeting-folder.js';
+import { availableCores } from '../../src/util/cores.js';
 import type { AdapterDescription } from '../../src/backend/webgpu/index.js';
-import { messageOf } from '../../src/errors.js';
-import { findAdapters } from '../adapters.js';
+import { messageOf } from '../../src/util/errors.js';
+import { findAdapters } from '../../src/job/devices/adapters.js';
 
 const require = createRequire(import.meta.url);
 

@@ -2,8 +2,8 @@ import { hasNormalisePasses } from '../../src/backend/batch-norm.js';
 import { initBackend, type BackendName } from '../../src/backend/index.js';
 import { measureProduct } from '../../src/backend/measure-product.js';
 import { configSchema } from '../../src/config/schema.js';
-import { reportOf, type ErrorReport } from '../../src/errors.js';
-import { measureStep, type StepMeasurement } from '../../src/training/measure-step.js';
+import { reportOf, type ErrorReport } from '../../src/util/errors.js';
+import { measureStep, type StepMeasurement } from '../../src/bench/measure-step.js';
 
 /** What the probing process tells the doctor. */
 export type ProbeMessage =

@@ -1,5 +1,5 @@
 import * as tf from '../tf/index.js';
-import { PodDistError } from '../errors.js';
+import { PodDistError } from '../util/errors.js';
 
 /**
  * What an error of the running backend comes from, where that can be told; every other error is returned as it is.

@@ -1,13 +1,13 @@
 import * as tf from '../tf/index.js';
-import type { backendNames, Config } from '../config/schema.js';
-import { messageOf, UserError } from '../errors.js';
+import { messageOf, UserError } from '../util/errors.js';
 import { replaceGradients } from './gradients.js';
 import { findAddon } from './native/cache.js';
+import type { BackendName } from './names.js';
 import { startNative } from './native/index.js';
 import { startWasm } from './wasm/index.js';
 import { startWebgpu } from './webgpu/index.js';
 
-export type BackendName = (typeof backendNames)[number];
+export type { BackendName } from './names.js';
 
 /** A TensorFlow.js backend that is ready to train. */
 export interface Backend {
@@ -35,7 +35,7 @@ export interface BackendOptions {
  * saying what to do
  */
 export async function initBackend(
-  name: Config['backend'] = 'auto',
+  name: BackendName | 'auto' = 'auto',
   options: BackendOptions = {},
 ): Promise<Backend> {
   Object.assign(process.env, nativeVariables(options));

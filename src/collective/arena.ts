@@ -1,4 +1,4 @@
-import { PodDistError } from '../errors.js';
+import { PodDistError } from '../util/errors.js';
 
 /** Address space of an arena: as much as WebAssembly has. Memory is used only as far as it is written. */
 export const arenaBytes = 2 ** 32 - 2 ** 17;

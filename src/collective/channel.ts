@@ -1,5 +1,5 @@
-import type { ErrorCode } from '../error-codes.js';
-import { codeOf, messageOf, PodDistError } from '../errors.js';
+import type { ErrorCode } from '../util/error-codes.js';
+import { codeOf, messageOf, PodDistError } from '../util/errors.js';
 import type { ReduceOp, WireType } from './communicator.js';
 import { streams } from './streams.js';
 import { elementTypes, kinds, ops, wireTypes, type ElementType, type Kind } from './wire.js';

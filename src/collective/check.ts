@@ -1,4 +1,4 @@
-import { PodDistError } from '../errors.js';
+import { PodDistError } from '../util/errors.js';
 import type { Command } from './channel.js';
 import type { Message } from './edge.js';
 import type { Mesh } from './mesh.js';

@@ -1,4 +1,4 @@
-import { PodDistError } from '../errors.js';
+import { PodDistError } from '../util/errors.js';
 import type { Tracer } from '../trace/tracer.js';
 import type { Arena } from './arena.js';
 import type { Command } from './channel.js';

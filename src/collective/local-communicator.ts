@@ -1,5 +1,5 @@
 import { allocate, arenaBytes, createArena, type Arena } from './arena.js';
-import { PodDistError } from '../errors.js';
+import { PodDistError } from '../util/errors.js';
 import type { Communicator, GatherOptions, Numbers, Pending } from './communicator.js';
 import { loadKernels, type Kernels } from './kernels/index.js';
 import type { OptimiserKernels } from './kernels/optimisers.js';

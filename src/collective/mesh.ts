@@ -1,13 +1,13 @@
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import * as zmq from 'zeromq';
-import { messageOf, PodDistError } from '../errors.js';
+import { messageOf, PodDistError } from '../util/errors.js';
 import { needsIpv6, tcpAddress } from '../transport/addresses.js';
 import { deriveKeyPair } from '../transport/keys.js';
 import { portsFrom, type PortRange } from '../transport/ports.js';
 import { Edge } from './edge.js';
-import { Presence } from './presence.js';
-import { eventsEnd, socketsClosed } from './sockets.js';
+import { Presence } from '../transport/presence.js';
+import { eventsEnd, socketsClosed } from '../transport/sockets.js';
 import { streams, urgent } from './streams.js';
 import { decodeHeader } from './wire.js';
 import type { HostConnections } from './within-host/direct-collectives.js';

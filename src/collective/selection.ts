@@ -6,6 +6,7 @@ import { ringAllGather, ringAllReduce, ringReduceScatter } from './algorithms/ri
 import { scatterAllGather, scatterAllReduce, scatterReduceScatter } from './algorithms/scatter.js';
 import type { Context } from './context.js';
 import { quota } from './send-stage.js';
+import type { ReducingKind } from './wire.js';
 
 /** Where one way to carry out a collective ends and the next begins; src/collective/README.md has the measurements. */
 export interface Thresholds {
@@ -22,7 +23,6 @@ export interface Thresholds {
 }
 
 type Algorithm = (context: Context) => Promise<void>;
-export type ReducingKind = 'allReduce' | 'reduceScatter' | 'allGather';
 
 /** Chooses the algorithm of a collective by its size, the number of ranks and where they are. */
 export class Selection {

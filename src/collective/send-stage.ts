@@ -1,4 +1,4 @@
-import { PodDistError } from '../errors.js';
+import { PodDistError } from '../util/errors.js';
 import { allocate, type Arena } from './arena.js';
 
 /** What one phase of a collective may take from the send region; a collective has at most three. */

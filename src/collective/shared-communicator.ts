@@ -1,4 +1,4 @@
-import { PodDistError } from '../errors.js';
+import { PodDistError } from '../util/errors.js';
 import { noTracer, streamThreads, type Tracer, type TraceSpan } from '../trace/tracer.js';
 import { allocate, type Arena } from './arena.js';
 import { callSite } from './call-site.js';

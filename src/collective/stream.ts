@@ -1,5 +1,5 @@
-import { messageOf, PodDistError } from '../errors.js';
-import { runningClock } from '../running-clock.js';
+import { messageOf, PodDistError } from '../util/errors.js';
+import { runningClock } from '../util/running-clock.js';
 import { noTracer, streamThreads, type Tracer } from '../trace/tracer.js';
 import { allocate, type Arena } from './arena.js';
 import { Channel, type Command } from './channel.js';

@@ -1,4 +1,4 @@
-import { PodDistError } from '../errors.js';
+import { PodDistError } from '../util/errors.js';
 import type { ReduceOp, WireType } from './communicator.js';
 
 /**
@@ -26,6 +26,8 @@ export const kinds = [
   'check',
 ] as const;
 export type Kind = (typeof kinds)[number];
+/** Collectives that pass values of all ranks. */
+export type ReducingKind = 'allReduce' | 'reduceScatter' | 'allGather';
 export const elementTypes = ['float32', 'float64'] as const;
 export type ElementType = (typeof elementTypes)[number];
 export const ops = ['sum', 'max'] as const satisfies readonly ReduceOp[];

@@ -1,4 +1,4 @@
-import { UserError } from '../errors.js';
+import { UserError } from '../util/errors.js';
 import type { JsonSchema } from './json-schema.js';
 import { isSection, type Override, type Settings } from './layer.js';
 import { formsAt } from './schema-tree.js';

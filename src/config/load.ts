@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
-import { messageOf, UserError } from '../errors.js';
+import { messageOf, UserError } from '../util/errors.js';
 import { assign, readAssignment } from './assignment.js';
 import { overrideLayer, placeOf, type Layer, type Override, type Settings } from './layer.js';
 import { findRecipe, placeModule, readRecipe, shippedFile } from './recipe.js';

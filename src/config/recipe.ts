@@ -1,9 +1,9 @@
 import { readdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { codeOf, messageOf, UserError } from '../errors.js';
-import { nearest } from '../nearest.js';
-import { readRegularText } from '../regular-file.js';
+import { codeOf, messageOf, UserError } from '../util/errors.js';
+import { nearest } from '../util/nearest.js';
+import { readRegularText } from '../util/regular-file.js';
 import { isSection, mergeLayers, type Layer, type Settings } from './layer.js';
 import { parseYaml } from './yaml.js';
 

@@ -1,23 +1,21 @@
 import { z } from 'zod';
+import { backendNames } from '../backend/names.js';
 import { lossSchema } from '../losses/index.js';
-import { checkBitwise } from './schema/bitwise.js';
-import { dataSchema } from './schema/data.js';
-import { distributedSchema } from './schema/distributed.js';
-import { scheduleSchema } from './schema/learning-rate.js';
-import { modelSchema } from './schema/model.js';
-import { optimizerSchema } from './schema/optimizer.js';
-import { mostEpochs, mostImages, mostWorkers, path, probability, upTo, zeroTo } from './schema/primitives.js';
+import { checkBitwise } from './bitwise.js';
+import { dataSchema } from '../data/schema.js';
+import { distributedSchema } from '../collective/schema.js';
+import { scheduleSchema } from '../optim/schedule-schema.js';
+import { modelSchema } from '../models/schema.js';
+import { optimizerSchema } from '../optim/schema.js';
+import { mostEpochs, mostImages, mostWorkers, path, probability, upTo, zeroTo } from '../util/bounds.js';
 
-export { dataSchema, type DataConfig } from './schema/data.js';
-export { differingRules, pixelRulesOf, pixelRulesSchema, type PixelRules } from './schema/pixels.js';
-export { distributedSchema } from './schema/distributed.js';
-export { scheduleSchema, type LearningRateConfig } from './schema/learning-rate.js';
+export { dataSchema, type DataConfig } from '../data/schema.js';
+export { differingRules, pixelRulesOf, pixelRulesSchema, type PixelRules } from '../data/pixel-rules.js';
+export { distributedSchema } from '../collective/schema.js';
+export { scheduleSchema, type LearningRateConfig } from '../optim/schedule-schema.js';
 export { lossSchema, type LossConfig } from '../losses/index.js';
-export { modelNames, modelSchema, type ModelConfig } from './schema/model.js';
-export { optimizerSchema, type OptimizerConfig } from './schema/optimizer.js';
-
-/** Every backend, the one to prefer first. */
-export const backendNames = ['native', 'webgpu', 'wasm', 'cpu'] as const;
+export { modelNames, modelSchema, type ModelConfig } from '../models/schema.js';
+export { optimizerSchema, type OptimizerConfig } from '../optim/schema.js';
 
 const choices = ['auto', ...backendNames] as const;
 

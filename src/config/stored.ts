@@ -1,6 +1,6 @@
 import { isAbsolute, relative, resolve } from 'node:path';
 import { configSchema, type Config, type PixelRules } from './schema.js';
-import { earlierPixelRules } from './schema/pixels.js';
+import { earlierPixelRules } from '../data/pixel-rules.js';
 
 /**
  * Takes the settings that this version does not have out of a configuration that pod-dist has written, since an

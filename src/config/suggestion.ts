@@ -1,4 +1,4 @@
-import { nearest } from '../nearest.js';
+import { nearest } from '../util/nearest.js';
 import { jsonSchema, variants, type JsonSchema } from './json-schema.js';
 import { variantOf } from './schema-tree.js';
 

@@ -10,7 +10,7 @@ import {
   type Document,
   type ParsedNode,
 } from 'yaml';
-import { UserError } from '../errors.js';
+import { UserError } from '../util/errors.js';
 import type { Places } from './layer.js';
 
 /** Sections in sections that a text may have; a recipe has four. */

@@ -1,5 +1,5 @@
-import { UserError } from '../errors.js';
-import { stream } from '../random.js';
+import { UserError } from '../util/errors.js';
+import { stream } from '../util/random.js';
 
 /** A mean and a standard deviation a channel, of values in 0..1. */
 export interface Normalisation {

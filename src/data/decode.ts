@@ -1,8 +1,8 @@
 import type { Sharp } from 'sharp';
-import type { PixelRules } from '../config/schema.js';
+import type { PixelRules } from './pixel-rules.js';
 import { loadSharp } from './decoder.js';
 import { Budget } from './budget.js';
-import { kindOf, readImageFile, sizeOfFile } from './image-file.js';
+import { kindOf, readImageFile, sizeOfFile, type EncodedImage } from './image-file.js';
 import type { Region } from './random-region.js';
 import { explainDecoding } from './undecodable.js';
 
@@ -15,13 +15,6 @@ export interface DecodeOptions {
   /** Chooses the part of the image that is stretched to `size` x `size`, from its width and height. */
   crop?: (width: number, height: number) => Region;
   rules: PixelRules;
-}
-
-/** An image file in memory. */
-export interface EncodedImage {
-  /** What messages call it. */
-  file: string;
-  bytes: Uint8Array;
 }
 
 /** Bytes of files that a thread holds at a time, unless one alone is larger. */

@@ -1,5 +1,5 @@
 import type sharp from 'sharp';
-import { messageOf, UserError } from '../errors.js';
+import { messageOf, UserError } from '../util/errors.js';
 
 let loading: Promise<typeof sharp> | undefined;
 

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
-import type { DataConfig } from '../config/schema.js';
-import { UserError } from '../errors.js';
-import { permutation, stream } from '../random.js';
+import type { DataConfig } from './schema.js';
+import { UserError } from '../util/errors.js';
+import { permutation, stream } from '../util/random.js';
 import type { Dataset } from './dataset.js';
 import { readDataFile } from './read-file.js';
 import { storedDataset, type StoredSplit } from './stored-images.js';

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
-import { messageOf, UserError } from '../errors.js';
+import { messageOf, UserError } from '../util/errors.js';
 import { isHidden, isLeftover, listFolder } from './list-folder.js';
 
 const imageExtensions = new Set(['.jpg', '.jpeg', '.png', '.webp']);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open, stat } from 'node:fs/promises';
 import { relative, sep } from 'node:path';
-import { stream } from '../random.js';
+import { stream } from '../util/random.js';
 import { mapAtMost } from './budget.js';
 import { decoderVersion } from './decoder.js';
 import type { ImageIndex } from './image-index.js';

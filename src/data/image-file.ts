@@ -1,6 +1,12 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync, type Stats } from 'node:fs';
-import { messageOf, UserError } from '../errors.js';
-import type { EncodedImage } from './decode.js';
+import { messageOf, UserError } from '../util/errors.js';
+
+/** An image file in memory. */
+export interface EncodedImage {
+  /** What messages call it. */
+  file: string;
+  bytes: Uint8Array;
+}
 
 /** Kinds of files that are decoded, told by their content. */
 export type ImageKind = 'JPEG' | 'PNG' | 'WebP';

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { getSystemErrorName } from 'node:util';
 import { Piscina } from 'piscina';
-import { pixelRulesOf, type DataConfig } from '../config/schema.js';
-import { UserError } from '../errors.js';
+import { pixelRulesOf } from './pixel-rules.js';
+import type { DataConfig } from './schema.js';
+import { UserError } from '../util/errors.js';
 import { checkCutout, checkNormalisation } from './augment.js';
 import type { Batch, BatchRequest, Dataset } from './dataset.js';
 import { decoderVersion } from './decoder.js';

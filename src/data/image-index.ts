@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { UserError } from '../errors.js';
+import { UserError } from '../util/errors.js';
 import { mapAtMost } from './budget.js';
 import type { SplitName } from './dataset.js';
 import { imageKinds, imagesBelow, isImage } from './find-images.js';

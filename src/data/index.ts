@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import { pixelRulesOf, type Config, type DataConfig } from '../config/schema.js';
-import { availableCores } from '../cores.js';
+import { pixelRulesOf } from './pixel-rules.js';
+import type { DataConfig } from './schema.js';
+import { availableCores } from '../util/cores.js';
 import { readCifar } from './cifar.js';
 import type { Dataset } from './dataset.js';
 import { openDigits } from './digits.js';
@@ -61,6 +62,13 @@ export async function openDataset(config: DataConfig, options: OpenOptions): Pro
   }
 }
 
+export interface UnknownOptions {
+  data: DataConfig;
+  seed: number;
+  /** Of which `unknown` is the folder. */
+  evaluation: { unknown?: string };
+}
+
 /**
  * The images of `evaluation.unknown`, as the test split of a data set without classes: read as the test images of
  * `dataset` are. Undefined where the recipe names none.
@@ -68,7 +76,7 @@ export async function openDataset(config: DataConfig, options: OpenOptions): Pro
  * @throws UserError `DATA_NOT_FOUND` or `DATA_INVALID`, naming the folder or file
  */
 export async function openUnknown(
-  { data, seed, evaluation }: Pick<Config, 'data' | 'seed' | 'evaluation'>,
+  { data, seed, evaluation }: UnknownOptions,
   { shape }: Pick<Dataset, 'shape'>,
 ): Promise<Dataset | undefined> {
   if (evaluation.unknown === undefined) return undefined;

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf, UserError } from '../errors.js';
+import { messageOf, UserError } from '../util/errors.js';
 import { mapAtMost } from './budget.js';
 import { kindOfEntry } from './image-file.js';
 

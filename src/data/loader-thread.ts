@@ -1,9 +1,9 @@
 import { move, workerData as piscinaData } from 'piscina';
-import type { PixelRules } from '../config/schema.js';
-import { reportOf, type ErrorReport } from '../errors.js';
+import type { PixelRules } from './pixel-rules.js';
+import { reportOf, type ErrorReport } from '../util/errors.js';
 import { Augmenter, type AugmentOptions } from './augment.js';
 import type { SplitName } from './dataset.js';
-import { stream } from '../random.js';
+import { stream } from '../util/random.js';
 import { PixelSource, type SharedPixels } from './pixels/pixel-source.js';
 import { randomRegion } from './random-region.js';
 

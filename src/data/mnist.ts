@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { UserError } from '../errors.js';
+import { UserError } from '../util/errors.js';
 import { readDataFile } from './read-file.js';
 import type { StoredImages, StoredSplit } from './stored-images.js';
 

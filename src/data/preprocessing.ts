@@ -1,5 +1,6 @@
-import { pixelRulesOf, type DataConfig, type PixelRules } from '../config/schema.js';
-import { messageOf, UserError } from '../errors.js';
+import { pixelRulesOf, type PixelRules } from './pixel-rules.js';
+import type { DataConfig } from './schema.js';
+import { messageOf, UserError } from '../util/errors.js';
 import { Augmenter, type Normalisation } from './augment.js';
 import { decodeBytes, decodeImage } from './decode.js';
 import { standardInput } from './find-images.js';

@@ -1,4 +1,4 @@
-import type { PixelRules } from '../config/schema.js';
+import type { PixelRules } from './pixel-rules.js';
 import { Budget } from './budget.js';
 import { decoderOptions } from './decode.js';
 import { loadSharp } from './decoder.js';

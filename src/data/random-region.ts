@@ -1,4 +1,4 @@
-import type { Stream } from '../random.js';
+import type { Stream } from '../util/random.js';
 
 /** A rectangle of an image, in pixels. */
 export interface Region {

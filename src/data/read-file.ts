@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { messageOf, UserError } from '../errors.js';
+import { messageOf, UserError } from '../util/errors.js';
 
 /** Bytes that a file may have at most: known before it is read, or told by its first bytes (at least `headBytes`). */
 export type MostBytes = number | ((head: Buffer) => number);

@@ -1,5 +1,5 @@
 import { shardRange } from '../collective/communicator.js';
-import { permutation, stream } from '../random.js';
+import { permutation, stream } from '../util/random.js';
 
 /**
  * The image indices of every global batch of an epoch: all `count` images once, shuffled by (seed, epoch) alone, the

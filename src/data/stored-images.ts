@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { DataConfig } from '../config/schema.js';
+import type { DataConfig } from './schema.js';
 import { Augmenter, checkCutout, checkNormalisation } from './augment.js';
 import type { Batch, BatchRequest, Dataset, SplitName } from './dataset.js';
 

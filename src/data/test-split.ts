@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
-import type { IndexOptions } from './image-index.js';
 import { isHidden, listFolder } from './list-folder.js';
 
 /**
@@ -9,7 +8,7 @@ import { isHidden, listFolder } from './list-folder.js';
  */
 export async function testFolderOf(
   root: string,
-  { testSplit, notify }: Pick<IndexOptions, 'testSplit' | 'notify'>,
+  { testSplit, notify }: { testSplit?: string; notify?(line: string): void },
 ): Promise<string> {
   if (testSplit !== undefined) return isAbsolute(testSplit) ? testSplit : join(root, testSplit);
   const [test, val] = ['test', 'val'].map((name) => join(root, name));

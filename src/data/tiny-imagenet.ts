@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { UserError } from '../errors.js';
+import { UserError } from '../util/errors.js';
 import { mapAtMost } from './budget.js';
 import { classFolders, imagesIn, labelsOf, type ImageIndex } from './image-index.js';
 import { readDataFile } from './read-file.js';

@@ -1,7 +1,6 @@
-import type { PixelRules } from '../config/schema.js';
-import { messageOf, type UserError } from '../errors.js';
-import type { EncodedImage } from './decode.js';
-import { endsEarly, notAnImage, type ImageKind } from './image-file.js';
+import type { PixelRules } from './pixel-rules.js';
+import { messageOf, type UserError } from '../util/errors.js';
+import { endsEarly, notAnImage, type EncodedImage, type ImageKind } from './image-file.js';
 
 /** The error of an image that the decoder refuses: why, in words where the decoder has none. */
 export function explainDecoding(

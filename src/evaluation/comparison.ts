@@ -1,6 +1,6 @@
 import * as tf from '../tf/index.js';
 import { Best } from './best.js';
-import type { ClassBlock, ClassVectors } from './class-vectors.js';
+import type { ClassBlock, ClassVectors } from '../classifier/class-vectors.js';
 
 /** How the features of a batch stand to all classes; one entry an image in each array. */
 export interface Comparison {

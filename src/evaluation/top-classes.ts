@@ -1,5 +1,5 @@
 import * as tf from '../tf/index.js';
-import type { ClassVectors } from './class-vectors.js';
+import type { ClassVectors } from '../classifier/class-vectors.js';
 
 /** One class, and how well an image fits it. */
 export interface ClassScore {

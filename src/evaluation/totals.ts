@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { PodDistError } from '../errors.js';
+import { PodDistError } from '../util/errors.js';
 import type { Comparison } from './comparison.js';
 
 const counts = z.array(z.int().min(0));

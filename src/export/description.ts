@@ -1,5 +1,5 @@
 import { preprocessingOf } from '../data/preprocessing.js';
-import type { Checkpoint } from '../training/checkpoint.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { Head } from './head.js';
 
 /** What `classifier.json` says in every format: all that a user of the model needs besides its weights. */

@@ -1,6 +1,6 @@
 import * as tf from '../tf/index.js';
 import { unitRows } from '../losses/index.js';
-import type { Classifier } from '../training/classifier.js';
+import type { Classifier } from '../classifier/classifier.js';
 
 /** What turns features [b, d] into a score a class. */
 export interface Head {

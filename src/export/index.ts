@@ -1,6 +1,6 @@
 import { LocalCommunicator } from '../collective/local-communicator.js';
-import type { Checkpoint } from '../training/checkpoint.js';
-import { restoreClassifier } from '../training/restore.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { restoreClassifier } from '../checkpoint/restore.js';
 import { describe } from './description.js';
 import { asset, descriptionName, jsonFile, type ExportedFile } from './files.js';
 import { headOf } from './head.js';

@@ -1,5 +1,5 @@
 import type * as tf from '../tf/index.js';
-import { UserError } from '../errors.js';
+import { UserError } from '../util/errors.js';
 import { convolutionWeight, depthwiseWeight, flatteningOrder, reordered, transposed } from './layouts.js';
 import { elementwise, type Kind, type Pair, type WeightTensor } from './operations.js';
 import { convolution, pointwiseConvolution, windowOf, type LayerConfig } from './windows.js';

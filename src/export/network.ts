@@ -1,5 +1,5 @@
 import type * as tf from '../tf/index.js';
-import { UserError } from '../errors.js';
+import { UserError } from '../util/errors.js';
 import type { Head } from './head.js';
 import { layerOperations, type Value } from './layer-operations.js';
 import type { Kind, Network, WeightTensor } from './operations.js';

@@ -1,6 +1,6 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, type NodeProto, type TensorProto } from 'onnx-buf';
-import { UserError } from '../errors.js';
+import { UserError } from '../util/errors.js';
 import type { ExportedFile } from './files.js';
 import { batchOf, floats, integers, node } from './onnx-messages.js';
 import type { Network, Operation } from './operations.js';

@@ -1,5 +1,5 @@
 import * as tf from '../tf/index.js';
-import { UserError } from '../errors.js';
+import { UserError } from '../util/errors.js';
 import type { ExportedFile } from './files.js';
 import type { Head } from './head.js';
 import { inferenceModel } from './layers-model.js';

@@ -1,5 +1,5 @@
 import * as tf from '../tf/index.js';
-import { stream } from '../random.js';
+import { stream } from '../util/random.js';
 import type { LossKind } from './loss.js';
 
 /** Trainable vectors of the classes, where a loss has them: parameters like the model's, after the model's. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { PodDistError } from '../errors.js';
+import { PodDistError } from '../util/errors.js';
 import { amSoftmax } from './am-softmax.js';
 import { arcFace } from './arcface.js';
 import { dotRegression } from './dot-regression.js';

@@ -1,5 +1,5 @@
 import * as tf from '../tf/index.js';
-import { UserError } from '../errors.js';
+import { UserError } from '../util/errors.js';
 
 /** Class of each row: an int32 tensor [B] or plain numbers. */
 export type Labels = tf.Tensor1D | Int32Array | readonly number[];

@@ -2,10 +2,10 @@ import * as tf from '../tf/index.js';
 import { existsSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { ModelConfig } from '../config/schema.js';
-import { messageOf, UserError } from '../errors.js';
+import type { ModelConfig } from './schema.js';
+import { messageOf, UserError } from '../util/errors.js';
 import { ForwardPass } from './forward.js';
-import type { ModelOptions } from './index.js';
+import type { ModelOptions } from './options.js';
 
 type CustomConfig = Extract<ModelConfig, { name: 'module' }>;
 

@@ -1,21 +1,15 @@
 import type * as tf from '../tf/index.js';
-import type { ModelConfig } from '../config/schema.js';
+import type { ModelConfig } from './schema.js';
 import { customModel } from './custom.js';
 import { densenet121 } from './densenet.js';
 import { mobilenetV2 } from './mobilenet.js';
+import type { ModelOptions } from './options.js';
 import { cifarResnet, resnet } from './resnet.js';
 import { resnet9 } from './resnet9.js';
 import { smallCnn } from './small-cnn.js';
 import { vgg16 } from './vgg.js';
 
 export type { Backbone, BackboneOptions } from './custom.js';
-
-export interface ModelOptions {
-  /** [height, width, channels] of one image. */
-  shape: readonly [number, number, number];
-  /** Decides every initial weight. */
-  seed: number;
-}
 
 /**
  * The backbone that a recipe names: images [b, height, width, channels] to features [b, dim], a linear layer last.

@@ -1,5 +1,5 @@
 import * as tf from '../tf/index.js';
-import { stream } from '../random.js';
+import { stream } from '../util/random.js';
 
 /** Epsilon added to batch-norm variances, as in the reference networks. */
 export const batchNormEpsilon = 1e-5;

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
-import { cacheFolder } from '../cache-folder.js';
-import type { ModelConfig } from '../config/schema.js';
-import { UserError } from '../errors.js';
+import { cacheFolder } from '../util/cache-folder.js';
+import type { ModelConfig } from './schema.js';
+import { UserError } from '../util/errors.js';
 
 /** The file of a backbone of the user's. */
 export interface ModuleSource {

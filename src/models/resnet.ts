@@ -1,6 +1,6 @@
 import * as tf from '../tf/index.js';
-import type { ModelConfig } from '../config/schema.js';
-import type { ModelOptions } from './index.js';
+import type { ModelConfig } from './schema.js';
+import type { ModelOptions } from './options.js';
 import { chain, channelsOf, convolutionBlock, LayerMaker, stemLayers } from './layers.js';
 
 type ResNetConfig = Extract<ModelConfig, { name: 'resnet18' | 'resnet34' | 'resnet50' | 'resnet101' }>;

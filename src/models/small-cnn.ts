@@ -1,7 +1,7 @@
 import * as tf from '../tf/index.js';
-import type { ModelConfig } from '../config/schema.js';
-import { UserError } from '../errors.js';
-import type { ModelOptions } from './index.js';
+import type { ModelConfig } from './schema.js';
+import { UserError } from '../util/errors.js';
+import type { ModelOptions } from './options.js';
 import { chain, LayerMaker } from './layers.js';
 
 type SmallCnnConfig = Extract<ModelConfig, { name: 'small-cnn' }>;

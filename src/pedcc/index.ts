@@ -1,5 +1,5 @@
 import { totalmem } from 'node:os';
-import { UserError } from '../errors.js';
+import { UserError } from '../util/errors.js';
 import { Frame } from './frame.js';
 import { orthoplexVertex } from './orthoplex.js';
 import { packing } from './packing.js';

@@ -1,4 +1,4 @@
-import { stream } from '../random.js';
+import { stream } from '../util/random.js';
 
 /** Multiply-adds that a measurement may cost. */
 const defaultBudget = 4e9;

@@ -1,4 +1,4 @@
-import { stream } from '../random.js';
+import { stream } from '../util/random.js';
 import { Repulsion } from './kernels/index.js';
 
 /** Multiply-adds that the steps of one packing cost where they are many, where they are few, and measuring it. */

@@ -1,4 +1,4 @@
-import { permutation, stream } from '../random.js';
+import { permutation, stream } from '../util/random.js';
 
 const rounds = 3;
 const largestBlock = 256;

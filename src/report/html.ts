@@ -1,4 +1,4 @@
-import { printableLines } from '../printable.js';
+import { printableLines } from '../util/printable.js';
 
 const entities: Readonly<Record<string, string>> = {
   '&': '&amp;',

@@ -2,9 +2,9 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { parseYaml } from '../config/yaml.js';
-import { messageOf, UserError } from '../errors.js';
+import { messageOf, UserError } from '../util/errors.js';
 import { evaluationSchema, type Evaluation } from '../evaluation/schema.js';
-import { readRegularText } from '../regular-file.js';
+import { readRegularText } from '../util/regular-file.js';
 
 /** Bytes that a file of a run has at most: what one string can hold. */
 const mostBytes = 500_000_000;

@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { parse } from 'node:path';
-import { UserError } from '../errors.js';
+import { UserError } from '../util/errors.js';
 import type { ClockEstimate } from './clock-offset.js';
 import { now, traceThreads, type TraceSpan } from './tracer.js';
 

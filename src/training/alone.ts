@@ -5,13 +5,14 @@ import type { Config } from '../config/schema.js';
 import { openDataset } from '../data/index.js';
 import { openTrace } from '../trace/trace-file.js';
 import { noTracer, SpanRecorder, type Tracer } from '../trace/tracer.js';
-import { backendOptions } from './bitwise.js';
-import type { Checkpoint } from './checkpoint.js';
-import { RunCombiner } from './combine.js';
-import { LocalReporter } from './local-reporter.js';
-import { RunRecorder, type Report, type RunListener } from './run-record.js';
+import { backendOptions } from '../parallel/bitwise.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { RunCombiner } from '../record/combine.js';
+import { LocalReporter } from '../record/local-reporter.js';
+import { RunRecorder, type RunListener } from '../record/run-record.js';
+import type { Report } from '../record/records.js';
 import { train } from './train.js';
-import { throwIfStopped } from './until-stopped.js';
+import { throwIfStopped } from '../util/until-stopped.js';
 
 export interface AloneOptions {
   /** Run folder; default: the first of `runs/<name>`, `runs/<name>-2`, ... that is free. */

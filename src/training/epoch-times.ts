@@ -1,6 +1,6 @@
 import type { Communicator } from '../collective/communicator.js';
 import type { Batch } from '../data/dataset.js';
-import type { RankTimes } from './reporter.js';
+import type { RankTimes } from '../record/records.js';
 
 /** The times of several epochs together. */
 export function addTimes(a: RankTimes, b: RankTimes): RankTimes {

@@ -5,13 +5,18 @@ import type { Config } from '../config/schema.js';
 import type { EvaluationTotals } from '../evaluation/totals.js';
 import type { ModuleSource } from '../models/module-source.js';
 import { noTracer } from '../trace/tracer.js';
-import { checkpointFolder, saveCheckpoint, saveEvaluation, type Checkpoint } from './checkpoint.js';
-import { pruneCheckpoints, writingTo } from './checkpoints.js';
-import type { Classifier } from './classifier.js';
-import type { EpochPart, EpochResult } from './combine.js';
-import { evaluate, evaluateInDetail } from './evaluate.js';
+import {
+  checkpointFolder,
+  saveCheckpoint,
+  saveEvaluation,
+  type Checkpoint,
+} from '../checkpoint/checkpoint.js';
+import { pruneCheckpoints, writingTo } from '../checkpoint/checkpoints.js';
+import type { Classifier } from '../classifier/classifier.js';
+import type { EpochPart } from '../record/reported.js';
+import { evaluate, evaluateInDetail } from '../evaluation/evaluate.js';
 import type { Inspection } from './inspect-images.js';
-import type { RankTimes } from './reporter.js';
+import type { RankTimes } from '../record/records.js';
 import type { TrainingState } from './resume.js';
 import type { TrainingStep } from './step.js';
 import type { TrainOptions } from './train-options.js';
@@ -92,7 +97,7 @@ export async function evaluateEpoch(
     seconds: seconds + (performance.now() - started) / 1000,
     ...(times ? { times } : {}),
   };
-  const result = (await reporter.gather('epoch', part)) as EpochResult;
+  const result = await reporter.gather('epoch', part);
   if (communicator.rank === 0) await addEvaluation(outDir, state.epochs, result.totals, config);
   if (detail) await reporter.gather('evaluation', detail);
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { shardRange, type Communicator } from '../collective/communicator.js';
 import type { Dataset } from '../data/dataset.js';
-import type { Reporter } from './reporter.js';
+import type { Reporter } from '../record/reporter.js';
 
 /** How long the first step waits for the images of evaluations to be looked at. */
 const waitMs = 3000;

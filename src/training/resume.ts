@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import type { Communicator } from '../collective/communicator.js';
 import { differingRules, type Config } from '../config/schema.js';
 import type { Dataset } from '../data/dataset.js';
-import { UserError } from '../errors.js';
+import { UserError } from '../util/errors.js';
 import type { Loss } from '../losses/index.js';
-import type { Checkpoint } from './checkpoint.js';
-import { findCheckpoint, listCheckpoints } from './checkpoints.js';
-import type { Classifier } from './classifier.js';
-import { checkFits } from './restore.js';
-import type { ShardedOptimiser } from './sharded-optimiser.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { findCheckpoint, listCheckpoints } from '../checkpoint/checkpoints.js';
+import type { Classifier } from '../classifier/classifier.js';
+import { checkFits } from '../checkpoint/restore.js';
+import type { ShardedOptimiser } from '../parallel/sharded-optimiser.js';
 
 /**
  * The newest whole checkpoint of a run folder; undefined where there is none at all, unless there must be one. Where

@@ -4,15 +4,16 @@ import { explainFailure } from '../backend/explain-failure.js';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { Batch } from '../data/dataset.js';
-import { PodDistError } from '../errors.js';
+import { PodDistError } from '../util/errors.js';
 import { applyLoss, lossOf, sourceTargets, type Loss, type LossValues } from '../losses/index.js';
 import type { Tracer } from '../trace/tracer.js';
-import type { Classifier } from './classifier.js';
-import { GradientHooks } from './gradient-hooks.js';
-import { cutOf, logicalShards, type Cut } from './logical-shards.js';
-import { decideOverlap } from './overlap.js';
-import { ShardedOptimiser } from './sharded-optimiser.js';
-import { WeightLoader } from './weight-loader.js';
+import type { Classifier } from '../classifier/classifier.js';
+import { GradientHooks } from '../parallel/gradient-hooks.js';
+import { cutOf, logicalShards, type Cut } from '../parallel/virtual-workers.js';
+import { decideOverlap } from '../parallel/overlap.js';
+import { ShardedOptimiser } from '../parallel/sharded-optimiser.js';
+import type { StepPhase } from '../trace/step-spans.js';
+import { WeightLoader } from '../parallel/weight-loader.js';
 
 export interface StepInput {
   /** This rank's slice of the global batch; may be empty. */
@@ -26,9 +27,6 @@ export interface StepInput {
   /** Told, while the step runs, which part of it has ended. */
   onPhase?(ended: StepPhase): void;
 }
-
-/** The parts of a step, in order: to the loss, to the gradients, to updated weights, as far as it waits for them. */
-export type StepPhase = 'forward' | 'backward' | 'update';
 
 /**
  * One optimisation step over all ranks.

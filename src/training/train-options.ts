@@ -3,8 +3,8 @@ import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { Dataset } from '../data/dataset.js';
 import type { Tracer } from '../trace/tracer.js';
-import type { Checkpoint } from './checkpoint.js';
-import type { Reporter } from './reporter.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import type { Reporter } from '../record/reporter.js';
 
 /** What one rank trains with. */
 export interface TrainOptions {

@@ -3,13 +3,13 @@ import { globalBatches, rankSlice, stepsPerEpoch } from '../data/sampler.js';
 import { noTracer } from '../trace/tracer.js';
 import { EpochTimes } from './epoch-times.js';
 import { MeanLoss } from './mean-loss.js';
-import type { RankTimes } from './reporter.js';
+import type { RankTimes } from '../record/records.js';
 import type { TrainingState } from './resume.js';
-import { learningRate } from './schedule.js';
+import { learningRate } from '../optim/schedule.js';
 import type { TrainingStep } from './step.js';
-import { loaderSpans, phaseSpans } from './trace-spans.js';
+import { loaderSpans, phaseSpans } from '../trace/step-spans.js';
 import type { TrainOptions } from './train-options.js';
-import { untilStopped } from './until-stopped.js';
+import { untilStopped } from '../util/until-stopped.js';
 
 /** What the steps of an epoch have come to. */
 export interface TrainedSteps {

@@ -1,15 +1,15 @@
 import type { Dataset } from '../data/dataset.js';
 import { openUnknown } from '../data/index.js';
 import { readModuleSource, rememberModule } from '../models/module-source.js';
-import { Classifier } from './classifier.js';
-import type { FinishPart } from './combine.js';
+import { Classifier } from '../classifier/classifier.js';
+import type { FinishPart } from '../record/reported.js';
 import { addTimes } from './epoch-times.js';
 import { evaluateEpoch, trainEpoch } from './epoch.js';
-import { collectGarbageRarely } from './garbage.js';
+import { collectGarbageRarely } from '../util/garbage.js';
 import { Inspection } from './inspect-images.js';
-import type { RankTimes } from './reporter.js';
+import type { RankTimes } from '../record/records.js';
 import { checkSameData, shareState } from './resume.js';
-import type { Report } from './run-record.js';
+import type { Report } from '../record/records.js';
 import { TrainingStep } from './step.js';
 import type { TrainOptions } from './train-options.js';
 
@@ -85,5 +85,5 @@ async function run(
     weightsSha256: classifier.weightsSha256(),
     seconds: (performance.now() - started) / 1000,
   };
-  return (await reporter.gather('finish', part)) as Report;
+  return await reporter.gather('finish', part);
 }

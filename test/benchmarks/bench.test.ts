@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { layerSizes } from '../../benchmarks/layer-sizes.js';
+import { layerSizes } from '../../src/bench/layer-sizes.js';
 
 const overlap = fileURLToPath(new URL('../../dist/benchmarks/overlap.js', import.meta.url));
 const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
@@ -123,7 +123,7 @@ describe('pod-dist bench', () => {
     expect(code).toBe(143);
     expect(namespaces()).not.toContain(`pod-dist-${child.pid}`);
     const ranks = () =>
-      execFileSync('pgrep', ['-f', `dist/benchmarks/rank.js .*10.213.${Number(child.pid) % 250}\\.`]);
+      execFileSync('pgrep', ['-f', `dist/src/bench/rank.js .*10.213.${Number(child.pid) % 250}\\.`]);
     await expect.poll(() => attempt(ranks), { timeout: 5000 }).toBe('none');
   });
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { fillBuckets } from '../../benchmarks/buckets.js';
-import { allReduceMs, fitLink, stepMs } from '../../benchmarks/cost-model.js';
-import { layerSizes } from '../../benchmarks/layer-sizes.js';
-import { formatSize, parseSize } from '../../benchmarks/sizes.js';
+import { fillBuckets } from '../../src/bench/buckets.js';
+import { allReduceMs, fitLink, stepMs } from '../../src/bench/cost-model.js';
+import { layerSizes } from '../../src/bench/layer-sizes.js';
+import { formatSize, parseSize } from '../../src/bench/sizes.js';
 
 describe('the cost model', () => {
   it('finds latency and bandwidth again in times that follow it', () => {

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { ShapedLink } from '../../benchmarks/link.js';
+import { ShapedLink } from '../../src/bench/link.js';
 
 const script = fileURLToPath(new URL('../../dist/benchmarks/overlap.js', import.meta.url));
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { configDigest, loadConfig, type LoadOptions } from '../../src/config/load.js';
-import { UserError } from '../../src/errors.js';
+import { UserError } from '../../src/util/errors.js';
 
 const least =
   'data: {name: digits}\nmodel: {name: resnet20}\nlearningRate: {schedule: constant, rate: 0.1}\n';

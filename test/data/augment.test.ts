@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Augmenter, checkCutout, checkNormalisation, type AugmentOptions } from '../../src/data/augment.js';
-import { UserError } from '../../src/errors.js';
-import { stream } from '../../src/random.js';
+import { UserError } from '../../src/util/errors.js';
+import { stream } from '../../src/util/random.js';
 
 const [height, width, channels] = [4, 5, 3];
 const size = height * width * channels;

@@ -8,7 +8,7 @@ import { decodeImage } from '../../src/data/decode.js';
 import { openDataset } from '../../src/data/index.js';
 import { standardRules as rules } from './rules.js';
 import { randomRegion } from '../../src/data/random-region.js';
-import { stream } from '../../src/random.js';
+import { stream } from '../../src/util/random.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
 afterAll(() => rmSync(folder, { recursive: true }));

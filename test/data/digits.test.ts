@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Batch, BatchRequest, Dataset } from '../../src/data/dataset.js';
 import { openDigits, parseDigits } from '../../src/data/digits.js';
 import { standardRules } from './rules.js';
-import { UserError } from '../../src/errors.js';
+import { UserError } from '../../src/util/errors.js';
 
 const plain = {
   name: 'digits',

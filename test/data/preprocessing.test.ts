@@ -7,7 +7,7 @@ import { dataSchema } from '../../src/config/schema.js';
 import { openDataset } from '../../src/data/index.js';
 import { preprocessingOf, readImageFiles, type ImageBatch } from '../../src/data/preprocessing.js';
 import { standardRules } from './rules.js';
-import { stream } from '../../src/random.js';
+import { stream } from '../../src/util/random.js';
 
 let root: string;
 const files: string[] = [];

@@ -3,8 +3,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { beyondPlaces, compare } from '../../src/evaluation/comparison.js';
 import { count, emptyTotals } from '../../src/evaluation/totals.js';
 import { CentroidSource } from '../../src/pedcc/source.js';
-import { stream } from '../../src/random.js';
-import { classVectors } from '../../src/training/class-vectors.js';
+import { stream } from '../../src/util/random.js';
+import { classVectors } from '../../src/classifier/class-vectors.js';
 
 const cosine = (a: ArrayLike<number>, b: ArrayLike<number>) => {
   const dot = (u: ArrayLike<number>, v: ArrayLike<number>) =>

@@ -1,7 +1,7 @@
 import * as tf from '../../src/tf/index.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { FeatureCorrelation } from '../../src/evaluation/correlation.js';
-import { stream } from '../../src/random.js';
+import { stream } from '../../src/util/random.js';
 
 const [images, dim] = [40, 7];
 const random = stream(3);

@@ -2,8 +2,8 @@ import * as tf from '../../src/tf/index.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { topClasses } from '../../src/evaluation/top-classes.js';
 import { CentroidSource } from '../../src/pedcc/source.js';
-import { stream } from '../../src/random.js';
-import { classVectors } from '../../src/training/class-vectors.js';
+import { stream } from '../../src/util/random.js';
+import { classVectors } from '../../src/classifier/class-vectors.js';
 
 describe('topClasses', () => {
   beforeAll(() => tf.setBackend('cpu'));

@@ -4,7 +4,7 @@ import { describe as describeModel } from '../../src/export/description.js';
 import type { Head } from '../../src/export/head.js';
 import { ForwardPass } from '../../src/models/forward.js';
 import { buildModel } from '../../src/models/index.js';
-import { stream, type Stream } from '../../src/random.js';
+import { stream, type Stream } from '../../src/util/random.js';
 import { rowsOf } from './trained.js';
 
 const classes = 7;

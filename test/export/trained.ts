@@ -6,9 +6,9 @@ import { configSchema } from '../../src/config/schema.js';
 import { openDataset } from '../../src/data/index.js';
 import { exportCheckpoint, writeExportFolder, type ExportFormat } from '../../src/export/index.js';
 import { trainAlone } from '../../src/training/alone.js';
-import type { Checkpoint } from '../../src/training/checkpoint.js';
-import { findCheckpoint } from '../../src/training/checkpoints.js';
-import { Predictor } from '../../src/training/predictor.js';
+import type { Checkpoint } from '../../src/checkpoint/checkpoint.js';
+import { findCheckpoint } from '../../src/checkpoint/checkpoints.js';
+import { Predictor } from '../../src/inference/predictor.js';
 
 /** A digits model trained for a moment, the scores of some test images, and folders that it is exported to. */
 export class TrainedDigits {

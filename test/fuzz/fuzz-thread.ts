@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { serialize } from 'node:v8';
 import { parentPort, workerData } from 'node:worker_threads';
 import fc from 'fast-check';
-import { messageOf } from '../../src/errors.js';
+import { messageOf } from '../../src/util/errors.js';
 import { judge, type Outcome, type Target } from './judge.js';
 import { Progress } from './progress.js';
 import { targets } from './targets/index.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { UserError } from '../../src/errors.js';
+import { UserError } from '../../src/util/errors.js';
 import { judge, type Target } from './judge.js';
 
 const target = (read: () => unknown, bounds: Partial<Target> = {}): Target => ({

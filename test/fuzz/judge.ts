@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import type fc from 'fast-check';
-import type { ErrorCode } from '../../src/error-codes.js';
-import { PodDistError } from '../../src/errors.js';
+import type { ErrorCode } from '../../src/util/error-codes.js';
+import { PodDistError } from '../../src/util/errors.js';
 
 /** One reader of what others have written, and inputs for it. */
 export interface Target<Input = unknown> {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { messageOf } from '../../src/errors.js';
+import { messageOf } from '../../src/util/errors.js';
 import type { FuzzResult, FuzzTask } from './fuzz-thread.js';
 import { Progress } from './progress.js';
 import { targets } from './targets/index.js';

@@ -8,8 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { findAddon } from '../../src/backend/native/cache.js';
 import { evaluationSchema, type Evaluation } from '../../src/evaluation/schema.js';
-import type { EpochRecord, StepRecord } from '../../src/training/reporter.js';
-import type { Report } from '../../src/training/run-record.js';
+import type { EpochRecord, StepRecord } from '../../src/record/records.js';
+import type { Report } from '../../src/record/records.js';
 
 export const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { configSchema } from '../../src/config/schema.js';
 import { launch, StoppedError, train } from '../../src/index.js';
-import type { Report } from '../../src/training/run-record.js';
+import type { Report } from '../../src/record/records.js';
 import { Workplace, type Ended } from './command.js';
 
 const place = new Workplace();

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { StepRecord } from '../../src/training/reporter.js';
+import type { StepRecord } from '../../src/record/records.js';
 import { backends, Workplace } from './command.js';
 
 const worlds = [1, 2, 3];

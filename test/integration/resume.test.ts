@@ -1,6 +1,6 @@
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { seal } from '../../src/training/sealed.js';
+import { seal } from '../../src/checkpoint/sealed.js';
 import { until, Workplace } from './command.js';
 
 const compressed = ['--wire', 'bf16', '--set', 'distributed.bucketBytes=40000'];

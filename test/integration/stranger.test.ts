@@ -4,9 +4,9 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import * as zmq from 'zeromq';
-import { controlSocket } from '../../src/coordinator/client.js';
-import { toFrames } from '../../src/coordinator/frames.js';
-import { encode, protocolVersion } from '../../src/coordinator/protocol.js';
+import { controlSocket } from '../../src/job/control/client.js';
+import { toFrames } from '../../src/job/control/frames.js';
+import { encode, protocolVersion } from '../../src/job/control/protocol.js';
 import { freePort, until, Workplace } from './command.js';
 
 /** Somebody who can reach the coordinator's port, and does not know the job's secret. */

@@ -13,9 +13,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readPlace } from '../../launcher/environment.js';
+import { readPlace } from '../../src/job/join/environment.js';
 import { loadConfig } from '../../src/config/load.js';
-import { UserError } from '../../src/errors.js';
+import { UserError } from '../../src/util/errors.js';
 import { generateCentroids } from '../../src/pedcc/index.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

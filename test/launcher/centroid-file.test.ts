@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkCentroidFile, writeCentroids } from '../../launcher/centroid-file.js';
-import { UserError } from '../../src/errors.js';
+import { UserError } from '../../src/util/errors.js';
 import { generateCentroids } from '../../src/pedcc/index.js';
 
 const [classes, dim, seed] = [7, 12, 3];

@@ -14,7 +14,7 @@ import {
   type LossValues,
 } from '../../src/losses/index.js';
 import { CentroidSource } from '../../src/pedcc/source.js';
-import { stream } from '../../src/random.js';
+import { stream } from '../../src/util/random.js';
 import * as references from './references.js';
 
 const [batch, classes, dim] = [6, 3, 5];

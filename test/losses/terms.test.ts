@@ -7,7 +7,7 @@ import { dotRegressionTerms } from '../../src/losses/dot-regression.js';
 import { marginSoftmaxTerms } from '../../src/losses/margin-softmax.js';
 import type { RowTerms } from '../../src/losses/mean-over-images.js';
 import { softmaxTerms } from '../../src/losses/softmax.js';
-import { stream } from '../../src/random.js';
+import { stream } from '../../src/util/random.js';
 import * as references from './references.js';
 import { accelerated } from '../backend/backends.js';
 

@@ -7,7 +7,7 @@ import { podLoss } from '../../src/losses/index.js';
 import { ForwardPass } from '../../src/models/forward.js';
 import { buildModel } from '../../src/models/index.js';
 import { generateCentroids } from '../../src/pedcc/index.js';
-import { BatchNorm } from '../../src/training/batch-norm.js';
+import { BatchNorm } from '../../src/batch-norm/batch-norm.js';
 
 const dim = 8;
 const classes = 4;

@@ -3,7 +3,7 @@ import { BinaryField } from '../../src/pedcc/binary-field.js';
 import { Frame } from '../../src/pedcc/frame.js';
 import { generateCentroids } from '../../src/pedcc/index.js';
 import { measureCosines } from '../../src/pedcc/measure.js';
-import { stream } from '../../src/random.js';
+import { stream } from '../../src/util/random.js';
 
 /** Absolute cosines of every pair among all vectors of a frame. */
 function cosines(frame: Frame): Set<number> {

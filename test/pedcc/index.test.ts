@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { UserError } from '../../src/errors.js';
+import { UserError } from '../../src/util/errors.js';
 import { cosineBound, generateCentroids, welchBound } from '../../src/pedcc/index.js';
 import { measureCosines } from '../../src/pedcc/measure.js';
 

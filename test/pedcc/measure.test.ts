@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { measureCosines } from '../../src/pedcc/measure.js';
 import { generateCentroids } from '../../src/pedcc/index.js';
-import { stream } from '../../src/random.js';
+import { stream } from '../../src/util/random.js';
 
 function unitRows(classes: number, dim: number): Float32Array {
   const random = stream(1, classes);

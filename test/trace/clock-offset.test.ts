@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { stream } from '../../src/random.js';
+import { stream } from '../../src/util/random.js';
 import { ClockOffset } from '../../src/trace/clock-offset.js';
 
 /** A question at `sent`, to a clock ahead by `ahead`, with a delay each way. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { backendOptions, thresholdsOf } from '../../src/training/bitwise.js';
+import { backendOptions, thresholdsOf } from '../../src/parallel/bitwise.js';
 import { distributedConfig } from './distributed-config.js';
 
 describe('thresholdsOf', () => {

@@ -2,13 +2,13 @@ import * as tf from '../../src/tf/index.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { LocalCommunicator } from '../../src/collective/local-communicator.js';
 import { configSchema, type Config, type ConfigInput } from '../../src/config/schema.js';
-import { UserError } from '../../src/errors.js';
+import { UserError } from '../../src/util/errors.js';
 import { emptyTotals } from '../../src/evaluation/totals.js';
 import { lossOf, sourceTargets, type Loss } from '../../src/losses/index.js';
-import type { Checkpoint } from '../../src/training/checkpoint.js';
-import { Classifier } from '../../src/training/classifier.js';
+import type { Checkpoint } from '../../src/checkpoint/checkpoint.js';
+import { Classifier } from '../../src/classifier/classifier.js';
 import { checkResumable, checkSameData, describeChanges, shareState } from '../../src/training/resume.js';
-import { ShardedOptimiser } from '../../src/training/sharded-optimiser.js';
+import { ShardedOptimiser } from '../../src/parallel/sharded-optimiser.js';
 
 const recipe = {
   epochs: 5,

@@ -4,8 +4,8 @@ import { initBackend } from '../../src/backend/index.js';
 import { LocalCommunicator } from '../../src/collective/local-communicator.js';
 import { configSchema } from '../../src/config/schema.js';
 import type { LayerOverride } from '../../src/models/forward.js';
-import { stream } from '../../src/random.js';
-import { Classifier } from '../../src/training/classifier.js';
+import { stream } from '../../src/util/random.js';
+import { Classifier } from '../../src/classifier/classifier.js';
 import { TrainingStep } from '../../src/training/step.js';
 import { writtenPodLoss } from '../losses/written.js';
 

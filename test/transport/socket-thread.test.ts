@@ -7,7 +7,7 @@ const module = (name: string) => new URL(`../../dist/src/${name}`, import.meta.u
 /** A process with a communication thread that waits for a coordinator, and then does `last`. */
 async function end(last: string): Promise<[code: number | null, signal: string | null, said: string]> {
   const program = `(async () => {
-    const { Membership } = await import('${module('coordinator/membership.js')}');
+    const { Membership } = await import('${module('job/member/membership.js')}');
     const { distributedSchema } = await import('${module('config/schema.js')}');
     const joining = Membership.join({
       rank: 1, worldSize: 2, address: 'tcp://127.0.0.1:9', token: 'none', host: '127.0.0.1', digest: '',

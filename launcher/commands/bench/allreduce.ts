@@ -1,10 +1,10 @@
 import Table from 'cli-table3';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
-import { benchmarkAllReduce, type AllReduceRow } from '../../../benchmarks/all-reduce.js';
-import { plotAllReduce } from '../../../benchmarks/plot.js';
-import { parseSize, formatSize } from '../../../benchmarks/sizes.js';
-import { UserError } from '../../../src/errors.js';
+import { benchmarkAllReduce, type AllReduceRow } from '../../../src/bench/all-reduce.js';
+import { plotAllReduce } from '../../../src/bench/plot.js';
+import { parseSize, formatSize } from '../../../src/bench/sizes.js';
+import { UserError } from '../../../src/util/errors.js';
 
 interface AllReduceArguments {
   workers: number;

@@ -1,12 +1,12 @@
 import Table from 'cli-table3';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
-import { drawBars } from '../../../benchmarks/bar-chart.js';
-import { benchmarkLoader, type LoaderRow } from '../../../benchmarks/loader.js';
+import { drawBars } from '../../../src/bench/bar-chart.js';
+import { benchmarkLoader, type LoaderRow } from '../../../src/bench/loader.js';
 import { loadConfig } from '../../../src/config/load.js';
-import { availableCores } from '../../../src/cores.js';
-import { UserError } from '../../../src/errors.js';
-import { workerEnvironment } from '../../devices.js';
+import { availableCores } from '../../../src/util/cores.js';
+import { UserError } from '../../../src/util/errors.js';
+import { workerEnvironment } from '../../../src/job/devices/devices.js';
 import { overrides, recipeFlags } from '../../flags.js';
 
 interface LoaderArguments {

@@ -1,11 +1,11 @@
 import Table from 'cli-table3';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
-import { layerSizes } from '../../../benchmarks/layer-sizes.js';
-import { plotScaling } from '../../../benchmarks/plot.js';
-import { benchmarkScaling, type ScalingResult, type ScalingRow } from '../../../benchmarks/scaling.js';
-import { formatSize, parseSize } from '../../../benchmarks/sizes.js';
-import { UserError } from '../../../src/errors.js';
+import { layerSizes } from '../../../src/bench/layer-sizes.js';
+import { plotScaling } from '../../../src/bench/plot.js';
+import { benchmarkScaling, type ScalingResult, type ScalingRow } from '../../../src/bench/scaling.js';
+import { formatSize, parseSize } from '../../../src/bench/sizes.js';
+import { UserError } from '../../../src/util/errors.js';
 
 interface ScalingArguments {
   model: string;

@@ -1,13 +1,13 @@
 import Table from 'cli-table3';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
-import { drawBars } from '../../../benchmarks/bar-chart.js';
-import { benchmarkStep, benchmarkTorch, type StepRow } from '../../../benchmarks/step.js';
+import { drawBars } from '../../../src/bench/bar-chart.js';
+import { benchmarkStep, benchmarkTorch, type StepRow } from '../../../src/bench/step.js';
 import type { KernelTime } from '../../../src/backend/profile.js';
 import { configSchema, modelNames, type Config } from '../../../src/config/schema.js';
-import { availableCores } from '../../../src/cores.js';
-import { UserError } from '../../../src/errors.js';
-import { workerEnvironment } from '../../devices.js';
+import { availableCores } from '../../../src/util/cores.js';
+import { UserError } from '../../../src/util/errors.js';
+import { workerEnvironment } from '../../../src/job/devices/devices.js';
 
 interface StepArguments {
   model: string;

@@ -6,7 +6,7 @@ import {
   listPacks,
   type StoredPack,
 } from '../../../src/data/pixels/pack-folder.js';
-import { UserError } from '../../../src/errors.js';
+import { UserError } from '../../../src/util/errors.js';
 
 interface CacheArguments {
   action: string;

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { codeOf, messageOf, UserError } from '../../errors.js';
-import { unpackTar } from '../../unpack.js';
+import { codeOf, messageOf, UserError } from '../../util/errors.js';
+import { unpackTar } from '../../util/unpack.js';
 import { fetchFile } from './fetch.js';
 import { installedLibrary } from './installed.js';
 import type { Library, Progress } from './library.js';

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { cacheFolder } from '../../cache-folder.js';
+import { cacheFolder } from '../../util/cache-folder.js';
 
 /** TensorFlow whose shared library the addon is built against. */
 export const tensorflowVersion = '2.21.0';

@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path';
-import { cacheFolder } from '../../cache-folder.js';
-import { download, hasDigest } from '../../download.js';
+import { cacheFolder } from '../../util/cache-folder.js';
+import { download, hasDigest } from '../../util/download.js';
 import type { Progress } from './library.js';
 
 interface Fetched {

@@ -1,7 +1,7 @@
 import * as tf from '../../tf/index.js';
 import { createRequire } from 'node:module';
 import util from 'node:util';
-import { messageOf, UserError } from '../../errors.js';
+import { messageOf, UserError } from '../../util/errors.js';
 import { registerBatchNormPasses } from './batch-norm.js';
 import { findAddon } from './cache.js';
 import { registerFusedKernels } from './kernels.js';

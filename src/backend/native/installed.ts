@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { UserError } from '../../errors.js';
+import { UserError } from '../../util/errors.js';
 import type { Library } from './library.js';
 import { minute, run } from './run.js';
 import { siteLibrary } from './wheel.js';

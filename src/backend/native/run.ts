@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { messageOf } from '../../errors.js';
+import { messageOf } from '../../util/errors.js';
 
 export const minute = 60_000;
 

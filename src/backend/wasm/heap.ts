@@ -1,6 +1,6 @@
 import * as tf from '../../tf/index.js';
 import { readFile } from 'node:fs/promises';
-import { PodDistError } from '../../errors.js';
+import { PodDistError } from '../../util/errors.js';
 
 /** Parts of tfjs's wasm backend that kernels of our own work through. */
 interface WasmBackend extends tf.KernelBackend {

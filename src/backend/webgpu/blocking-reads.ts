@@ -1,6 +1,6 @@
 import * as tf from '../../tf/index.js';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
-import { PodDistError } from '../../errors.js';
+import { PodDistError } from '../../util/errors.js';
 import type { DawnEvents } from './events.js';
 
 /** What the backend keeps to itself, and a read needs. */

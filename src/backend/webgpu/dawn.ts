@@ -1,5 +1,5 @@
 import type { create } from 'webgpu';
-import { messageOf, UserError } from '../../errors.js';
+import { messageOf, UserError } from '../../util/errors.js';
 
 interface Package {
   create: typeof create;

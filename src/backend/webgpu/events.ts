@@ -1,4 +1,4 @@
-import { PodDistError, UserError } from '../../errors.js';
+import { PodDistError, UserError } from '../../util/errors.js';
 
 type Callback = () => void;
 

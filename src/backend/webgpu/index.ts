@@ -1,6 +1,6 @@
 import * as tf from '../../tf/index.js';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
-import { messageOf, UserError } from '../../errors.js';
+import { messageOf, UserError } from '../../util/errors.js';
 import { blockingReads } from './blocking-reads.js';
 import { isSoftware, loadDawn, openAdapter } from './dawn.js';
 import { DawnEvents } from './events.js';

@@ -1,5 +1,5 @@
 import { consecutive, evenly, type Context, type Region } from '../context.js';
-import type { ReducingKind } from '../selection.js';
+import type { ReducingKind } from '../wire.js';
 
 type Algorithm = (context: Context) => Promise<void>;
 type Run = (kind: ReducingKind, context: Context) => Promise<void>;

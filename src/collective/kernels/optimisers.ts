@@ -1,4 +1,4 @@
-import { PodDistError } from '../../errors.js';
+import { PodDistError } from '../../util/errors.js';
 
 /** The kernels as WebAssembly exports them: offsets and lengths in bytes. */
 export interface RawOptimisers {

@@ -1,4 +1,4 @@
-import { PodDistError } from '../../errors.js';
+import { PodDistError } from '../../util/errors.js';
 import { OptimiserKernels, type RawOptimisers } from './optimisers.js';
 
 /** What a program may consist of; an operation is stored as its index here. */

@@ -1,4 +1,4 @@
-import { messageOf, PodDistError } from '../../errors.js';
+import { messageOf, PodDistError } from '../../util/errors.js';
 import type { Arena } from '../arena.js';
 import type { Numbers } from '../communicator.js';
 import { callRecord } from '../control.js';

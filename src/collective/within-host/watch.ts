@@ -1,5 +1,5 @@
-import { PodDistError } from '../../errors.js';
-import { runningClock } from '../../running-clock.js';
+import { PodDistError } from '../../util/errors.js';
+import { runningClock } from '../../util/running-clock.js';
 import type { Command } from '../channel.js';
 import type { StreamProgress } from '../stream.js';
 import { wakeReader, type PipeEnds } from './pipes.js';

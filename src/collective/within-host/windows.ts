@@ -1,5 +1,5 @@
 import { readSync, writeSync } from 'node:fs';
-import { PodDistError } from '../../errors.js';
+import { PodDistError } from '../../util/errors.js';
 import { allocate, type Arena } from '../arena.js';
 import { shardRange, type Numbers, type ReduceOp } from '../communicator.js';
 import type { Kernels } from '../kernels/index.js';

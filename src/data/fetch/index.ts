@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { messageOf, PodDistError, UserError } from '../../errors.js';
-import { download, hasDigest, type DownloadOptions } from '../../download.js';
+import { messageOf, PodDistError, UserError } from '../../util/errors.js';
+import { download, hasDigest, type DownloadOptions } from '../../util/download.js';
 import type { Source } from './sources.js';
-import { unpackTar, unpackZip } from '../../unpack.js';
+import { unpackTar, unpackZip } from '../../util/unpack.js';
 
 export { notOffered, sources, type Source, type SourceName } from './sources.js';
 

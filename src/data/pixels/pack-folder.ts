@@ -4,9 +4,9 @@ import { access, mkdir, open, readdir, readFile, realpath, rm, stat, statfs, uti
 import { join, relative } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
-import { cacheFolder } from '../../cache-folder.js';
-import { messageOf } from '../../errors.js';
-import type { PixelRules } from '../../config/schema.js';
+import { cacheFolder } from '../../util/cache-folder.js';
+import { messageOf } from '../../util/errors.js';
+import type { PixelRules } from '../pixel-rules.js';
 import { recordBytes, type Pack } from './disk-cache.js';
 
 /** Counts up whenever records or decoding change their meaning. */

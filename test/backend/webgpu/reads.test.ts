@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { initBackend } from '../../../src/backend/index.js';
 import { LocalCommunicator } from '../../../src/collective/local-communicator.js';
 import { configSchema } from '../../../src/config/schema.js';
-import { Classifier } from '../../../src/training/classifier.js';
+import { Classifier } from '../../../src/classifier/classifier.js';
 import { TrainingStep } from '../../../src/training/step.js';
 import { accelerated } from '../backends.js';
 

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadKernels, type Kernels } from '../../../src/collective/kernels/index.js';
-import { stream } from '../../../src/random.js';
+import { stream } from '../../../src/util/random.js';
 
 const memory = new WebAssembly.Memory({ initial: 64, maximum: 64, shared: true });
 let kernels: Kernels;

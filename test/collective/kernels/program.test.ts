@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadKernels, type Kernels } from '../../../src/collective/kernels/index.js';
 import { KernelProgram, type ValueKernels } from '../../../src/collective/kernels/program.js';
-import { stream } from '../../../src/random.js';
+import { stream } from '../../../src/util/random.js';
 
 const length = 37;
 const memory = new WebAssembly.Memory({ initial: 4, maximum: 4, shared: true });

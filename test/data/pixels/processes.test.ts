@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listPacks } from '../../../src/data/pixels/pack-folder.js';
-import { stream } from '../../../src/random.js';
+import { stream } from '../../../src/util/random.js';
 import { writeImage } from '../images.js';
 
 const script = fileURLToPath(new URL('./fixtures/read.mjs', import.meta.url));

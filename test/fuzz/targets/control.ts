@@ -7,7 +7,7 @@ import {
   workerMessage,
   type CoordinatorMessage,
   type WorkerMessage,
-} from '../../../src/coordinator/protocol.js';
+} from '../../../src/job/control/protocol.js';
 import { Broken, type Target } from '../judge.js';
 import { anyJson, disturbed, mutated, treacherousKeys } from '../mutations.js';
 

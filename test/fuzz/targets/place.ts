@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { readPlace } from '../../../launcher/environment.js';
+import { readPlace } from '../../../src/job/join/environment.js';
 import { Broken, type Target } from '../judge.js';
 
 const names = [

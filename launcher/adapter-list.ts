@@ -1,6 +1,0 @@
-import { listAdapters } from '../src/backend/webgpu/index.js';
-import { reportOf } from '../src/errors.js';
-
-/** Run in a process of its own, since graphics drivers write to standard error and may crash: adapters as JSON. */
-const answer = await listAdapters().catch(reportOf);
-process.stdout.write(JSON.stringify(answer), () => process.exit());

@@ -1,0 +1,155 @@
+import * as tf from '../tf/index.js';
+import type { Communicator } from '../collective/communicator.js';
+import type { Config } from '../config/schema.js';
+import type { LayerOverride } from '../models/forward.js';
+import type { Range } from '../parallel/buckets.js';
+import { normalise, type BatchShare, type Statistic } from './normalise/index.js';
+
+/** Moving mean and biased-corrected variance of one layer, [channels] each. */
+interface MovingStatistics {
+  mean: Float32Array;
+  variance: Float32Array;
+}
+
+/**
+ * Gives a model's batch-norm layers their training pass, without the model knowing: statistics over the images of
+ * all ranks (`synchronised`), or over each rank's own (`local`), and moving statistics for evaluation.
+ */
+export class BatchNorm {
+  /** Training passes by layer name, for `ForwardPass.run`. */
+  readonly overrides = new Map<string, LayerOverride>();
+  private readonly layers: tf.layers.Layer[];
+  private readonly moving = new Map<string, MovingStatistics>();
+  private share: BatchShare = { local: 0, counted: 0 };
+  /** Statistics of the last pass that the moving ones do not know yet. */
+  private readonly pending: { moving: MovingStatistics; moments: readonly Statistic[] }[] = [];
+
+  constructor(
+    model: tf.LayersModel,
+    private readonly config: Config['batchNorm'],
+    private readonly communicator: Communicator,
+  ) {
+    this.layers = model.layers.filter((layer) => layer.getClassName() === 'BatchNormalization');
+    for (const layer of this.layers) {
+      const [mean, variance] = layer.nonTrainableWeights.map((weight) =>
+        weight.read().dataSync<'float32'>().slice(),
+      );
+      this.moving.set(layer.name, { mean, variance });
+      this.overrides.set(layer.name, this.trainingPass(layer));
+    }
+  }
+
+  /** Says how many images the next pass has: on this rank, on all, and on this one in each of several logical shards. */
+  begin(local: number, global: number, rows?: readonly Range[]): void {
+    this.settle();
+    this.share = { local, counted: this.config.statistics === 'local' ? local : global, rows };
+  }
+
+  /** Whether sums are to be made that one look at this rank's images does not give. */
+  private get sharing(): boolean {
+    const { rows = [] } = this.share;
+    const { worldSize } = this.communicator;
+    return this.config.statistics === 'synchronised' && (worldSize > 1 || rows.length > 1);
+  }
+
+  /**
+   * Writes the moving statistics into the model's layers, for evaluation and checkpoints. With local statistics the
+   * ranks differ: every rank takes the mean over the ranks.
+   */
+  async publish(): Promise<void> {
+    const flat = this.flatten();
+    const { worldSize } = this.communicator;
+    if (this.config.statistics === 'local' && worldSize > 1) {
+      await this.communicator.allReduce(flat, { tag: 'moving-statistics' });
+      this.restore(flat.map((sum) => sum / worldSize));
+    }
+    for (const layer of this.layers) {
+      const { mean, variance } = this.movingOf(layer);
+      [mean, variance].forEach((values, index) => {
+        const value = tf.tensor1d(values.slice());
+        layer.nonTrainableWeights[index].write(value);
+        value.dispose();
+      });
+    }
+  }
+
+  /** The moving statistics of every layer as one flat array. */
+  flatten(): Float32Array {
+    const arrays = this.arrays();
+    const flat = new Float32Array(arrays.reduce((sum, array) => sum + array.length, 0));
+    let offset = 0;
+    for (const array of arrays) {
+      flat.set(array, offset);
+      offset += array.length;
+    }
+    return flat;
+  }
+
+  /** Takes the moving statistics from a flat array that `flatten` made. */
+  restore(flat: Float32Array): void {
+    let offset = 0;
+    for (const array of this.arrays()) {
+      array.set(flat.subarray(offset, offset + array.length));
+      offset += array.length;
+    }
+  }
+
+  private arrays(): Float32Array[] {
+    this.settle();
+    return [...this.moving.values()].flatMap(({ mean, variance }) => [mean, variance]);
+  }
+
+  private movingOf(layer: tf.layers.Layer): MovingStatistics {
+    return this.moving.get(layer.name) as MovingStatistics;
+  }
+
+  private trainingPass(layer: tf.layers.Layer): LayerOverride {
+    const [gamma, beta] = layer.trainableWeights;
+    const { epsilon } = layer.getConfig() as { epsilon: number };
+    const reduce = (sums: Float64Array, pass: 'forward' | 'backward') =>
+      this.communicator.allReduceSync(sums, { tag: `${layer.name}/${pass}` });
+    return (input, activation, residual) =>
+      normalise(input, gamma.read(), beta.read(), {
+        epsilon,
+        activation,
+        residual,
+        share: this.share,
+        reduce: this.sharing ? reduce : undefined,
+        onStatistics: (moments) => this.pending.push({ moving: this.movingOf(layer), moments }),
+      });
+  }
+
+  /** Takes the last pass's statistics into the moving ones: all layers' in one read where they are tensors. */
+  private settle(): void {
+    if (this.pending.length === 0) return;
+    const numbers = read(this.pending.map(({ moments }) => moments));
+    const keep = this.config.momentum;
+    for (const [index, { moving }] of this.pending.entries()) {
+      const moments = numbers[index];
+      const channels = moving.mean.length;
+      for (const [array, offset] of [
+        [moving.mean, 0],
+        [moving.variance, channels],
+      ] as const)
+        for (let channel = 0; channel < channels; channel++)
+          array[channel] = keep * array[channel] + (1 - keep) * moments[offset + channel];
+    }
+    this.pending.length = 0;
+  }
+}
+
+/** The numbers of each group of statistics, those of all tensors in one read; disposes of the tensors. */
+function read(groups: readonly (readonly Statistic[])[]): Float64Array[] {
+  const tensors = groups.flat().filter((statistic) => statistic instanceof tf.Tensor);
+  const values = tf.tidy(() =>
+    tensors.length > 0 ? tf.concat(tensors).dataSync<'float32'>() : new Float32Array(),
+  );
+  tf.dispose(tensors);
+  let next = 0;
+  return groups.map((group) => {
+    const parts = group.map((statistic) =>
+      statistic instanceof tf.Tensor ? values.subarray(next, (next += statistic.size)) : statistic,
+    );
+    return Float64Array.from(parts.flatMap((part) => [...part]));
+  });
+}

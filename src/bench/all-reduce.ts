@@ -1,0 +1,113 @@
+import { BenchmarkJob, type JobOptions } from './job.js';
+import { findPeers } from './peers/index.js';
+import type { Peer } from './peers/peer.js';
+import { median, slowest } from './statistics.js';
+
+export interface AllReduceOptions extends Omit<JobOptions, 'transport'> {
+  transports: readonly ('ipc' | 'tcp')[];
+  /** Payloads in bytes. */
+  sizes: readonly number[];
+  /** Times that every system is measured at every size; systems take turns within a round. */
+  rounds: number;
+  peers: boolean;
+  python: string;
+  notify(line: string): void;
+}
+
+/** One system at one size. */
+export interface AllReduceRow {
+  bytes: number;
+  medianMs: number;
+  minMs: number;
+  /** Bytes over the median time. */
+  algorithmGBps: number;
+  /** `algorithmGBps` times 2 (N - 1)/N: what each link carries at least, whatever N is. */
+  busGBps: number;
+  /** Absent: pod-dist itself. */
+  peer?: string;
+  system: string;
+  version?: string;
+  workers: number;
+  /** Elements that are not the exact sum. */
+  errors: number;
+}
+
+interface System {
+  name: string;
+  peer?: Peer;
+  measure(run: {
+    bytes: number;
+    iterations: number;
+    warmups: number;
+  }): Promise<{ times: number[]; errors: number }>;
+}
+
+/**
+ * Measures float32 sums over real workers, and the peers that are installed here beside them, in turns: what disturbs
+ * the machine disturbs all of them. A time is the slowest rank's, from a barrier to the call's end.
+ */
+export async function benchmarkAllReduce(options: AllReduceOptions): Promise<AllReduceRow[]> {
+  const { workers, sizes, rounds, transports, notify } = options;
+  const jobs: BenchmarkJob[] = [];
+  const peers = options.peers ? await findPeers(options) : [];
+  try {
+    const systems: System[] = [];
+    for (const transport of transports) {
+      const job = await BenchmarkJob.start({ ...options, transport });
+      jobs.push(job);
+      systems.push({ name: `pod-dist ${transport}`, measure: (run) => measureOwn(job, run) });
+    }
+    systems.push(...peers.map((peer) => ({ name: peer.name, peer, measure: peer.measure.bind(peer) })));
+    const rows: AllReduceRow[] = [];
+    for (const bytes of sizes) {
+      const results = systems.map(() => ({ times: [] as number[], errors: 0 }));
+      for (let round = 0; round < rounds; round++) {
+        for (const [index, system] of systems.entries()) {
+          const { times, errors } = await system.measure({ bytes, ...repetitions(bytes) });
+          results[index].times.push(...times);
+          results[index].errors += errors;
+        }
+      }
+      rows.push(...results.map((result, index) => toRow(bytes, workers, systems[index], result)));
+    }
+    return rows;
+  } finally {
+    for (const job of jobs) await job.stop();
+    for (const peer of peers) await peer.close().catch((error: unknown) => notify(String(error)));
+  }
+}
+
+/** Iterations a round: many where one is short. Caches and threads that have been idle are warm after a few. */
+function repetitions(bytes: number): { iterations: number; warmups: number } {
+  if (bytes <= 2_000_000) return { iterations: 40, warmups: 20 };
+  return bytes <= 20_000_000 ? { iterations: 20, warmups: 10 } : { iterations: 7, warmups: 3 };
+}
+
+async function measureOwn(job: BenchmarkJob, run: { bytes: number; iterations: number; warmups: number }) {
+  const results = await job.run({ name: 'allReduce', ...run });
+  return {
+    times: slowest(results.map(({ times }) => times)),
+    errors: results.reduce((sum, { errors }) => sum + errors, 0),
+  };
+}
+
+function toRow(
+  bytes: number,
+  workers: number,
+  { name, peer }: System,
+  { times, errors }: { times: number[]; errors: number },
+): AllReduceRow {
+  const medianMs = median(times);
+  const algorithmGBps = bytes / medianMs / 1e6;
+  return {
+    bytes,
+    medianMs,
+    minMs: Math.min(...times),
+    algorithmGBps,
+    busGBps: (algorithmGBps * 2 * (workers - 1)) / workers,
+    ...(peer ? { peer: peer.name, version: peer.version } : {}),
+    system: name,
+    workers,
+    errors,
+  };
+}

@@ -1,0 +1,184 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { messageOf, UserError } from '../util/errors.js';
+
+const prefix = 'pod-dist-';
+const namespaces = '/run/netns';
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** Jumbo frames, as clusters use them: with 1,500 bytes headers alone would take 4 % of the rate. */
+const mtu = '9000';
+const congestionControl = '/proc/sys/net/ipv4/tcp_congestion_control';
+
+/** How packets wait for the token bucket. */
+export const queues = ['fifo', 'pfifo_fast'] as const;
+export type Queue = (typeof queues)[number];
+
+/** What a job needs to put its ranks behind the link. */
+export interface Shaping {
+  /** Each rank's address, by rank. */
+  addresses: readonly string[];
+  /** Each rank's starting command, by rank. */
+  commands: readonly (readonly string[])[];
+  /** Where the coordinator listens. */
+  launcherAddress: string;
+}
+
+/**
+ * A shaped network on this machine: each rank in a network namespace of its own, all on one bridge; what a rank sends
+ * passes a token bucket of the given rate. Frames are of 9,000 bytes; TCP is Reno, which every Linux has. Linux, as
+ * root, with iproute2.
+ *
+ * What waits for the token bucket waits in one queue of 50 ms (`fifo`), or as the kernel's own default before a network
+ * card has it (`pfifo_fast`): packets marked for low delay before all others.
+ *
+ *     rank 0 [namespace, 10.213.x.1] -- veth, tbf --+
+ *     rank 1 [namespace, 10.213.x.2] -- veth, tbf --+-- bridge [10.213.x.254] -- coordinator
+ *
+ * It goes with `close`, with this process, and at the latest before the next one is made.
+ */
+export class ShapedLink implements Shaping {
+  readonly addresses: string[];
+  readonly commands: string[][];
+  readonly launcherAddress: string;
+  private readonly bridge = `pdb${process.pid}`;
+  private readonly names: string[];
+  private readonly onExit = () => this.close();
+  /** Signals end the process by way of its `exit` event. */
+  private readonly onSignal = (_name: string, number: number) => process.exit(128 + number);
+
+  private constructor(workers: number) {
+    const network = `10.213.${process.pid % 250}`;
+    const ranks = Array.from({ length: workers }, (_, rank) => rank);
+    this.addresses = ranks.map((rank) => `${network}.${rank + 1}`);
+    this.names = ranks.map((rank) => `${prefix}${process.pid}-${rank}`);
+    this.commands = this.names.map((name) => ['ip', 'netns', 'exec', name]);
+    this.launcherAddress = `${network}.254`;
+  }
+
+  /**
+   * @param rate as tc writes it, such as `10gbit`
+   * @throws UserError `LINK_UNAVAILABLE` where this system or user cannot make it
+   */
+  static create(workers: number, rate: string, queue: Queue = 'fifo'): ShapedLink {
+    if (!/^\d+(\.\d+)?[kmgt]?bit$/i.test(rate))
+      throw new UserError('USAGE', `--link ${rate}: give a rate such as 10gbit or 100mbit`);
+    if (workers > 250) throw new UserError('USAGE', '--link is for at most 250 workers');
+    if (process.platform !== 'linux' || process.getuid?.() !== 0)
+      throw new UserError('LINK_UNAVAILABLE', '--link needs Linux and root, for network namespaces');
+    const link = new ShapedLink(workers);
+    process.once('exit', link.onExit);
+    for (const signal of signals) process.once(signal, link.onSignal);
+    try {
+      removeStale();
+      link.build(rate, queue);
+    } catch (error) {
+      link.close();
+      throw new UserError(
+        'LINK_UNAVAILABLE',
+        `cannot make the shaped link (is iproute2 installed?): ${messageOf(error)}`,
+      );
+    }
+    return link;
+  }
+
+  close(): void {
+    process.off('exit', this.onExit);
+    for (const signal of signals) process.off(signal, this.onSignal);
+    for (const name of this.names) attempt('netns', 'del', name);
+    attempt('link', 'del', this.bridge);
+  }
+
+  private build(rate: string, queue: Queue): void {
+    ip('link', 'add', this.bridge, 'type', 'bridge');
+    ip('addr', 'add', `${this.launcherAddress}/24`, 'dev', this.bridge);
+    ip('link', 'set', this.bridge, 'up');
+    this.names.forEach((name, rank) => {
+      const outside = `pdv${process.pid}-${rank}`;
+      ip('netns', 'add', name);
+      ip(
+        'link',
+        'add',
+        outside,
+        'mtu',
+        mtu,
+        'type',
+        'veth',
+        'peer',
+        'name',
+        'eth0',
+        'mtu',
+        mtu,
+        'netns',
+        name,
+      );
+      ip('link', 'set', outside, 'master', this.bridge, 'up');
+      ip('-n', name, 'addr', 'add', `${this.addresses[rank]}/24`, 'dev', 'eth0');
+      ip('-n', name, 'link', 'set', 'lo', 'up');
+      ip('-n', name, 'link', 'set', 'eth0', 'up');
+      run('ip', ['netns', 'exec', name, 'sh', '-c', `echo reno > ${congestionControl}`]);
+      const shaper = ['tbf', 'rate', rate, 'burst', String(burstBytes(rate)), 'latency', '50ms'];
+      const add = ['-n', name, 'qdisc', 'add', 'dev', 'eth0'];
+      run('tc', [...add, 'root', 'handle', '1:', ...shaper]);
+      if (queue !== 'fifo') run('tc', [...add, 'parent', '1:1', 'handle', '2:', queue]);
+    });
+  }
+}
+
+/** @throws UserError `USAGE` for what is none of `queues` */
+export function parseQueue(text: string): Queue {
+  const queue = queues.find((name) => name === text);
+  if (queue) return queue;
+  throw new UserError('USAGE', `--queue ${text}: give ${queues.join(' or ')}`);
+}
+
+/** Bits a second of a rate as tc writes it. */
+export function bitsPerSecond(rate: string): number {
+  const [, number, unit] = /^([\d.]+)([kmgt]?)bit$/i.exec(rate) ?? [];
+  return Number(number) * { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 }[unit.toLowerCase() as 'g'];
+}
+
+/** What may pass at once: a millisecond's worth, but some of the 64 KiB packets that TCP hands down. */
+function burstBytes(rate: string): number {
+  return Math.max(131_072, Math.round(bitsPerSecond(rate) / 8000));
+}
+
+/** Removes what processes that are gone have left behind. */
+function removeStale(): void {
+  let names: string[] = [];
+  try {
+    names = readdirSync(namespaces);
+  } catch {
+    return;
+  }
+  for (const name of names) {
+    const pid = name.startsWith(prefix) ? Number.parseInt(name.slice(prefix.length), 10) : NaN;
+    if (!(pid > 0) || isAlive(pid)) continue;
+    attempt('netns', 'del', name);
+    attempt('link', 'del', `pdb${pid}`);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+function ip(...args: string[]): void {
+  run('ip', args);
+}
+
+function attempt(...args: string[]): void {
+  try {
+    run('ip', args);
+  } catch {
+    // It is gone already.
+  }
+}
+
+function run(command: string, args: readonly string[]): void {
+  execFileSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'], timeout: 10_000 });
+}

@@ -1,0 +1,51 @@
+import { endWithParent } from '../job/launch/end-with-parent.js';
+import { readPlace } from '../job/join/environment.js';
+import { Membership } from '../job/member/membership.js';
+import { distributedSchema } from '../config/schema.js';
+import { tcpAddress } from '../transport/addresses.js';
+import type { Thresholds } from '../collective/selection.js';
+import { tasks, type Task } from './tasks/index.js';
+
+/** What every rank of a benchmark is told at its start. */
+export interface RankOptions {
+  /** Overrides of the defaults in the recipe's schema. */
+  thresholds?: Partial<Thresholds>;
+  /** Takes down what the rank spends its time on. */
+  trace: boolean;
+}
+
+async function serve({ host, thresholds, trace }: RankOptions & { host: string }): Promise<void> {
+  const place = readPlace(process.env);
+  endWithParent();
+  const member = await Membership.join({
+    rank: place.rank,
+    worldSize: place.worldSize,
+    address: tcpAddress(place.host, place.port),
+    token: place.token,
+    host,
+    digest: 'benchmark',
+    joinTimeoutMs: 120_000,
+    stallTimeoutMs: 120_000,
+    collectiveTimeoutMs: 120_000,
+    checkCollectives: false,
+    thresholds: distributedSchema.parse(thresholds ?? {}),
+    trace,
+    guardParent: true,
+  });
+  // Waiting for the next task is no stall.
+  setInterval(() => member.progress('benchmark'), 5000);
+  process.on('message', (task: Task) => {
+    const run = tasks[task.name] as (
+      communicator: Membership['communicator'],
+      task: Task,
+      tracer: Membership['tracer'],
+    ) => Promise<unknown>;
+    run(member.communicator, task, member.tracer).then(
+      (result) => process.send?.(result),
+      (error: unknown) => member.fail(error).then(() => process.exit(1)),
+    );
+  });
+  process.send?.('joined');
+}
+
+await serve(JSON.parse(process.argv[2]) as RankOptions & { host: string });

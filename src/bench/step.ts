@@ -1,0 +1,77 @@
+import { execFile, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { PodDistError, UserError, messageOf } from '../util/errors.js';
+import type { KernelTime } from '../backend/profile.js';
+import type { StepMeasurement } from './measure-step.js';
+import type { StepAnswer, StepTask } from './step-process.js';
+
+/** One system's training step. */
+export interface StepRow extends Omit<StepMeasurement, 'loss' | 'steps'> {
+  system: string;
+  model: string;
+  backend: string;
+  threads: number;
+  /** The costliest kernels, a step, where they were asked for. */
+  kernels?: KernelTime[];
+}
+
+export interface StepBenchmark extends StepTask {
+  threads: number;
+  /** Environment of the measuring process, beyond this one's. */
+  environment: Readonly<Record<string, string>>;
+}
+
+const deadlineMs = 180_000;
+
+/**
+ * Measures training steps in a process of its own, with a worker's environment.
+ *
+ * @throws UserError where the backend or model cannot run here, `BENCHMARK_FAILED` where the process ends early
+ */
+export async function benchmarkStep(benchmark: StepBenchmark): Promise<StepRow> {
+  const { threads, environment, ...task } = benchmark;
+  const script = fileURLToPath(new URL('./step-process.js', import.meta.url));
+  const child = fork(script, [], {
+    env: { ...process.env, ...environment },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
+  try {
+    const answer = await new Promise<StepAnswer>((resolve, reject) => {
+      child.once('message', resolve);
+      child.once('error', reject);
+      child.once('exit', (code, signal) =>
+        reject(new PodDistError('BENCHMARK_FAILED', `the measuring process ended early (${signal ?? code})`)),
+      );
+      child.send(task);
+    });
+    if (answer.kind === 'failed') throw new UserError(answer.code, answer.message);
+    const { backend, device, kernels } = answer;
+    const system = `pod-dist, ${backend} on ${device}`;
+    const { loss: _loss, steps: _steps, ...times } = answer.step;
+    const used = backend === 'native' ? threads : 1;
+    return { system, model: task.model.name, backend, threads: used, ...times, kernels };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The same step in PyTorch eager on the CPU; undefined, and told why, where it is not installed. */
+export async function benchmarkTorch(
+  { model, batch, steps = 20, threads }: Pick<StepBenchmark, 'model' | 'batch' | 'steps' | 'threads'>,
+  python: string,
+  notify: (line: string) => void,
+): Promise<StepRow | undefined> {
+  const script = fileURLToPath(new URL('./peers/torch_step.py', import.meta.url));
+  try {
+    const args = [script, model.name, String(batch), String(threads), String(steps)];
+    const { stdout } = await promisify(execFile)(python, args, { timeout: deadlineMs });
+    const { version, ...times } = JSON.parse(stdout) as { version: string } & Omit<StepMeasurement, 'loss'>;
+    const system = `PyTorch ${version}, eager, channels last`;
+    return { system, model: model.name, ...times, batch, waitMs: 0, backend: 'torch', threads };
+  } catch (error) {
+    notify(`PyTorch is left out: ${messageOf(error).split('Traceback')[0]}`);
+    return undefined;
+  }
+}

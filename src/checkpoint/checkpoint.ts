@@ -1,0 +1,243 @@
+import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
+import { z } from 'zod';
+import { configSchema, type Config } from '../config/schema.js';
+import { completeStored, describeDropped, dropUnknown } from '../config/stored.js';
+import { messageOf, UserError } from '../util/errors.js';
+import { totalsSchema, type EvaluationTotals } from '../evaluation/totals.js';
+import type { ModuleSource } from '../models/module-source.js';
+import { readVerified, syncFolder, writeSynced, type Described } from './files.js';
+import { stateNames } from '../optim/index.js';
+import type { Slot } from '../parallel/parameters.js';
+import { seal, verifySeal } from './sealed.js';
+import type { OptimiserState } from '../parallel/sharded-state.js';
+
+/** Format 1 had no digest of its manifest, and the evaluation within it. */
+const formatVersion = 2;
+const stateArrays = [...stateNames, 'residual'] as const;
+const arrayNames = ['weights', 'moving', ...stateArrays] as const;
+const describedArray = z.object({ length: z.int().min(0), sha256: z.string() });
+const manifestName = 'checkpoint.json';
+const evaluationName = 'evaluation.json';
+const largestManifest = 256 * 1024 * 1024;
+
+const manifestSchema = z.object({
+  format: z.int().min(1).max(formatVersion),
+  epochs: z.int().positive(),
+  /** delta, in checkpoints of earlier versions. */
+  delta: z.number().optional(),
+  lossState: z.array(z.number()).optional(),
+  seed: z.int(),
+  worldSize: z.int().positive(),
+  classNames: z.array(z.string()),
+  shape: z.tuple([z.int(), z.int(), z.int()]),
+  data: z.object({ name: z.string(), images: z.int(), fingerprint: z.string() }).optional(),
+  centroidsSha256: z.string().optional(),
+  config: configSchema,
+  epoch: z.object({ trainLoss: z.number(), seconds: z.number() }).optional(),
+  evaluation: totalsSchema.optional(),
+  slots: z.array(z.object({ name: z.string(), shape: z.array(z.int()), offset: z.int(), size: z.int() })),
+  updates: z.int().min(0).default(0),
+  arrays: z
+    .partialRecord(z.enum(arrayNames), describedArray)
+    .and(z.object({ weights: describedArray, moving: describedArray })),
+  module: z
+    .object({ name: z.string().regex(/^[^/\\]+$/), bytes: z.int().min(0), sha256: z.string() })
+    .optional(),
+});
+
+const evaluationSchema = z.object({ of: z.string(), totals: totalsSchema });
+
+/** Everything that training needs to go on after an epoch. */
+export interface Checkpoint {
+  /** Epochs trained so far. */
+  epochs: number;
+  /** What the loss carries into the next epoch. */
+  lossState: readonly number[];
+  seed: number;
+  worldSize: number;
+  classNames: readonly string[];
+  /** [height, width, channels] of an image. */
+  shape: readonly [number, number, number];
+  /** The data set that it was trained on; `images` counts those of training. */
+  data?: { name: string; images: number; fingerprint: string };
+  centroidsSha256?: string;
+  config: Config;
+  /** Of the last epoch. */
+  epoch?: { trainLoss: number; seconds: number };
+  /** Evaluation after the last epoch; undefined where the job has ended before it. */
+  evaluation?: EvaluationTotals;
+  slots: readonly Slot[];
+  /** Trainable weights, flat, in the order of `slots`. */
+  weights: Float32Array;
+  /** Updates of the weights so far. */
+  updates: number;
+  /** The optimiser's arrays, and what bf16 on the wire has kept back, by name; one number a weight in each. */
+  state: OptimiserState;
+  /** Moving statistics of the batch-norm layers, flat. */
+  moving: Float32Array;
+  /** The backbone, where it is a module of the user's. */
+  module?: ModuleSource;
+}
+
+/** The folder of the checkpoint after `epochs` epochs, within the folder of a run's checkpoints. */
+export function checkpointFolder(folder: string, epochs: number): string {
+  return join(folder, `epoch-${String(epochs).padStart(4, '0')}`);
+}
+
+/**
+ * Writes `<folder>/epoch-<n>/`: a file of little-endian float32 an array, the backbone where it is a module, and a
+ * manifest that ends with its own SHA-256 and holds that of every other file. The files are written and synced in a
+ * temporary folder beside it, which is then renamed: a checkpoint is whole or is not there.
+ */
+export async function saveCheckpoint(folder: string, checkpoint: Checkpoint): Promise<string> {
+  const final = checkpointFolder(folder, checkpoint.epochs);
+  const temporary = join(folder, `.${basename(final)}.${process.pid}`);
+  const { weights, moving, state, module, evaluation, ...rest } = checkpoint;
+  try {
+    await rm(temporary, { recursive: true, force: true });
+    await mkdir(temporary, { recursive: true });
+    const arrays: Record<string, z.output<typeof describedArray>> = {};
+    for (const [name, array] of Object.entries({ weights, moving, ...state })) {
+      const { sha256 } = await writeSynced(join(temporary, `${name}.bin`), bytesOf(array));
+      arrays[name] = { length: array.length, sha256 };
+    }
+    const described = module && {
+      name: module.name,
+      ...(await writeSynced(join(temporary, module.name), module.text)),
+    };
+    const manifest = seal({ format: formatVersion, ...rest, arrays, module: described });
+    await writeSynced(join(temporary, manifestName), manifest);
+    if (evaluation) await saveEvaluation(temporary, evaluation);
+    await rm(final, { recursive: true, force: true });
+    await rename(temporary, final);
+    await syncFolder(folder);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true }).catch(() => {});
+    throw error;
+  }
+  return final;
+}
+
+/** Adds the evaluation to a checkpoint; it belongs to this one alone. */
+export async function saveEvaluation(folder: string, totals: EvaluationTotals): Promise<void> {
+  const of = verifySeal(await readFile(join(folder, manifestName)));
+  await writeFileAtomic(join(folder, evaluationName), seal({ of, totals }));
+}
+
+/**
+ * Reads and verifies one checkpoint folder; a `UserError` says what is missing or broken. Settings that an earlier
+ * version had and this one has not are passed over, and named through `notify`.
+ */
+export async function loadCheckpoint(
+  folder: string,
+  notify: (line: string) => void = () => {},
+): Promise<Checkpoint> {
+  const { manifest, digest } = await readManifest(folder, notify);
+  const {
+    format: _format,
+    arrays,
+    module,
+    evaluation = await readEvaluation(folder, digest),
+    delta,
+    lossState = delta === undefined ? [] : [delta],
+    ...rest
+  } = manifest;
+  const read = async (name: string, { length, sha256 }: z.output<typeof describedArray>) => {
+    const bytes = await readVerified(join(folder, `${name}.bin`), { bytes: 4 * length, sha256 });
+    return new Float32Array(new Uint8Array(bytes).buffer);
+  };
+  const state: OptimiserState = {};
+  for (const name of stateArrays) {
+    const described = arrays[name];
+    if (described) state[name] = await read(name, described);
+  }
+  const weights = await read('weights', arrays.weights);
+  const checkpoint = { ...rest, lossState, weights, moving: await read('moving', arrays.moving), state };
+  checkLengths(folder, checkpoint);
+  return {
+    ...checkpoint,
+    ...(evaluation ? { evaluation } : {}),
+    ...(module ? { module: await readModule(folder, module) } : {}),
+  };
+}
+
+/** The evaluation of a checkpoint folder as far as it can be read, without its arrays; else undefined. */
+export async function evaluationOf(folder: string): Promise<EvaluationTotals | undefined> {
+  try {
+    const { manifest, digest } = await readManifest(folder, () => {});
+    return manifest.evaluation ?? (await readEvaluation(folder, digest));
+  } catch {
+    return undefined;
+  }
+}
+
+async function readManifest(folder: string, notify: (line: string) => void) {
+  const file = join(folder, manifestName);
+  let text: Buffer;
+  try {
+    const about = await stat(file);
+    if (!about.isFile() || about.size > largestManifest) throw new Error('it is no file of this kind');
+    text = await readFile(file);
+  } catch (error) {
+    throw new UserError('CHECKPOINT_NOT_FOUND', `no checkpoint at ${folder}: ${messageOf(error)}`);
+  }
+  const digest = verifySeal(text);
+  const manifest = parseManifest(file, text.toString(), notify);
+  if (digest === undefined && manifest.format !== 1)
+    throw new UserError('CHECKPOINT_CORRUPT', `${file} does not match its checksum: use an older checkpoint`);
+  return { manifest, digest };
+}
+
+function parseManifest(file: string, text: string, notify: (line: string) => void) {
+  try {
+    const manifest: unknown = JSON.parse(text);
+    const { config } = (manifest ?? {}) as { config?: unknown };
+    const dropped = dropUnknown(config);
+    completeStored(config);
+    const parsed = manifestSchema.parse(manifest);
+    if (dropped.length > 0) notify(describeDropped(file, dropped));
+    return parsed;
+  } catch (error) {
+    const reason = error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error);
+    throw new UserError(
+      'CHECKPOINT_CORRUPT',
+      `${file} is not a pod-dist checkpoint: ${reason.replace(/\s*\n\s*/g, '; ')}`,
+    );
+  }
+}
+
+/** Undefined for one that is missing, broken, or another checkpoint's: it is made again. */
+async function readEvaluation(folder: string, of: string | undefined): Promise<EvaluationTotals | undefined> {
+  try {
+    const text = await readFile(join(folder, evaluationName));
+    if (of === undefined || verifySeal(text) === undefined) return undefined;
+    const parsed = evaluationSchema.parse(JSON.parse(text.toString()));
+    return parsed.of === of ? parsed.totals : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function readModule(folder: string, { name, ...described }: { name: string } & Described) {
+  const text = await readVerified(join(folder, name), described);
+  return { name, sha256: described.sha256, text };
+}
+
+type Arrays = Pick<Checkpoint, 'slots' | 'weights' | 'state'>;
+
+function checkLengths(folder: string, { slots, weights, state }: Arrays): void {
+  const numbers = slots.reduce((sum, { size }) => sum + size, 0);
+  for (const [name, array] of Object.entries({ weights, ...state })) {
+    if (array.length === numbers) continue;
+    throw new UserError(
+      'CHECKPOINT_CORRUPT',
+      `${join(folder, `${name}.bin`)} holds ${array.length} numbers, but the model of this checkpoint has ${numbers}`,
+    );
+  }
+}
+
+function bytesOf(array: Float32Array): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}

@@ -1,0 +1,70 @@
+import { createHash } from 'node:crypto';
+import { open, readFile, stat } from 'node:fs/promises';
+import { messageOf, UserError } from '../util/errors.js';
+
+/** Length, in bytes, and digest of a file of a checkpoint. */
+export interface Described {
+  bytes: number;
+  sha256: string;
+}
+
+/** What the system says where a file cannot be written. */
+const reasons: Readonly<Record<string, string>> = {
+  ENOSPC: 'no space is left',
+  EDQUOT: 'the disk quota is used up',
+  EFBIG: 'the file would be too large',
+  EROFS: 'the file system is read-only',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  ENOENT: 'its folder is gone',
+};
+
+/** Why a file could not be written, in words. */
+export function reasonOf(error: unknown): string {
+  return reasons[(error as NodeJS.ErrnoException).code ?? ''] ?? messageOf(error);
+}
+
+/** Writes a file through to the disk. */
+export async function writeSynced(file: string, bytes: Uint8Array): Promise<Described> {
+  const handle = await open(file, 'w');
+  try {
+    await handle.writeFile(bytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  return { bytes: bytes.length, sha256: sha256(bytes) };
+}
+
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  await handle.sync().catch(() => {});
+  await handle.close();
+}
+
+/**
+ * The bytes of a file, which must be those that were written; a file of another length is not read at all.
+ *
+ * @throws UserError `CHECKPOINT_CORRUPT`
+ */
+export async function readVerified(file: string, expected: Described): Promise<Buffer> {
+  const broken = (what: string) =>
+    new UserError('CHECKPOINT_CORRUPT', `${file} ${what}: use an older checkpoint`);
+  let bytes: Buffer;
+  try {
+    const about = await stat(file);
+    if (!about.isFile()) throw broken('is no file');
+    if (about.size !== expected.bytes)
+      throw broken(`has ${about.size} bytes, not the ${expected.bytes} written`);
+    bytes = await readFile(file);
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw new UserError('CHECKPOINT_CORRUPT', `cannot read ${file}: ${messageOf(error)}`);
+  }
+  if (sha256(bytes) !== expected.sha256) throw broken('does not match its checksum');
+  return bytes;
+}
+
+export function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

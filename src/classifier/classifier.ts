@@ -1,0 +1,100 @@
+import * as tf from '../tf/index.js';
+import type { Communicator } from '../collective/communicator.js';
+import type { Config } from '../config/schema.js';
+import type { Batch } from '../data/dataset.js';
+import { createClassWeights, lossOf, type ClassWeights } from '../losses/index.js';
+import { ForwardPass } from '../models/forward.js';
+import { buildModel } from '../models/index.js';
+import { join, type Parts } from '../models/parts.js';
+import { CentroidSource } from '../pedcc/source.js';
+import { BatchNorm } from '../batch-norm/batch-norm.js';
+import type { Range } from '../parallel/buckets.js';
+import { Parameters, sha256 } from '../parallel/parameters.js';
+
+interface ClassifierOptions {
+  config: Config;
+  /** [height, width, channels] of an image. */
+  shape: readonly [number, number, number];
+  classes: number;
+  communicator: Communicator;
+}
+
+/**
+ * What is trained: a backbone, the vectors of its classes (fixed centroids, or weights where the loss trains them), and
+ * all parameters as one flat array, the model's first.
+ */
+export class Classifier {
+  readonly forward: ForwardPass;
+  readonly batchNorm: BatchNorm;
+  readonly parameters: Parameters;
+  /** Trainable weights, flat, in the arena that the collectives share. */
+  readonly weights: Float32Array;
+  readonly centroids: CentroidSource;
+  /** Of a loss that trains them. */
+  readonly classWeights: ClassWeights | undefined;
+  readonly centroidsSha256: string;
+  readonly classes: number;
+  readonly dim: number;
+  readonly shape: readonly [number, number, number];
+
+  /** Builds the backbone that the configuration names, and the centroids of its classes. */
+  static async create(options: ClassifierOptions): Promise<Classifier> {
+    const { config, shape } = options;
+    return new Classifier(await buildModel(config.model, { shape, seed: config.seed }), options);
+  }
+
+  private constructor(model: tf.LayersModel, { config, shape, classes, communicator }: ClassifierOptions) {
+    this.shape = shape;
+    this.classes = classes;
+    this.dim = config.model.dim;
+    const seed = config.centroids.seed ?? config.seed;
+    const options = { classes, dim: this.dim, seed };
+    this.centroids = new CentroidSource(options, config.centroids.memoryMegabytes * 1e6);
+    this.centroidsSha256 = this.centroids.sha256();
+    this.classWeights = createClassWeights(lossOf(config.loss), {
+      classes,
+      dim: this.dim,
+      seed: config.seed,
+    });
+    this.forward = new ForwardPass(model);
+    this.batchNorm = new BatchNorm(model, config.batchNorm, communicator);
+    const variables = model.trainableWeights.map((weight) => weight.read() as tf.Variable);
+    this.parameters = new Parameters([...variables, ...classVariables(this.classWeights)]);
+    this.weights = communicator.allocate(this.parameters.length);
+    this.parameters.read(this.weights);
+  }
+
+  /** Puts `weights` into the model's variables. */
+  loadWeights(): void {
+    this.parameters.writeAll(this.weights);
+  }
+
+  /** SHA-256 over weights and moving statistics: what two runs must share to have trained the same model. */
+  weightsSha256(): string {
+    return sha256(this.weights, this.batchNorm.flatten());
+  }
+
+  /** The images of each logical shard, absent where it has none; one black image where none has any. */
+  imagesOf({ count, images }: Batch, rows: readonly Range[]): Parts<tf.Tensor4D> {
+    const pixels = images.length / Math.max(count, 1);
+    if (count === 0)
+      return rows.map((_, part) => (part === 0 ? tf.zeros<tf.Rank.R4>([1, ...this.shape]) : undefined));
+    return rows.map(({ start, end }) =>
+      start === end
+        ? undefined
+        : tf.tensor4d(images.subarray(start * pixels, end * pixels), [end - start, ...this.shape]),
+    );
+  }
+
+  /** Features of a training pass, [b, d]. */
+  features(images: Parts<tf.Tensor4D>): tf.Tensor2D {
+    const { overrides } = this.batchNorm;
+    return images.length === 1
+      ? this.forward.run(images[0] as tf.Tensor4D, overrides)
+      : (join(this.forward.runParts(images, overrides)) as tf.Tensor2D);
+  }
+}
+
+function classVariables(weights: ClassWeights | undefined): tf.Variable[] {
+  return weights ? [weights.kernel, weights.bias].filter((one) => one !== undefined) : [];
+}

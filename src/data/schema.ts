@@ -1,0 +1,104 @@
+import { z } from 'zod';
+import { pixelRules } from './pixel-rules.js';
+import { path, upTo, zeroTo } from '../util/bounds.js';
+
+/** Pixels of a side. */
+const mostPixels = 4096;
+
+const normalisation = z.strictObject({
+  mean: z.array(z.number()).min(1).max(4).describe('a mean per channel, of pixels in 0..1'),
+  std: z.array(z.number().positive()).min(1).max(4).describe('a standard deviation per channel'),
+});
+
+const augmentation = z.strictObject({
+  cropPadding: zeroTo(mostPixels)
+    .default(0)
+    .describe('pixels of black border before a random crop to the image size'),
+  flip: z.boolean().default(false).describe('mirror left to right with probability one half'),
+  cutout: zeroTo(mostPixels)
+    .default(0)
+    .describe('side of a square at a random place of each training image that is set to the mean colour'),
+});
+
+const digits = z.strictObject({
+  name: z.literal('digits'),
+  splitSeed: z.int().min(0).default(0).describe('chooses the 1,437 training and 360 test images'),
+  augment: augmentation.prefault({}).meta({ ofItsChoice: true }),
+  normalize: normalisation.optional().meta({ ofItsChoice: true }),
+  ...pixelRules,
+});
+
+/** Data sets that are kept whole in memory. */
+const inMemory = {
+  root: path.meta({ ofItsChoice: true }).optional().describe('folder of the data set; default: data/<name>'),
+  augment: augmentation.prefault({}).meta({ ofItsChoice: true }),
+  normalize: normalisation.optional().meta({ ofItsChoice: true }),
+  ...pixelRules,
+};
+
+const pixelCache = z.strictObject({
+  memoryMegabytes: zeroTo(10_000_000).default(1024).describe('memory a worker may use for decoded pixels'),
+  diskMegabytes: zeroTo(1_000_000_000)
+    .default(10_000)
+    .describe('disk that decoded pixels of all data sets may take, for later runs; 0: none are kept there'),
+  folder: path.optional().describe('where they are kept on disk; default: ~/.cache/pod-dist/pixels'),
+});
+
+/** Data sets of image files, decoded by threads. */
+const imageFiles = {
+  augment: augmentation.prefault({}).meta({ ofItsChoice: true }),
+  normalize: normalisation.optional().meta({ ofItsChoice: true }),
+  threads: upTo(256).optional().describe('loader threads a worker; default: from the cores a worker has'),
+  prefetch: upTo(1024).default(4).describe('batches read ahead, at most'),
+  cache: pixelCache.prefault({}),
+  ...pixelRules,
+};
+
+/** Where images come from. */
+export const dataSchema = z
+  .discriminatedUnion('name', [
+    digits,
+    z.strictObject({ name: z.enum(['cifar10', 'cifar100', 'mnist', 'fashion-mnist']), ...inMemory }),
+    z.strictObject({
+      name: z.literal('tiny-imagenet'),
+      root: path
+        .meta({ ofItsChoice: true })
+        .optional()
+        .describe('folder of the data set; default: data/<name>'),
+      ...imageFiles,
+    }),
+    z.strictObject({
+      name: z.literal('image-folder'),
+      root: path
+        .meta({ ofItsChoice: true })
+        .describe(
+          'folder with train/<class>/ and test/<class>/ (or val/<class>/) of .jpg, .png or .webp images',
+        ),
+      testSplit: path
+        .optional()
+        .describe(
+          'folder of the test images below root: test, val or another; default: test, or val where test is missing or has no class folders',
+        ),
+      size: upTo(mostPixels).default(32).describe('images are size x size pixels; others are stretched'),
+      resize: upTo(mostPixels)
+        .optional()
+        .describe('instead of stretching: shorter side to this many pixels, then the size x size centre'),
+      channels: z
+        .union([z.literal(1), z.literal(3)])
+        .default(3)
+        .describe('1: grey, 3: colour'),
+      ...imageFiles,
+      augment: augmentation
+        .extend({
+          randomResizedCrop: z
+            .boolean()
+            .default(false)
+            .describe('a random 8 to 100 % of the area, 3:4 to 4:3, resized to size x size'),
+        })
+        .prefault({})
+        .meta({ ofItsChoice: true }),
+    }),
+  ])
+  .describe('data set; all but digits and image-folder: see pod-dist data fetch');
+
+export type DataConfig = z.output<typeof dataSchema>;

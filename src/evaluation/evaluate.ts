@@ -1,0 +1,162 @@
+import * as tf from '../tf/index.js';
+import type { Communicator } from '../collective/communicator.js';
+import type { Config } from '../config/schema.js';
+import type { Dataset } from '../data/dataset.js';
+import { evaluationPasses } from '../data/sampler.js';
+import { compare, type Comparison } from './comparison.js';
+import { FeatureCorrelation } from './correlation.js';
+import { joinComparisons, packArrays, packComparison } from './observations.js';
+import { ClassPlane } from './plane.js';
+import type { EvaluationPart } from './summary.js';
+import { count, emptyTotals, type EvaluationTotals } from './totals.js';
+import { localTerms } from '../losses/index.js';
+import { noTracer, type Tracer } from '../trace/tracer.js';
+import { classVectors } from '../classifier/class-vectors.js';
+import type { Classifier } from '../classifier/classifier.js';
+import { featuresOf } from '../classifier/features.js';
+import { loaderSpans } from '../trace/step-spans.js';
+import { untilStopped } from '../util/until-stopped.js';
+
+/** Test images that a rank has just measured, of a full evaluation. */
+export interface EvaluatedNews {
+  kind: 'evaluated';
+  images: number;
+}
+
+/** Where a rank says how far its evaluation is. */
+export interface EvaluationProgress {
+  record(news: EvaluatedNews): void;
+  /** As `progress`, before work that may take long and shows nothing: it has a time-out of its own. */
+  lengthy(phase: string, epoch?: number): void;
+  /** Says that this worker moves; without it for the stall time-out the job is stopped. */
+  progress(phase: string, epoch?: number, step?: number): void;
+}
+
+export interface EvaluateOptions {
+  classifier: Classifier;
+  dataset: Dataset;
+  communicator: Communicator;
+  reporter: EvaluationProgress;
+  settings: Pick<Config['evaluation'], 'batchSize' | 'mirror'>;
+  epoch: number;
+  tracer?: Tracer;
+  /** Stops a job of one rank between two passes. */
+  signal?: AbortSignal;
+}
+
+type Vectors = ReturnType<typeof classVectors>;
+
+/** Counts this rank's share of the test images; the shares of all ranks hold every image exactly once. */
+export async function evaluate(options: EvaluateOptions): Promise<EvaluationTotals> {
+  const totals = emptyTotals(options.classifier.classes);
+  await withVectors(options, (vectors) =>
+    forEachPass(options, options.dataset, vectors, (comparison) => count(totals, comparison)),
+  );
+  return totals;
+}
+
+/**
+ * Measures this rank's share of the test images, and of images of `unknown` classes, in full; the coordinator makes one
+ * evaluation of all ranks' parts. The ranks meet once, to sum the correlation of all images' features. `trained` is the
+ * number of epochs behind the weights.
+ */
+export async function evaluateInDetail(
+  options: EvaluateOptions & { unknown?: Dataset; trained: number },
+): Promise<EvaluationPart> {
+  const { classifier, dataset, communicator, unknown } = options;
+  const { classes, dim } = classifier;
+  const totals = emptyTotals(classes);
+  const comparisons: Comparison[] = [];
+  const correlation = dim <= FeatureCorrelation.mostDimensions ? new FeatureCorrelation(dim) : undefined;
+  return withVectors(options, async (vectors) => {
+    const plane = new ClassPlane(ownRows(vectors, ClassPlane.classesOf(classes)), dim);
+    const sample = ClassPlane.sample(dataset.labels.test, classes);
+    const drawn = { x: [] as number[], y: [] as number[], labels: [] as number[], assigned: [] as number[] };
+    await forEachPass(options, dataset, vectors, (comparison, features, images) => {
+      count(totals, comparison);
+      comparisons.push(comparison);
+      options.reporter.record({ kind: 'evaluated', images: images.length });
+      correlation?.add(localTerms(features, vectors.own(comparison.labels), 0).residuals);
+      const values = features.dataSync<'float32'>();
+      images.forEach((image, row) => {
+        if (!sample.has(image) || comparison.assigned[row] === classes) return;
+        const [x, y] = plane.project(values.subarray(row * dim, (row + 1) * dim), comparison.norm[row]);
+        drawn.x.push(x);
+        drawn.y.push(y);
+        drawn.labels.push(comparison.labels[row]);
+        drawn.assigned.push(comparison.assigned[row]);
+      });
+    });
+    if (correlation) await communicator.allReduce(correlation.sums, { tag: 'correlation' });
+    const strangers: Comparison[] = [];
+    if (unknown) await forEachPass(options, unknown, vectors, (comparison) => strangers.push(comparison));
+    options.reporter.lengthy('sum up the evaluation', options.epoch);
+    return {
+      totals,
+      images: packComparison(joinComparisons(comparisons)),
+      drawn: packArrays([
+        Float32Array.from(drawn.x),
+        Float32Array.from(drawn.y),
+        Int32Array.from(drawn.labels),
+        Int32Array.from(drawn.assigned),
+      ]),
+      unknown: unknown && packArrays([joinComparisons(strangers).chosen]),
+      shared: {
+        dataset: dataset.name,
+        classNames: dataset.classNames,
+        dim,
+        epochs: options.trained,
+        correlation: correlation?.measure(dataset.labels.test.length) ?? null,
+        vectors: plane.vectors,
+        mirrored: options.settings.mirror,
+        unknownFolder: unknown?.name,
+      },
+    };
+  });
+}
+
+async function withVectors<T>(
+  { classifier, epoch, tracer = noTracer }: EvaluateOptions,
+  use: (vectors: Vectors) => Promise<T>,
+): Promise<T> {
+  const began = tracer.now();
+  await classifier.batchNorm.publish();
+  const vectors = classVectors(classifier.centroids, classifier.classWeights);
+  try {
+    return await use(vectors);
+  } finally {
+    vectors.dispose();
+    tracer.span('compute', 'evaluation', began, { epoch });
+  }
+}
+
+/** Compares this rank's share of the test split of `dataset` with all classes, pass by pass. */
+async function forEachPass(
+  { classifier, communicator, reporter, settings, epoch, tracer = noTracer, signal }: EvaluateOptions,
+  dataset: Dataset,
+  vectors: Vectors,
+  use: (comparison: Comparison, features: tf.Tensor2D, images: Int32Array) => void,
+): Promise<void> {
+  const { rank, worldSize } = communicator;
+  const batches = evaluationPasses(dataset.labels.test.length, rank, worldSize, settings.batchSize);
+  let pass = 0;
+  const loaded = loaderSpans(dataset.read({ split: 'test', batches, epoch }), tracer);
+  for await (const batch of untilStopped(loaded, signal)) {
+    const images = batches[pass];
+    tf.tidy(() => {
+      const features = featuresOf(classifier, batch.images, settings.mirror);
+      use(compare(features, batch.labels, vectors), features, images);
+    });
+    reporter.progress('evaluate', epoch, pass++);
+  }
+}
+
+/** The vectors of the first classes, [classes, d] row-major. */
+function ownRows(vectors: Vectors, classes: number): Float32Array {
+  return tf.tidy(() =>
+    vectors
+      .own(Int32Array.from({ length: classes }, (_, label) => label))
+      .dataSync<'float32'>()
+      .slice(),
+  );
+}

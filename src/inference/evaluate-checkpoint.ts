@@ -1,0 +1,39 @@
+import type { Communicator } from '../collective/communicator.js';
+import type { Config } from '../config/schema.js';
+import type { Dataset } from '../data/dataset.js';
+import { openUnknown } from '../data/index.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { evaluateInDetail } from '../evaluation/evaluate.js';
+import type { Reporter } from '../record/reporter.js';
+import { restoreClassifier } from '../checkpoint/restore.js';
+import { checkSameData } from '../training/resume.js';
+
+export interface EvaluateCheckpointOptions {
+  checkpoint: Checkpoint;
+  /** How to evaluate it: the checkpoint's own, perhaps with other data. */
+  config: Config;
+  dataset: Dataset;
+  communicator: Communicator;
+  reporter: Reporter;
+}
+
+/**
+ * Evaluates a checkpoint's model on the whole test split; every rank of the job calls it. The coordinator's combiner
+ * holds the result.
+ */
+export async function evaluateCheckpoint(options: EvaluateCheckpointOptions): Promise<void> {
+  const { checkpoint, config, dataset, communicator, reporter } = options;
+  checkSameData(checkpoint, dataset);
+  const unknown = await openUnknown(config, dataset);
+  const classifier = await restoreClassifier(checkpoint, communicator);
+  await reporter.agree('weights', classifier.weightsSha256());
+  if (unknown) await reporter.agree('unknown images', await unknown.fingerprint());
+  try {
+    const { epochs } = checkpoint;
+    const job = { classifier, dataset, unknown, communicator, reporter, settings: config.evaluation };
+    const part = await evaluateInDetail({ ...job, epoch: epochs - 1, trained: epochs });
+    await reporter.gather('evaluation', part);
+  } finally {
+    await unknown?.close();
+  }
+}

@@ -1,0 +1,53 @@
+import * as tf from '../tf/index.js';
+import { LocalCommunicator } from '../collective/local-communicator.js';
+import { topClasses, type TopClasses } from '../evaluation/top-classes.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { classVectors } from '../classifier/class-vectors.js';
+import type { Classifier } from '../classifier/classifier.js';
+import { featuresOf } from '../classifier/features.js';
+import { restoreClassifier } from '../checkpoint/restore.js';
+
+/** What a classifier's scores are: softmax is trained on probabilities, every other loss on cosines. */
+export type ScoreKind = 'cosine' | 'probability';
+
+/** A trained classifier that says which classes images belong to, as evaluation would. */
+export class Predictor {
+  readonly scoreKind: ScoreKind;
+  private readonly vectors: ReturnType<typeof classVectors>;
+
+  /**
+   * Restores a checkpoint's classifier on the backend that has been started. `mirror` as evaluation had it; default: as
+   * the checkpoint's recipe says.
+   */
+  static async create(
+    checkpoint: Checkpoint,
+    mirror = checkpoint.config.evaluation.mirror,
+  ): Promise<Predictor> {
+    const classifier = await restoreClassifier(checkpoint, new LocalCommunicator());
+    await classifier.batchNorm.publish();
+    return new Predictor(classifier, mirror);
+  }
+
+  private constructor(
+    private readonly classifier: Classifier,
+    private readonly mirror: boolean,
+  ) {
+    this.scoreKind = classifier.classWeights?.bias ? 'probability' : 'cosine';
+    this.vectors = classVectors(classifier.centroids, classifier.classWeights);
+  }
+
+  /** The best `count` classes of each of some images, row-major [images, height, width, channels], normalised. */
+  predict(images: Float32Array, count: number): TopClasses[] {
+    if (images.length === 0) return [];
+    const features = tf.tidy(() => featuresOf(this.classifier, images, this.mirror));
+    try {
+      return topClasses(this.vectors, features, count);
+    } finally {
+      features.dispose();
+    }
+  }
+
+  dispose(): void {
+    this.vectors.dispose();
+  }
+}

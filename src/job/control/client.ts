@@ -1,0 +1,96 @@
+import { randomBytes } from 'node:crypto';
+import * as zmq from 'zeromq';
+import { eventsEnd } from '../../transport/sockets.js';
+import { deriveKeyPair } from '../../transport/keys.js';
+import { FrameJoiner, maxFrameBytes, toFrames } from './frames.js';
+import {
+  coordinatorMessage,
+  decode,
+  encode,
+  type CoordinatorMessage,
+  type WorkerMessage,
+} from './protocol.js';
+
+export interface ClientOptions {
+  /** The coordinator's address, such as `tcp://127.0.0.1:29500`. */
+  address: string;
+  /** The job's secret. */
+  token: string;
+  /** Told once, a second after a connection that was up has ended: what the coordinator has said last is read first. */
+  onLost(): void;
+}
+
+const lostAfterMs = 1000;
+const curveBytes = 256;
+/** Frames that wait for a coordinator that does not read them. */
+const queued = 65_536;
+
+/**
+ * A worker's end of the control connection. It connects in the background, and tries again until it is up for the first
+ * time: the coordinator knows a worker by its connection, so one that ended is not taken up again.
+ */
+export class ControlClient {
+  private readonly socket: zmq.Dealer;
+  private sending: Promise<void> = Promise.resolve();
+  private up = false;
+  private lost: NodeJS.Timeout | undefined;
+  private readonly ended: Promise<void>;
+
+  constructor({ address, token, onLost }: ClientOptions) {
+    this.socket = controlSocket(address, token);
+    this.ended = eventsEnd(this.socket);
+    this.socket.events.on('handshake', () => (this.up = true));
+    this.socket.events.on('disconnect', () => {
+      if (this.up) this.lost ??= setTimeout(onLost, lostAfterMs);
+    });
+    this.socket.connect(address);
+  }
+
+  /** Queues a message; resolves once it is on its way. */
+  send(message: WorkerMessage): Promise<void> {
+    this.sending = this.sending
+      .then(async () => {
+        for (const frame of toFrames(encode(message))) await this.socket.send(frame);
+      })
+      .catch(() => {});
+    return this.sending;
+  }
+
+  /** Resolves once everything so far is on its way. */
+  sent(): Promise<void> {
+    return this.sending;
+  }
+
+  /** Messages of the coordinator, until the client is closed. */
+  async *messages(): AsyncIterable<CoordinatorMessage> {
+    const frames = new FrameJoiner();
+    for await (const [frame] of this.socket) {
+      const bytes = frames.add(frame);
+      if (bytes) yield decode(coordinatorMessage, bytes);
+    }
+  }
+
+  /** Closes the connection. Resolves once what is queued has been sent, within half a second, and events have ended. */
+  async close(): Promise<void> {
+    clearTimeout(this.lost);
+    if (!this.up) this.socket.linger = 0;
+    this.socket.close();
+    await this.ended;
+  }
+}
+
+/** A socket for the control connection to `address`, not yet connected. */
+export function controlSocket(address: string, token: string): zmq.Dealer {
+  const own = zmq.curveKeyPair();
+  return new zmq.Dealer({
+    routingId: randomBytes(16).toString('hex'),
+    linger: 500,
+    reconnectInterval: 200,
+    maxMessageSize: maxFrameBytes + curveBytes,
+    sendHighWaterMark: queued,
+    ipv6: address.includes('['),
+    curveServerKey: deriveKeyPair(token, 'control').publicKey,
+    curvePublicKey: own.publicKey,
+    curveSecretKey: own.secretKey,
+  });
+}

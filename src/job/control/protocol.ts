@@ -1,0 +1,169 @@
+import { Packr } from 'msgpackr';
+import { z } from 'zod';
+import { messageOf, PodDistError } from '../../util/errors.js';
+import { traceThreads } from '../../trace/tracer.js';
+import { maxMessageBytes } from './frames.js';
+import { checkMessagePack, type MessageLimits } from './msgpack-limits.js';
+
+/** Both sides of the control connection must speak the same version. */
+export const protocolVersion = 5;
+
+/** Ranks of a job, at most. */
+const mostRanks = 65_536;
+
+/** Of a member's message. The most is needed for the confusion matrix of a thousand classes, and for many class names. */
+const memberLimits: MessageLimits = { containers: 50_000, values: 4_000_000, depth: 32 };
+
+const rank = z
+  .int()
+  .min(0)
+  .max(mostRanks - 1);
+/** One line of text: what would move a terminal's cursor, or change its colours, becomes a space. */
+const line = (longest: number) =>
+  z
+    .string()
+    .max(longest)
+    .transform((text) => text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' '));
+const name = line(200);
+const text = line(4000);
+const microseconds = z.number();
+const endpoints = z
+  .record(z.string().max(100), z.string().max(1000))
+  .refine((record) => Object.keys(record).length <= 100_000, 'too many endpoints');
+
+/** What a worker says to the coordinator. */
+export const workerMessage = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('hello'),
+    version: z.int(),
+    rank: z.int().min(0),
+    worldSize: z.int().positive(),
+    /** The host's name, for people. */
+    host: name,
+    /** The same for ranks that share memory and socket files, else different. */
+    machine: name,
+    pid: z
+      .int()
+      .min(0)
+      .max(2 ** 31),
+    /** Digest of the configuration that the worker has read. */
+    digest: name,
+    /** The coordinator's IP address as this rank has reached it; none where it was told. */
+    reached: name.optional(),
+  }),
+  z.object({ type: z.literal('endpoints'), endpoints }),
+  z.object({ type: z.literal('connected') }),
+  z.object({ type: z.literal('agree'), name, value: text }),
+  z.object({ type: z.literal('gather'), name, part: z.unknown() }),
+  z.object({ type: z.literal('record'), news: z.unknown() }),
+  /** Asks for the coordinator's clock; `sent` comes back. */
+  z.object({ type: z.literal('clock'), sent: microseconds }),
+  z.object({
+    type: z.literal('trace'),
+    spans: z.array(
+      z.object({
+        name,
+        thread: z.enum(traceThreads),
+        start: microseconds,
+        end: microseconds,
+        details: z.record(z.string().max(100), z.union([text, z.number()])),
+      }),
+    ),
+    /** This worker's clock against the coordinator's. */
+    clock: z.object({ offset: microseconds, error: microseconds }),
+  }),
+  z.object({
+    type: z.literal('beat'),
+    /** Counts whatever the compute thread gets done. */
+    progress: z.int().min(0),
+    /** Whether the compute thread waits for other ranks. */
+    waiting: z.boolean(),
+    phase: name,
+    /** Whether the phase is one that may take long, such as saving a checkpoint. */
+    lengthy: z.boolean().optional(),
+    /** Of each stream the last collective begun; name and duration of the one under way. */
+    collectives: z.array(z.object({ begun: z.int().min(0), name, forMs: z.number().min(0) })).max(16),
+    /** Connections to its data ports that were not of this job, so far. */
+    strangers: z.int().min(0).optional(),
+  }),
+  z.object({ type: z.literal('lost'), peer: rank }),
+  z.object({ type: z.literal('failed'), code: name, message: text, user: z.boolean() }),
+  z.object({ type: z.literal('finished') }),
+]);
+export type WorkerMessage = z.output<typeof workerMessage>;
+export type Hello = Extract<WorkerMessage, { type: 'hello' }>;
+
+/** What the coordinator says to a worker. */
+export const coordinatorMessage = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('refused'), code: name, message: text }),
+  z.object({
+    type: z.literal('plan'),
+    jobId: name,
+    /** Each rank's machine, by rank: equal for ranks that share memory and socket files. */
+    hosts: z.array(name),
+    /** The coordinator's IP addresses, as ranks have reached it. */
+    reached: z.array(name),
+    /** Ranks of one host are connected over ipc. */
+    transport: z.enum(['ipc', 'tcp']),
+  }),
+  z.object({ type: z.literal('table'), table: z.record(z.string(), endpoints) }),
+  z.object({ type: z.literal('go') }),
+  z.object({ type: z.literal('agreed'), name }),
+  z.object({ type: z.literal('gathered'), name, result: z.unknown() }),
+  z.object({ type: z.literal('pulse') }),
+  z.object({ type: z.literal('clock'), sent: microseconds, answered: microseconds }),
+  z.object({ type: z.literal('abort'), message: text }),
+  z.object({ type: z.literal('ended') }),
+]);
+export type CoordinatorMessage = z.output<typeof coordinatorMessage>;
+
+const packr = new Packr({ useRecords: false });
+
+export function encode(message: WorkerMessage | CoordinatorMessage): Buffer {
+  const bytes = packr.pack(message);
+  if (bytes.length > maxMessageBytes) {
+    throw new PodDistError(
+      'PROTOCOL_ERROR',
+      `a control message of ${bytes.length} bytes is over the limit of ${maxMessageBytes}`,
+    );
+  }
+  return bytes;
+}
+
+/**
+ * Reads a control message; anything else than what the schema allows is a `PROTOCOL_ERROR`, found before anything is
+ * made of it that is much larger than its bytes.
+ */
+export function decode<T>(schema: z.ZodType<T>, bytes: Uint8Array): T {
+  if (bytes.length > maxMessageBytes)
+    throw new PodDistError('PROTOCOL_ERROR', `a control message of ${bytes.length} bytes`);
+  try {
+    checkMessagePack(bytes, memberLimits);
+    return schema.parse(packr.unpack(bytes));
+  } catch (error) {
+    throw new PodDistError(
+      'PROTOCOL_ERROR',
+      `a message on the control connection is not pod-dist's: ${reasonOf(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+const anyHello = z.object({ type: z.literal('hello'), version: z.int() });
+
+/** The version of a `hello` that is not of this version; undefined for everything else. */
+export function foreignVersion(bytes: Uint8Array): number | undefined {
+  try {
+    const { version } = decode(anyHello, bytes);
+    return version === protocolVersion ? undefined : version;
+  } catch {
+    return undefined;
+  }
+}
+
+/** In a few words, without anything that the message holds. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof z.ZodError)) return messageOf(error).slice(0, 100);
+  const [{ path, code }] = error.issues;
+  return `${path.length > 0 ? path.map(String).join('.').slice(0, 100) : 'the whole'} (${code.replaceAll('_', ' ')})`;
+}

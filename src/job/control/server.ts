@@ -1,0 +1,99 @@
+import type * as zmq from 'zeromq';
+import { messageOf } from '../../util/errors.js';
+import { FrameJoiner, toFrames } from './frames.js';
+import { listen, type ListenOptions } from './listen.js';
+import { encode, type CoordinatorMessage } from './protocol.js';
+import { Quota } from './quota.js';
+
+/** The first message of a worker, its `hello`, is shorter; more is not read of who has not been let in. */
+const longestHello = 4096;
+
+/** A connection of somebody who knows the job's secret: the random name of its socket, in hex. */
+export type Connection = string;
+
+/** What comes in: a whole message, or what a member has done that none of ours would. */
+export type Arrival =
+  { connection: Connection; bytes: Uint8Array } | { connection: Connection; fault: string };
+
+interface Admitted {
+  frames: FrameJoiner;
+  quota: Quota;
+}
+
+/**
+ * The coordinator's end of all control connections.
+ *
+ * CURVE keeps out who does not know the job's secret. Before a connection is admitted one short message of it is read at
+ * a time and nothing is kept; afterwards messages come in frames and have a quota. Multipart messages are not delivered.
+ * A connection that ended is gone for good: a new one has a new name.
+ */
+export class ControlServer {
+  readonly port: number;
+  private readonly admitted = new Map<Connection, Admitted>();
+  private readonly faults: Arrival[] = [];
+  private sending: Promise<void> = Promise.resolve();
+  private closed = false;
+
+  private constructor(private readonly socket: zmq.Router) {
+    this.port = Number((socket.lastEndpoint as string).split(':').pop());
+  }
+
+  static async start(options: ListenOptions): Promise<ControlServer> {
+    return new ControlServer(await listen(options));
+  }
+
+  /** Reads longer messages of this connection from now on. */
+  admit(connection: Connection): void {
+    this.admitted.set(connection, { frames: new FrameJoiner(), quota: new Quota(performance.now()) });
+  }
+
+  /** Until the server is closed. */
+  async *arrivals(): AsyncIterable<Arrival> {
+    for await (const [name, frame, ...rest] of this.socket) {
+      yield* this.faults.splice(0);
+      if (frame === undefined || rest.length > 0) continue;
+      const arrival = this.read(name.toString('hex'), frame);
+      if (arrival) yield arrival;
+    }
+  }
+
+  /** Sends a message, after those that are still under way. One who does not read what it is told is a fault. */
+  post(connection: Connection, message: CoordinatorMessage): void {
+    this.sending = this.sending.then(() => this.send(connection, message)).catch(() => {});
+  }
+
+  async close(): Promise<void> {
+    await this.sending.catch(() => {});
+    this.closed = true;
+    this.socket.close();
+  }
+
+  private read(connection: Connection, frame: Uint8Array): Arrival | undefined {
+    const member = this.admitted.get(connection);
+    if (!member) {
+      if (frame.length < 2 || frame.length > longestHello || frame[0] !== 0) return undefined;
+      return { connection, bytes: frame.subarray(1) };
+    }
+    try {
+      const tooMuch = member.quota.take(frame.length, performance.now());
+      if (tooMuch) return { connection, fault: `it sends ${tooMuch}` };
+      const bytes = member.frames.add(frame);
+      return bytes && { connection, bytes };
+    } catch (error) {
+      return { connection, fault: `it sends ${messageOf(error)}` };
+    }
+  }
+
+  private async send(connection: Connection, message: CoordinatorMessage): Promise<void> {
+    for (const frame of toFrames(encode(message))) {
+      if (this.closed) return;
+      try {
+        await this.socket.send([Buffer.from(connection, 'hex'), frame]);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'EAGAIN')
+          this.faults.push({ connection, fault: 'it does not read what it is told' });
+        return;
+      }
+    }
+  }
+}

@@ -1,0 +1,73 @@
+import { hostname } from 'node:os';
+import { readCode, type ErrorCode } from '../../util/error-codes.js';
+import { evidence, type JobFailure } from './failure.js';
+
+/** The rank that a piece of evidence is about, as far as it is known. */
+export type About = Pick<JobFailure, 'rank' | 'host' | 'pid'>;
+
+/** What a piece of evidence says, and how much it explains. */
+type Cause = [failure: JobFailure, weight: number];
+
+/** A worker process on this host has ended, as its parent has seen it; `remark` says why a signal may have come. */
+export function exited(about: About, code: number | null, signal: NodeJS.Signals | null, remark = ''): Cause {
+  const here = { ...about, host: hostname(), user: false };
+  return signal
+    ? [{ ...here, code: 'KILLED', cause: `killed by signal ${signal}${remark}` }, evidence.signal]
+    : [{ ...here, code: 'EXITED', cause: `ended with exit code ${code}` }, evidence.exitCode];
+}
+
+/** Rank `by` has lost its connection to the rank. */
+export function lostBy(about: About, by: number): Cause {
+  const cause = `lost: its connection to rank ${by} ended`;
+  return [{ ...about, code: 'PEER_LOST_BY_OTHERS', cause, user: false }, evidence.lostConnection];
+}
+
+/** The rank has told of an error that it ends with. */
+export function reported(about: About, error: { code: string; message: string; user: boolean }): Cause {
+  const { message, user } = error;
+  const code = readCode(error.code);
+  if (code === 'STOPPED') return [{ ...about, code, cause: message, user: false }, evidence.stopped];
+  return [
+    { ...about, code, cause: user ? message : `error ${code}: ${message}`, user },
+    evidence.reportedError,
+  ];
+}
+
+/** The rank says what no worker of this version would. */
+export function broken(about: About, reason: string): Cause {
+  return [
+    { ...about, code: 'PROTOCOL_ERROR', cause: `error PROTOCOL_ERROR: ${reason}`, user: false },
+    evidence.reportedError,
+  ];
+}
+
+/** A worker that knows the job's secret cannot be taken in. */
+export function refused(reason: string): Cause {
+  return [{ code: 'JOIN_REFUSED', cause: reason, user: false }, evidence.reportedError];
+}
+
+/** The rank shows no sign of life, or of progress. */
+export function stalled(about: About, cause: string): Cause {
+  return [{ ...about, code: 'STALLED', cause, user: false }, evidence.stall];
+}
+
+/** The workers have not come together in time; `missing` ranks have not joined at all. */
+export function notTogether(missing: readonly number[], timeoutMs: number): Cause {
+  const what =
+    missing.length > 0
+      ? `rank${missing.length > 1 ? 's' : ''} ${missing.join(', ')} did not join`
+      : 'the ranks could not connect to each other';
+  const cause = `${what} within ${timeoutMs / 1000} s: see the workers' logs, or raise distributed.joinTimeoutSeconds`;
+  return [{ code: 'JOIN_TIMEOUT', cause, user: false }, evidence.stall];
+}
+
+/** Ranks do not have what they must agree on. */
+export function disagreed(reason: string): Cause {
+  const cause = `error RANKS_DISAGREE: ${reason}`;
+  return [{ code: 'RANKS_DISAGREE', cause, user: false }, evidence.reportedError];
+}
+
+/** The job is ended for a reason that no worker gave. */
+export function stopped(code: ErrorCode, cause: string, user = false): Cause {
+  return [{ code, cause, user }, evidence.stopped];
+}

@@ -1,0 +1,98 @@
+import type { ErrorCode } from '../../util/error-codes.js';
+
+/** Why a job has ended early: what its last line says. */
+export interface JobFailure {
+  /** The rank that caused it; undefined where no single rank did. */
+  rank?: number;
+  host?: string;
+  pid?: number;
+  /** Stable code, such as `KILLED`, `STALLED` or the code of the error that the rank raised. */
+  code: ErrorCode;
+  /** One line: `killed by signal SIGKILL`, `error CODE: message`, `stalled: ...`. */
+  cause: string;
+  /** A mistake in the input, to be told in one line with exit code 2. */
+  user: boolean;
+}
+
+/** The failure in one line: rank, host and cause. */
+export function describeFailure({ rank, host, cause }: JobFailure): string {
+  if (rank === undefined) return cause;
+  return `rank ${rank}${host ? ` on host ${host}` : ''}: ${cause}`;
+}
+
+/**
+ * How much a piece of evidence explains. One dying rank makes many errors on the others; the most telling piece that
+ * arrives within a short grace is the root cause.
+ */
+export const evidence = {
+  stall: 1,
+  lostConnection: 2,
+  exitCode: 3,
+  reportedError: 4,
+  signal: 5,
+  stopped: 6,
+} as const;
+
+/** Codes of errors that follow from another rank's failure. */
+const consequences = new Set<ErrorCode>([
+  'PEER_LOST',
+  'JOB_ABORTED',
+  'COLLECTIVE_TIMEOUT',
+  'COORDINATOR_LOST',
+]);
+
+/** Whether an error of this code follows from what has happened elsewhere. */
+export function isConsequence(code: ErrorCode): boolean {
+  return consequences.has(code);
+}
+
+interface Evidence {
+  failure: JobFailure;
+  weight: number;
+}
+
+/**
+ * Collects evidence and settles on the root cause once the grace is over.
+ *
+ * What a rank has told of itself explains its end, however it ended: a process that ends after it has told of an error
+ * may still be killed, or fail in its last steps.
+ */
+export class RootCause {
+  readonly settled: Promise<JobFailure>;
+  private resolve!: (failure: JobFailure) => void;
+  private best: Evidence | undefined;
+  /** By rank how its process has ended. */
+  private readonly ends = new Map<number | undefined, Evidence>();
+  private readonly told = new Set<number | undefined>();
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly graceMs: number) {
+    this.settled = new Promise((resolve) => (this.resolve = resolve));
+  }
+
+  add(failure: JobFailure, weight: number): void {
+    const real = consequences.has(failure.code) ? Math.min(weight, evidence.stall) : weight;
+    const piece = { failure, weight: real };
+    if (weight === evidence.reportedError) this.told.add(failure.rank);
+    if (weight === evidence.exitCode || weight === evidence.signal) {
+      if (!this.ends.has(failure.rank)) this.ends.set(failure.rank, piece);
+    } else this.best = heavier(this.best, piece);
+    this.timer ??= setTimeout(() => this.settle(), this.graceMs);
+  }
+
+  get found(): boolean {
+    return this.timer !== undefined;
+  }
+
+  private settle(): void {
+    const unexplained = [...this.ends].filter(([rank]) => !this.told.has(rank)).map(([, end]) => end);
+    const [first] = this.ends.values();
+    const cause = unexplained.reduce(heavier, this.best) ?? first;
+    this.resolve(cause.failure);
+  }
+}
+
+/** The piece that explains more; of equals the first. */
+function heavier(one: Evidence | undefined, other: Evidence): Evidence {
+  return one === undefined || other.weight > one.weight ? other : one;
+}

@@ -1,0 +1,123 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import { describeFailure } from '../coordinator/failure.js';
+import { Coordinator } from '../coordinator/coordinator.js';
+import { openDataset } from '../../data/index.js';
+import { stepsPerEpoch } from '../../data/sampler.js';
+import { messageOf, reportOf, UserError } from '../../util/errors.js';
+import { openTrace } from '../../trace/trace-file.js';
+import { RunCombiner } from '../../record/combine.js';
+import { keepLock } from '../../record/run-lock.js';
+import { RunRecorder, type RunListener } from '../../record/run-record.js';
+import { printable, printableLines } from '../../util/printable.js';
+import { socketsBegin, socketsEnd, type WithSockets } from '../../transport/socket-thread.js';
+import { writeNow } from '../../console/console.js';
+import { Display } from '../../console/display.js';
+import { noPlaceForSecret, PublishedSecret } from '../secret/published-secret.js';
+import type { CoordinatorNews, OwnCoordinatorOptions } from './own-coordinator.js';
+
+/** A socket that could not be bound is closed within this time. */
+const closeWithinMs = 50;
+
+/** Coordinator, run record and console of a job whose workers something else has started. */
+async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & WithSockets): Promise<void> {
+  const tell = (news: CoordinatorNews) => port.postMessage(news);
+  const { listenOn, port: tcpPort, worldSize, token, config } = options;
+  const { distributed } = config;
+  const record = options.evaluate ? undefined : await openRecord(options);
+  const combiner = new RunCombiner(record?.listeners ?? []);
+  let secret: PublishedSecret | undefined;
+  socketsBegin(options);
+  const coordinator = await Coordinator.start({
+    host: listenOn,
+    port: tcpPort,
+    portAdvice: 'set another MASTER_PORT, the same for every rank',
+    worldSize,
+    token,
+    transport: distributed.transport === 'tcp' ? 'tcp' : 'ipc',
+    joinTimeoutMs: distributed.joinTimeoutSeconds * 1000,
+    stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
+    phaseTimeoutMs: distributed.phaseTimeoutSeconds * 1000,
+    stallWarningMs: distributed.stallWarningSeconds * 1000,
+    onNotice: say,
+    onAssembled: () => secret?.remove(),
+    readPart: combiner.readPart,
+    combine: combiner.combine,
+    onRecord: (rank, news) => combiner.record(news, rank),
+    onTrace: (part) => record?.trace?.add(part),
+  }).catch((error: unknown) => {
+    record?.close();
+    throw error;
+  });
+  const { outDir, lockFile } = options;
+  if (lockFile) keepLock(outDir, lockFile, ({ code, message }) => coordinator.abort(code, message));
+  const stop = async () => {
+    secret?.remove();
+    record?.close();
+    await coordinator.stop();
+  };
+  if (options.publishAs !== undefined) {
+    secret = PublishedSecret.publish(options.publishAs, token);
+    if (!secret) {
+      await stop();
+      throw noPlaceForSecret();
+    }
+  }
+  process.on('uncaughtException', (error) =>
+    coordinator.abort('COORDINATOR_FAILED', `the coordinator failed: ${messageOf(error)}`),
+  );
+  tell({ type: 'listening' });
+  port.once('message', () => void stop().then(end));
+  const failure = await Promise.race([coordinator.finished.then(() => undefined), coordinator.failure]);
+  secret?.remove();
+  record?.close();
+  if (!failure) tell({ type: 'finished' });
+  else
+    tell({
+      type: 'failed',
+      code: failure.code,
+      message: failure.user ? failure.cause : describeFailure(failure),
+      user: failure.user,
+    });
+}
+
+function say(line: string): void {
+  writeNow(2, `${printable(line)}\n`);
+}
+
+async function openRecord({ config, outDir, resumedEpochs }: OwnCoordinatorOptions) {
+  const dataset = await openDataset(config.data, { seed: config.seed, notify: () => {} });
+  await dataset.close();
+  const display = new Display({
+    epochs: config.epochs,
+    stepsPerEpoch: stepsPerEpoch(dataset.labels.train.length, config),
+    resumedEpochs: resumedEpochs ?? 0,
+    outDir,
+    terminal: false,
+    // A thread's process.stdout waits for the main thread, which may be blocked in a collective.
+    write: (text) => writeNow(1, printableLines(text)),
+  });
+  const trace = openTrace(config.trace, { resumed: resumedEpochs !== undefined, notify: say });
+  const recorder = RunRecorder.open(outDir, config, resumedEpochs);
+  const listeners: RunListener[] = [recorder, display];
+  const close = () => {
+    recorder.close();
+    trace?.close();
+  };
+  return { listeners, trace, close };
+}
+
+const port = parentPort as MessagePort;
+const options = workerData as OwnCoordinatorOptions & WithSockets;
+
+function end(): void {
+  socketsEnd(options);
+  port.close();
+}
+
+coordinate(port, options).catch(async (error: unknown) => {
+  const news: CoordinatorNews = { type: 'failed', user: error instanceof UserError, ...reportOf(error) };
+  port.postMessage(news);
+  await delay(closeWithinMs);
+  end();
+});

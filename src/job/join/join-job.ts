@@ -1,0 +1,124 @@
+import type { Config } from '../../config/schema.js';
+import { configDigest } from '../../config/load.js';
+import { Membership } from '../member/membership.js';
+import { thresholdsOf } from '../../parallel/bitwise.js';
+import { canonicalHost, isLoopback, isWildcard, tcpAddress } from '../../transport/addresses.js';
+import { readPortRange } from '../../transport/ports.js';
+import type { Place } from './environment.js';
+import { meet, type Meeting } from './meet.js';
+import { OwnCoordinator } from './own-coordinator.js';
+import { giveToken, publishedSecrets, secretFolders } from '../secret/published-secret.js';
+import { givenSecret, newSecret } from '../secret/read-secret.js';
+import { starterOf } from '../devices/worker-threads.js';
+
+export interface JoinJobOptions {
+  place: Place;
+  config: Config;
+  /** Run folder, and its lock where this process holds it. */
+  outDir: string;
+  lockFile?: string;
+  /** Epochs of the checkpoint that the run goes on from. */
+  resumedEpochs?: number;
+  /** Only evaluates a checkpoint. */
+  evaluate: boolean;
+  notify(line: string): void;
+}
+
+export interface Joined {
+  member: Membership;
+  /** In rank 0, where no launcher of pod-dist's runs the coordinator. */
+  own?: OwnCoordinator;
+}
+
+/**
+ * Joins the job that the environment describes; in rank 0, where nobody else does, also runs its coordinator. Rejects,
+ * with nothing left running, with the cause that the coordinator has found where it is here, and has told the others.
+ */
+export async function joinJob(options: JoinJobOptions): Promise<Joined> {
+  const { place, config, evaluate } = options;
+  const own = place.ownCoordinator && place.rank === 0 ? await startCoordinator(options) : undefined;
+  const meeting = own ?? (await findCoordinator(options));
+  const { distributed } = config;
+  try {
+    const member = await Membership.join({
+      rank: place.rank,
+      worldSize: place.worldSize,
+      address: meeting.address,
+      token: meeting.token,
+      host: fixedHost(config) ?? meeting.local,
+      reached: meeting.reached,
+      digest: configDigest(config),
+      joinTimeoutMs: distributed.joinTimeoutSeconds * 1000,
+      dataPorts: distributed.dataPorts === undefined ? undefined : readPortRange(distributed.dataPorts),
+      stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
+      collectiveTimeoutMs: distributed.collectiveTimeoutSeconds * 1000,
+      thresholds: thresholdsOf(config),
+      checkCollectives: distributed.checkCollectives,
+      trace: config.trace !== undefined && !evaluate,
+      ...guardedBy(place),
+    });
+    return { member, own: own?.coordinator };
+  } catch (error) {
+    const cause = await own?.coordinator.failure();
+    await own?.coordinator.stop();
+    throw cause ?? error;
+  }
+}
+
+/** Who must live for this worker to go on: variables that were set by hand may have been set by a shell that has ended. */
+function guardedBy({ starter, rankVariable }: Place): { guardParent: boolean; starter?: number } {
+  if (starter === 'pod-dist') return { guardParent: true };
+  if (starter === 'torchrun' && process.env.TORCHELASTIC_RUN_ID === undefined) return { guardParent: false };
+  return { guardParent: true, starter: starterOf(process.ppid, rankVariable) };
+}
+
+/** The address that the configuration has this host's tcp edges listen on, where it names one. */
+function fixedHost({ distributed }: Config): string | undefined {
+  const { host } = distributed;
+  return isLoopback(host) || isWildcard(host) ? undefined : canonicalHost(host);
+}
+
+type Found = Omit<Meeting, 'reached'> & { reached?: string };
+
+/**
+ * Rank 0's own: on loopback where MASTER_ADDR is, unless the configuration says otherwise, else on all addresses. A
+ * secret that nobody has given is made here, and left where the other ranks find it.
+ */
+async function startCoordinator(options: JoinJobOptions): Promise<Found & { coordinator: OwnCoordinator }> {
+  const { place, config, outDir, lockFile, resumedEpochs, evaluate } = options;
+  const { host, port, worldSize } = place;
+  const given = givenSecret(process.env);
+  const token = given ?? newSecret();
+  const alone = isLoopback(host) && isLoopback(config.distributed.host);
+  const listenOn = alone ? host : '*';
+  const publishAs = given === undefined && worldSize > 1 ? place.job : undefined;
+  const coordinator = await OwnCoordinator.start({
+    listenOn,
+    port,
+    worldSize,
+    token,
+    publishAs,
+    config,
+    outDir,
+    lockFile,
+    resumedEpochs,
+    evaluate,
+  });
+  const local = alone ? host : '127.0.0.1';
+  return { coordinator, token, address: tcpAddress(local, port), local };
+}
+
+async function findCoordinator({ place, config, notify }: JoinJobOptions): Promise<Found> {
+  const { rank, host, port, token, ownCoordinator, job } = place;
+  if (!ownCoordinator) return { token, address: tcpAddress(host, port), local: host };
+  const given = givenSecret(process.env);
+  return meet({
+    rank,
+    host,
+    port,
+    timeoutMs: config.distributed.joinTimeoutSeconds * 1000,
+    secrets: () => (given === undefined ? publishedSecrets(job) : [given]),
+    withoutSecret: `rank 0 has left no secret of this job in ${secretFolders().join(' or ')}, as it does where hosts share it: ${giveToken}`,
+    notify,
+  });
+}

@@ -1,0 +1,104 @@
+import { once } from 'node:events';
+import type { Worker } from 'node:worker_threads';
+import type { Config } from '../../config/schema.js';
+import { PodDistError, UserError, type ErrorReport } from '../../util/errors.js';
+import { startSocketThread } from '../../transport/socket-thread.js';
+
+export interface OwnCoordinatorOptions {
+  /** Address to listen on; `*`: all. */
+  listenOn: string;
+  port: number;
+  worldSize: number;
+  /** The job's secret. */
+  token: string;
+  /** Name under which the secret is left for the other ranks until they have joined; none: they have it. */
+  publishAs?: string;
+  config: Config;
+  /** Run folder. */
+  outDir: string;
+  /** Rank 0's hold on it, where something is recorded. */
+  lockFile?: string;
+  /** Epochs of the checkpoint that the run goes on from, if it does. */
+  resumedEpochs?: number;
+  /** Only count a checkpoint's test images; nothing is recorded. */
+  evaluate?: boolean;
+}
+
+/** From the thread. */
+export type CoordinatorNews =
+  { type: 'listening' } | { type: 'finished' } | ({ type: 'failed'; user: boolean } & ErrorReport);
+
+/** Ends the thread in order. */
+const stopMessage = 'stop';
+
+/** Evidence settles and aborts travel within this time. */
+const settleWithinMs = 2000;
+
+/**
+ * The coordinator in a thread of rank 0, for jobs that torchrun, Slurm or MPI have started. It has a thread of its
+ * own because rank 0's compute thread blocks in collectives and in native code.
+ */
+export class OwnCoordinator {
+  private cause: PodDistError | undefined;
+  private done = false;
+  private readonly settled: Promise<void>;
+
+  private constructor(private readonly thread: Worker) {
+    this.settled = new Promise((resolve) => {
+      thread.on('message', (news: CoordinatorNews) => {
+        if (news.type === 'finished') this.done = true;
+        if (news.type === 'failed') this.cause = toError(news);
+        if (news.type !== 'listening') resolve();
+      });
+      thread.once('exit', () => resolve());
+    });
+  }
+
+  /** Listens on the place's port; rejects with `UserError` `PORT_IN_USE` where it is taken. */
+  static async start(options: OwnCoordinatorOptions): Promise<OwnCoordinator> {
+    const thread = startSocketThread(
+      new URL('./coordinator-thread.js', import.meta.url),
+      options,
+      stopMessage,
+    );
+    const own = new OwnCoordinator(thread);
+    await once(thread, 'message');
+    if (own.cause) throw own.cause;
+    return own;
+  }
+
+  /** Resolves once every rank has finished and the record is written. */
+  async finished(): Promise<void> {
+    await this.within(settleWithinMs);
+    if (!this.done)
+      throw (
+        this.cause ??
+        new PodDistError('COORDINATOR_FAILED', 'the coordinator thread of rank 0 did not finish')
+      );
+  }
+
+  /** The root cause of a failed job, once it is settled. */
+  async failure(): Promise<PodDistError | undefined> {
+    await this.within(settleWithinMs);
+    return this.cause;
+  }
+
+  async stop(): Promise<void> {
+    if (this.thread.threadId === -1) return;
+    const exited = once(this.thread, 'exit');
+    this.thread.postMessage(stopMessage);
+    await Promise.race([exited, delay(settleWithinMs)]);
+  }
+
+  private async within(milliseconds: number): Promise<void> {
+    await Promise.race([this.settled, delay(milliseconds)]);
+  }
+}
+
+function toError({ code, message, user }: Extract<CoordinatorNews, { type: 'failed' }>): PodDistError {
+  return user ? new UserError(code, message) : new PodDistError(code, message);
+}
+
+function delay(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds).unref());
+}

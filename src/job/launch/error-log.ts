@@ -1,0 +1,24 @@
+import { appendFile, mkdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname } from 'node:path';
+import { codeOf, messageOf, PodDistError, StoppedError, UserError } from '../../util/errors.js';
+
+/**
+ * Runs the work of the only worker of a job. Where it fails, its stack goes to the log file and the error says in one
+ * line what several workers' errors would say.
+ */
+export async function withErrorLog<T>(work: Promise<T>, logFile: string): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof UserError || error instanceof StoppedError) throw error;
+    await mkdir(dirname(logFile), { recursive: true });
+    await appendFile(logFile, `${error instanceof Error ? error.stack : String(error)}\n`);
+    const code = codeOf(error);
+    throw new PodDistError(
+      code,
+      `rank 0 on host ${hostname()}: error ${code}: ${messageOf(error)}; log: ${logFile}`,
+      { cause: error },
+    );
+  }
+}

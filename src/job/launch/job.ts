@@ -1,0 +1,140 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Config } from '../../config/schema.js';
+import { describeFailure } from '../coordinator/failure.js';
+import { Coordinator } from '../coordinator/coordinator.js';
+import { PodDistError, StoppedError, UserError } from '../../util/errors.js';
+import type { TraceFile } from '../../trace/trace-file.js';
+import { canonicalHost, isWildcard, tcpAddress } from '../../transport/addresses.js';
+import type { RunCombiner } from '../../record/combine.js';
+import type { DevicePlan } from '../devices/devices.js';
+import { launchVariables } from '../join/environment.js';
+import { newSecret } from '../secret/read-secret.js';
+import { followSignals } from '../../util/signals.js';
+import { Supervisor } from './supervisor.js';
+
+export interface JobOptions {
+  config: Config;
+  devices: DevicePlan;
+  /** Folder of the workers' logs. */
+  logDir: string;
+  /** Arguments of `pod-dist worker`. */
+  workerArgs: readonly string[];
+  combiner: RunCombiner;
+  /** Takes what the workers spend their time on. */
+  trace?: TraceFile;
+  /** Ends the job, when it is aborted, for the reason that it gives: a `PodDistError`. */
+  lost?: AbortSignal;
+}
+
+/** How long workers may take to end by themselves once all have finished. */
+const endWithinMs = 10_000;
+
+/** A worker on this host that has not joined by now hangs, however slow the machine. */
+const slowestStartMs = 20_000;
+
+/**
+ * Runs a job of several workers on this host: coordinator here, one child process a worker.
+ *
+ * Resolves when every worker has finished and ended. Rejects with the root cause when one fails, after all have
+ * ended: `UserError` for a mistake in the input, `StoppedError` for a signal, else `PodDistError`.
+ */
+export async function runJob({
+  config,
+  devices,
+  logDir,
+  workerArgs,
+  combiner,
+  trace,
+  lost,
+}: JobOptions): Promise<void> {
+  const worldSize = devices.perWorker.length;
+  const { distributed } = config;
+  mkdirSync(logDir, { recursive: true });
+  const token = newSecret();
+  const { listenOn, connectTo } = addressesOf(distributed.host);
+  const coordinator = await Coordinator.start({
+    host: listenOn,
+    port: distributed.port,
+    worldSize,
+    token,
+    transport: distributed.transport === 'tcp' ? 'tcp' : 'ipc',
+    joinTimeoutMs: joinTimeoutMs(distributed),
+    stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
+    phaseTimeoutMs: distributed.phaseTimeoutSeconds * 1000,
+    stallWarningMs: distributed.stallWarningSeconds * 1000,
+    onNotice: (line) => process.stderr.write(`${line}\n`),
+    readPart: combiner.readPart,
+    combine: combiner.combine,
+    onRecord: (rank, news) => combiner.record(news, rank),
+    onTrace: (part) => trace?.add(part),
+  });
+  const supervisor = new Supervisor(coordinator);
+  const signals = followSignals((signal) => coordinator.abort('STOPPED', signal));
+  const suspending = suspendWith(supervisor);
+  lost?.addEventListener('abort', () => {
+    const { code, message } = lost.reason as PodDistError;
+    coordinator.abort(code, message);
+  });
+  const logOf = (rank: number) => join(logDir, `rank-${rank}.log`);
+  try {
+    for (let rank = 0; rank < worldSize; rank++) {
+      const environment = {
+        RANK: String(rank),
+        WORLD_SIZE: String(worldSize),
+        LOCAL_RANK: String(rank),
+        LOCAL_WORLD_SIZE: String(worldSize),
+        [launchVariables.address]: tcpAddress(connectTo, coordinator.port),
+        [launchVariables.token]: token,
+        ...devices.perWorker[rank].env,
+      };
+      const script = fileURLToPath(new URL('../../../launcher/cli.js', import.meta.url));
+      const { within } = devices.perWorker[rank];
+      const args = ['worker', ...workerArgs];
+      supervisor.start({ rank, script, args, environment, logFile: logOf(rank), within });
+    }
+    const failure = await Promise.race([coordinator.finished.then(() => undefined), coordinator.failure]);
+    if (!failure) {
+      await Promise.race([
+        supervisor.ended(),
+        new Promise((resolve) => setTimeout(resolve, endWithinMs).unref()),
+      ]);
+      return;
+    }
+    if (failure.code === 'STOPPED') throw new StoppedError(failure.cause);
+    if (failure.user) throw new UserError(failure.code, failure.cause);
+    const log = failure.rank === undefined ? logDir : logOf(failure.rank);
+    throw new PodDistError(failure.code, `${describeFailure(failure)}; log: ${log}`);
+  } finally {
+    await supervisor.stop();
+    await coordinator.stop();
+    signals.stop();
+    suspending.stop();
+  }
+}
+
+/** Where the coordinator listens, and where workers of this host find it. */
+function addressesOf(host: string): { listenOn: string; connectTo: string } {
+  const canonical = canonicalHost(host);
+  return isWildcard(canonical)
+    ? { listenOn: '*', connectTo: '127.0.0.1' }
+    : { listenOn: canonical, connectTo: canonical };
+}
+
+/** Ctrl-Z, or SIGTSTP to this process alone, stops the workers as well; what continues it continues them. */
+function suspendWith(supervisor: Supervisor): { stop(): void } {
+  if (process.platform === 'win32') return { stop: () => {} };
+  const suspend = () => {
+    supervisor.pause(true);
+    process.kill(process.pid, 'SIGSTOP');
+  };
+  const resume = () => supervisor.pause(false);
+  process.on('SIGTSTP', suspend).on('SIGCONT', resume);
+  return { stop: () => void process.off('SIGTSTP', suspend).off('SIGCONT', resume) };
+}
+
+/** Workers that this process starts need not be waited for as long as other hosts: a stalled one ends the job. */
+function joinTimeoutMs({ joinTimeoutSeconds, stallTimeoutSeconds }: Config['distributed']): number {
+  return Math.min(joinTimeoutSeconds * 1000, Math.max(stallTimeoutSeconds * 1000, slowestStartMs));
+}

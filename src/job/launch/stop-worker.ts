@@ -1,0 +1,55 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { StoppedError } from '../../util/errors.js';
+import type { Membership } from '../member/membership.js';
+import { followSignals } from '../../util/signals.js';
+
+/** A worker that has told its job of a signal may take this long to end with it. */
+const endWithinMs = 2500;
+
+/** How a worker hears of a signal. */
+export class WorkerStop {
+  /** From when on the rest of the job is told. */
+  member: Membership | undefined;
+  private readonly controller = new AbortController();
+  private readonly stopped: Promise<never>;
+  private giveUp!: (error: StoppedError) => void;
+
+  private constructor() {
+    this.stopped = new Promise((_, reject) => (this.giveUp = reject));
+  }
+
+  /** Ends the work of this thread between two batches. */
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  /**
+   * Runs the work of a worker that torchrun, Slurm or MPI have started. A signal stops the whole job: this rank tells the
+   * coordinator, which stops the others. Rejects with `StoppedError`, at once where the rank has not joined or where a
+   * second signal comes, else once the work has ended.
+   */
+  static async run<T>(work: (stop: WorkerStop) => Promise<T>): Promise<T> {
+    const stop = new WorkerStop();
+    let by: string | undefined;
+    const following = followSignals((name) => {
+      if (by === undefined) stop.begin(name);
+      else stop.giveUp(new StoppedError(name));
+      by = name;
+    });
+    try {
+      return await Promise.race([work(stop), stop.stopped]);
+    } catch (error) {
+      throw by === undefined ? error : new StoppedError(by, { cause: error });
+    } finally {
+      following.stop();
+    }
+  }
+
+  private begin(name: string): void {
+    this.controller.abort(name);
+    const error = new StoppedError(name);
+    if (!this.member) return this.giveUp(error);
+    void this.member.fail(error);
+    void delay(endWithinMs, undefined, { ref: false }).then(() => this.giveUp(error));
+  }
+}

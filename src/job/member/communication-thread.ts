@@ -1,0 +1,236 @@
+import { hostname } from 'node:os';
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import { Engine } from '../../collective/engine.js';
+import { Mesh } from '../../collective/mesh.js';
+import { socketsClosed, prepareSockets } from '../../transport/sockets.js';
+import { MeetingFolder, meetingFolderName } from '../../transport/meeting-folder.js';
+import { findUserFolder } from '../../transport/user-folder.js';
+import { readCode } from '../../util/error-codes.js';
+import { codeOf, messageOf, PodDistError } from '../../util/errors.js';
+import { ClockOffset } from '../../trace/clock-offset.js';
+import { runningClock } from '../../util/running-clock.js';
+import { listeningAddress } from '../../transport/addresses.js';
+import { noTracer, now, SpanRecorder, type Tracer, type TraceSpan } from '../../trace/tracer.js';
+import { socketsBegin, socketsEnd, type WithSockets } from '../../transport/socket-thread.js';
+import { ControlClient } from '../control/client.js';
+import { Guardian } from './guardian.js';
+import { machineId } from './machine.js';
+import { protocolVersion, type CoordinatorMessage } from '../control/protocol.js';
+import { Status } from './status.js';
+import type { FromThread, ThreadData, ToThread } from './thread-protocol.js';
+
+/** Round trips for the coordinator's clock before the job begins; afterwards there is one a beat. */
+const clockSamples = 8;
+
+/**
+ * The communication thread of a worker: the control connection, the data connections and the collectives.
+ *
+ * It also guards the worker while the compute thread is busy or blocked: beats, the parent's life, the coordinator's
+ * orders (see `Guardian`).
+ */
+class CommunicationThread {
+  private readonly client: ControlClient;
+  private readonly status: Status;
+  private readonly guardian: Guardian;
+  private readonly tracer: Tracer;
+  private readonly clock = new ClockOffset();
+  private clockSamples = 0;
+  private mesh: Mesh | undefined;
+  private binding: Promise<Mesh> | undefined;
+  private engine: Engine | undefined;
+  private ended = false;
+  private closing = false;
+  private readonly joinTimer: { clear(): void };
+  private readonly beats: NodeJS.Timeout;
+
+  constructor(
+    private readonly data: ThreadData & WithSockets,
+    private readonly port: MessagePort,
+  ) {
+    prepareSockets();
+    socketsBegin(data);
+    process.on('uncaughtException', (error) => this.refuse(failed(error)));
+    this.status = new Status(data.status);
+    this.client = new ControlClient({ ...data, onLost: () => this.loseCoordinator() });
+    this.guardian = new Guardian(data, (error) => this.refuse(error));
+    this.tracer = data.trace ? new SpanRecorder((spans) => void this.trace(spans)) : noTracer;
+    this.joinTimer = runningClock.after(data.joinTimeoutMs, () => this.refuse(this.lateJoin()));
+    this.beats = setInterval(() => this.beat(), 500);
+    port.on('message', (message: ToThread) => void this.obey(message));
+    void this.client.send(this.hello());
+    void this.listen();
+  }
+
+  private hello() {
+    const { rank, worldSize, digest, reached } = this.data;
+    const about = { host: hostname(), machine: machineId(), pid: process.pid };
+    return { type: 'hello', version: protocolVersion, rank, worldSize, digest, reached, ...about } as const;
+  }
+
+  private async listen(): Promise<void> {
+    try {
+      for await (const message of this.client.messages()) {
+        this.guardian.heardOfCoordinator();
+        this.joinTimer.clear();
+        await this.follow(message);
+      }
+    } catch (error) {
+      const { message } = error as Error;
+      if (codeOf(error) === 'MESH_FAILED')
+        await this.client.send({ type: 'failed', code: 'MESH_FAILED', message, user: false });
+      this.refuse(
+        error instanceof PodDistError ? error : new PodDistError('COORDINATOR_LOST', messageOf(error)),
+      );
+    }
+  }
+
+  /** The coordinator's process is gone, or its host: the job cannot go on. */
+  private loseCoordinator(): void {
+    if (this.ended) return;
+    this.guardian.endSoon(
+      new PodDistError('COORDINATOR_LOST', `the connection to the coordinator at ${this.data.address} ended`),
+    );
+  }
+
+  private async follow(message: CoordinatorMessage): Promise<void> {
+    switch (message.type) {
+      case 'refused':
+        return this.refuse(new PodDistError(readCode(message.code), message.message));
+      case 'plan': {
+        const { rank, worldSize, token, dataPorts, arena, thresholds, checkCollectives } = this.data;
+        const { jobId, hosts } = message;
+        const host = listeningAddress(this.data.host, message.reached);
+        const directory = await this.meetingFolder(message);
+        if (this.closing) return this.guardian.folder?.remove();
+        const place = { host, dataPorts, directory };
+        this.binding = Mesh.bind({ rank, worldSize, secret: token, jobId, hosts, ...place });
+        this.mesh = await this.binding;
+        if (this.closing) return;
+        this.mesh.onPeerLost((peer) => void this.client.send({ type: 'lost', peer }));
+        const { tracer } = this;
+        this.engine = new Engine({ mesh: this.mesh, arena, thresholds, checkCollectives, tracer });
+        if (this.data.trace) this.askForClock();
+        return this.client.send({ type: 'endpoints', endpoints: this.mesh.endpoints });
+      }
+      case 'table':
+        await this.mesh?.connect(message.table, { timeoutMs: this.data.joinTimeoutMs });
+        return this.client.send({ type: 'connected' });
+      case 'go':
+        this.guardian.folder?.remove();
+        void this.engine?.serve();
+        return this.tell({ type: 'joined', connections: (this.engine as Engine).connections });
+      case 'agreed':
+      case 'gathered':
+        return this.tell(message);
+      case 'abort': {
+        const error = new PodDistError('JOB_ABORTED', `the job was stopped: ${message.message}`);
+        return this.guardian.endSoon(error);
+      }
+      case 'ended':
+        this.ended = true;
+        return this.tell({ type: 'ended' });
+      case 'clock':
+        this.clock.add({ ...message, received: now() });
+        if (++this.clockSamples < clockSamples) this.askForClock();
+        return;
+      case 'pulse':
+    }
+  }
+
+  /** The folder in which ranks of this host meet. Its name is derived, never told. */
+  private async meetingFolder({ transport, hosts, jobId }: Extract<CoordinatorMessage, { type: 'plan' }>) {
+    const { rank, token } = this.data;
+    const alone = hosts.filter((other) => other === hosts[rank]).length === 1;
+    if (transport === 'tcp' || alone) return undefined;
+    const say = (line: string) => process.stderr.write(`${line}\n`);
+    const user = () => findUserFolder(say);
+    this.guardian.folder = await MeetingFolder.make(meetingFolderName(token, jobId), rank, user);
+    return this.guardian.folder?.path;
+  }
+
+  private async obey(message: ToThread): Promise<void> {
+    switch (message.type) {
+      case 'trace':
+        return this.trace(message.spans);
+      case 'finish':
+        this.tracer.flush();
+        return this.client.send({ type: 'finished' });
+      case 'failed':
+        this.tracer.flush();
+        await this.client.send(message);
+        return this.tell({ type: 'failed-sent' });
+      case 'close':
+        return this.close();
+      default:
+        return this.client.send(message);
+    }
+  }
+
+  private beat(): void {
+    if (!this.mesh) void this.client.send(this.hello());
+    const { status, engine } = this;
+    const progress = status.progress + (engine?.completed ?? 0);
+    const waiting = status.isWaiting || (engine?.busy ?? false);
+    const collectives = engine?.collectives ?? [];
+    void this.client.send({
+      type: 'beat',
+      progress,
+      waiting,
+      phase: status.phase,
+      lengthy: status.isLengthy,
+      collectives,
+      strangers: this.mesh?.strangers ?? 0,
+    });
+    if (this.data.trace && this.mesh) this.askForClock();
+    this.tracer.flush();
+  }
+
+  private askForClock(): void {
+    void this.client.send({ type: 'clock', sent: now() });
+  }
+
+  /** There is a clock whenever there is a span: the first answer comes before the job begins. */
+  private async trace(spans: TraceSpan[]): Promise<void> {
+    const clock = this.clock.at(now());
+    if (clock) await this.client.send({ type: 'trace', spans, clock });
+  }
+
+  private lateJoin(): PodDistError {
+    const { address, joinTimeoutMs, rank } = this.data;
+    return new PodDistError(
+      'JOIN_TIMEOUT',
+      `rank ${rank} has no answer from the coordinator at ${address} after ${joinTimeoutMs / 1000} s: does it run there, with the same POD_DIST_TOKEN?`,
+    );
+  }
+
+  private refuse(error: PodDistError): void {
+    this.engine?.fail(error);
+    this.tell({ type: 'error', code: codeOf(error), message: error.message, user: false });
+  }
+
+  private async close(): Promise<void> {
+    if (this.closing) return;
+    this.closing = true;
+    this.joinTimer.clear();
+    clearInterval(this.beats);
+    this.guardian.close();
+    this.tracer.flush();
+    await this.client.sent();
+    await this.client.close();
+    const mesh = await this.binding?.catch(() => undefined);
+    this.guardian.folder?.remove();
+    await Promise.all([mesh?.close(), socketsClosed()]);
+    socketsEnd(this.data);
+    this.port.close();
+  }
+
+  private tell(message: FromThread): void {
+    this.port.postMessage(message);
+  }
+}
+
+function failed(error: unknown): PodDistError {
+  return new PodDistError('COMMUNICATION_FAILED', messageOf(error), { cause: error });
+}
+
+new CommunicationThread(workerData as ThreadData & WithSockets, parentPort as MessagePort);

@@ -1,0 +1,182 @@
+import { once } from 'node:events';
+import type { Worker } from 'node:worker_threads';
+import { arenaBytes, createArena } from '../../collective/arena.js';
+import { controlBytes } from '../../collective/control.js';
+import type { Connections } from '../../collective/engine.js';
+import { SharedCommunicator } from '../../collective/shared-communicator.js';
+import { codeOf, messageOf, PodDistError, UserError } from '../../util/errors.js';
+import { noTracer, SpanRecorder, type Tracer } from '../../trace/tracer.js';
+import type { Gathers } from '../../record/reported.js';
+import type { Reporter } from '../../record/reporter.js';
+import { startSocketThread } from '../../transport/socket-thread.js';
+import { Status, statusBytes } from './status.js';
+import type { FromThread, JoinOptions, ThreadData, ToThread } from './thread-protocol.js';
+
+const closeWithinMs = 2000;
+
+interface Waiter {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+/**
+ * A worker's place in a job, on its compute thread: the communicator, and what it tells the coordinator (the
+ * `Reporter` that training expects).
+ *
+ * Everything here waits under the coordinator's eyes: if another rank fails, every wait rejects with `JOB_ABORTED`.
+ */
+export class Membership implements Reporter {
+  readonly communicator: SharedCommunicator;
+  /** Takes down what the compute thread does, where the job is traced. */
+  readonly tracer: Tracer;
+  private readonly waiters = new Map<string, Waiter>();
+  private ended: PodDistError | undefined;
+
+  private constructor(
+    options: JoinOptions,
+    arena: ReturnType<typeof createArena>,
+    private readonly thread: Worker,
+    private readonly status: Status,
+  ) {
+    const { rank, worldSize, collectiveTimeoutMs } = options;
+    this.tracer = options.trace ? new SpanRecorder((spans) => this.tell({ type: 'trace', spans })) : noTracer;
+    this.communicator = new SharedCommunicator({
+      arena,
+      rank,
+      worldSize,
+      timeoutMs: collectiveTimeoutMs,
+      thresholds: options.thresholds,
+      recordSites: options.checkCollectives,
+      tracer: this.tracer,
+    });
+    thread.on('message', (message: FromThread) => this.hear(message));
+    thread.on('error', (error) =>
+      this.end(new PodDistError('COMMUNICATION_FAILED', messageOf(error), { cause: error })),
+    );
+  }
+
+  /**
+   * Joins the job; resolves once all ranks are connected to each other.
+   *
+   * Rejects with `JOIN_TIMEOUT` past the deadline and `JOIN_REFUSED` where the coordinator says why not.
+   */
+  static async join(options: JoinOptions): Promise<Membership> {
+    const arena = createArena({ bytes: arenaBytes, controlBytes });
+    const status = new SharedArrayBuffer(statusBytes);
+    const script = new URL('./communication-thread.js', import.meta.url);
+    const data: ThreadData = { ...options, arena, status };
+    const thread = startSocketThread(script, data, { type: 'close' } satisfies ToThread);
+    const membership = new Membership(options, arena, thread, new Status(status));
+    try {
+      const connections = await membership.expect('joined', () => {});
+      await membership.communicator.connected(connections as Connections);
+    } catch (error) {
+      await membership.close();
+      throw error;
+    }
+    return membership;
+  }
+
+  async agree(name: string, value: string): Promise<void> {
+    await this.expect(`agreed ${name}`, () => this.tell({ type: 'agree', name, value }));
+  }
+
+  async gather<Name extends keyof Gathers>(
+    name: Name,
+    part: Gathers[Name]['part'],
+  ): Promise<Gathers[Name]['result']> {
+    const result = await this.expect(`gathered ${name}`, () => this.tell({ type: 'gather', name, part }));
+    return result as Gathers[Name]['result'];
+  }
+
+  record(news: Parameters<Reporter['record']>[0]): void {
+    this.tell({ type: 'record', news });
+  }
+
+  progress(phase: string, epoch?: number, step?: number): void {
+    this.status.move(describePhase(phase, epoch, step));
+  }
+
+  lengthy(phase: string, epoch?: number): void {
+    this.status.move(describePhase(phase, epoch), true);
+  }
+
+  /** Tells the coordinator why this rank cannot go on. */
+  async fail(error: unknown): Promise<void> {
+    if (this.ended?.code === 'JOB_ABORTED') return;
+    const user = error instanceof UserError;
+    this.ended = undefined;
+    this.tracer.flush();
+    const told = this.expect('failed-sent', () => {
+      this.tell({ type: 'failed', code: codeOf(error), message: messageOf(error).slice(0, 2000), user });
+    });
+    await Promise.race([told.catch(() => {}), new Promise((resolve) => setTimeout(resolve, 1000))]);
+  }
+
+  /** Says that this rank is done, and resolves once all are. */
+  async finish(): Promise<void> {
+    this.tracer.flush();
+    await this.expect('ended', () => this.tell({ type: 'finish' }));
+  }
+
+  /** Ends the connections and the communication thread; safe to call twice. */
+  async close(): Promise<void> {
+    await this.communicator.close();
+    if (this.thread.threadId === -1) return;
+    this.tracer.flush();
+    this.tell({ type: 'close' });
+    const timer = new AbortController();
+    const late = new Promise<void>((resolve) => {
+      const handle = setTimeout(resolve, closeWithinMs);
+      timer.signal.addEventListener('abort', () => clearTimeout(handle));
+    });
+    await Promise.race([once(this.thread, 'exit'), late]);
+    timer.abort();
+  }
+
+  private async expect(what: string, ask: () => void): Promise<unknown> {
+    if (this.ended) throw this.ended;
+    const answer = new Promise<unknown>((resolve, reject) => this.waiters.set(what, { resolve, reject }));
+    ask();
+    const began = this.tracer.now();
+    const value = await this.status.waiting(answer);
+    this.tracer.span('compute', 'waiting', began, { for: what });
+    return value;
+  }
+
+  private hear(message: FromThread): void {
+    switch (message.type) {
+      case 'error':
+        return this.end(new PodDistError(message.code, message.message));
+      case 'joined':
+        return this.answer('joined', message.connections);
+      case 'agreed':
+        return this.answer(`agreed ${message.name}`);
+      case 'gathered':
+        return this.answer(`gathered ${message.name}`, message.result);
+      default:
+        return this.answer(message.type);
+    }
+  }
+
+  private answer(what: string, value?: unknown): void {
+    this.waiters.get(what)?.resolve(value);
+    this.waiters.delete(what);
+  }
+
+  private end(error: PodDistError): void {
+    this.ended ??= error;
+    for (const waiter of this.waiters.values()) waiter.reject(error);
+    this.waiters.clear();
+  }
+
+  private tell(message: ToThread): void {
+    this.thread.postMessage(message);
+  }
+}
+
+/** Epochs and steps are counted from one, as on the console. */
+function describePhase(phase: string, epoch?: number, step?: number): string {
+  const ofEpoch = epoch === undefined ? '' : ` of epoch ${epoch + 1}`;
+  return `${phase}${ofEpoch}${step === undefined ? '' : `, step ${step + 1}`}`;
+}

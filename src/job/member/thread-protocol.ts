@@ -1,0 +1,62 @@
+import type { Arena } from '../../collective/arena.js';
+import type { Connections } from '../../collective/engine.js';
+import type { PortRange } from '../../transport/ports.js';
+import type { Thresholds } from '../../collective/selection.js';
+import type { ErrorReport } from '../../util/errors.js';
+import type { TraceSpan } from '../../trace/tracer.js';
+
+/** How a worker joins its job. */
+export interface JoinOptions {
+  rank: number;
+  worldSize: number;
+  /** The coordinator's address, such as `tcp://127.0.0.1:29500`. */
+  address: string;
+  /** The job's secret: the keys of its connections are derived from it. */
+  token: string;
+  /** Own address on the route to the coordinator, on which this rank listens for its peers, over tcp. */
+  host: string;
+  /** The coordinator's IP address, where this rank had to find it. */
+  reached?: string;
+  /** Ports that it listens on there; default: any free ones. */
+  dataPorts?: PortRange;
+  /** Digest of the configuration, compared over the ranks. */
+  digest: string;
+  joinTimeoutMs: number;
+  stallTimeoutMs: number;
+  /** Default deadline of one collective. */
+  collectiveTimeoutMs: number;
+  /** Where one way to carry out a collective ends and the next begins. */
+  thresholds: Thresholds;
+  /** Compares every collective over the ranks before it. */
+  checkCollectives: boolean;
+  /** Sends the coordinator what the threads spend their time on. */
+  trace?: boolean;
+  /** End with the parent process, as a launched worker does. */
+  guardParent: boolean;
+  /** Process id of what has started this worker: it ends with that. */
+  starter?: number;
+}
+
+export interface ThreadData extends JoinOptions {
+  arena: Arena;
+  status: SharedArrayBuffer;
+}
+
+/** From the compute thread. */
+export type ToThread =
+  | { type: 'agree'; name: string; value: string }
+  | { type: 'gather'; name: string; part: unknown }
+  | { type: 'record'; news: unknown }
+  | { type: 'trace'; spans: TraceSpan[] }
+  | ({ type: 'failed'; user: boolean } & ErrorReport)
+  | { type: 'finish' }
+  | { type: 'close' };
+
+/** To the compute thread. */
+export type FromThread =
+  | { type: 'joined'; connections: Connections }
+  | { type: 'agreed'; name: string }
+  | { type: 'gathered'; name: string; result: unknown }
+  | { type: 'failed-sent' }
+  | { type: 'ended' }
+  | ({ type: 'error'; user: boolean } & ErrorReport);

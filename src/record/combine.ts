@@ -1,0 +1,118 @@
+import { PodDistError } from '../util/errors.js';
+import type { Evaluation } from '../evaluation/schema.js';
+import { summarise, type EvaluationPart } from '../evaluation/summary.js';
+import { addTotals, perClassAccuracy } from '../evaluation/totals.js';
+import type { EpochRecord, RankTimes, Report } from './records.js';
+import { readNews, readPart, type EpochPart, type EpochResult, type FinishPart } from './reported.js';
+import type { RunListener } from './run-record.js';
+
+/**
+ * The coordinator's side of a run: makes one result of the ranks' parts and tells the listeners.
+ *
+ * `epoch` adds up the evaluation totals, `evaluation` makes one full evaluation, `finish` the report.
+ */
+export class RunCombiner {
+  /** The last full evaluation. */
+  evaluation: Evaluation | undefined;
+  private last: EpochRecord | undefined;
+  private lastStep = -1;
+
+  constructor(private readonly listeners: readonly RunListener[]) {}
+
+  readonly combine = (name: string, parts: readonly unknown[]): unknown => {
+    switch (name) {
+      case 'epoch':
+        return this.epoch(parts as EpochPart[]);
+      case 'evaluation':
+        return this.evaluate(parts as EvaluationPart[]);
+      case 'finish':
+        return this.finish(parts as FinishPart[]);
+      default:
+        throw new PodDistError('PROTOCOL_ERROR', `nothing is gathered under the name ${name}`);
+    }
+  };
+
+  /** Checks what a rank gives under a name. */
+  readonly readPart = readPart;
+
+  /** Checks what a rank tells, and tells it the listeners. Steps are rank 0's to tell, each once. */
+  readonly record = (news: unknown, rank = 0): void => {
+    const record = readNews(news);
+    if (record.kind === 'step') {
+      if (rank !== 0 || record.step <= this.lastStep)
+        throw new PodDistError('PROTOCOL_ERROR', `rank ${rank} records step ${record.step} out of turn`);
+      this.lastStep = record.step;
+    }
+    for (const listener of this.listeners) {
+      if (record.kind === 'step') listener.step?.(record);
+      else listener.evaluating?.(record.images);
+    }
+  };
+
+  private epoch(parts: readonly EpochPart[]): EpochResult {
+    const totals = addTotals(parts.map((part) => part.totals));
+    const [{ epoch, trainLoss }] = parts;
+    const other = parts.findIndex((part) => part.epoch !== epoch);
+    if (other >= 0 || epoch <= (this.last?.epoch ?? -1))
+      throw new PodDistError('PROTOCOL_ERROR', `rank ${Math.max(other, 0)} ends an epoch out of turn`);
+    const ranks = parts.map((part) => part.times).filter((times) => times !== undefined);
+    const record: EpochRecord = {
+      kind: 'epoch',
+      epoch,
+      trainLoss,
+      evalCorrect: totals.correct,
+      evalTotal: totals.total,
+      evalAccuracy: totals.correct / totals.total,
+      perClassAccuracy: perClassAccuracy(totals),
+      meanCosine: totals.cosineSum / totals.total,
+      seconds: Math.max(...parts.map((part) => part.seconds)),
+      ...exposedShare(ranks),
+    };
+    this.last = record;
+    for (const listener of this.listeners) {
+      listener.epoch?.(record, totals);
+      if (ranks.length > 0) listener.ranks?.({ kind: 'ranks', epoch, ranks });
+    }
+    return { record, totals };
+  }
+
+  private evaluate(parts: readonly EvaluationPart[]): null {
+    this.evaluation = summarise(parts);
+    for (const listener of this.listeners) listener.evaluated?.(this.evaluation);
+    return null;
+  }
+
+  private finish(parts: readonly FinishPart[]): Report {
+    if (!this.last) throw new PodDistError('PROTOCOL_ERROR', 'the ranks finished before their first epoch');
+    const [first] = parts;
+    const ranks = parts.map((part) => part.times);
+    const images = sum(ranks, 'images');
+    const report: Report = {
+      worldSize: parts.length,
+      backend: first.backend,
+      devices: parts.map((part) => part.device),
+      parameters: first.parameters,
+      epochs: first.epochs,
+      evalCorrect: this.last.evalCorrect,
+      evalTotal: this.last.evalTotal,
+      evalAccuracy: this.last.evalAccuracy,
+      samplesPerSecond: images > 0 ? images / Math.max(...ranks.map(({ seconds }) => seconds)) : 0,
+      ...exposedShare(ranks),
+      centroidsSha256: first.centroidsSha256,
+      weightsSha256: first.weightsSha256,
+      seconds: Math.max(...parts.map((part) => part.seconds)),
+    };
+    for (const listener of this.listeners) listener.finished?.(report);
+    return report;
+  }
+}
+
+/** Over all ranks; one worker has nobody to wait for. */
+function exposedShare(ranks: readonly RankTimes[]): { exposedShare?: number } {
+  const seconds = sum(ranks, 'seconds');
+  return ranks.length < 2 || seconds === 0 ? {} : { exposedShare: sum(ranks, 'exposedSeconds') / seconds };
+}
+
+function sum(ranks: readonly RankTimes[], name: keyof RankTimes): number {
+  return ranks.reduce((total, times) => total + times[name], 0);
+}

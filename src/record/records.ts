@@ -1,0 +1,71 @@
+/** A line a step in `metrics.jsonl`. */
+export interface StepRecord {
+  kind: 'step';
+  epoch: number;
+  step: number;
+  loss: number;
+  lr: number;
+  samplesPerSecond: number;
+  /**
+   * With several workers: milliseconds of the step in which rank 0's compute thread had to wait for collectives, those
+   * for the weights of the step before included.
+   */
+  exposedMs?: number;
+  /** Parts of the loss and what it carries, by name: of POD Loss `nac`, `sc` and `delta`. */
+  [part: string]: number | string | undefined;
+}
+
+/** A line an epoch in `metrics.jsonl`. */
+export interface EpochRecord {
+  kind: 'epoch';
+  epoch: number;
+  trainLoss: number;
+  evalCorrect: number;
+  evalTotal: number;
+  evalAccuracy: number;
+  perClassAccuracy: number[];
+  meanCosine: number;
+  seconds: number;
+  /** With several workers: share of the training time, over all ranks, that compute threads waited for collectives. */
+  exposedShare?: number;
+}
+
+/** Where one rank's time went in the training of an epoch. */
+export interface RankTimes {
+  /** Images that this rank trained on. */
+  images: number;
+  /** From its first batch to its last update. */
+  seconds: number;
+  /** Of these, waiting for the data loader. */
+  loaderSeconds: number;
+  /** Of these, the compute thread waiting in collectives: communication that nothing hid. */
+  exposedSeconds: number;
+}
+
+/** A line an epoch in `metrics.jsonl`: where the time of each rank went, by rank. */
+export interface RanksRecord {
+  kind: 'ranks';
+  epoch: number;
+  ranks: RankTimes[];
+}
+
+/** What `report.json` holds. */
+export interface Report {
+  worldSize: number;
+  backend: string;
+  /** Device of each rank. */
+  devices: string[];
+  /** Trainable numbers of the model. */
+  parameters: number;
+  epochs: number;
+  evalCorrect: number;
+  evalTotal: number;
+  evalAccuracy: number;
+  /** Training images of all ranks a second, evaluation left out. */
+  samplesPerSecond: number;
+  /** With several workers: share of the training time, over all ranks, that compute threads waited for collectives. */
+  exposedShare?: number;
+  centroidsSha256: string;
+  weightsSha256: string;
+  seconds: number;
+}

@@ -1,0 +1,136 @@
+import { z } from 'zod';
+import { PodDistError } from '../util/errors.js';
+import { evaluationPartSchema } from '../evaluation/part-schema.js';
+import type { EvaluatedNews } from '../evaluation/evaluate.js';
+import type { EvaluationPart } from '../evaluation/summary.js';
+import { rankTotalsSchema, type EvaluationTotals } from '../evaluation/totals.js';
+import type { EpochRecord, RankTimes, Report, StepRecord } from './records.js';
+
+/** What a rank gives under the name `epoch`. */
+export interface EpochPart {
+  epoch: number;
+  trainLoss: number;
+  seconds: number;
+  totals: EvaluationTotals;
+  /** Undefined for an epoch that has been trained before. */
+  times?: RankTimes;
+}
+
+/** What a rank gives under the name `finish`. */
+export interface FinishPart {
+  backend: string;
+  device: string;
+  parameters: number;
+  epochs: number;
+  /** Of all epochs of this run. */
+  times: RankTimes;
+  centroidsSha256: string;
+  weightsSha256: string;
+  seconds: number;
+}
+
+export interface EpochResult {
+  record: EpochRecord;
+  totals: EvaluationTotals;
+}
+
+/** What is gathered under each name: a rank's part, and what the coordinator makes of all ranks' parts. */
+export interface Gathers {
+  epoch: { part: EpochPart; result: EpochResult };
+  evaluation: { part: EvaluationPart; result: null };
+  finish: { part: FinishPart; result: Report };
+}
+
+const whole = z.int().min(0);
+const duration = z.number().min(0);
+const text = z.string().max(1000);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+const times: z.ZodType<RankTimes> = z.object({
+  images: whole,
+  seconds: duration,
+  loaderSeconds: duration,
+  exposedSeconds: duration,
+});
+
+const epochPart: z.ZodType<EpochPart> = z.object({
+  epoch: whole,
+  trainLoss: z.number(),
+  seconds: duration,
+  totals: rankTotalsSchema,
+  times: times.optional(),
+});
+
+const finishPart: z.ZodType<FinishPart> = z.object({
+  backend: text,
+  device: text,
+  parameters: whole,
+  epochs: whole,
+  times,
+  centroidsSha256: text,
+  weightsSha256: sha256,
+  seconds: duration,
+});
+
+const schemas: { readonly [Name in keyof Gathers]: z.ZodType<Gathers[Name]['part']> } = {
+  epoch: epochPart,
+  evaluation: evaluationPartSchema,
+  finish: finishPart,
+};
+
+/** Parts of a loss, and how long their names are, at most. */
+const mostParts = 20;
+const mostName = 40;
+
+/** The parts of the loss stand beside the rest under names of their own. */
+const stepRecord = z
+  .object({
+    kind: z.literal('step'),
+    epoch: whole,
+    step: whole,
+    loss: z.number(),
+    lr: z.number(),
+    samplesPerSecond: z.number(),
+    exposedMs: z.number().optional(),
+  })
+  .catchall(z.number())
+  .refine((record) => {
+    const names = Object.keys(record);
+    return names.length <= mostParts && names.every((name) => name.length <= mostName);
+  }, 'too many parts, or names too long');
+
+const news: z.ZodType<StepRecord | EvaluatedNews> = z.discriminatedUnion('kind', [
+  stepRecord,
+  z.object({ kind: z.literal('evaluated'), images: whole }),
+]);
+
+/**
+ * What a rank gives under a name, as another process has sent it.
+ *
+ * @throws PodDistError `PROTOCOL_ERROR` for anything else than what belongs there
+ */
+export function readPart(name: string, part: unknown): unknown {
+  const schema: z.ZodType | undefined = Object.hasOwn(schemas, name)
+    ? schemas[name as keyof Gathers]
+    : undefined;
+  if (!schema) throw new PodDistError('PROTOCOL_ERROR', `nothing is gathered under the name '${name}'`);
+  return read(schema, part, `what it gives for '${name}'`);
+}
+
+/**
+ * What a rank tells for the record.
+ *
+ * @throws PodDistError `PROTOCOL_ERROR` for anything else
+ */
+export function readNews(given: unknown): StepRecord | EvaluatedNews {
+  return read(news, given, 'what it records');
+}
+
+function read<T>(schema: z.ZodType<T>, given: unknown, what: string): T {
+  const { success, data, error } = schema.safeParse(given);
+  if (success) return data;
+  const [{ path, message }] = error.issues;
+  const where =
+    path.length > 0 ? ` (${path.map(String).join('.').slice(0, 100)}: ${message.slice(0, 200)})` : '';
+  throw new PodDistError('PROTOCOL_ERROR', `${what} is not pod-dist's${where}`);
+}

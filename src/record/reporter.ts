@@ -1,0 +1,16 @@
+import type { EvaluatedNews, EvaluationProgress } from '../evaluation/evaluate.js';
+import type { StepRecord } from './records.js';
+import type { Gathers } from './reported.js';
+
+/** What a worker tells the rest of the job, and what the job tells it. */
+export interface Reporter extends EvaluationProgress {
+  /** Rejects with `RANKS_DISAGREE`, naming the ranks, unless every rank gives the same value under this name. */
+  agree(name: string, value: string): Promise<void>;
+  /** Every rank gives its part under this name; resolves with what the coordinator made of all parts. */
+  gather<Name extends keyof Gathers>(
+    name: Name,
+    part: Gathers[Name]['part'],
+  ): Promise<Gathers[Name]['result']>;
+  /** One-way news for the run record and the console. */
+  record(news: StepRecord | EvaluatedNews): void;
+}

@@ -1,0 +1,199 @@
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { dirname, join, sep } from 'node:path';
+import { parse } from 'yaml';
+import { messageOf, UserError, type PodDistError } from '../util/errors.js';
+import { isLock, RunLock } from './run-lock.js';
+
+const checkpointName = /^epoch-\d+$/;
+
+/** A run folder that this job alone may write to, until it lets go of it. */
+export class RunFolder {
+  /** Aborted, with the error as its reason, when the folder is no longer this job's. */
+  readonly lost: AbortSignal;
+  private readonly keeping: { stop(): void };
+
+  private constructor(
+    readonly path: string,
+    readonly lock: RunLock,
+    /** Whether this job has made the folder. */
+    private readonly made: boolean,
+  ) {
+    const lost = new AbortController();
+    this.lost = lost.signal;
+    this.keeping = lock.keep((error: PodDistError) => lost.abort(error));
+  }
+
+  /**
+   * A folder for a new run: `out` if it is given, else the first of `runs/<name>`, `runs/<name>-2`, ... that is not
+   * there. Of several jobs that start at once each gets another one. Nothing that was trained is ever overwritten.
+   *
+   * Folders are for their owner alone, unless they are not `confidential`: then the umask decides.
+   *
+   * @throws UserError `RUN_EXISTS`, `RUN_BUSY`, or `RUN_FOLDER_INVALID` where no folder can be made
+   */
+  static async claim(
+    name: string,
+    { out, confidential = true }: { out?: string; confidential?: boolean } = {},
+  ): Promise<RunFolder> {
+    const mode = confidential ? 0o700 : 0o777;
+    if (out !== undefined) {
+      const made = make(out, mode, (reason) => `--out ${out} cannot be a run folder: ${reason}`);
+      if (!made && !isFree(out) && !isBusy(out)) throw exists(out);
+      const claimed = await RunFolder.take(out, made);
+      if (isFree(out)) return claimed;
+      claimed.release();
+      throw exists(out);
+    }
+    for (let number = 1; ; number++) {
+      const path = join('runs', number === 1 ? name : `${name}-${number}`);
+      if (make(path, mode, (reason) => `the run folder ${path} cannot be made: ${reason}`))
+        return RunFolder.take(path, true);
+    }
+  }
+
+  /**
+   * The folder of a run to go on with, or to start afresh where it has no checkpoint; a folder of other files is
+   * neither.
+   *
+   * @throws UserError `RUN_BUSY` where a job still runs in it, `RUN_EXISTS` for other files
+   */
+  static async reclaim(path: string): Promise<RunFolder> {
+    if (!mayStart(path) && !namesIn(join(path, 'checkpoints')).some((name) => checkpointName.test(name)))
+      throw new UserError('RUN_EXISTS', `${path} holds files, but no run to go on with: give another --out`);
+    for (const part of parts) refuseOutside(path, part);
+    return RunFolder.take(path, false);
+  }
+
+  private static async take(path: string, made: boolean): Promise<RunFolder> {
+    try {
+      return new RunFolder(path, await RunLock.take(path), made);
+    } catch (error) {
+      if (error instanceof UserError) throw error;
+      throw new UserError('RUN_FOLDER_INVALID', `${path} cannot be written to: ${messageOf(error)}`);
+    }
+  }
+
+  /** Lets other jobs go on with the run. */
+  release(): void {
+    this.keeping.stop();
+    this.lock.release();
+  }
+
+  /** Lets go of the folder, and removes it if this job has made it and nothing has been trained in it. */
+  abandon(): void {
+    const remove = this.made && !this.lost.aborted && !isTrained(this.path);
+    this.release();
+    if (remove) rmSync(this.path, { recursive: true, force: true });
+  }
+}
+
+/**
+ * The run of this name that was written to last, among `runs/<name>`, `runs/<name>-2`, ...; undefined where there is
+ * none.
+ */
+export function lastRunFolder(name: string): string | undefined {
+  const numbered = new RegExp(`^${name.replace(/[.]/g, '\\.')}(?:-[1-9]\\d*)?$`);
+  const folders = (existsSync('runs') ? readdirSync('runs') : [])
+    .filter((folder) => numbered.test(folder))
+    .map((folder) => join('runs', folder))
+    .filter((folder) => isRun(folder) && (nameOf(folder) ?? name) === name);
+  const written = folders.map((folder): [string, number] => [folder, lastWritten(folder)]);
+  return written.sort(([, a], [, b]) => b - a)[0]?.[0];
+}
+
+/** Whether a run has come to its first step: whether there is something to lose. */
+export function isTrained(folder: string): boolean {
+  const metrics = statSync(join(folder, 'metrics.jsonl'), { throwIfNoEntry: false });
+  return (
+    (metrics?.size ?? 0) > 0 || namesIn(join(folder, 'checkpoints')).some((name) => checkpointName.test(name))
+  );
+}
+
+/** What pod-dist puts into a run folder; the first two before anything else. */
+const parts = ['logs', 'checkpoints', 'config.yaml', 'metrics.jsonl', 'report.json', 'evaluation.json'];
+
+/** Empty, or what a start that has failed has left. */
+function isFree(folder: string): boolean {
+  return mayStart(folder) && !isTrained(folder);
+}
+
+/** Whether a run may start afresh in the folder: it holds nothing but what pod-dist has put there. */
+function mayStart(folder: string): boolean {
+  const names = namesIn(folder).filter((name) => !isLock(name));
+  if (names.length === 0) return true;
+  const own = names.every((name) => parts.includes(name));
+  return own && parts.slice(0, 2).every((part) => names.includes(part));
+}
+
+/** A run folder that somebody else has made must not have this job write elsewhere. */
+function refuseOutside(folder: string, part: string): void {
+  const path = join(folder, part);
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) return;
+  const target = existsSync(path) ? realpathSync(path) : '';
+  if (target.startsWith(realpathSync(folder) + sep)) return;
+  throw new UserError(
+    'RUN_FOLDER_INVALID',
+    `${path} is a link out of the run folder: nothing is written through it; move what it names into the folder, or link the folder as a whole`,
+  );
+}
+
+function isBusy(folder: string): boolean {
+  return namesIn(folder).some(isLock);
+}
+
+function exists(out: string): UserError {
+  return new UserError(
+    'RUN_EXISTS',
+    `${out} already holds files: give another --out, or --resume to go on with the run in it`,
+  );
+}
+
+/** Whether the folder has been made by this call. */
+function make(folder: string, mode: number, describe: (reason: string) => string): boolean {
+  try {
+    mkdirSync(dirname(folder), { recursive: true });
+    mkdirSync(folder, { mode });
+    return true;
+  } catch (error) {
+    if (isFolder(folder)) return false;
+    throw new UserError('RUN_FOLDER_INVALID', describe(messageOf(error)));
+  }
+}
+
+function isRun(folder: string): boolean {
+  const names = namesIn(folder);
+  return names.some((name) => isLock(name) || parts.includes(name));
+}
+
+/** The name that the run's own recipe gives it; undefined where there is none yet. */
+function nameOf(folder: string): unknown {
+  try {
+    return (parse(readFileSync(join(folder, 'config.yaml'), 'utf8')) as { name?: unknown }).name;
+  } catch {
+    return undefined;
+  }
+}
+
+/** In milliseconds since 1970; of a run that has only begun, when its folder was made. */
+function lastWritten(folder: string): number {
+  const timeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const written = ['config.yaml', 'metrics.jsonl', 'checkpoints', 'report.json'];
+  return Math.max(...written.map((part) => timeOf(join(folder, part)))) || timeOf(folder);
+}
+
+function namesIn(folder: string): string[] {
+  return isFolder(folder) ? readdirSync(folder) : [];
+}
+
+function isFolder(path: string): boolean {
+  return existsSync(path) && statSync(path).isDirectory();
+}

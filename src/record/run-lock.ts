@@ -1,0 +1,212 @@
+import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import { PodDistError, UserError } from '../util/errors.js';
+
+const holderSchema = z.object({
+  host: z.string(),
+  pid: z.int(),
+  /** When the job has taken the folder, as ISO 8601 has it. */
+  since: z.string(),
+  /** One boot and one space of process ids: within it, a pid says whether the holder lives. */
+  machine: z.string(),
+  /** The system's number for the start of the process, which tells it from a later one of the same pid. */
+  started: z.string().nullable(),
+});
+
+/** Who holds a run folder. */
+export type Holder = z.output<typeof holderSchema>;
+
+const lockName = /^lock-[0-9a-f]{16}\.json$/;
+
+/** How often a holder touches its lock. */
+const beatEveryMs = 10_000;
+
+/** The lock of a holder on another machine counts as left behind when it has not been touched for this long. */
+const forgottenAfterMs = 120_000;
+
+/** Two locks that are younger than this may belong to jobs that start at the same moment. */
+const settledAfterMs = 1000;
+
+const mostTries = 12;
+
+/** Whether a file of a run folder belongs to its locks. */
+export function isLock(name: string): boolean {
+  return lockName.test(name);
+}
+
+/**
+ * Holds a run folder for one job, so that no other one writes there.
+ *
+ * A lock is a file of a name of its own. Who wants the folder first writes one and then looks for others: of two that
+ * do so at once, at least one sees the other, and whoever sees a living one takes its own away again and, where both
+ * are new, tries once more after a random time. A lock whose holder is gone may be removed by anybody: its name is
+ * never used again, so nobody's living lock can be hit.
+ *
+ * On one machine a holder is alive if its process is. On another one (a shared folder) it is alive if it has touched
+ * its lock within two minutes, as the clock of the file system has it.
+ */
+export class RunLock {
+  private readonly onExit = () => this.release();
+
+  private constructor(
+    private readonly folder: string,
+    readonly file: string,
+  ) {
+    process.on('exit', this.onExit);
+  }
+
+  /**
+   * Takes a folder that is there.
+   *
+   * @throws UserError `RUN_BUSY`, naming the host, the process and the time of the job that holds it
+   */
+  static async take(folder: string): Promise<RunLock> {
+    for (let attempt = 1; ; attempt++) {
+      const file = join(folder, `lock-${randomBytes(8).toString('hex')}.json`);
+      writeFileSync(file, `${JSON.stringify(ourselves())}\n`, { flag: 'wx' });
+      const other = livingLock(folder, file);
+      if (!other) return new RunLock(folder, file);
+      rmSync(file, { force: true });
+      if (other.ageMs > settledAfterMs || attempt === mostTries) throw busy(folder, other.holder);
+      await delay(50 + 200 * Math.random());
+    }
+  }
+
+  release(): void {
+    process.off('exit', this.onExit);
+    try {
+      rmSync(this.file, { force: true });
+    } catch {
+      // A folder that can no longer be written: the lock is left behind, and dead.
+    }
+  }
+
+  /** Touches the lock until it is stopped; `onLost` is told, once, when another job has taken the folder, or it is gone. */
+  keep(onLost: (error: PodDistError) => void): { stop(): void } {
+    return keepLock(this.folder, this.file, onLost);
+  }
+}
+
+/** As `RunLock.keep`, for a thread that does not hold the lock itself. */
+export function keepLock(
+  folder: string,
+  file: string,
+  onLost: (error: PodDistError) => void,
+): { stop(): void } {
+  const text = readIfThere(file) ?? '';
+  const timer = setInterval(() => {
+    try {
+      // Written, not dated: its time is then the file system's, whatever this host's clock says.
+      writeFileSync(file, text, { flag: 'r+' });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return;
+      clearInterval(timer);
+      const what = `the run folder ${folder} is no longer this job's: it was removed, or another job has taken it`;
+      onLost(new PodDistError('RUN_FOLDER_LOST', what));
+    }
+  }, beatEveryMs);
+  timer.unref();
+  return { stop: () => clearInterval(timer) };
+}
+
+/** Who holds the folder, if anybody does. */
+export function holderOf(folder: string): Holder | undefined {
+  return livingLock(folder, undefined)?.holder;
+}
+
+interface LivingLock {
+  holder: Holder;
+  /** Since it was last touched, or taken where that is known better. */
+  ageMs: number;
+}
+
+/** A lock besides `own` whose holder lives; those of holders that are gone are removed on the way. */
+function livingLock(folder: string, own: string | undefined): LivingLock | undefined {
+  const now = own === undefined ? Date.now() : statSync(own).mtimeMs;
+  for (const name of readdirSync(folder).filter(isLock)) {
+    const file = join(folder, name);
+    if (file === own) continue;
+    const modified = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
+    if (modified === undefined) continue;
+    const holder = readHolder(file);
+    const untouchedMs = now - modified;
+    const lives = holder?.machine === machine() ? isRunning(holder) : untouchedMs < forgottenAfterMs;
+    if (!lives) {
+      rmSync(file, { force: true });
+      continue;
+    }
+    const since = Date.parse(holder?.since ?? '');
+    const ageMs = Math.max(untouchedMs, Number.isNaN(since) ? 0 : Date.now() - since);
+    return { holder: holder ?? unknownHolder, ageMs };
+  }
+  return undefined;
+}
+
+const unknownHolder: Holder = { host: 'unknown', pid: 0, since: 'a moment ago', machine: '', started: null };
+
+/** Undefined for a lock that is being written, or broken. */
+function readHolder(file: string): Holder | undefined {
+  try {
+    return holderSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch {
+    return undefined;
+  }
+}
+
+function busy(folder: string, { host, pid, since }: Holder): UserError {
+  return new UserError(
+    'RUN_BUSY',
+    `${folder} is in use by another job: process ${pid} on host ${host}, since ${since}; wait for its end, stop it, or give another --out`,
+  );
+}
+
+function ourselves(): Holder {
+  return {
+    host: hostname(),
+    pid: process.pid,
+    since: new Date().toISOString(),
+    machine: machine(),
+    started: startOf(process.pid) ?? null,
+  };
+}
+
+function isRunning({ pid, started }: Holder): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+  const now = startOf(pid);
+  return now === undefined || started === null || now === started;
+}
+
+/** When a process has started, in the system's ticks since boot; empty for one that has ended; undefined if unknown. */
+function startOf(pid: number): string | undefined {
+  const text = readIfThere(`/proc/${pid}/stat`);
+  if (text === undefined) return undefined;
+  const [state, ...fields] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return state === 'Z' || state === 'X' ? '' : fields[18];
+}
+
+function machine(): string {
+  const boot = readIfThere('/proc/sys/kernel/random/boot_id')?.trim() ?? hostname();
+  let processes = '';
+  try {
+    processes = readlinkSync('/proc/self/ns/pid');
+  } catch {
+    processes = '';
+  }
+  return `${boot} ${processes}`.trim();
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,127 @@
+import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { sync as writeFileAtomicSync } from 'write-file-atomic';
+import { stringify } from 'yaml';
+import type { Config } from '../config/schema.js';
+import { UserError } from '../util/errors.js';
+import type { Evaluation } from '../evaluation/schema.js';
+import type { EvaluationTotals } from '../evaluation/totals.js';
+import { reasonOf } from '../checkpoint/files.js';
+import type { EpochRecord, RanksRecord, Report, StepRecord } from './records.js';
+
+/** Follows a run: the files in its folder, the console. */
+export interface RunListener {
+  step?(record: StepRecord): void;
+  epoch?(record: EpochRecord, totals: EvaluationTotals): void;
+  /** After `epoch`. */
+  ranks?(record: RanksRecord): void;
+  /** Told while a full evaluation goes on, of images that are done. */
+  evaluating?(images: number): void;
+  /** After a full evaluation. */
+  evaluated?(evaluation: Evaluation): void;
+  finished?(report: Report): void;
+}
+
+/** Writes `config.yaml`, `metrics.jsonl`, `evaluation.json` and `report.json` of one run folder. */
+export class RunRecorder implements RunListener {
+  private metrics: number | undefined;
+
+  private constructor(
+    readonly folder: string,
+    metrics: number,
+    /** Epochs whose line is there already. */
+    private readonly recorded: ReadonlySet<number>,
+  ) {
+    this.metrics = metrics;
+  }
+
+  /**
+   * Makes the folder with `logs/` and `checkpoints/`, and starts `metrics.jsonl`. A run resumed after
+   * `resumedEpochs` epochs keeps the lines of those epochs and drops what came after its checkpoint.
+   */
+  static open(folder: string, config: Config, resumedEpochs = 0): RunRecorder {
+    writing(folder, () => {
+      for (const part of ['logs', 'checkpoints']) mkdirSync(join(folder, part), { recursive: true });
+    });
+    const file = join(folder, 'metrics.jsonl');
+    const kept = resumedEpochs > 0 ? linesBefore(file, resumedEpochs) : [];
+    writeWhole(join(folder, 'config.yaml'), stringify(config));
+    writeWhole(file, kept.map((line) => `${line}\n`).join(''));
+    return new RunRecorder(folder, openSync(file, 'a'), new Set(kept.filter(isEpoch).map(epochOf)));
+  }
+
+  step(record: StepRecord): void {
+    this.append(record);
+  }
+
+  epoch(record: EpochRecord): void {
+    if (!this.recorded.has(record.epoch)) this.append(record);
+  }
+
+  ranks(record: RanksRecord): void {
+    this.append(record);
+  }
+
+  evaluated(evaluation: Evaluation): void {
+    writeEvaluation(join(this.folder, 'evaluation.json'), evaluation);
+  }
+
+  finished(report: Report): void {
+    writeWhole(join(this.folder, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
+  }
+
+  /** Ends the record; safe to call twice. */
+  close(): void {
+    if (this.metrics === undefined) return;
+    closeSync(this.metrics);
+    this.metrics = undefined;
+  }
+
+  private append(record: StepRecord | EpochRecord | RanksRecord): void {
+    const { metrics } = this;
+    if (metrics === undefined) return;
+    writing(join(this.folder, 'metrics.jsonl'), () => writeSync(metrics, `${JSON.stringify(record)}\n`));
+  }
+}
+
+/** Writes an evaluation as a JSON file, whole or not at all. */
+export function writeEvaluation(file: string, evaluation: Evaluation): void {
+  writeWhole(file, `${JSON.stringify(evaluation)}\n`);
+}
+
+function writeWhole(file: string, text: string): void {
+  writing(file, () => writeFileAtomicSync(file, text));
+}
+
+function writing(file: string, write: () => unknown): void {
+  try {
+    write();
+  } catch (error) {
+    throw new UserError(
+      'RUN_FOLDER_UNWRITABLE',
+      `cannot write ${file}: ${reasonOf(error)}; once that is mended, --resume goes on from the newest checkpoint`,
+    );
+  }
+}
+
+function linesBefore(file: string, epochs: number): string[] {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch {
+    return [];
+  }
+  return text.split('\n').filter((line) => epochOf(line) < epochs);
+}
+
+function isEpoch(line: string): boolean {
+  return (JSON.parse(line) as { kind?: string }).kind === 'epoch';
+}
+
+function epochOf(line: string): number {
+  try {
+    return (JSON.parse(line) as { epoch: number }).epoch;
+  } catch {
+    return Infinity;
+  }
+}

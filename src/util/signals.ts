@@ -1,0 +1,108 @@
+import { readFileSync, readlinkSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { StoppedError } from './errors.js';
+
+/**
+ * Signals that ask a process to end, and the exit codes that shells give for them.
+ *
+ * SIGUSR1 and SIGUSR2 are what Slurm's `--signal` sends before a job's time is over: they end it in order, too. Without a
+ * listener Node opens its debugger on a port at SIGUSR1.
+ */
+const exitCodes = {
+  SIGINT: 130,
+  SIGTERM: 143,
+  SIGHUP: 129,
+  SIGQUIT: 131,
+  SIGUSR1: 138,
+  SIGUSR2: 140,
+} as const;
+
+/** How long work in this process may take to end once it is told to. */
+const endWithinMs = 3000;
+
+type EndSignal = keyof typeof exitCodes;
+
+const signals = Object.keys(exitCodes) as EndSignal[];
+
+let followers = 0;
+
+/** The exit code of a job that `signal` has stopped. */
+export function exitCodeOf(signal: string | undefined): number {
+  return exitCodes[signal as EndSignal] ?? 1;
+}
+
+/**
+ * What every command does about signals, unless it follows them itself: SIGHUP is ignored where whoever has started it
+ * has asked for that, SIGUSR1 ends it, and so do all others where it is the first process of a container, which they
+ * would not reach otherwise.
+ */
+export function guardSignals(): void {
+  const ignored = hangUpIsIgnored();
+  if (ignored) process.on('SIGHUP', () => {});
+  const names = process.pid === 1 ? signals : (['SIGUSR1'] as const);
+  for (const name of names) {
+    if (name === 'SIGHUP' && ignored) continue;
+    process.on(name, () => {
+      if (followers === 0) process.exit(exitCodes[name]);
+    });
+  }
+}
+
+/** Leaves everything that a terminal, or Slurm, sends to a whole job to the launcher, which ends its workers itself. */
+export function leaveSignalsToLauncher(): void {
+  followers++;
+  for (const name of signals) if (name !== 'SIGTERM') process.on(name, () => {});
+}
+
+/** Tells `listener` of every signal to end, none of which ends this process any more until `stop` is called. */
+export function followSignals(listener: (signal: EndSignal) => void): { stop(): void } {
+  const followed = signals.filter((name) => name !== 'SIGHUP' || !hangUpIsIgnored());
+  followers++;
+  for (const name of followed) process.on(name, listener);
+  return {
+    stop: () => {
+      followers--;
+      followed.forEach((name) => process.off(name, listener));
+    },
+  };
+}
+
+/**
+ * Runs work that ends by itself when its `AbortSignal` is aborted, which the first signal to this process does, with
+ * the signal's name as the reason. Rejects with `StoppedError` at a second signal, or where the work takes longer than
+ * three seconds to end: the process is to exit then.
+ */
+export async function untilSignal<T>(work: (stop: AbortSignal) => Promise<T>): Promise<T> {
+  const stop = new AbortController();
+  let giveUp: (error: StoppedError) => void;
+  const givenUp = new Promise<never>((_, reject) => (giveUp = reject));
+  const following = followSignals((name) => {
+    if (stop.signal.aborted) return giveUp(new StoppedError(name));
+    stop.abort(name);
+    void delay(endWithinMs, undefined, { ref: false }).then(() => giveUp(new StoppedError(name)));
+  });
+  try {
+    return await Promise.race([work(stop.signal), givenUp]);
+  } finally {
+    following.stop();
+  }
+}
+
+/**
+ * Whether this command is to outlive its terminal. Node gives every signal its default meaning back when it starts, also
+ * SIGHUP after `nohup` or `trap '' HUP`; so what they leave is looked for: the shell's name of the command, a standard
+ * input that can only be written, an output file of that name, a parent that ignores SIGHUP.
+ */
+function hangUpIsIgnored(): boolean {
+  if (/(^|\/)nohup$/.test(process.env._ ?? '')) return true;
+  try {
+    if (/\/nohup\.out$/.test(readlinkSync('/proc/self/fd/1'))) return true;
+    const input = /^flags:\s*(\d+)/m.exec(readFileSync('/proc/self/fdinfo/0', 'utf8'))?.[1] ?? '0';
+    if (readlinkSync('/proc/self/fd/0') === '/dev/null' && (parseInt(input, 8) & 3) === 1) return true;
+    const ofParent = readFileSync(`/proc/${process.ppid}/status`, 'utf8');
+    const mask = /^SigIgn:\s*([0-9a-f]+)/m.exec(ofParent)?.[1] ?? '0';
+    return (BigInt(`0x${mask}`) & 1n) === 1n;
+  } catch {
+    return false;
+  }
+}

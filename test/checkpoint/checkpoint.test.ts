@@ -1,0 +1,199 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { configSchema, type Config } from '../../src/config/schema.js';
+import { emptyTotals } from '../../src/evaluation/totals.js';
+import {
+  loadCheckpoint,
+  saveCheckpoint,
+  saveEvaluation,
+  type Checkpoint,
+} from '../../src/checkpoint/checkpoint.js';
+import { findCheckpoint, pruneCheckpoints } from '../../src/checkpoint/checkpoints.js';
+import { seal } from '../../src/checkpoint/sealed.js';
+import { stream } from '../../src/util/random.js';
+
+const config = configSchema.parse({
+  data: { name: 'digits' },
+  model: { name: 'small-cnn' },
+  learningRate: { schedule: 'constant', rate: 0.1 },
+});
+
+function checkpoint(epochs: number): Checkpoint {
+  return {
+    epochs,
+    lossState: [0.1 * epochs],
+    seed: 1,
+    worldSize: 2,
+    classNames: ['a', 'b'],
+    shape: [8, 8, 1],
+    config,
+    evaluation: emptyTotals(2),
+    slots: [{ name: 'w', shape: [3], offset: 0, size: 3 }],
+    weights: Float32Array.of(epochs, Math.PI, -0),
+    updates: 30 * epochs,
+    state: { velocity: Float32Array.of(1e-30, 2, 3) },
+    moving: new Float32Array(0),
+  };
+}
+
+describe('checkpoints', () => {
+  let run: string;
+  beforeEach(async () => void (run = await mkdtemp(join(tmpdir(), 'pod-dist-test-'))));
+  afterEach(() => rm(run, { recursive: true }));
+
+  it('come back bit for bit', async () => {
+    const saved = checkpoint(3);
+    const folder = await saveCheckpoint(join(run, 'checkpoints'), saved);
+    expect(folder).toBe(join(run, 'checkpoints', 'epoch-0003'));
+    expect(await loadCheckpoint(folder)).toEqual(saved);
+  });
+
+  it('are found by run folder or by their own, the newest first', async () => {
+    for (const epochs of [1, 2, 10]) await saveCheckpoint(join(run, 'checkpoints'), checkpoint(epochs));
+    expect((await findCheckpoint(run)).checkpoint.epochs).toBe(10);
+    expect((await findCheckpoint(join(run, 'checkpoints', 'epoch-0002'))).checkpoint.epochs).toBe(2);
+  });
+
+  it('name the file whose bytes changed, and a run falls back on the one before', async () => {
+    const older = await saveCheckpoint(join(run, 'checkpoints'), checkpoint(1));
+    const newer = await saveCheckpoint(join(run, 'checkpoints'), checkpoint(2));
+    const file = join(newer, 'weights.bin');
+    const bytes = await readFile(file);
+    bytes[0] ^= 1;
+    await writeFile(file, bytes);
+    await expect(loadCheckpoint(newer)).rejects.toMatchObject({
+      code: 'CHECKPOINT_CORRUPT',
+      message: expect.stringContaining(file),
+    });
+    const skipped: string[] = [];
+    expect((await findCheckpoint(run, (message) => skipped.push(message))).folder).toBe(older);
+    expect(skipped).toEqual([expect.stringContaining(file)]);
+  });
+
+  type Manifest = { format: number; config: Config; evaluation?: object; sha256?: string };
+  const readManifest = async (folder: string) =>
+    JSON.parse(await readFile(join(folder, 'checkpoint.json'), 'utf8')) as Manifest;
+
+  it('of an earlier version are read without the settings that are gone, which are named', async () => {
+    const saved = checkpoint(1);
+    const folder = await saveCheckpoint(join(run, 'checkpoints'), saved);
+    const file = join(folder, 'checkpoint.json');
+    const manifest = await readManifest(folder);
+    const { distributed, data } = manifest.config;
+    Object.assign(distributed, { recordExposed: true });
+    Object.assign(data, { cacheMegabytes: 9, old: { nested: 1 } });
+    await writeFile(file, seal(manifest));
+    const said: string[] = [];
+    expect(await loadCheckpoint(folder, (line) => said.push(line))).toMatchObject({ weights: saved.weights });
+    expect(said).toEqual([
+      expect.stringMatching(/^\S+checkpoint\.json: data\.cacheMegabytes, data\.old, distributed/),
+    ]);
+    Object.assign(distributed, { wire: 'float8' });
+    await writeFile(file, seal(manifest));
+    await expect(loadCheckpoint(folder)).rejects.toMatchObject({
+      code: 'CHECKPOINT_CORRUPT',
+      message: expect.stringContaining('config.distributed.wire'),
+    });
+  });
+
+  it('of format 1, with no digest of the manifest and the evaluation within, are read, and kept all', async () => {
+    const saved = checkpoint(2);
+    const folder = await saveCheckpoint(join(run, 'checkpoints'), saved);
+    const { sha256: _, ...manifest } = await readManifest(folder);
+    const { keep: _keep, keepBest: _keepBest, ...checkpointing } = manifest.config.checkpoint;
+    const old = { ...manifest, format: 1, evaluation: saved.evaluation };
+    const settings = { ...manifest.config, checkpoint: checkpointing };
+    await rm(join(folder, 'evaluation.json'));
+    await writeFile(join(folder, 'checkpoint.json'), JSON.stringify({ ...old, config: settings }));
+    const kept = { ...saved.config.checkpoint, keep: 0 };
+    expect(await loadCheckpoint(folder)).toEqual({ ...saved, config: { ...saved.config, checkpoint: kept } });
+    await writeFile(join(folder, 'checkpoint.json'), JSON.stringify({ ...old, format: 2 }));
+    await expect(loadCheckpoint(folder)).rejects.toMatchObject({ code: 'CHECKPOINT_CORRUPT' });
+  });
+
+  it('with any bit flipped, or cut anywhere, are refused or lack their evaluation', async () => {
+    const module = { name: 'backbone.mjs', sha256: '', text: Buffer.from('export default () => {};') };
+    module.sha256 = createHash('sha256').update(module.text).digest('hex');
+    const saved = { ...checkpoint(3), module };
+    const folder = await saveCheckpoint(join(run, 'checkpoints'), saved);
+    const { evaluation: _, ...unevaluated } = saved;
+    const files = await Promise.all(
+      (await readdir(folder)).map(async (name) => ({ name, bytes: await readFile(join(folder, name)) })),
+    );
+    const total = files.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    const random = stream(1, 16);
+    const outcomes = { refused: 0, unevaluated: 0 };
+    for (let damage = 0; damage < 1650; damage++) {
+      let at = random.below(total);
+      const { name, bytes } = files.find(
+        (file) => at < file.bytes.length || ((at -= file.bytes.length), false),
+      )!;
+      const damaged = Buffer.from(bytes);
+      damaged[at] ^= 1 << random.below(8);
+      await writeFile(join(folder, name), damage < 1500 ? damaged : bytes.subarray(0, at));
+      const loaded = await loadCheckpoint(folder).catch((error: unknown) => error);
+      if (name === 'evaluation.json') {
+        expect(loaded, `${name} ${at}`).toEqual(unevaluated);
+        outcomes.unevaluated++;
+      } else {
+        expect(loaded, `${name} ${at}`).toMatchObject({ code: 'CHECKPOINT_CORRUPT' });
+        outcomes.refused++;
+      }
+      await writeFile(join(folder, name), bytes);
+    }
+    expect(outcomes.refused).toBeGreaterThan(1000);
+    expect(outcomes.unevaluated).toBeGreaterThan(10);
+    expect(await loadCheckpoint(folder)).toEqual(saved);
+  });
+
+  it('whose weights are not as many as they say, though their digests are right, are refused', async () => {
+    const short = { ...checkpoint(1), weights: Float32Array.of(1) };
+    const folder = await saveCheckpoint(join(run, 'checkpoints'), short);
+    await expect(loadCheckpoint(folder)).rejects.toMatchObject({
+      code: 'CHECKPOINT_CORRUPT',
+      message: expect.stringMatching(/weights\.bin holds 1 numbers, but the model of this checkpoint has 3$/),
+    });
+  });
+
+  it('take no evaluation of another checkpoint', async () => {
+    const [one, two] = [checkpoint(1), checkpoint(2)];
+    const folder = await saveCheckpoint(join(run, 'checkpoints'), { ...one, evaluation: undefined });
+    const other = await saveCheckpoint(join(run, 'checkpoints'), two);
+    expect((await loadCheckpoint(folder)).evaluation).toBeUndefined();
+    await writeFile(join(folder, 'evaluation.json'), await readFile(join(other, 'evaluation.json')));
+    expect((await loadCheckpoint(folder)).evaluation).toBeUndefined();
+    await saveEvaluation(folder, emptyTotals(2));
+    expect((await loadCheckpoint(folder)).evaluation).toEqual(emptyTotals(2));
+  });
+
+  it('reject a manifest of something else in one line', async () => {
+    const folder = await saveCheckpoint(join(run, 'checkpoints'), checkpoint(1));
+    await writeFile(join(folder, 'checkpoint.json'), '{"format": 7}');
+    await expect(loadCheckpoint(folder)).rejects.toMatchObject({
+      message: expect.not.stringContaining('\n'),
+    });
+    await expect(findCheckpoint(join(run, 'nowhere'))).rejects.toMatchObject({
+      code: 'CHECKPOINT_NOT_FOUND',
+    });
+  });
+
+  it('are pruned to the newest and the best, with what interrupted writes left', async () => {
+    const folder = join(run, 'checkpoints');
+    const correct = [3, 9, 4, 9, 5, 6];
+    for (const [index, count] of correct.entries()) {
+      const evaluation = { ...emptyTotals(2), total: 10, correct: count };
+      await saveCheckpoint(folder, { ...checkpoint(index + 1), evaluation });
+    }
+    await writeFile(join(folder, '.epoch-0007.99'), '');
+    const left = async () => (await readdir(folder)).map((name) => Number(name.slice(6)));
+    await pruneCheckpoints(run, { keep: 0, keepBest: 0 });
+    expect(await left()).toEqual([1, 2, 3, 4, 5, 6]);
+    await pruneCheckpoints(run, { keep: 2, keepBest: 2 });
+    expect(await left()).toEqual([2, 4, 5, 6]);
+    await pruneCheckpoints(run, { keep: 1, keepBest: 1 });
+    expect(await left()).toEqual([4, 6]);
+  });
+});

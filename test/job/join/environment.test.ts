@@ -1,0 +1,216 @@
+import { describe, expect, it } from 'vitest';
+import { firstHost, launchVariables, readPlace, refuseTask } from '../../../src/job/join/environment.js';
+import { UserError } from '../../../src/util/errors.js';
+
+const torchrun = { RANK: '1', WORLD_SIZE: '4', LOCAL_RANK: '0', MASTER_ADDR: 'head', MASTER_PORT: '29500' };
+const slurm = {
+  SLURM_PROCID: '3',
+  SLURM_NTASKS: '8',
+  SLURM_LOCALID: '1',
+  SLURM_JOB_ID: '77',
+  SLURM_STEP_ID: '0',
+  SLURM_STEP_NUM_NODES: '2',
+  SLURM_STEP_NODELIST: 'n[03-05,9]',
+};
+const openMpi = {
+  OMPI_COMM_WORLD_RANK: '2',
+  OMPI_COMM_WORLD_SIZE: '4',
+  OMPI_COMM_WORLD_LOCAL_RANK: '2',
+  OMPI_COMM_WORLD_LOCAL_SIZE: '4',
+};
+const mpich = { PMI_RANK: '1', PMI_SIZE: '2', MPI_LOCALRANKID: '1', MPI_LOCALNRANKS: '2' };
+
+describe('readPlace', () => {
+  it('takes what pod-dist launch sets, and starts no coordinator', () => {
+    const launched = {
+      ...torchrun,
+      [launchVariables.address]: 'tcp://127.0.0.1:4000',
+      [launchVariables.token]: 'secret',
+    };
+    expect(readPlace(launched)).toEqual({
+      starter: 'pod-dist',
+      rank: 1,
+      worldSize: 4,
+      localRank: 0,
+      localWorldSize: 4,
+      rankVariable: 'RANK',
+      host: '127.0.0.1',
+      port: 4000,
+      token: 'secret',
+      job: 'tcp://127.0.0.1:4000',
+      ownCoordinator: false,
+    });
+  });
+
+  it("takes torchrun's variables", () => {
+    const place = { starter: 'torchrun', rank: 1, worldSize: 4, localRank: 0, host: 'head', port: 29500 };
+    expect(readPlace(torchrun)).toMatchObject({ ...place, ownCoordinator: true });
+  });
+
+  it("keeps off the port of torchrun's own store", () => {
+    expect(readPlace({ ...torchrun, TORCHELASTIC_RUN_ID: 'none' }).port).toBe(29501);
+  });
+
+  it('knows every spelling of this host, and IPv6 addresses', () => {
+    for (const host of ['localhost', '127.0.0.1', '::ffff:127.0.0.1', '127.1'])
+      expect(readPlace({ ...torchrun, MASTER_ADDR: host }).host).toBe('127.0.0.1');
+    for (const host of ['::1', '[::1]', '0:0:0:0:0:0:0:1'])
+      expect(readPlace({ ...torchrun, MASTER_ADDR: host }).host).toBe('::1');
+    const launched = { ...torchrun, [launchVariables.address]: 'tcp://[fd00::1]:4000' };
+    expect(readPlace(launched)).toMatchObject({ host: 'fd00::1', port: 4000 });
+  });
+
+  it('names the job alike in all its workers, and no other job so', () => {
+    const { job } = readPlace(torchrun);
+    expect(readPlace({ ...torchrun, RANK: '3', LOCAL_RANK: '3', SLURM_JOB_ID: '7' }).job).toBe(job);
+    const others = [
+      { MASTER_PORT: '29501' },
+      { MASTER_ADDR: 'head2' },
+      { WORLD_SIZE: '5' },
+      { MASTER_ADDR: '::1' },
+    ];
+    for (const other of others) expect(readPlace({ ...torchrun, ...other }).job).not.toBe(job);
+    expect(readPlace({ ...slurm, SLURM_STEP_ID: '1' }).job).not.toBe(readPlace(slurm).job);
+    expect(readPlace({ ...slurm, SLURM_PROCID: '0' }).job).toBe(readPlace(slurm).job);
+  });
+
+  it('takes the rank for the local rank where there is none', () => {
+    expect(readPlace({ ...torchrun, LOCAL_RANK: undefined }).localRank).toBe(1);
+  });
+
+  it('counts the workers of this host, or all where that is not told', () => {
+    expect(readPlace(torchrun).localWorldSize).toBe(4);
+    expect(readPlace({ ...torchrun, LOCAL_WORLD_SIZE: '2' }).localWorldSize).toBe(2);
+    for (const nonsense of ['0', '5', 'x']) {
+      expect(readPlace({ ...torchrun, LOCAL_WORLD_SIZE: nonsense }).localWorldSize).toBe(4);
+    }
+    const nodes = { SLURM_TASKS_PER_NODE: '3(x2),2', SLURM_NODEID: '1' };
+    expect(readPlace({ ...slurm, ...nodes }).localWorldSize).toBe(3);
+    expect(readPlace({ ...slurm, ...nodes, SLURM_NODEID: '2' }).localWorldSize).toBe(2);
+    expect(readPlace({ ...slurm, ...nodes, SLURM_STEP_TASKS_PER_NODE: '4,4' }).localWorldSize).toBe(4);
+    expect(readPlace({ ...openMpi, MASTER_ADDR: 'h', MASTER_PORT: '1' }).localWorldSize).toBe(4);
+    expect(readPlace(mpich, 9).localWorldSize).toBe(2);
+  });
+
+  it("takes Slurm's variables: local rank, first host, a port of the job's own", () => {
+    const place = readPlace(slurm);
+    expect(place).toMatchObject({ starter: 'Slurm', rank: 3, worldSize: 8, localRank: 1, host: 'n03' });
+    expect(place.port).toBeGreaterThanOrEqual(20_000);
+    expect(place.port).toBeLessThan(40_000);
+    expect(readPlace({ ...slurm, SLURM_PROCID: '0' }).port).toBe(place.port);
+    expect(readPlace({ ...slurm, SLURM_STEP_ID: '1' }).port).not.toBe(place.port);
+    expect(readPlace({ ...slurm, SLURM_JOB_ID: '78' }).port).not.toBe(place.port);
+    expect(readPlace({ ...slurm, SLURM_STEP_NUM_NODES: '1' }).host).toBe('127.0.0.1');
+  });
+
+  it("takes Open MPI's variables on one host without an address", () => {
+    const place = readPlace(openMpi, 500);
+    expect(place).toMatchObject({
+      starter: 'Open MPI',
+      rank: 2,
+      worldSize: 4,
+      localRank: 2,
+      host: '127.0.0.1',
+    });
+    expect(readPlace({ ...openMpi, OMPI_COMM_WORLD_RANK: '0' }, 500).port).toBe(place.port);
+    expect(readPlace(openMpi, 501).port).not.toBe(place.port);
+    expect(readPlace({ ...openMpi, MASTER_ADDR: 'h', MASTER_PORT: '5000' })).toMatchObject({
+      host: 'h',
+      port: 5000,
+    });
+  });
+
+  it('wants an address where Open MPI runs on several hosts', () => {
+    const several = { ...openMpi, OMPI_COMM_WORLD_LOCAL_SIZE: '2' };
+    expect(() => readPlace(several)).toThrow(/^MASTER_ADDR is not set/);
+    expect(() => readPlace({ ...several, MASTER_ADDR: '' })).toThrow(/^MASTER_ADDR is not set/);
+    expect(() => readPlace({ ...several, MASTER_ADDR: 'h' })).toThrow(/^MASTER_PORT is not set/);
+    expect(readPlace({ ...several, MASTER_ADDR: 'h', PMIX_NAMESPACE: 'job' }).host).toBe('h');
+  });
+
+  it("takes MPICH's variables", () => {
+    expect(readPlace(mpich, 9)).toMatchObject({ starter: 'MPICH', rank: 1, worldSize: 2, localRank: 1 });
+  });
+
+  it("tells MPICH's mpirun in a Slurm allocation from srun with MPICH's interface", () => {
+    expect(readPlace({ ...slurm, SLURM_PROCID: '0', ...mpich }).starter).toBe('MPICH');
+    expect(readPlace({ ...slurm, PMI_RANK: '3', PMI_SIZE: '8' })).toMatchObject({
+      starter: 'Slurm',
+      localRank: 1,
+    });
+  });
+
+  it('lets RANK, set by hand, precede all', () => {
+    expect(readPlace({ ...slurm, ...openMpi, ...mpich, ...torchrun }).starter).toBe('torchrun');
+  });
+
+  const wrong: [Record<string, string | undefined>, RegExp][] = [
+    [{}, /^pod-dist worker needs RANK and WORLD_SIZE/],
+    [{ ...torchrun, RANK: 'one' }, /^RANK is "one": it must be a whole number from 0 to 65535$/],
+    [{ ...torchrun, RANK: '' }, /^RANK is "": /],
+    [{ ...torchrun, RANK: '-1' }, /^RANK is "-1": /],
+    [{ ...torchrun, RANK: '0x1' }, /^RANK is "0x1": /],
+    [{ ...torchrun, RANK: '1\n2' }, /^RANK is "1 2": /],
+    [{ ...torchrun, RANK: '4' }, /^RANK is 4, but WORLD_SIZE is 4: ranks go from 0 to 3$/],
+    [{ ...torchrun, WORLD_SIZE: undefined }, /^WORLD_SIZE is not set: /],
+    [
+      { ...torchrun, LOCAL_RANK: '9'.repeat(20) },
+      /^LOCAL_RANK is "9+": it must be a whole number from 0 to 65535$/,
+    ],
+    [{ ...torchrun, WORLD_SIZE: '0' }, /^WORLD_SIZE is "0": it must be a whole number from 1 to 65535$/],
+    [{ ...torchrun, LOCAL_RANK: 'x' }, /^LOCAL_RANK is "x": /],
+    [{ ...torchrun, MASTER_ADDR: undefined }, /^MASTER_ADDR is not set: /],
+    [{ ...torchrun, MASTER_PORT: undefined }, /^MASTER_PORT is not set: /],
+    [{ ...torchrun, MASTER_PORT: '0' }, /^MASTER_PORT is "0": it must be a whole number from 1 to 65535$/],
+    [{ ...torchrun, MASTER_PORT: '65536' }, /^MASTER_PORT is "65536": /],
+    [{ ...torchrun, MASTER_PORT: '65535', TORCHELASTIC_RUN_ID: 'x' }, /^MASTER_PORT is "65535": .*to 65534$/],
+    [{ ...torchrun, [launchVariables.address]: 'nonsense' }, /^POD_DIST_ADDRESS is nonsense, not tcp:/],
+    [
+      { ...slurm, SLURM_NNODES: '2', SLURM_STEP_NODELIST: '', SLURM_JOB_NODELIST: '' },
+      /^MASTER_ADDR is not set: /,
+    ],
+    [{ ...slurm, SLURM_NTASKS: undefined }, /^SLURM_NTASKS is not set: /],
+    [{ ...openMpi, OMPI_COMM_WORLD_RANK: '9' }, /^OMPI_COMM_WORLD_RANK is 9, but OMPI_COMM_WORLD_SIZE is 4/],
+  ];
+
+  it.each(wrong)('refuses %j', (environment, message) => {
+    const read = () => readPlace(environment);
+    expect(read).toThrow(UserError);
+    expect(read).toThrow(message);
+  });
+});
+
+describe('firstHost', () => {
+  it.each([
+    ['node7', 'node7'],
+    ['node7,node9', 'node7'],
+    ['n[03-05,9],m1', 'n03'],
+    ['n[5,7]', 'n5'],
+    ['rack[1-2]-ib', 'rack1-ib'],
+    ['a.b-c[010-012]', 'a.b-c010'],
+  ])('of %s is %s', (nodes, host) => {
+    expect(firstHost(nodes)).toBe(host);
+  });
+});
+
+describe('refuseTask', () => {
+  it.each([
+    ['torchrun', torchrun],
+    ['Open MPI', openMpi],
+    ['MPICH', mpich],
+    ['Slurm', { ...slurm, SLURM_STEP_NUM_TASKS: '8' }],
+  ])('refuses a whole job in each task of %s', (starter, environment) => {
+    const refuse = () => refuseTask(environment);
+    expect(refuse).toThrow(UserError);
+    expect(refuse).toThrow(new RegExp(`one of \\d tasks that ${starter} .* pod-dist worker, or unset \\w+$`));
+  });
+
+  it.each([
+    ['no starter', {}],
+    ['a script of sbatch', { SLURM_PROCID: '0', SLURM_NTASKS: '8', SLURM_JOB_ID: '77' }],
+    ['a step of one task', { ...slurm, SLURM_STEP_NUM_TASKS: '1' }],
+    ['one task of torchrun', { ...torchrun, RANK: '0', WORLD_SIZE: '1' }],
+  ])('lets %s be', (_, environment) => {
+    expect(refuseTask(environment)).toBeUndefined();
+  });
+});

@@ -1,0 +1,99 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { meet, type MeetOptions } from '../../../src/job/join/meet.js';
+import { Coordinator } from '../../../src/job/coordinator/coordinator.js';
+import { freePort } from '../../integration/command.js';
+
+const token = 'the secret of this job';
+let coordinator: Coordinator | undefined;
+let server: Server | undefined;
+afterEach(async () => {
+  await coordinator?.stop();
+  server?.close();
+  coordinator = server = undefined;
+});
+
+async function listen(host: string, port = 0): Promise<number> {
+  const times = { joinTimeoutMs: 20_000, stallTimeoutMs: 20_000 };
+  const combine = () => null;
+  coordinator = await Coordinator.start({
+    host,
+    port,
+    token,
+    worldSize: 2,
+    transport: 'tcp',
+    combine,
+    ...times,
+  });
+  return coordinator.port;
+}
+
+function look(port: number, options: Partial<MeetOptions> = {}) {
+  const about = {
+    rank: 1,
+    host: '127.0.0.1',
+    port,
+    timeoutMs: 1000,
+    withoutSecret: 'no secret',
+    notify: () => {},
+  };
+  return meet({ ...about, secrets: () => [token], ...options });
+}
+
+describe('a rank that looks for its coordinator', () => {
+  it('finds it, the secret that fits, and the addresses on the way', async () => {
+    const port = await listen('127.0.0.1');
+    const secrets = () => ['one that a killed job has left', token];
+    const found = { token, reached: '127.0.0.1', local: '127.0.0.1', address: `tcp://127.0.0.1:${port}` };
+    expect(await look(port, { secrets })).toEqual(found);
+    expect(await look(port, { host: 'localhost' })).toEqual(found);
+  });
+
+  it.each(['*', '::1'])('finds it over IPv6 where it listens on %s', async (host) => {
+    const port = await listen(host);
+    const address = `tcp://[::1]:${port}`;
+    expect(await look(port, { host: '::1' })).toMatchObject({ address, reached: '::1', local: '::1' });
+  });
+
+  it('waits until it is there, and until the secret is', async () => {
+    const port = await freePort();
+    const began = performance.now();
+    const secrets = () => (performance.now() - began < 800 ? [] : [token]);
+    const found = look(port, { secrets, timeoutMs: 10_000 });
+    setTimeout(() => void listen('127.0.0.1', port), 400);
+    expect((await found).token).toBe(token);
+    expect(performance.now() - began).toBeGreaterThan(800);
+  });
+
+  const failure = (pattern: RegExp): unknown =>
+    expect.objectContaining({ code: 'JOIN_TIMEOUT', message: expect.stringMatching(pattern) });
+
+  it('says that nothing listens, or that a name is not known', async () => {
+    const port = await freePort();
+    const where = `^rank 1 could not join the job at 127.0.0.1:${port} within 1 s: `;
+    await expect(look(port)).rejects.toEqual(
+      failure(new RegExp(`${where}nothing listens at 127.0.0.1:${port}: is rank 0`)),
+    );
+    await expect(look(port, { host: 'no-such-host.invalid' })).rejects.toEqual(
+      failure(/the name no-such-host.invalid is not known/),
+    );
+  });
+
+  it('says that the secrets differ, or that there is none', async () => {
+    const port = await listen('127.0.0.1');
+    await expect(look(port, { secrets: () => ['another secret of a job'] })).rejects.toEqual(
+      failure(/does not take this rank's secret: is POD_DIST_TOKEN the same/),
+    );
+    await expect(look(port, { secrets: () => [] })).rejects.toEqual(failure(/: no secret$/));
+  });
+
+  it('does not take another program for it', async () => {
+    server = createServer((socket) =>
+      socket.on('error', () => {}).end('HTTP/1.1 400 Bad Request\r\n\r\n'),
+    ).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    await expect(look(port)).rejects.toEqual(failure(/does not take this rank's secret/));
+  });
+});

@@ -1,0 +1,84 @@
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { givenSecret, newSecret } from '../../../src/job/secret/read-secret.js';
+
+const root = process.getuid?.() === 0;
+const secret = newSecret();
+let folder: string;
+let home: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'pod-dist-secret-'));
+  home = join(folder, 'pod-dist', 'token');
+  mkdirSync(join(folder, 'pod-dist'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function put(file: string, mode: number, text = `${secret}\n`): string {
+  writeFileSync(file, text);
+  chmodSync(file, mode);
+  return file;
+}
+const given = (more: Record<string, string> = {}) => givenSecret({ XDG_CONFIG_HOME: folder, ...more });
+const named = (file: string) => given({ POD_DIST_TOKEN_FILE: file });
+
+describe('the secret of a job', () => {
+  it('is what is given first: the variable, the file that is named, the file of the user', () => {
+    expect(given()).toBeUndefined();
+    put(home, 0o600);
+    expect(given()).toBe(secret);
+    const file = put(join(folder, 'other'), 0o400, 'another secret of a job');
+    expect(named(file)).toBe('another secret of a job');
+    expect(given({ POD_DIST_TOKEN_FILE: file, POD_DIST_TOKEN: 'one in the environment' })).toBe(
+      'one in the environment',
+    );
+  });
+
+  it('is too long to guess', () => {
+    expect(newSecret()).toMatch(/^[0-9a-f]{64}$/);
+    expect(newSecret()).not.toBe(newSecret());
+    expect(() => given({ POD_DIST_TOKEN: 'short' })).toThrow(
+      /^POD_DIST_TOKEN has 5 characters: give at least 16, /,
+    );
+    expect(() => named(put(join(folder, 'x'), 0o600, ''))).toThrow(/has 0 characters/);
+  });
+
+  it.each([0o644, 0o640, 0o604, 0o620, 0o660])("is not read from the user's file of mode %o", (mode) => {
+    put(home, mode);
+    expect(() => given()).toThrow(/pod-dist\/token is not used: others may use it: chmod 600/);
+  });
+
+  it("is not read through a link in the place of the user's file, nor from a pipe or a folder", () => {
+    symlinkSync(put(join(folder, 'x'), 0o600), home);
+    expect(() => given()).toThrow(/it is a link/);
+    execFileSync('mkfifo', ['-m', '600', join(folder, 'pipe')]);
+    expect(() => named(join(folder, 'pipe'))).toThrow(/it is no file/);
+    expect(() => named(folder)).toThrow(/it is no file/);
+    expect(() => named(join(folder, 'none'))).toThrow(/it does not exist/);
+  });
+
+  it('is read from a mounted secret of Kubernetes: links in a folder, mode 0440', () => {
+    mkdirSync(join(folder, '..2026'));
+    put(join(folder, '..2026', 'token'), root ? 0o440 : 0o400);
+    symlinkSync('..2026', join(folder, '..data'));
+    symlinkSync('..data/token', join(folder, 'token'));
+    expect(named(join(folder, 'token'))).toBe(secret);
+  });
+
+  it('is not read from a named file that others can read or replace', () => {
+    const file = join(folder, 'x');
+    for (const mode of [0o644, 0o604]) expect(() => named(put(file, mode))).toThrow(/everybody may read it/);
+    for (const mode of [0o620, 0o602]) expect(() => named(put(file, mode))).toThrow(/others may write to it/);
+  });
+
+  it.runIf(root)('is not read from a file of another user', () => {
+    const file = put(join(folder, 'x'), 0o600);
+    chownSync(file, 65_534, 65_534);
+    expect(() => named(file)).toThrow(/it belongs to another user/);
+    put(home, 0o600);
+    chownSync(home, 65_534, 65_534);
+    expect(() => given()).toThrow(/it belongs to another user/);
+  });
+});

@@ -1,0 +1,112 @@
+import { describe, expect, it } from 'vitest';
+import { emptyTotals, type EvaluationTotals } from '../../src/evaluation/totals.js';
+import { RunCombiner } from '../../src/record/combine.js';
+import type { EpochPart, FinishPart } from '../../src/record/reported.js';
+
+function totals(total: number, correct: number, cosineSum: number): EvaluationTotals {
+  return { ...emptyTotals(2), total, correct, classTotal: [total, 0], classCorrect: [correct, 0], cosineSum };
+}
+
+const times = [
+  { images: 30, seconds: 1, loaderSeconds: 0.25, exposedSeconds: 0.1 },
+  { images: 20, seconds: 1, loaderSeconds: 0.25, exposedSeconds: 0.4 },
+];
+const parts: EpochPart[] = [
+  {
+    epoch: 4,
+    trainLoss: 0.5,
+    seconds: 1,
+    totals: totals(3, 2, 2.5),
+    times: times[0],
+  },
+  {
+    epoch: 4,
+    trainLoss: 0.5,
+    seconds: 3,
+    totals: totals(2, 2, 1.5),
+    times: times[1],
+  },
+];
+
+const finish: FinishPart = {
+  backend: 'wasm',
+  device: 'CPU',
+  parameters: 9,
+  epochs: 5,
+  times: { images: 150, seconds: 2, loaderSeconds: 1, exposedSeconds: 0.25 },
+  centroidsSha256: 'c',
+  weightsSha256: 'w',
+  seconds: 2,
+};
+
+function follow(): { combiner: RunCombiner; heard: unknown[] } {
+  const heard: unknown[] = [];
+  const combiner = new RunCombiner([
+    {
+      step: (record) => heard.push(record),
+      epoch: (record, counted) => heard.push([record, counted]),
+      ranks: (record) => heard.push(record),
+      evaluating: (images) => heard.push(images),
+      finished: (report) => heard.push(report),
+    },
+  ]);
+  return { combiner, heard };
+}
+
+describe('RunCombiner', () => {
+  it('adds up the counts of an epoch over the ranks', () => {
+    const { combiner, heard } = follow();
+    const result = combiner.combine('epoch', parts);
+    const record = {
+      kind: 'epoch',
+      epoch: 4,
+      trainLoss: 0.5,
+      evalCorrect: 4,
+      evalTotal: 5,
+      evalAccuracy: 0.8,
+      perClassAccuracy: [0.8, 0],
+      meanCosine: 0.8,
+      seconds: 3,
+      exposedShare: 0.25,
+    };
+    expect(result).toEqual({ record, totals: totals(5, 4, 4) });
+    expect(heard).toEqual([[record, totals(5, 4, 4)], { kind: 'ranks', epoch: 4, ranks: times }]);
+  });
+
+  it('makes the report of the last epoch and of what every rank computed on', () => {
+    const { combiner, heard } = follow();
+    combiner.combine('epoch', parts);
+    const report = combiner.combine('finish', [
+      finish,
+      { ...finish, device: 'GPU', seconds: 4, times: { ...finish.times, images: 50, exposedSeconds: 0.75 } },
+    ]);
+    expect(report).toMatchObject({
+      worldSize: 2,
+      devices: ['CPU', 'GPU'],
+      evalCorrect: 4,
+      evalTotal: 5,
+      evalAccuracy: 0.8,
+      samplesPerSecond: 100,
+      exposedShare: 0.25,
+      seconds: 4,
+      weightsSha256: 'w',
+    });
+    expect(heard[2]).toEqual(report);
+  });
+
+  it('hands steps and what is evaluated on, and refuses other news', () => {
+    const { combiner, heard } = follow();
+    const step = { kind: 'step', epoch: 1, step: 1, loss: 1, lr: 0.1, samplesPerSecond: 9 };
+    combiner.record(step);
+    combiner.record({ kind: 'evaluated', images: 45 });
+    expect(heard).toEqual([step, 45]);
+    expect(() => combiner.record({ kind: 'other' })).toThrow(/what it records is not pod-dist's/);
+    expect(() => combiner.record({})).toThrow(/what it records is not pod-dist's/);
+  });
+
+  it('refuses what nobody gathers, and an end before the first epoch', () => {
+    const { combiner } = follow();
+    expect(() => combiner.combine('weights', [])).toThrow(/nothing is gathered under the name weights/);
+    expect(() => combiner.combine('finish', [finish])).toThrow(/before their first epoch/);
+  });
+});

@@ -1,0 +1,116 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { holderOf, isLock, RunLock, type Holder } from '../../src/record/run-lock.js';
+
+const script = fileURLToPath(new URL('../training/fixtures/take.mjs', import.meta.url));
+
+describe('RunLock', () => {
+  let place: string;
+  let folder: string;
+  let children: ChildProcess[];
+  beforeEach(() => {
+    children = [];
+    place = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
+    folder = join(place, 'run');
+    mkdirSync(folder);
+  });
+  afterEach(async () => {
+    await Promise.all(children.map(kill));
+    rmSync(place, { recursive: true });
+  });
+
+  /** Starts a process that takes the folder; gives the lines that it prints. */
+  function taker(...args: string[]) {
+    const child = spawn(process.execPath, [script, folder, ...args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    children.push(child);
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    return { child, line: async () => (await lines.next()).value as string };
+  }
+
+  async function kill(child: ChildProcess): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+
+  const locks = () => readdirSync(folder).filter(isLock);
+  const rewrite = (changes: Partial<Holder>, ageSeconds = 0) => {
+    const file = join(folder, locks()[0]);
+    const holder = JSON.parse(readFileSync(file, 'utf8')) as Holder;
+    writeFileSync(file, JSON.stringify({ ...holder, ...changes }));
+    const touched = Date.now() / 1000 - ageSeconds;
+    utimesSync(file, touched, touched);
+  };
+
+  it('is refused while its process lives, with a line that names it, and free once it is released', async () => {
+    const { child, line } = taker();
+    expect([await line(), await line()]).toEqual(['ready', 'taken']);
+    expect(holderOf(folder)).toMatchObject({ pid: child.pid, host: hostname() });
+    await expect(RunLock.take(folder)).rejects.toMatchObject({
+      name: 'UserError',
+      code: 'RUN_BUSY',
+      message: expect.stringMatching(
+        new RegExp(`^${folder} is in use by another job: process ${child.pid} on host \\S+, since 20\\d\\d-`),
+      ),
+    });
+    await kill(child);
+    const own = await RunLock.take(folder);
+    expect(locks()).toHaveLength(1);
+    await expect(RunLock.take(folder)).rejects.toMatchObject({ code: 'RUN_BUSY' });
+    own.release();
+    expect(locks()).toEqual([]);
+  });
+
+  it('that a killed job has left goes to one of several that want it at the same moment', async () => {
+    for (let round = 0; round < 2; round++) {
+      const dead = taker();
+      expect([await dead.line(), await dead.line()]).toEqual(['ready', 'taken']);
+      await kill(dead.child);
+      expect(locks()).toHaveLength(1);
+      const takers = Array.from({ length: 4 }, () => taker(place));
+      for (const { line } of takers) expect(await line()).toBe('ready');
+      writeFileSync(join(place, 'go'), '');
+      const said = (await Promise.all(takers.map(({ line }) => line()))).map((text) => text.split(':')[0]);
+      expect(said.sort()).toEqual(['RUN_BUSY', 'RUN_BUSY', 'RUN_BUSY', 'taken']);
+      await Promise.all(takers.map(({ child }) => kill(child)));
+      rmSync(join(place, 'go'));
+    }
+  });
+
+  it('of another machine counts while it is touched, and of a later process with the same pid does not', async () => {
+    const own = await RunLock.take(folder);
+    rewrite({ machine: 'another', host: 'elsewhere', pid: 1 });
+    await expect(RunLock.take(folder)).rejects.toThrow(/process 1 on host elsewhere/);
+    rewrite({}, 300);
+    (await RunLock.take(folder)).release();
+    own.release();
+    await RunLock.take(folder);
+    rewrite({ started: '1' });
+    (await RunLock.take(folder)).release();
+  });
+
+  it('that is half written counts until it is old', async () => {
+    const file = join(folder, 'lock-0123456789abcdef.json');
+    writeFileSync(file, '{"ho');
+    await expect(RunLock.take(folder)).rejects.toMatchObject({ code: 'RUN_BUSY' });
+    utimesSync(file, 1, 1);
+    (await RunLock.take(folder)).release();
+    expect(locks()).toEqual([]);
+  });
+});

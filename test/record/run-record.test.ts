@@ -1,0 +1,74 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { configSchema } from '../../src/config/schema.js';
+import type { EpochRecord, StepRecord } from '../../src/record/records.js';
+import { RunRecorder } from '../../src/record/run-record.js';
+
+const config = configSchema.parse({
+  data: { name: 'digits' },
+  model: { name: 'small-cnn' },
+  learningRate: { schedule: 'constant', rate: 0.1 },
+});
+
+function step(epoch: number, index: number): StepRecord {
+  return {
+    kind: 'step',
+    epoch,
+    step: index,
+    loss: 1,
+    nac: 0.5,
+    sc: 0.5,
+    delta: 0.05,
+    lr: 0.1,
+    samplesPerSecond: 10,
+  };
+}
+
+function epochRecord(epoch: number): EpochRecord {
+  const counts = {
+    evalCorrect: 1,
+    evalTotal: 2,
+    evalAccuracy: 0.5,
+    perClassAccuracy: [0.5],
+    meanCosine: 0.9,
+  };
+  return { kind: 'epoch', epoch, trainLoss: 1, ...counts, seconds: 2 };
+}
+
+describe('RunRecorder', () => {
+  let folder: string;
+  const metrics = () =>
+    readFileSync(join(folder, 'metrics.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { epoch: number });
+  beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'))));
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  it('writes the configuration as resolved, and a line a record', () => {
+    const recorder = RunRecorder.open(folder, config);
+    recorder.step(step(0, 0));
+    recorder.epoch(epochRecord(0));
+    recorder.close();
+    recorder.close();
+    expect(configSchema.parse(parse(readFileSync(join(folder, 'config.yaml'), 'utf8')))).toEqual(config);
+    expect(metrics()).toEqual([step(0, 0), epochRecord(0)]);
+    expect(readdirSync(folder).sort()).toEqual(['checkpoints', 'config.yaml', 'logs', 'metrics.jsonl']);
+  });
+
+  it('keeps the epochs before a resumed one and drops what came after', () => {
+    const first = RunRecorder.open(folder, config);
+    for (const epoch of [0, 1, 2]) {
+      first.step(step(epoch, epoch));
+      if (epoch < 2) first.epoch(epochRecord(epoch));
+    }
+    first.close();
+    const second = RunRecorder.open(folder, config, 2);
+    second.step(step(2, 2));
+    second.close();
+    expect(metrics().map(({ epoch }) => epoch)).toEqual([0, 0, 1, 1, 2]);
+  });
+});
