@@ -4,6 +4,7 @@
  */
 const layers = [
   'util',
+  'wasm',
   'tf',
   'trace',
   'transport',

@@ -1,5 +1,5 @@
 import { stream } from '../util/random.js';
-import { Repulsion } from './kernels/index.js';
+import { Repulsion } from './repulsion.js';
 
 /** Multiply-adds that the steps of one packing cost where they are many, where they are few, and measuring it. */
 const budget = 3e10;

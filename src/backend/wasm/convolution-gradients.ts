@@ -25,7 +25,7 @@ interface Layout {
   group: number;
 }
 
-/** Gradient of a convolution with respect to its filter; the kernel in assembly/convolution-filter.ts says how. */
+/** Gradient of a convolution with respect to its filter; the kernel in src/wasm/assembly/training/convolution-filter.ts says how. */
 export function convolutionFilterGradient(
   heap: Heap,
   { x, dy }: { x: TensorInfo; dy: TensorInfo },
@@ -79,7 +79,7 @@ export function convolutionFilterGradient(
   return result;
 }
 
-/** Gradient of a convolution with respect to its input; the kernel in assembly/convolution-input.ts says how. */
+/** Gradient of a convolution with respect to its input; the kernel in src/wasm/assembly/training/convolution-input.ts says how. */
 export function convolutionInputGradient(
   heap: Heap,
   { dy, filter }: { dy: TensorInfo; filter: TensorInfo },

@@ -1,6 +1,6 @@
 import * as tf from '../../tf/index.js';
-import { readFile } from 'node:fs/promises';
 import { PodDistError } from '../../util/errors.js';
+import { loadProgram, type TrainingKernels } from '../../wasm/load.js';
 
 /** Parts of tfjs's wasm backend that kernels of our own work through. */
 interface WasmBackend extends tf.KernelBackend {
@@ -15,26 +15,21 @@ interface WasmBackend extends tf.KernelBackend {
   makeOutput(shape: number[], dtype: tf.DataType): tf.TensorInfo;
 }
 
-/** A kernel of the assembly folder: pointers, sizes and steps in, everything else through memory. */
-export type AssemblyKernel = (...numbers: number[]) => void;
-
 /**
  * Our WASM SIMD kernels on the memory of tfjs's wasm backend: its tensors are read and written where they lie.
  */
 export class Heap {
   private constructor(
     private readonly backend: WasmBackend,
-    readonly kernels: Record<string, AssemblyKernel>,
+    readonly kernels: TrainingKernels,
   ) {}
 
   /** Instantiates the kernels on the memory of the running wasm backend. */
-  static async open(): Promise<Heap> {
+  static open(): Heap {
     const backend = tf.backend() as WasmBackend;
     const memory = Object.values(backend.wasm.asm).find((value) => value instanceof WebAssembly.Memory);
     if (!memory) throw new PodDistError('BACKEND_UNAVAILABLE', 'the wasm backend does not show its memory');
-    const bytes = await readFile(new URL('./kernels.wasm', import.meta.url));
-    const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } });
-    return new Heap(backend, instance.exports as Record<string, AssemblyKernel>);
+    return new Heap(backend, loadProgram('training', memory));
   }
 
   /** Where a tensor's values begin. */

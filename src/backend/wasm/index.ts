@@ -13,7 +13,7 @@ export async function startWasm(): Promise<boolean> {
   if (!heap) setWasmPaths(`${dirname(require.resolve('@tensorflow/tfjs-backend-wasm'))}/`);
   const started = await tf.setBackend('wasm');
   if (started && !heap) {
-    heap = await Heap.open();
+    heap = Heap.open();
     registerTrainingKernels(heap);
   }
   return started;

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { loadProgram } from '../../wasm/load.js';
 import type { ReduceOp } from '../communicator.js';
 import type { ElementType } from '../wire.js';
-import { OptimiserKernels, type RawOptimisers } from './optimisers.js';
+import { OptimiserKernels } from './optimisers.js';
 import { runProgram } from './program.js';
 
 /** `target[i] = target[i] (op) source[i]` on the arena; offsets and length in bytes. */
@@ -27,35 +27,20 @@ export interface Kernels {
   run(program: number): void;
 }
 
-interface Exports extends Bfloat16Exports, RawOptimisers {
-  addFloat32: ReduceKernel;
-  addFloat64: ReduceKernel;
-  maxFloat32: ReduceKernel;
-  maxFloat64: ReduceKernel;
-}
-
-interface Bfloat16Exports {
-  packBfloat16: Bfloat16Kernels['pack'];
-  unpackAddBfloat16: Bfloat16Kernels['unpackAdd'];
-  unpackBfloat16: Bfloat16Kernels['unpack'];
-}
-
 /** Instantiates the kernels on a memory, such as the arena's. Its first 64 KiB stay unused by callers. */
 export async function loadKernels(memory: WebAssembly.Memory): Promise<Kernels> {
-  const bytes = await readFile(new URL('./kernels.wasm', import.meta.url));
-  const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } });
-  const exports = instance.exports as unknown as Exports;
+  const arena = loadProgram('arena', memory);
   return {
     reduce: {
-      float32: { sum: exports.addFloat32, max: exports.maxFloat32 },
-      float64: { sum: exports.addFloat64, max: exports.maxFloat64 },
+      float32: { sum: arena.addFloat32, max: arena.maxFloat32 },
+      float64: { sum: arena.addFloat64, max: arena.maxFloat64 },
     },
     bfloat16: {
-      pack: exports.packBfloat16,
-      unpackAdd: exports.unpackAddBfloat16,
-      unpack: exports.unpackBfloat16,
+      pack: arena.packBfloat16,
+      unpackAdd: arena.unpackAddBfloat16,
+      unpack: arena.unpackBfloat16,
     },
-    optimisers: new OptimiserKernels(memory, exports),
-    run: (program) => runProgram(memory, program, exports),
+    optimisers: new OptimiserKernels(memory, arena),
+    run: (program) => runProgram(memory, program, arena),
   };
 }

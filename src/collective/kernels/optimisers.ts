@@ -1,40 +1,11 @@
 import { PodDistError } from '../../util/errors.js';
+import type { ArenaKernels } from '../../wasm/load.js';
 
-/** The kernels as WebAssembly exports them: offsets and lengths in bytes. */
-export interface RawOptimisers {
-  addFloat32(target: number, source: number, bytes: number): void;
-  clearFloat32(values: number, bytes: number): void;
-  scaleFloat32(values: number, bytes: number, factor: number): void;
-  sgd(
-    weights: number,
-    gradients: number,
-    velocity: number,
-    bytes: number,
-    rate: number,
-    momentum: number,
-    decay: number,
-    scale: number,
-    nesterov: boolean,
-  ): void;
-  adamW(
-    weights: number,
-    gradients: number,
-    mean: number,
-    square: number,
-    bytes: number,
-    stepSize: number,
-    denominatorScale: number,
-    beta1: number,
-    beta2: number,
-    complement1: number,
-    complement2: number,
-    epsilon: number,
-    shrink: number,
-    scale: number,
-  ): void;
-  squaredNorm(values: number, bytes: number): number;
-  firstNonFinite(values: number, bytes: number): number;
-}
+/** The kernels of the arena that optimisers use. */
+export type RawOptimisers = Pick<
+  ArenaKernels,
+  'addFloat32' | 'clearFloat32' | 'scaleFloat32' | 'sgd' | 'adamW' | 'squaredNorm' | 'firstNonFinite'
+>;
 
 export interface SgdOptions {
   rate: number;

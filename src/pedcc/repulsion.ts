@@ -1,17 +1,4 @@
-import { readFileSync } from 'node:fs';
-
-interface Exports {
-  heapBase(): number;
-  weightSum(): number;
-  repel(
-    vectors: number,
-    forces: number,
-    count: number,
-    stride: number,
-    beta: number,
-    reference: number,
-  ): number;
-}
+import { loadProgram, type RepulsionKernels } from '../wasm/load.js';
 
 const pageBytes = 65_536;
 
@@ -23,7 +10,7 @@ export class Repulsion {
   readonly forces: Float32Array;
   /** Numbers a row: dim, rounded up to whole SIMD registers. */
   readonly stride: number;
-  private readonly exports: Exports;
+  private readonly kernels: RepulsionKernels;
 
   constructor(
     private readonly count: number,
@@ -31,9 +18,8 @@ export class Repulsion {
   ) {
     this.stride = Math.ceil(dim / 4) * 4;
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 65_536 });
-    const module = new WebAssembly.Module(readFileSync(new URL('./kernels.wasm', import.meta.url)));
-    this.exports = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Exports;
-    const start = Math.ceil(this.exports.heapBase() / 16) * 16;
+    this.kernels = loadProgram('repulsion', memory);
+    const start = Math.ceil(this.kernels.heapBase() / 16) * 16;
     // The kernel reads up to three rows beyond the last.
     const bytes = (count + 3) * this.stride * 4;
     memory.grow(Math.ceil((start + 2 * bytes) / pageBytes) - 1);
@@ -48,7 +34,7 @@ export class Repulsion {
   repel(beta: number, reference: number): { maxCosine: number; meanWeight: number } {
     this.forces.fill(0);
     const maxCosine = this.run(beta, reference);
-    return { maxCosine, meanWeight: this.exports.weightSum() / this.count };
+    return { maxCosine, meanWeight: this.kernels.weightSum() / this.count };
   }
 
   /** The largest cosine between the vectors, or between the first `count` of them. */
@@ -60,6 +46,6 @@ export class Repulsion {
 
   private run(beta: number, reference: number, count = this.count): number {
     const { vectors, forces, stride } = this;
-    return this.exports.repel(vectors.byteOffset, forces.byteOffset, count, 4 * stride, beta, reference);
+    return this.kernels.repel(vectors.byteOffset, forces.byteOffset, count, 4 * stride, beta, reference);
   }
 }
