@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** A whole number from 1 to `most`. Every setting has a bound, so that a slip of the finger is an error, not a hang. */
+/** A whole number from 1 to `most`. Every setting has a bound, so that a typing mistake is an error, not a hang. */
 export function upTo(most: number) {
   return z.int().min(1).max(most);
 }

@@ -35,14 +35,14 @@ export interface DownloadOptions {
   pauseMs?: number;
   /** Bytes there, and bytes in all where the server says. */
   onProgress?(received: number, total: number | undefined): void;
-  /** Told why a connection is tried again. */
+  /** Called with the reason before a connection is tried again. */
   onRetry?(reason: string): void;
 }
 
-/** A failure that trying again does not mend. */
+/** A failure for which a retry is useless. */
 class Refused extends Error {}
 
-/** What comes is not the file that is wanted: what has come is thrown away. */
+/** The server sent another file than the wanted one: the bytes received so far are thrown away. */
 class WrongSize extends Refused {}
 
 const slowestBytesPerSecond = 1024;

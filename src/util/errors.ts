@@ -24,7 +24,7 @@ export class UserError extends PodDistError {
   override readonly name = 'UserError';
 }
 
-/** The job was told to stop: `by` a signal of that name, or by the program that had it started. */
+/** The job was asked to stop, by the signal named in `by` or by the program that started it. */
 export class StoppedError extends PodDistError {
   constructor(
     readonly by?: string,

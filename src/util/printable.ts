@@ -9,12 +9,12 @@ const separators = '\\u2028\\u2029';
 const directions = '\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069';
 const unprintable = new RegExp(`[${controls}${separators}${directions}\\ufeff]`, 'g');
 
-/** Text on one line, such as a name or a message, with nothing in it that is not shown. */
+/** Text on one line, such as a name or a message, with every invisible character escaped. */
 export function printable(text: string): string {
   return text.replace(unprintable, escaped);
 }
 
-/** The same of text of several lines: line ends and tabs stay. */
+/** Like `printable` for text of several lines: line ends and tabs stay. */
 export function printableLines(text: string): string {
   return text.replace(unprintable, (character) =>
     character === '\n' || character === '\t' ? character : escaped(character),

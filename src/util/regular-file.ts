@@ -29,7 +29,7 @@ const reasons: Readonly<Record<string, string>> = {
   EDQUOT: 'the disk quota is used up',
 };
 
-/** What the system's error says of a file, in words; undefined for an error that is about no file. */
+/** The system's error about a file, in words; undefined if the error is not about a file. */
 export function fileReason(error: unknown): string | undefined {
   const { code = '' } = error as NodeJS.ErrnoException;
   return Object.hasOwn(reasons, code) ? reasons[code] : undefined;
@@ -78,7 +78,7 @@ export function readRegularText(path: string, limits: ReadLimits): string {
   }
 }
 
-/** What is there in the place of a file; undefined for a file. */
+/** The kind of a path that is not a file, such as a folder or a pipe; undefined for a file. */
 function kindOf(stats: Stats): string | undefined {
   if (stats.isFile()) return undefined;
   if (stats.isDirectory()) return 'a folder';

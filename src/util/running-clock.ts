@@ -1,6 +1,6 @@
-/** The clock looks at itself this often. */
+/** Milliseconds between two ticks of the timer. */
 const tickMs = 500;
-/** A look that comes later than this was kept from coming: the thread did not run. */
+/** The thread did not run in between if a tick comes later than this. */
 const lateMs = 2000;
 
 /**

@@ -17,7 +17,7 @@ const exitCodes = {
   SIGUSR2: 140,
 } as const;
 
-/** How long work in this process may take to end once it is told to. */
+/** Milliseconds that work in this process may take to end after it was asked to stop. */
 const endWithinMs = 3000;
 
 type EndSignal = keyof typeof exitCodes;
