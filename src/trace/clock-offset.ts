@@ -1,20 +1,20 @@
-/** One question for another process's time. All in microseconds. */
+/** One request for another process's time. All times are in microseconds. */
 export interface ClockSample {
-  /** Own clock when the question left. */
+  /** Own clock when the request was sent. */
   sent: number;
-  /** The other's clock when it answered. */
+  /** The other process's clock when it answered. */
   answered: number;
-  /** Own clock when the answer came. */
+  /** Own clock when the answer arrived. */
   received: number;
 }
 
-/** What to add to the own clock for the other's, and how far off that may be. */
+/** The difference to add to the own clock to get the other's, and its largest error. */
 export interface ClockEstimate {
   offset: number;
   error: number;
 }
 
-/** How fast the quartz clocks of two hosts may part: 50 microseconds a second. */
+/** Largest drift between the clocks of two hosts: 50 microseconds a second. */
 const drift = 5e-5;
 
 /**
@@ -22,7 +22,7 @@ const drift = 5e-5;
  *
  *     offset = answered - (sent + received) / 2       error <= (received - sent) / 2
  *
- * The answer was given somewhere between question and receipt, hence the bound. It grows with the sample's age, since
+ * The answer was given at some time between `sent` and `received`, hence the bound. It grows with the sample's age, since
  * clocks drift; the sample with the least bound counts. Clocks of different hosts count from different boots: where
  * the samples do not contradict that both are one clock, they are taken as one.
  */

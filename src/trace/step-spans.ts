@@ -3,7 +3,7 @@ import { noTracer, type Tracer } from './tracer.js';
 /** The parts of a step, in order: to the loss, to the gradients, to updated weights, as far as it waits for them. */
 export type StepPhase = 'forward' | 'backward' | 'update';
 
-/** What a step is to tell its phases to, from its start on, for the trace to have them. */
+/** A listener for the phases of a step that starts now; it records each as a span. */
 export function phaseSpans(tracer: Tracer): (ended: StepPhase) => void {
   let since = tracer.now();
   return (ended) => {
@@ -12,7 +12,7 @@ export function phaseSpans(tracer: Tracer): (ended: StepPhase) => void {
   };
 }
 
-/** The same batches; the trace has the time that they are waited for. */
+/** The same batches; the time spent waiting for each becomes a span. */
 export function loaderSpans<T>(batches: AsyncIterable<T>, tracer: Tracer): AsyncIterable<T> {
   return tracer === noTracer ? batches : traced(batches, tracer);
 }

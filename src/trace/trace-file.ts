@@ -12,7 +12,7 @@ export interface TracePart {
   clock: ClockEstimate;
 }
 
-/** What the system says of a file that cannot be written. */
+/** The system's reason why a file cannot be written. */
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'its folder does not exist',
   ENOTDIR: 'a part of its path is no folder',
@@ -45,7 +45,7 @@ export class TraceFile {
   }
 
   /**
-   * `notify` is told, in one line, when the file can no longer be written: the run goes on without it.
+   * `notify` is called with one line when the file can no longer be written; the run continues without it.
    *
    * @throws UserError `TRACE_FILE_INVALID` where the file cannot be written
    */
@@ -114,7 +114,7 @@ export class TraceFile {
 export interface TraceOptions {
   /** The run goes on from a checkpoint: what its file holds may be the trace of the epochs before. */
   resumed: boolean;
-  /** Told, in one line, of another name, and when the file can no longer be written. */
+  /** Called with one line when another file name is used, and when the file can no longer be written. */
   notify(line: string): void;
 }
 

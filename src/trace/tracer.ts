@@ -4,7 +4,7 @@ export const streamThreads = ['communication', 'urgent communication'] as const;
 export const traceThreads = ['compute', ...streamThreads, 'buckets'] as const;
 export type TraceThread = (typeof traceThreads)[number];
 
-/** Something that took time. */
+/** A named interval of time. */
 export interface TraceSpan {
   name: string;
   thread: TraceThread;
@@ -14,24 +14,24 @@ export interface TraceSpan {
   details: Readonly<Record<string, string | number>>;
 }
 
-/** Takes down what a thread does, span by span. */
+/** Records what a thread does, as spans. */
 export interface Tracer {
   /** The time now, for the start of a span; 0 where nothing is traced. */
   now(): number;
   /** A span that began at `start` and ends now. */
   span(thread: TraceThread, name: string, start: number, details?: TraceSpan['details']): void;
-  /** Hands on what has been taken down so far. */
+  /** Passes on the spans recorded so far. */
   flush(): void;
 }
 
 /** For runs that are not traced. */
 export const noTracer: Tracer = { now: () => 0, span() {}, flush() {} };
 
-/** Spans are handed on when there are so many, or when the oldest is so old. */
+/** Spans are passed on when this many are held, or when the oldest reaches this age. */
 const mostSpans = 512;
 const oldestMicroseconds = 250_000;
 
-/** Collects spans and hands them on in pieces, so that memory stays bounded and a run that fails leaves its trace. */
+/** Collects spans and passes them on in batches: memory stays bounded, and a run that fails leaves its trace. */
 export class SpanRecorder implements Tracer {
   private spans: TraceSpan[] = [];
 
