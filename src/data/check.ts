@@ -14,7 +14,7 @@ import { indexTinyImageNet } from './tiny-imagenet.js';
 
 export type DataFormat = CifarName | 'mnist' | 'tiny-imagenet' | 'image-folder';
 
-/** What one split holds, as far as it could be read. */
+/** Contents of one split, as far as they could be read. */
 export interface SplitReport {
   images: number;
   /** Images of each class, in the order of the classes. */
@@ -27,16 +27,16 @@ export interface DataReport {
   format: DataFormat;
   classNames: string[];
   splits: Record<SplitName, SplitReport>;
-  /** Everything that could not be read, and why; faults of the layout first. */
+  /** Each file that could not be read, with the reason; faults of the layout first. */
   broken: { file: string; problem: string }[];
-  /** What does not stop training. */
+  /** Findings that do not stop training. */
   warnings: string[];
 }
 
 export interface CheckOptions {
-  /** Told how many of the files have been read. */
+  /** Called with the number of files read so far. */
   onProgress?: Progress;
-  /** Told in one line what takes long. */
+  /** Called with one line about work that takes long. */
   notify?(line: string): void;
   /** Of an image folder: the folder of the test images, as `data.testSplit`. */
   testSplit?: string;
@@ -44,11 +44,11 @@ export interface CheckOptions {
   rules?: Partial<PixelRules>;
 }
 
-/** Told how many of the files have been read. */
+/** Called with the number of files read so far. */
 type Progress = (done: number, total: number) => void;
 
 /**
- * Reads every file of a data set once and says what is there and what is broken. The format is told from the files.
+ * Reads every file of a data set once and says what is there and what is broken. The format is recognised by the files.
  *
  * @throws UserError `DATA_NOT_FOUND` where there is no folder, `DATA_INVALID` where it holds no known data set
  */

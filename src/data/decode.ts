@@ -59,7 +59,7 @@ export async function decodeBytes(image: EncodedImage, options: DecodeOptions): 
   }
 }
 
-/** What opens an image as the rules have it. */
+/** Options of the decoder that follow from the rules. */
 export function decoderOptions({ orientation, maxMegapixels }: PixelRules) {
   return {
     failOn: 'error',

@@ -4,7 +4,7 @@ import { messageOf, UserError } from '../util/errors.js';
 import { isHidden, isLeftover, listFolder } from './list-folder.js';
 
 const imageExtensions = new Set(['.jpg', '.jpeg', '.png', '.webp']);
-/** Them in words. */
+/** The endings in words. */
 export const imageKinds = '.jpg, .png or .webp';
 
 /** The name of standard input in a list of files. */

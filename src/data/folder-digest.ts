@@ -16,7 +16,7 @@ const edgeBytes = 2 ** 16;
 interface DigestOptions {
   /** Seed of the run: which images are read. */
   seed: number;
-  /** Told how far it is, where it takes longer. */
+  /** Called with the progress if the work takes long. */
   notify(line: string): void;
 }
 

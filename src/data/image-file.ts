@@ -3,12 +3,12 @@ import { messageOf, UserError } from '../util/errors.js';
 
 /** An image file in memory. */
 export interface EncodedImage {
-  /** What messages call it. */
+  /** Its name in messages. */
   file: string;
   bytes: Uint8Array;
 }
 
-/** Kinds of files that are decoded, told by their content. */
+/** Kinds of image files that are decoded, recognised by their content. */
 export type ImageKind = 'JPEG' | 'PNG' | 'WebP';
 
 /** No image is larger than this, compressed. */
@@ -111,7 +111,7 @@ function requireRegular(stats: Stats): void {
   if (stats.size > largestFile) throw new Error('it has more than 1 GiB');
 }
 
-/** What is in the place of a file, in words. */
+/** The kind of a path that is not a file, in words. */
 export function kindOfEntry(entry: Pick<Stats, 'isDirectory' | 'isFIFO' | 'isSocket'>): string {
   if (entry.isDirectory()) return 'a folder';
   if (entry.isFIFO()) return 'a pipe';

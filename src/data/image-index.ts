@@ -27,9 +27,9 @@ export interface ImageIndex {
 export interface IndexOptions {
   /** `test`, `val` or another folder in the root; default: `test`, or `val` where `test` has no class folders. */
   testSplit?: string;
-  /** Told in one line what does not stop reading. */
+  /** Called with one line for each finding that does not stop reading. */
   notify?(line: string): void;
-  /** Told of each fault of the layout; what is whole is listed all the same. Without it the first one is thrown. */
+  /** Called for each fault of the layout; the images that are fine are listed anyway. Default: the first fault is thrown. */
   onFault?(fault: UserError): void;
 }
 

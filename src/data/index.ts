@@ -20,7 +20,7 @@ export interface OpenOptions {
   threads?: number;
   /** Classes of a model that is to be evaluated: of an image folder, the test images alone are opened. */
   evaluated?: readonly string[];
-  /** Told in one line where something is amiss that does not stop reading; default: standard error. */
+  /** Called with one line for each problem that does not stop reading; default: standard error. */
   notify?(line: string): void;
 }
 

@@ -23,7 +23,7 @@ export function isHidden(name: string): boolean {
   return name.startsWith('.') || leftovers.test(name);
 }
 
-/** Whether a hidden name is one that nobody misses. */
+/** Whether a hidden name may be skipped without a notice. */
 export function isLeftover(name: string): boolean {
   return leftovers.test(name);
 }

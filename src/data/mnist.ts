@@ -73,7 +73,7 @@ export async function readMnistSplit(
   return { pixels: images.values, labels: Int32Array.from(values), size: [height, width] };
 }
 
-/** Some copies write a dot in the place of the last dash. */
+/** Some copies have a dot instead of the last dash. */
 function fileIn(root: string, name: string): string {
   const dotted = join(root, name.replace('-idx', '.idx'));
   return existsSync(dotted) || existsSync(`${dotted}.gz`) ? dotted : join(root, name);

@@ -50,7 +50,7 @@ export function differingRules(a: PixelRules, b: PixelRules): (keyof PixelRules)
   return deciding.filter((key) => a[key] !== b[key]);
 }
 
-/** What decided the pixels before there were settings for it. */
+/** The rules for pixels of earlier versions, which had no settings for them. */
 export const earlierPixelRules = {
   background: 'drop',
   orientation: 'ignore',

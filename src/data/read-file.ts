@@ -7,7 +7,7 @@ import { messageOf, UserError } from '../util/errors.js';
 /** Bytes that a file may have at most: known before it is read, or told by its first bytes (at least `headBytes`). */
 export type MostBytes = number | ((head: Buffer) => number);
 
-/** What `MostBytes` sees of a file that is as long. */
+/** Bytes at the start of a file that `MostBytes` gets. */
 export const headBytes = 16;
 
 /**

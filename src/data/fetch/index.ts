@@ -18,7 +18,7 @@ export interface FetchOptions extends Pick<
   url?: string;
   /** Take what comes over https, whatever its checksum, up to twice the file's bytes. */
   skipChecksum?: boolean;
-  /** Told what is being done, a line a step. */
+  /** Called with one line for each step. */
   onStep?(line: string): void;
 }
 

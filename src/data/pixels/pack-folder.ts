@@ -12,7 +12,7 @@ import { recordBytes, type Pack } from './disk-cache.js';
 /** Counts up whenever records or decoding change their meaning. */
 const formatVersion = 2;
 
-/** Bytes of the disk that are left to others. */
+/** Bytes of the disk that are left free for other programs. */
 const spare = 2 ** 30;
 
 const descriptionSchema = z.object({
@@ -26,7 +26,7 @@ const descriptionSchema = z.object({
 
 type Description = z.output<typeof descriptionSchema>;
 
-/** What decides the pixels of a packed file, besides each image. */
+/** Everything besides the images that decides the pixels of a packed file. */
 export interface PackRequest {
   /** Folder of the data set. */
   root: string;
@@ -47,7 +47,7 @@ export interface PackOptions {
   limit: number;
   /** Bytes of the disk to leave free; default: 1 GiB. */
   spareBytes?: number;
-  /** Told in one line why pixels are not kept. */
+  /** Called with one line that says why pixels are not kept. */
   notify(line: string): void;
 }
 
