@@ -33,21 +33,21 @@ export interface LossContext {
 /** The loss of one global batch; equal on every rank. */
 export interface LossValues {
   loss: number;
-  /** What the loss is made of, by name, as the run record shows it. */
+  /** The terms of the loss by name, as the run record shows them. */
   parts: Readonly<Record<string, number>>;
 }
 
 export interface Computed {
   values: LossValues;
-  /** Of `features`, [b, d], then of each of the class weights. */
+  /** With respect to `features`, [b, d], then to each of the class weights. */
   gradients: tf.Tensor[];
 }
 
-/** What a loss carries from step to step besides class weights. */
+/** State that a loss keeps from step to step, besides class weights. */
 export interface LossState {
-  /** As a checkpoint keeps it: as many numbers after every epoch. */
+  /** The numbers that a checkpoint stores; their count is the same after every epoch. */
   values: readonly number[];
-  /** What the record of a step shows of it, by name. */
+  /** The values that the record of a step shows, by name. */
   readonly shown: Readonly<Record<string, number>>;
   /** Called by every rank after the last step of epoch `epoch` (from 0), which had `images` images over all ranks. */
   afterEpoch(epoch: number, images: number): Promise<void>;
@@ -64,18 +64,18 @@ export interface Loss {
    */
   compute(features: tf.Tensor2D, classWeights: readonly tf.Tensor[], shard: Shard): Computed;
   readonly state?: LossState;
-  /** Frees what it keeps on the backend. */
+  /** Frees the tensors that it holds. */
   dispose?(): void;
 }
 
-/** A kind of loss: everything that the rest of the program knows of it. */
+/** A kind of loss: its name, its settings and how to create it. */
 export interface LossKind<Schema extends z.ZodType<{ name: string }> = z.ZodType<{ name: string }>> {
   name: string;
-  /** What a recipe says of it; its `name` is this one. */
+  /** Schema of the recipe's `loss` section; its `name` equals this name. */
   schema: Schema;
   /** Class weights that are trained with the backbone: rows [k, d], and a bias [k]. None: fixed centroids are the targets. */
   classWeights?: { bias: boolean };
-  /** The setting with which the number of workers changes what is trained, and what to choose instead. */
+  /** The setting, if any, that makes the result depend on the number of workers, and what to choose instead. */
   workersMatter?(config: z.output<Schema>): { setting: string; advice: string } | undefined;
   create(config: z.output<Schema>, context: LossContext): Loss;
 }
@@ -92,7 +92,7 @@ export function batchOf({ counts }: Shard): number {
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
-/** Sums over all ranks of what each logical shard of this one has, some of them nothing; a list for each sum. */
+/** Sums over all ranks. Each list holds one number a logical shard of this rank, undefined for an empty one. */
 export function summed(communicator: Communicator, ...lists: (readonly (number | undefined)[])[]): number[] {
   const own = lists.map((shards) => pairwise(shards, (a, b) => a + b) ?? 0);
   const sums = Float64Array.from(own);

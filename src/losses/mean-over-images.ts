@@ -7,7 +7,7 @@ import { overShards, total } from './over-shards.js';
 /** A loss of some rows, summed over them. */
 export interface RowTerms {
   sum: tf.Scalar;
-  /** Of the sum: of `features`, [rows, d], then of each of the class weights. */
+  /** Gradients of `sum`: with respect to `features`, [rows, d], then to each of the class weights. */
   gradients(): tf.Tensor[];
 }
 

@@ -117,7 +117,7 @@ export class PodLoss implements Loss {
     };
   }
 
-  /** Of each rank the NAC sums of its logical shards, then its residuals. */
+  /** Gathers, for each rank, the NAC sums of its logical shards and then its residuals. */
   private gatherResiduals(ownNac: NacSums, terms: Terms, { counts }: Shard) {
     const { dim } = this;
     const { communicator } = this.context;
@@ -172,7 +172,7 @@ interface Reduced {
   /** Weight of the gradient of SC on this rank. */
   lambda: number;
   correlation?: tf.Tensor2D;
-  /** Rows that it was taken over; default: the global batch. */
+  /** Number of rows that `correlation` was computed from; default: the global batch. */
   correlationRows?: number;
 }
 

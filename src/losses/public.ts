@@ -54,7 +54,7 @@ export function selfCorrelationLoss(
   return onOneRank(features, centroids, labels, { delta: 0, nacWeight: 0, lambda: 1 });
 }
 
-/** The loss that a run of one worker has. */
+/** The loss of a run with one worker. */
 function onOneRank(
   features: tf.Tensor2D,
   centroids: tf.Tensor2D,
