@@ -6,7 +6,7 @@ import { cacheFolder } from '../util/cache-folder.js';
 import type { ModelConfig } from './schema.js';
 import { UserError } from '../util/errors.js';
 
-/** The file of a backbone of the user's. */
+/** The file of a user's own backbone. */
 export interface ModuleSource {
   /** Without folders. */
   name: string;
@@ -48,7 +48,7 @@ interface Stored {
  * The model of a checkpoint or run folder, with the module to import where it is one. Importing runs code that whoever
  * made the folder may have written. Without `allow` a module is therefore only imported where the user has trained with
  * the very same one on this machine: from where it lay then, or, where it imports nothing itself, from the copy in the
- * checkpoint. `allow` is a path of the user's, or '' for the one that is named.
+ * checkpoint. `allow` is a path given by the user, or '' to allow the module that the checkpoint names.
  *
  * @throws UserError `MODULE_NOT_ALLOWED`, or `MODEL_NOT_FOUND` where there is no such file
  */
