@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { lossOf, type LossConfig } from '../losses/index.js';
 
-/** What it looks at. */
+/** The settings that are checked. */
 interface Settings {
   batchNorm: { statistics: string };
   learningRate: { scaleWithWorkers: boolean };

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { configSchema } from './schema.js';
 
-/** What is read of JSON Schema's vocabulary. */
+/** The keywords of JSON Schema that are used here. */
 export interface JsonSchema {
   type?: string;
   description?: string;

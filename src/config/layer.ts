@@ -11,12 +11,12 @@ export type Places = ReadonlyMap<string, string>;
 export interface Layer {
   settings: Settings;
   places: Places;
-  /** What to name where no place is known. */
+  /** The name used if the origin is not known. */
   origin: string;
 }
 
 /**
- * Puts a recipe over the one that it extends. Sections are merged key by key; lists and single values replace what
+ * Merges a recipe into the one that it extends. Sections are merged key by key; lists and single values replace what
  * stood there. Where a section turns to another choice, what belongs to the old one has fallen away before.
  */
 export function mergeLayers(base: Layer, over: Layer): Layer {
@@ -36,7 +36,7 @@ export interface Override {
   source: string;
 }
 
-/** Puts single settings over a layer, whatever their order: what belongs to a choice that one of them ends goes. */
+/** Applies single settings to a layer, in any order. Settings of a choice that one of them replaces are dropped. */
 export function overrideLayer(base: Layer, overrides: readonly Override[], assign: Assign): Layer {
   const target = structuredClone(base.settings);
   for (const override of overrides) assign(target, override);

@@ -16,7 +16,7 @@ export interface LoadOptions {
   file?: string;
   /** Settings to start from in place of a file. */
   base?: Config;
-  /** Told of settings in the file that this version does not have, where pod-dist has written it; else they are errors. */
+  /** Called with settings that this version does not have, if pod-dist wrote the file; otherwise they are errors. */
   onDropped?(line: string): void;
   /** `a.b=value`, each over what the file says, in any order; `readAssignment` says how values are read. */
   set?: readonly string[];

@@ -45,7 +45,7 @@ export function findRecipe(file: string, folder = '.'): string {
   );
 }
 
-/** What cannot be looked at counts as something, so that reading it says why. */
+/** A path that cannot be inspected counts as existing, so that reading it reports the reason. */
 function whatIsAt(path: string): 'nothing' | 'folder' | 'something' {
   try {
     return statSync(path).isDirectory() ? 'folder' : 'something';
@@ -109,7 +109,7 @@ function findExtended(parent: string, path: string, place = path): string {
 }
 
 /**
- * Gives a module of the user's its absolute path, since workers read the recipe in another folder: from that of the
+ * Gives the user's own module its absolute path, since workers read the recipe in another folder: from that of the
  * recipe or call which names it.
  */
 export function placeModule({ model }: Settings, folder: string): void {

@@ -30,7 +30,7 @@ export function variantOf(node: JsonSchema, section: unknown): JsonSchema | unde
   return variants(node).find(({ properties = {} }) => listedValues(properties[key]).includes(choice));
 }
 
-/** What the schema says of a setting, in every variant that has it; none where there is no such setting. */
+/** The schemas of a setting in every variant that has it; none if there is no such setting. */
 export function formsAt(path: readonly string[]): JsonSchema[] {
   return nodesAt(path).flatMap(variants);
 }

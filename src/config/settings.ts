@@ -5,7 +5,7 @@ import { choiceKey } from './schema-tree.js';
 export interface SettingForm {
   /** The values of `name` (or `schedule`) of the section with this form; empty: every one. */
   of: readonly string[];
-  /** What it may be, in words. */
+  /** The allowed values, in words. */
   values: string;
   description: string;
   default?: unknown;
@@ -70,7 +70,7 @@ function visit(
   }
 }
 
-/** Puts forms together that differ in the variants alone; one that every variant of the section has needs no names. */
+/** Merges forms that differ only in their variants. A form that every variant of the section has needs no names. */
 function merge(
   path: string,
   forms: readonly SettingForm[],

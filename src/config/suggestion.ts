@@ -2,7 +2,7 @@ import { nearest } from '../util/nearest.js';
 import { jsonSchema, variants, type JsonSchema } from './json-schema.js';
 import { variantOf } from './schema-tree.js';
 
-/** What to write in the place of an unknown key under `path` of `settings`. */
+/** Suggests a known key for an unknown one under `path` of `settings`. */
 export function suggestion(settings: unknown, path: readonly PropertyKey[], key: string): string {
   let known = fitting(jsonSchema, settings);
   let at = settings;
@@ -15,7 +15,7 @@ export function suggestion(settings: unknown, path: readonly PropertyKey[], key:
   return meant === undefined ? `known keys here: ${keys.join(', ')}` : `did you mean ${meant}?`;
 }
 
-/** The form that a value chooses; all forms where it chooses none that there is. */
+/** The form that a value chooses; all forms if it chooses no known one. */
 function fitting(node: JsonSchema, value: unknown): JsonSchema[] {
   const chosen = variantOf(node, value);
   return chosen ? [chosen] : variants(node);

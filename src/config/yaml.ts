@@ -13,9 +13,9 @@ import {
 import { UserError } from '../util/errors.js';
 import type { Places } from './layer.js';
 
-/** Sections in sections that a text may have; a recipe has four. */
+/** Deepest nesting of sections that is allowed; a recipe has four levels. */
 const mostDepth = 50;
-/** Errors whose words do not repeat the text. */
+/** Errors of the parser whose messages do not repeat the text. */
 const plainErrors = new Set([
   'BAD_INDENT',
   'BLOCK_AS_IMPLICIT_KEY',
