@@ -2,7 +2,7 @@ import type { Run } from './run.js';
 
 export type Point = [x: number, y: number];
 
-/** Points of a curve, at most: more would not be told apart. */
+/** Most points of a curve: more could not be distinguished. */
 const mostPoints = 500;
 
 /** Steps that an epoch of the run has; 1 where that is not known. */
