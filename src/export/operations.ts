@@ -18,7 +18,7 @@ export const elementwise = [
 ] as const;
 export type Elementwise = (typeof elementwise)[number];
 
-/** What an operation computes, in PyTorch's terms; values are [b, channels, height, width] or [b, features]. */
+/** An operation in PyTorch's terms; values are [b, channels, height, width] or [b, features]. */
 export type Kind =
   /** Weight [out, in / groups, height, width] and, with `bias`, bias [out]; `padding` is of zeros. */
   | {

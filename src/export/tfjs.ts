@@ -85,7 +85,7 @@ function nameMultipliers(topology: Topology, model: tf.LayersModel): void {
 const stridedKinds = new Set(['Conv2D', 'DepthwiseConv2D', 'SeparableConv2D']);
 
 /**
- * Puts a layer of zeros in front of every strided convolution with `same` padding, which then needs none: the wasm
+ * Inserts a layer of zero padding before every strided convolution with `same` padding, which then needs none: the wasm
  * backend that browsers load computes such convolutions wrongly. Depthwise layers leave dilation out.
  */
 function padExplicitly(topology: Topology, model: tf.LayersModel): void {
