@@ -13,7 +13,7 @@ export class Best {
     this.inner = new Float32Array(rows * kept).fill(-Infinity);
   }
 
-  /** Takes in classes `start` to `start` + `size` - 1: their scores and inner products, [rows, size] row-major each. */
+  /** Adds classes `start` to `start` + `size` - 1: their scores and inner products, [rows, size] row-major each. */
   add(start: number, size: number, scores: Float32Array, inner: Float32Array): void {
     for (let row = 0; row < this.rows; row++) {
       const last = (row + 1) * this.kept - 1;

@@ -2,7 +2,7 @@ import * as tf from '../tf/index.js';
 import { Best } from './best.js';
 import type { ClassBlock, ClassVectors } from '../classifier/class-vectors.js';
 
-/** How the features of a batch stand to all classes; one entry an image in each array. */
+/** The features of a batch compared with all classes; one entry an image in each array. */
 export interface Comparison {
   labels: Int32Array;
   /** The class of the largest score; `classes` for features without a direction. */
@@ -24,7 +24,7 @@ export interface Comparison {
 /** `Comparison.place` of an image whose own class is not among the first. */
 export const beyondPlaces = 255;
 
-/** How many of the best classes of an image are told apart: 5, or fewer where there are not more than 5 classes. */
+/** How many of the best classes of an image are distinguished: 5, or fewer if there are at most 5 classes. */
 export function placesOf(classes: number): number {
   return Math.max(1, Math.min(5, classes - 1));
 }

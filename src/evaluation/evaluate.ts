@@ -23,12 +23,12 @@ export interface EvaluatedNews {
   images: number;
 }
 
-/** Where a rank says how far its evaluation is. */
+/** Receives the progress of a rank's evaluation. */
 export interface EvaluationProgress {
   record(news: EvaluatedNews): void;
-  /** As `progress`, before work that may take long and shows nothing: it has a time-out of its own. */
+  /** Like `progress`, before work that may take long without progress: it has its own time-out. */
   lengthy(phase: string, epoch?: number): void;
-  /** Says that this worker moves; without it for the stall time-out the job is stopped. */
+  /** Reports that this worker makes progress; the job is stopped if it is not called within the stall time-out. */
   progress(phase: string, epoch?: number, step?: number): void;
 }
 

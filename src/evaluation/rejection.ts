@@ -5,8 +5,8 @@ import { areaUnderRoc } from './statistics.js';
 const thresholds = Array.from({ length: 101 }, (_, index) => index / 100);
 
 /**
- * What a threshold on the cosine to the assigned class accepts: of the test images, and of images of classes that were
- * never trained, where there are any. Features without a direction are never accepted.
+ * Counts the images that a threshold on the cosine to the assigned class accepts: test images, and images of classes
+ * that were never trained, if there are any. Features without a direction are never accepted.
  */
 export function measureRejection(
   { labels, assigned, chosen }: Comparison,

@@ -6,7 +6,7 @@ import type { Evaluation } from './schema.js';
 import { histogram, mean } from './statistics.js';
 import { addTotals, type EvaluationTotals } from './totals.js';
 
-/** What a rank gives of one evaluation: its images' own numbers, which the coordinator puts in the images' order. */
+/** A rank's part of one evaluation: the numbers of its images, which the coordinator sorts by image. */
 export interface EvaluationPart {
   totals: EvaluationTotals;
   /** Of this rank's test images, in order: `packComparison`. */
