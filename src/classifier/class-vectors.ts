@@ -13,7 +13,7 @@ export interface ClassBlock {
   bias?: tf.Tensor1D;
 }
 
-/** What the features of an image are compared with. */
+/** The class vectors that features are compared with. */
 export interface ClassVectors {
   readonly classes: number;
   /** Calls `use` with all classes in blocks, in order; the tensors live during the call alone. */

@@ -64,7 +64,7 @@ export class Classifier {
     this.parameters.read(this.weights);
   }
 
-  /** Puts `weights` into the model's variables. */
+  /** Copies `weights` into the model's variables. */
   loadWeights(): void {
     this.parameters.writeAll(this.weights);
   }
