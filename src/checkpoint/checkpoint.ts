@@ -53,7 +53,7 @@ const evaluationSchema = z.object({ of: z.string(), totals: totalsSchema });
 export interface Checkpoint {
   /** Epochs trained so far. */
   epochs: number;
-  /** What the loss carries into the next epoch. */
+  /** The state that the loss keeps for the next epoch. */
   lossState: readonly number[];
   seed: number;
   worldSize: number;
@@ -77,7 +77,7 @@ export interface Checkpoint {
   state: OptimiserState;
   /** Moving statistics of the batch-norm layers, flat. */
   moving: Float32Array;
-  /** The backbone, where it is a module of the user's. */
+  /** The backbone, if it is the user's own module. */
   module?: ModuleSource;
 }
 

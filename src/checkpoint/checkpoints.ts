@@ -16,7 +16,7 @@ export async function listCheckpoints(runFolder: string): Promise<string[]> {
 
 /**
  * The newest checkpoint that is whole, under `path`: a checkpoint folder, or a run folder. A broken newer one is
- * passed over; `notify` is told of it, and of what `loadCheckpoint` passes over.
+ * passed over; `notify` is called with one line about it, and about what `loadCheckpoint` passes over.
  */
 export async function findCheckpoint(
   path: string,
@@ -56,7 +56,7 @@ export async function openCheckpoint(
 }
 
 /**
- * Writes something of an epoch into a run's checkpoints, or says in one line why it cannot be and what is there.
+ * Writes a part of an epoch into a run's checkpoints. An error says in one line why it failed and which checkpoints exist.
  *
  * @throws UserError `RUN_FOLDER_UNWRITABLE`
  */
@@ -81,7 +81,7 @@ export interface Retention {
   keepBest: number;
 }
 
-/** Removes what a run's checkpoints are more than it keeps, and what interrupted writes left. */
+/** Removes the checkpoints that a run does not keep, and the remains of interrupted writes. */
 export async function pruneCheckpoints(runFolder: string, { keep, keepBest }: Retention): Promise<void> {
   const folders = await listCheckpoints(runFolder);
   const parent = join(runFolder, 'checkpoints');

@@ -8,7 +8,7 @@ export interface Described {
   sha256: string;
 }
 
-/** What the system says where a file cannot be written. */
+/** The system's error codes for a file that cannot be written. */
 const reasons: Readonly<Record<string, string>> = {
   ENOSPC: 'no space is left',
   EDQUOT: 'the disk quota is used up',
