@@ -32,10 +32,10 @@ export class RunCombiner {
     }
   };
 
-  /** Checks what a rank gives under a name. */
+  /** Checks a rank's part of a gather. */
   readonly readPart = readPart;
 
-  /** Checks what a rank tells, and tells it the listeners. Steps are rank 0's to tell, each once. */
+  /** Checks a rank's record and passes it to the listeners. Only rank 0 records steps, each once. */
   readonly record = (news: unknown, rank = 0): void => {
     const record = readNews(news);
     if (record.kind === 'step') {

@@ -6,7 +6,7 @@ import type { EvaluationPart } from '../evaluation/summary.js';
 import { rankTotalsSchema, type EvaluationTotals } from '../evaluation/totals.js';
 import type { EpochRecord, RankTimes, Report, StepRecord } from './records.js';
 
-/** What a rank gives under the name `epoch`. */
+/** A rank's part of the gather `epoch`. */
 export interface EpochPart {
   epoch: number;
   trainLoss: number;
@@ -16,7 +16,7 @@ export interface EpochPart {
   times?: RankTimes;
 }
 
-/** What a rank gives under the name `finish`. */
+/** A rank's part of the gather `finish`. */
 export interface FinishPart {
   backend: string;
   device: string;
@@ -105,7 +105,7 @@ const news: z.ZodType<StepRecord | EvaluatedNews> = z.discriminatedUnion('kind',
 ]);
 
 /**
- * What a rank gives under a name, as another process has sent it.
+ * Reads a rank's part of a gather, as another process has sent it.
  *
  * @throws PodDistError `PROTOCOL_ERROR` for anything else than what belongs there
  */
@@ -118,7 +118,7 @@ export function readPart(name: string, part: unknown): unknown {
 }
 
 /**
- * What a rank tells for the record.
+ * Reads a rank's message for the record.
  *
  * @throws PodDistError `PROTOCOL_ERROR` for anything else
  */

@@ -2,7 +2,7 @@ import type { EvaluatedNews, EvaluationProgress } from '../evaluation/evaluate.j
 import type { StepRecord } from './records.js';
 import type { Gathers } from './reported.js';
 
-/** What a worker tells the rest of the job, and what the job tells it. */
+/** A worker's reports to its job, and the job's answers. */
 export interface Reporter extends EvaluationProgress {
   /** Rejects with `RANKS_DISAGREE`, naming the ranks, unless every rank gives the same value under this name. */
   agree(name: string, value: string): Promise<void>;

@@ -110,7 +110,7 @@ export function lastRunFolder(name: string): string | undefined {
   return written.sort(([, a], [, b]) => b - a)[0]?.[0];
 }
 
-/** Whether a run has come to its first step: whether there is something to lose. */
+/** Whether a run has made its first step, so that there is something to lose. */
 export function isTrained(folder: string): boolean {
   const metrics = statSync(join(folder, 'metrics.jsonl'), { throwIfNoEntry: false });
   return (
@@ -118,10 +118,10 @@ export function isTrained(folder: string): boolean {
   );
 }
 
-/** What pod-dist puts into a run folder; the first two before anything else. */
+/** Names that pod-dist creates in a run folder; the first two come first. */
 const parts = ['logs', 'checkpoints', 'config.yaml', 'metrics.jsonl', 'report.json', 'evaluation.json'];
 
-/** Empty, or what a start that has failed has left. */
+/** Whether a folder is empty, or holds only the remains of a failed start. */
 function isFree(folder: string): boolean {
   return mayStart(folder) && !isTrained(folder);
 }

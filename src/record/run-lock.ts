@@ -85,7 +85,7 @@ export class RunLock {
     }
   }
 
-  /** Touches the lock until it is stopped; `onLost` is told, once, when another job has taken the folder, or it is gone. */
+  /** Touches the lock until stopped; calls `onLost` once if another job has taken the folder or the folder is gone. */
   keep(onLost: (error: PodDistError) => void): { stop(): void } {
     return keepLock(this.folder, this.file, onLost);
   }

@@ -15,7 +15,7 @@ export interface RunListener {
   epoch?(record: EpochRecord, totals: EvaluationTotals): void;
   /** After `epoch`. */
   ranks?(record: RanksRecord): void;
-  /** Told while a full evaluation goes on, of images that are done. */
+  /** Called during a full evaluation with the number of images done. */
   evaluating?(images: number): void;
   /** After a full evaluation. */
   evaluated?(evaluation: Evaluation): void;
