@@ -30,7 +30,7 @@ export class Progress {
     }
   }
 
-  /** One line of news, in the place of the bar. */
+  /** Prints one line instead of the bar. */
   line(text: string): void {
     this.bar?.stop();
     process.stderr.write(`${printable(text)}\n`);
