@@ -24,7 +24,7 @@ export interface CentroidOptions {
   /** Feature dimension d. */
   dim: number;
   seed: number;
-  /** Told what share of the work is done, from 0 to 1, every now and then. */
+  /** Called from time to time with the share of the work that is done, from 0 to 1. */
   onProgress?(share: number): void;
 }
 

@@ -47,7 +47,7 @@ const patientFrom = 60;
  * normal directions are left as they are; `maxCosine` is then measured over as many of the vectors as 2e11
  * multiply-adds allow.
  *
- * `onProgress` is told the share of the steps done.
+ * `onProgress` is called with the share of the steps that are done.
  */
 export function packing(
   classes: number,
