@@ -1,14 +1,14 @@
 import { shardRange } from '../collective/communicator.js';
 import type { Slot } from './parameters.js';
 
-/** Most pieces that the parameters are cut into, about: collectives in flight at once are limited. */
+/** Approximate limit on the number of buckets: only so many collectives can be under way at once. */
 const mostBuckets = 24;
 
 /** No bucket is made smaller than this for being early; below it messages cost more than their bytes. */
 const leastBytes = 65_536;
-/** What is smaller than this part of a bucket travels with what follows it. */
+/** A bucket filled to less than 1/8 takes the next parameter as well. */
 const crumb = 8;
-/** So many buckets at the front are smaller, each half of the next one. */
+/** Number of smaller buckets at the front, each half of the next one. */
 const smallBuckets = 3;
 
 /** A contiguous range of the flat parameters: [start, end). */
@@ -27,9 +27,9 @@ export function shardOf(
 }
 
 interface BucketOptions {
-  /** About as large as a bucket shall be; default: `defaultBucketBytes`. */
+  /** Approximate size of a bucket; default: `defaultBucketBytes`. */
   bucketBytes?: number;
-  /** Buckets travel while the ranks compute; default: they do. */
+  /** Whether buckets travel while the ranks compute; default: true. */
   overlap?: boolean;
 }
 

@@ -12,7 +12,7 @@ interface Options {
 }
 
 /**
- * What rounding to bfloat16 takes away from gradients, and gives back to them later (error feedback).
+ * Error feedback: keeps what rounding to bfloat16 takes away from gradients, and adds it later.
  *
  *     in a step      a rank keeps what it rounds off, and adds it to the same values of the next step
  *     after an epoch what all ranks have kept is summed in float32 onto the shards: (N - 1)/N S bytes

@@ -8,9 +8,9 @@ interface Options {
   /** Flat, filled as the backward pass goes on. */
   gradients: Float32Array;
   buckets: readonly Range[];
-  /** Told before a parameter is read, within a pass or not. */
+  /** Called before a parameter is read, within a pass or not. */
   onRead(parameter: number): void;
-  /** Told once a pass for each bucket, from the last to the first, when its gradients are complete. */
+  /** Called once a pass for each bucket, from the last to the first, when its gradients are complete. */
   onBucket(index: number): void;
 }
 

@@ -30,7 +30,7 @@ interface Options {
   config: Config;
   /** Gradients and weights travel while the caller goes on; default: it does not. */
   overlap?: boolean;
-  /** Told of each bucket, from full to back in all ranks' weights and needed; default: nobody is. */
+  /** Records each bucket, from full gradients to gathered weights that are needed; default: no tracing. */
   tracer?: Tracer;
 }
 
@@ -159,7 +159,7 @@ export class ShardedOptimiser {
   }
 
   /**
-   * What a failure of the communication thread comes from: `GRADIENT_NOT_FINITE` with the parameter and the step, on
+   * Finds the cause of a failure of the communication thread: `GRADIENT_NOT_FINITE` with the parameter and the step, on
    * the rank whose shard holds it; every other error is returned as it is.
    */
   explain(error: unknown): unknown {

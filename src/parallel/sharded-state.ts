@@ -18,7 +18,7 @@ interface Options {
   names: readonly StateName[];
 }
 
-/** What an optimiser carries from step to step for this rank's shards, one after another: 1/N of a number a weight. */
+/** The optimiser state of this rank's shards, one after another: 1/N of a number a weight. */
 export class ShardedState {
   readonly buckets: readonly ShardedBucket[];
   /** In the arena; one for each name. */

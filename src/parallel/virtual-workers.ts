@@ -3,7 +3,7 @@ import type { Config } from '../config/schema.js';
 import { UserError } from '../util/errors.js';
 import type { Range } from './buckets.js';
 
-/** Who asks, and into how many parts a batch is cut. */
+/** A rank's place in the job, and the number of parts that a batch is cut into. */
 export interface Cut {
   rank: number;
   worldSize: number;

@@ -8,7 +8,7 @@ interface Options {
   /** Flat: what the optimiser updates. */
   weights: Float32Array;
   optimiser: ShardedOptimiser;
-  /** Told when weights are put into variables; default: nobody is. */
+  /** Records when weights are copied into variables; default: no tracing. */
   tracer?: Tracer;
 }
 
@@ -23,7 +23,7 @@ export class WeightLoader {
   private readonly arrived: boolean[];
   /** By parameter: the buckets that hold it. */
   private readonly bucketsOf: number[][];
-  /** By bucket: what it holds of parameters. */
+  /** By bucket: the parameters that it holds parts of. */
   private readonly parametersOf: number[][];
 
   constructor(private readonly options: Options) {
