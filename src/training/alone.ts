@@ -27,7 +27,7 @@ export interface AloneOptions {
   signal?: AbortSignal;
 }
 
-/** With a run folder that the caller holds. */
+/** Options with a run folder that the caller has locked. */
 type InFolder = AloneOptions & { outDir: string };
 
 /**

@@ -23,7 +23,7 @@ export class EpochTimes {
     this.waitedBefore = communicator.waitedMs;
   }
 
-  /** The same batches; what the reader waits for them is counted. */
+  /** The same batches; the time spent waiting for them is counted. */
   async *loading(batches: AsyncIterable<Batch>): AsyncIterable<Batch> {
     let asked = performance.now();
     for await (const batch of batches) {

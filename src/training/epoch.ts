@@ -22,17 +22,17 @@ import type { TrainingStep } from './step.js';
 import type { TrainOptions } from './train-options.js';
 import { trainSteps } from './train-steps.js';
 
-/** What goes from epoch to epoch. */
+/** Everything that is kept from epoch to epoch. */
 export interface Training {
   classifier: Classifier;
   step: TrainingStep;
-  /** Of the epochs before; `trainEpoch` brings it up to date. */
+  /** State after the epochs so far; `trainEpoch` updates it. */
   state: TrainingState;
   /** Images of classes that are not trained. */
   unknown?: Dataset;
   /** The images that evaluations will read. */
   inspection: Inspection;
-  /** The backbone, where it is a module of the user's. */
+  /** The backbone, if it is the user's own module. */
   module?: ModuleSource;
 }
 
@@ -70,7 +70,7 @@ export async function trainEpoch(options: TrainOptions, training: Training): Pro
 
 interface Trained {
   trainLoss: number;
-  /** That its training took. */
+  /** Duration of the training. */
   seconds: number;
   /** Undefined for an epoch that another process has trained. */
   times?: RankTimes;

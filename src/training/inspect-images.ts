@@ -3,14 +3,14 @@ import { shardRange, type Communicator } from '../collective/communicator.js';
 import type { Dataset } from '../data/dataset.js';
 import type { Reporter } from '../record/reporter.js';
 
-/** How long the first step waits for the images of evaluations to be looked at. */
+/** Milliseconds that the first step waits for the inspection of the evaluation's images. */
 const waitMs = 3000;
 
 /** Images that are decoded together; small, so that those of training get their turn. */
 const imagesAtOnce = 16;
 
 interface InspectOptions {
-  /** Whose images are files; others have been read when they were opened. */
+  /** Only those whose images are files are inspected; others were read when they were opened. */
   datasets: readonly Dataset[];
   communicator: Communicator;
   reporter: Reporter;

@@ -1,6 +1,6 @@
 import type { LossValues } from '../losses/index.js';
 
-/** The loss of one step: the mean of its micro-batches' losses, and of what they are the sum of. */
+/** The loss of one step: the mean over its micro-batches, for the loss and each of its terms. */
 export class MeanLoss {
   loss = 0;
   /** Images of all ranks and micro-batches. */

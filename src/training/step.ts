@@ -22,9 +22,9 @@ export interface StepInput {
   counts: readonly number[];
   /** Learning rate. */
   rate: number;
-  /** Which of the step's micro-batches this is, from 0, and of how many; default: the only one. */
+  /** Index of this micro-batch in the step, from 0, and their number; default: the only one. */
   micro?: { index: number; count: number };
-  /** Told, while the step runs, which part of it has ended. */
+  /** Called at the end of each phase. */
   onPhase?(ended: StepPhase): void;
 }
 

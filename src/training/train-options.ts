@@ -6,7 +6,7 @@ import type { Tracer } from '../trace/tracer.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { Reporter } from '../record/reporter.js';
 
-/** What one rank trains with. */
+/** Options for the training of one rank. */
 export interface TrainOptions {
   config: Config;
   dataset: Dataset;
@@ -17,7 +17,7 @@ export interface TrainOptions {
   outDir: string;
   /** Where to go on from; only rank 0's counts. */
   resume?: Checkpoint;
-  /** Told what the compute thread does; default: nobody is. */
+  /** Records what the compute thread does; default: no tracing. */
   tracer?: Tracer;
   /** Stops a job of one rank between two batches. */
   signal?: AbortSignal;

@@ -11,7 +11,7 @@ import { loaderSpans, phaseSpans } from '../trace/step-spans.js';
 import type { TrainOptions } from './train-options.js';
 import { untilStopped } from '../util/until-stopped.js';
 
-/** What the steps of an epoch have come to. */
+/** Result of the steps of an epoch. */
 export interface TrainedSteps {
   /** Sum of the losses of all images, of all ranks. */
   lossSum: number;
