@@ -18,7 +18,7 @@ const closed = 2;
 /** How long a thread may take to close its sockets when the process exits. */
 const closeWithinMs = 2000;
 
-/** The word, which the thread finds in its `workerData` as `sockets`. */
+/** Part of the thread's `workerData`: the word that both sides share. */
 export interface WithSockets {
   sockets: SharedArrayBuffer;
 }
@@ -45,13 +45,13 @@ export function startSocketThread(script: URL, data: object, closeMessage: unkno
   return thread;
 }
 
-/** In the thread, before the first socket. Where the process is about to exit it does not return. */
+/** Called in the thread before it opens its first socket. It does not return if the process is about to exit. */
 export function socketsBegin({ sockets }: WithSockets): void {
   const word = new Int32Array(sockets);
   if (Atomics.compareExchange(word, 0, none, open) === closed) Atomics.wait(word, 0, closed);
 }
 
-/** In the thread, after the last socket. */
+/** Called in the thread after it has closed its last socket. */
 export function socketsEnd({ sockets }: WithSockets): void {
   const word = new Int32Array(sockets);
   Atomics.store(word, 0, closed);

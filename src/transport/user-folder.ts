@@ -16,7 +16,7 @@ const rightsOfOthers = 0o077;
  *
  * Other users write to these places too. A folder is taken only where nobody else can put something in its place: it
  * is a folder and no link, this user's own, without rights for others, and its parent lets nobody else rename it. A
- * place where that does not hold is passed over, and `notify` told why. Undefined where no place is left, or where paths
+ * place where that does not hold is passed over, and `notify` is called with the reason. Undefined where no place is left, or where paths
  * would be too long for a Unix socket.
  */
 export function findUserFolder(
