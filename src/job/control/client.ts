@@ -16,7 +16,7 @@ export interface ClientOptions {
   address: string;
   /** The job's secret. */
   token: string;
-  /** Told once, a second after a connection that was up has ended: what the coordinator has said last is read first. */
+  /** Called once, a second after an established connection has ended, so that its last messages are read first. */
   onLost(): void;
 }
 

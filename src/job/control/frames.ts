@@ -18,7 +18,7 @@ export function* toFrames(message: Uint8Array): Generator<Buffer> {
   }
 }
 
-/** Puts the frames of one connection together again. */
+/** Reassembles the frames of one connection into messages. */
 export class FrameJoiner {
   private parts: Uint8Array[] = [];
   private bytes = 0;

@@ -9,13 +9,13 @@ export interface ListenOptions {
   host: string;
   /** 0: any free port. */
   port: number;
-  /** What to do where the port is taken; default: what `pod-dist launch` offers. */
+  /** Advice for the error if the port is taken; default: that of `pod-dist launch`. */
   portAdvice?: string;
   /** The job's secret: only who knows it gets a connection. */
   token: string;
 }
 
-/** What CURVE adds to a frame, and more. */
+/** At least the bytes that CURVE adds to a frame. */
 const curveBytes = 256;
 /** A handshake takes milliseconds; a stranger's connection is not kept longer than this. */
 const handshakeMs = 10_000;

@@ -31,7 +31,7 @@ const endpoints = z
   .record(z.string().max(100), z.string().max(1000))
   .refine((record) => Object.keys(record).length <= 100_000, 'too many endpoints');
 
-/** What a worker says to the coordinator. */
+/** Messages from a worker to the coordinator. */
 export const workerMessage = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('hello'),
@@ -56,7 +56,7 @@ export const workerMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('agree'), name, value: text }),
   z.object({ type: z.literal('gather'), name, part: z.unknown() }),
   z.object({ type: z.literal('record'), news: z.unknown() }),
-  /** Asks for the coordinator's clock; `sent` comes back. */
+  /** Asks for the coordinator's time; the answer repeats `sent`. */
   z.object({ type: z.literal('clock'), sent: microseconds }),
   z.object({
     type: z.literal('trace'),
@@ -93,7 +93,7 @@ export const workerMessage = z.discriminatedUnion('type', [
 export type WorkerMessage = z.output<typeof workerMessage>;
 export type Hello = Extract<WorkerMessage, { type: 'hello' }>;
 
-/** What the coordinator says to a worker. */
+/** Messages from the coordinator to a worker. */
 export const coordinatorMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('refused'), code: name, message: text }),
   z.object({

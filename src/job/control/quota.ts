@@ -1,21 +1,21 @@
 interface Allowance {
-  /** What may come at once. */
+  /** Largest burst. */
   burst: number;
-  /** What is added to it each second. */
+  /** Amount added each second. */
   perSecond: number;
 }
 
-/** Frames and bytes of one member: more than a rank says whose steps take a millisecond. */
+/** Frames and bytes of one member: more than a rank sends even if its steps take one millisecond. */
 const frames: Allowance = { burst: 5000, perSecond: 2000 };
 const bytes: Allowance = { burst: 96 * 2 ** 20, perSecond: 8 * 2 ** 20 };
 
-/** Token buckets that tell a member that speaks from one that floods. */
+/** Token buckets that limit the messages of one member. */
 export class Quota {
   private readonly left = { frames: frames.burst, bytes: bytes.burst };
 
   constructor(private filled: number) {}
 
-  /** Counts a frame; says in a few words what is too much. */
+  /** Counts a frame; returns which limit it exceeds, if any. */
   take(frameBytes: number, now: number): string | undefined {
     const seconds = (now - this.filled) / 1000;
     this.filled = now;

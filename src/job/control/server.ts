@@ -11,7 +11,7 @@ const longestHello = 4096;
 /** A connection of somebody who knows the job's secret: the random name of its socket, in hex. */
 export type Connection = string;
 
-/** What comes in: a whole message, or what a member has done that none of ours would. */
+/** Incoming: a whole message, or a violation of the protocol. */
 export type Arrival =
   { connection: Connection; bytes: Uint8Array } | { connection: Connection; fault: string };
 
@@ -57,7 +57,7 @@ export class ControlServer {
     }
   }
 
-  /** Sends a message, after those that are still under way. One who does not read what it is told is a fault. */
+  /** Sends a message, after those still under way. A member that does not read its messages is reported as a fault. */
   post(connection: Connection, message: CoordinatorMessage): void {
     this.sending = this.sending.then(() => this.send(connection, message)).catch(() => {});
   }

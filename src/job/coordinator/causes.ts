@@ -5,7 +5,7 @@ import { evidence, type JobFailure } from './failure.js';
 /** The rank that a piece of evidence is about, as far as it is known. */
 export type About = Pick<JobFailure, 'rank' | 'host' | 'pid'>;
 
-/** What a piece of evidence says, and how much it explains. */
+/** A piece of evidence about a failure, and how much it explains. */
 type Cause = [failure: JobFailure, weight: number];
 
 /** A worker process on this host has ended, as its parent has seen it; `remark` says why a signal may have come. */
@@ -22,7 +22,7 @@ export function lostBy(about: About, by: number): Cause {
   return [{ ...about, code: 'PEER_LOST_BY_OTHERS', cause, user: false }, evidence.lostConnection];
 }
 
-/** The rank has told of an error that it ends with. */
+/** The rank reported the error that it ends with. */
 export function reported(about: About, error: { code: string; message: string; user: boolean }): Cause {
   const { message, user } = error;
   const code = readCode(error.code);
@@ -33,7 +33,7 @@ export function reported(about: About, error: { code: string; message: string; u
   ];
 }
 
-/** The rank says what no worker of this version would. */
+/** The rank broke the protocol. */
 export function broken(about: About, reason: string): Cause {
   return [
     { ...about, code: 'PROTOCOL_ERROR', cause: `error PROTOCOL_ERROR: ${reason}`, user: false },

@@ -39,17 +39,17 @@ export interface CoordinatorOptions extends ListenOptions, RosterOptions {
   joinTimeoutMs: number;
   /** A rank that others wait for longer than this is named by `onNotice`; default: none is. */
   stallWarningMs?: number;
-  /** Told, in one line each, what the user should know while the job goes on. */
+  /** Called with one line for each notice to the user while the job runs. */
   onNotice?(line: string): void;
-  /** Told once, when every rank has joined. */
+  /** Called once, when every rank has joined. */
   onAssembled?(): void;
-  /** Checks what a rank gives under a name, and returns it; throws `PROTOCOL_ERROR` for what does not belong there. */
+  /** Checks and returns a rank's part of a gather; throws `PROTOCOL_ERROR` if it is not one. */
   readPart?(name: string, part: unknown): unknown;
   /** Makes one result of what the ranks gather under a name; parts by rank. */
   combine(name: string, parts: unknown[]): unknown;
-  /** Told what ranks record; throws `PROTOCOL_ERROR` for what is no record. */
+  /** Called with each record of a rank; throws `PROTOCOL_ERROR` if it is not a record. */
   onRecord?(rank: number, news: unknown): void;
-  /** Told what ranks have spent their time on. */
+  /** Called with the spans of each rank. */
   onTrace?(part: TracePart): void;
 }
 

@@ -10,7 +10,7 @@ export interface JobFailure {
   code: ErrorCode;
   /** One line: `killed by signal SIGKILL`, `error CODE: message`, `stalled: ...`. */
   cause: string;
-  /** A mistake in the input, to be told in one line with exit code 2. */
+  /** Whether it is a mistake in the input: one line, exit code 2. */
   user: boolean;
 }
 
@@ -54,8 +54,8 @@ interface Evidence {
 /**
  * Collects evidence and settles on the root cause once the grace is over.
  *
- * What a rank has told of itself explains its end, however it ended: a process that ends after it has told of an error
- * may still be killed, or fail in its last steps.
+ * A rank's own report explains its end, however the process ended: after it has reported an error it may still be
+ * killed, or fail in its last steps.
  */
 export class RootCause {
   readonly settled: Promise<JobFailure>;

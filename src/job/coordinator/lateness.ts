@@ -1,4 +1,4 @@
-/** What a rank's beat says of the collectives of one stream. */
+/** The part of a rank's heartbeat about the collectives of one stream. */
 export interface Collectives {
   /** Number of the last one that it has begun, as the program counts them over all streams. */
   begun: number;
@@ -31,9 +31,9 @@ export function describeWait({ waiting, name, waitedMs }: LateRank): string {
 }
 
 /**
- * Finds the ranks that others wait for: those that have not begun a collective in which another rank has been for
- * longer than the warning time, and those of which nothing is heard meanwhile. Only collectives of one stream are
- * compared, since streams do not wait for each other.
+ * Finds the stragglers, the ranks that others wait for: those that have not begun a collective in which another rank
+ * has been for longer than the warning time, and those of which nothing is heard meanwhile. Only collectives of one
+ * stream are compared, since streams do not wait for each other.
  */
 export class Lateness {
   private readonly known = new Map<number, Known>();

@@ -7,7 +7,7 @@ export interface Beat {
   lengthy?: boolean;
 }
 
-/** How long a rank is waited for. */
+/** Time-outs of the watchdog. */
 export interface Patience {
   /** Without a sign of life, or of progress. */
   stallTimeoutMs: number;
@@ -16,7 +16,7 @@ export interface Patience {
 }
 
 /**
- * Tells a rank that has stopped from one that waits for it.
+ * Distinguishes a rank that has stalled from one that waits for it.
  *
  * Beats come from the communication thread, so a busy compute thread still beats; a stopped process does not. A beat
  * carries the compute thread's progress counter: a rank whose counter stands still while it waits for nobody hangs. In

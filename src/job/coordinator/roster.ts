@@ -21,7 +21,7 @@ export interface RosterOptions extends Patience {
   worldSize: number;
 }
 
-/** Who may join a job, and who has. */
+/** The members of a job: decides which workers may join, and keeps those that have. */
 export class Roster {
   readonly members = new Map<number, Member>();
   private readonly ranks = new Map<Connection, number>();
@@ -29,7 +29,7 @@ export class Roster {
 
   constructor(private readonly job: RosterOptions) {}
 
-  /** Takes a worker in, or says in one line why not. */
+  /** Admits a worker, or returns one line that says why not. */
   admit(connection: Connection, hello: Hello): string | undefined {
     const reason = this.objection(hello);
     if (reason) return reason;

@@ -8,7 +8,7 @@ import { bindingCommands } from './core-binding.js';
 import { findGpus } from './gpus.js';
 import { threadVariables } from './worker-threads.js';
 
-/** What each worker of a job computes on. */
+/** The device of each worker of a job. */
 export interface DevicePlan {
   /** One entry a worker: what its environment says beyond the launcher's own. */
   perWorker: {
@@ -19,13 +19,13 @@ export interface DevicePlan {
   }[];
   /** Workers must find themselves on a GPU. */
   gpu: boolean;
-  /** One line that the user should read. */
+  /** One line for the user. */
   notice?: string;
 }
 
 export type GpuCount = number | 'all';
 
-/** What `--gpus` says; a `UserError` where that is no number of GPUs. */
+/** Reads the value of `--gpus`; throws a `UserError` if it is not a number of GPUs. */
 export function readGpus(text: string | undefined): GpuCount | undefined {
   if (text === undefined || text === 'all') return text;
   if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);

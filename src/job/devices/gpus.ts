@@ -5,7 +5,7 @@ import { messageOf, UserError } from '../../util/errors.js';
 export interface FoundGpus {
   /** As `CUDA_VISIBLE_DEVICES` names them: indices, or the UUIDs that the user gave. */
   gpus: string[];
-  /** Where there are none: why. */
+  /** The reason if there are none. */
   none: string;
 }
 

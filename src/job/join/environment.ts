@@ -5,7 +5,7 @@ import { messageOf, UserError } from '../../util/errors.js';
 import { canonicalHost, isLoopback } from '../../transport/addresses.js';
 import { secretVariables } from '../secret/read-secret.js';
 
-/** Who started this worker. */
+/** The program that started this worker. */
 export type Starter = 'pod-dist' | 'torchrun' | 'Slurm' | 'Open MPI' | 'MPICH';
 
 /** A worker's place in its job, as the environment gives it. */

@@ -32,7 +32,7 @@ export interface Joined {
 
 /**
  * Joins the job that the environment describes; in rank 0, where nobody else does, also runs its coordinator. Rejects,
- * with nothing left running, with the cause that the coordinator has found where it is here, and has told the others.
+ * with nothing left running. In rank 0 the error is the cause that the coordinator found and sent to the other ranks.
  */
 export async function joinJob(options: JoinJobOptions): Promise<Joined> {
   const { place, config, evaluate } = options;

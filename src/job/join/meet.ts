@@ -7,15 +7,15 @@ import { canonicalHost, tcpAddress } from '../../transport/addresses.js';
 
 export interface MeetOptions {
   rank: number;
-  /** Where the coordinator is said to be. */
+  /** The coordinator's address as the environment gives it. */
   host: string;
   port: number;
   timeoutMs: number;
-  /** Secrets that the job may have; looked for again until one fits. */
+  /** Finds candidates for the job's secret; called again until one fits. */
   secrets(): readonly string[];
-  /** What to do where `secrets` finds none. */
+  /** Advice for the error if `secrets` finds none. */
   withoutSecret: string;
-  /** Told in one line what is waited for, once, where it takes long. */
+  /** Called once, with one line, if the wait takes long. */
   notify(line: string): void;
 }
 
@@ -61,7 +61,7 @@ export async function meet(options: MeetOptions): Promise<Meeting> {
   }
 }
 
-/** One try; what stands in the way, in words, where it fails. */
+/** One attempt; returns the reason in words if it fails. */
 async function attempt({ host, port, secrets, withoutSecret }: MeetOptions): Promise<Meeting | string> {
   let route: Route;
   try {

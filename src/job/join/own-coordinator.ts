@@ -31,7 +31,7 @@ export type CoordinatorNews =
 /** Ends the thread in order. */
 const stopMessage = 'stop';
 
-/** Evidence settles and aborts travel within this time. */
+/** Time within which the cause of a failure is decided and every rank hears of it. */
 const settleWithinMs = 2000;
 
 /**

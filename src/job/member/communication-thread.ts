@@ -137,7 +137,7 @@ class CommunicationThread {
     }
   }
 
-  /** The folder in which ranks of this host meet. Its name is derived, never told. */
+  /** The folder in which ranks of this host meet. Its name is derived from the secret, never sent. */
   private async meetingFolder({ transport, hosts, jobId }: Extract<CoordinatorMessage, { type: 'plan' }>) {
     const { rank, token } = this.data;
     const alone = hosts.filter((other) => other === hosts[rank]).length === 1;

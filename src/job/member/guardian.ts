@@ -5,7 +5,7 @@ import { runningClock } from '../../util/running-clock.js';
 
 interface GuardianOptions {
   guardParent: boolean;
-  /** Process id of what has started this worker, perhaps by way of others. */
+  /** Process id of the program that started this worker, directly or not. */
   starter?: number;
   stallTimeoutMs: number;
 }
@@ -15,8 +15,9 @@ const checkEveryMs = 500;
 const endWithinMs = 3000;
 
 /**
- * Ends the worker's process when nobody else would: with its parent, with what has started it, with its coordinator, or after the job was
- * stopped while the compute thread is stuck. It runs in the communication thread and needs nothing of the other.
+ * Ends the worker's process when nobody else would: with its parent, with the program that started it, with its
+ * coordinator, or after the job was stopped while the compute thread is stuck. It runs in the communication thread and
+ * does not depend on the compute thread.
  */
 export class Guardian {
   /** Removed before the process is killed. */

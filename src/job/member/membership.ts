@@ -27,7 +27,7 @@ interface Waiter {
  */
 export class Membership implements Reporter {
   readonly communicator: SharedCommunicator;
-  /** Takes down what the compute thread does, where the job is traced. */
+  /** Records what the compute thread does, if the job is traced. */
   readonly tracer: Tracer;
   private readonly waiters = new Map<string, Waiter>();
   private ended: PodDistError | undefined;
@@ -101,7 +101,7 @@ export class Membership implements Reporter {
     this.status.move(describePhase(phase, epoch), true);
   }
 
-  /** Tells the coordinator why this rank cannot go on. */
+  /** Reports to the coordinator why this rank cannot continue. */
   async fail(error: unknown): Promise<void> {
     if (this.ended?.code === 'JOB_ABORTED') return;
     const user = error instanceof UserError;
@@ -113,7 +113,7 @@ export class Membership implements Reporter {
     await Promise.race([told.catch(() => {}), new Promise((resolve) => setTimeout(resolve, 1000))]);
   }
 
-  /** Says that this rank is done, and resolves once all are. */
+  /** Reports that this rank is done; resolves once all ranks are. */
   async finish(): Promise<void> {
     this.tracer.flush();
     await this.expect('ended', () => this.tell({ type: 'finish' }));

@@ -5,7 +5,7 @@ const textBytes = 240;
 export const statusBytes = textAt + textBytes;
 
 /**
- * What the compute thread is doing, in shared memory: a counter that moves with it, whether it waits for other ranks,
+ * State of the compute thread, in shared memory: a counter that grows with its progress, whether it waits for other ranks,
  * and a phase in words. The communication thread's beats carry it, whatever the compute thread is busy with.
  */
 export class Status {

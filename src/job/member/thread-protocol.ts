@@ -25,15 +25,15 @@ export interface JoinOptions {
   stallTimeoutMs: number;
   /** Default deadline of one collective. */
   collectiveTimeoutMs: number;
-  /** Where one way to carry out a collective ends and the next begins. */
+  /** Payload sizes at which another algorithm is selected. */
   thresholds: Thresholds;
   /** Compares every collective over the ranks before it. */
   checkCollectives: boolean;
-  /** Sends the coordinator what the threads spend their time on. */
+  /** Whether spans of the threads are sent to the coordinator. */
   trace?: boolean;
   /** End with the parent process, as a launched worker does. */
   guardParent: boolean;
-  /** Process id of what has started this worker: it ends with that. */
+  /** Process id of the program that started this worker; the worker ends with it. */
   starter?: number;
 }
 

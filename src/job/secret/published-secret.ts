@@ -7,7 +7,7 @@ import { UserError } from '../../util/errors.js';
 import { configFolder } from './config-folder.js';
 import { readOwn } from './read-secret.js';
 
-/** What to do where hosts share no folder. */
+/** Advice for hosts that share no folder. */
 export const giveToken =
   'set POD_DIST_TOKEN to the same secret on every host, such as the output of: openssl rand -hex 32; or POD_DIST_TOKEN_FILE to a file that holds it';
 
@@ -75,7 +75,7 @@ export function secretFolders(environment: NodeJS.ProcessEnv = process.env): str
   ];
 }
 
-/** Rank 0 can leave the secret that it has made nowhere. */
+/** The error of rank 0 if it can publish its secret nowhere. */
 export function noPlaceForSecret(): UserError {
   return new UserError(
     'ENVIRONMENT_INVALID',

@@ -7,7 +7,7 @@ import { configFolder } from './config-folder.js';
 /** Where a job's secret may be given. */
 export const secretVariables = { token: 'POD_DIST_TOKEN', file: 'POD_DIST_TOKEN_FILE' } as const;
 
-/** Fewer can be guessed by who has listened to a connection. */
+/** Characters of a secret, at least: a shorter one could be guessed from a recorded connection. */
 const fewestCharacters = 16;
 const mostBytes = 65_536;
 const advice = 'such as the output of: openssl rand -hex 32';
