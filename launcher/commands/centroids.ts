@@ -49,10 +49,16 @@ export const centroidsCommand: CommandModule<object, CentroidsArguments> = {
       })
       .example('$0 centroids --classes 10 --dim 256', 'a regular simplex: every cosine -1/9')
       .example('$0 centroids -k 1000 -d 128 --out centroids.npy', 'a packing, for NumPy'),
-  handler: run,
+  handler: makeCentroids,
 };
 
-async function run({ classes, dim, seed, out, json }: ArgumentsCamelCase<CentroidsArguments>): Promise<void> {
+async function makeCentroids({
+  classes,
+  dim,
+  seed,
+  out,
+  json,
+}: ArgumentsCamelCase<CentroidsArguments>): Promise<void> {
   if (out !== undefined) checkCentroidFile(out);
   const started = performance.now();
   const progress = new SlowProgress(started);

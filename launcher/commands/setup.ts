@@ -36,10 +36,16 @@ export const setupCommand: CommandModule<object, SetupArguments> = {
         describe: 'print the result as JSON, and nothing else',
       })
       .example('$0 setup', 'native TensorFlow, several times faster than wasm'),
-  handler: run,
+  handler: setUp,
 };
 
-async function run({ cuda, force, from, library, json }: ArgumentsCamelCase<SetupArguments>): Promise<void> {
+async function setUp({
+  cuda,
+  force,
+  from,
+  library,
+  json,
+}: ArgumentsCamelCase<SetupArguments>): Promise<void> {
   const started = performance.now();
   const elapsed = () => `${((performance.now() - started) / 1000).toFixed(0)} s`;
   const say = (line: string) => void (json ? process.stderr : process.stdout).write(`${line}\n`);

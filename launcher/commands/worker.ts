@@ -16,7 +16,7 @@ import { train } from '../../src/training/train.js';
 import { goOnWithoutConsole } from '../../src/console/console.js';
 import { ownGpu } from '../../src/job/devices/devices.js';
 import { endWithParent } from '../../src/job/launch/end-with-parent.js';
-import { readPlace, type Place } from '../../src/job/join/environment.js';
+import { readJobEnvironment, type JobEnvironment } from '../../src/job/join/environment.js';
 import {
   allowedModule,
   type ModuleArguments,
@@ -64,7 +64,7 @@ export const workerCommand: CommandModule<object, WorkerArguments> = {
 };
 
 async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
-  const place = readPlace(process.env);
+  const place = readJobEnvironment(process.env);
   if (place.starter !== 'pod-dist') return WorkerStop.run((stop) => workAt(place, args, stop));
   endWithParent();
   leaveSignalsToLauncher();
@@ -72,7 +72,7 @@ async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<void> {
 }
 
 async function workAt(
-  place: Place,
+  place: JobEnvironment,
   args: ArgumentsCamelCase<WorkerArguments>,
   stop?: WorkerStop,
 ): Promise<void> {
@@ -101,7 +101,7 @@ async function workAt(
 interface WorkOptions {
   args: ArgumentsCamelCase<WorkerArguments>;
   config: Config;
-  place: Place;
+  place: JobEnvironment;
   /** To be evaluated. */
   checkpoint?: Checkpoint;
   threads: number;
@@ -166,7 +166,7 @@ async function workIn(
 async function claimFolder(
   { out, resume, evaluate }: WorkerArguments,
   { name, run }: Config,
-  place: Place,
+  place: JobEnvironment,
 ): Promise<RunFolder | undefined> {
   if (!place.ownCoordinator || place.rank > 0 || evaluate !== undefined) return undefined;
   const earlier = resume && (out ?? lastRunFolder(name));

@@ -1,5 +1,5 @@
 import { endWithParent } from '../job/launch/end-with-parent.js';
-import { readPlace } from '../job/join/environment.js';
+import { readJobEnvironment } from '../job/join/environment.js';
 import { Membership } from '../job/member/membership.js';
 import { distributedSchema } from '../config/schema.js';
 import { tcpAddress } from '../transport/addresses.js';
@@ -15,7 +15,7 @@ export interface RankOptions {
 }
 
 async function serve({ host, thresholds, trace }: RankOptions & { host: string }): Promise<void> {
-  const place = readPlace(process.env);
+  const place = readJobEnvironment(process.env);
   endWithParent();
   const member = await Membership.join({
     rank: place.rank,

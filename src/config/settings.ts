@@ -22,7 +22,7 @@ export interface Setting {
 }
 
 /** Where a node of the schema stands. */
-interface Place {
+interface SchemaPosition {
   path: string;
   /** Of the variant that it is in; empty: its section has one form. */
   of: readonly string[];
@@ -41,7 +41,7 @@ export function listSettings(): Setting[] {
 /** Fills `found` with the forms of every setting by its path, and `choices` with the paths of those that choose. */
 function visit(
   node: JsonSchema,
-  { path, of, present }: Place,
+  { path, of, present }: SchemaPosition,
   found: Map<string, SettingForm[]>,
   choices: string[],
 ): void {

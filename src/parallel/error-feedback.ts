@@ -2,7 +2,7 @@ import type { Communicator } from '../collective/communicator.js';
 import type { ValueKernels } from '../collective/kernels/program.js';
 import { shardOf, type Range } from './buckets.js';
 
-interface Options {
+interface FeedbackOptions {
   communicator: Communicator;
   /** Of the flat parameters, [0, length). */
   buckets: readonly Range[];
@@ -27,7 +27,7 @@ export class ErrorFeedback {
   /** Buckets whose shard holds a sum that the next step adds. */
   private readonly carried = new Set<number>();
 
-  constructor(private readonly options: Options) {
+  constructor(private readonly options: FeedbackOptions) {
     const { communicator, length, compressed } = options;
     if (compressed && communicator.worldSize > 1) this.residual = communicator.allocate(length);
   }

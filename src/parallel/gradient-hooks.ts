@@ -2,7 +2,7 @@ import * as tf from '../tf/index.js';
 import type { Range } from './buckets.js';
 import type { Parameters } from './parameters.js';
 
-interface Options {
+interface HookOptions {
   model: tf.LayersModel;
   parameters: Parameters;
   /** Flat, filled as the backward pass goes on. */
@@ -15,7 +15,7 @@ interface Options {
 }
 
 /** A parameter in one pass: how often it was read, and how many of these reads' gradients have come. */
-interface Progress {
+interface ReadCount {
   reads: number;
   gradients: number;
 }
@@ -30,12 +30,12 @@ interface Progress {
  */
 export class GradientHooks {
   private readonly indices: Map<string, number>;
-  private progress: Progress[] = [];
+  private counts: ReadCount[] = [];
   private active = false;
   private add = false;
   private next = -1;
 
-  constructor(private readonly options: Options) {
+  constructor(private readonly options: HookOptions) {
     const { parameters, model } = options;
     this.indices = new Map(parameters.slots.map(({ name }, index) => [name, index]));
     for (const weight of model.trainableWeights) {
@@ -50,7 +50,7 @@ export class GradientHooks {
     if (index === undefined) return variable;
     this.options.onRead(index);
     if (!this.active) return variable;
-    this.progress[index].reads++;
+    this.counts[index].reads++;
     const hook = tf.customGrad((value) => ({
       value: (value as tf.Tensor).clone(),
       gradFunc: (dy: tf.Tensor) => {
@@ -67,7 +67,7 @@ export class GradientHooks {
    */
   pass<T>({ add, send }: { add: boolean; send: boolean }, run: () => T): T {
     const { buckets, gradients, parameters, onBucket } = this.options;
-    this.progress = parameters.slots.map(() => ({ reads: 0, gradients: 0 }));
+    this.counts = parameters.slots.map(() => ({ reads: 0, gradients: 0 }));
     this.add = add;
     this.next = send ? buckets.length - 1 : -1;
     this.active = true;
@@ -78,7 +78,7 @@ export class GradientHooks {
       this.active = false;
     }
     parameters.slots.forEach(({ offset, size }, index) => {
-      if (!add && this.progress[index].gradients === 0) gradients.fill(0, offset, offset + size);
+      if (!add && this.counts[index].gradients === 0) gradients.fill(0, offset, offset + size);
     });
     for (; this.next >= 0; this.next--) onBucket(this.next);
     return result;
@@ -86,9 +86,9 @@ export class GradientHooks {
 
   private take(index: number, dy: tf.Tensor): void {
     const { parameters, gradients } = this.options;
-    const progress = this.progress[index];
-    parameters.readGradient(index, dy, gradients, this.add || progress.gradients > 0);
-    progress.gradients++;
+    const counts = this.counts[index];
+    parameters.readGradient(index, dy, gradients, this.add || counts.gradients > 0);
+    counts.gradients++;
     this.announce();
   }
 
@@ -105,7 +105,7 @@ export class GradientHooks {
   }
 
   private isComplete(index: number): boolean {
-    const { reads, gradients } = this.progress[index];
+    const { reads, gradients } = this.counts[index];
     return gradients > 0 && gradients === reads;
   }
 }

@@ -6,7 +6,7 @@ import type { Cut } from './virtual-workers.js';
 import { Norms } from './norms.js';
 import type { Segment } from '../optim/index.js';
 
-interface Options {
+interface NormOptions {
   communicator: Communicator;
   kernels: OptimiserKernels;
   buckets: readonly Range[];
@@ -31,7 +31,7 @@ export class NormMeasure {
   private readonly segments: readonly (readonly (readonly Segment[])[])[];
   private sums: Norms[] = [];
 
-  constructor(private readonly options: Options) {
+  constructor(private readonly options: NormOptions) {
     const { buckets, segmentsOf, cut } = options;
     const own = cut.logicalShards / cut.worldSize;
     const shards = Array.from({ length: own }, (_, shard) => cut.rank * own + shard);

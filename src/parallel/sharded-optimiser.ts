@@ -22,7 +22,7 @@ interface Bucket extends ShardedBucket {
   program: KernelProgram;
 }
 
-interface Options {
+interface ShardedOptimiserOptions {
   parameters: Parameters;
   /** Flat, in the arena. */
   weights: Float32Array;
@@ -86,12 +86,12 @@ export class ShardedOptimiser {
   /** When each bucket was full, for the trace. */
   private readonly full: number[] = [];
 
-  static async create(options: Options): Promise<ShardedOptimiser> {
+  static async create(options: ShardedOptimiserOptions): Promise<ShardedOptimiser> {
     return new ShardedOptimiser(options, await options.communicator.loadOptimisers());
   }
 
   private constructor(
-    private readonly options: Options,
+    private readonly options: ShardedOptimiserOptions,
     private readonly kernels: OptimiserKernels,
   ) {
     const { parameters, communicator, config, overlap = false } = options;

@@ -11,7 +11,7 @@ export interface ShardedBucket extends Range {
   stateOffset: number;
 }
 
-interface Options {
+interface ShardedStateOptions {
   communicator: Communicator;
   /** Of the flat parameters. */
   buckets: readonly Range[];
@@ -24,7 +24,7 @@ export class ShardedState {
   /** In the arena; one for each name. */
   readonly arrays: readonly Float32Array[];
 
-  constructor(private readonly options: Options) {
+  constructor(private readonly options: ShardedStateOptions) {
     const { communicator, names } = options;
     let length = 0;
     this.buckets = options.buckets.map((bucket) => {

@@ -3,7 +3,7 @@ import type { Range } from './buckets.js';
 import type { Parameters } from './parameters.js';
 import type { ShardedOptimiser } from './sharded-optimiser.js';
 
-interface Options {
+interface LoaderOptions {
   parameters: Parameters;
   /** Flat: what the optimiser updates. */
   weights: Float32Array;
@@ -26,7 +26,7 @@ export class WeightLoader {
   /** By bucket: the parameters that it holds parts of. */
   private readonly parametersOf: number[][];
 
-  constructor(private readonly options: Options) {
+  constructor(private readonly options: LoaderOptions) {
     const { parameters, optimiser } = options;
     const { buckets } = optimiser;
     this.stale = parameters.slots.map(() => false);

@@ -24,14 +24,14 @@ export async function train(options: TrainOptions): Promise<Report> {
   const datasets = [options.dataset, ...(unknown ? [unknown] : [])];
   const inspection = new Inspection({ ...options, datasets });
   try {
-    return await run(options, unknown, inspection);
+    return await trainEpochs(options, unknown, inspection);
   } finally {
     await inspection.stop();
     await unknown?.close();
   }
 }
 
-async function run(
+async function trainEpochs(
   options: TrainOptions,
   unknown: Dataset | undefined,
   inspection: Inspection,

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readPlace } from '../../src/job/join/environment.js';
+import { readJobEnvironment } from '../../src/job/join/environment.js';
 import { loadConfig } from '../../src/config/load.js';
 import { UserError } from '../../src/util/errors.js';
 import { generateCentroids } from '../../src/pedcc/index.js';
@@ -139,7 +139,7 @@ describe("a starter's variables that make no sense are one line", () => {
     [{ ...whole, MASTER_PORT: '65536' }, /MASTER_PORT is "65536"/],
     [{ ...whole, LOCAL_RANK: 'x' }, /LOCAL_RANK is "x"/],
   ])('%j', (environment, message) => {
-    expectMistake(() => readPlace(environment as never), message);
+    expectMistake(() => readJobEnvironment(environment as never), message);
   });
 });
 

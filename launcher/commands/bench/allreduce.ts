@@ -63,10 +63,10 @@ export const allReduceCommand: CommandModule<object, AllReduceArguments> = {
       .option('json', { type: 'boolean', default: false, describe: 'print one JSON object a row instead' })
       .option('svg', { type: 'string', requiresArg: true, describe: 'draw bus bandwidth over size' })
       .example('$0 bench allreduce --workers 4 --peers', 'four workers, beside the peers'),
-  handler: run,
+  handler: benchAllReduce,
 };
 
-async function run(args: ArgumentsCamelCase<AllReduceArguments>): Promise<void> {
+async function benchAllReduce(args: ArgumentsCamelCase<AllReduceArguments>): Promise<void> {
   const { workers, rounds, peers, python, json, svg } = args;
   if (!Number.isInteger(workers) || workers < 2)
     throw new UserError('USAGE', '--workers: at least 2 ranks have something to reduce');

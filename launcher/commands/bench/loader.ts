@@ -47,10 +47,10 @@ export const loaderCommand: CommandModule<object, LoaderArguments> = {
         '$0 bench loader --config cifar10-resnet20 --set data.root=./cifar10 --train',
         'an image folder, and ResNet-20 waiting for it',
       ) as Argv<LoaderArguments>,
-  handler: run,
+  handler: benchLoader,
 };
 
-async function run(args: ArgumentsCamelCase<LoaderArguments>): Promise<void> {
+async function benchLoader(args: ArgumentsCamelCase<LoaderArguments>): Promise<void> {
   const { images, threads, train, json, svg } = args;
   for (const [flag, value] of Object.entries({ images, threads })) {
     if (!Number.isInteger(value) || value < 1)

@@ -60,10 +60,10 @@ export const scalingCommand: CommandModule<object, ScalingArguments> = {
       .option('json', { type: 'boolean', default: false, describe: 'print one JSON object a row instead' })
       .option('svg', { type: 'string', requiresArg: true, describe: 'draw efficiency over workers' })
       .example('$0 bench scaling --workers 2 --link 10gbit --wire float32,bf16', 'two hosts on a slow link'),
-  handler: run,
+  handler: benchScaling,
 };
 
-async function run(args: ArgumentsCamelCase<ScalingArguments>): Promise<void> {
+async function benchScaling(args: ArgumentsCamelCase<ScalingArguments>): Promise<void> {
   const { compute, steps, link, json, svg } = args;
   if (compute !== undefined && !(compute >= 0)) throw new UserError('USAGE', '--compute: at least 0');
   if (!Number.isInteger(steps) || steps < 1) throw new UserError('USAGE', '--steps: at least 1');

@@ -75,10 +75,10 @@ export const stepCommand: CommandModule<object, StepArguments> = {
       .option('json', { type: 'boolean', default: false, describe: 'print one JSON object a row instead' })
       .option('svg', { type: 'string', requiresArg: true, describe: 'draw images a second' })
       .example('$0 bench step --model resnet20 --batch 128 --peers', 'ResNet-20, beside PyTorch'),
-  handler: run,
+  handler: benchStep,
 };
 
-async function run(args: ArgumentsCamelCase<StepArguments>): Promise<void> {
+async function benchStep(args: ArgumentsCamelCase<StepArguments>): Promise<void> {
   const { batch, threads, steps, rounds, peers, python, profile, json, svg } = args;
   for (const [flag, value] of Object.entries({ batch, threads, steps, rounds })) {
     if (!Number.isInteger(value) || value < 1)

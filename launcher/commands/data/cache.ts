@@ -34,10 +34,14 @@ export const cacheCommand: CommandModule<object, CacheArguments> = {
       })
       .example('$0 data cache', 'data sets, images, megabytes, last use')
       .example('$0 data cache clear', 'remove them all') as unknown as Argv<CacheArguments>,
-  handler: run,
+  handler: manageCache,
 };
 
-async function run({ action, folder: given, json }: ArgumentsCamelCase<CacheArguments>): Promise<void> {
+async function manageCache({
+  action,
+  folder: given,
+  json,
+}: ArgumentsCamelCase<CacheArguments>): Promise<void> {
   if (given === '') throw new UserError('USAGE', '--folder: give the path of a folder');
   const folder = given ?? defaultPackFolder();
   if (action === 'clear') {

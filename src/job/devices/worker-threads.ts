@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { availableCores, coresOf } from '../../util/cores.js';
-import type { Place } from '../join/environment.js';
+import type { JobEnvironment } from '../join/environment.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -12,13 +12,13 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * container or of a NUMA node divide them. What the starter may use is what its process may use, or what Slurm says
  * that it has given: `SLURM_CPUS_PER_TASK`, else the share of `SLURM_CPUS_ON_NODE`.
  */
-export function workerThreads(place: Place, environment: Environment = process.env): number {
+export function workerThreads(place: JobEnvironment, environment: Environment = process.env): number {
   const own = availableCores();
   const shared = sharedCores(place, environment) ?? own;
   return Math.max(1, Math.min(own, Math.floor(shared / place.localWorldSize)));
 }
 
-function sharedCores({ starter, localWorldSize, rankVariable }: Place, environment: Environment) {
+function sharedCores({ starter, localWorldSize, rankVariable }: JobEnvironment, environment: Environment) {
   if (starter === 'Slurm') {
     const perTask = Number(environment.SLURM_CPUS_PER_TASK);
     if (perTask > 0) return perTask * localWorldSize;

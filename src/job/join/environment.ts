@@ -9,7 +9,7 @@ import { secretVariables } from '../secret/read-secret.js';
 export type Starter = 'pod-dist' | 'torchrun' | 'Slurm' | 'Open MPI' | 'MPICH';
 
 /** A worker's place in its job, as the environment gives it. */
-export interface Place {
+export interface JobEnvironment {
   starter: Starter;
   rank: number;
   worldSize: number;
@@ -82,7 +82,10 @@ export const launchVariables = {
  *
  * @throws UserError `ENVIRONMENT_INVALID` where variables are missing, half set or contradictory
  */
-export function readPlace(environment: Environment, parentPid: number = process.ppid): Place {
+export function readJobEnvironment(
+  environment: Environment,
+  parentPid: number = process.ppid,
+): JobEnvironment {
   const family = families.find((names) => isPresent(names, environment));
   if (!family) {
     throw new UserError(
@@ -120,7 +123,7 @@ export function readPlace(environment: Environment, parentPid: number = process.
 
 /** A job is known by where its coordinator listens. Loopback is another place on every host, and in every container. */
 function jobName(
-  { starter, host, port, worldSize }: Pick<Place, 'starter' | 'host' | 'port' | 'worldSize'>,
+  { starter, host, port, worldSize }: Pick<JobEnvironment, 'starter' | 'host' | 'port' | 'worldSize'>,
   { SLURM_JOB_ID = '', SLURM_STEP_ID = '' }: Environment,
 ): string {
   const where = isLoopback(host) ? [networkId()] : [];

@@ -4,7 +4,7 @@ import { Membership } from '../member/membership.js';
 import { thresholdsOf } from '../../parallel/bitwise.js';
 import { canonicalHost, isLoopback, isWildcard, tcpAddress } from '../../transport/addresses.js';
 import { readPortRange } from '../../transport/ports.js';
-import type { Place } from './environment.js';
+import type { JobEnvironment } from './environment.js';
 import { meet, type Meeting } from './meet.js';
 import { OwnCoordinator } from './own-coordinator.js';
 import { giveToken, publishedSecrets, secretFolders } from '../secret/published-secret.js';
@@ -12,7 +12,7 @@ import { givenSecret, newSecret } from '../secret/read-secret.js';
 import { starterOf } from '../devices/worker-threads.js';
 
 export interface JoinJobOptions {
-  place: Place;
+  place: JobEnvironment;
   config: Config;
   /** Run folder, and its lock where this process holds it. */
   outDir: string;
@@ -66,7 +66,7 @@ export async function joinJob(options: JoinJobOptions): Promise<Joined> {
 }
 
 /** Who must live for this worker to go on: variables that were set by hand may have been set by a shell that has ended. */
-function guardedBy({ starter, rankVariable }: Place): { guardParent: boolean; starter?: number } {
+function guardedBy({ starter, rankVariable }: JobEnvironment): { guardParent: boolean; starter?: number } {
   if (starter === 'pod-dist') return { guardParent: true };
   if (starter === 'torchrun' && process.env.TORCHELASTIC_RUN_ID === undefined) return { guardParent: false };
   return { guardParent: true, starter: starterOf(process.ppid, rankVariable) };

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { readPlace } from '../../../src/job/join/environment.js';
+import { readJobEnvironment } from '../../../src/job/join/environment.js';
 import { Broken, type Target } from '../judge.js';
 
 const names = [
@@ -101,7 +101,7 @@ export const place: Target<Record<string, string>> = {
     .tuple(fc.constantFrom({}, ...whole), fc.dictionary(fc.constantFrom(...names), values, { maxKeys: 4 }))
     .map(([set, changes]): Record<string, string> => ({ ...set, ...changes })),
   read(environment) {
-    const { rank, worldSize, localRank, localWorldSize, port, host } = readPlace(environment, 1);
+    const { rank, worldSize, localRank, localWorldSize, port, host } = readJobEnvironment(environment, 1);
     const numbers = [rank, worldSize, localRank, localWorldSize, port].every(Number.isSafeInteger);
     if (!numbers || rank < 0 || rank >= worldSize || localRank < 0 || localWorldSize < 1)
       throw new Broken(`rank ${rank} of ${worldSize}, ${localRank} of ${localWorldSize} here`);

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { firstHost, launchVariables, readPlace, refuseTask } from '../../../src/job/join/environment.js';
+import {
+  firstHost,
+  launchVariables,
+  readJobEnvironment,
+  refuseTask,
+} from '../../../src/job/join/environment.js';
 import { UserError } from '../../../src/util/errors.js';
 
 const torchrun = { RANK: '1', WORLD_SIZE: '4', LOCAL_RANK: '0', MASTER_ADDR: 'head', MASTER_PORT: '29500' };
@@ -20,14 +25,14 @@ const openMpi = {
 };
 const mpich = { PMI_RANK: '1', PMI_SIZE: '2', MPI_LOCALRANKID: '1', MPI_LOCALNRANKS: '2' };
 
-describe('readPlace', () => {
+describe('readJobEnvironment', () => {
   it('takes what pod-dist launch sets, and starts no coordinator', () => {
     const launched = {
       ...torchrun,
       [launchVariables.address]: 'tcp://127.0.0.1:4000',
       [launchVariables.token]: 'secret',
     };
-    expect(readPlace(launched)).toEqual({
+    expect(readJobEnvironment(launched)).toEqual({
       starter: 'pod-dist',
       rank: 1,
       worldSize: 4,
@@ -44,67 +49,69 @@ describe('readPlace', () => {
 
   it("takes torchrun's variables", () => {
     const place = { starter: 'torchrun', rank: 1, worldSize: 4, localRank: 0, host: 'head', port: 29500 };
-    expect(readPlace(torchrun)).toMatchObject({ ...place, ownCoordinator: true });
+    expect(readJobEnvironment(torchrun)).toMatchObject({ ...place, ownCoordinator: true });
   });
 
   it("keeps off the port of torchrun's own store", () => {
-    expect(readPlace({ ...torchrun, TORCHELASTIC_RUN_ID: 'none' }).port).toBe(29501);
+    expect(readJobEnvironment({ ...torchrun, TORCHELASTIC_RUN_ID: 'none' }).port).toBe(29501);
   });
 
   it('knows every spelling of this host, and IPv6 addresses', () => {
     for (const host of ['localhost', '127.0.0.1', '::ffff:127.0.0.1', '127.1'])
-      expect(readPlace({ ...torchrun, MASTER_ADDR: host }).host).toBe('127.0.0.1');
+      expect(readJobEnvironment({ ...torchrun, MASTER_ADDR: host }).host).toBe('127.0.0.1');
     for (const host of ['::1', '[::1]', '0:0:0:0:0:0:0:1'])
-      expect(readPlace({ ...torchrun, MASTER_ADDR: host }).host).toBe('::1');
+      expect(readJobEnvironment({ ...torchrun, MASTER_ADDR: host }).host).toBe('::1');
     const launched = { ...torchrun, [launchVariables.address]: 'tcp://[fd00::1]:4000' };
-    expect(readPlace(launched)).toMatchObject({ host: 'fd00::1', port: 4000 });
+    expect(readJobEnvironment(launched)).toMatchObject({ host: 'fd00::1', port: 4000 });
   });
 
   it('names the job alike in all its workers, and no other job so', () => {
-    const { job } = readPlace(torchrun);
-    expect(readPlace({ ...torchrun, RANK: '3', LOCAL_RANK: '3', SLURM_JOB_ID: '7' }).job).toBe(job);
+    const { job } = readJobEnvironment(torchrun);
+    expect(readJobEnvironment({ ...torchrun, RANK: '3', LOCAL_RANK: '3', SLURM_JOB_ID: '7' }).job).toBe(job);
     const others = [
       { MASTER_PORT: '29501' },
       { MASTER_ADDR: 'head2' },
       { WORLD_SIZE: '5' },
       { MASTER_ADDR: '::1' },
     ];
-    for (const other of others) expect(readPlace({ ...torchrun, ...other }).job).not.toBe(job);
-    expect(readPlace({ ...slurm, SLURM_STEP_ID: '1' }).job).not.toBe(readPlace(slurm).job);
-    expect(readPlace({ ...slurm, SLURM_PROCID: '0' }).job).toBe(readPlace(slurm).job);
+    for (const other of others) expect(readJobEnvironment({ ...torchrun, ...other }).job).not.toBe(job);
+    expect(readJobEnvironment({ ...slurm, SLURM_STEP_ID: '1' }).job).not.toBe(readJobEnvironment(slurm).job);
+    expect(readJobEnvironment({ ...slurm, SLURM_PROCID: '0' }).job).toBe(readJobEnvironment(slurm).job);
   });
 
   it('takes the rank for the local rank where there is none', () => {
-    expect(readPlace({ ...torchrun, LOCAL_RANK: undefined }).localRank).toBe(1);
+    expect(readJobEnvironment({ ...torchrun, LOCAL_RANK: undefined }).localRank).toBe(1);
   });
 
   it('counts the workers of this host, or all where that is not told', () => {
-    expect(readPlace(torchrun).localWorldSize).toBe(4);
-    expect(readPlace({ ...torchrun, LOCAL_WORLD_SIZE: '2' }).localWorldSize).toBe(2);
+    expect(readJobEnvironment(torchrun).localWorldSize).toBe(4);
+    expect(readJobEnvironment({ ...torchrun, LOCAL_WORLD_SIZE: '2' }).localWorldSize).toBe(2);
     for (const nonsense of ['0', '5', 'x']) {
-      expect(readPlace({ ...torchrun, LOCAL_WORLD_SIZE: nonsense }).localWorldSize).toBe(4);
+      expect(readJobEnvironment({ ...torchrun, LOCAL_WORLD_SIZE: nonsense }).localWorldSize).toBe(4);
     }
     const nodes = { SLURM_TASKS_PER_NODE: '3(x2),2', SLURM_NODEID: '1' };
-    expect(readPlace({ ...slurm, ...nodes }).localWorldSize).toBe(3);
-    expect(readPlace({ ...slurm, ...nodes, SLURM_NODEID: '2' }).localWorldSize).toBe(2);
-    expect(readPlace({ ...slurm, ...nodes, SLURM_STEP_TASKS_PER_NODE: '4,4' }).localWorldSize).toBe(4);
-    expect(readPlace({ ...openMpi, MASTER_ADDR: 'h', MASTER_PORT: '1' }).localWorldSize).toBe(4);
-    expect(readPlace(mpich, 9).localWorldSize).toBe(2);
+    expect(readJobEnvironment({ ...slurm, ...nodes }).localWorldSize).toBe(3);
+    expect(readJobEnvironment({ ...slurm, ...nodes, SLURM_NODEID: '2' }).localWorldSize).toBe(2);
+    expect(readJobEnvironment({ ...slurm, ...nodes, SLURM_STEP_TASKS_PER_NODE: '4,4' }).localWorldSize).toBe(
+      4,
+    );
+    expect(readJobEnvironment({ ...openMpi, MASTER_ADDR: 'h', MASTER_PORT: '1' }).localWorldSize).toBe(4);
+    expect(readJobEnvironment(mpich, 9).localWorldSize).toBe(2);
   });
 
   it("takes Slurm's variables: local rank, first host, a port of the job's own", () => {
-    const place = readPlace(slurm);
+    const place = readJobEnvironment(slurm);
     expect(place).toMatchObject({ starter: 'Slurm', rank: 3, worldSize: 8, localRank: 1, host: 'n03' });
     expect(place.port).toBeGreaterThanOrEqual(20_000);
     expect(place.port).toBeLessThan(40_000);
-    expect(readPlace({ ...slurm, SLURM_PROCID: '0' }).port).toBe(place.port);
-    expect(readPlace({ ...slurm, SLURM_STEP_ID: '1' }).port).not.toBe(place.port);
-    expect(readPlace({ ...slurm, SLURM_JOB_ID: '78' }).port).not.toBe(place.port);
-    expect(readPlace({ ...slurm, SLURM_STEP_NUM_NODES: '1' }).host).toBe('127.0.0.1');
+    expect(readJobEnvironment({ ...slurm, SLURM_PROCID: '0' }).port).toBe(place.port);
+    expect(readJobEnvironment({ ...slurm, SLURM_STEP_ID: '1' }).port).not.toBe(place.port);
+    expect(readJobEnvironment({ ...slurm, SLURM_JOB_ID: '78' }).port).not.toBe(place.port);
+    expect(readJobEnvironment({ ...slurm, SLURM_STEP_NUM_NODES: '1' }).host).toBe('127.0.0.1');
   });
 
   it("takes Open MPI's variables on one host without an address", () => {
-    const place = readPlace(openMpi, 500);
+    const place = readJobEnvironment(openMpi, 500);
     expect(place).toMatchObject({
       starter: 'Open MPI',
       rank: 2,
@@ -112,9 +119,9 @@ describe('readPlace', () => {
       localRank: 2,
       host: '127.0.0.1',
     });
-    expect(readPlace({ ...openMpi, OMPI_COMM_WORLD_RANK: '0' }, 500).port).toBe(place.port);
-    expect(readPlace(openMpi, 501).port).not.toBe(place.port);
-    expect(readPlace({ ...openMpi, MASTER_ADDR: 'h', MASTER_PORT: '5000' })).toMatchObject({
+    expect(readJobEnvironment({ ...openMpi, OMPI_COMM_WORLD_RANK: '0' }, 500).port).toBe(place.port);
+    expect(readJobEnvironment(openMpi, 501).port).not.toBe(place.port);
+    expect(readJobEnvironment({ ...openMpi, MASTER_ADDR: 'h', MASTER_PORT: '5000' })).toMatchObject({
       host: 'h',
       port: 5000,
     });
@@ -122,26 +129,31 @@ describe('readPlace', () => {
 
   it('wants an address where Open MPI runs on several hosts', () => {
     const several = { ...openMpi, OMPI_COMM_WORLD_LOCAL_SIZE: '2' };
-    expect(() => readPlace(several)).toThrow(/^MASTER_ADDR is not set/);
-    expect(() => readPlace({ ...several, MASTER_ADDR: '' })).toThrow(/^MASTER_ADDR is not set/);
-    expect(() => readPlace({ ...several, MASTER_ADDR: 'h' })).toThrow(/^MASTER_PORT is not set/);
-    expect(readPlace({ ...several, MASTER_ADDR: 'h', PMIX_NAMESPACE: 'job' }).host).toBe('h');
+    expect(() => readJobEnvironment(several)).toThrow(/^MASTER_ADDR is not set/);
+    expect(() => readJobEnvironment({ ...several, MASTER_ADDR: '' })).toThrow(/^MASTER_ADDR is not set/);
+    expect(() => readJobEnvironment({ ...several, MASTER_ADDR: 'h' })).toThrow(/^MASTER_PORT is not set/);
+    expect(readJobEnvironment({ ...several, MASTER_ADDR: 'h', PMIX_NAMESPACE: 'job' }).host).toBe('h');
   });
 
   it("takes MPICH's variables", () => {
-    expect(readPlace(mpich, 9)).toMatchObject({ starter: 'MPICH', rank: 1, worldSize: 2, localRank: 1 });
+    expect(readJobEnvironment(mpich, 9)).toMatchObject({
+      starter: 'MPICH',
+      rank: 1,
+      worldSize: 2,
+      localRank: 1,
+    });
   });
 
   it("tells MPICH's mpirun in a Slurm allocation from srun with MPICH's interface", () => {
-    expect(readPlace({ ...slurm, SLURM_PROCID: '0', ...mpich }).starter).toBe('MPICH');
-    expect(readPlace({ ...slurm, PMI_RANK: '3', PMI_SIZE: '8' })).toMatchObject({
+    expect(readJobEnvironment({ ...slurm, SLURM_PROCID: '0', ...mpich }).starter).toBe('MPICH');
+    expect(readJobEnvironment({ ...slurm, PMI_RANK: '3', PMI_SIZE: '8' })).toMatchObject({
       starter: 'Slurm',
       localRank: 1,
     });
   });
 
   it('lets RANK, set by hand, precede all', () => {
-    expect(readPlace({ ...slurm, ...openMpi, ...mpich, ...torchrun }).starter).toBe('torchrun');
+    expect(readJobEnvironment({ ...slurm, ...openMpi, ...mpich, ...torchrun }).starter).toBe('torchrun');
   });
 
   const wrong: [Record<string, string | undefined>, RegExp][] = [
@@ -174,7 +186,7 @@ describe('readPlace', () => {
   ];
 
   it.each(wrong)('refuses %j', (environment, message) => {
-    const read = () => readPlace(environment);
+    const read = () => readJobEnvironment(environment);
     expect(read).toThrow(UserError);
     expect(read).toThrow(message);
   });
