@@ -74,7 +74,7 @@ export class Classifier {
     return sha256(this.weights, this.batchNorm.flatten());
   }
 
-  /** The images of each logical shard, absent where it has none; one black image where none has any. */
+  /** The images of each virtual worker, absent where it has none; one black image where none has any. */
   imagesOf({ count, images }: Batch, rows: readonly Range[]): Parts<tf.Tensor4D> {
     const pixels = images.length / Math.max(count, 1);
     if (count === 0)

@@ -9,7 +9,7 @@ export interface Shard {
   labels: Int32Array;
   /** Images of every rank, by rank. */
   counts: readonly number[];
-  /** Rows [start, end) of each logical shard of this rank; default: there is one. */
+  /** Rows [start, end) of each virtual worker of this rank; default: there is one. */
   rows?: readonly { start: number; end: number }[];
 }
 
@@ -60,7 +60,7 @@ export interface Loss {
    * gradient of the global loss.
    *
    * `features` is [b, d], with b = max(images on this rank, 1): a rank without images passes one placeholder row, which
-   * counts for nothing. Sums over rows are made logical shard by logical shard, then in pairs.
+   * counts for nothing. Sums over rows are made virtual worker by virtual worker, then in pairs.
    */
   compute(features: tf.Tensor2D, classWeights: readonly tf.Tensor[], shard: Shard): Computed;
   readonly state?: LossState;
@@ -92,7 +92,7 @@ export function batchOf({ counts }: Shard): number {
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
-/** Sums over all ranks. Each list holds one number a logical shard of this rank, undefined for an empty one. */
+/** Sums over all ranks. Each list holds one number a virtual worker of this rank, undefined for an empty one. */
 export function summed(communicator: Communicator, ...lists: (readonly (number | undefined)[])[]): number[] {
   const own = lists.map((shards) => pairwise(shards, (a, b) => a + b) ?? 0);
   const sums = Float64Array.from(own);

@@ -44,7 +44,7 @@ export const pod = defineLoss({
  *     B < d   all-gather the residuals u: B d numbers, then C on every rank as one rank would compute it
  *     B >= d  all-reduce the Gram matrices' upper triangles: d (d + 1) / 2 numbers
  *
- * NAC sums travel in the same message: one number a rank, or a logical shard where residuals are gathered. Every rank
+ * NAC sums travel in the same message: one number a rank, or a virtual worker where residuals are gathered. Every rank
  * then knows C and the loss, and its own rows' gradient follows from C alone; summing parameter gradients over the ranks
  * gives the gradient of the global loss.
  *
@@ -117,7 +117,7 @@ export class PodLoss implements Loss {
     };
   }
 
-  /** Gathers, for each rank, the NAC sums of its logical shards and then its residuals. */
+  /** Gathers, for each rank, the NAC sums of its virtual workers and then its residuals. */
   private gatherResiduals(ownNac: NacSums, terms: Terms, { counts }: Shard) {
     const { dim } = this;
     const { communicator } = this.context;
@@ -157,7 +157,7 @@ export class PodLoss implements Loss {
   }
 }
 
-/** By logical shard of this rank; absent where one has no rows. */
+/** By virtual worker of this rank; absent where one has no rows. */
 type Terms = readonly (LocalTerms | undefined)[];
 type NacSums = readonly (number | undefined)[];
 

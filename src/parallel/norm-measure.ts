@@ -23,27 +23,27 @@ interface NormOptions {
  * Squared norms of gradients, and of weights, that lie in shards on all ranks.
  *
  * A rank adds up the squares of its shards of all buckets, in double precision, and the ranks' sums are all-reduced: two
- * numbers a parameter. With several logical shards a rank has as many sums, each of what would be a rank's own shards,
+ * numbers a parameter. With several virtual workers a rank has as many sums, each of what would be a rank's own shards,
  * which are added up in pairs first: the same bits for any number of ranks (`logical-shards.ts`).
  */
 export class NormMeasure {
-  /** By bucket, by logical shard. */
+  /** By bucket, by virtual worker. */
   private readonly segments: readonly (readonly (readonly Segment[])[])[];
   private sums: Norms[] = [];
 
   constructor(private readonly options: NormOptions) {
     const { buckets, segmentsOf, cut } = options;
-    const own = cut.logicalShards / cut.worldSize;
+    const own = cut.virtualWorkers / cut.worldSize;
     const shards = Array.from({ length: own }, (_, shard) => cut.rank * own + shard);
     this.segments = buckets.map((bucket) =>
-      shards.map((rank) => segmentsOf(shardOf(bucket, { rank, worldSize: cut.logicalShards }))),
+      shards.map((rank) => segmentsOf(shardOf(bucket, { rank, worldSize: cut.virtualWorkers }))),
     );
     this.begin();
   }
 
   begin(): void {
     const { parameters, cut } = this.options;
-    this.sums = Array.from({ length: cut.logicalShards / cut.worldSize }, () => Norms.none(parameters));
+    this.sums = Array.from({ length: cut.virtualWorkers / cut.worldSize }, () => Norms.none(parameters));
   }
 
   /** Adds the squares of this rank's part of bucket `index`; whether all gradients are finite numbers, as their sum tells. */

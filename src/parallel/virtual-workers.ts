@@ -8,7 +8,7 @@ export interface Cut {
   rank: number;
   worldSize: number;
   /** A multiple of `worldSize`; `worldSize` itself: one part a rank. */
-  logicalShards: number;
+  virtualWorkers: number;
 }
 
 /**
@@ -33,7 +33,7 @@ export function cutOf(
   { rank, worldSize }: Pick<Cut, 'rank' | 'worldSize'>,
 ): Cut {
   checkWorkers(config, worldSize);
-  return { rank, worldSize, logicalShards: config.distributed.bitwise ?? worldSize };
+  return { rank, worldSize, virtualWorkers: config.distributed.bitwise ?? worldSize };
 }
 
 function refusal(bitwise: number, what: string): UserError {
@@ -41,18 +41,18 @@ function refusal(bitwise: number, what: string): UserError {
 }
 
 /**
- * The rows of this rank's slice of a global batch that each of its logical shards has; some may have none. `counts` are
- * the images of every rank.
+ * The rows that each virtual worker of this rank has of the rank's slice; a range may be empty. `counts` holds the
+ * images of every rank.
  *
- * A logical shard is a part of the batch that is computed by itself, as by a worker of its own. Where their number stays
- * the same and that of the ranks does not, all sums over images are still sums of the same parts: each part's own, and
- * these added up in pairs (`collective/pairwise.ts`), on one rank as far as it has the parts and over the ranks from
- * there. A rank's parts follow each other and are a power of two, so what it adds up is a sum that the order calls for: a
- * step comes to the same bits for any number of ranks.
+ * A virtual worker is a part of the batch that is computed separately, as if by a worker of its own. Their number does
+ * not depend on the number of ranks. So every sum over images consists of the same terms: each virtual worker's own sum,
+ * and these added in pairs (`collective/pairwise.ts`), within a rank first and then over the ranks. The virtual workers
+ * of a rank are neighbours and a power of two in number, so a rank's sum is a node of that tree of pairs. Therefore a
+ * step gives the same bits for any number of ranks.
  */
-export function logicalShards(
+export function rowsOfVirtualWorkers(
   counts: readonly number[],
-  { rank, worldSize, logicalShards: total }: Cut,
+  { rank, worldSize, virtualWorkers: total }: Cut,
 ): Range[] {
   const own = total / worldSize;
   if (own === 1) return [{ start: 0, end: counts[rank] }];

@@ -9,7 +9,7 @@ import { applyLoss, lossOf, sourceTargets, type Loss, type LossValues } from '..
 import type { Tracer } from '../trace/tracer.js';
 import type { Classifier } from '../classifier/classifier.js';
 import { GradientHooks } from '../parallel/gradient-hooks.js';
-import { cutOf, logicalShards, type Cut } from '../parallel/virtual-workers.js';
+import { cutOf, rowsOfVirtualWorkers, type Cut } from '../parallel/virtual-workers.js';
 import { decideOverlap } from '../parallel/overlap.js';
 import { ShardedOptimiser } from '../parallel/sharded-optimiser.js';
 import type { StepPhase } from '../trace/step-spans.js';
@@ -138,7 +138,7 @@ export class TrainingStep {
   private backward({ batch, counts, onPhase }: StepInput, add: boolean): LossValues {
     const { classifier, loader } = this;
     const global = counts.reduce((sum, count) => sum + count, 0);
-    const rows = logicalShards(counts, this.cut);
+    const rows = rowsOfVirtualWorkers(counts, this.cut);
     classifier.batchNorm.begin(batch.count, global, rows);
     const applied: LossValues[] = [];
     tf.tidy(() => {

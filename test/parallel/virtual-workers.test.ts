@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { shardRange } from '../../src/collective/communicator.js';
-import { cutOf, logicalShards } from '../../src/parallel/virtual-workers.js';
+import { cutOf, rowsOfVirtualWorkers } from '../../src/parallel/virtual-workers.js';
 import { distributedConfig } from '../training/distributed-config.js';
 
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
@@ -13,13 +13,13 @@ function countsOf(images: number, worldSize: number): number[] {
   });
 }
 
-describe('logicalShards', () => {
+describe('rowsOfVirtualWorkers', () => {
   it.each([96, 93, 5, 2, 0])('are the same images for any number of ranks: %i images', (images) => {
     const shards = [1, 2, 4, 8].map((worldSize) => {
       const counts = countsOf(images, worldSize);
       return upTo(worldSize).flatMap((rank) => {
         const [first] = shardRange(images, rank, worldSize);
-        const own = logicalShards(counts, { rank, worldSize, logicalShards: 8 });
+        const own = rowsOfVirtualWorkers(counts, { rank, worldSize, virtualWorkers: 8 });
         expect(own[0].start).toBe(0);
         expect(own[own.length - 1].end).toBe(counts[rank]);
         return own.map(({ start, end }) => [first + start, first + end]);
@@ -32,16 +32,16 @@ describe('logicalShards', () => {
   });
 
   it('is what a rank has, where each has one', () => {
-    const cut = { rank: 1, worldSize: 2, logicalShards: 2 };
-    expect(logicalShards([3, 7], cut)).toEqual([{ start: 0, end: 7 }]);
+    const cut = { rank: 1, worldSize: 2, virtualWorkers: 2 };
+    expect(rowsOfVirtualWorkers([3, 7], cut)).toEqual([{ start: 0, end: 7 }]);
   });
 });
 
 describe('cutOf', () => {
   it('has as many shards as ranks, or as many as are to come to the same bits', () => {
     const place = { rank: 1, worldSize: 2 };
-    expect(cutOf(distributedConfig({}), place)).toEqual({ ...place, logicalShards: 2 });
-    expect(cutOf(distributedConfig({ bitwise: 8 }), place)).toEqual({ ...place, logicalShards: 8 });
+    expect(cutOf(distributedConfig({}), place)).toEqual({ ...place, virtualWorkers: 2 });
+    expect(cutOf(distributedConfig({ bitwise: 8 }), place)).toEqual({ ...place, virtualWorkers: 8 });
   });
 
   it('refuses a number of ranks that does not divide them', () => {
