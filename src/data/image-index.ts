@@ -65,7 +65,7 @@ export async function indexImages(root: string, options: IndexOptions = {}): Pro
         );
   }
   if (classNames.length === 1)
-    options.notify?.(`${trainFolder} holds one class only, ${classNames[0]}: there is nothing to tell apart`);
+    options.notify?.(`${trainFolder} holds one class only, ${classNames[0]}: a classifier needs two or more`);
   const splits = {
     train: await indexSplit(classNames, train, { ...options, onFault: fault }),
     test: await indexSplit(classNames, test, { ...options, onFault: fault }),

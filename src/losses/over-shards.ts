@@ -3,13 +3,13 @@ import { pairwise } from '../collective/pairwise.js';
 import { rowsOf } from '../models/parts.js';
 import type { Shard } from './loss.js';
 
-/** What one virtual worker has of each of several tensors, and the classes of its rows. */
+/** The rows of one virtual worker: of each of several tensors, and their classes. */
 interface ShardRows {
   tensors: tf.Tensor2D[];
   labels: Int32Array;
 }
 
-/** What `compute` gives for each virtual worker of this rank; absent where a shard has no rows. */
+/** The result of `compute` for each virtual worker of this rank; undefined for one without rows. */
 export function overShards<T>(
   { labels, rows = [{ start: 0, end: labels.length }] }: Shard,
   tensors: readonly tf.Tensor2D[],

@@ -13,7 +13,7 @@ interface LoaderOptions {
 }
 
 /**
- * Brings updated weights into the model's variables, as late as can be: a bucket when the first of its variables is
+ * Copies updated weights into the model's variables as late as possible: a bucket when the first of its variables is
  * read, so that a forward pass begins with the first layers while the weights of later ones are still on their way.
  */
 export class WeightLoader {

@@ -7,7 +7,7 @@ import { readNews, readPart, type EpochPart, type EpochResult, type FinishPart }
 import type { RunListener } from './run-record.js';
 
 /**
- * The coordinator's side of a run: makes one result of the ranks' parts and tells the listeners.
+ * The coordinator's side of a run: combines the ranks' parts into one result and passes it to the listeners.
  *
  * `epoch` adds up the evaluation totals, `evaluation` makes one full evaluation, `finish` the report.
  */

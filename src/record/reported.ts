@@ -34,7 +34,7 @@ export interface EpochResult {
   totals: EvaluationTotals;
 }
 
-/** What is gathered under each name: a rank's part, and what the coordinator makes of all ranks' parts. */
+/** The gathers by name: the type of a rank's part, and of the coordinator's result. */
 export interface Gathers {
   epoch: { part: EpochPart; result: EpochResult };
   evaluation: { part: EvaluationPart; result: null };

@@ -37,8 +37,8 @@ export interface Training {
 }
 
 /**
- * Trains one epoch, writes its checkpoint where one is due, and evaluates it, in full if it is the last. The ranks that
- * do not write the checkpoint wait under the coordinator's eyes, not in a collective with a deadline.
+ * Trains one epoch, writes a checkpoint if one is due, and evaluates the epoch, in full if it is the last. The ranks that
+ * do not write the checkpoint wait for the coordinator, not in a collective with a deadline.
  * Resolves with the times of its steps.
  */
 export async function trainEpoch(options: TrainOptions, training: Training): Promise<RankTimes> {
@@ -60,7 +60,7 @@ export async function trainEpoch(options: TrainOptions, training: Training): Pro
     reporter.lengthy('save the checkpoint', epoch);
     await writeCheckpoint(options, training, { trainLoss, seconds });
     await reporter.agree(`checkpoint of epoch ${state.epochs}`, 'saved');
-    reporter.progress('go on after the checkpoint', epoch);
+    reporter.progress('continue after the checkpoint', epoch);
     tracer.span('compute', 'checkpoint', began, { epoch });
   }
   inspection.throwIfBroken();

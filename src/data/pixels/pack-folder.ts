@@ -72,7 +72,7 @@ export function defaultPackFolder(): string {
  * channels, rules and decoder. Those used longest ago are removed until all fit the limit; a data set that alone does not fit
  * has its first images kept.
  *
- * Never rejects: where the folder cannot be written, or the disk is nearly full, `notify` is told and nothing is added
+ * Never rejects: if the folder cannot be written, or the disk is nearly full, `notify` is called and nothing is added
  * to what may be there; undefined where nothing is.
  */
 export async function openPack(request: PackRequest, options: PackOptions): Promise<Pack | undefined> {

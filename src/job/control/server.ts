@@ -91,7 +91,7 @@ export class ControlServer {
         await this.socket.send([Buffer.from(connection, 'hex'), frame]);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'EAGAIN')
-          this.faults.push({ connection, fault: 'it does not read what it is told' });
+          this.faults.push({ connection, fault: 'it does not read its messages' });
         return;
       }
     }

@@ -249,7 +249,7 @@ export class Coordinator {
         if (message.peer >= this.options.worldSize || message.peer === rank)
           throw new PodDistError(
             'PROTOCOL_ERROR',
-            `it has lost rank ${message.peer}, which is no peer of it`,
+            `it reports a lost connection to rank ${message.peer}, which is not one of its peers`,
           );
         if (this.roster.get(message.peer)?.finished) return;
         return this.cause.add(...lostBy(this.about(message.peer), rank));
