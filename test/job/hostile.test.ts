@@ -77,7 +77,11 @@ describe('a member that breaks the protocol', () => {
       /drawn: /,
     ],
     ['gives text for bytes', gather('evaluation', { ...evaluation, images: 'x' }), /images: /],
-    ['loses a rank that is none', { type: 'lost', peer: 7 }, /lost connection to rank 7, which is not one of its peers/],
+    [
+      'loses a rank that is none',
+      { type: 'lost', peer: 7 },
+      /lost connection to rank 7, which is not one of its peers/,
+    ],
     ['connects twice', { type: 'connected' }, /says connected out of turn/],
   ];
 
