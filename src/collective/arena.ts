@@ -44,8 +44,14 @@ export function createArena({ bytes, controlBytes }: { bytes: number; controlByt
   );
 }
 
+/** Gives all of the arena back and clears its commands. Only while nobody uses what was taken from it. */
+export function resetArena(arena: Arena): void {
+  new Uint8Array(arena.control).fill(0);
+  Atomics.store(new BigUint64Array(arena.allocated), 0, BigInt(firstOffset));
+}
+
 /**
- * Takes `bytes` from the arena, 64-byte aligned, for the arena's whole life; returns their offset. Any thread may
+ * Takes `bytes` from the arena, 64-byte aligned, until `resetArena`; returns their offset. Any thread may
  * call it.
  */
 export function allocate(arena: Arena, bytes: number): number {

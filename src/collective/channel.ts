@@ -2,7 +2,7 @@ import type { ErrorCode } from '../util/error-codes.js';
 import { codeOf, messageOf, PodDistError } from '../util/errors.js';
 import type { ReduceOp, WireType } from './communicator.js';
 import { streams } from './streams.js';
-import { elementTypes, kinds, ops, wireTypes, type ElementType, type Kind } from './wire.js';
+import { elementTypes, kinds, ops, wireTypes, type ElementType, type Kind } from '../transport/wire.js';
 
 /** One collective, as the compute thread asks for it; offsets and lengths within the arena. */
 export interface Command {
@@ -50,6 +50,7 @@ const completedAt = 1;
 const failedAt = 2;
 const closedAt = 3;
 const failingAt = 4;
+const algorithmAt = 5;
 
 /**
  * Commands of one stream from the compute thread to the communication thread, in shared memory.
@@ -132,8 +133,13 @@ export class Channel {
     }
   }
 
-  /** Marks the command that `next` gave as done. */
-  complete(): void {
+  /**
+   * Marks the command that `next` gave as done.
+   *
+   * @param algorithm place of the algorithm that has carried it out
+   */
+  complete(algorithm: number): void {
+    Atomics.store(this.state, algorithmAt, algorithm);
     Atomics.add(this.state, completedAt, 1);
     Atomics.notify(this.state, completedAt);
   }
@@ -161,6 +167,11 @@ export class Channel {
   /** Whether the compute thread has collectives in flight. */
   get busy(): boolean {
     return Atomics.load(this.state, submittedAt) !== Atomics.load(this.state, completedAt);
+  }
+
+  /** Place of the algorithm that has carried out the last command. */
+  get lastAlgorithm(): number {
+    return Atomics.load(this.state, algorithmAt);
   }
 
   /** Collectives done so far. */

@@ -1,8 +1,9 @@
 import { PodDistError } from '../util/errors.js';
+import type { Message } from '../transport/connection.js';
+import { decodeHeader, encodeHeader } from '../transport/wire.js';
 import type { Command } from './channel.js';
-import type { Message } from './edge.js';
-import type { Mesh } from './mesh.js';
-import { decodeHeader } from './wire.js';
+import type { Links } from './mesh.js';
+import type { Steps } from './steps.js';
 
 /**
  * Compares a collective with what every other rank is about to call, before any value is sent: one exchange of
@@ -11,26 +12,27 @@ import { decodeHeader } from './wire.js';
  * `COLLECTIVE_MISMATCH` on every rank where kind, type, operation, wire, root, length, parts, tag or order differ; its
  * message gives each side's call and where in the program it stands.
  */
-export async function checkAgreement(command: Command, stream: number, mesh: Mesh): Promise<void> {
+export function* checkAgreement(command: Command, links: Links): Steps {
   const { sequence } = command;
+  const { rank, ranks, stream, generation } = links;
+  const peers = ranks.filter((other) => other !== rank);
   const own = JSON.stringify(callOf(command));
   const payload = Buffer.from(own);
-  for (const peer of mesh.peers) {
-    const about = { kind: 'check', type: 'float32', op: 'sum', wire: 'float32', stream, sequence } as const;
-    const where = { step: 0, chunk: 0, source: mesh.rank, tag: 0, elements: 0, bytes: payload.length };
-    mesh.edge(peer, stream).send({ ...about, ...where }, payload);
-  }
-  const calls = new Map<number, Call>([[mesh.rank, JSON.parse(own) as Call]]);
-  for (const peer of mesh.peers) {
-    const message = await mesh.edge(peer, stream).receive();
+  const about = { kind: 'check', type: 'float32', op: 'sum', wire: 'float32', stream, sequence } as const;
+  const where = { step: 0, chunk: 0, source: rank, tag: 0, elements: 0, bytes: payload.length, generation };
+  const frame = encodeHeader({ ...about, ...where });
+  for (const peer of peers) links.connection(peer).send(frame, payload);
+  const calls = new Map<number, Call>([[rank, JSON.parse(own) as Call]]);
+  for (const peer of peers) {
+    const message = yield { connection: links.connection(peer), bytes: payload.length };
     const header = decodeHeader(message.header);
     if (header.kind !== 'check' || header.sequence !== sequence) {
       throw new PodDistError(
         'COLLECTIVE_MISMATCH',
-        `rank ${mesh.rank} compares collective ${sequence} and got a ${header.kind} of collective ${header.sequence} from rank ${peer}`,
+        `rank ${rank} compares collective ${sequence} and got a ${header.kind} of collective ${header.sequence} from rank ${peer}`,
       );
     }
-    calls.set(peer, JSON.parse(message.payload.toString('utf8')) as Call);
+    calls.set(peer, JSON.parse(Buffer.from(message.payload).toString('utf8')) as Call);
   }
   compare(calls, sequence);
 }
@@ -49,7 +51,7 @@ export function disagreementWith(
   if (sequence !== command.sequence) return undefined;
   const own = { ranks: [rank], call: callOf(command) };
   if (kind === 'check') {
-    const other = { ranks: [peer], call: JSON.parse(payload.toString('utf8')) as Call };
+    const other = { ranks: [peer], call: JSON.parse(Buffer.from(payload).toString('utf8')) as Call };
     return difference(rank < peer ? [own, other] : [other, own], sequence, apart);
   }
   return new PodDistError(

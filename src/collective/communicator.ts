@@ -1,14 +1,11 @@
 import type { OptimiserKernels } from './kernels/optimisers.js';
 import type { KernelProgram } from './kernels/program.js';
+import type { ReduceOp, WireType } from '../transport/wire.js';
+
+export type { ReduceOp, WireType } from '../transport/wire.js';
 
 /** Element types that a collective reduces. */
 export type Numbers = Float32Array | Float64Array;
-
-/** How the ranks' values are combined. */
-export type ReduceOp = 'sum' | 'max';
-
-/** How float32 values travel: as they are, or rounded to bfloat16, in half the bytes. */
-export type WireType = 'float32' | 'bf16';
 
 export interface CollectiveOptions {
   /** Default `sum`. */

@@ -1,30 +1,45 @@
+import { giveBack } from '../transport/buffers.js';
+import {
+  checkHeader,
+  encodeHeader,
+  hashTag,
+  type Header,
+  type Kind,
+  type ReducingKind,
+  type WireType,
+} from '../transport/wire.js';
 import type { Command } from './channel.js';
 import { shardRange } from './communicator.js';
-import type { Edge } from './edge.js';
 import type { Kernels } from './kernels/index.js';
-import type { Mesh } from './mesh.js';
-import { slotsFor, sumInto } from './pairwise.js';
+import type { Links } from './mesh.js';
+import { pairwise, slotsFor, sumInto } from './pairwise.js';
 import type { SendStage } from './send-stage.js';
+import type { Steps } from './steps.js';
 import type { WireImage } from './wire-image.js';
-import { checkHeader, hashTag, type Header, type Kind } from './wire.js';
 
 /** Received payloads are added from here, a block at a time, so that the block stays in the CPU's cache. */
 export const scratchBytes = 131_072;
-/** Buffers up to this size are not worth freeing by hand. */
-const smallBuffer = 128;
 
-/** What a stream lends to every collective it serves. */
+/** Chooses how a phase of a collective is carried out over a group of ranks, and carries it out. */
+export interface PhaseSelection {
+  runFlat(collective: ReducingKind, context: Context, wire: WireType): Steps;
+}
+
+/** What whoever serves collectives lends to each of them. */
 export interface Workspace {
-  mesh: Mesh;
-  /** Whose connections are used. */
-  stream: number;
+  links: Links;
+  selection: PhaseSelection;
+  /** The arena. */
   bytes: Uint8Array;
   kernels: Kernels;
   /** Offset of `scratchBytes` in the arena. */
   scratch: number;
-  stage: SendStage;
+  /** Where payloads are copied to before they are sent; undefined where the connections copy what they send. */
+  stage?: SendStage;
   image: WireImage;
-  /** Told which rank is waited for. */
+  /** What a rank may send in one round; default: any number of bytes. */
+  round?: { bytes: number; begin(): void };
+  /** Called with the rank that is waited for. */
   waiting(rank: number): void;
 }
 
@@ -36,6 +51,8 @@ interface Group {
   ranks: readonly number[];
   /** For each of the ranks its part of the values, in one or several regions, empty or not. */
   parts: readonly (readonly Region[])[];
+  /** Elements of all parts. */
+  length: number;
   /** Number of the first step in the headers; phases of one collective have different ones. */
   firstStep: number;
 }
@@ -48,6 +65,8 @@ export class Context {
   readonly rank: number;
   readonly worldSize: number;
   readonly elementBytes: number;
+  /** Bytes of all parts. */
+  readonly bytes: number;
   private readonly tag: number;
 
   private constructor(
@@ -55,23 +74,25 @@ export class Context {
     readonly workspace: Workspace,
     private readonly group: Group,
   ) {
-    this.rank = group.ranks.indexOf(workspace.mesh.rank);
+    this.rank = group.ranks.indexOf(workspace.links.rank);
     this.worldSize = group.ranks.length;
     this.elementBytes = command.type === 'float64' ? 8 : 4;
     this.tag = hashTag(command.tag);
+    this.bytes = group.length * this.elementBytes;
   }
 
   /** Over all ranks; parts are the command's, else the shards of `shardRange`. */
   static whole(command: Command, workspace: Workspace): Context {
-    const { worldSize } = workspace.mesh;
-    const boundaries = command.offsets.length > 0 ? command.offsets : evenly(0, command.length, worldSize);
-    const ranks = Array.from({ length: worldSize }, (_, rank) => rank);
-    return new Context(command, workspace, { ranks, parts: consecutive(boundaries), firstStep: 0 });
+    const { ranks } = workspace.links;
+    const { length } = command;
+    const boundaries = command.offsets.length > 0 ? command.offsets : evenly(0, length, ranks.length);
+    return new Context(command, workspace, { ranks, parts: consecutive(boundaries), length, firstStep: 0 });
   }
 
   /** The same command over a group of ranks. */
-  over(group: Group): Context {
-    return new Context(this.command, this.workspace, group);
+  over(group: Omit<Group, 'length'>): Context {
+    const length = group.parts.flat().reduce((sum, [start, end]) => sum + end - start, 0);
+    return new Context(this.command, this.workspace, { ...group, length });
   }
 
   /** Part `index`, in elements. */
@@ -88,22 +109,15 @@ export class Context {
 
   /** Bytes of part `index`. */
   bytesOf(index: number): number {
-    return this.part(index).reduce((sum, [start, end]) => sum + end - start, 0);
-  }
-
-  /** Bytes of all parts. */
-  get bytes(): number {
-    return this.group.parts.reduce((sum, _, index) => sum + this.bytesOf(index), 0);
+    return this.regions(index).reduce((sum, [start, end]) => sum + end - start, 0) * this.elementBytes;
   }
 
   /** Byte range from the first part to the last, of parts that follow each other. */
   get range(): Region {
-    return [this.part(0)[0][0], this.part(this.worldSize - 1)[0][1]];
-  }
-
-  /** A view of arena bytes. */
-  view(start: number, end: number): Uint8Array {
-    return this.workspace.bytes.subarray(start, end);
+    const { parts } = this.group;
+    const { command, elementBytes } = this;
+    const at = (element: number) => command.offset + element * elementBytes;
+    return [at(parts[0][0][0]), at(parts[this.worldSize - 1][0][1])];
   }
 
   /** Every other rank, beginning with the next one: ranks that all send in this order do not all send to one. */
@@ -111,33 +125,102 @@ export class Context {
     return Array.from({ length: this.worldSize - 1 }, (_, index) => this.wrap(this.rank + 1 + index));
   }
 
-  /** A copy of arena bytes in the send region, which needs no acknowledgement. */
+  /** Whether what is sent may be changed at once. */
+  get copies(): boolean {
+    return this.workspace.stage === undefined;
+  }
+
+  /**
+   * The values in windows, each split evenly over the ranks, of which a rank can send its share in one round: the whole
+   * where rounds have no limit. Steps of windows are two apart.
+   */
+  *windows(): Generator<Context> {
+    const share = this.share();
+    const { ranks, firstStep } = this.group;
+    const [first, last] = [this.regions(0)[0][0], this.regions(this.worldSize - 1)[0][1]];
+    const size = (share * this.worldSize) / this.elementBytes;
+    if (last - first <= size) return void (yield this);
+    for (let start = first, step = firstStep; start < last; start += size, step += 2) {
+      const parts = consecutive(evenly(start, Math.min(start + size, last), this.worldSize));
+      yield this.over({ ranks, parts, firstStep: step });
+    }
+  }
+
+  /** Every part piece by piece, `bytes` each, side by side, an empty piece at least; all at once where rounds have no limit. */
+  *pieces(bytes: number): Generator<Context> {
+    const size = bytes / this.elementBytes;
+    const { ranks, parts, firstStep } = this.group;
+    const longest = Math.max(...parts.map(([[start, end]]) => end - start));
+    if (bytes === Infinity || longest <= size) return void (yield this);
+    for (let at = 0, step = firstStep; at < longest; at += size, step++) {
+      const cut = ([start, end]: Region): Region => [
+        Math.min(start + at, end),
+        Math.min(start + at + size, end),
+      ];
+      yield this.over({ ranks, parts: parts.map((part) => part.map(cut)), firstStep: step });
+    }
+  }
+
+  /** What a rank may send to each other one in a round, in whole float64. */
+  share(): number {
+    const { round } = this.workspace;
+    return round ? 8 * Math.floor(round.bytes / this.worldSize / 8) : Infinity;
+  }
+
+  /** Before what every rank sends to all others and receives of all others. */
+  beginRound(): void {
+    this.workspace.round?.begin();
+  }
+
+  /** A view of arena bytes. */
+  view(start: number, end: number): Uint8Array {
+    return this.workspace.bytes.subarray(start, end);
+  }
+
+  /** Arena bytes as a payload that needs no acknowledgement. */
   stage(start: number, end: number): Uint8Array {
-    const offset = this.workspace.stage.take(end - start);
-    this.workspace.bytes.copyWithin(offset, start, end);
+    const { stage, bytes } = this.workspace;
+    if (!stage) return this.view(start, end);
+    const offset = stage.take(end - start);
+    bytes.copyWithin(offset, start, end);
     return this.view(offset, offset + end - start);
   }
 
   /** Sends `payload`, which must stay as it is until the peer is known to have it. */
   send(to: number, step: number, chunk: number, payload: Uint8Array, kind: Kind = this.command.kind): void {
-    const { mesh } = this.workspace;
-    this.edge(to).send(this.header(kind, mesh.rank, step, chunk, payload.length), payload);
+    const { links } = this.workspace;
+    const header = this.header(kind, links.rank, step, chunk, payload.length);
+    links.connection(this.rankAt(to)).send(encodeHeader(header), payload);
   }
 
-  /** Receives the payload of `bytes` that must come next from a peer. */
-  async receive(
+  /** Sends the same payload to every other rank. */
+  sendToAll(step: number, chunk: number, payload: Uint8Array, kind: Kind = this.command.kind): void {
+    const { links } = this.workspace;
+    const frame = encodeHeader(this.header(kind, links.rank, step, chunk, payload.length));
+    for (const peer of this.peers) links.connection(this.rankAt(peer)).send(frame, payload);
+  }
+
+  /** Receives the payload of `bytes` that must come next from a peer; it is valid until the peer's next one. */
+  *receive(
     from: number,
     step: number,
     chunk: number,
     bytes: number,
-    kind: Kind = this.command.kind,
-  ): Promise<Buffer> {
-    const edge = this.edge(from);
-    const { mesh, waiting } = this.workspace;
-    waiting(edge.peer);
-    const { header, payload } = await edge.receive();
-    checkHeader(header, this.header(kind, edge.peer, step, chunk, bytes), mesh.rank, this.command.tag);
+    { kind = this.command.kind, into }: { kind?: Kind; into?: Uint8Array } = {},
+  ): Steps<Uint8Array> {
+    const { links, waiting } = this.workspace;
+    const peer = this.rankAt(from);
+    waiting(peer);
+    const { header, payload } = yield { connection: links.connection(peer), bytes, into };
+    checkHeader(header, this.header(kind, peer, step, chunk, bytes), links.rank, this.command.tag);
     return payload;
+  }
+
+  /** Receives what must come next from a peer into arena bytes [start, end). */
+  *receiveInto(from: number, step: number, chunk: number, [start, end]: Region): Steps {
+    const into = this.view(start, end);
+    const payload = yield* this.receive(from, step, chunk, end - start, { into });
+    if (payload !== into) this.copy(start, payload);
   }
 
   /** Combines the values of several ranks, and those with the arena's at `target`, in pairs; frees them. */
@@ -145,9 +228,17 @@ export class Context {
     if (payloads.length === 1) return this.reduce(target, payloads[0]);
     const { bytes, scratch, kernels } = this.workspace;
     const kernel = kernels.reduce[this.command.type][this.command.op];
+    const { length } = payloads[0];
+    if (payloads.every((payload) => this.isInArena(payload))) {
+      const add = (to: number, from: number) => (kernel(to, from, length), to);
+      const sum = pairwise(
+        payloads.map(({ byteOffset }) => byteOffset),
+        add,
+      );
+      return kernel(target, sum as number, length);
+    }
     const block = 64 * Math.floor(scratchBytes / 64 / slotsFor(payloads.length));
     const at = (slot: number) => scratch + slot * block;
-    const { length } = payloads[0];
     for (let done = 0; done < length; done += block) {
       const size = Math.min(block, length - done);
       const load = (payload: Uint8Array, slot: number) =>
@@ -155,47 +246,40 @@ export class Context {
       sumInto({ load, add: (to, from) => kernel(at(to), at(from), size) }, payloads);
       kernel(target + done, at(0), size);
     }
-    for (const payload of payloads) this.release(payload);
+    for (const payload of payloads) giveBack(payload);
   }
 
   /** Combines received values into the arena at `target`, and frees them. */
   reduce(target: number, payload: Uint8Array): void {
     const { bytes, scratch, kernels } = this.workspace;
     const kernel = kernels.reduce[this.command.type][this.command.op];
+    if (this.isInArena(payload)) return kernel(target, payload.byteOffset, payload.length);
     for (let done = 0; done < payload.length; done += scratchBytes) {
       const size = Math.min(scratchBytes, payload.length - done);
       bytes.set(size === payload.length ? payload : payload.subarray(done, done + size), scratch);
       kernel(target + done, scratch, size);
     }
-    this.release(payload);
+    giveBack(payload);
   }
 
   /** Copies received values into the arena at `target`, and frees them. */
   copy(target: number, payload: Uint8Array): void {
     this.workspace.bytes.set(payload, target);
-    this.release(payload);
-  }
-
-  /**
-   * Gives a received buffer's memory back at once, not at some later garbage collection: at hundreds of megabytes a
-   * second the difference is the resident size of the process.
-   */
-  release(payload: Uint8Array): void {
-    const { buffer } = payload;
-    if (payload.length <= smallBuffer || payload.byteOffset !== 0 || buffer.byteLength !== payload.length)
-      return;
-    if (buffer instanceof ArrayBuffer && 'transfer' in buffer) buffer.transfer(0);
+    giveBack(payload);
   }
 
   /** Every rank tells every other that it has received all it needs, and waits for the same word from them. */
-  async acknowledge(step: number): Promise<void> {
-    for (const peer of this.peers) this.send(peer, step, 0, nothing, 'acknowledge');
-    for (const peer of this.peers) await this.receive(peer, step, 0, 0, 'acknowledge');
+  *acknowledge(step: number): Steps {
+    this.sendToAll(step, 0, nothing, 'acknowledge');
+    for (const peer of this.peers) yield* this.receive(peer, step, 0, 0, { kind: 'acknowledge' });
   }
 
-  private edge(index: number): Edge {
-    const { mesh, stream } = this.workspace;
-    return mesh.edge(this.group.ranks[this.wrap(index)], stream);
+  private isInArena({ buffer }: Uint8Array): boolean {
+    return buffer === this.workspace.bytes.buffer;
+  }
+
+  private rankAt(index: number): number {
+    return this.group.ranks[this.wrap(index)];
   }
 
   private wrap(index: number): number {
@@ -204,12 +288,13 @@ export class Context {
 
   private header(kind: Kind, source: number, step: number, chunk: number, bytes: number): Header {
     const { sequence, type, op, wire, length } = this.command;
+    const { stream, generation } = this.workspace.links;
     return {
       kind,
       type,
       op,
       wire,
-      stream: this.workspace.stream,
+      stream,
       sequence,
       step: this.group.firstStep + step,
       chunk,
@@ -217,6 +302,7 @@ export class Context {
       tag: this.tag,
       elements: length,
       bytes,
+      generation,
     };
   }
 }

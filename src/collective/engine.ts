@@ -1,15 +1,17 @@
+import type { HostDescriptors } from '../transport/host/connection.js';
+import { wakeReader } from '../transport/host/pipes.js';
 import { PodDistError } from '../util/errors.js';
 import type { Tracer } from '../trace/tracer.js';
 import type { Arena } from './arena.js';
+import type { CallRecord } from './call-record.js';
 import type { Command } from './channel.js';
 import { callRecord } from './control.js';
 import { loadKernels } from './kernels/index.js';
 import type { Mesh } from './mesh.js';
 import { Selection, type Thresholds } from './selection.js';
-import { Stream, type StreamProgress } from './stream.js';
+import { Stream } from './stream.js';
 import { streams, urgent } from './streams.js';
-import type { HostConnections } from './within-host/direct-collectives.js';
-import { CallWatch } from './within-host/watch.js';
+import { Watchdog, type Watched } from './watchdog.js';
 
 export interface EngineOptions {
   mesh: Mesh;
@@ -17,7 +19,7 @@ export interface EngineOptions {
   thresholds: Thresholds;
   /** Compares every collective over the ranks before it. */
   checkCollectives?: boolean;
-  /** Told how long each collective takes in this thread; default: nobody is. */
+  /** Called with how long each collective takes in this thread; default: nothing is. */
   tracer?: Tracer;
 }
 
@@ -26,34 +28,49 @@ export interface Connections {
   /** Whether all ranks share a host and no network is between them. */
   withinHost: boolean;
   /** Over which the compute thread may make blocking collectives itself; none: it may not. */
-  direct?: HostConnections;
+  direct?: HostDescriptors;
+  generation: number;
+  /** Each rank's host, by rank. */
+  hosts: readonly string[];
+}
+
+/** How far whatever serves collectives has come. */
+export interface CollectiveProgress {
+  /** Number of the last collective that it has begun. */
+  begun: number;
+  /** The one under way, such as `allReduce 'gradients'`; empty: none. */
+  name: string;
+  /** Milliseconds since that one began. */
+  forMs: number;
 }
 
 /**
  * Serves the compute thread's collectives in the communication thread, in several streams: while one awaits the network,
- * another goes on.
+ * another goes on. It also watches the calls that the compute thread makes by itself.
  *
  * Whatever goes wrong in one (a deadline, a lost peer, a mismatch, a stopped job) fails the running collectives and every
  * later one of all streams, with the same error: ranks that have missed a message can not go on together.
  */
 export class Engine {
   private readonly streams: readonly Stream[];
-  private direct: CallWatch | undefined;
+  private readonly calls: CallRecord;
+  private watchdog: Watchdog | undefined;
+  private woken = false;
   private reject!: (error: PodDistError) => void;
 
   constructor(private readonly options: EngineOptions) {
     const { mesh, arena, thresholds, checkCollectives = false, tracer } = options;
-    const selection = new Selection(thresholds, mesh.hosts);
+    const selection = new Selection(thresholds);
     const failure = new Promise<never>((_, reject) => (this.reject = reject));
     failure.catch(() => {});
     const fail = (error: PodDistError) => this.fail(error);
     const shared = { mesh, arena, selection, checkCollectives, tracer, failure, fail };
+    this.calls = callRecord(arena.control);
     this.streams = streams.map(
       (_, stream) =>
         new Stream(stream, {
           ...shared,
           largest: stream === urgent ? thresholds.urgentBytes : Infinity,
-          slow: (command) => this.lookForStray(command, stream),
         }),
     );
     mesh.onPeerLost((peer) =>
@@ -63,36 +80,41 @@ export class Engine {
 
   /** Serves until the communicator is closed or the engine has failed. */
   async serve(): Promise<void> {
-    const { mesh, arena, checkCollectives } = this.options;
-    if (mesh.withinHost && !checkCollectives)
-      this.direct = new CallWatch({
-        rank: mesh.rank,
-        record: callRecord(arena.control),
-        ends: mesh.withinHost.pipes,
-        fail: (error) => this.fail(error),
-        slow: (command) => this.lookForStray(command),
-        failed: () => this.streams.some(({ failed }) => failed),
-      });
+    const { mesh, arena } = this.options;
+    this.watchdog = new Watchdog([...this.streams, this.calls], {
+      rank: mesh.rank,
+      fail: (error) => this.fail(error),
+      slow: (watched, command) => this.lookForStray(watched, command),
+      look: () => {
+        if (this.streams.some(({ failed }) => failed)) this.wake();
+      },
+    });
     try {
       const kernels = await loadKernels(arena.memory);
       await Promise.all(this.streams.map((stream) => stream.serve(kernels)));
     } finally {
-      this.direct?.close();
+      this.watchdog.close();
     }
   }
 
   /** For the compute thread, once the mesh is connected. */
   get connections(): Connections {
     const { mesh, checkCollectives } = this.options;
-    const { withinHost } = mesh;
-    return { withinHost: withinHost !== undefined, direct: checkCollectives ? undefined : withinHost };
+    const { withinHost, generation, hosts } = mesh;
+    const direct = checkCollectives ? undefined : withinHost;
+    return { withinHost: withinHost !== undefined, direct, generation, hosts };
   }
 
   /** Fails the running and every later collective with this error; wakes a compute thread that waits. */
   fail(error: PodDistError): void {
     for (const stream of this.streams) stream.fail(error);
-    this.direct?.wake();
+    this.wake();
     this.reject(error);
+  }
+
+  /** Ends `serve`. */
+  close(): void {
+    for (const stream of this.streams) stream.close();
   }
 
   /** Whether the compute thread waits in a collective, or has one in flight. */
@@ -101,8 +123,12 @@ export class Engine {
   }
 
   /** What each stream is at, and the calls that the compute thread makes itself. */
-  get collectives(): StreamProgress[] {
-    return this.served.map(({ progress }) => progress);
+  get collectives(): CollectiveProgress[] {
+    return this.served.map((one) => {
+      const forMs = this.watchdog?.forMs(one) ?? 0;
+      const { begun, running } = one;
+      return { begun, name: running && forMs > 0 ? `${running.kind} '${running.tag}'` : '', forMs };
+    });
   }
 
   /** Collectives done so far. */
@@ -110,19 +136,27 @@ export class Engine {
     return this.served.reduce((sum, { completed }) => sum + completed, 0);
   }
 
-  private get served(): (Stream | CallWatch)[] {
-    return this.direct ? [...this.streams, this.direct] : [...this.streams];
+  private get served(): (Stream | CallRecord)[] {
+    return [...this.streams, this.calls];
+  }
+
+  /** Ends the read that the compute thread is blocked in, or the next one. */
+  private wake(): void {
+    const { withinHost } = this.options.mesh;
+    if (this.woken || !withinHost) return;
+    this.woken = true;
+    wakeReader(withinHost.pipes);
   }
 
   /**
    * Fails where a peer has sent to another stream what this rank waits for in its own, or over pipes: there the peer
    * cannot look, and is told.
    */
-  private lookForStray(command: Command, own?: number): void {
-    for (const [stream, other] of this.streams.entries()) {
-      const stray = stream === own ? undefined : other.findStray(command);
+  private lookForStray(own: Watched, command: Command): void {
+    for (const other of this.streams) {
+      const stray = other === own ? undefined : other.findStray(command);
       if (!stray) continue;
-      if (own === undefined) other.tell(stray.peer, command);
+      if (own === this.calls) other.tell(stray.peer, command);
       return this.fail(stray.error);
     }
   }

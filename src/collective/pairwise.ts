@@ -18,7 +18,10 @@ function firstHalf(count: number): number {
  * What a rank whose own term is at hand has to add to it, sum after sum: the ranks that it takes the terms of. Rank 2
  * of 4 adds the term of rank 3, then the sum of those of 0 and 1.
  */
-export function siblings(rank: number, worldSize: number): number[][] {
+export function siblings(rank: number, worldSize: number): readonly (readonly number[])[] {
+  const key = rank * 2 ** 20 + worldSize;
+  const known = siblingsOf.get(key);
+  if (known) return known;
   const groups: number[][] = [];
   let [first, count] = [0, worldSize];
   while (count > 1) {
@@ -28,8 +31,11 @@ export function siblings(rank: number, worldSize: number): number[][] {
     groups.unshift(Array.from({ length: to - from }, (_, index) => from + index));
     [first, count] = inFirst ? [first, half] : [first + half, count - half];
   }
+  siblingsOf.set(key, groups);
   return groups;
 }
+
+const siblingsOf = new Map<number, readonly (readonly number[])[]>();
 
 /** Slots that `sumInto` needs for so many terms. */
 export function slotsFor(count: number): number {

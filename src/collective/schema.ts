@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { readPortRange } from '../transport/ports.js';
+import { securities } from '../transport/security.js';
 import { upTo, zeroTo } from '../util/bounds.js';
+import { algorithmNames } from './algorithm-names.js';
 
 /** Timers hold 24 days at most. */
 const seconds = z.number().positive().max(1_000_000);
@@ -28,6 +30,12 @@ export const distributedSchema = z.strictObject({
     .optional()
     .describe(
       'ports that tcp edges listen on, such as 20000-20100; a worker takes four for each higher rank on another host; default: any free ones',
+    ),
+  security: z
+    .enum(securities)
+    .default('encrypted')
+    .describe(
+      'of data between hosts: encrypted (AES-256-GCM), authenticated (GMAC: no secrecy), curve (as encrypted, by ZeroMQ), network (strangers are kept out, and a private network does the rest)',
     ),
   bindCores: z
     .boolean()
@@ -81,6 +89,12 @@ export const distributedSchema = z.strictObject({
     .describe(
       'about this many bytes of gradients, or weights, travel together; default: with overlap a 16th of them, from 128 KiB to 4 MiB, else 4 MiB',
     ),
+  algorithm: z
+    .enum(['auto', ...algorithmNames])
+    .default('auto')
+    .describe(
+      'of collectives, wherever it can carry them out; auto: by their size, the workers and their hosts, see the limits below',
+    ),
   urgentBytes: zeroTo(mostBytes)
     .default(65_536)
     .describe(
@@ -89,7 +103,7 @@ export const distributedSchema = z.strictObject({
   pipeBytes: zeroTo(mostBytes)
     .default(49_152)
     .describe(
-      'a blocking sum on one host travels in messages over pipes where a worker writes at most this much, else through files in memory',
+      'a blocking sum on one host takes one shot where a worker sends at most this much, else two',
     ),
   directBytes: zeroTo(mostBytes)
     .default(131_072)

@@ -1,20 +1,26 @@
-import { broadcast } from './algorithms/broadcast.js';
-import { barrier, exchangeAllReduce } from './algorithms/exchange.js';
-import { compressedAllReduce, compressedReduceScatter } from './algorithms/compressed-ring.js';
+import type { ReducingKind, WireType } from '../transport/wire.js';
+import type { AlgorithmName } from './algorithm-names.js';
+import type { Algorithm } from './algorithms/algorithm.js';
+import { barrier } from './algorithms/barrier.js';
+import { chain } from './algorithms/chain.js';
+import { compressedRing } from './algorithms/compressed-ring.js';
 import { hierarchical } from './algorithms/hierarchical.js';
-import { ringAllGather, ringAllReduce, ringReduceScatter } from './algorithms/ring.js';
-import { scatterAllGather, scatterAllReduce, scatterReduceScatter } from './algorithms/scatter.js';
+import { algorithms } from './algorithms/index.js';
+import { oneShot } from './algorithms/one-shot.js';
+import { ring } from './algorithms/ring.js';
+import { twoShot } from './algorithms/two-shot.js';
 import type { Context } from './context.js';
-import { quota } from './send-stage.js';
-import type { ReducingKind } from './wire.js';
+import type { Steps } from './steps.js';
 
 /** Where one way to carry out a collective ends and the next begins; src/collective/README.md has the measurements. */
 export interface Thresholds {
+  /** The algorithm of every collective that it can carry out; default `auto`: by the following. */
+  algorithm?: AlgorithmName | 'auto';
   /** Blocking calls of at most this many bytes do not wait for others (`streams.ts`). */
   urgentBytes: number;
-  /** Blocking sums within a host travel in messages over pipes where a rank writes at most this much. */
+  /** A blocking all-reduce within a host takes one shot where a rank sends at most this much, else two. */
   pipeBytes: number;
-  /** A one-hop exchange may send up to this many bytes more than the least possible. */
+  /** One shot may send up to this many bytes more than the least possible. */
   directBytes: number;
   /** From this payload on, the ring. */
   ringBytes: number;
@@ -22,46 +28,54 @@ export interface Thresholds {
   hierarchicalBytes: number;
 }
 
-type Algorithm = (context: Context) => Promise<void>;
-
-/** Chooses the algorithm of a collective by its size, the number of ranks and where they are. */
+/** Chooses the algorithm of a collective by what is equal on all ranks: its size, the ranks and where they are. */
 export class Selection {
-  private readonly hierarchical: Partial<Record<ReducingKind, Algorithm>>;
+  private readonly named: Algorithm | undefined;
 
-  /** @param hosts each rank's host, by rank */
-  constructor(
-    private readonly thresholds: Thresholds,
-    hosts: readonly string[],
-  ) {
-    this.hierarchical = hierarchical(hosts, {
-      within: (kind, context) => this.plain(kind, context)(context),
-      across: (kind, context) => this.flat(kind, context)(context),
-    });
+  constructor(private readonly thresholds: Thresholds) {
+    this.named = algorithms.find(({ name }) => name === thresholds.algorithm);
   }
 
   choose(context: Context): Algorithm {
-    const { kind } = context.command;
-    if (kind === 'broadcast') return broadcast;
+    const { kind, wire } = context.command;
+    if (kind === 'broadcast') return chain;
     if (kind === 'barrier') return barrier;
-    const reducing = kind as ReducingKind;
-    const large = context.bytes >= this.thresholds.hierarchicalBytes;
-    return (large && this.hierarchical[reducing]) || this.flat(reducing, context);
+    const collective = kind as ReducingKind;
+    if (this.named === hierarchical ? hierarchical.fits?.(context) : this.isLargeOverHosts(context))
+      return hierarchical;
+    return this.flat(collective, context, wire);
   }
 
-  private flat(kind: ReducingKind, context: Context): Algorithm {
-    if (context.command.wire === 'float32') return this.plain(kind, context);
-    return kind === 'allReduce' ? compressedAllReduce : compressedReduceScatter;
+  /** Chooses for a phase of a collective, over a group of ranks, and begins it. */
+  *runFlat(collective: ReducingKind, context: Context, wire: WireType): Steps {
+    if (context.worldSize > 1)
+      yield* begin(this.flat(collective, context, wire), collective, context);
   }
 
-  /** Values as they are. */
-  private plain(kind: ReducingKind, { bytes, worldSize }: Context): Algorithm {
-    const { directBytes, ringBytes } = this.thresholds;
-    const ring = bytes >= ringBytes;
-    if (worldSize === 1) return async () => {};
-    if (kind === 'reduceScatter') return ring ? ringReduceScatter : scatterReduceScatter;
-    if (kind === 'allGather') return ring ? ringAllGather : scatterAllGather;
-    if (ring) return ringAllReduce;
-    const excess = (((worldSize - 1) * (worldSize - 2)) / worldSize) * bytes;
-    return excess <= directBytes && bytes <= quota.exchange ? exchangeAllReduce : scatterAllReduce;
+  private isLargeOverHosts(context: Context): boolean {
+    const { named, thresholds } = this;
+    return !named && context.bytes >= thresholds.hierarchicalBytes && hierarchical.fits?.(context) === true;
   }
+
+  private flat(collective: ReducingKind, context: Context, wire: WireType): Algorithm {
+    if (wire === 'bf16') return compressedRing;
+    const { named } = this;
+    if (named && named !== hierarchical && named.collectives[collective] && (named.fits?.(context) ?? true))
+      return named;
+    const { bytes, worldSize, copies } = context;
+    const { directBytes, pipeBytes, ringBytes } = this.thresholds;
+    if (bytes >= ringBytes && ring.fits?.(context)) return ring;
+    if (collective !== 'allReduce' || !oneShot.fits?.(context)) return twoShot;
+    const shape = { bytes, worldSize };
+    const sent = oneShot.cost(collective, shape).bytes;
+    const few = copies ? pipeBytes : directBytes + twoShot.cost(collective, shape).bytes;
+    return sent <= few ? oneShot : twoShot;
+  }
+}
+
+/** Begins an algorithm. */
+export function begin(algorithm: Algorithm, collective: keyof Algorithm['collectives'], context: Context): Steps {
+  const run = algorithm.collectives[collective];
+  if (!run) throw new RangeError(`${algorithm.name} carries out no ${collective}`);
+  return run(context);
 }

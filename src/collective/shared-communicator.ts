@@ -1,6 +1,8 @@
 import { PodDistError } from '../util/errors.js';
 import { noTracer, streamThreads, type Tracer, type TraceSpan } from '../trace/tracer.js';
+import { algorithms } from './algorithms/index.js';
 import { allocate, type Arena } from './arena.js';
+import { BlockingCollectives } from './blocking-collectives.js';
 import { callSite } from './call-site.js';
 import { Channel, type Command } from './channel.js';
 import {
@@ -19,9 +21,7 @@ import type { Thresholds } from './selection.js';
 import { Staging } from './staging.js';
 import { streamOf, streams, urgent } from './streams.js';
 import { WaitClock } from './wait-clock.js';
-import type { ElementType, Kind } from './wire.js';
-import { DirectCollectives } from './within-host/direct-collectives.js';
-import type { DirectKind } from './within-host/record.js';
+import type { ElementType, Kind, ReducingKind } from '../transport/wire.js';
 
 /** The engine ends a collective at its deadline; the compute thread gives it this much longer to say so. */
 const graceMs = 2000;
@@ -32,12 +32,15 @@ interface SharedCommunicatorOptions {
   worldSize: number;
   /** Default deadline of one collective. */
   timeoutMs: number;
-  thresholds: Pick<Thresholds, 'urgentBytes' | 'pipeBytes'>;
+  thresholds: Thresholds;
   /** Notes where in the program each collective is called. */
   recordSites?: boolean;
   /** Told when the compute thread waits; default: nobody is. */
   tracer?: Tracer;
 }
+
+/** Algorithms that the compute thread can carry out itself. */
+const blockingAlgorithms: readonly string[] = ['auto', 'one-shot', 'two-shot'];
 
 /** Which of its two faces an operation is called by. */
 interface Face {
@@ -68,7 +71,8 @@ export class SharedCommunicator implements Communicator {
   private readonly staging: Staging;
   private readonly clock: WaitClock;
   private readonly tracer: Tracer;
-  private direct: DirectCollectives | undefined;
+  private direct: BlockingCollectives | undefined;
+  private algorithm = '';
 
   constructor(private readonly options: SharedCommunicatorOptions) {
     this.rank = options.rank;
@@ -81,16 +85,24 @@ export class SharedCommunicator implements Communicator {
   }
 
   /** Takes up what the communication thread has connected; the same on all ranks. */
-  async connected({ withinHost, direct }: Connections): Promise<void> {
+  async connected({ withinHost, direct, generation, hosts }: Connections): Promise<void> {
+    const { arena, rank, thresholds } = this.options;
     this.withinHost = withinHost;
-    if (!direct) return;
-    this.direct = await DirectCollectives.create(direct, {
-      arena: this.options.arena,
-      rank: this.rank,
-      pipeBytes: this.options.thresholds.pipeBytes,
+    if (!direct || !blockingAlgorithms.includes(thresholds.algorithm ?? 'auto')) return;
+    this.direct = await BlockingCollectives.create(direct, {
+      arena,
+      rank,
+      generation,
+      hosts,
+      thresholds,
       throwIfFailed: () => this.channels[urgent].throwIfFailed(),
       fail: (error) => this.channels.forEach((channel) => channel.fail(error)),
     });
+  }
+
+  /** Name of the algorithm that has carried out the last collective that was waited for; empty before the first. */
+  get lastAlgorithm(): string {
+    return this.algorithm;
   }
 
   get waitedMs(): number {
@@ -163,69 +175,75 @@ export class SharedCommunicator implements Communicator {
   private start(face: Face, kind: Kind, values: Numbers, options: GatherOptions = {}, root = 0): Call {
     const residual = options.wire === 'bf16' ? this.residualOf(kind, values, options) : 0;
     const { offset, finish } = this.staging.place(values);
-    const timeoutMs = options.timeoutMs ?? this.options.timeoutMs;
     const stream = this.streamOf(face, values);
-    const sequence = this.calls + 1;
-    const command: Command = {
-      sequence,
-      kind,
-      type: typeOf(values),
-      op: options.op ?? 'sum',
-      wire: options.wire ?? 'float32',
-      root,
-      timeoutMs,
-      offset,
-      residual,
-      program: options.program?.offset ?? 0,
-      length: values.length,
-      tag: options.tag ?? kind,
-      site: this.options.recordSites ? callSite() : '',
-      offsets: options.offsets ?? [],
-    };
+    const named = { kind, tag: options.tag ?? kind };
+    const command: Command = { ...this.command(values, options, offset), ...named, root, residual };
+    const { sequence, timeoutMs, tag } = command;
     const channel = this.channels[stream];
     const number = channel.submit(command);
     this.calls = sequence;
-    const about = { for: `${kind} ${command.tag}`, collective: sequence, stream };
+    const about = { for: `${kind} ${tag}`, collective: sequence, stream };
     return { channel, number, about, deadline: timeoutMs + graceMs, finish };
+  }
+
+  /** The next collective of the program. */
+  private command(values: Numbers, options: GatherOptions, offset: number): Omit<Command, 'kind' | 'tag'> {
+    const { op = 'sum', wire = 'float32', timeoutMs = this.options.timeoutMs } = options;
+    return {
+      sequence: this.calls + 1,
+      type: typeOf(values),
+      op,
+      wire,
+      root: 0,
+      timeoutMs,
+      offset,
+      residual: 0,
+      program: options.program?.offset ?? 0,
+      length: values.length,
+      site: this.options.recordSites ? callSite() : '',
+      offsets: options.offsets ?? [],
+    };
   }
 
   private streamOf(face: Face, values: Numbers): number {
     return streamOf({ ...face, bytes: values.byteLength }, this.options.thresholds.urgentBytes);
   }
 
-  private runSync(kind: DirectKind, values: Numbers, options: GatherOptions = {}): void {
-    if (this.direct?.takes(kind, values.byteLength) && options.wire !== 'bf16')
-      this.runDirectly(this.direct, kind, values, options);
+  private runSync(kind: ReducingKind, values: Numbers, options: GatherOptions = {}): void {
+    if (this.direct && options.wire !== 'bf16') this.runDirectly(this.direct, kind, values, options);
     else this.waitSync(this.start(blocking, kind, values, options));
   }
 
   private runDirectly(
-    direct: DirectCollectives,
-    kind: DirectKind,
+    direct: BlockingCollectives,
+    kind: ReducingKind,
     values: Numbers,
     options: GatherOptions,
   ): void {
-    const { op = 'sum', tag = kind, timeoutMs = this.options.timeoutMs, program, offsets } = options;
-    const sequence = ++this.calls;
+    const { offset, finish } = this.staging.place(values);
+    const command = { ...this.command(values, options, offset), kind, tag: options.tag ?? kind };
+    const { sequence, tag } = command;
+    this.calls = sequence;
+    if (options.program) this.runProgram(direct, options.program, tag);
     const details = { collective: sequence, stream: urgent };
-    if (program) this.runProgram(direct, program, tag);
     const began = this.tracer.now();
     this.clock.begin();
     try {
-      const { length } = values;
-      direct.run(values, { sequence, kind, type: typeOf(values), op, length, timeoutMs, tag }, offsets);
+      this.algorithm = direct.run(command).name;
     } finally {
       this.clock.end({ for: `${kind} ${tag}`, ...details });
     }
     this.tracer.span(streamThreads[urgent], `${kind} ${tag}`, began, {
       ...details,
       bytes: values.byteLength,
+      algorithm: this.algorithm,
     });
+    finish();
   }
 
-  private runProgram(direct: DirectCollectives, { offset }: KernelProgram, tag: string): void {
+  private runProgram(direct: BlockingCollectives, { offset }: KernelProgram, tag: string): void {
     const began = this.tracer.now();
-    direct.runProgram(offset);
+    direct.kernels.run(offset);
     this.tracer.span('compute', `update ${tag}`, began);
   }
 
@@ -250,22 +268,29 @@ export class SharedCommunicator implements Communicator {
   private pending(call: Call): Pending {
     const isOver = () => call.channel.completed - call.number >= 0;
     return {
-      wait: async () => (isOver() ? call.finish() : this.wait(call)),
-      waitSync: () => (isOver() ? call.finish() : this.waitSync(call)),
+      wait: async () => (isOver() ? this.finish(call) : this.wait(call)),
+      waitSync: () => (isOver() ? this.finish(call) : this.waitSync(call)),
     };
   }
 
-  private waitSync({ channel, number, about, deadline, finish }: Call): void {
+  private finish({ channel, finish }: Call): void {
+    this.algorithm = algorithms[channel.lastAlgorithm].name;
+    finish();
+  }
+
+  private waitSync(call: Call): void {
+    const { channel, number, about, deadline } = call;
     this.clock.begin();
     try {
       channel.waitSync(number, deadline);
     } finally {
       this.clock.end(about);
     }
-    finish();
+    this.finish(call);
   }
 
-  private async wait({ channel, number, about, deadline, finish }: Call): Promise<void> {
+  private async wait(call: Call): Promise<void> {
+    const { channel, number, about, deadline } = call;
     await Promise.resolve();
     this.clock.begin();
     try {
@@ -273,7 +298,7 @@ export class SharedCommunicator implements Communicator {
     } finally {
       this.clock.end(about);
     }
-    finish();
+    this.finish(call);
   }
 
   private shardOf<T extends Numbers>(values: T): T {

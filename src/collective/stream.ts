@@ -1,17 +1,19 @@
+import { encodeHeader, hashTag } from '../transport/wire.js';
 import { messageOf, PodDistError } from '../util/errors.js';
-import { runningClock } from '../util/running-clock.js';
 import { noTracer, streamThreads, type Tracer } from '../trace/tracer.js';
+import { algorithms } from './algorithms/index.js';
 import { allocate, type Arena } from './arena.js';
 import { Channel, type Command } from './channel.js';
 import { checkAgreement, disagreementWith } from './check.js';
 import { Context, nothing, scratchBytes, type Workspace } from './context.js';
 import type { Kernels } from './kernels/index.js';
 import type { Mesh } from './mesh.js';
-import type { Selection } from './selection.js';
+import { begin, type Selection } from './selection.js';
 import { SendStage } from './send-stage.js';
+import { drive } from './steps.js';
 import { urgent } from './streams.js';
+import type { Watched } from './watchdog.js';
 import { WireImage } from './wire-image.js';
-import { hashTag } from './wire.js';
 
 export interface StreamOptions {
   mesh: Mesh;
@@ -23,35 +25,22 @@ export interface StreamOptions {
   tracer?: Tracer;
   /** Rejects when the engine fails. */
   failure: Promise<never>;
-  /** Told why no rank can go on. */
+  /** Called with the reason why no rank can go on. */
   fail(error: PodDistError): void;
-  /** Told from time to time that a collective takes long. */
-  slow(command: Command): void;
 }
-
-/** What a stream is at. */
-export interface StreamProgress {
-  /** Number of the last collective that it has begun. */
-  begun: number;
-  /** The one under way, such as `allReduce 'gradients'`; empty: none. */
-  name: string;
-  /** Milliseconds since that one began. */
-  forMs: number;
-}
-
-const slowMs = 1000;
 
 /**
  * Serves the collectives of one stream, one after another, with a channel, connections and memory of its own: what
  * README.md says of buffers in flight rests on the order of collectives, and holds for each stream by itself.
  */
-export class Stream {
+export class Stream implements Watched {
+  waitingFor: number | undefined;
+  running: Command | undefined;
+  /** Number of the last collective that it has begun. */
+  begun = 0;
   private readonly channel: Channel;
-  private waitingFor: number | undefined;
-  private begun = 0;
   /** Collectives so far: which send region's turn it is. */
   private turns = 0;
-  private running: { name: string; since: number } | undefined;
 
   constructor(
     private readonly stream: number,
@@ -62,10 +51,10 @@ export class Stream {
 
   /** Serves until the channel is closed or the engine has failed. */
   async serve(kernels: Kernels): Promise<void> {
-    const { mesh, arena, largest } = this.options;
-    const workspace: Workspace = {
-      mesh,
-      stream: this.stream,
+    const { mesh, arena, largest, selection } = this.options;
+    const workspace: Workspace & { stage: SendStage } = {
+      links: mesh.links(this.stream),
+      selection,
       bytes: new Uint8Array(arena.memory.buffer),
       kernels,
       scratch: allocate(arena, scratchBytes),
@@ -77,7 +66,7 @@ export class Stream {
       const command = await this.channel.next();
       if (!command) return;
       try {
-        await this.execute(command, workspace);
+        this.channel.complete(await this.execute(command, workspace));
       } catch (error) {
         this.options.fail(
           error instanceof PodDistError
@@ -86,7 +75,6 @@ export class Stream {
         );
         return;
       }
-      this.channel.complete();
     }
   }
 
@@ -103,7 +91,7 @@ export class Stream {
     const { mesh } = this.options;
     if (this.channel.busy) return undefined;
     for (const peer of mesh.peers) {
-      const message = mesh.edge(peer, this.stream).look();
+      const message = mesh.connection(peer, this.stream).look();
       const error = message && disagreementWith(message, peer, command, mesh.rank);
       if (error) return { peer, error };
     }
@@ -112,10 +100,15 @@ export class Stream {
 
   /** Sends a peer the header of a call that this rank makes in another way, which is not the one that it waits for. */
   tell(peer: number, { kind, type, op, wire, sequence, tag, length }: Command): void {
-    const { mesh } = this.options;
-    const about = { kind, type, op, wire, stream: urgent, sequence, elements: length } as const;
-    const where = { step: 0, chunk: 0, source: mesh.rank, tag: hashTag(tag), bytes: 0 };
-    mesh.edge(peer, this.stream).send({ ...about, ...where }, nothing);
+    const { rank: source, generation } = this.options.mesh;
+    const about = { kind, type, op, wire, stream: urgent, sequence, elements: length, generation } as const;
+    const header = encodeHeader({ ...about, step: 0, chunk: 0, source, tag: hashTag(tag), bytes: 0 });
+    this.options.mesh.connection(peer, this.stream).send(header, nothing);
+  }
+
+  /** Ends `serve`, once the collective under way is over. */
+  close(): void {
+    this.channel.close();
   }
 
   get failed(): boolean {
@@ -127,64 +120,46 @@ export class Stream {
     return this.channel.busy;
   }
 
-  get progress(): StreamProgress {
-    const { running, begun } = this;
-    return { begun, name: running?.name ?? '', forMs: running ? runningClock.now() - running.since : 0 };
-  }
-
   /** Collectives done so far. */
   get completed(): number {
     return this.channel.completed;
   }
 
-  private async execute(command: Command, workspace: Workspace): Promise<void> {
+  /** Carries a command out; returns the place of the algorithm that has done so. */
+  private async execute(command: Command, workspace: Workspace & { stage: SendStage }): Promise<number> {
     const { stream } = this;
-    const { tracer = noTracer, failure, slow } = this.options;
-    this.prepare(command, workspace, tracer);
+    const { tracer = noTracer, failure, selection, checkCollectives } = this.options;
+    this.prepare(command, workspace.kernels, tracer);
     const began = tracer.now();
-    const context = Context.whole(command, workspace);
     workspace.stage.turn(++this.turns);
     this.begun = command.sequence;
-    this.running = { name: `${command.kind} '${command.tag}'`, since: runningClock.now() };
-    const deadline = runningClock.after(command.timeoutMs, () => this.expire(command));
-    const looking = setInterval(() => slow(command), slowMs);
+    this.running = command;
     try {
-      const algorithm = this.run(context);
-      algorithm.catch(() => {});
-      await Promise.race([algorithm, failure]);
+      const context = Context.whole(command, workspace);
+      const algorithm = selection.choose(context);
+      const carriedOut = (async () => {
+        if (checkCollectives) await drive(checkAgreement(command, workspace.links));
+        await drive(begin(algorithm, command.kind, context));
+      })();
+      carriedOut.catch(() => {});
+      await Promise.race([carriedOut, failure]);
       tracer.span(streamThreads[stream], `${command.kind} ${command.tag}`, began, {
         collective: command.sequence,
         stream,
         bytes: command.length * context.elementBytes,
+        algorithm: algorithm.name,
       });
+      return algorithms.indexOf(algorithm);
     } finally {
-      deadline.clear();
-      clearInterval(looking);
       this.running = undefined;
     }
   }
 
   /** Runs the kernels that a command brings along, such as the update of weights before they are gathered. */
-  private prepare({ program, tag }: Command, { kernels }: Workspace, tracer: Tracer): void {
+  private prepare({ program, tag }: Command, kernels: Kernels, tracer: Tracer): void {
     if (program === 0) return;
     const began = tracer.now();
     kernels.run(program);
     tracer.span(streamThreads[this.stream], `update ${tag}`, began);
-  }
-
-  private async run(context: Context): Promise<void> {
-    const { mesh, checkCollectives, selection } = this.options;
-    if (checkCollectives) await checkAgreement(context.command, this.stream, mesh);
-    await selection.choose(context)(context);
-  }
-
-  private expire({ kind, tag, sequence, timeoutMs }: Command): void {
-    const { mesh, fail } = this.options;
-    fail(
-      new PodDistError(
-        'COLLECTIVE_TIMEOUT',
-        `rank ${mesh.rank} has waited ${timeoutMs / 1000} s in ${kind} '${tag}' (collective ${sequence}) for rank ${this.waitingFor}`,
-      ),
-    );
   }
 }

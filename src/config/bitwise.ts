@@ -5,7 +5,7 @@ import { lossOf, type LossConfig } from '../losses/index.js';
 interface Settings {
   batchNorm: { statistics: string };
   learningRate: { scaleWithWorkers: boolean };
-  distributed: { wire: string; bitwise?: number };
+  distributed: { wire: string; algorithm: string; bitwise?: number };
   loss: LossConfig;
 }
 
@@ -15,6 +15,11 @@ type Obstacle = readonly [path: string, isSet: (settings: Settings) => boolean, 
 const obstacles: readonly Obstacle[] = [
   ['batchNorm.statistics', ({ batchNorm }) => batchNorm.statistics === 'local', 'choose synchronised'],
   ['learningRate.scaleWithWorkers', ({ learningRate }) => learningRate.scaleWithWorkers, 'leave it false'],
+  [
+    'distributed.algorithm',
+    ({ distributed }) => ['ring', 'hierarchical'].includes(distributed.algorithm),
+    'choose auto, one-shot or two-shot',
+  ],
   ['distributed.wire', ({ distributed }) => distributed.wire === 'bf16', 'choose float32'],
 ];
 

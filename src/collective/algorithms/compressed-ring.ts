@@ -1,5 +1,8 @@
 import { scratchBytes, type Context } from '../context.js';
-import { allReducePass, reduceScatterPass, ring, type Pass, type Transfer } from './ring.js';
+import { giveBack } from '../../transport/buffers.js';
+import type { Steps } from '../steps.js';
+import type { Algorithm } from './algorithm.js';
+import { allReducePass, costOfPass, pass, reduceScatterPass, type Pass, type Transfer } from './ring.js';
 
 /**
  * The ring with bfloat16 on the wire: half the bytes.
@@ -11,15 +14,7 @@ import { allReducePass, reduceScatterPass, ring, type Pass, type Transfer } from
  *
  * Buffers: what travels lies in an image of the values, with the same dependencies as the values of the plain ring.
  */
-export function compressedAllReduce(context: Context): Promise<void> {
-  return pass(context, allReducePass(context));
-}
-
-export function compressedReduceScatter(context: Context): Promise<void> {
-  return pass(context, reduceScatterPass(context));
-}
-
-function pass(context: Context, plan: Pass): Promise<void> {
+function compressed(context: Context, plan: Pass): Steps {
   const { bytes, kernels, image, scratch } = context.workspace;
   const { pack, unpack, unpackAdd } = kernels.bfloat16;
   const { offset: origin, length, residual } = context.command;
@@ -38,7 +33,7 @@ function pass(context: Context, plan: Pass): Promise<void> {
         bytes.set(payload.subarray(done, done + size), scratch);
         unpackAdd(start + done * 2, scratch, size * 2);
       }
-      context.release(payload);
+      giveBack(payload);
       if (last && plan.copying === 0) return imageView(start, start);
       const onward = round(start, end);
       if (last) unpack(start, imageOf(start), end - start);
@@ -51,5 +46,16 @@ function pass(context: Context, plan: Pass): Promise<void> {
     },
     bytes: (start, end) => (end - start) / 2,
   };
-  return ring(context, plan, transfer);
+  return pass(context, plan, transfer);
 }
+
+export const compressedRing: Algorithm = {
+  name: 'compressed-ring',
+  collectives: {
+    allReduce: (context) => compressed(context, allReducePass(context)),
+    reduceScatter: (context) => compressed(context, reduceScatterPass(context)),
+  },
+  summation: 'own',
+  wire: 'bf16',
+  cost: (collective, { bytes, worldSize }) => costOfPass(collective, { bytes: bytes / 2, worldSize }),
+};

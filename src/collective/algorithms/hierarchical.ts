@@ -1,16 +1,7 @@
 import { consecutive, evenly, type Context, type Region } from '../context.js';
-import type { ReducingKind } from '../wire.js';
-
-type Algorithm = (context: Context) => Promise<void>;
-type Run = (kind: ReducingKind, context: Context) => Promise<void>;
-
-/** How a phase is carried out. */
-export interface Levels {
-  /** Among ranks of one host. */
-  within: Run;
-  /** Among ranks of different hosts. */
-  across: Run;
-}
+import type { ReducingKind } from '../../transport/wire.js';
+import type { Steps } from '../steps.js';
+import type { Algorithm } from './algorithm.js';
 
 const acrossStep = 2 ** 16;
 const gatherStep = 2 ** 17;
@@ -36,59 +27,84 @@ const gatherStep = 2 ** 17;
  * Where hosts differ in ranks, L is the least of them for the all-reduce, whose further ranks carry no part; shards
  * of the other two belong to all ranks, and have no such grid.
  */
-export function hierarchical(
-  hosts: readonly string[],
-  { within, across }: Levels,
-): Partial<Record<ReducingKind, Algorithm>> {
+function* allReduce(context: Context): Steps {
+  const { length } = context.command;
+  const { own: ranks, columns, column } = gridOf(context);
+  const bounds = evenly(0, length, columns);
+  const parts = consecutive(
+    Array.from({ length: ranks.length + 1 }, (_, index) => bounds[index] ?? length),
+  );
+  const first = context.over({ ranks, parts, firstStep: 0 });
+  yield* within('reduceScatter', first);
+  if (first.rank < columns) {
+    const peers = column(first.rank);
+    const shares = consecutive(evenly(bounds[first.rank], bounds[first.rank + 1], peers.length));
+    yield* across('allReduce', context.over({ ranks: peers, parts: shares, firstStep: acrossStep }));
+  }
+  yield* within('allGather', context.over({ ranks, parts, firstStep: gatherStep }));
+}
+
+function* reduceScatter(context: Context): Steps {
+  const { host, peers } = phases(context, [0, acrossStep]);
+  yield* within('reduceScatter', host);
+  yield* across('reduceScatter', peers);
+}
+
+function* allGather(context: Context): Steps {
+  const { host, peers } = phases(context, [gatherStep, acrossStep]);
+  yield* across('allGather', peers);
+  yield* within('allGather', host);
+}
+
+/** Within a host values are not compressed. */
+function within(collective: ReducingKind, context: Context): Steps {
+  return context.workspace.selection.runFlat(collective, context, 'float32');
+}
+
+function across(collective: ReducingKind, context: Context): Steps {
+  return context.workspace.selection.runFlat(collective, context, context.command.wire);
+}
+
+/** Groups of ranks for the two phases of a reduce-scatter or an all-gather, with what belongs to whom in each. */
+function phases(context: Context, [withinStep, columnStep]: [number, number]) {
+  const { own: ranks, column } = gridOf(context);
+  const partsOf = (owners: readonly number[]): Region[] => owners.flatMap((rank) => context.regions(rank));
+  const parts = ranks.map((_, index) => partsOf(column(index)));
+  const host = context.over({ ranks, parts, firstStep: withinStep });
+  const peers = column(host.rank);
+  const shards = peers.map((rank) => partsOf([rank]));
+  return { host, peers: context.over({ ranks: peers, parts: shards, firstStep: columnStep }) };
+}
+
+/** How ranks lie on hosts. */
+interface Grid {
+  /** Ranks of this host. */
+  own: readonly number[];
+  hosts: number;
+  /** Ranks that every host has. */
+  columns: number;
+  /** Whether all hosts have as many. */
+  even: boolean;
+  column(index: number): number[];
+}
+
+const grids = new WeakMap<readonly string[], Grid>();
+
+function gridOf({ workspace }: Context): Grid {
+  const { hosts, rank } = workspace.links;
+  const known = grids.get(hosts);
+  if (known) return known;
   const groups = groupByHost(hosts);
-  if (groups.length === 1 || groups.length === hosts.length) return {};
   const columns = Math.min(...groups.map((group) => group.length));
-  const column = (index: number) => groups.map((group) => group[index]);
-  const localOf = (context: Context) => {
-    const rank = context.workspace.mesh.rank;
-    return groups.find((group) => group.includes(rank)) as number[];
+  const grid: Grid = {
+    own: groups.find((group) => group.includes(rank)) as number[],
+    hosts: groups.length,
+    columns,
+    even: groups.every((group) => group.length === columns),
+    column: (index) => groups.map((group) => group[index]),
   };
-
-  const allReduce: Algorithm = async (context) => {
-    const { length } = context.command;
-    const ranks = localOf(context);
-    const bounds = evenly(0, length, columns);
-    const parts = consecutive(
-      Array.from({ length: ranks.length + 1 }, (_, index) => bounds[index] ?? length),
-    );
-    const first = context.over({ ranks, parts, firstStep: 0 });
-    await within('reduceScatter', first);
-    if (first.rank < columns) {
-      const peers = column(first.rank);
-      const shares = consecutive(evenly(bounds[first.rank], bounds[first.rank + 1], peers.length));
-      await across('allReduce', context.over({ ranks: peers, parts: shares, firstStep: acrossStep }));
-    }
-    await within('allGather', context.over({ ranks, parts, firstStep: gatherStep }));
-  };
-  if (groups.some((group) => group.length !== columns)) return { allReduce };
-
-  const phases = (context: Context, [withinStep, columnStep]: [number, number]) => {
-    const ranks = localOf(context);
-    const partsOf = (owners: readonly number[]): Region[] => owners.flatMap((rank) => context.regions(rank));
-    const parts = ranks.map((_, index) => partsOf(column(index)));
-    const host = context.over({ ranks, parts, firstStep: withinStep });
-    const peers = column(host.rank);
-    const shards = peers.map((rank) => partsOf([rank]));
-    return { host, peers: context.over({ ranks: peers, parts: shards, firstStep: columnStep }) };
-  };
-  return {
-    allReduce,
-    reduceScatter: async (context) => {
-      const { host, peers } = phases(context, [0, acrossStep]);
-      await within('reduceScatter', host);
-      await across('reduceScatter', peers);
-    },
-    allGather: async (context) => {
-      const { host, peers } = phases(context, [gatherStep, acrossStep]);
-      await across('allGather', peers);
-      await within('allGather', host);
-    },
-  };
+  grids.set(hosts, grid);
+  return grid;
 }
 
 /** Ranks by host, in rank order. */
@@ -97,3 +113,16 @@ function groupByHost(hosts: readonly string[]): number[][] {
   hosts.forEach((host, rank) => groups.set(host, [...(groups.get(host) ?? []), rank]));
   return [...groups.values()];
 }
+
+export const hierarchical: Algorithm = {
+  name: 'hierarchical',
+  collectives: { allReduce, reduceScatter, allGather },
+  summation: 'own',
+  wire: 'any',
+  cost: (_, { bytes, worldSize }) => ({ hops: worldSize, bytes }),
+  fits: (context) => {
+    const { hosts, even } = gridOf(context);
+    if (hosts === 1 || hosts === context.worldSize) return false;
+    return even || context.command.kind === 'allReduce';
+  },
+};

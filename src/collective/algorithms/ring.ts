@@ -1,4 +1,6 @@
 import { nothing, type Context, type Region } from '../context.js';
+import type { Steps } from '../steps.js';
+import type { Algorithm, Cost, Shape } from './algorithm.js';
 
 /** What a pass around the ring does. */
 export interface Pass {
@@ -15,9 +17,9 @@ export interface Transfer {
   /** What goes out for this rank's values. */
   outgoing(start: number, end: number): Uint8Array;
   /** Combines what has come in; returns what goes on to the next rank. */
-  combine(start: number, end: number, payload: Buffer, last: boolean): Uint8Array;
+  combine(start: number, end: number, payload: Uint8Array, last: boolean): Uint8Array;
   /** Takes what has come in as it is; returns what goes on to the next rank. */
-  take(start: number, end: number, payload: Buffer): Uint8Array;
+  take(start: number, end: number, payload: Uint8Array): Uint8Array;
   /** Payload bytes of a chunk. */
   bytes(start: number, end: number): number;
 }
@@ -35,15 +37,15 @@ export interface Transfer {
  * into chunks, so that a chunk travels on while the next one arrives. Every part is combined along one path in one
  * order and then copied: results are bitwise equal on all ranks and from run to run.
  *
- * Buffers: payloads leave the arena without a copy. Within a pass a region is only overwritten by a message that
+ * Buffers: payloads leave the arena without a copy, over connections that do not copy themselves. Within a pass a region is only overwritten by a message that
  * could not exist before its old content had arrived. At the end each rank tells the one before that everything has
  * arrived, and waits for the same word from the next: then the caller may change the values.
  */
-export async function ring(
+export function* pass(
   context: Context,
   { first, reducing, copying }: Pass,
   transfer: Transfer = plain(context),
-): Promise<void> {
+): Steps {
   const next = context.rank + 1;
   const previous = context.rank - 1;
   const steps = reducing + copying;
@@ -53,7 +55,7 @@ export async function ring(
   }
   for (let step = 0; step < steps; step++) {
     for (const [chunk, start, end] of chunksOf(context.part(first - step - 1))) {
-      const payload = await context.receive(previous, step, chunk, transfer.bytes(start, end));
+      const payload = yield* context.receive(previous, step, chunk, transfer.bytes(start, end));
       const onward =
         step < reducing
           ? transfer.combine(start, end, payload, step === reducing - 1)
@@ -62,13 +64,13 @@ export async function ring(
     }
   }
   context.send(previous, steps, 0, nothing, 'acknowledge');
-  await context.receive(next, steps, 0, 0, 'acknowledge');
+  yield* context.receive(next, steps, 0, 0, { kind: 'acknowledge' });
 }
 
 /** Values travel as they are. */
 function plain(context: Context): Transfer {
-  const onward = (act: (target: number, payload: Buffer) => void) => {
-    return (start: number, end: number, payload: Buffer) => {
+  const onward = (act: (target: number, payload: Uint8Array) => void) => {
+    return (start: number, end: number, payload: Uint8Array) => {
       act(start, payload);
       return context.view(start, end);
     };
@@ -101,18 +103,6 @@ function* chunksOf(part: readonly Region[]): Generator<[chunk: number, start: nu
   }
 }
 
-export function ringAllReduce(context: Context): Promise<void> {
-  return ring(context, allReducePass(context));
-}
-
-export function ringReduceScatter(context: Context): Promise<void> {
-  return ring(context, reduceScatterPass(context));
-}
-
-export function ringAllGather(context: Context): Promise<void> {
-  return ring(context, { first: context.rank, reducing: 0, copying: context.worldSize - 1 });
-}
-
 export function allReducePass({ rank, worldSize }: Context): Pass {
   return { first: rank - 1, reducing: worldSize - 1, copying: worldSize - 1 };
 }
@@ -120,3 +110,26 @@ export function allReducePass({ rank, worldSize }: Context): Pass {
 export function reduceScatterPass({ rank, worldSize }: Context): Pass {
   return { first: rank - 1, reducing: worldSize - 1, copying: 0 };
 }
+
+function allGatherPass({ rank, worldSize }: Context): Pass {
+  return { first: rank, reducing: 0, copying: worldSize - 1 };
+}
+
+/** Each step is a hop and carries a part. */
+export function costOfPass(collective: string, { bytes, worldSize }: Shape): Cost {
+  const hops = (collective === 'allReduce' ? 2 : 1) * (worldSize - 1);
+  return { hops, bytes: (hops * bytes) / worldSize };
+}
+
+export const ring: Algorithm = {
+  name: 'ring',
+  collectives: {
+    allReduce: (context) => pass(context, allReducePass(context)),
+    reduceScatter: (context) => pass(context, reduceScatterPass(context)),
+    allGather: (context) => pass(context, allGatherPass(context)),
+  },
+  summation: 'own',
+  wire: 'float32',
+  cost: costOfPass,
+  fits: ({ copies }) => !copies,
+};

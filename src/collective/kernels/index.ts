@@ -1,6 +1,6 @@
 import { loadProgram } from '../../wasm/load.js';
 import type { ReduceOp } from '../communicator.js';
-import type { ElementType } from '../wire.js';
+import type { ElementType } from '../../transport/wire.js';
 import { OptimiserKernels } from './optimisers.js';
 import { runProgram } from './program.js';
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import * as zmq from 'zeromq';
-import { eventsEnd } from '../../transport/sockets.js';
+import { eventsEnd } from '../../transport/zmq/sockets.js';
 import { deriveKeyPair } from '../../transport/keys.js';
 import { FrameJoiner, maxFrameBytes, toFrames } from './frames.js';
 import {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { socketsClosed, prepareSockets } from '../../transport/sockets.js';
+import { socketsClosed, prepareSockets } from '../../transport/zmq/sockets.js';
 import { meetingFolderName, removeLeftovers } from '../../transport/meeting-folder.js';
 import type { ErrorCode } from '../../util/error-codes.js';
 import { codeOf, messageOf, PodDistError, UserError } from '../../util/errors.js';

@@ -10,7 +10,7 @@ import { RunCombiner } from '../../record/combine.js';
 import { keepLock } from '../../record/run-lock.js';
 import { RunRecorder, type RunListener } from '../../record/run-record.js';
 import { printable, printableLines } from '../../util/printable.js';
-import { socketsBegin, socketsEnd, type WithSockets } from '../../transport/socket-thread.js';
+import { socketsBegin, socketsEnd, type WithSockets } from '../../transport/zmq/socket-thread.js';
 import { writeNow } from '../../console/console.js';
 import { Display } from '../../console/display.js';
 import { noPlaceForSecret, PublishedSecret } from '../secret/published-secret.js';

@@ -49,6 +49,7 @@ export async function joinJob(options: JoinJobOptions): Promise<Joined> {
       reached: meeting.reached,
       digest: configDigest(config),
       joinTimeoutMs: distributed.joinTimeoutSeconds * 1000,
+      security: distributed.security,
       dataPorts: distributed.dataPorts === undefined ? undefined : readPortRange(distributed.dataPorts),
       stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
       collectiveTimeoutMs: distributed.collectiveTimeoutSeconds * 1000,

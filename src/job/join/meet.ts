@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { eventsEnd, prepareSockets, socketsClosed } from '../../transport/sockets.js';
+import { eventsEnd, prepareSockets, socketsClosed } from '../../transport/zmq/sockets.js';
 import { controlSocket } from '../control/client.js';
 import { messageOf, PodDistError } from '../../util/errors.js';
 import { canonicalHost, tcpAddress } from '../../transport/addresses.js';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import type { Config } from '../../config/schema.js';
 import { PodDistError, UserError, type ErrorReport } from '../../util/errors.js';
-import { startSocketThread } from '../../transport/socket-thread.js';
+import { startSocketThread } from '../../transport/zmq/socket-thread.js';
 
 export interface OwnCoordinatorOptions {
   /** Address to listen on; `*`: all. */

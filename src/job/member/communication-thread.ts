@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
-import { Engine } from '../../collective/engine.js';
-import { Mesh } from '../../collective/mesh.js';
-import { socketsClosed, prepareSockets } from '../../transport/sockets.js';
+import type { Connections } from '../../collective/engine.js';
+import { ProcessGroup } from '../../collective/process-group.js';
+import { socketsClosed, prepareSockets } from '../../transport/zmq/sockets.js';
 import { MeetingFolder, meetingFolderName } from '../../transport/meeting-folder.js';
 import { findUserFolder } from '../../transport/user-folder.js';
 import { readCode } from '../../util/error-codes.js';
@@ -11,7 +11,7 @@ import { ClockOffset } from '../../trace/clock-offset.js';
 import { runningClock } from '../../util/running-clock.js';
 import { listeningAddress } from '../../transport/addresses.js';
 import { noTracer, now, SpanRecorder, type Tracer, type TraceSpan } from '../../trace/tracer.js';
-import { socketsBegin, socketsEnd, type WithSockets } from '../../transport/socket-thread.js';
+import { socketsBegin, socketsEnd, type WithSockets } from '../../transport/zmq/socket-thread.js';
 import { ControlClient } from '../control/client.js';
 import { Guardian } from './guardian.js';
 import { machineId } from './machine.js';
@@ -35,9 +35,8 @@ class CommunicationThread {
   private readonly tracer: Tracer;
   private readonly clock = new ClockOffset();
   private clockSamples = 0;
-  private mesh: Mesh | undefined;
-  private binding: Promise<Mesh> | undefined;
-  private engine: Engine | undefined;
+  private readonly group: ProcessGroup;
+  private connections: Connections | undefined;
   private ended = false;
   private closing = false;
   private readonly joinTimer: { clear(): void };
@@ -54,6 +53,9 @@ class CommunicationThread {
     this.client = new ControlClient({ ...data, onLost: () => this.loseCoordinator() });
     this.guardian = new Guardian(data, (error) => this.refuse(error));
     this.tracer = data.trace ? new SpanRecorder((spans) => void this.trace(spans)) : noTracer;
+    const { arena, thresholds, checkCollectives } = data;
+    const lost = (peer: number) => void this.client.send({ type: 'lost', peer });
+    this.group = new ProcessGroup({ arena, thresholds, checkCollectives, tracer: this.tracer, lost });
     this.joinTimer = runningClock.after(data.joinTimeoutMs, () => this.refuse(this.lateJoin()));
     this.beats = setInterval(() => this.beat(), 500);
     port.on('message', (message: ToThread) => void this.obey(message));
@@ -97,28 +99,24 @@ class CommunicationThread {
       case 'refused':
         return this.refuse(new PodDistError(readCode(message.code), message.message));
       case 'plan': {
-        const { rank, worldSize, token, dataPorts, arena, thresholds, checkCollectives } = this.data;
+        const { rank, worldSize, token, dataPorts, security } = this.data;
         const { jobId, hosts } = message;
         const host = listeningAddress(this.data.host, message.reached);
         const directory = await this.meetingFolder(message);
         if (this.closing) return this.guardian.folder?.remove();
-        const place = { host, dataPorts, directory };
-        this.binding = Mesh.bind({ rank, worldSize, secret: token, jobId, hosts, ...place });
-        this.mesh = await this.binding;
+        const place = { host, dataPorts, directory, security };
+        const endpoints = await this.group.bind({ rank, worldSize, secret: token, jobId, hosts, ...place });
         if (this.closing) return;
-        this.mesh.onPeerLost((peer) => void this.client.send({ type: 'lost', peer }));
-        const { tracer } = this;
-        this.engine = new Engine({ mesh: this.mesh, arena, thresholds, checkCollectives, tracer });
         if (this.data.trace) this.askForClock();
-        return this.client.send({ type: 'endpoints', endpoints: this.mesh.endpoints });
+        return this.client.send({ type: 'endpoints', endpoints });
       }
       case 'table':
-        await this.mesh?.connect(message.table, { timeoutMs: this.data.joinTimeoutMs });
+        this.connections = await this.group.connect(message.table, this.data.joinTimeoutMs);
         return this.client.send({ type: 'connected' });
       case 'go':
         this.guardian.folder?.remove();
-        void this.engine?.serve();
-        return this.tell({ type: 'joined', connections: (this.engine as Engine).connections });
+        this.group.serve();
+        return this.tell({ type: 'joined', connections: this.connections as Connections });
       case 'agreed':
       case 'gathered':
         return this.tell(message);
@@ -167,21 +165,20 @@ class CommunicationThread {
   }
 
   private beat(): void {
-    if (!this.mesh) void this.client.send(this.hello());
-    const { status, engine } = this;
-    const progress = status.progress + (engine?.completed ?? 0);
-    const waiting = status.isWaiting || (engine?.busy ?? false);
-    const collectives = engine?.collectives ?? [];
+    if (!this.group.bound) void this.client.send(this.hello());
+    const { status, group } = this;
+    const progress = status.progress + group.completed;
+    const waiting = status.isWaiting || group.busy;
     void this.client.send({
       type: 'beat',
       progress,
       waiting,
       phase: status.phase,
       lengthy: status.isLengthy,
-      collectives,
-      strangers: this.mesh?.strangers ?? 0,
+      collectives: group.collectives,
+      strangers: group.strangers,
     });
-    if (this.data.trace && this.mesh) this.askForClock();
+    if (this.data.trace && group.bound) this.askForClock();
     this.tracer.flush();
   }
 
@@ -204,7 +201,7 @@ class CommunicationThread {
   }
 
   private refuse(error: PodDistError): void {
-    this.engine?.fail(error);
+    this.group.fail(error);
     this.tell({ type: 'error', code: codeOf(error), message: error.message, user: false });
   }
 
@@ -217,9 +214,9 @@ class CommunicationThread {
     this.tracer.flush();
     await this.client.sent();
     await this.client.close();
-    const mesh = await this.binding?.catch(() => undefined);
+    await this.group.close();
     this.guardian.folder?.remove();
-    await Promise.all([mesh?.close(), socketsClosed()]);
+    await socketsClosed();
     socketsEnd(this.data);
     this.port.close();
   }

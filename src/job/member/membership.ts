@@ -8,7 +8,7 @@ import { codeOf, messageOf, PodDistError, UserError } from '../../util/errors.js
 import { noTracer, SpanRecorder, type Tracer } from '../../trace/tracer.js';
 import type { Gathers } from '../../record/reported.js';
 import type { Reporter } from '../../record/reporter.js';
-import { startSocketThread } from '../../transport/socket-thread.js';
+import { startSocketThread } from '../../transport/zmq/socket-thread.js';
 import { Status, statusBytes } from './status.js';
 import type { FromThread, JoinOptions, ThreadData, ToThread } from './thread-protocol.js';
 

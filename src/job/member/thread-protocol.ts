@@ -1,6 +1,7 @@
 import type { Arena } from '../../collective/arena.js';
 import type { Connections } from '../../collective/engine.js';
 import type { PortRange } from '../../transport/ports.js';
+import type { Security } from '../../transport/security.js';
 import type { Thresholds } from '../../collective/selection.js';
 import type { ErrorReport } from '../../util/errors.js';
 import type { TraceSpan } from '../../trace/tracer.js';
@@ -19,6 +20,8 @@ export interface JoinOptions {
   reached?: string;
   /** Ports that it listens on there; default: any free ones. */
   dataPorts?: PortRange;
+  /** How data over tcp is protected; default `encrypted`. */
+  security?: Security;
   /** Digest of the configuration, compared over the ranks. */
   digest: string;
   joinTimeoutMs: number;

@@ -7,7 +7,7 @@ import {
   ops,
   wireTypes,
   type Header,
-} from '../../../src/collective/wire.js';
+} from '../../../src/transport/wire.js';
 import { Broken, type Target } from '../judge.js';
 import { mutated } from '../mutations.js';
 
@@ -24,6 +24,7 @@ const samples: Header[] = kinds.map((kind, index) => ({
   tag: 0xdead_beef,
   elements: 2 ** 20,
   bytes: 2 ** 22,
+  generation: 3,
 }));
 
 /** The frame before every payload between two ranks. */

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 
-const module = (name: string) => new URL(`../../dist/src/${name}`, import.meta.url).href;
+const module = (name: string) => new URL(`../../../dist/src/${name}`, import.meta.url).href;
 
 /** A process with a communication thread that waits for a coordinator, and then does `last`. */
 async function end(last: string): Promise<[code: number | null, signal: string | null, said: string]> {

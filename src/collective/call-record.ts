@@ -1,5 +1,6 @@
-import type { Command } from '../channel.js';
-import { elementTypes, kinds, ops } from '../wire.js';
+import { elementTypes, kinds, ops, type ReducingKind } from '../transport/wire.js';
+import type { Command } from './channel.js';
+import type { Watched } from './watchdog.js';
 
 const tagAt = 64;
 const tagBytes = 64;
@@ -12,22 +13,14 @@ const endedAt = 1;
 const countAt = 2;
 const waitingForAt = 3;
 
-/** Calls that the compute thread may carry out itself. */
-export type DirectKind = 'allReduce' | 'reduceScatter' | 'allGather';
-
-/** What it says of one. */
-export interface DirectCall extends Pick<
-  Command,
-  'sequence' | 'type' | 'op' | 'length' | 'timeoutMs' | 'tag'
-> {
-  kind: DirectKind;
-}
+/** A call that the compute thread carries out itself. */
+export type BlockingCall = Command & { kind: ReducingKind };
 
 /**
- * The call that the compute thread carries out itself over pipes, in shared memory: the communication thread watches it,
+ * The call that the compute thread carries out itself, in shared memory: the communication thread watches it,
  * since the other one is blocked.
  */
-export class CallRecord {
+export class CallRecord implements Watched {
   private readonly words: Int32Array;
   private readonly buffer: Buffer;
 
@@ -37,7 +30,7 @@ export class CallRecord {
     this.buffer = Buffer.from(control as unknown as ArrayBuffer, start, recordBytes);
   }
 
-  begin({ sequence, kind, type, op, length, timeoutMs, tag }: DirectCall): void {
+  begin({ sequence, kind, type, op, length, timeoutMs, tag }: BlockingCall): void {
     const { buffer } = this;
     buffer.writeDoubleLE(timeoutMs, 16);
     buffer.writeDoubleLE(length, 24);
@@ -48,7 +41,7 @@ export class CallRecord {
     Atomics.store(this.words, begunAt, sequence);
   }
 
-  /** A rank is waited for. */
+  /** Called with the rank that is waited for. */
   waitFor(rank: number): void {
     Atomics.store(this.words, waitingForAt, rank);
   }
@@ -76,8 +69,9 @@ export class CallRecord {
     return Atomics.load(this.words, waitingForAt);
   }
 
-  /** The last call that was begun, as a command. */
-  get command(): Command {
+  /** The call under way, as a command without what its watcher does not need. */
+  get running(): Command | undefined {
+    if (!this.busy) return undefined;
     const { buffer } = this;
     return {
       sequence: this.begun,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkHeader, decodeHeader, encodeHeader, type Header } from '../../src/collective/wire.js';
+import { checkHeader, decodeHeader, encodeHeader, type Header } from '../../src/transport/wire.js';
 
 const header: Header = {
   kind: 'allReduce',
@@ -14,6 +14,7 @@ const header: Header = {
   tag: 0xdead_beef,
   elements: 6,
   bytes: 12,
+  generation: 7,
 };
 
 describe('decodeHeader', () => {

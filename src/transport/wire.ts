@@ -1,18 +1,27 @@
 import { PodDistError } from '../util/errors.js';
-import type { ReduceOp, WireType } from './communicator.js';
+
+/** How the ranks' values are combined. */
+export type ReduceOp = 'sum' | 'max';
+
+/** How float32 values travel: as they are, or rounded to bfloat16, in half the bytes. */
+export type WireType = 'float32' | 'bf16';
 
 /**
- * The header that precedes every payload between two ranks: its own frame of 40 bytes, little-endian.
+ * The header that precedes every payload between two ranks: 44 bytes, little-endian.
  *
  *     0 magic u32   4 version u16   6 kind u8   7 element type u8   8 op u8   9 wire type u8   10 stream u8   11 zero
  *     12 sequence u32   16 step u32   20 chunk u32   24 source u32   28 tag u32   32 elements u32   36 bytes u32
+ *     40 generation u32
  *
  * `sequence` counts the collectives of a communicator over all its streams, `elements` is the length of the whole
- * operation, `bytes` that of this payload, `tag` a hash of the caller's tag. The receiver knows what must come next and
+ * operation, `bytes` that of this payload, `tag` a hash of the caller's tag,
+ * `generation` counts the configurations of the group. The receiver knows what must come next and
  * compares every byte: ranks that disagree about a collective stop instead of adding unlike numbers.
  */
-export const headerBytes = 40;
-export const wireVersion = 3;
+export const headerBytes = 44;
+/** Where a header says how long its payload is. */
+export const payloadBytesAt = 36;
+export const wireVersion = 4;
 const magic = 0x44_44_4f_50;
 
 export const kinds = [
@@ -46,10 +55,14 @@ export interface Header {
   tag: number;
   elements: number;
   bytes: number;
+  generation: number;
 }
 
 export function encodeHeader(header: Header): Buffer {
-  const frame = Buffer.alloc(headerBytes);
+  return encodeInto(Buffer.alloc(headerBytes), header);
+}
+
+function encodeInto(frame: Buffer, header: Header): Buffer {
   frame.writeUInt32LE(magic, 0);
   frame.writeUInt16LE(wireVersion, 4);
   frame[6] = kinds.indexOf(header.kind);
@@ -63,7 +76,8 @@ export function encodeHeader(header: Header): Buffer {
   frame.writeUInt32LE(header.source, 24);
   frame.writeUInt32LE(header.tag, 28);
   frame.writeUInt32LE(header.elements, 32);
-  frame.writeUInt32LE(header.bytes, 36);
+  frame.writeUInt32LE(header.bytes, payloadBytesAt);
+  frame.writeUInt32LE(header.generation, 40);
   return frame;
 }
 
@@ -95,7 +109,8 @@ export function decodeHeader(frame: Uint8Array): Header {
     source: view.readUInt32LE(24),
     tag: view.readUInt32LE(28),
     elements: view.readUInt32LE(32),
-    bytes: view.readUInt32LE(36),
+    bytes: view.readUInt32LE(payloadBytesAt),
+    generation: view.readUInt32LE(40),
   };
 }
 
@@ -107,11 +122,13 @@ function meaning<T>(words: readonly T[], byte: number, what: string): T {
   );
 }
 
+const comparison = Buffer.alloc(headerBytes);
+
 /**
  * Compares a received header frame with the one that must come; `COLLECTIVE_MISMATCH` names every field that differs.
  */
 export function checkHeader(received: Uint8Array, expected: Header, rank: number, tag: string): void {
-  if (encodeHeader(expected).equals(received)) return;
+  if (encodeInto(comparison, expected).equals(received)) return;
   const actual = decodeHeader(received);
   const fields = Object.keys(expected) as (keyof Header)[];
   const list = fields

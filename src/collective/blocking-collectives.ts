@@ -1,0 +1,95 @@
+import { HostConnections, type HostDescriptors } from '../transport/host/connection.js';
+import { roundBytes } from '../transport/host/shared-file.js';
+import { messageOf, PodDistError } from '../util/errors.js';
+import type { Algorithm } from './algorithms/algorithm.js';
+import { allocate, type Arena } from './arena.js';
+import type { BlockingCall } from './call-record.js';
+import { Context, scratchBytes, type Workspace } from './context.js';
+import { callRecord } from './control.js';
+import { loadKernels, type Kernels } from './kernels/index.js';
+import { begin, Selection, type Thresholds } from './selection.js';
+import { driveBlocking } from './steps.js';
+import { urgent } from './streams.js';
+import { WireImage } from './wire-image.js';
+
+interface BlockingOptions {
+  arena: Arena;
+  rank: number;
+  generation: number;
+  /** Each rank's host, by rank. */
+  hosts: readonly string[];
+  thresholds: Thresholds;
+  /** Throws where the engine has failed. */
+  throwIfFailed(): void;
+  /** Fails the engine: all later calls, on this rank, throw the error. */
+  fail(error: PodDistError): void;
+}
+
+/**
+ * Blocking collectives that the compute threads of one host make by themselves, without the communication threads: the
+ * algorithms that these carry out too, over connections that block.
+ */
+export class BlockingCollectives {
+  private constructor(
+    private readonly workspace: Workspace,
+    private readonly selection: Selection,
+    private readonly options: BlockingOptions,
+  ) {}
+
+  static async create(descriptors: HostDescriptors, options: BlockingOptions): Promise<BlockingCollectives> {
+    const { arena, rank, generation, hosts, thresholds, throwIfFailed: interrupted } = options;
+    const bytes = new Uint8Array(arena.memory.buffer);
+    const take = (size: number) => {
+      const offset = allocate(arena, size);
+      return bytes.subarray(offset, offset + size);
+    };
+    const host = new HostConnections(descriptors, { rank, stream: urgent, allocate: take, interrupted });
+    const record = callRecord(arena.control);
+    const selection = new Selection(thresholds);
+    const workspace: Workspace = {
+      links: {
+        rank,
+        ranks: [...hosts.keys()],
+        stream: urgent,
+        generation,
+        hosts,
+        connection: host.connectionWith,
+      },
+      selection,
+      bytes,
+      kernels: await loadKernels(arena.memory),
+      scratch: allocate(arena, scratchBytes),
+      image: new WireImage(arena),
+      round: { bytes: roundBytes, begin: () => host.beginRound() },
+      waiting: (peer) => record.waitFor(peer),
+    };
+    return new BlockingCollectives(workspace, selection, options);
+  }
+
+  get kernels(): Kernels {
+    return this.workspace.kernels;
+  }
+
+  /** Carries a call out; returns the algorithm that has done so. */
+  run(call: BlockingCall): Algorithm {
+    const { throwIfFailed, fail, arena } = this.options;
+    throwIfFailed();
+    const record = callRecord(arena.control);
+    record.begin(call);
+    try {
+      const context = Context.whole(call, this.workspace);
+      const algorithm = this.selection.choose(context);
+      driveBlocking(begin(algorithm, call.kind, context));
+      return algorithm;
+    } catch (error) {
+      const known =
+        error instanceof PodDistError
+          ? error
+          : new PodDistError('COLLECTIVE_FAILED', messageOf(error), { cause: error });
+      fail(known);
+      throw known;
+    } finally {
+      record.end();
+    }
+  }
+}
