@@ -26,20 +26,25 @@ export interface AllReduceRow {
   /** Absent: pod-dist itself. */
   peer?: string;
   system: string;
+  /** Of pod-dist: the algorithm that ran. */
+  algorithm?: string;
   version?: string;
   workers: number;
   /** Elements that are not the exact sum. */
   errors: number;
 }
 
+/** What one measurement gives. */
+interface Measured {
+  times: number[];
+  errors: number;
+  algorithm?: string;
+}
+
 interface System {
   name: string;
   peer?: Peer;
-  measure(run: {
-    bytes: number;
-    iterations: number;
-    warmups: number;
-  }): Promise<{ times: number[]; errors: number }>;
+  measure(run: { bytes: number; iterations: number; warmups: number }): Promise<Measured>;
 }
 
 /**
@@ -60,10 +65,11 @@ export async function benchmarkAllReduce(options: AllReduceOptions): Promise<All
     systems.push(...peers.map((peer) => ({ name: peer.name, peer, measure: peer.measure.bind(peer) })));
     const rows: AllReduceRow[] = [];
     for (const bytes of sizes) {
-      const results = systems.map(() => ({ times: [] as number[], errors: 0 }));
+      const results = systems.map((): Measured => ({ times: [], errors: 0 }));
       for (let round = 0; round < rounds; round++) {
         for (const [index, system] of systems.entries()) {
-          const { times, errors } = await system.measure({ bytes, ...repetitions(bytes) });
+          const { times, errors, algorithm } = await system.measure({ bytes, ...repetitions(bytes) });
+          results[index].algorithm = algorithm;
           results[index].times.push(...times);
           results[index].errors += errors;
         }
@@ -88,6 +94,7 @@ async function measureOwn(job: BenchmarkJob, run: { bytes: number; iterations: n
   return {
     times: slowest(results.map(({ times }) => times)),
     errors: results.reduce((sum, { errors }) => sum + errors, 0),
+    algorithm: results[0].algorithm,
   };
 }
 
@@ -95,7 +102,7 @@ function toRow(
   bytes: number,
   workers: number,
   { name, peer }: System,
-  { times, errors }: { times: number[]; errors: number },
+  { times, errors, algorithm }: Measured,
 ): AllReduceRow {
   const medianMs = median(times);
   const algorithmGBps = bytes / medianMs / 1e6;
@@ -107,6 +114,7 @@ function toRow(
     busGBps: (algorithmGBps * 2 * (workers - 1)) / workers,
     ...(peer ? { peer: peer.name, version: peer.version } : {}),
     system: name,
+    ...(algorithm === undefined ? {} : { algorithm }),
     workers,
     errors,
   };

@@ -92,6 +92,9 @@ export interface Communicator {
   barrier(options?: CollectiveOptions): Promise<void>;
   barrierSync(options?: CollectiveOptions): void;
 
+  /** Name of the algorithm of the last collective that was waited for; empty where there was none. */
+  readonly lastAlgorithm: string;
+
   /** Milliseconds that the caller has waited in collectives so far. */
   readonly waitedMs: number;
 

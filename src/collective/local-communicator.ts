@@ -13,6 +13,7 @@ export class LocalCommunicator implements Communicator {
   readonly worldSize = 1;
   readonly withinHost = true;
   readonly waitedMs = 0;
+  readonly lastAlgorithm = '';
 
   private kernels: Kernels | undefined;
   private readonly arena: Arena = createArena({ bytes: arenaBytes, controlBytes: 0 });

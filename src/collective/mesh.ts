@@ -89,7 +89,7 @@ export class Mesh {
   static async bind(options: MeshOptions): Promise<Mesh> {
     const mesh = new Mesh(options);
     try {
-      for (const transport of [...mesh.transports, ...(mesh.within ? [mesh.within] : [])]) {
+      for (const transport of mesh.all) {
         await transport.bind();
         Object.assign(mesh.endpoints, transport.endpoints);
       }
@@ -175,7 +175,11 @@ export class Mesh {
   async close(): Promise<void> {
     this.closed = true;
     this.withinHost = undefined;
-    await Promise.all([...this.transports, this.within].map((transport) => transport?.close()));
+    await Promise.all(this.all.map((transport) => transport.close()));
+  }
+
+  private get all(): Transport[] {
+    return [...this.transports, ...(this.within ? [this.within] : [])];
   }
 
   /** A peer is reached over ports where there are some, else over ipc within a host, else over tcp. */

@@ -99,7 +99,7 @@ export class ProcessGroup {
     this.mesh = undefined;
     this.engine = undefined;
     this.serving = undefined;
-    if (engine?.busy) engine.fail(new PodDistError('COMMUNICATOR_CLOSED', 'the communicator is closed'));
+    if (engine?.busy) engine.fail(new PodDistError('COLLECTIVE_FAILED', 'the communicator is closed'));
     else engine?.close();
     const mesh = await binding?.catch(() => undefined);
     await mesh?.close();

@@ -102,9 +102,7 @@ export const distributedSchema = z.strictObject({
     ),
   pipeBytes: zeroTo(mostBytes)
     .default(49_152)
-    .describe(
-      'a blocking sum on one host takes one shot where a worker sends at most this much, else two',
-    ),
+    .describe('a blocking sum on one host takes one shot where a worker sends at most this much, else two'),
   directBytes: zeroTo(mostBytes)
     .default(131_072)
     .describe('a small all-reduce may send this much more than the least possible, to save a hop'),

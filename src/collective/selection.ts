@@ -48,8 +48,7 @@ export class Selection {
 
   /** Chooses for a phase of a collective, over a group of ranks, and begins it. */
   *runFlat(collective: ReducingKind, context: Context, wire: WireType): Steps {
-    if (context.worldSize > 1)
-      yield* begin(this.flat(collective, context, wire), collective, context);
+    if (context.worldSize > 1) yield* begin(this.flat(collective, context, wire), collective, context);
   }
 
   private isLargeOverHosts(context: Context): boolean {
@@ -74,7 +73,11 @@ export class Selection {
 }
 
 /** Begins an algorithm. */
-export function begin(algorithm: Algorithm, collective: keyof Algorithm['collectives'], context: Context): Steps {
+export function begin(
+  algorithm: Algorithm,
+  collective: keyof Algorithm['collectives'],
+  context: Context,
+): Steps {
   const run = algorithm.collectives[collective];
   if (!run) throw new RangeError(`${algorithm.name} carries out no ${collective}`);
   return run(context);

@@ -35,8 +35,13 @@ export class InProcessTransport implements Transport {
     const { peers, streams, ports, lost } = this.options;
     return peers.flatMap((peer) => {
       const port = ports.get(peer) as MessagePort;
-      const connections = Array.from({ length: streams }, (_, stream) => new PortConnection(peer, stream, port));
-      port.on('message', ([stream, header, payload]: Packet) => connections[stream].take({ header, payload }));
+      const connections = Array.from(
+        { length: streams },
+        (_, stream) => new PortConnection(peer, stream, port),
+      );
+      port.on('message', ([stream, header, payload]: Packet) =>
+        connections[stream].take({ header, payload }),
+      );
       port.on('close', () => {
         if (!this.closed) lost(peer);
       });

@@ -109,6 +109,7 @@ function toTable(rows: readonly AllReduceRow[]): string {
       'type',
       'op',
       'system',
+      'algorithm',
       'time ms',
       'min ms',
       'algbw GB/s',
@@ -118,10 +119,20 @@ function toTable(rows: readonly AllReduceRow[]): string {
     colAligns: ['right', 'right', 'left', 'left', 'left', 'right', 'right', 'right', 'right', 'right'],
     style: { head: [], border: [] },
   });
-  for (const { bytes, system, medianMs, minMs, algorithmGBps, busGBps, errors } of rows) {
+  for (const { bytes, system, algorithm = '', medianMs, minMs, algorithmGBps, busGBps, errors } of rows) {
     const figures = [medianMs, minMs].map((ms) => ms.toFixed(3));
     const bandwidths = [algorithmGBps, busGBps].map((rate) => rate.toFixed(2));
-    table.push([formatSize(bytes), bytes / 4, 'float32', 'sum', system, ...figures, ...bandwidths, errors]);
+    table.push([
+      formatSize(bytes),
+      bytes / 4,
+      'float32',
+      'sum',
+      system,
+      algorithm,
+      ...figures,
+      ...bandwidths,
+      errors,
+    ]);
   }
   return table.toString();
 }

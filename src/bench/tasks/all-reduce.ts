@@ -13,6 +13,8 @@ export interface AllReduceTimes {
   times: number[];
   /** Elements of the last result that are not the exact sum. */
   errors: number;
+  /** Name of the algorithm that ran last. */
+  algorithm: string;
 }
 
 const regions = new Map<string, Float32Array>();
@@ -43,14 +45,15 @@ export async function allReduce(
     const elapsed = performance.now() - started;
     if (iteration >= 0) times.push(elapsed);
   }
-  if (wire === 'bf16') return { times, errors: 0 };
+  const { lastAlgorithm: algorithm } = communicator;
+  if (wire === 'bf16') return { times, errors: 0, algorithm };
   let errors = 0;
   for (let index = 0; index < values.length; index++) {
     let sum = 0;
     for (let other = 0; other < worldSize; other++) sum += pattern(index, other);
     if (values[index] !== sum) errors++;
   }
-  return { times, errors };
+  return { times, errors, algorithm };
 }
 
 function pattern(index: number, rank: number): number {

@@ -2,16 +2,17 @@ import type { Kind, WireType } from '../../transport/wire.js';
 import type { Context } from '../context.js';
 import type { Steps } from '../steps.js';
 
-/** What a rank has to do for one collective: messages that it waits for one after another, and bytes that it sends. */
+/** What a rank has to do for one collective: messages that it waits for one after another, at most, and bytes that it sends. */
 export interface Cost {
   hops: number;
   bytes: number;
 }
 
-/** Of how many bytes, over how many ranks. */
+/** Of how many bytes, over how many ranks, which lie evenly on so many hosts (default 1). */
 export interface Shape {
   bytes: number;
   worldSize: number;
+  hosts?: number;
 }
 
 /** A way to carry out collectives. Whether and where it is used says `../selection.ts`. */

@@ -31,9 +31,7 @@ function* allReduce(context: Context): Steps {
   const { length } = context.command;
   const { own: ranks, columns, column } = gridOf(context);
   const bounds = evenly(0, length, columns);
-  const parts = consecutive(
-    Array.from({ length: ranks.length + 1 }, (_, index) => bounds[index] ?? length),
-  );
+  const parts = consecutive(Array.from({ length: ranks.length + 1 }, (_, index) => bounds[index] ?? length));
   const first = context.over({ ranks, parts, firstStep: 0 });
   yield* within('reduceScatter', first);
   if (first.rank < columns) {
@@ -88,30 +86,30 @@ interface Grid {
   column(index: number): number[];
 }
 
-const grids = new WeakMap<readonly string[], Grid>();
-
 function gridOf({ workspace }: Context): Grid {
   const { hosts, rank } = workspace.links;
-  const known = grids.get(hosts);
-  if (known) return known;
   const groups = groupByHost(hosts);
   const columns = Math.min(...groups.map((group) => group.length));
-  const grid: Grid = {
+  return {
     own: groups.find((group) => group.includes(rank)) as number[],
     hosts: groups.length,
     columns,
     even: groups.every((group) => group.length === columns),
     column: (index) => groups.map((group) => group[index]),
   };
-  grids.set(hosts, grid);
-  return grid;
 }
+
+const known = new WeakMap<readonly string[], number[][]>();
 
 /** Ranks by host, in rank order. */
 function groupByHost(hosts: readonly string[]): number[][] {
-  const groups = new Map<string, number[]>();
-  hosts.forEach((host, rank) => groups.set(host, [...(groups.get(host) ?? []), rank]));
-  return [...groups.values()];
+  const before = known.get(hosts);
+  if (before) return before;
+  const byHost = new Map<string, number[]>();
+  hosts.forEach((host, rank) => byHost.set(host, [...(byHost.get(host) ?? []), rank]));
+  const groups = [...byHost.values()];
+  known.set(hosts, groups);
+  return groups;
 }
 
 export const hierarchical: Algorithm = {
@@ -119,7 +117,12 @@ export const hierarchical: Algorithm = {
   collectives: { allReduce, reduceScatter, allGather },
   summation: 'own',
   wire: 'any',
-  cost: (_, { bytes, worldSize }) => ({ hops: worldSize, bytes }),
+  cost: (collective, { bytes, worldSize, hosts = 1 }) => {
+    const ranks = worldSize / hosts;
+    const phases = collective === 'allReduce' ? 2 : 1;
+    const sent = (ranks - 1) / ranks + (hosts - 1) / hosts / ranks;
+    return { hops: phases * (ranks - 1 + hosts - 1), bytes: phases * sent * bytes };
+  },
   fits: (context) => {
     const { hosts, even } = gridOf(context);
     if (hosts === 1 || hosts === context.worldSize) return false;

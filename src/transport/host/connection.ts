@@ -128,8 +128,7 @@ class HostConnection implements Connection {
   }
 
   private longBuffer(length: number): Uint8Array {
-    if (!this.long || this.long.length < length)
-      this.long = this.allocate(2 ** Math.ceil(Math.log2(length)));
+    if (!this.long || this.long.length < length) this.long = this.allocate(2 ** Math.ceil(Math.log2(length)));
     return this.long;
   }
 

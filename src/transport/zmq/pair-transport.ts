@@ -58,7 +58,8 @@ export abstract class PairTransport implements Transport {
   async bind(): Promise<void> {
     const { rank, peers } = this.options;
     for (const peer of peers.filter((other) => other > rank))
-      for (const [socket, way] of this.open(peer, true)) this.endpoints[way.name] = await this.listen(socket, way);
+      for (const [socket, way] of this.open(peer, true))
+        this.endpoints[way.name] = await this.listen(socket, way);
   }
 
   connect(table: Readonly<Record<number, Endpoints>>): Connection[] {

@@ -35,15 +35,16 @@ const handshakeMs = 10_000;
 export class TcpTransport extends PairTransport {
   readonly name = 'tcp';
   private readonly presences: Presence[] = [];
-  private passwords: Passwords | undefined;
+  private readonly passwords: Passwords;
 
   constructor(protected override readonly options: TcpOptions) {
     super(options);
+    this.passwords = new Passwords(options.secret, options.scope);
   }
 
   override async bind(): Promise<void> {
-    const { security, secret, scope, rank, peers } = this.options;
-    if (security !== 'curve' && peers.some((peer) => peer > rank)) this.passwords = await Passwords.serve(secret, scope);
+    const { security, rank, peers } = this.options;
+    if (security !== 'curve' && peers.some((peer) => peer > rank)) await this.passwords.serve();
     await super.bind();
   }
 
@@ -63,7 +64,7 @@ export class TcpTransport extends PairTransport {
 
   override async close(): Promise<void> {
     await super.close();
-    this.passwords?.close();
+    await this.passwords.close();
   }
 
   get strangers(): number {
@@ -74,9 +75,10 @@ export class TcpTransport extends PairTransport {
     const { host, security, secret, scope } = this.options;
     const common = { ipv6: needsIpv6(host), ...(listens ? { handshakeInterval: handshakeMs } : {}) };
     if (security !== 'curve')
-      return listens
-        ? { ...common, plainServer: true, zapDomain: name }
-        : { ...common, plainUsername: name, plainPassword: Passwords.of(secret, scope, name) };
+      return {
+        ...common,
+        ...(listens ? this.passwords.forListening(name) : this.passwords.forConnecting(name)),
+      };
     const { publicKey, secretKey } = deriveKeyPair(secret, `data ${scope} ${name}`);
     if (listens) return { ...common, curveServer: true, curveSecretKey: secretKey };
     const own = zmq.curveKeyPair();

@@ -1,0 +1,103 @@
+import { describe, expect, it } from 'vitest';
+import { algorithms } from '../../src/collective/algorithms/index.js';
+import { shardRange } from '../../src/collective/communicator.js';
+import { RanksInThread } from './in-thread.js';
+
+const lengths = [0, 1, 5, 1000, 70_001];
+const longest = Math.max(...lengths);
+
+/** Values with digits that float32 has to round in a sum. */
+const valueOf = (rank: number, index: number) =>
+  Math.fround(Math.sin(rank * 1000 + index) * 10 ** (rank % 3));
+
+/** The sum in double precision, and how far a float32 sum of as many terms may be from it. */
+function oracle(worldSize: number, index: number): [sum: number, tolerance: number] {
+  const terms = Array.from({ length: worldSize }, (_, rank) => valueOf(rank, index));
+  const magnitude = terms.reduce((sum, term) => sum + Math.abs(term), 0);
+  return [terms.reduce((sum, term) => sum + term, 0), magnitude * worldSize * 2 ** -24];
+}
+
+const plain = algorithms.filter(({ wire }) => wire !== 'bf16');
+const cases = plain.flatMap((algorithm) =>
+  [2, 3, 4, 5, 8].map((worldSize) => ({ name: algorithm.name, algorithm, worldSize })),
+);
+
+describe.each(cases)('$name over $worldSize ranks', ({ name, algorithm, worldSize }) => {
+  const hosts =
+    name === 'hierarchical'
+      ? Array.from({ length: worldSize }, (_, rank) => (rank < Math.ceil(worldSize / 2) ? 'a' : 'b'))
+      : new Array<string>(worldSize).fill('here');
+
+  it('comes to the right values, on every rank to the same bits, for what it says that it costs', async () => {
+    const ranks = await RanksInThread.start(worldSize, { longest, hosts });
+    try {
+      for (const length of lengths) {
+        if (algorithm.collectives.allReduce && ranks.fits(name, 'allReduce', length)) {
+          const results = await ranks.run(name, 'allReduce', length, valueOf);
+          expect(new Set(results.map((values) => Buffer.from(values.buffer).toString('base64'))).size).toBe(
+            1,
+          );
+          results[0].forEach((value, index) => {
+            const [sum, tolerance] = oracle(worldSize, index);
+            if (Math.abs(value - sum) > tolerance) expect.fail(`element ${index} is ${value}, not ${sum}`);
+          });
+          const shape = { bytes: length * 4, worldSize, hosts: new Set(hosts).size };
+          const { bytes } = algorithm.cost('allReduce', shape);
+          const even = worldSize % shape.hosts === 0;
+          for (const sent of even ? ranks.sent : [])
+            expect(sent.bytes).toBeLessThanOrEqual(bytes + 8 * worldSize);
+        }
+        if (algorithm.collectives.reduceScatter && ranks.fits(name, 'reduceScatter', length)) {
+          const results = await ranks.run(name, 'reduceScatter', length, valueOf);
+          for (const [rank, values] of results.entries()) {
+            const [start, end] = shardRange(length, rank, worldSize);
+            for (let index = start; index < end; index++) {
+              const [sum, tolerance] = oracle(worldSize, index);
+              if (Math.abs(values[index] - sum) > tolerance) expect.fail(`element ${index} of rank ${rank}`);
+            }
+          }
+        }
+        if (algorithm.collectives.allGather && ranks.fits(name, 'allGather', length)) {
+          const owner = (index: number) =>
+            Array.from({ length: worldSize }, (_, rank) => rank).find(
+              (rank) => index < shardRange(length, rank, worldSize)[1],
+            ) as number;
+          const own = (rank: number, index: number) => (owner(index) === rank ? valueOf(rank, index) : -1);
+          const wanted = Array.from({ length }, (_, index) => valueOf(owner(index), index));
+          for (const values of await ranks.run(name, 'allGather', length, own))
+            expect(
+              Buffer.compare(Buffer.from(values.buffer), Buffer.from(Float32Array.from(wanted).buffer)),
+            ).toBe(0);
+        }
+        if (algorithm.collectives.broadcast) {
+          const results = await ranks.run(name, 'broadcast', length, valueOf, worldSize - 1);
+          const wanted = Float32Array.from({ length }, (_, index) => valueOf(worldSize - 1, index));
+          for (const values of results)
+            expect(Buffer.compare(Buffer.from(values.buffer), Buffer.from(wanted.buffer))).toBe(0);
+        }
+        if (algorithm.collectives.barrier) {
+          await ranks.run(name, 'barrier', 0, valueOf);
+          for (const sent of ranks.sent) expect(sent).toEqual({ messages: worldSize - 1, bytes: 0 });
+        }
+      }
+    } finally {
+      await ranks.close();
+    }
+  });
+});
+
+describe('algorithms', () => {
+  it('have names of their own, and add in pairs where they say so', async () => {
+    expect(new Set(algorithms.map(({ name }) => name)).size).toBe(algorithms.length);
+    const ranks = await RanksInThread.start(4, { longest, hosts: ['a', 'a', 'a', 'a'] });
+    for (const { name, summation, collectives } of plain) {
+      if (!collectives.allReduce || summation !== 'pairs') continue;
+      const [values] = await ranks.run(name, 'allReduce', 1000, valueOf);
+      values.forEach((value, index) => {
+        const [a, b, c, d] = [0, 1, 2, 3].map((rank) => valueOf(rank, index));
+        expect(value).toBe(Math.fround(Math.fround(a + b) + Math.fround(c + d)));
+      });
+    }
+    await ranks.close();
+  });
+});

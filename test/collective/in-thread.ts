@@ -1,0 +1,126 @@
+import { algorithms } from '../../src/collective/algorithms/index.js';
+import { allocate, createArena } from '../../src/collective/arena.js';
+import type { Command } from '../../src/collective/channel.js';
+import { Context, scratchBytes, type Workspace } from '../../src/collective/context.js';
+import { loadKernels } from '../../src/collective/kernels/index.js';
+import { begin, Selection } from '../../src/collective/selection.js';
+import { SendStage } from '../../src/collective/send-stage.js';
+import { drive } from '../../src/collective/steps.js';
+import { WireImage } from '../../src/collective/wire-image.js';
+import type { Connection } from '../../src/transport/connection.js';
+import { connectInProcess, InProcessTransport } from '../../src/transport/in-process.js';
+
+/** Messages and payload bytes that a rank has sent. */
+interface Sent {
+  messages: number;
+  bytes: number;
+}
+
+/** Ranks of one thread, over the in-process transport: what algorithms do, without processes. */
+export class RanksInThread {
+  readonly sent: Sent[] = [];
+  private sequence = 0;
+
+  private constructor(
+    readonly worldSize: number,
+    private readonly transports: readonly InProcessTransport[],
+    private readonly workspaces: readonly (Workspace & { stage: SendStage })[],
+    private readonly values: readonly Float32Array[],
+  ) {}
+
+  static async start(worldSize: number, { longest, hosts }: { longest: number; hosts: string[] }) {
+    const ports = connectInProcess(worldSize);
+    const ranks = [...ports.keys()];
+    const transports = ranks.map((rank) => {
+      const peers = ranks.filter((peer) => peer !== rank);
+      return new InProcessTransport({ rank, peers, streams: 1, lost: () => {}, ports: ports[rank] });
+    });
+    const thresholds = {
+      ...{ urgentBytes: 65_536, pipeBytes: 49_152, directBytes: 131_072 },
+      ...{ ringBytes: 2 ** 30, hierarchicalBytes: 2 ** 30 },
+    };
+    const sent = ranks.map((): Sent => ({ messages: 0, bytes: 0 }));
+    const values: Float32Array[] = [];
+    const workspaces = await Promise.all(
+      transports.map(async (transport, rank) => {
+        const arena = createArena({ bytes: 2 ** 26, controlBytes: 0 });
+        const connections = new Map(
+          transport.connect().map((connection) => [connection.peer, counted(connection, sent[rank])]),
+        );
+        values.push(new Float32Array(arena.memory.buffer, allocate(arena, longest * 4), longest));
+        const kernels = await loadKernels(arena.memory);
+        const connection = (peer: number) => connections.get(peer) as Connection;
+        return {
+          links: { rank, ranks, stream: 0, generation: 0, hosts, connection },
+          selection: new Selection(thresholds),
+          bytes: new Uint8Array(arena.memory.buffer),
+          kernels,
+          scratch: allocate(arena, scratchBytes),
+          stage: new SendStage(arena, { largest: Infinity, worldSize }),
+          image: new WireImage(arena),
+          waiting: () => {},
+        };
+      }),
+    );
+    const started = new RanksInThread(worldSize, transports, workspaces, values);
+    started.sent.push(...sent);
+    return started;
+  }
+
+  /** Whether an algorithm can carry out a collective of so many values here. */
+  fits(name: string, kind: Command['kind'], length: number): boolean {
+    const algorithm = algorithms.find((one) => one.name === name);
+    const context = Context.whole(this.command(kind, length), this.workspaces[0]);
+    return algorithm?.fits?.(context) ?? true;
+  }
+
+  /** Runs an algorithm by name on all ranks, with `valueOf(rank, index)`; returns each rank's values. */
+  async run(
+    name: string,
+    kind: Command['kind'],
+    length: number,
+    valueOf: (rank: number, index: number) => number,
+    root = 0,
+  ): Promise<Float32Array[]> {
+    const algorithm = algorithms.find((one) => one.name === name);
+    if (!algorithm) throw new Error(`no algorithm ${name}`);
+    for (const sent of this.sent) Object.assign(sent, { messages: 0, bytes: 0 });
+    this.sequence++;
+    await Promise.all(
+      this.workspaces.map(async (workspace, rank) => {
+        const values = this.values[rank];
+        for (let index = 0; index < length; index++) values[index] = valueOf(rank, index);
+        workspace.stage.turn(this.sequence);
+        const command = { ...this.command(kind, length), offset: values.byteOffset, root };
+        await drive(begin(algorithm, kind, Context.whole(command, workspace)));
+      }),
+    );
+    return this.values.map((values) => values.slice(0, length));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.transports.map((transport) => transport.close()));
+  }
+
+  private command(kind: Command['kind'], length: number): Command {
+    return {
+      ...{ sequence: this.sequence, kind, type: 'float32', op: 'sum', wire: 'float32', root: 0 },
+      ...{ timeoutMs: 1000, offset: 0, residual: 0, program: 0, length, tag: 'test', site: '', offsets: [] },
+    };
+  }
+}
+
+function counted(connection: Connection, sent: Sent): Connection {
+  return {
+    peer: connection.peer,
+    stream: connection.stream,
+    send(header, payload) {
+      sent.messages++;
+      sent.bytes += payload.length;
+      connection.send(header, payload);
+    },
+    receive: (bytes, into) => connection.receive(bytes, into),
+    look: () => connection.look(),
+    close: () => connection.close(),
+  };
+}
