@@ -43,7 +43,7 @@ function jobOptions(hierarchicalBytes: number) {
   return {
     workers: hosts * workersPerHost,
     transport: 'ipc',
-    thresholds: { hierarchicalBytes },
+    settings: { hierarchicalBytes },
     link: shareHosts(link),
   } as const;
 }

@@ -82,7 +82,7 @@ async function measure({
     workers,
     transport: link ? 'tcp' : 'ipc',
     link,
-    thresholds: { urgentBytes },
+    settings: { urgentBytes },
     environment: threadVariables(1, {}),
     onTrace: ({ rank, spans }) => void ranks[rank].push(...spans),
   });

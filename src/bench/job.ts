@@ -43,7 +43,7 @@ export class BenchmarkJob {
   ) {}
 
   static async start(options: JobOptions): Promise<BenchmarkJob> {
-    const { workers, transport, link, environment, onTrace, thresholds } = options;
+    const { workers, transport, link, environment, onTrace, settings } = options;
     const host = link?.launcherAddress ?? '127.0.0.1';
     const token = randomBytes(16).toString('hex');
     const coordinator = await Coordinator.start({
@@ -61,7 +61,7 @@ export class BenchmarkJob {
     const logs = mkdtempSync(join(tmpdir(), 'pod-dist-bench-'));
     const job = new BenchmarkJob(coordinator, supervisor, logs);
     const binding = bindingCommands(workers) ?? [];
-    const about: RankOptions = { thresholds, trace: onTrace !== undefined };
+    const about: RankOptions = { settings, trace: onTrace !== undefined };
     for (let rank = 0; rank < workers; rank++) {
       const child = supervisor.start({
         rank,

@@ -4,18 +4,23 @@ import { Membership } from '../job/member/membership.js';
 import { distributedSchema } from '../config/schema.js';
 import { tcpAddress } from '../transport/addresses.js';
 import type { Thresholds } from '../collective/selection.js';
+import type { Security } from '../transport/security.js';
 import { tasks, type Task } from './tasks/index.js';
 
 /** What every rank of a benchmark is told at its start. */
+/** Settings of `distributed` that decide how values travel. */
+export type TransportSettings = Thresholds & { security: Security };
+
 export interface RankOptions {
   /** Overrides of the defaults in the recipe's schema. */
-  thresholds?: Partial<Thresholds>;
+  settings?: Partial<TransportSettings>;
   /** Takes down what the rank spends its time on. */
   trace: boolean;
 }
 
-async function serve({ host, thresholds, trace }: RankOptions & { host: string }): Promise<void> {
+async function serve({ host, settings, trace }: RankOptions & { host: string }): Promise<void> {
   const place = readJobEnvironment(process.env);
+  const distributed = distributedSchema.parse(settings ?? {});
   endWithParent();
   const member = await Membership.join({
     rank: place.rank,
@@ -28,7 +33,8 @@ async function serve({ host, thresholds, trace }: RankOptions & { host: string }
     stallTimeoutMs: 120_000,
     collectiveTimeoutMs: 120_000,
     checkCollectives: false,
-    thresholds: distributedSchema.parse(thresholds ?? {}),
+    security: distributed.security,
+    thresholds: distributed,
     trace,
     guardParent: true,
   });

@@ -4,6 +4,8 @@ import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { benchmarkAllReduce, type AllReduceRow } from '../../../src/bench/all-reduce.js';
 import { plotAllReduce } from '../../../src/bench/plot.js';
 import { parseSize, formatSize } from '../../../src/bench/sizes.js';
+import { distributedSchema } from '../../../src/collective/schema.js';
+import type { TransportSettings } from '../../../src/bench/rank.js';
 import { UserError } from '../../../src/util/errors.js';
 
 interface AllReduceArguments {
@@ -58,7 +60,7 @@ export const allReduceCommand: CommandModule<object, AllReduceArguments> = {
         array: true,
         nargs: 1,
         default: [],
-        describe: 'override a threshold: --set ringBytes=1000000',
+        describe: 'override a setting of distributed: --set ringBytes=1000000',
       })
       .option('json', { type: 'boolean', default: false, describe: 'print one JSON object a row instead' })
       .option('svg', { type: 'string', requiresArg: true, describe: 'draw bus bandwidth over size' })
@@ -76,7 +78,7 @@ async function benchAllReduce(args: ArgumentsCamelCase<AllReduceArguments>): Pro
     rounds,
     peers,
     python,
-    thresholds: Object.fromEntries(args.set.map(parseThreshold)),
+    settings: parseSettings(args.set),
     sizes: args.sizes.split(',').map(parseSize),
     transports: args.transport.split(',').map(parseTransport),
     notify: (line) => process.stderr.write(`${line}\n`),
@@ -91,13 +93,26 @@ function parseTransport(text: string): 'ipc' | 'tcp' {
   throw new UserError('USAGE', `--transport: ${text} is neither ipc nor tcp`);
 }
 
-function parseThreshold(text: string): [string, number] {
-  const [name, value] = text.split('=');
-  if (['urgentBytes', 'directBytes', 'ringBytes', 'hierarchicalBytes'].includes(name) && Number(value) >= 0)
-    return [name, Number(value)];
+const settable = distributedSchema.pick({
+  security: true,
+  algorithm: true,
+  urgentBytes: true,
+  pipeBytes: true,
+  directBytes: true,
+  ringBytes: true,
+  hierarchicalBytes: true,
+});
+
+function parseSettings(texts: readonly string[]): Partial<TransportSettings> {
+  const given = texts.map((text) => {
+    const [name, value = ''] = text.split('=');
+    return [name, value !== '' && Number.isFinite(Number(value)) ? Number(value) : value];
+  });
+  const { success, data, error } = settable.safeParse(Object.fromEntries(given));
+  if (success) return data;
   throw new UserError(
     'USAGE',
-    `--set ${text}: give urgentBytes, directBytes, ringBytes or hierarchicalBytes, and a number of bytes`,
+    `--set ${texts.join(' ')}: ${error.issues[0].message}; give ${Object.keys(settable.shape).join(', ')}, as in a recipe's distributed`,
   );
 }
 
