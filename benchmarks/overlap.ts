@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util';
 import { threadVariables } from '../src/job/devices/worker-threads.js';
 import { configSchema, type Config } from '../src/config/schema.js';
-import { PodDistError } from '../src/util/errors.js';
+import { PodDistError, UserError } from '../src/util/errors.js';
 import type { TraceSpan } from '../src/trace/tracer.js';
 import { BenchmarkJob } from '../src/bench/job.js';
-import { parseQueue, ShapedLink } from '../src/bench/link.js';
+import { queues, ShapedLink, type Queue } from '../src/bench/link.js';
 import { splitSteps, type StepOverlap } from './overlap-spans.js';
 import { formatSize, parseSize } from '../src/bench/sizes.js';
 import { median } from '../src/bench/statistics.js';
@@ -139,4 +139,11 @@ function print(measured: readonly Measured[]): void {
     ];
     process.stdout.write(`| ${cells.join(' | ')} |\n`);
   }
+}
+
+/** @throws UserError `USAGE` for what is none of `queues` */
+function parseQueue(text: string): Queue {
+  const queue = queues.find((name) => name === text);
+  if (queue) return queue;
+  throw new UserError('USAGE', `--queue ${text}: give ${queues.join(' or ')}`);
 }

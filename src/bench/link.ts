@@ -124,13 +124,6 @@ export class ShapedLink implements Shaping {
   }
 }
 
-/** @throws UserError `USAGE` for what is none of `queues` */
-export function parseQueue(text: string): Queue {
-  const queue = queues.find((name) => name === text);
-  if (queue) return queue;
-  throw new UserError('USAGE', `--queue ${text}: give ${queues.join(' or ')}`);
-}
-
 /** Bits a second of a rate as tc writes it. */
 export function bitsPerSecond(rate: string): number {
   const [, number, unit] = /^([\d.]+)([kmgt]?)bit$/i.exec(rate) ?? [];

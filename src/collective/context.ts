@@ -139,7 +139,10 @@ export class Context {
     const { ranks, firstStep } = this.group;
     const [first, last] = [this.regions(0)[0][0], this.regions(this.worldSize - 1)[0][1]];
     const size = (share * this.worldSize) / this.elementBytes;
-    if (last - first <= size) return void (yield this);
+    if (last - first <= size) {
+      yield this;
+      return;
+    }
     for (let start = first, step = firstStep; start < last; start += size, step += 2) {
       const parts = consecutive(evenly(start, Math.min(start + size, last), this.worldSize));
       yield this.over({ ranks, parts, firstStep: step });
@@ -151,7 +154,10 @@ export class Context {
     const size = bytes / this.elementBytes;
     const { ranks, parts, firstStep } = this.group;
     const longest = Math.max(...parts.map(([[start, end]]) => end - start));
-    if (bytes === Infinity || longest <= size) return void (yield this);
+    if (bytes === Infinity || longest <= size) {
+      yield this;
+      return;
+    }
     for (let at = 0, step = firstStep; at < longest; at += size, step++) {
       const cut = ([start, end]: Region): Region => [
         Math.min(start + at, end),
@@ -230,7 +236,10 @@ export class Context {
     const kernel = kernels.reduce[this.command.type][this.command.op];
     const { length } = payloads[0];
     if (payloads.every((payload) => this.isInArena(payload))) {
-      const add = (to: number, from: number) => (kernel(to, from, length), to);
+      const add = (to: number, from: number) => {
+        kernel(to, from, length);
+        return to;
+      };
       const sum = pairwise(
         payloads.map(({ byteOffset }) => byteOffset),
         add,
