@@ -58,7 +58,7 @@ const algorithmAt = 5;
  * A ring of 128 slots with two counters, `submitted` and `completed`. The compute thread fills a slot, raises
  * `submitted` and may go on computing; the communication thread serves the slots in order and raises `completed`.
  * Either side sleeps on the other's counter. A failure is final: its code and message are written once, and every
- * later wait throws it.
+ * later wait throws it. Closing is final too: no later command is taken, and no wait lasts.
  */
 export class Channel {
   private readonly state: Int32Array;
@@ -72,7 +72,7 @@ export class Channel {
 
   /** Puts a command into the ring; returns its number for the waits. */
   submit(command: Command): number {
-    this.throwIfFailed();
+    this.throwIfOver();
     const submitted = Atomics.load(this.state, submittedAt);
     if (submitted - Atomics.load(this.state, completedAt) >= slots) {
       throw new PodDistError(
@@ -97,7 +97,7 @@ export class Channel {
     for (let waited = 0; ;) {
       const completed = Atomics.load(this.state, completedAt);
       if (completed - number >= 0) return;
-      this.throwIfFailed();
+      this.throwIfOver();
       const left = Math.min(timeoutMs - waited, longestWaitMs);
       if (left <= 0) throw this.late(timeoutMs);
       const began = performance.now();
@@ -111,7 +111,7 @@ export class Channel {
     for (let waited = 0; ;) {
       const completed = Atomics.load(this.state, completedAt);
       if (completed - number >= 0) return;
-      this.throwIfFailed();
+      this.throwIfOver();
       const left = Math.min(timeoutMs - waited, longestWaitMs);
       if (left <= 0) throw this.late(timeoutMs);
       const began = performance.now();
@@ -155,9 +155,11 @@ export class Channel {
     Atomics.notify(this.state, submittedAt);
   }
 
+  /** Ends every wait, now and later, with `COMMUNICATOR_CLOSED`, unless it has failed before. */
   close(): void {
     Atomics.store(this.state, closedAt, 1);
     Atomics.notify(this.state, submittedAt);
+    Atomics.notify(this.state, completedAt);
   }
 
   get failed(): boolean {
@@ -184,6 +186,12 @@ export class Channel {
       'COLLECTIVE_TIMEOUT',
       `the communication thread did not answer within ${timeoutMs / 1000} s`,
     );
+  }
+
+  /** Throws why no command is served any more: the failure, or that the channel is closed. */
+  throwIfOver(): void {
+    this.throwIfFailed();
+    if (Atomics.load(this.state, closedAt) !== 0) throw communicatorClosed();
   }
 
   /** Throws the failure where there is one. */
@@ -254,4 +262,12 @@ async function keepingAlive(waiting: Promise<unknown>, milliseconds: number): Pr
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** What every call on a closed communicator throws. */
+export function communicatorClosed(): PodDistError {
+  return new PodDistError(
+    'COMMUNICATOR_CLOSED',
+    'the communicator is closed: no collective can run on it any more',
+  );
 }

@@ -1,6 +1,7 @@
-import { allocate, arenaBytes, createArena, type Arena } from './arena.js';
 import { PodDistError } from '../util/errors.js';
-import type { Communicator, GatherOptions, Numbers, Pending } from './communicator.js';
+import { allocate, arenaBytes, createArena, type Arena } from './arena.js';
+import { communicatorClosed } from './channel.js';
+import type { CollectiveOptions, Communicator, GatherOptions, Numbers, Pending } from './communicator.js';
 import { loadKernels, type Kernels } from './kernels/index.js';
 import type { OptimiserKernels } from './kernels/optimisers.js';
 import type { KernelProgram } from './kernels/program.js';
@@ -16,25 +17,34 @@ export class LocalCommunicator implements Communicator {
   readonly lastAlgorithm = '';
 
   private kernels: Kernels | undefined;
+  private closed = false;
   private readonly arena: Arena = createArena({ bytes: arenaBytes, controlBytes: 0 });
 
   allocate(length: number): Float32Array {
+    this.throwIfClosed();
     return new Float32Array(this.arena.memory.buffer, allocate(this.arena, length * 4), length);
   }
 
   async loadOptimisers(): Promise<OptimiserKernels> {
+    this.throwIfClosed();
     this.kernels ??= await loadKernels(this.arena.memory);
     return this.kernels.optimisers;
   }
 
-  async allReduce(): Promise<void> {}
-  allReduceSync(): void {}
-
-  async reduceScatter<T extends Numbers>(values: T): Promise<T> {
-    return values;
+  async allReduce(values: Numbers, options?: CollectiveOptions): Promise<void> {
+    this.allReduceSync(values, options);
   }
 
-  reduceScatterSync<T extends Numbers>(values: T): T {
+  allReduceSync(_values: Numbers, _options?: CollectiveOptions): void {
+    this.throwIfClosed();
+  }
+
+  async reduceScatter<T extends Numbers>(values: T, options?: CollectiveOptions): Promise<T> {
+    return this.reduceScatterSync(values, options);
+  }
+
+  reduceScatterSync<T extends Numbers>(values: T, _options?: CollectiveOptions): T {
+    this.throwIfClosed();
     return values;
   }
 
@@ -44,10 +54,12 @@ export class LocalCommunicator implements Communicator {
   }
 
   allGatherSync(_values: Numbers, { program }: GatherOptions = {}): void {
+    this.throwIfClosed();
     if (program) this.run(program);
   }
 
-  startReduceScatter(): Pending {
+  startReduceScatter(_values: Float32Array, _options?: CollectiveOptions): Pending {
+    this.throwIfClosed();
     return over;
   }
 
@@ -56,11 +68,29 @@ export class LocalCommunicator implements Communicator {
     return over;
   }
 
-  async broadcast(): Promise<void> {}
-  broadcastSync(): void {}
-  async barrier(): Promise<void> {}
-  barrierSync(): void {}
-  async close(): Promise<void> {}
+  async broadcast(values: Numbers, root: number, options?: CollectiveOptions): Promise<void> {
+    this.broadcastSync(values, root, options);
+  }
+
+  broadcastSync(_values: Numbers, _root: number, _options?: CollectiveOptions): void {
+    this.throwIfClosed();
+  }
+
+  async barrier(options?: CollectiveOptions): Promise<void> {
+    this.barrierSync(options);
+  }
+
+  barrierSync(_options?: CollectiveOptions): void {
+    this.throwIfClosed();
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+  }
+
+  private throwIfClosed(): void {
+    if (this.closed) throw communicatorClosed();
+  }
 
   private run(program: KernelProgram): void {
     if (!this.kernels) throw new PodDistError('NOT_LOADED', 'the kernels of a program are not loaded yet');

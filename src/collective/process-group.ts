@@ -1,6 +1,7 @@
 import type { Endpoints } from '../transport/connection.js';
 import { PodDistError } from '../util/errors.js';
 import { resetArena, type Arena } from './arena.js';
+import { communicatorClosed } from './channel.js';
 import { Engine, type CollectiveProgress, type Connections, type EngineOptions } from './engine.js';
 import { Mesh, type MeshOptions } from './mesh.js';
 
@@ -99,7 +100,7 @@ export class ProcessGroup {
     this.mesh = undefined;
     this.engine = undefined;
     this.serving = undefined;
-    if (engine?.busy) engine.fail(new PodDistError('COLLECTIVE_FAILED', 'the communicator is closed'));
+    if (engine?.busy) engine.fail(communicatorClosed());
     else engine?.close();
     const mesh = await binding?.catch(() => undefined);
     await mesh?.close();

@@ -4,7 +4,7 @@ import { algorithms } from './algorithms/index.js';
 import { allocate, type Arena } from './arena.js';
 import { BlockingCollectives } from './blocking-collectives.js';
 import { callSite } from './call-site.js';
-import { Channel, type Command } from './channel.js';
+import { Channel, communicatorClosed, type Command } from './channel.js';
 import {
   shardRange,
   type CollectiveOptions,
@@ -68,6 +68,7 @@ export class SharedCommunicator implements Communicator {
   private readonly channels: readonly Channel[];
   /** Calls so far. */
   private calls = 0;
+  private closed = false;
   private readonly staging: Staging;
   private readonly clock: WaitClock;
   private readonly tracer: Tracer;
@@ -110,16 +111,18 @@ export class SharedCommunicator implements Communicator {
   }
 
   allocate(length: number): Float32Array {
+    this.throwIfOver();
     const { arena } = this.options;
     return new Float32Array(arena.memory.buffer, allocate(arena, length * 4), length);
   }
 
   async loadOptimisers(): Promise<OptimiserKernels> {
+    this.throwIfOver();
     return (await loadKernels(this.options.arena.memory)).optimisers;
   }
 
-  allReduce(values: Numbers, options?: CollectiveOptions): Promise<void> {
-    return this.wait(this.start(awaited, 'allReduce', values, options));
+  async allReduce(values: Numbers, options?: CollectiveOptions): Promise<void> {
+    await this.wait(this.start(awaited, 'allReduce', values, options));
   }
 
   allReduceSync(values: Numbers, options?: CollectiveOptions): void {
@@ -136,8 +139,8 @@ export class SharedCommunicator implements Communicator {
     return this.shardOf(values);
   }
 
-  allGather(values: Numbers, options?: GatherOptions): Promise<void> {
-    return this.wait(this.start(awaited, 'allGather', values, options));
+  async allGather(values: Numbers, options?: GatherOptions): Promise<void> {
+    await this.wait(this.start(awaited, 'allGather', values, options));
   }
 
   allGatherSync(values: Numbers, options?: GatherOptions): void {
@@ -152,16 +155,16 @@ export class SharedCommunicator implements Communicator {
     return this.pending(this.start(awaited, 'allGather', values, options));
   }
 
-  broadcast(values: Numbers, root: number, options?: CollectiveOptions): Promise<void> {
-    return this.wait(this.start(awaited, 'broadcast', values, options, root));
+  async broadcast(values: Numbers, root: number, options?: CollectiveOptions): Promise<void> {
+    await this.wait(this.start(awaited, 'broadcast', values, options, root));
   }
 
   broadcastSync(values: Numbers, root: number, options?: CollectiveOptions): void {
     this.waitSync(this.start(blocking, 'broadcast', values, options, root));
   }
 
-  barrier(options?: CollectiveOptions): Promise<void> {
-    return this.wait(this.start(awaited, 'barrier', new Float32Array(0), options));
+  async barrier(options?: CollectiveOptions): Promise<void> {
+    await this.wait(this.start(awaited, 'barrier', new Float32Array(0), options));
   }
 
   barrierSync(options?: CollectiveOptions): void {
@@ -169,10 +172,12 @@ export class SharedCommunicator implements Communicator {
   }
 
   async close(): Promise<void> {
+    this.closed = true;
     for (const channel of this.channels) channel.close();
   }
 
   private start(face: Face, kind: Kind, values: Numbers, options: GatherOptions = {}, root = 0): Call {
+    this.throwIfOver();
     const residual = options.wire === 'bf16' ? this.residualOf(kind, values, options) : 0;
     const { offset, finish } = this.staging.place(values);
     const stream = this.streamOf(face, values);
@@ -205,6 +210,12 @@ export class SharedCommunicator implements Communicator {
     };
   }
 
+  /** Channels may serve a later communicator by now. A failure in one stream is in all of them. */
+  private throwIfOver(): void {
+    if (this.closed) throw communicatorClosed();
+    this.channels[urgent].throwIfOver();
+  }
+
   private streamOf(face: Face, values: Numbers): number {
     return streamOf({ ...face, bytes: values.byteLength }, this.options.thresholds.urgentBytes);
   }
@@ -220,6 +231,7 @@ export class SharedCommunicator implements Communicator {
     values: Numbers,
     options: GatherOptions,
   ): void {
+    this.throwIfOver();
     const { offset, finish } = this.staging.place(values);
     const command = { ...this.command(values, options, offset), kind, tag: options.tag ?? kind };
     const { sequence, tag } = command;

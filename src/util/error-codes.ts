@@ -59,6 +59,7 @@ const job = {
   COORDINATOR_LOST: 'the connection to the coordinator has ended',
   COORDINATOR_FAILED: 'the coordinator has failed',
   COMMUNICATION_FAILED: 'a communication thread has failed',
+  MESSAGE_NOT_SENT: 'a message to the coordinator or to a worker cannot be sent',
   COLLECTIVE_TIMEOUT: 'a collective has not ended by its deadline',
   COLLECTIVE_FAILED: 'a collective could not be carried out',
   RUN_FOLDER_LOST: 'the run folder was removed, or another job has taken it',
@@ -82,6 +83,7 @@ const again = {
 /** A program breaks a rule of the interface that it calls, or pod-dist itself does. */
 const program = {
   COLLECTIVE_MISMATCH: 'ranks do not call the same collectives in the same order',
+  COMMUNICATOR_CLOSED: 'a call on a communicator, or a membership, that has been closed',
   WIRE_UNSUPPORTED: 'a collective that cannot travel as bfloat16',
   MODEL_UNSUPPORTED: 'a model with layers that are used more than once',
   NOT_FINITE: 'a number that is to be finite is not',

@@ -36,7 +36,12 @@ export class Client {
   }
 
   say(message: WorkerMessage): void {
-    void this.control.send(message);
+    this.send(message).catch(() => {});
+  }
+
+  /** Rejects where the message cannot be sent. */
+  send(message: WorkerMessage): Promise<void> {
+    return this.control.send(message);
   }
 
   /** Resolves once everything so far is on its way. */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import * as zmq from 'zeromq';
 import { eventsEnd } from '../../transport/zmq/sockets.js';
+import { messageOf, PodDistError } from '../../util/errors.js';
 import { deriveKeyPair } from '../../transport/keys.js';
 import { FrameJoiner, maxFrameBytes, toFrames } from './frames.js';
 import {
@@ -21,6 +22,8 @@ export interface ClientOptions {
 }
 
 const lostAfterMs = 1000;
+/** A coordinator that has read nothing for so long while so much is queued for it will not read this either. */
+const sendWithinMs = 60_000;
 const curveBytes = 256;
 /** Frames that wait for a coordinator that does not read them. */
 const queued = 65_536;
@@ -32,6 +35,7 @@ const queued = 65_536;
 export class ControlClient {
   private readonly socket: zmq.Dealer;
   private sending: Promise<void> = Promise.resolve();
+  private closed = false;
   private up = false;
   private lost: NodeJS.Timeout | undefined;
   private readonly ended: Promise<void>;
@@ -46,17 +50,18 @@ export class ControlClient {
     this.socket.connect(address);
   }
 
-  /** Queues a message; resolves once it is on its way. */
+  /**
+   * Sends a message after those before it; resolves once it is on its way. Rejects with `MESSAGE_NOT_SENT` where that
+   * cannot be: it holds what has no form on the wire or is too long, the coordinator reads nothing, or the connection
+   * is closed here.
+   */
   send(message: WorkerMessage): Promise<void> {
-    this.sending = this.sending
-      .then(async () => {
-        for (const frame of toFrames(encode(message))) await this.socket.send(frame);
-      })
-      .catch(() => {});
-    return this.sending;
+    const sending = this.sending.then(() => this.transmit(message));
+    this.sending = sending.catch(() => {});
+    return sending;
   }
 
-  /** Resolves once everything so far is on its way. */
+  /** Resolves once everything so far is on its way, or has failed. */
   sent(): Promise<void> {
     return this.sending;
   }
@@ -72,10 +77,24 @@ export class ControlClient {
 
   /** Closes the connection. Resolves once what is queued has been sent, within half a second, and events have ended. */
   async close(): Promise<void> {
+    this.closed = true;
     clearTimeout(this.lost);
     if (!this.up) this.socket.linger = 0;
     this.socket.close();
     await this.ended;
+  }
+
+  private async transmit(message: WorkerMessage): Promise<void> {
+    try {
+      if (this.closed) throw new Error('the connection is closed');
+      for (const frame of toFrames(encode(message))) await this.socket.send(frame);
+    } catch (error) {
+      throw new PodDistError(
+        'MESSAGE_NOT_SENT',
+        `a message (${message.type}) to the coordinator cannot be sent: ${messageOf(error)}`,
+        { cause: error },
+      );
+    }
   }
 }
 
@@ -88,6 +107,7 @@ export function controlSocket(address: string, token: string): zmq.Dealer {
     reconnectInterval: 200,
     maxMessageSize: maxFrameBytes + curveBytes,
     sendHighWaterMark: queued,
+    sendTimeout: sendWithinMs,
     ipv6: address.includes('['),
     curveServerKey: deriveKeyPair(token, 'control').publicKey,
     curvePublicKey: own.publicKey,

@@ -1,5 +1,5 @@
 import type * as zmq from 'zeromq';
-import { messageOf } from '../../util/errors.js';
+import { messageOf, PodDistError } from '../../util/errors.js';
 import { FrameJoiner, toFrames } from './frames.js';
 import { listen, type ListenOptions } from './listen.js';
 import { encode, type CoordinatorMessage } from './protocol.js';
@@ -32,6 +32,8 @@ export class ControlServer {
   private readonly admitted = new Map<Connection, Admitted>();
   private readonly faults: Arrival[] = [];
   private sending: Promise<void> = Promise.resolve();
+  /** A message of this process that has no form on the wire. */
+  private unsendable: PodDistError | undefined;
   private closed = false;
 
   private constructor(private readonly socket: zmq.Router) {
@@ -47,9 +49,10 @@ export class ControlServer {
     this.admitted.set(connection, { frames: new FrameJoiner(), quota: new Quota(performance.now()) });
   }
 
-  /** Until the server is closed. */
+  /** Until the server is closed; throws `MESSAGE_NOT_SENT` where one that was posted cannot be sent to anybody. */
   async *arrivals(): AsyncIterable<Arrival> {
     for await (const [name, frame, ...rest] of this.socket) {
+      if (this.unsendable) throw this.unsendable;
       yield* this.faults.splice(0);
       if (frame === undefined || rest.length > 0) continue;
       const arrival = this.read(name.toString('hex'), frame);
@@ -59,11 +62,11 @@ export class ControlServer {
 
   /** Sends a message, after those still under way. A member that does not read its messages is reported as a fault. */
   post(connection: Connection, message: CoordinatorMessage): void {
-    this.sending = this.sending.then(() => this.send(connection, message)).catch(() => {});
+    this.sending = this.sending.then(() => this.send(connection, message));
   }
 
   async close(): Promise<void> {
-    await this.sending.catch(() => {});
+    await this.sending;
     this.closed = true;
     this.socket.close();
   }
@@ -85,15 +88,20 @@ export class ControlServer {
   }
 
   private async send(connection: Connection, message: CoordinatorMessage): Promise<void> {
-    for (const frame of toFrames(encode(message))) {
-      if (this.closed) return;
-      try {
+    try {
+      for (const frame of toFrames(encode(message))) {
+        if (this.closed) return;
         await this.socket.send([Buffer.from(connection, 'hex'), frame]);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'EAGAIN')
-          this.faults.push({ connection, fault: 'it does not read its messages' });
-        return;
       }
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EAGAIN') this.faults.push({ connection, fault: 'it does not read its messages' });
+      else if (code !== 'EHOSTUNREACH' && !this.closed)
+        this.unsendable ??= new PodDistError(
+          'MESSAGE_NOT_SENT',
+          `a message (${message.type}) to the workers cannot be sent: ${messageOf(error)}`,
+          { cause: error },
+        );
     }
   }
 }

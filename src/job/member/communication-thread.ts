@@ -15,7 +15,7 @@ import { socketsBegin, socketsEnd, type WithSockets } from '../../transport/zmq/
 import { ControlClient } from '../control/client.js';
 import { Guardian } from './guardian.js';
 import { machineId } from './machine.js';
-import { protocolVersion, type CoordinatorMessage } from '../control/protocol.js';
+import { protocolVersion, type CoordinatorMessage, type WorkerMessage } from '../control/protocol.js';
 import { Status } from './status.js';
 import type { FromThread, ThreadData, ToThread } from './thread-protocol.js';
 
@@ -54,12 +54,12 @@ class CommunicationThread {
     this.guardian = new Guardian(data, (error) => this.refuse(error));
     this.tracer = data.trace ? new SpanRecorder((spans) => void this.trace(spans)) : noTracer;
     const { arena, thresholds, checkCollectives } = data;
-    const lost = (peer: number) => void this.client.send({ type: 'lost', peer });
+    const lost = (peer: number) => void this.send({ type: 'lost', peer });
     this.group = new ProcessGroup({ arena, thresholds, checkCollectives, tracer: this.tracer, lost });
     this.joinTimer = runningClock.after(data.joinTimeoutMs, () => this.refuse(this.lateJoin()));
     this.beats = setInterval(() => this.beat(), 500);
     port.on('message', (message: ToThread) => void this.obey(message));
-    void this.client.send(this.hello());
+    void this.send(this.hello());
     void this.listen();
   }
 
@@ -79,7 +79,7 @@ class CommunicationThread {
     } catch (error) {
       const { message } = error as Error;
       if (codeOf(error) === 'MESH_FAILED')
-        await this.client.send({ type: 'failed', code: 'MESH_FAILED', message, user: false });
+        await this.send({ type: 'failed', code: 'MESH_FAILED', message, user: false });
       this.refuse(
         error instanceof PodDistError ? error : new PodDistError('COORDINATOR_LOST', messageOf(error)),
       );
@@ -108,11 +108,11 @@ class CommunicationThread {
         const endpoints = await this.group.bind({ rank, worldSize, secret: token, jobId, hosts, ...place });
         if (this.closing) return;
         if (this.data.trace) this.askForClock();
-        return this.client.send({ type: 'endpoints', endpoints });
+        return this.send({ type: 'endpoints', endpoints });
       }
       case 'table':
         this.connections = await this.group.connect(message.table, this.data.joinTimeoutMs);
-        return this.client.send({ type: 'connected' });
+        return this.send({ type: 'connected' });
       case 'go':
         this.guardian.folder?.remove();
         this.group.serve();
@@ -152,24 +152,24 @@ class CommunicationThread {
         return this.trace(message.spans);
       case 'finish':
         this.tracer.flush();
-        return this.client.send({ type: 'finished' });
+        return this.send({ type: 'finished' });
       case 'failed':
         this.tracer.flush();
-        await this.client.send(message);
+        await this.send(message);
         return this.tell({ type: 'failed-sent' });
       case 'close':
         return this.close();
       default:
-        return this.client.send(message);
+        return this.send(message);
     }
   }
 
   private beat(): void {
-    if (!this.group.bound) void this.client.send(this.hello());
+    if (!this.group.bound) void this.send(this.hello());
     const { status, group } = this;
     const progress = status.progress + group.completed;
     const waiting = status.isWaiting || group.busy;
-    void this.client.send({
+    void this.send({
       type: 'beat',
       progress,
       waiting,
@@ -183,13 +183,13 @@ class CommunicationThread {
   }
 
   private askForClock(): void {
-    void this.client.send({ type: 'clock', sent: now() });
+    void this.send({ type: 'clock', sent: now() });
   }
 
   /** There is a clock whenever there is a span: the first answer comes before the job begins. */
   private async trace(spans: TraceSpan[]): Promise<void> {
     const clock = this.clock.at(now());
-    if (clock) await this.client.send({ type: 'trace', spans, clock });
+    if (clock) await this.send({ type: 'trace', spans, clock });
   }
 
   private lateJoin(): PodDistError {
@@ -219,6 +219,15 @@ class CommunicationThread {
     await socketsClosed();
     socketsEnd(this.data);
     this.port.close();
+  }
+
+  /** Sends the coordinator a message; where that cannot be, the worker fails. */
+  private async send(message: WorkerMessage): Promise<void> {
+    try {
+      await this.client.send(message);
+    } catch (error) {
+      if (!this.closing) this.refuse(error as PodDistError);
+    }
   }
 
   private tell(message: FromThread): void {

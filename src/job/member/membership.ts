@@ -31,6 +31,7 @@ export class Membership implements Reporter {
   readonly tracer: Tracer;
   private readonly waiters = new Map<string, Waiter>();
   private ended: PodDistError | undefined;
+  private closing: Promise<void> | undefined;
 
   private constructor(
     options: JoinOptions,
@@ -52,6 +53,9 @@ export class Membership implements Reporter {
     thread.on('message', (message: FromThread) => this.hear(message));
     thread.on('error', (error) =>
       this.end(new PodDistError('COMMUNICATION_FAILED', messageOf(error), { cause: error })),
+    );
+    thread.on('exit', () =>
+      this.end(new PodDistError('COMMUNICATION_FAILED', 'the communication thread has ended')),
     );
   }
 
@@ -90,6 +94,7 @@ export class Membership implements Reporter {
   }
 
   record(news: Parameters<Reporter['record']>[0]): void {
+    if (this.ended) throw this.ended;
     this.tell({ type: 'record', news });
   }
 
@@ -103,7 +108,7 @@ export class Membership implements Reporter {
 
   /** Reports to the coordinator why this rank cannot continue. */
   async fail(error: unknown): Promise<void> {
-    if (this.ended?.code === 'JOB_ABORTED') return;
+    if (this.closing || this.ended?.code === 'JOB_ABORTED') return;
     const user = error instanceof UserError;
     this.ended = undefined;
     this.tracer.flush();
@@ -119,9 +124,18 @@ export class Membership implements Reporter {
     await this.expect('ended', () => this.tell({ type: 'finish' }));
   }
 
-  /** Ends the connections and the communication thread; safe to call twice. */
-  async close(): Promise<void> {
+  /**
+   * Ends the connections and the communication thread; safe to call twice. Waits that are under way, and all later calls
+   * that need the job, end with `COMMUNICATOR_CLOSED`.
+   */
+  close(): Promise<void> {
+    this.closing ??= this.endThread();
+    return this.closing;
+  }
+
+  private async endThread(): Promise<void> {
     await this.communicator.close();
+    this.end(new PodDistError('COMMUNICATOR_CLOSED', 'this worker has left its job'));
     if (this.thread.threadId === -1) return;
     this.tracer.flush();
     this.tell({ type: 'close' });

@@ -1,0 +1,27 @@
+import { describe, expect, it } from 'vitest';
+import { LocalCommunicator } from '../../src/collective/local-communicator.js';
+import { run } from './ranks.js';
+// @ts-expect-error: a fixture of the ranks, in JavaScript
+import { callsOn, failuresOf } from './fixtures/close-scenarios.mjs';
+
+const closed = Object.fromEntries(
+  Object.keys((callsOn as (of: object) => object)({})).map((name) => [name, 'COMMUNICATOR_CLOSED']),
+);
+
+describe('a closed communicator', () => {
+  it.each(['ipc', 'tcp'] as const)('ends waits and refuses calls at once over %s', async (transport) => {
+    const about = { worldSize: 2, transport, hosts: transport === 'tcp' ? ['a', 'b'] : undefined };
+    const [first] = await run({ ...about, scenario: 'closedWhileWaiting', timeoutMs: 60_000 });
+    const { under, after, ms } = first?.result as { under: string[]; after: object; ms: number };
+    expect(under).toEqual(new Array(3).fill('COMMUNICATOR_CLOSED'));
+    expect(after).toEqual(closed);
+    expect(ms).toBeLessThan(2000);
+  });
+
+  it('of one rank refuses calls', async () => {
+    const communicator = new LocalCommunicator();
+    await communicator.close();
+    await communicator.close();
+    expect(await (failuresOf as (of: LocalCommunicator) => Promise<object>)(communicator)).toEqual(closed);
+  });
+});
