@@ -78,6 +78,11 @@ export class BenchmarkJob {
         logFile: join(logs, `rank-${rank}.log`),
         within: [...(link?.commands[rank] ?? []), ...(binding[rank] ?? [])],
       });
+      if (!child) {
+        const failure = job.failure(describeFailure(await coordinator.failure));
+        await job.stop({ keepLogs: true });
+        throw failure;
+      }
       job.children.push(child);
     }
     await job.answers().catch(async (error: unknown) => {

@@ -92,7 +92,8 @@ export async function runJob({
       const script = fileURLToPath(new URL('../../../launcher/cli.js', import.meta.url));
       const { within } = devices.perWorker[rank];
       const args = ['worker', ...workerArgs];
-      supervisor.start({ rank, script, args, environment, logFile: logOf(rank), within });
+      const spec = { rank, script, args, environment, logFile: logOf(rank), within };
+      if (!supervisor.start(spec)) break;
     }
     const failure = await Promise.race([coordinator.finished.then(() => undefined), coordinator.failure]);
     if (!failure) {

@@ -36,35 +36,23 @@ export class Supervisor {
 
   constructor(private readonly coordinator: Listener) {}
 
-  /** Starts a worker; the process stays this supervisor's to end. */
-  start(spec: WorkerSpec): ChildProcess {
-    const log = openSync(spec.logFile, 'a');
-    const [command, ...before] = [...(spec.within ?? []), process.execPath];
-    const flags = ['--harmony-rab-gsab-transfer'].filter(() => process.versions.node.startsWith('20.'));
-    const child = fork(spec.script, [...spec.args], {
-      execPath: command,
-      env: { ...process.env, GLIBC_TUNABLES: allocatorSettings, ...spec.environment },
-      stdio: ['ignore', log, log, 'ipc'],
-      execArgv: [...before, ...flags],
-    });
-    closeSync(log);
-    this.children.set(spec.rank, child);
-    this.exits.push(
-      new Promise((resolve) => {
-        child.once('error', (error) => {
-          resolve();
-          if (child.pid !== undefined) return;
-          const cause = `rank ${spec.rank} could not be started: ${messageOf(error)}`;
-          this.coordinator.abort('START_FAILED', cause);
-        });
-        child.once('exit', (code, signal) => {
-          this.children.delete(spec.rank);
-          resolve();
-          this.coordinator.reportExit(spec.rank, code, signal);
-        });
-      }),
-    );
-    return child;
+  /**
+   * Starts a worker; the process stays this supervisor's to end. Where the system starts none it aborts the
+   * job with the system's reason, and returns nothing.
+   */
+  start(spec: WorkerSpec): ChildProcess | undefined {
+    try {
+      const child = startProcess(spec);
+      child.on('error', (error) => {
+        if (child.pid === undefined) this.failToStart(spec, error);
+      });
+      if (child.pid === undefined) return undefined;
+      this.follow(spec.rank, child);
+      return child;
+    } catch (error) {
+      this.failToStart(spec, error);
+      return undefined;
+    }
   }
 
   /** Resolves when every worker has ended. */
@@ -86,7 +74,58 @@ export class Supervisor {
     this.signal(paused ? 'SIGSTOP' : 'SIGCONT');
   }
 
+  private follow(rank: number, child: ChildProcess): void {
+    this.children.set(rank, child);
+    this.exits.push(
+      new Promise((resolve) => {
+        child.once('exit', (code, signal) => {
+          this.children.delete(rank);
+          resolve();
+          this.coordinator.reportExit(rank, code, signal);
+        });
+      }),
+    );
+  }
+
+  private failToStart({ rank }: WorkerSpec, error: unknown): void {
+    this.coordinator.abort('START_FAILED', `rank ${rank} could not be started: ${describeStart(error)}`);
+  }
+
   private signal(signal: NodeJS.Signals): void {
     for (const child of this.children.values()) child.kill(signal);
   }
+}
+
+function startProcess({ script, args, environment, logFile, within = [] }: WorkerSpec): ChildProcess {
+  const log = openSync(logFile, 'a');
+  try {
+    const [command, ...before] = [...within, process.execPath];
+    const flags = ['--harmony-rab-gsab-transfer'].filter(() => process.versions.node.startsWith('20.'));
+    return fork(script, [...args], {
+      execPath: command,
+      env: { ...process.env, GLIBC_TUNABLES: allocatorSettings, ...environment },
+      stdio: ['ignore', log, log, 'ipc'],
+      execArgv: [...before, ...flags],
+    });
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** What helps where the system starts no process, by its error. */
+const advice: Readonly<Record<string, string>> = {
+  EAGAIN:
+    'no more processes are allowed: raise the limit (ulimit -u, or that of the container), or start fewer workers',
+  EMFILE: 'too many files are open: raise the limit (ulimit -n), or start fewer workers',
+  ENFILE: 'too many files are open on this host: close some, or raise fs.file-max',
+  ENOENT: 'there is no such program',
+  ENOMEM: 'no memory is left: start fewer workers, or free some',
+  E2BIG: 'the environment and arguments are too long: unset long variables',
+};
+
+/** An error of the system in one line: its name, the call, what helps. */
+function describeStart(error: unknown): string {
+  const { code = '', syscall } = error as NodeJS.ErrnoException;
+  const help = Object.hasOwn(advice, code) ? advice[code] : undefined;
+  return help === undefined ? messageOf(error) : `${code}${syscall ? ` (${syscall})` : ''}: ${help}`;
 }

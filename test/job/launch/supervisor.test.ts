@@ -1,0 +1,69 @@
+import { execFile } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, describe, expect, it } from 'vitest';
+
+interface Outcome {
+  started: boolean;
+  told: string[];
+  ms: number;
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
+chmodSync(folder, 0o777);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const script = fileURLToPath(new URL('./fixtures/start-worker.mjs', import.meta.url));
+
+/** What the job is told, by a process of its own, and after how long. */
+async function start(options: object, as: readonly string[] = []): Promise<Outcome> {
+  const given = JSON.stringify({ logFile: join(folder, 'rank-3.log'), ...options });
+  const [command, ...args] = [...as, process.execPath, script, given];
+  const { stdout } = await promisify(execFile)(command, args, { timeout: 20_000 });
+  return JSON.parse(stdout) as Outcome;
+}
+
+const isRoot = process.getuid?.() === 0;
+const linux = process.platform === 'linux';
+
+describe.runIf(linux)('a worker that the system does not start', () => {
+  it.each([
+    [
+      'ENOENT',
+      { within: ['/no/such/program'] },
+      /^ENOENT \(spawn \/no\/such\/program\): there is no such program$/,
+    ],
+    ['EMFILE, its log', { limit: 'nofile' }, /^EMFILE \(open\): too many files are open: raise .*ulimit -n/],
+    ['EMFILE, its pipes', { limit: 'nofile', spare: 1 }, /^EMFILE \(spawn .*node\): too many files are open/],
+    ['E2BIG', { variable: 200_000 }, /^E2BIG \(spawn\): the environment and arguments are too long/],
+  ])('is reported at once with its reason: %s', async (_name, options, reason) => {
+    const { started, told, ms } = await start(options);
+    expect(started).toBe(false);
+    expect(told).toHaveLength(1);
+    const [, cause] = /^START_FAILED: rank 3 could not be started: (.*)$/.exec(told[0]) ?? [];
+    expect(cause).toMatch(reason);
+    expect(ms).toBeLessThan(1000);
+  });
+
+  it.runIf(isRoot)('is reported at once where the user may have no more processes', async () => {
+    const { started, told } = await start({ limit: 'nproc', logFile: join(folder, 'other-user.log') }, [
+      'setpriv',
+      '--reuid=65534',
+      '--clear-groups',
+    ]);
+    expect(started).toBe(false);
+    expect(told).toEqual([
+      expect.stringMatching(
+        /^START_FAILED: rank 3 could not be started: EAGAIN \(spawn .*node\): no more processes/,
+      ),
+    ]);
+  });
+
+  it('is followed to its end where there is one', async () => {
+    const { started, told } = await start({});
+    expect([started, told]).toEqual([true, ['rank 3 ended: SIGTERM']]);
+  });
+});
