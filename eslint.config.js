@@ -1,5 +1,37 @@
 import tseslint from 'typescript-eslint';
 
+const unionPackage = {
+  name: '@tensorflow/tfjs',
+  message: 'import src/tf/index.js: the union package is no dependency',
+};
+
+/** A path that somebody names may be a pipe, a device or a folder: only src/util/regular-file.ts opens such paths. */
+const opening = ['open', 'openSync', 'readFile', 'readFileSync', 'createReadStream'];
+const openedElsewhere = ['node:fs', 'node:fs/promises'].map((name) => ({
+  name,
+  importNames: opening,
+  message: 'open what is named by others with src/util/regular-file.ts',
+}));
+
+/** Files that open only what the system, the package or this process itself names. */
+const openersOfOwnFiles = [
+  'src/util/{regular-file,cores,has-ended,signals}.ts',
+  'src/wasm/load.ts',
+  'src/trace/trace-file.ts',
+  'src/transport/host/*.ts',
+  'src/backend/native/cache.ts',
+  'src/checkpoint/files.ts',
+  'src/record/{run-lock,run-record}.ts',
+  'src/export/files.ts',
+  'src/report/page.ts',
+  'src/job/coordinator/memory-kills.ts',
+  'src/job/devices/*.ts',
+  'src/job/join/environment.ts',
+  'src/job/member/machine.ts',
+  'src/job/secret/read-secret.ts',
+  'launcher/cli.ts',
+];
+
 export default tseslint.config(
   {
     ignores: [
@@ -28,18 +60,13 @@ export default tseslint.config(
         { allowNumber: true, allowBoolean: true },
       ],
       eqeqeq: 'error',
-      'no-restricted-imports': [
-        'error',
-        {
-          paths: [
-            {
-              name: '@tensorflow/tfjs',
-              message: 'import src/tf/index.js: the union package is no dependency',
-            },
-          ],
-        },
-      ],
+      'no-restricted-imports': ['error', { paths: [unionPackage] }],
     },
+  },
+  {
+    files: ['src/**', 'launcher/**'],
+    ignores: openersOfOwnFiles,
+    rules: { 'no-restricted-imports': ['error', { paths: [unionPackage, ...openedElsewhere] }] },
   },
   // Vitest's asymmetric matchers are typed any.
   { files: ['test/**'], rules: { '@typescript-eslint/no-unsafe-assignment': 'off' } },

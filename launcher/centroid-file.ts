@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
-import { dirname, extname } from 'node:path';
+import { extname } from 'node:path';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { messageOf, UserError } from '../src/util/errors.js';
+import { requireReplaceable } from '../src/util/regular-file.js';
 
 interface CentroidTable {
   classes: number;
@@ -18,10 +18,9 @@ const encoders: Readonly<Record<string, (table: CentroidTable) => Buffer>> = {
   '.bin': ({ values }) => bytesOf(values),
 };
 
-/** @throws UserError `CENTROID_FILE_INVALID` for a file name whose ending names no format, or in a folder that is not there */
+/** @throws UserError for a name whose ending names no format (`CENTROID_FILE_INVALID`), or where no file can be written */
 export function checkCentroidFile(file: string): void {
-  if (!existsSync(dirname(file)))
-    throw new UserError('CENTROID_FILE_INVALID', `${file}: there is no folder ${dirname(file)}`);
+  requireReplaceable(file);
   if (Object.hasOwn(encoders, extname(file))) return;
   throw new UserError(
     'CENTROID_FILE_INVALID',

@@ -26,6 +26,7 @@ import {
 } from '../flags.js';
 import { runJob } from '../../src/job/launch/job.js';
 import { Progress } from '../../src/console/progress.js';
+import { requireReplaceable } from '../../src/util/regular-file.js';
 import { summaries } from '../summaries.js';
 
 interface EvaluateArguments extends ModuleArguments {
@@ -91,6 +92,7 @@ export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
 };
 
 async function evaluate(args: ArgumentsCamelCase<EvaluateArguments>): Promise<void> {
+  if (args.out !== undefined) requireReplaceable(args.out);
   const notify = (line: string) => process.stderr.write(`${line}\n`);
   const { folder, checkpoint } = await openCheckpoint(args.checkpoint, {
     allow: allowedModule(args),

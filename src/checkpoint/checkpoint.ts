@@ -1,10 +1,11 @@
-import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
 import { configSchema, type Config } from '../config/schema.js';
 import { completeStored, describeDropped, dropUnknown } from '../config/stored.js';
 import { messageOf, UserError } from '../util/errors.js';
+import { readRegularFile } from '../util/regular-file.js';
 import { totalsSchema, type EvaluationTotals } from '../evaluation/totals.js';
 import type { ModuleSource } from '../models/module-source.js';
 import { readVerified, syncFolder, writeSynced, type Described } from './files.js';
@@ -122,7 +123,7 @@ export async function saveCheckpoint(folder: string, checkpoint: Checkpoint): Pr
 
 /** Adds the evaluation to a checkpoint; it belongs to this one alone. */
 export async function saveEvaluation(folder: string, totals: EvaluationTotals): Promise<void> {
-  const of = verifySeal(await readFile(join(folder, manifestName)));
+  const of = verifySeal(readRegularFile(join(folder, manifestName), { mostBytes: largestManifest }));
   await writeFileAtomic(join(folder, evaluationName), seal({ of, totals }));
 }
 
@@ -134,52 +135,50 @@ export async function loadCheckpoint(
   folder: string,
   notify: (line: string) => void = () => {},
 ): Promise<Checkpoint> {
-  const { manifest, digest } = await readManifest(folder, notify);
+  const { manifest, digest } = readManifest(folder, notify);
   const {
     format: _format,
     arrays,
     module,
-    evaluation = await readEvaluation(folder, digest),
+    evaluation = readEvaluation(folder, digest),
     delta,
     lossState = delta === undefined ? [] : [delta],
     ...rest
   } = manifest;
-  const read = async (name: string, { length, sha256 }: z.output<typeof describedArray>) => {
-    const bytes = await readVerified(join(folder, `${name}.bin`), { bytes: 4 * length, sha256 });
+  const read = (name: string, { length, sha256 }: z.output<typeof describedArray>) => {
+    const bytes = readVerified(join(folder, `${name}.bin`), { bytes: 4 * length, sha256 });
     return new Float32Array(new Uint8Array(bytes).buffer);
   };
   const state: OptimiserState = {};
   for (const name of stateArrays) {
     const described = arrays[name];
-    if (described) state[name] = await read(name, described);
+    if (described) state[name] = read(name, described);
   }
-  const weights = await read('weights', arrays.weights);
-  const checkpoint = { ...rest, lossState, weights, moving: await read('moving', arrays.moving), state };
+  const weights = read('weights', arrays.weights);
+  const checkpoint = { ...rest, lossState, weights, moving: read('moving', arrays.moving), state };
   checkLengths(folder, checkpoint);
   return {
     ...checkpoint,
     ...(evaluation ? { evaluation } : {}),
-    ...(module ? { module: await readModule(folder, module) } : {}),
+    ...(module ? { module: readModule(folder, module) } : {}),
   };
 }
 
 /** The evaluation of a checkpoint folder as far as it can be read, without its arrays; else undefined. */
 export async function evaluationOf(folder: string): Promise<EvaluationTotals | undefined> {
   try {
-    const { manifest, digest } = await readManifest(folder, () => {});
-    return manifest.evaluation ?? (await readEvaluation(folder, digest));
+    const { manifest, digest } = readManifest(folder, () => {});
+    return manifest.evaluation ?? readEvaluation(folder, digest);
   } catch {
     return undefined;
   }
 }
 
-async function readManifest(folder: string, notify: (line: string) => void) {
+function readManifest(folder: string, notify: (line: string) => void) {
   const file = join(folder, manifestName);
   let text: Buffer;
   try {
-    const about = await stat(file);
-    if (!about.isFile() || about.size > largestManifest) throw new Error('it is no file of this kind');
-    text = await readFile(file);
+    text = readRegularFile(file, { mostBytes: largestManifest });
   } catch (error) {
     throw new UserError('CHECKPOINT_NOT_FOUND', `no checkpoint at ${folder}: ${messageOf(error)}`);
   }
@@ -209,9 +208,9 @@ function parseManifest(file: string, text: string, notify: (line: string) => voi
 }
 
 /** Undefined for one that is missing, broken, or another checkpoint's: it is made again. */
-async function readEvaluation(folder: string, of: string | undefined): Promise<EvaluationTotals | undefined> {
+function readEvaluation(folder: string, of: string | undefined): EvaluationTotals | undefined {
   try {
-    const text = await readFile(join(folder, evaluationName));
+    const text = readRegularFile(join(folder, evaluationName), { mostBytes: largestManifest });
     if (of === undefined || verifySeal(text) === undefined) return undefined;
     const parsed = evaluationSchema.parse(JSON.parse(text.toString()));
     return parsed.of === of ? parsed.totals : undefined;
@@ -220,8 +219,8 @@ async function readEvaluation(folder: string, of: string | undefined): Promise<E
   }
 }
 
-async function readModule(folder: string, { name, ...described }: { name: string } & Described) {
-  const text = await readVerified(join(folder, name), described);
+function readModule(folder: string, { name, ...described }: { name: string } & Described) {
+  const text = readVerified(join(folder, name), described);
   return { name, sha256: described.sha256, text };
 }
 

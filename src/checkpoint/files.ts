@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { open, readFile, stat } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { messageOf, UserError } from '../util/errors.js';
+import { readRegularFile } from '../util/regular-file.js';
 
 /** Length, in bytes, and digest of a file of a checkpoint. */
 export interface Described {
@@ -47,20 +48,12 @@ export async function syncFolder(folder: string): Promise<void> {
  *
  * @throws UserError `CHECKPOINT_CORRUPT`
  */
-export async function readVerified(file: string, expected: Described): Promise<Buffer> {
+export function readVerified(file: string, expected: Described): Buffer {
   const broken = (what: string) =>
     new UserError('CHECKPOINT_CORRUPT', `${file} ${what}: use an older checkpoint`);
-  let bytes: Buffer;
-  try {
-    const about = await stat(file);
-    if (!about.isFile()) throw broken('is no file');
-    if (about.size !== expected.bytes)
-      throw broken(`has ${about.size} bytes, not the ${expected.bytes} written`);
-    bytes = await readFile(file);
-  } catch (error) {
-    if (error instanceof UserError) throw error;
-    throw new UserError('CHECKPOINT_CORRUPT', `cannot read ${file}: ${messageOf(error)}`);
-  }
+  const bytes = readRegularFile(file, { mostBytes: expected.bytes, code: 'CHECKPOINT_CORRUPT' });
+  if (bytes.length !== expected.bytes)
+    throw broken(`has ${bytes.length} bytes, not the ${expected.bytes} written`);
   if (sha256(bytes) !== expected.sha256) throw broken('does not match its checksum');
   return bytes;
 }

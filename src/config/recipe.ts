@@ -8,7 +8,7 @@ import { isSection, mergeLayers, type Layer, type Settings } from './layer.js';
 import { parseYaml } from './yaml.js';
 
 /** Bytes of a recipe, at most. */
-const recipeBytes = 256_000;
+export const recipeBytes = 256_000;
 /** Recipes that extend one another, at most. */
 const mostExtended = 20;
 

@@ -1,4 +1,5 @@
-import { isAbsolute, relative, resolve } from 'node:path';
+import { realpathSync } from 'node:fs';
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { configSchema, type Config, type PixelRules } from './schema.js';
 import { earlierPixelRules } from '../data/pixel-rules.js';
 
@@ -54,7 +55,7 @@ export function withoutOutsideFiles(
   const left: string[] = [];
   const isOutside = (path: string, file: string | undefined) => {
     if (file === undefined || named(path)) return false;
-    const within = relative(resolve(folder), resolve(file));
+    const within = relative(realPath(folder), realPath(file));
     if (within !== '' && !isAbsolute(within) && within.split(/[\\/]/)[0] !== '..') return false;
     left.push(`${path} ${file} lies outside the run folder, passed over: give it again to have it`);
     return true;
@@ -63,4 +64,15 @@ export function withoutOutsideFiles(
   if ('cache' in kept.data && isOutside('data.cache.folder', kept.data.cache.folder))
     delete kept.data.cache.folder;
   return { kept, left };
+}
+
+/** The path without links, as far as it is there. */
+function realPath(path: string): string {
+  const whole = resolve(path);
+  try {
+    return realpathSync(whole);
+  } catch {
+    const parent = dirname(whole);
+    return parent === whole ? whole : join(realPath(parent), basename(whole));
+  }
 }

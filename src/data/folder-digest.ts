@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { relative, sep } from 'node:path';
 import { stream } from '../util/random.js';
+import { openRegularHandle } from '../util/regular-file.js';
 import { mapAtMost } from './budget.js';
 import { decoderVersion } from './decoder.js';
 import type { ImageIndex } from './image-index.js';
@@ -59,8 +60,7 @@ function portable(path: string): string {
 /** The beginning and the end of a regular file; empty where it cannot be read: decoding it says why. */
 async function edges(file: string, size: number): Promise<Buffer> {
   try {
-    if (!(await stat(file)).isFile()) return Buffer.alloc(0);
-    const handle = await open(file, 'r');
+    const handle = await openRegularHandle(file);
     try {
       const bytes = Buffer.alloc(Math.min(size, 2 * edgeBytes));
       const head = Math.min(bytes.length, edgeBytes);

@@ -1,5 +1,6 @@
-import { closeSync, constants, fstatSync, openSync, readSync, statSync, type Stats } from 'node:fs';
-import { messageOf, UserError } from '../util/errors.js';
+import { statSync } from 'node:fs';
+import { UserError } from '../util/errors.js';
+import { reasonOf, regularBytes } from '../util/regular-file.js';
 
 /** An image file in memory. */
 export interface EncodedImage {
@@ -27,15 +28,7 @@ export function sizeOfFile(file: string): number {
  */
 export function readImageFile(file: string): Uint8Array {
   try {
-    requireRegular(statSync(file));
-    const handle = openSync(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-    try {
-      const stats = fstatSync(handle);
-      requireRegular(stats);
-      return readWhole(handle, stats.size);
-    } finally {
-      closeSync(handle);
-    }
+    return regularBytes(file, largestFile);
   } catch (error) {
     throw notAnImage(file, reasonOf(error));
   }
@@ -104,42 +97,4 @@ function reachesEnd(png: Buffer): boolean {
   for (let at = 8; at + 12 <= png.length; at += 12 + png.readUInt32BE(at))
     if (png.toString('latin1', at + 4, at + 8) === 'IEND') return true;
   return false;
-}
-
-function requireRegular(stats: Stats): void {
-  if (!stats.isFile()) throw new Error(`it is ${kindOfEntry(stats)}`);
-  if (stats.size > largestFile) throw new Error('it has more than 1 GiB');
-}
-
-/** The kind of a path that is not a file, in words. */
-export function kindOfEntry(entry: Pick<Stats, 'isDirectory' | 'isFIFO' | 'isSocket'>): string {
-  if (entry.isDirectory()) return 'a folder';
-  if (entry.isFIFO()) return 'a pipe';
-  if (entry.isSocket()) return 'a socket';
-  return 'a device';
-}
-
-function readWhole(handle: number, size: number): Uint8Array {
-  const bytes = Buffer.allocUnsafeSlow(size);
-  let end = 0;
-  while (end < size) {
-    const read = readSync(handle, bytes, end, size - end, null);
-    if (read === 0) break;
-    end += read;
-  }
-  return bytes.subarray(0, end);
-}
-
-function reasonOf(error: unknown): string {
-  switch ((error as NodeJS.ErrnoException).code) {
-    case 'ENOENT':
-      return 'it is not there';
-    case 'EACCES':
-    case 'EPERM':
-      return 'there is no permission to read it';
-    case 'ELOOP':
-      return 'it is a link that leads to itself';
-    default:
-      return messageOf(error);
-  }
 }

@@ -3,8 +3,8 @@ import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, UserError } from '../util/errors.js';
+import { kindOfEntry } from '../util/regular-file.js';
 import { mapAtMost } from './budget.js';
-import { kindOfEntry } from './image-file.js';
 
 /** What stands under a name in a folder; links are followed. */
 export interface Entry {
@@ -51,7 +51,7 @@ async function entryOf(folder: string, entry: Dirent<Buffer>): Promise<Entry> {
   if (!isUtf8(entry.name)) return unusable('has a name that is not UTF-8: rename it');
   if (entry.isFile()) return { name, path, kind: 'file', problem: '' };
   if (entry.isDirectory()) return { name, path, kind: 'folder', problem: '' };
-  if (!entry.isSymbolicLink()) return unusable(`is ${kindOfEntry(entry)}, no file`);
+  if (!entry.isSymbolicLink()) return unusable(`is ${kindOfEntry(entry)}, not a file`);
   try {
     const target = await stat(path);
     if (target.isFile()) return { name, path, kind: 'file', problem: '' };

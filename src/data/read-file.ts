@@ -1,8 +1,7 @@
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { messageOf, UserError } from '../util/errors.js';
+import { UserError } from '../util/errors.js';
+import { openRegularHandle, reasonOf } from '../util/regular-file.js';
 
 /** Bytes that a file may have at most: known before it is read, or told by its first bytes (at least `headBytes`). */
 export type MostBytes = number | ((head: Buffer) => number);
@@ -20,16 +19,11 @@ export const headBytes = 16;
 export async function readDataFile(file: string, most: MostBytes): Promise<Buffer> {
   for (const name of [file, `${file}.gz`]) {
     try {
-      const found = await stat(name).catch((error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT') return undefined;
-        throw error;
-      });
-      if (!found) continue;
-      if (!found.isFile()) throw new Error('it is no regular file');
       return await readAtMost(name, name === file ? undefined : createGunzip(), most);
     } catch (error) {
       if (error instanceof UserError) throw error;
-      throw new UserError('DATA_INVALID', `${name} cannot be read (${messageOf(error)}): fetch it again`);
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
+      throw new UserError('DATA_INVALID', `${name} cannot be read (${reasonOf(error)}): fetch it again`);
     }
   }
   throw new UserError('DATA_NOT_FOUND', `no file ${file}: give the folder of the data set as data.root`);
@@ -40,7 +34,7 @@ async function readAtMost(
   inflate: NodeJS.ReadWriteStream | undefined,
   most: MostBytes,
 ): Promise<Buffer> {
-  const content = createReadStream(file);
+  const content = (await openRegularHandle(file)).createReadStream();
   if (inflate) content.once('error', (error) => (inflate as unknown as Readable).destroy(error));
   const stream = (inflate ? content.pipe(inflate) : content) as Readable;
   const chunks: Buffer[] = [];

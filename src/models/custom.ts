@@ -1,10 +1,10 @@
 import * as tf from '../tf/index.js';
-import { existsSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { ModelConfig } from './schema.js';
 import { messageOf, UserError } from '../util/errors.js';
 import { ForwardPass } from './forward.js';
+import { readModuleSource } from './module-source.js';
 import type { ModelOptions } from './options.js';
 
 type CustomConfig = Extract<ModelConfig, { name: 'module' }>;
@@ -37,6 +37,8 @@ const randomLayers = new Set([
  */
 export async function customModel(config: CustomConfig, options: ModelOptions): Promise<tf.LayersModel> {
   const file = resolve(config.path);
+  if (!readModuleSource(config))
+    throw new UserError('MODEL_NOT_FOUND', `no module ${file}: model.path names a .js, .mjs or .ts file`);
   const backbone = await importBackbone(file);
   let model: unknown;
   try {
@@ -50,9 +52,6 @@ export async function customModel(config: CustomConfig, options: ModelOptions): 
 }
 
 async function importBackbone(file: string): Promise<Backbone> {
-  if (!existsSync(file)) {
-    throw new UserError('MODEL_NOT_FOUND', `no module ${file}: model.path names a .js, .mjs or .ts file`);
-  }
   if (
     /^\.[mc]?ts$/.test(extname(file)) &&
     !('typescript' in process.features && process.features.typescript)

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { cacheFolder } from '../util/cache-folder.js';
 import type { ModelConfig } from './schema.js';
 import { UserError } from '../util/errors.js';
+import { readRegularFile, readRegularText } from '../util/regular-file.js';
 
 /** The file of a user's own backbone. */
 export interface ModuleSource {
@@ -14,12 +15,19 @@ export interface ModuleSource {
   text: Buffer;
 }
 
-/** The source of a model that is a module; undefined for one that ships with pod-dist, or where there is no file. */
+/** A module is source text. */
+const mostModuleBytes = 16 * 2 ** 20;
+
+/**
+ * The source of a model that is a module; undefined for one that ships with pod-dist, or where there is nothing.
+ *
+ * @throws UserError `MODEL_NOT_FOUND` for what is no file
+ */
 export function readModuleSource(model: ModelConfig): ModuleSource | undefined {
   if (model.name !== 'module') return undefined;
   const path = resolve(model.path);
-  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return undefined;
-  const text = readFileSync(path);
+  if (!existsSync(path)) return undefined;
+  const text = readRegularFile(path, { mostBytes: mostModuleBytes, code: 'MODEL_NOT_FOUND' });
   return { name: basename(path), sha256: createHash('sha256').update(text).digest('hex'), text };
 }
 
@@ -76,7 +84,7 @@ export function allowedModel({ model, copy, folder }: Stored, allow: string | un
 
 function knownPath(sha256: string): string | undefined {
   const file = join(memoryFolder(), sha256);
-  return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+  return existsSync(file) ? readRegularText(file, { mostBytes: mostModuleBytes }) : undefined;
 }
 
 function importsNothing({ text }: ModuleSource): boolean {

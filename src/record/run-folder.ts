@@ -1,16 +1,9 @@
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
-import { parse } from 'yaml';
 import { messageOf, UserError, type PodDistError } from '../util/errors.js';
+import { kindOfEntry, readRegularText } from '../util/regular-file.js';
+import { recipeBytes } from '../config/recipe.js';
+import { parseYaml } from '../config/yaml.js';
 import { isLock, RunLock } from './run-lock.js';
 
 const checkpointName = /^epoch-\d+$/;
@@ -69,7 +62,7 @@ export class RunFolder {
   static async reclaim(path: string): Promise<RunFolder> {
     if (!mayStart(path) && !namesIn(join(path, 'checkpoints')).some((name) => checkpointName.test(name)))
       throw new UserError('RUN_EXISTS', `${path} holds files, but no run to go on with: give another --out`);
-    for (const part of parts) refuseOutside(path, part);
+    for (const part of writtenIn(path)) refuseForeign(path, part);
     return RunFolder.take(path, false);
   }
 
@@ -134,10 +127,20 @@ function mayStart(folder: string): boolean {
   return own && parts.slice(0, 2).every((part) => names.includes(part));
 }
 
-/** A run folder that somebody else has made must not have this job write elsewhere. */
-function refuseOutside(folder: string, part: string): void {
+/** What a job that goes on with a run may write to: each part, each log, and each file of a checkpoint. */
+function writtenIn(folder: string): string[] {
+  const below = (part: string) => namesIn(join(folder, part)).map((name) => join(part, name));
+  const checkpoints = below('checkpoints');
+  return [...parts, ...below('logs'), ...checkpoints, ...checkpoints.flatMap(below)];
+}
+
+/** A run folder that somebody else has made must not have this job write elsewhere, nor wait for a named pipe. */
+function refuseForeign(folder: string, part: string): void {
   const path = join(folder, part);
-  if (!lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) return;
+  const entry = lstatSync(path, { throwIfNoEntry: false });
+  if (entry && !entry.isFile() && !entry.isDirectory() && !entry.isSymbolicLink())
+    throw new UserError('RUN_FOLDER_INVALID', `${path} is ${kindOfEntry(entry)}, not a file: remove it`);
+  if (!entry?.isSymbolicLink()) return;
   const target = existsSync(path) ? realpathSync(path) : '';
   if (target.startsWith(realpathSync(folder) + sep)) return;
   throw new UserError(
@@ -177,7 +180,8 @@ function isRun(folder: string): boolean {
 /** The name that the run's own recipe gives it; undefined where there is none yet. */
 function nameOf(folder: string): unknown {
   try {
-    return (parse(readFileSync(join(folder, 'config.yaml'), 'utf8')) as { name?: unknown }).name;
+    const text = readRegularText(join(folder, 'config.yaml'), { mostBytes: recipeBytes });
+    return (parseYaml(text, '').value as { name?: unknown }).name;
   } catch {
     return undefined;
   }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { PodDistError, UserError } from '../util/errors.js';
+import { readRegularText } from '../util/regular-file.js';
 
 const holderSchema = z.object({
   host: z.string(),
@@ -32,6 +33,7 @@ const forgottenAfterMs = 120_000;
 const settledAfterMs = 1000;
 
 const mostTries = 12;
+const mostLockBytes = 16_384;
 
 /** Whether a file of a run folder belongs to its locks. */
 export function isLock(name: string): boolean {
@@ -151,7 +153,7 @@ const unknownHolder: Holder = { host: 'unknown', pid: 0, since: 'a moment ago', 
 /** Undefined for a lock that is being written, or broken. */
 function readHolder(file: string): Holder | undefined {
   try {
-    return holderSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+    return holderSchema.parse(JSON.parse(readRegularText(file, { mostBytes: mostLockBytes })));
   } catch {
     return undefined;
   }

@@ -1,13 +1,17 @@
-import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { stringify } from 'yaml';
 import type { Config } from '../config/schema.js';
 import { UserError } from '../util/errors.js';
+import { regularBytes } from '../util/regular-file.js';
 import type { Evaluation } from '../evaluation/schema.js';
 import type { EvaluationTotals } from '../evaluation/totals.js';
 import { reasonOf } from '../checkpoint/files.js';
 import type { EpochRecord, RanksRecord, Report, StepRecord } from './records.js';
+
+/** What one string can hold. */
+const mostMetricsBytes = 500_000_000;
 
 /** Follows a run: the files in its folder, the console. */
 export interface RunListener {
@@ -107,7 +111,7 @@ function writing(file: string, write: () => unknown): void {
 function linesBefore(file: string, epochs: number): string[] {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = regularBytes(file, mostMetricsBytes).toString('utf8');
   } catch {
     return [];
   }

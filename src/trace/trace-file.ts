@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { parse } from 'node:path';
 import { UserError } from '../util/errors.js';
+import { kindOfEntry, reasonOf } from '../util/regular-file.js';
 import type { ClockEstimate } from './clock-offset.js';
 import { now, traceThreads, type TraceSpan } from './tracer.js';
 
@@ -11,17 +13,6 @@ export interface TracePart {
   spans: readonly TraceSpan[];
   clock: ClockEstimate;
 }
-
-/** The system's reason why a file cannot be written. */
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: 'its folder does not exist',
-  ENOTDIR: 'a part of its path is no folder',
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-  EROFS: 'the file system is read-only',
-  EISDIR: 'it is a folder',
-  ENOSPC: 'no space is left',
-};
 
 /**
  * A trace in Chrome's Trace Event Format, which chrome://tracing and ui.perfetto.dev open: a process a rank, on the
@@ -41,7 +32,7 @@ export class TraceFile {
     private readonly temporary: string,
     private readonly notify: (line: string) => void,
   ) {
-    this.descriptor = openSync(temporary, 'w');
+    this.descriptor = openSync(temporary, 'wx');
   }
 
   /**
@@ -51,13 +42,13 @@ export class TraceFile {
    */
   static open(file: string, notify: (line: string) => void): TraceFile {
     try {
-      if (statSync(file, { throwIfNoEntry: false })?.isDirectory())
-        throw Object.assign(new Error(), { code: 'EISDIR' });
-      return new TraceFile(file, `${file}.${process.pid}.part`, notify);
+      const there = statSync(file, { throwIfNoEntry: false });
+      if (there && !there.isFile()) throw new Error(`it is ${kindOfEntry(there)}, not a file`);
+      return new TraceFile(file, `${file}.${randomBytes(4).toString('hex')}.part`, notify);
     } catch (error) {
       throw new UserError(
         'TRACE_FILE_INVALID',
-        `cannot write the trace ${file}: ${reasonOf(error)}; give --trace another file`,
+        `cannot write the trace ${file}: ${whyNot(error)}; give --trace another file`,
       );
     }
   }
@@ -169,11 +160,11 @@ function toEvents(rank: number, { name, thread, start, end, details }: TraceSpan
   ];
 }
 
-function nanosecond(microseconds: number): number {
-  return Math.round(microseconds * 1000) / 1000;
+function whyNot(error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' ? 'its folder does not exist' : reasonOf(error);
 }
 
-function reasonOf(error: unknown): string {
-  const { code = '', message } = error as NodeJS.ErrnoException;
-  return reasons[code] ?? message;
+function nanosecond(microseconds: number): number {
+  return Math.round(microseconds * 1000) / 1000;
 }

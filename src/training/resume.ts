@@ -1,15 +1,18 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Communicator } from '../collective/communicator.js';
 import { differingRules, type Config } from '../config/schema.js';
 import type { Dataset } from '../data/dataset.js';
 import { UserError } from '../util/errors.js';
+import { readRegularText } from '../util/regular-file.js';
 import type { Loss } from '../losses/index.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { findCheckpoint, listCheckpoints } from '../checkpoint/checkpoints.js';
 import type { Classifier } from '../classifier/classifier.js';
 import { checkFits } from '../checkpoint/restore.js';
 import type { ShardedOptimiser } from '../parallel/sharded-optimiser.js';
+
+/** Names of devices included, a report is shorter. */
+const mostReportBytes = 16 * 2 ** 20;
 
 /**
  * The newest whole checkpoint of a run folder; undefined where there is none at all, unless there must be one. Where
@@ -191,7 +194,8 @@ function listed(names: readonly string[]): string {
 
 function reportedEpochs(folder: string): number | undefined {
   try {
-    return (JSON.parse(readFileSync(join(folder, 'report.json'), 'utf8')) as { epochs?: number }).epochs;
+    const text = readRegularText(join(folder, 'report.json'), { mostBytes: mostReportBytes });
+    return (JSON.parse(text) as { epochs?: number }).epochs;
   } catch {
     return undefined;
   }

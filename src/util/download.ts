@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf, PodDistError } from './errors.js';
+import { openRegularHandle } from './regular-file.js';
 
 export interface Digest {
   algorithm: 'sha256';
@@ -86,7 +87,7 @@ export async function download(options: DownloadOptions): Promise<{ bytes: numbe
 export async function hasDigest(file: string, { algorithm, hex }: Digest): Promise<boolean> {
   const hash = createHash(algorithm);
   try {
-    await pipeline(createReadStream(file), hash);
+    await pipeline((await openRegularHandle(file)).createReadStream(), hash);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
     throw error;
@@ -160,7 +161,8 @@ async function fetchRest(options: DownloadOptions, part: string, start: number):
         `the server has ${total} bytes, ${size === undefined ? 'the most is' : 'it has'} ${most}`,
       );
     received = counted = first;
-    const handle = await open(part, first === 0 ? 'w' : 'a');
+    const { O_WRONLY, O_CREAT, O_TRUNC, O_APPEND } = constants;
+    const handle = await openRegularHandle(part, O_WRONLY | O_CREAT | (first === 0 ? O_TRUNC : O_APPEND));
     try {
       for await (const chunk of Readable.fromWeb(
         response.body as ReadableStream,

@@ -1,4 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync, type Stats } from 'node:fs';
+import { open, stat, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { ErrorCode } from './error-codes.js';
 import { messageOf, UserError } from './errors.js';
 
@@ -35,37 +37,88 @@ export function fileReason(error: unknown): string | undefined {
   return Object.hasOwn(reasons, code) ? reasons[code] : undefined;
 }
 
+/** Most bytes that the system reads in one call. */
+const oneRead = 2 ** 30;
+
+/** Without it, opening a named pipe would wait for its other end. */
+const nonBlocking = constants.O_NONBLOCK ?? 0;
+
 /**
- * The bytes of a file that somebody has named. It must be a regular file of bounded size: a named pipe, a socket, a
- * device or a folder is refused before it is opened, so that nothing waits and nothing is read without end.
+ * Opens a file that somebody has named, for reading where `flags` do not say otherwise. A named pipe, a socket, a device
+ * or a folder is refused before it is opened and once more afterwards, so that nothing waits. Throws the system's error,
+ * or one that says what the path names.
+ */
+export function openRegular(
+  path: string,
+  flags: number = constants.O_RDONLY,
+): { descriptor: number; stats: Stats } {
+  const before = statSync(path, { throwIfNoEntry: false });
+  if (before) requireRegular(before);
+  const descriptor = openSync(path, flags | nonBlocking);
+  try {
+    const stats = fstatSync(descriptor);
+    requireRegular(stats);
+    return { descriptor, stats };
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
+}
+
+/** Opens a file to add to its end; it is made where there is none. */
+export function openLog(file: string): number {
+  const { O_WRONLY, O_APPEND, O_CREAT } = constants;
+  return openRegular(file, O_WRONLY | O_APPEND | O_CREAT).descriptor;
+}
+
+/** As `openRegular`, without blocking the thread. */
+export async function openRegularHandle(
+  path: string,
+  flags: number = constants.O_RDONLY,
+): Promise<FileHandle> {
+  const before = await stat(path).catch(() => undefined);
+  if (before) requireRegular(before);
+  const handle = await open(path, flags | nonBlocking);
+  try {
+    requireRegular(await handle.stat());
+    return handle;
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/**
+ * The bytes of a file that somebody has named. It must be a regular file of bounded size (see `openRegular`), so that
+ * nothing waits and nothing is read without end. Throws as `openRegular` does.
+ */
+export function regularBytes(path: string, mostBytes: number): Buffer {
+  const { descriptor, stats } = openRegular(path);
+  try {
+    if (stats.size > mostBytes)
+      throw new Error(`it has ${size(stats.size)}, such a file has ${size(mostBytes)} at most`);
+    return readWhole(descriptor, Math.min(mostBytes, stats.size + 4096));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/**
+ * As `regularBytes`.
  *
  * @throws UserError in one line, with the path and the reason and nothing of the content
  */
 export function readRegularFile(path: string, { mostBytes, code = 'FILE_UNUSABLE' }: ReadLimits): Buffer {
-  const refuse = (reason: string) => new UserError(code, `cannot read ${path}: ${reason}`);
   try {
-    const kind = kindOf(statSync(path));
-    if (kind !== undefined) throw refuse(`it is ${kind}, not a file`);
-    const descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-    try {
-      const opened = fstatSync(descriptor);
-      const now = kindOf(opened);
-      if (now !== undefined) throw refuse(`it is ${now}, not a file`);
-      if (opened.size > mostBytes)
-        throw refuse(`it has ${size(opened.size)}, such a file has ${size(mostBytes)} at most`);
-      const bytes = Buffer.alloc(mostBytes < opened.size + 4096 ? mostBytes + 1 : opened.size + 4096);
-      let length = 0;
-      for (let read = -1; read !== 0 && length < bytes.length; length += read)
-        read = readSync(descriptor, bytes, length, bytes.length - length, null);
-      if (length === bytes.length) throw refuse('it grows while it is read');
-      return bytes.subarray(0, length);
-    } finally {
-      closeSync(descriptor);
-    }
+    return regularBytes(path, mostBytes);
   } catch (error) {
-    if (error instanceof UserError) throw error;
-    throw refuse(fileReason(error) ?? messageOf(error));
+    throw new UserError(code, `cannot read ${path}: ${reasonOf(error)}`);
   }
+}
+
+/** Why a file could not be opened or read, in words. */
+export function reasonOf(error: unknown): string {
+  return fileReason(error) ?? messageOf(error);
 }
 
 /** The text of such a file; it must be UTF-8. */
@@ -78,12 +131,44 @@ export function readRegularText(path: string, limits: ReadLimits): string {
   }
 }
 
-/** The kind of a path that is not a file, such as a folder or a pipe; undefined for a file. */
-function kindOf(stats: Stats): string | undefined {
-  if (stats.isFile()) return undefined;
-  if (stats.isDirectory()) return 'a folder';
-  if (stats.isFIFO()) return 'a named pipe';
-  return stats.isSocket() ? 'a socket' : 'a device';
+/**
+ * Refuses a path, before there is something to write, in whose place a file cannot come or must not: a named pipe, a
+ * socket, a device, a folder, or anything in a folder that is not there.
+ *
+ * @throws UserError `FILE_UNUSABLE`
+ */
+export function requireReplaceable(path: string): void {
+  const refuse = (reason: string) => new UserError('FILE_UNUSABLE', `cannot write ${path}: ${reason}`);
+  let there: Stats | undefined;
+  try {
+    there = statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw refuse(reasonOf(error));
+  }
+  if (there && !there.isFile()) throw refuse(`it is ${kindOfEntry(there)}, not a file`);
+  if (!there && !statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory())
+    throw refuse(`there is no folder ${dirname(path)}`);
+}
+
+/** The kind of an entry of a folder that is not a file, in words. */
+export function kindOfEntry(entry: Pick<Stats, 'isDirectory' | 'isFIFO' | 'isSocket'>): string {
+  if (entry.isDirectory()) return 'a folder';
+  if (entry.isFIFO()) return 'a named pipe';
+  return entry.isSocket() ? 'a socket' : 'a device';
+}
+
+function requireRegular(stats: Stats): void {
+  if (!stats.isFile()) throw new Error(`it is ${kindOfEntry(stats)}, not a file`);
+}
+
+function readWhole(descriptor: number, expected: number): Buffer {
+  // One byte more: a file that has grown meanwhile fills it.
+  const bytes = Buffer.alloc(expected + 1);
+  let length = 0;
+  for (let read = -1; read !== 0 && length < bytes.length; length += read)
+    read = readSync(descriptor, bytes, length, Math.min(bytes.length - length, oneRead), null);
+  if (length === bytes.length) throw new Error('it grows while it is read');
+  return bytes.subarray(0, length);
 }
 
 function size(bytes: number): string {

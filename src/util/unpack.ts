@@ -1,5 +1,5 @@
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, open, stat } from 'node:fs/promises';
+import { closeSync, createWriteStream } from 'node:fs';
+import { mkdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { createGunzip } from 'node:zlib';
 import { UnpackSync, type ReadEntry } from 'tar';
 import yauzl, { type Entry, type ZipFile } from 'yauzl';
+import { openRegular, openRegularHandle } from './regular-file.js';
 
 export interface UnpackLimits {
   /** Files and folders; default 500,000. */
@@ -76,7 +77,7 @@ export async function unpackTar(
     unpack.end();
     if (refused) throw refused;
   };
-  const content = createReadStream(archive);
+  const content = (await openRegularHandle(archive)).createReadStream();
   const limit = counting(most);
   try {
     await ((await isGzip(archive))
@@ -105,7 +106,7 @@ function tooMuch(most: number): Error {
 }
 
 async function isGzip(file: string): Promise<boolean> {
-  const handle = await open(file);
+  const handle = await openRegularHandle(file);
   try {
     const { buffer } = await handle.read(Buffer.alloc(2), 0, 2, 0);
     return buffer[0] === gzipHeader[0] && buffer[1] === gzipHeader[1];
@@ -144,11 +145,17 @@ export async function unpackZip(archive: string, folder: string, limits: UnpackL
 }
 
 async function openZip(archive: string): Promise<ZipFile> {
-  const opened = await promisify<string, yauzl.Options, ZipFile | undefined>(yauzl.open)(archive, {
-    lazyEntries: true,
-    autoClose: false,
-  });
-  return opened as ZipFile;
+  const { descriptor } = openRegular(archive);
+  try {
+    const opened = await promisify<number, yauzl.Options, ZipFile | undefined>(yauzl.fromFd)(descriptor, {
+      lazyEntries: true,
+      autoClose: false,
+    });
+    return opened as ZipFile;
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
 }
 
 async function unpackEntry(zip: ZipFile, entry: Entry, folder: string, made: Set<string>): Promise<void> {

@@ -44,7 +44,7 @@ describe('findImages', () => {
     expect(leftOut).toEqual([
       ['.hidden.jpg', 'is hidden', 'hidden'],
       ['lost.png', 'is a link that leads nowhere (ENOENT)', 'unusable'],
-      ['pipe.png', 'is a pipe, no file', 'unusable'],
+      ['pipe.png', 'is a named pipe, not a file', 'unusable'],
       ['a/notes.txt', 'is no .jpg, .png or .webp image', 'other'],
       ['b/.cache', 'is hidden', 'hidden'],
     ]);

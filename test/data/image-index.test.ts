@@ -125,7 +125,7 @@ describe('indexImages', () => {
     const faults: string[] = [];
     await indexImages(root, { onFault: ({ message }) => void faults.push(message.slice(root.length + 1)) });
     expect(faults.sort()).toEqual([
-      'train/a/2.png is a pipe, no file',
+      'train/a/2.png is a named pipe, not a file',
       'train/a/3.png is a link to a device, not to a file',
       'train/b/c\\xe9.jpg has a name that is not UTF-8: rename it',
     ]);

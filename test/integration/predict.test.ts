@@ -110,10 +110,10 @@ describe('predict', () => {
       ['mixed/inner/two.png', undefined],
       ['-', undefined],
       ['mixed/notes.txt', 'is no .jpg, .png or .webp image'],
-      ['mixed/pipe.png', 'is a pipe, no file'],
+      ['mixed/pipe.png', 'is a named pipe, not a file'],
     ]);
     expect(stderr).toMatch(
-      /^pod-dist: left out: mixed\/notes.txt is no [^\n]+\npod-dist: left out: mixed\/pipe.png is a pipe, no file\n$/,
+      /^pod-dist: left out: mixed\/notes.txt is no [^\n]+\npod-dist: left out: mixed\/pipe.png is a named pipe, not a file\n$/,
     );
   });
 
@@ -122,7 +122,7 @@ describe('predict', () => {
     symlinkSync('/dev/zero', place.path('zero.jpg'));
     const { code, stderr } = await place.run('predict', '--checkpoint', 'run', 'pipe.jpg', 'zero.jpg');
     expect(code).toBe(2);
-    expect(stderr).toMatch(/pipe.jpg is no image that can be read \(it is a pipe\)/);
+    expect(stderr).toMatch(/pipe.jpg is no image that can be read \(it is a named pipe, not a file\)/);
     expect(stderr).toMatch(/zero.jpg is no image that can be read \(it is a device\)/);
   });
 });

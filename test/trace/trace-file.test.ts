@@ -1,9 +1,13 @@
+import { execFileSync } from 'node:child_process';
 import {
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -13,6 +17,24 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openTrace, TraceFile } from '../../src/trace/trace-file.js';
 import { now, SpanRecorder, type TraceSpan } from '../../src/trace/tracer.js';
+
+/** Puts a disk that is full in the place of a file that this process has open. */
+function fillDisk(file: string): void {
+  const opened = readdirSync('/proc/self/fd').map(Number);
+  const descriptor = opened.find((fd) => target(fd) === file) as number;
+  closeSync(descriptor);
+  const others: number[] = [];
+  for (let fd = -1; fd !== descriptor;) others.push((fd = openSync('/dev/full', 'w')));
+  for (const fd of others) if (fd !== descriptor) closeSync(fd);
+}
+
+function target(descriptor: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${descriptor}`);
+  } catch {
+    return undefined;
+  }
+}
 
 describe('TraceFile', () => {
   let folder: string;
@@ -76,9 +98,13 @@ describe('TraceFile', () => {
     expect(open('none/trace.json')).toThrow(
       /cannot write the trace .*trace\.json: its folder does not exist/,
     );
-    expect(open('file/trace.json')).toThrow(/a part of its path is no folder/);
-    expect(open('taken')).toThrow(/it is a folder/);
-    expect(readdirSync(folder).sort()).toEqual(['file', 'taken']);
+    expect(open('file/trace.json')).toThrow(/a part of the path is no folder/);
+    expect(open('taken')).toThrow(/it is a folder, not a file/);
+    execFileSync('mkfifo', [join(folder, 'pipe')]);
+    symlinkSync('/dev/null', join(folder, 'null'));
+    expect(open('pipe')).toThrow(/it is a named pipe, not a file/);
+    expect(open('null')).toThrow(/it is a device, not a file/);
+    expect(readdirSync(folder).sort()).toEqual(['file', 'null', 'pipe', 'taken']);
     expect(openTrace(undefined, { resumed: true, notify: unheard })).toBeUndefined();
   });
 
@@ -108,9 +134,10 @@ describe('TraceFile', () => {
 
   it.runIf(existsSync('/dev/full'))('gives up, once and in one line, where the disk is full', () => {
     const file = join(folder, 'trace.json');
-    symlinkSync('/dev/full', `${file}.${process.pid}.part`);
     const lines: string[] = [];
     const trace = TraceFile.open(file, (line) => lines.push(line));
+    const [part] = readdirSync(folder);
+    fillDisk(join(folder, part));
     for (const name of ['forward', 'backward'])
       trace.add({ rank: 0, host: 'a', clock, spans: [span(name, 'compute', now(), now())] });
     trace.close();

@@ -7,6 +7,7 @@ import { parseSize, formatSize } from '../../../src/bench/sizes.js';
 import { distributedSchema } from '../../../src/collective/schema.js';
 import type { TransportSettings } from '../../../src/bench/rank.js';
 import { UserError } from '../../../src/util/errors.js';
+import { requireReplaceable } from '../../../src/util/regular-file.js';
 
 interface AllReduceArguments {
   workers: number;
@@ -70,6 +71,7 @@ export const allReduceCommand: CommandModule<object, AllReduceArguments> = {
 
 async function benchAllReduce(args: ArgumentsCamelCase<AllReduceArguments>): Promise<void> {
   const { workers, rounds, peers, python, json, svg } = args;
+  if (svg !== undefined) requireReplaceable(svg);
   if (!Number.isInteger(workers) || workers < 2)
     throw new UserError('USAGE', '--workers: at least 2 ranks have something to reduce');
   if (!Number.isInteger(rounds) || rounds < 1) throw new UserError('USAGE', '--rounds: at least 1');

@@ -6,6 +6,7 @@ import { benchmarkLoader, type LoaderRow } from '../../../src/bench/loader.js';
 import { loadConfig } from '../../../src/config/load.js';
 import { availableCores } from '../../../src/util/cores.js';
 import { UserError } from '../../../src/util/errors.js';
+import { requireReplaceable } from '../../../src/util/regular-file.js';
 import { workerEnvironment } from '../../../src/job/devices/devices.js';
 import { overrides, recipeFlags } from '../../flags.js';
 
@@ -52,6 +53,7 @@ export const loaderCommand: CommandModule<object, LoaderArguments> = {
 
 async function benchLoader(args: ArgumentsCamelCase<LoaderArguments>): Promise<void> {
   const { images, threads, train, json, svg } = args;
+  if (svg !== undefined) requireReplaceable(svg);
   for (const [flag, value] of Object.entries({ images, threads })) {
     if (!Number.isInteger(value) || value < 1)
       throw new UserError('USAGE', `--${flag}: a whole number of at least 1`);

@@ -6,6 +6,7 @@ import { plotScaling } from '../../../src/bench/plot.js';
 import { benchmarkScaling, type ScalingResult, type ScalingRow } from '../../../src/bench/scaling.js';
 import { formatSize, parseSize } from '../../../src/bench/sizes.js';
 import { UserError } from '../../../src/util/errors.js';
+import { requireReplaceable } from '../../../src/util/regular-file.js';
 
 interface ScalingArguments {
   model: string;
@@ -65,6 +66,7 @@ export const scalingCommand: CommandModule<object, ScalingArguments> = {
 
 async function benchScaling(args: ArgumentsCamelCase<ScalingArguments>): Promise<void> {
   const { compute, steps, link, json, svg } = args;
+  if (svg !== undefined) requireReplaceable(svg);
   if (compute !== undefined && !(compute >= 0)) throw new UserError('USAGE', '--compute: at least 0');
   if (!Number.isInteger(steps) || steps < 1) throw new UserError('USAGE', '--steps: at least 1');
   const result = await benchmarkScaling({

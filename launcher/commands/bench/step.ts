@@ -7,6 +7,7 @@ import type { KernelTime } from '../../../src/backend/profile.js';
 import { configSchema, modelNames, type Config } from '../../../src/config/schema.js';
 import { availableCores } from '../../../src/util/cores.js';
 import { UserError } from '../../../src/util/errors.js';
+import { requireReplaceable } from '../../../src/util/regular-file.js';
 import { workerEnvironment } from '../../../src/job/devices/devices.js';
 
 interface StepArguments {
@@ -80,6 +81,7 @@ export const stepCommand: CommandModule<object, StepArguments> = {
 
 async function benchStep(args: ArgumentsCamelCase<StepArguments>): Promise<void> {
   const { batch, threads, steps, rounds, peers, python, profile, json, svg } = args;
+  if (svg !== undefined) requireReplaceable(svg);
   for (const [flag, value] of Object.entries({ batch, threads, steps, rounds })) {
     if (!Number.isInteger(value) || value < 1)
       throw new UserError('USAGE', `--${flag}: a whole number of at least 1`);

@@ -1,5 +1,6 @@
-import { openSync, readSync, statSync, writeSync } from 'node:fs';
+import { constants, readSync, statSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
+import { openRegular } from '../../util/regular-file.js';
 
 /** Bytes of a record before its pixels. */
 const headerBytes = 32;
@@ -32,7 +33,8 @@ export class DiskCache {
 
   /** Opens the file, which must be there; it is closed when the thread ends. */
   constructor(private readonly pack: Pack) {
-    this.handle = openSync(pack.file, pack.writable ? 'r+' : 'r');
+    const flags = pack.writable ? constants.O_RDWR : constants.O_RDONLY;
+    this.handle = openRegular(pack.file, flags).descriptor;
     this.record = Buffer.alloc(recordBytes(pack.imageBytes));
   }
 

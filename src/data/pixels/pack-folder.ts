@@ -1,16 +1,20 @@
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { access, mkdir, open, readdir, readFile, realpath, rm, stat, statfs, utimes } from 'node:fs/promises';
+import { closeSync, constants } from 'node:fs';
+import { access, mkdir, readdir, realpath, rm, stat, statfs, utimes } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
 import { cacheFolder } from '../../util/cache-folder.js';
 import { messageOf } from '../../util/errors.js';
+import { openRegular, readRegularText } from '../../util/regular-file.js';
 import type { PixelRules } from '../pixel-rules.js';
 import { recordBytes, type Pack } from './disk-cache.js';
 
 /** Counts up whenever records or decoding change their meaning. */
 const formatVersion = 2;
+
+/** Bytes of a description, at most: it holds one path. */
+const descriptionBytes = 65_536;
 
 /** Bytes of the disk that are left free for other programs. */
 const spare = 2 ** 30;
@@ -88,7 +92,7 @@ export async function openPack(request: PackRequest, options: PackOptions): Prom
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await describePack(join(folder, `${key}.json`), request, root);
-    await (await open(file, 'a+')).close();
+    closeSync(openRegular(file, constants.O_RDWR | constants.O_CREAT).descriptor);
     await access(file, constants.R_OK | constants.W_OK);
     const whole = slots * recordBytes(imageBytes);
     await makeRoom(folder, key, limit - whole);
@@ -119,7 +123,7 @@ export async function listPacks(folder: string): Promise<StoredPack[]> {
     const described = await stat(join(folder, `${key}.json`)).catch(() => undefined);
     const usedAt = (described ?? pixels)?.mtime;
     if (!usedAt) continue;
-    const description = await readDescription(join(folder, `${key}.json`));
+    const description = readDescription(join(folder, `${key}.json`));
     packs.push({ key, description, bytes: (pixels?.blocks ?? 0) * 512, usedAt });
   }
   return packs.sort((a, b) => b.usedAt.getTime() - a.usedAt.getTime());
@@ -150,13 +154,13 @@ function keyOf(
 
 async function describePack(file: string, { files, ...request }: PackRequest, root: string): Promise<void> {
   const description: Description = { ...request, root, images: files.length };
-  if (await readDescription(file)) await utimes(file, new Date(), new Date());
+  if (readDescription(file)) await utimes(file, new Date(), new Date());
   else await writeFileAtomic(file, JSON.stringify(descriptionSchema.parse(description)));
 }
 
-async function readDescription(file: string): Promise<Description | undefined> {
+function readDescription(file: string): Description | undefined {
   try {
-    return descriptionSchema.parse(JSON.parse(await readFile(file, 'utf8')));
+    return descriptionSchema.parse(JSON.parse(readRegularText(file, { mostBytes: descriptionBytes })));
   } catch {
     return undefined;
   }

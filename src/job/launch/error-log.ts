@@ -1,7 +1,9 @@
-import { appendFile, mkdir } from 'node:fs/promises';
+import { closeSync, writeSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { codeOf, messageOf, PodDistError, StoppedError, UserError } from '../../util/errors.js';
+import { openLog } from '../../util/regular-file.js';
 
 /**
  * Runs the work of the only worker of a job. Where it fails, its stack goes to the log file and the error says in one
@@ -13,7 +15,9 @@ export async function withErrorLog<T>(work: Promise<T>, logFile: string): Promis
   } catch (error) {
     if (error instanceof UserError || error instanceof StoppedError) throw error;
     await mkdir(dirname(logFile), { recursive: true });
-    await appendFile(logFile, `${error instanceof Error ? error.stack : String(error)}\n`);
+    const log = openLog(logFile);
+    writeSync(log, `${error instanceof Error ? error.stack : String(error)}\n`);
+    closeSync(log);
     const code = codeOf(error);
     throw new PodDistError(
       code,

@@ -1,7 +1,8 @@
 import { fork, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import type { Coordinator } from '../coordinator/coordinator.js';
 import { messageOf } from '../../util/errors.js';
+import { openLog } from '../../util/regular-file.js';
 
 /** One worker process to start. */
 export interface WorkerSpec {
@@ -97,7 +98,7 @@ export class Supervisor {
 }
 
 function startProcess({ script, args, environment, logFile, within = [] }: WorkerSpec): ChildProcess {
-  const log = openSync(logFile, 'a');
+  const log = openLog(logFile);
   try {
     const [command, ...before] = [...within, process.execPath];
     const flags = ['--harmony-rab-gsab-transfer'].filter(() => process.versions.node.startsWith('20.'));

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
+import { closeSync, constants, readFileSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf, UserError } from '../../util/errors.js';
+import { UserError } from '../../util/errors.js';
+import { openRegular, reasonOf } from '../../util/regular-file.js';
 import { configFolder } from './config-folder.js';
 
 /** Where a job's secret may be given. */
@@ -62,18 +63,16 @@ function read(
   flags: number,
   objection: (stats: Stats) => string | undefined,
 ): string | undefined {
-  let descriptor: number;
+  let opened: ReturnType<typeof openRegular>;
   try {
-    // Without O_NONBLOCK a pipe of that name would be waited for.
-    descriptor = openSync(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | flags);
+    opened = openRegular(file, constants.O_RDONLY | flags);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return undefined;
-    throw unusable(file, code === 'ELOOP' ? 'it is a link' : messageOf(error));
+    throw unusable(file, code === 'ELOOP' ? 'it is a link' : reasonOf(error));
   }
+  const { descriptor, stats } = opened;
   try {
-    const stats = fstatSync(descriptor);
-    if (!stats.isFile()) throw unusable(file, 'it is no file');
     const reason = process.getuid ? objection(stats) : undefined;
     if (reason) throw unusable(file, reason);
     if (stats.size > mostBytes) throw unusable(file, `it has ${stats.size} bytes`);

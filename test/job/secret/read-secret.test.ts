@@ -54,8 +54,8 @@ describe('the secret of a job', () => {
     symlinkSync(put(join(folder, 'x'), 0o600), home);
     expect(() => given()).toThrow(/it is a link/);
     execFileSync('mkfifo', ['-m', '600', join(folder, 'pipe')]);
-    expect(() => named(join(folder, 'pipe'))).toThrow(/it is no file/);
-    expect(() => named(folder)).toThrow(/it is no file/);
+    expect(() => named(join(folder, 'pipe'))).toThrow(/it is a named pipe/);
+    expect(() => named(folder)).toThrow(/it is a folder/);
     expect(() => named(join(folder, 'none'))).toThrow(/it does not exist/);
   });
 
