@@ -19,6 +19,7 @@ const openersOfOwnFiles = [
   'src/wasm/load.ts',
   'src/trace/trace-file.ts',
   'src/transport/host/*.ts',
+  'src/data/pixels/*.ts',
   'src/backend/native/cache.ts',
   'src/checkpoint/files.ts',
   'src/record/{run-lock,run-record}.ts',

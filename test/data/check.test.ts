@@ -61,7 +61,7 @@ describe('checkDataset', () => {
       const { checkDataset } = await import(process.argv[1]);
       if (process.getuid() === 0) process.setuid(65534);
       console.log((await checkDataset(process.argv[2])).broken.map(({ problem }) => problem).join());`;
-    expect(await run(program, data)).toMatch(/1.png is no image .*\(there is no permission to read it\)/);
+    expect(await run(program, data)).toMatch(/1.png is no image .*\(permission denied\)/);
   });
 
   it('stays small where small files hold many pixels, and refuses more than the limit', async () => {

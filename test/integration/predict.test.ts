@@ -123,7 +123,7 @@ describe('predict', () => {
     const { code, stderr } = await place.run('predict', '--checkpoint', 'run', 'pipe.jpg', 'zero.jpg');
     expect(code).toBe(2);
     expect(stderr).toMatch(/pipe.jpg is no image that can be read \(it is a named pipe, not a file\)/);
-    expect(stderr).toMatch(/zero.jpg is no image that can be read \(it is a device\)/);
+    expect(stderr).toMatch(/zero.jpg is no image that can be read \(it is a device, not a file\)/);
   });
 });
 

@@ -1,4 +1,4 @@
-import { constants, readSync, statSync, writeSync } from 'node:fs';
+import { openSync, readSync, statSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { openRegular } from '../../util/regular-file.js';
 
@@ -33,8 +33,7 @@ export class DiskCache {
 
   /** Opens the file, which must be there; it is closed when the thread ends. */
   constructor(private readonly pack: Pack) {
-    const flags = pack.writable ? constants.O_RDWR : constants.O_RDONLY;
-    this.handle = openRegular(pack.file, flags).descriptor;
+    this.handle = pack.writable ? openSync(pack.file, 'r+') : openRegular(pack.file).descriptor;
     this.record = Buffer.alloc(recordBytes(pack.imageBytes));
   }
 

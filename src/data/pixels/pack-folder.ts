@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
-import { closeSync, constants } from 'node:fs';
-import { access, mkdir, readdir, realpath, rm, stat, statfs, utimes } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, mkdir, open, readdir, realpath, rm, stat, statfs, utimes } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
 import { cacheFolder } from '../../util/cache-folder.js';
 import { messageOf } from '../../util/errors.js';
-import { openRegular, readRegularText } from '../../util/regular-file.js';
+import { readRegularText } from '../../util/regular-file.js';
 import type { PixelRules } from '../pixel-rules.js';
 import { recordBytes, type Pack } from './disk-cache.js';
 
@@ -92,7 +92,7 @@ export async function openPack(request: PackRequest, options: PackOptions): Prom
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await describePack(join(folder, `${key}.json`), request, root);
-    closeSync(openRegular(file, constants.O_RDWR | constants.O_CREAT).descriptor);
+    await (await open(file, 'a+')).close();
     await access(file, constants.R_OK | constants.W_OK);
     const whole = slots * recordBytes(imageBytes);
     await makeRoom(folder, key, limit - whole);
