@@ -9,11 +9,8 @@ export function advise(machine: Machine, backends: readonly BackendHealth[]): st
     advice.push('pod-dist setup --cuda: native TensorFlow on the NVIDIA GPU, the fastest there is here');
   } else if (native && !native.usable) {
     advice.push('pod-dist setup: native TensorFlow, several times faster than wasm');
-  } else if (native && !native.gpu && !native.normalisePasses) {
-    advice.push(
-      'pod-dist setup --force: batch norm is faster with operations that did not compile here; it says why',
-    );
   }
+  for (const { faster } of backends) if (faster !== undefined) advice.push(faster);
   const adapter = machine.adapters.find(({ software }) => !software);
   if (adapter && !native?.gpu) advice.push(`--backend webgpu: trains on ${adapter.name}`);
   if (!machine.zeromq.ok) advice.push('npm ci: several workers need zeromq');

@@ -12,8 +12,8 @@ export interface BackendHealth {
   reason?: string;
   device?: string;
   gpu?: boolean;
-  /** It has operations of pod-dist's own for batch norm. */
-  normalisePasses?: boolean;
+  /** Where it could be faster here: a command, and why. */
+  faster?: string;
   /** Of a matrix product. */
   gflops?: number;
   /** Of training steps of the small CNN on 32x32x3 images. */
@@ -78,13 +78,13 @@ export async function examineBackend(
 
 function healthOf(name: BackendName, message: Exclude<ProbeMessage, { kind: 'stage' }>): BackendHealth {
   if (message.kind === 'failed') return { name, usable: false, reason: message.message };
-  const { device, gpu, normalisePasses, gflops, step } = message;
+  const { device, gpu, faster, gflops, step } = message;
   return {
     name,
     usable: true,
     device,
     gpu,
-    normalisePasses,
+    faster,
     gflops,
     imagesPerSecond: step.imagesPerSecond,
     batch: step.batch,

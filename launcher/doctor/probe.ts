@@ -1,4 +1,3 @@
-import { hasNormalisePasses } from '../../src/backend/batch-norm.js';
 import { initBackend, type BackendName } from '../../src/backend/index.js';
 import { measureProduct } from '../../src/backend/measure-product.js';
 import { configSchema } from '../../src/config/schema.js';
@@ -12,7 +11,7 @@ export type ProbeMessage =
       kind: 'result';
       device: string;
       gpu: boolean;
-      normalisePasses: boolean;
+      faster?: string;
       gflops: number;
       step: StepMeasurement;
     }
@@ -24,7 +23,7 @@ const slowMs = 50;
 /** Run by the doctor in a process of its own: starts the backend named on the command line and measures it. */
 async function probe(name: BackendName): Promise<void> {
   tell({ kind: 'stage', stage: 'starting' });
-  const { device, gpu } = await initBackend(name);
+  const { device, gpu, faster } = await initBackend(name);
   tell({ kind: 'stage', stage: 'measuring a matrix product' });
   const gflops = await measureProduct();
   tell({ kind: 'stage', stage: 'measuring training steps' });
@@ -35,7 +34,7 @@ async function probe(name: BackendName): Promise<void> {
     single.medianMs > slowMs
       ? single
       : await measureStep({ model: smallCnn, batch: 64, steps: 10, budgetMs: 5000 });
-  tell({ kind: 'result', device, gpu, normalisePasses: hasNormalisePasses(), gflops, step });
+  tell({ kind: 'result', device, gpu, faster, gflops, step });
 }
 
 function tell(message: ProbeMessage): void {

@@ -16,6 +16,8 @@ export interface Backend {
   /** What computes, such as `GPU (CUDA)` or `CPU`. */
   device: string;
   gpu: boolean;
+  /** Where it could be faster here: a command, and why. */
+  faster?: string;
 }
 
 export interface BackendOptions {
@@ -82,8 +84,8 @@ const gpuAdvice: Record<BackendName, string> = {
 
 const starters: Record<BackendName, () => Promise<Backend>> = {
   async native() {
-    const { gpu } = await startNative();
-    return { name: 'native', tf, device: gpu ? 'GPU (CUDA)' : 'CPU', gpu };
+    const { gpu, faster } = await startNative();
+    return { name: 'native', tf, device: gpu ? 'GPU (CUDA)' : 'CPU', gpu, faster };
   },
   async webgpu() {
     const { gpu, device } = await startWebgpu();

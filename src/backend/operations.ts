@@ -1,14 +1,11 @@
 import * as tf from '../tf/index.js';
-import { trainingKernels } from './kernel-names.js';
-import { runWhereKnown } from './run-kernel.js';
+import type { Activation } from './activation.js';
+import { running } from './running.js';
 
 /** dy where the ReLU's output y is positive, else 0. */
 export function reluGradient(dy: tf.Tensor, y: tf.Tensor): tf.Tensor {
-  return runWhereKnown(trainingKernels.reluGradient, { dy, y }) ?? tf.mul(dy, tf.step(y));
+  return running().reluGradient?.(dy, y) ?? tf.mul(dy, tf.step(y));
 }
-
-/** What follows an operation, in one with it. */
-export type Activation = 'linear' | 'relu';
 
 /** a + b of tensors of one shape, or max(0, a + b). */
 export function addThen(activation: Activation, a: tf.Tensor, b: tf.Tensor): tf.Tensor {

@@ -3,7 +3,7 @@ import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { LayerOverride } from '../models/forward.js';
 import type { Range } from '../parallel/buckets.js';
-import { normalise, type BatchShare, type Statistic } from './normalise/index.js';
+import { normalise, type BatchShare, type Statistic } from './normalise.js';
 
 /** Moving mean and biased-corrected variance of one layer, [channels] each. */
 interface MovingStatistics {

@@ -1,5 +1,6 @@
 import * as tf from '../tf/index.js';
-import { addThen, convolve, type Activation, type Convolution } from '../backend/operations.js';
+import type { Activation } from '../backend/activation.js';
+import { addThen, convolve, type Convolution } from '../backend/operations.js';
 import { PodDistError } from '../util/errors.js';
 import { cut, eachWithOwnWeights, join, type Parts } from './parts.js';
 

@@ -1,19 +1,9 @@
 import * as tf from '../../src/tf/index.js';
 import { describe, expect, it } from 'vitest';
 import { initBackend } from '../../src/backend/index.js';
-import { trainingKernels } from '../../src/backend/kernel-names.js';
-import type { NodeBackend } from '../../src/backend/native/node-backend.js';
-import {
-  batchNorm,
-  batchNormGradient,
-  batchNormInputGradient,
-  batchNormSums,
-  channelSums,
-} from '../../src/backend/batch-norm.js';
+import { runningBatchNorm } from '../../src/backend/composed-batch-norm.js';
 import { addRelu, convolve, type Convolution } from '../../src/backend/operations.js';
 import { accelerated, expectClose, expectLikeCpu, normal, valuesOn } from './backends.js';
-
-const epsilon = 1e-5;
 
 describe.each(accelerated)('operations on %s', (name) => {
   it('ReLU and its gradient', () =>
@@ -22,51 +12,6 @@ describe.each(accelerated)('operations on %s', (name) => {
       const gradient = tf.grad((value) => tf.sum(tf.mul(tf.relu(value), weight)))(x);
       return [tf.relu(x), gradient];
     }));
-
-  it.each([
-    [2, 3, 5, 16],
-    [3, 4, 4, 7],
-    [1, 1, 1, 8],
-    [64, 9, 9, 20],
-  ])('batch norm of %i images %ix%ix%i and its gradient', (...shape) =>
-    expectLikeCpu(
-      name,
-      () => {
-        const [x, dy] = [normal(shape, 1, 4), normal(shape, 2)];
-        const [gamma, beta] = [normal([shape[3]], 3), normal([shape[3]], 4)];
-        const { y, mean, variance, saved } = batchNorm(x, gamma, beta, { epsilon });
-        const gradients = batchNormGradient(dy, { x, gamma, saved, epsilon });
-        // One value a channel has no variance: its exact gradient is 0, and only rounding is left of it.
-        return shape[0] === 1 ? [y, mean, variance, gradients[2]] : [y, mean, variance, ...gradients];
-      },
-      1e-4,
-    ),
-  );
-
-  it.each([
-    [2, 3, 5, 16],
-    [3, 4, 4, 7],
-    [1, 1, 1, 8],
-    [64, 9, 9, 20],
-  ])('batch norm of %i images %ix%ix%i with ReLU after it', (...shape) =>
-    expectLikeCpu(
-      name,
-      () => {
-        const [x, dy] = [normal(shape, 1, 4), normal(shape, 2)];
-        const [gamma, beta] = [normal([shape[3]], 3), normal([shape[3]], 4)];
-        const { y, mean, variance, saved } = batchNorm(x, gamma, beta, { epsilon, activation: 'relu' });
-        const gradients = batchNormGradient(dy, { x, gamma, saved, epsilon });
-        return shape[0] === 1 ? [y, mean, variance, gradients[2]] : [y, mean, variance, ...gradients];
-      },
-      1e-4,
-    ),
-  );
-
-  it.runIf(name === 'native')('batch norm with ReLU as one operation of oneDNN', async () => {
-    await initBackend(name);
-    const gpu = (tf.backend() as NodeBackend).isUsingGpuDevice;
-    expect(tf.getKernel(trainingKernels.batchNormRelu, tf.getBackend()) === undefined).toBe(gpu);
-  });
 
   it('a sum with ReLU after it, of which one part is read again', () =>
     expectLikeCpu(name, () => {
@@ -89,25 +34,12 @@ describe.each(accelerated)('operations on %s', (name) => {
     expect([...db]).toEqual([2, 0, 4]);
   });
 
-  it('the parts of a batch norm over several ranks', () =>
-    expectLikeCpu(
-      name,
-      () => {
-        const [x, dy] = [normal([4, 5, 6, 12], 1, -2), normal([4, 5, 6, 12], 2)];
-        const gamma = normal([12], 3);
-        const known = { mean: normal([12], 4), variance: tf.add(normal([12], 5), 2) };
-        const sums = batchNormSums(dy, { x, gamma, ...known, epsilon });
-        const dx = batchNormInputGradient(sums, normal([12], 6), normal([12], 7));
-        return [tf.tensor1d(Float32Array.from(channelSums(x))), sums.sumDyXhat, sums.sumDy, sums.scaled, dx];
-      },
-      1e-4,
-    ));
-
   it.runIf(name === 'wasm')('statistics that do not depend on how the images are split', async () => {
     await initBackend(name);
     const x = normal([7, 5, 3, 6], 1, 3);
-    const whole = channelSums(x);
-    const [first, second] = [channelSums(tf.slice(x, [0], [3])), channelSums(tf.slice(x, [3], [4]))];
+    const { sums } = runningBatchNorm();
+    const whole = sums(x);
+    const [first, second] = [sums(tf.slice(x, [0], [3])), sums(tf.slice(x, [3], [4]))];
     whole.forEach((sum, index) => expect(Math.fround(first[index] + second[index])).toBe(Math.fround(sum)));
     x.dispose();
   });

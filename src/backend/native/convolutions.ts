@@ -1,5 +1,5 @@
 import type * as tf from '../../tf/index.js';
-import { replaceWhere } from '../replace-kernel.js';
+import { replaceWhere } from '../kernels.js';
 import { Attributes, backendName, type NodeBackend } from './node-backend.js';
 
 interface Geometry {

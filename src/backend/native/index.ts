@@ -2,12 +2,18 @@ import * as tf from '../../tf/index.js';
 import { createRequire } from 'node:module';
 import util from 'node:util';
 import { messageOf, UserError } from '../../util/errors.js';
-import { registerBatchNormPasses } from './batch-norm.js';
+import type { BatchNormOperations } from '../batch-norm.js';
+import { offer } from '../running.js';
+import { fusedBatchNorm } from './batch-norm/fused.js';
+import { ownBatchNorm } from './batch-norm/own.js';
 import { findAddon } from './cache.js';
-import { registerFusedKernels } from './kernels.js';
+import { registerTrainingKernels } from './kernels.js';
 import type { NodeBackend } from './node-backend.js';
 
 const require = createRequire(import.meta.url);
+
+const compileOperations =
+  'pod-dist setup --force: batch norm is faster with operations that did not compile here; it says why';
 
 /** What native TensorFlow is loaded from. */
 export interface Addon {
@@ -23,7 +29,9 @@ export interface Addon {
  * @param addon default: what `pod-dist setup` has built
  * @throws UserError `BACKEND_UNAVAILABLE`
  */
-export async function startNative(addon: Addon | undefined = findAddon()): Promise<{ gpu: boolean }> {
+export async function startNative(
+  addon: Addon | undefined = findAddon(),
+): Promise<{ gpu: boolean; faster?: string }> {
   if (!addon)
     throw new UserError('BACKEND_UNAVAILABLE', 'native TensorFlow is not set up here: run pod-dist setup');
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
@@ -38,14 +46,17 @@ export async function startNative(addon: Addon | undefined = findAddon()): Promi
     );
   }
   const backend = tf.backend() as NodeBackend;
-  if (first) registerFusedKernels(backend);
-  if (first && addon.operations && !backend.isUsingGpuDevice) {
-    // OpenMP's threads would spin after each operation, on the cores that TensorFlow's threads need for the next one.
-    process.env.OMP_WAIT_POLICY ??= 'passive';
-    load(addon.operations);
-    registerBatchNormPasses(backend);
-  }
-  return { gpu: backend.isUsingGpuDevice };
+  if (first) offer({ ...registerTrainingKernels(backend), batchNorm: batchNorm(backend, addon) });
+  const gpu = backend.isUsingGpuDevice;
+  return { gpu, faster: gpu || addon.operations ? undefined : compileOperations };
+}
+
+function batchNorm(backend: NodeBackend, { operations }: Addon): BatchNormOperations {
+  if (operations === undefined || backend.isUsingGpuDevice) return fusedBatchNorm(backend);
+  // OpenMP's threads would spin after each operation, on the cores that TensorFlow's threads need for the next one.
+  process.env.OMP_WAIT_POLICY ??= 'passive';
+  load(operations);
+  return ownBatchNorm(backend);
 }
 
 function registerBackend(file: string): void {

@@ -1,75 +1,155 @@
-import type { TensorInfo } from '../../tf/index.js';
-import type { Heap } from './heap.js';
+import * as tf from '../../tf/index.js';
+import type { BatchNormOperations } from '../batch-norm.js';
+import { composedBatchNorm, finish, throughActivation } from '../composed-batch-norm.js';
+import { registerKernel, type Inputs } from '../kernels.js';
+import { backendName, type Heap } from './heap.js';
+
+/**
+ * Batch norm in kernels of our own. Statistics of the halves are the mean and the biased variance, of a whole pass the
+ * mean and 1 / sqrt(variance + epsilon).
+ */
+export function batchNormOf(heap: Heap): BatchNormOperations {
+  const define = (
+    name: string,
+    compute: (heap: Heap, inputs: Inputs, epsilon: number) => tf.TensorInfo | tf.TensorInfo[],
+  ) => registerKernel(backendName, name, (inputs, { epsilon }) => compute(heap, inputs, epsilon as number));
+  const sums = define('BatchNormSums', channelSums);
+  const gradientSums = define('BatchNormGradientSums', sumsOfGradient);
+  const gradient = define('BatchNormGradient', inputGradient);
+  const whole = define('BatchNormWhole', wholeBatchNorm);
+  const wholeGradient = define('BatchNormWholeGradient', wholeBatchNormGradient);
+
+  return {
+    ...composedBatchNorm,
+
+    sums(x) {
+      const floats = sums({ x })[0].dataSync<'float32'>();
+      return new Float64Array(floats.buffer, floats.byteOffset, floats.length / 2);
+    },
+
+    gradientSums(dy, normalised) {
+      const g = throughActivation(dy, normalised);
+      const { x, epsilon, statistics } = normalised;
+      const [mean, variance] = statistics;
+      const [both] = gradientSums({ dy: g ?? dy, x, mean, variance }, { epsilon });
+      return { sums: Float64Array.from(both.dataSync<'float32'>()), g };
+    },
+
+    gradient(dy, averages, { x, gamma, epsilon, statistics: [mean, variance] }) {
+      const inputs = { dy, x, gamma, mean, variance, averages: tf.tensor1d(Float32Array.from(averages)) };
+      return gradient(inputs, { epsilon })[0];
+    },
+
+    whole: {
+      normalise(call) {
+        const { x, gamma, beta, epsilon } = call;
+        const [y, mean, inverse, unbiased] = whole({ x, gamma, beta }, { epsilon });
+        return { y: finish(y, call), statistics: [mean, inverse], moments: [mean, unbiased] };
+      },
+      gradient(dy, normalised) {
+        const g = throughActivation(dy, normalised);
+        const { x, gamma, statistics } = normalised;
+        const [mean, inverse] = statistics;
+        const [dx, dgamma, dbeta] = wholeGradient({ dy: g ?? dy, x, gamma, mean, inverse });
+        return { dx, dgamma, dbeta, g };
+      },
+    },
+  };
+}
 
 /** Rows and channels of [..., channels]. */
-function rowsOf({ shape }: TensorInfo): { rows: number; channels: number } {
+function sizeOf({ shape }: tf.TensorInfo): { rows: number; channels: number } {
   const channels = shape[shape.length - 1];
   return { rows: shape.slice(0, -1).reduce((product, size) => product * size, 1), channels };
 }
 
-/** `channelSums` of trainingKernels. */
-export function channelSums(heap: Heap, { x }: { x: TensorInfo }): TensorInfo {
-  const { rows, channels } = rowsOf(x);
+/** Sums of x and of x^2 as float64, in a float32 tensor [4 channels] of the same bytes. */
+function channelSums(heap: Heap, { x }: Inputs): tf.TensorInfo {
+  const { rows, channels } = sizeOf(x);
   const sums = heap.create([4 * channels]);
   heap.kernels.channelSums(heap.at(x), rows, channels, heap.at(sums));
   return sums;
 }
 
-interface BatchNormInputs {
-  x: TensorInfo;
-  gamma: TensorInfo;
-  beta: TensorInfo;
+/** Sums of dy, then of dy xhat, [2 channels]. */
+function sumsOfGradient(heap: Heap, { dy, x, mean, variance }: Inputs, epsilon: number): tf.TensorInfo {
+  const { rows, channels } = sizeOf(x);
+  const result = heap.create([2 * channels]);
+  heap.lend([16 * channels], (sums) => {
+    heap.kernels.gradientSums(heap.at(dy), heap.at(x), rows, channels, heap.at(mean), sums);
+    const [both, variances] = [result, variance].map((tensor) =>
+      heap.floats(heap.at(tensor), tf.util.sizeFromShape(tensor.shape)),
+    );
+    const totals = heap.doubles(sums, 2 * channels);
+    for (let channel = 0; channel < channels; channel++) {
+      both[channel] = totals[channel];
+      both[channels + channel] = totals[channels + channel] * (1 / Math.sqrt(variances[channel] + epsilon));
+    }
+  });
+  return result;
 }
 
-/** `batchNorm` of trainingKernels: two passes over x. Saves mean, variance and 1 / sqrt(variance + epsilon). */
-export function batchNorm(heap: Heap, { x, gamma, beta }: BatchNormInputs, epsilon: number): TensorInfo[] {
-  const { rows, channels } = rowsOf(x);
+/** dx from averages [2 channels] of dy and of dy xhat: one pass over dy and x. */
+function inputGradient(
+  heap: Heap,
+  { dy, x, gamma, mean, variance, averages }: Inputs,
+  epsilon: number,
+): tf.TensorInfo {
+  const { rows, channels } = sizeOf(x);
+  const dx = heap.create(x.shape);
+  const { fround, sqrt } = Math;
+  const vectors = 4 * channels;
+  heap.lend([vectors, vectors, vectors], (a, b, c) => {
+    const vector = (tensor: tf.TensorInfo) => heap.floats(heap.at(tensor), channels);
+    const [gammas, means, variances] = [gamma, mean, variance].map(vector);
+    const known = heap.floats(heap.at(averages), 2 * channels);
+    const [as, bs, cs] = [a, b, c].map((pointer) => heap.floats(pointer, channels));
+    for (let channel = 0; channel < channels; channel++) {
+      const deviation = sqrt(variances[channel] + epsilon);
+      const scale = gammas[channel] * fround(1 / fround(sqrt(fround(variances[channel] + fround(epsilon)))));
+      as[channel] = gammas[channel] * (1 / deviation);
+      bs[channel] = -fround(fround(scale) * known[channels + channel]) / deviation;
+      cs[channel] = -fround(fround(scale) * known[channel]) - means[channel] * bs[channel];
+    }
+    heap.kernels.plane(heap.at(dy), heap.at(x), heap.at(dx), rows, channels, a, b, c);
+  });
+  return dx;
+}
+
+/** y, mean, 1 / sqrt(variance + epsilon) and the unbiased variance: two passes over x. */
+function wholeBatchNorm(heap: Heap, { x, gamma, beta }: Inputs, epsilon: number): tf.TensorInfo[] {
+  const { rows, channels } = sizeOf(x);
   const y = heap.create(x.shape);
-  const saved = [heap.create([channels]), heap.create([channels])];
-  const inverse = heap.create([channels]);
-  const [mean, unbiased] = [heap.create([channels]), heap.create([channels])];
+  const found = [heap.create([channels]), heap.create([channels]), heap.create([channels])];
   heap.lend([16 * channels, 4 * channels, 4 * channels], (sums, scales, offsets) => {
     heap.kernels.channelSums(heap.at(x), rows, channels, sums);
-    const vector = (tensor: TensorInfo) => heap.floats(heap.at(tensor), channels);
+    const vector = (tensor: tf.TensorInfo) => heap.floats(heap.at(tensor), channels);
     const totals = heap.doubles(sums, 2 * channels);
-    const [means, variances, gammas, betas] = [...saved, gamma, beta].map(vector);
+    const [means, inverses, unbiased, gammas, betas] = [...found, gamma, beta].map(vector);
     const [scale, offset] = [heap.floats(scales, channels), heap.floats(offsets, channels)];
-    const [inverses, meanCopy, corrected] = [inverse, mean, unbiased].map(vector);
     for (let channel = 0; channel < channels; channel++) {
       const average = totals[channel] / rows;
+      const variance = Math.fround(Math.max(totals[channels + channel] / rows - average * average, 0));
       means[channel] = average;
-      variances[channel] = Math.max(totals[channels + channel] / rows - average * average, 0);
-      inverses[channel] = 1 / Math.sqrt(variances[channel] + epsilon);
-      scale[channel] = gammas[channel] / Math.sqrt(variances[channel] + epsilon);
+      inverses[channel] = 1 / Math.sqrt(variance + epsilon);
+      scale[channel] = gammas[channel] / Math.sqrt(variance + epsilon);
       offset[channel] = betas[channel] - means[channel] * scale[channel];
-      meanCopy[channel] = means[channel];
-      corrected[channel] = variances[channel] * (rows / Math.max(rows - 1, 1));
+      unbiased[channel] = variance * (rows / Math.max(rows - 1, 1));
     }
     heap.kernels.line(heap.at(x), heap.at(y), rows, channels, scales, offsets);
   });
-  return [y, mean, unbiased, ...saved, inverse];
+  return [y, ...found];
 }
 
-interface GradientInputs {
-  dy: TensorInfo;
-  x: TensorInfo;
-  gamma: TensorInfo;
-  saved1: TensorInfo;
-  saved3: TensorInfo;
-}
-
-/** `batchNormGradient` of trainingKernels: two passes over dy and x. */
-export function batchNormGradient(
-  heap: Heap,
-  { dy, x, gamma, saved1: mean, saved3: inverse }: GradientInputs,
-): TensorInfo[] {
-  const { rows, channels } = rowsOf(x);
+/** dx, dgamma and dbeta: two passes over dy and x. */
+function wholeBatchNormGradient(heap: Heap, { dy, x, gamma, mean, inverse }: Inputs): tf.TensorInfo[] {
+  const { rows, channels } = sizeOf(x);
   const dx = heap.create(x.shape);
   const [dgamma, dbeta] = [heap.create([channels]), heap.create([channels])];
   const vectors = 4 * channels;
   heap.lend([16 * channels, vectors, vectors, vectors], (sums, a, b, c) => {
     heap.kernels.gradientSums(heap.at(dy), heap.at(x), rows, channels, heap.at(mean), sums);
-    const vector = (tensor: TensorInfo) => heap.floats(heap.at(tensor), channels);
+    const vector = (tensor: tf.TensorInfo) => heap.floats(heap.at(tensor), channels);
     const [gammas, means, inverses, sumsDyXhat, sumsDy] = [gamma, mean, inverse, dgamma, dbeta].map(vector);
     const totals = heap.doubles(sums, 2 * channels);
     const [as, bs, cs] = [a, b, c].map((pointer) => heap.floats(pointer, channels));
@@ -88,50 +168,16 @@ export function batchNormGradient(
   return [dx, dgamma, dbeta];
 }
 
-interface SumsInputs {
-  dy: TensorInfo;
-  x: TensorInfo;
-  gamma: TensorInfo;
-  mean: TensorInfo;
-  variance: TensorInfo;
-}
-
-/** `batchNormSums` of trainingKernels. */
-export function batchNormSums(
-  heap: Heap,
-  { dy, x, gamma, mean, variance }: SumsInputs,
-  epsilon: number,
-): TensorInfo[] {
-  const { rows, channels } = rowsOf(x);
-  const scaled = heap.create(x.shape);
-  const [sumDyXhat, sumDy] = [heap.create([channels]), heap.create([channels])];
-  heap.lend([16 * channels, 4 * channels, 4 * channels], (sums, scales, zeros) => {
-    heap.kernels.gradientSums(heap.at(dy), heap.at(x), rows, channels, heap.at(mean), sums);
-    const vector = (tensor: TensorInfo) => heap.floats(heap.at(tensor), channels);
-    const [gammas, variances, products, slopes] = [gamma, variance, sumDyXhat, sumDy].map(vector);
-    const totals = heap.doubles(sums, 2 * channels);
-    const scale = heap.floats(scales, channels);
-    for (let channel = 0; channel < channels; channel++) {
-      const inverse = 1 / Math.sqrt(variances[channel] + epsilon);
-      scale[channel] = gammas[channel] * inverse;
-      slopes[channel] = totals[channel];
-      products[channel] = totals[channels + channel] * inverse;
-    }
-    heap.kernels.line(heap.at(dy), heap.at(scaled), rows, channels, scales, zeros);
-  });
-  return [sumDyXhat, sumDy, scaled];
-}
-
-/** A batch norm with known statistics, one pass over x. */
+/** A batch norm with known statistics: one pass over x. */
 export function knownBatchNorm(
   heap: Heap,
-  { x, mean, variance, offset, scale }: Record<'x' | 'mean' | 'variance' | 'offset' | 'scale', TensorInfo>,
+  { x, mean, variance, offset, scale }: Inputs,
   epsilon: number,
-): TensorInfo {
-  const { rows, channels } = rowsOf(x);
+): tf.TensorInfo {
+  const { rows, channels } = sizeOf(x);
   const y = heap.create(x.shape);
   heap.lend([4 * channels, 4 * channels], (scales, offsets) => {
-    const vector = (tensor: TensorInfo) => heap.floats(heap.at(tensor), channels);
+    const vector = (tensor: tf.TensorInfo) => heap.floats(heap.at(tensor), channels);
     const [means, variances, betas, gammas] = [mean, variance, offset, scale].map(vector);
     const [slopes, constants] = [heap.floats(scales, channels), heap.floats(offsets, channels)];
     for (let channel = 0; channel < channels; channel++) {

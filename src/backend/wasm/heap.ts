@@ -2,6 +2,9 @@ import * as tf from '../../tf/index.js';
 import { PodDistError } from '../../util/errors.js';
 import { loadProgram, type TrainingKernels } from '../../wasm/load.js';
 
+/** What the package calls its backend. */
+export const backendName = 'wasm';
+
 /** Parts of tfjs's wasm backend that kernels of our own work through. */
 interface WasmBackend extends tf.KernelBackend {
   wasm: {

@@ -1,14 +1,12 @@
 import * as tf from '../../tf/index.js';
-import { trainingKernels } from '../kernel-names.js';
-import { isBiasGradient, replaceWhere } from '../replace-kernel.js';
-import { batchNorm, batchNormGradient, batchNormSums, channelSums, knownBatchNorm } from './batch-norm.js';
+import { isBiasGradient, registerKernel, replaceWhere } from '../kernels.js';
+import type { Fusions } from '../running.js';
+import { batchNormOf, knownBatchNorm } from './batch-norm.js';
 import { convolutionFilterGradient, convolutionInputGradient } from './convolution-gradients.js';
 import { depthwiseFilterGradient, depthwiseInputGradient } from './depthwise-gradients.js';
-import type { Heap } from './heap.js';
+import { backendName, type Heap } from './heap.js';
 import { correctSamePadding } from './same-padding.js';
 import { maxPoolGradient } from './max-pool-gradient.js';
-
-const backendName = 'wasm';
 
 type Kernel = (heap: Heap, inputs: never, attributes: never) => tf.TensorInfo | tf.TensorInfo[];
 
@@ -20,23 +18,14 @@ const kernels: Record<string, Kernel> = {
   MaxPoolGrad: maxPoolGradient,
   UnsortedSegmentSum: segmentSum,
   Identity: share,
-  [trainingKernels.reluGradient]: reluGradient,
-  [trainingKernels.channelSums]: channelSums,
-  [trainingKernels.batchNorm]: (heap, inputs, { epsilon }: { epsilon: number }) =>
-    batchNorm(heap, inputs, epsilon),
-  [trainingKernels.batchNormGradient]: batchNormGradient,
-  [trainingKernels.batchNormSums]: (heap, inputs, { epsilon }: { epsilon: number }) =>
-    batchNormSums(heap, inputs, epsilon),
 };
 
 /** Registers what the wasm backend lacks for training, and replaces what is wrong or slow in it. */
-export function registerTrainingKernels(heap: Heap): void {
-  for (const [kernelName, compute] of Object.entries(kernels)) {
-    if (tf.getKernel(kernelName, backendName)) tf.unregisterKernel(kernelName, backendName);
-    const kernelFunc: tf.KernelFunc = ({ inputs, attrs }) =>
-      compute(heap, inputs as never, (attrs ?? {}) as never);
-    tf.registerKernel({ kernelName, backendName, kernelFunc });
-  }
+export function registerTrainingKernels(heap: Heap): Fusions {
+  for (const [kernelName, compute] of Object.entries(kernels))
+    registerKernel(backendName, kernelName, (inputs, attributes) =>
+      compute(heap, inputs as never, attributes as never),
+    );
   correctSamePadding(backendName);
   replaceWhere(backendName, 'Sum', (inputs, attributes) =>
     isBiasGradient(inputs, attributes) ? sumRows(heap, inputs.x) : undefined,
@@ -46,6 +35,8 @@ export function registerTrainingKernels(heap: Heap): void {
       ? knownBatchNorm(heap, { x, mean, variance, offset, scale }, varianceEpsilon as number)
       : undefined,
   );
+  const openRelu = registerKernel(backendName, 'ReluGrad', ({ dy, y }) => reluGradient(heap, dy, y));
+  return { reluGradient: (dy, y) => openRelu({ dy, y })[0], batchNorm: batchNormOf(heap) };
 }
 
 /** The same values under another name; the kernel that tfjs ships copies them. */
@@ -54,7 +45,7 @@ function share(heap: Heap, { x }: { x: tf.TensorInfo }): tf.TensorInfo {
   return { dataId: x.dataId, shape: x.shape, dtype: x.dtype };
 }
 
-function reluGradient(heap: Heap, { dy, y }: { dy: tf.TensorInfo; y: tf.TensorInfo }): tf.TensorInfo {
+function reluGradient(heap: Heap, dy: tf.TensorInfo, y: tf.TensorInfo): tf.TensorInfo {
   const dx = heap.create(dy.shape);
   heap.kernels.reluGradient(heap.at(dy), heap.at(y), heap.at(dx), 4 * tf.util.sizeFromShape(dy.shape));
   return dx;

@@ -18,20 +18,23 @@ const machine: Machine = {
   adapters: [],
 };
 const nvidia = { index: 0, name: 'NVIDIA Test', memoryMegabytes: 80_000, driver: '550' };
-const native: BackendHealth = { name: 'native', usable: true, gpu: false, normalisePasses: true };
+const native: BackendHealth = { name: 'native', usable: true, gpu: false };
 
 describe('advise', () => {
   it('says nothing where nothing is to be done', () => {
     expect(advise(machine, [native])).toEqual([]);
-    expect(
-      advise({ ...machine, gpus: [nvidia] }, [{ ...native, gpu: true, normalisePasses: false }]),
-    ).toEqual([]);
+    expect(advise({ ...machine, gpus: [nvidia] }, [{ ...native, gpu: true }])).toEqual([]);
   });
 
   it.each<[string, Partial<Machine>, BackendHealth, RegExp]>([
     ['native TensorFlow', {}, { name: 'native', usable: false }, /^pod-dist setup: /],
     ['TensorFlow for CUDA', { gpus: [nvidia] }, native, /^pod-dist setup --cuda: /],
-    ["batch norm's own operations", {}, { ...native, normalisePasses: false }, /^pod-dist setup --force: /],
+    [
+      "batch norm's own operations",
+      {},
+      { ...native, faster: 'pod-dist setup --force: batch norm' },
+      /^pod-dist setup --force: /,
+    ],
     ['zeromq', { zeromq: { ok: false, reason: 'gone' } }, native, /zeromq/],
     ['more memory', { memoryGigabytes: 2 }, native, /^more memory/],
   ])('names what is missing: %s', (_what, changes, health, wanted) => {

@@ -3,7 +3,27 @@ import * as tf from '../tf/index.js';
 export type Inputs = Record<string, tf.TensorInfo>;
 export type Attributes = Record<string, unknown>;
 
-/** Puts `compute` before the kernel that a backend ships, which has what `compute` gives nothing for. */
+/** Runs a kernel and returns all its outputs. */
+export type RunKernel = (inputs: tf.NamedTensorMap, attributes?: tf.NamedAttrMap) => tf.Tensor[];
+
+/**
+ * Registers a kernel of a backend, in place of the one that it ships under that name. What is returned runs it on the
+ * backend that runs: its outputs belong to the scope, and profiles count it.
+ */
+export function registerKernel(
+  backendName: string,
+  kernelName: string,
+  compute: (inputs: Inputs, attributes: Attributes) => tf.TensorInfo | tf.TensorInfo[],
+): RunKernel {
+  if (tf.getKernel(kernelName, backendName)) tf.unregisterKernel(kernelName, backendName);
+  const kernelFunc: tf.KernelFunc = ({ inputs, attrs }) =>
+    compute(inputs as Inputs, (attrs ?? {}) as Attributes);
+  tf.registerKernel({ kernelName, backendName, kernelFunc });
+  return (inputs, attributes = {}) =>
+    [tf.engine().runKernel<tf.Tensor | tf.Tensor[]>(kernelName, inputs, attributes)].flat();
+}
+
+/** Tries `compute` first; falls back to the shipped kernel where it returns undefined. */
 export function replaceWhere(
   backendName: string,
   kernelName: string,

@@ -1,0 +1,2 @@
+/** Activation fused into an operation. */
+export type Activation = 'linear' | 'relu';
