@@ -37,11 +37,15 @@ export function readImageFile(file: string): Uint8Array {
 /**
  * What an image is, by its first bytes.
  *
- * @throws UserError `IMAGE_INVALID` for any other kind, whatever the file is called
+ * @throws UserError `IMAGE_INVALID` for any other kind, whatever the file is called, and for an image too long
  */
 export function kindOf({ file, bytes }: EncodedImage): ImageKind {
   const found = signatures.find(({ at, begins }) => startsWith(bytes, begins, at))?.kind;
-  if (found === 'JPEG' || found === 'PNG' || found === 'WebP') return found;
+  if (found === 'JPEG' || found === 'PNG' || found === 'WebP') {
+    const side = claimedSide(bytes, found);
+    if (side <= longestSide) return found;
+    throw notAnImage(file, `it has ${side} pixels a side, ${longestSide} are the most`);
+  }
   if (bytes.length === 0) throw notAnImage(file, 'it is empty');
   throw notAnImage(file, `it is ${found ?? 'something else'}, not JPEG, PNG or WebP`);
 }
@@ -49,6 +53,19 @@ export function kindOf({ file, bytes }: EncodedImage): ImageKind {
 /** Whether an image is a WebP that moves: its first frame is the image. */
 export function isAnimated(bytes: Uint8Array): boolean {
   return startsWith(bytes, 'WEBPVP8X', 8) && (bytes[20] & 2) !== 0;
+}
+
+/** Pixels of a longer side, at most, where the format has no such bound: many lines are held at a time. */
+const longestSide = 32_767;
+
+/** The longer side that a file claims, where its format allows more than `longestSide`: PNG, and WebP that moves. */
+function claimedSide(bytes: Uint8Array, kind: ImageKind): number {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  // The first chunk of a PNG is IHDR, by its specification.
+  if (kind === 'PNG' && view.length >= 24) return Math.max(view.readUInt32BE(16), view.readUInt32BE(20));
+  if (kind === 'WebP' && view.length >= 30 && startsWith(bytes, 'VP8X', 12))
+    return 1 + Math.max(view.readUIntLE(24, 3), view.readUIntLE(27, 3));
+  return 0;
 }
 
 /** Whether a file of this kind ends before its format says that it does. */

@@ -241,6 +241,19 @@ describe('what is refused', () => {
     expect(await decode(bomb, { size: 8, rules: { maxMegapixels: 2 } })).toHaveLength(192);
   });
 
+  it('an image that claims a side of more than 32,767 pixels, whose lines would take gigabytes', async () => {
+    const line = encodePng({ width: 40, height: 1, type: 'rgba', depth: 16, values: Array(160).fill(7) });
+    line.writeUInt32BE(4_325_385, 16);
+    line.writeUInt32BE(12, 20);
+    const before = process.resourceUsage().maxRSS;
+    const reason = 'it has 4325385 pixels a side, 32767 are the most';
+    await refused(decode(line, { size: 8 }), reason);
+    const moving = Buffer.from('RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\0\0\0\0\0\0', 'latin1');
+    moving.writeUIntLE(4_325_384, 27, 3);
+    await refused(decode(moving, { size: 8 }), reason);
+    expect(process.resourceUsage().maxRSS - before).toBeLessThan(100 * 1024);
+  });
+
   it.each([
     [
       'a GIF',

@@ -20,8 +20,8 @@ const idxFiles = (files: readonly Omit<SourceFile, 'name'>[]) =>
   files.map((file, index) => ({ name: `${idxNames[index]}-ubyte.gz`, ...file }));
 
 /**
- * Official addresses, with the size and SHA-256 of what they have offered for years, as TensorFlow Datasets and others
- * record them. MNIST's original host no longer serves the files; the address is the one that PyTorch keeps.
+ * Official addresses, with the size and SHA-256 of what they have offered for years: of CIFAR, MNIST and Fashion-MNIST as
+ * TensorFlow Datasets has them (its url_checksums/), of Tiny ImageNet as projects that use it record them. MNIST's original host no longer serves the files; the address is the one that PyTorch keeps.
  * Fashion-MNIST's is http, since its host knows nothing else: what comes is known by its SHA-256.
  */
 export const sources = {

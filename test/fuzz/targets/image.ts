@@ -46,6 +46,8 @@ async function samples(): Promise<Buffer[]> {
 export const image: Target<ImageFile> = {
   name: 'image',
   codes: ['IMAGE_INVALID'],
+  // A progressive JPEG of 100 megapixels is held whole.
+  megabytes: 512,
   async prepare() {
     inputs = fc.record({
       bytes: mutated(await samples(), { most: 4 }),
