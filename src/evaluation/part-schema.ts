@@ -1,12 +1,15 @@
 import { z } from 'zod';
 import type { Comparison } from './comparison.js';
 import { comparisonBytes, unpackArrays, unpackComparison } from './observations.js';
+import { mostImages } from './plane.js';
 import type { EvaluationPart } from './summary.js';
 import { rankTotalsSchema } from './totals.js';
 
 const whole = z.int().min(0);
 const bytes = z.instanceof(Uint8Array);
 const drawnBytes = 16;
+/** Images of unknown classes of one rank, at most. */
+const mostUnknown = 2 ** 20;
 
 /** An `EvaluationPart` of another process: lengths, classes and cosines are looked at one by one. */
 export const evaluationPartSchema: z.ZodType<EvaluationPart> = z
@@ -16,12 +19,15 @@ export const evaluationPartSchema: z.ZodType<EvaluationPart> = z
       error: 'not whole images',
       abort: true,
     }),
-    drawn: bytes.refine(({ length }) => length % drawnBytes === 0, {
-      error: 'not whole points',
-      abort: true,
-    }),
+    drawn: bytes
+      .refine(({ length }) => length % drawnBytes === 0, { error: 'not whole points', abort: true })
+      .refine(({ length }) => length <= mostImages * drawnBytes, {
+        error: `more than ${mostImages} points`,
+        abort: true,
+      }),
     unknown: bytes
       .refine(({ length }) => length % 4 === 0, { error: 'not whole cosines', abort: true })
+      .refine(({ length }) => length <= 4 * mostUnknown, { error: `more than ${mostUnknown}`, abort: true })
       .optional(),
     shared: z.object({
       dataset: z.string().max(1000),
@@ -42,7 +48,8 @@ export const evaluationPartSchema: z.ZodType<EvaluationPart> = z
       context.addIssue({ code: 'custom', path: [path], message });
     if (totals.classTotal.length !== classes) refuse('totals', 'not as many classes as names');
     if (images.length / comparisonBytes !== totals.total) refuse('images', 'not as many as counted');
-    if (!isComparison(unpackComparison(images), classes)) refuse('images', 'a class or cosine out of range');
+    if (!isComparison(unpackComparison(images), classes))
+      refuse('images', 'a class, cosine or norm out of range');
     const [x, y, labels, assigned] = unpackArrays(drawn, [
       Float32Array,
       Float32Array,
@@ -56,10 +63,11 @@ export const evaluationPartSchema: z.ZodType<EvaluationPart> = z
   });
 
 function isComparison(comparison: Comparison, classes: number): boolean {
-  const { labels, assigned, own, other, chosen, next } = comparison;
+  const { labels, assigned, norm, own, other, chosen, next } = comparison;
   return (
     isBelow(labels, classes) &&
     isBelow(assigned, classes + 1) &&
+    norm.every((value, index) => assigned[index] === classes || (value > 0 && value < Infinity)) &&
     [own, other, chosen, next].every((cosines) => cosines.every(isCosine))
   );
 }

@@ -1,6 +1,6 @@
 /** Classes in the picture, and features of their images, at most. */
 const mostClasses = 10;
-const mostImages = 2000;
+export const mostImages = 2000;
 
 /**
  * The plane in which features and class vectors are drawn.

@@ -81,10 +81,13 @@ export function count(totals: EvaluationTotals, { labels, assigned, own }: Compa
 /** Adds up the parts of all ranks. */
 export function addTotals(parts: readonly EvaluationTotals[]): EvaluationTotals {
   const sum = emptyTotals(parts[0].classTotal.length);
-  for (const part of parts) {
-    if (part.classTotal.length !== sum.classTotal.length) {
-      throw new PodDistError('TOTALS_MISMATCH', 'the ranks evaluated different numbers of classes');
-    }
+  for (const [rank, part] of parts.entries()) {
+    const [classes, others] = [sum, part].map(({ classTotal }) => classTotal.length);
+    if (classes !== others)
+      throw new PodDistError(
+        'TOTALS_MISMATCH',
+        `rank 0 evaluated ${classes} classes, rank ${rank} ${others} classes`,
+      );
     sum.total += part.total;
     sum.correct += part.correct;
     sum.cosineSum += part.cosineSum;

@@ -53,8 +53,13 @@ export class RunCombiner {
     const totals = addTotals(parts.map((part) => part.totals));
     const [{ epoch, trainLoss }] = parts;
     const other = parts.findIndex((part) => part.epoch !== epoch);
-    if (other >= 0 || epoch <= (this.last?.epoch ?? -1))
-      throw new PodDistError('PROTOCOL_ERROR', `rank ${Math.max(other, 0)} ends an epoch out of turn`);
+    if (other >= 0)
+      throw new PodDistError(
+        'RANKS_DISAGREE',
+        `rank 0 ends epoch ${epoch + 1}, rank ${other} epoch ${parts[other].epoch + 1}`,
+      );
+    if (epoch <= (this.last?.epoch ?? -1))
+      throw new PodDistError('PROTOCOL_ERROR', `the ranks end epoch ${epoch + 1} out of turn`);
     const ranks = parts.map((part) => part.times).filter((times) => times !== undefined);
     const record: EpochRecord = {
       kind: 'epoch',

@@ -82,5 +82,10 @@ async function settled(target: Target, value: unknown, folder: string): Promise<
     .catch(() => {});
 }
 
-parentPort?.postMessage(await fuzz(workerData as FuzzTask));
+/** What no input is to blame for. */
+function failed(error: unknown): FuzzResult {
+  return { outcomes: [], slowestMs: 0, failure: { message: `no input could be made: ${messageOf(error)}` } };
+}
+
+parentPort?.postMessage(await fuzz(workerData as FuzzTask).catch(failed));
 process.exit();

@@ -10,7 +10,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 const program = fileURLToPath(new URL('../../dist/test/fuzz/main.js', import.meta.url));
 const runs = 2000;
 const groups = [
-  ['control', 'header', 'manifest', 'recipe', 'place', 'run-folder', 'idx', 'cifar', 'image'],
+  ['control', 'coordinator', 'header', 'manifest', 'recipe', 'place', 'run-folder', 'idx', 'cifar', 'image'],
   ['tar', 'tar.gz', 'zip'],
 ];
 

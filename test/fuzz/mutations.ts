@@ -156,7 +156,7 @@ interface Place {
 function placesOf(root: unknown): Place[] {
   const places: Place[] = [];
   const visit = (holder: unknown, depth: number): void => {
-    if (typeof holder !== 'object' || holder === null || depth > 20) return;
+    if (typeof holder !== 'object' || holder === null || ArrayBuffer.isView(holder) || depth > 20) return;
     for (const name of Object.keys(holder)) {
       places.push({ holder, name });
       visit((holder as Record<string, unknown>)[name], depth + 1);

@@ -72,6 +72,11 @@ describe('a member that breaks the protocol', () => {
     ['gives a class that is none', gather('evaluation', { ...evaluation, images: image(2) }), /out of range/],
     ['gives a cosine of 7', gather('evaluation', { ...evaluation, images: image(0, 7) }), /out of range/],
     [
+      'draws more points than are drawn',
+      gather('evaluation', { ...evaluation, drawn: new Uint8Array(32_016) }),
+      /more than 2000 points/,
+    ],
+    [
       'draws a class that is none',
       gather('evaluation', { ...evaluation, drawn: new Uint8Array(16).fill(1) }),
       /drawn: /,

@@ -15,19 +15,32 @@ export type Connection = string;
 export type Arrival =
   { connection: Connection; bytes: Uint8Array } | { connection: Connection; fault: string };
 
+/** The coordinator's end of its members' connections. */
+export interface MemberConnections {
+  /** TCP port. */
+  readonly port: number;
+  /** Reads longer messages of this connection from now on. */
+  admit(connection: Connection): void;
+  /** Until closed; throws `MESSAGE_NOT_SENT` where a message that was posted cannot be sent to anybody. */
+  arrivals(): AsyncIterable<Arrival>;
+  /** Sends a message, after those still under way. A member that does not read its messages is reported as a fault. */
+  post(connection: Connection, message: CoordinatorMessage): void;
+  close(): Promise<void>;
+}
+
 interface Admitted {
   frames: FrameJoiner;
   quota: Quota;
 }
 
 /**
- * The coordinator's end of all control connections.
+ * The coordinator's end of all control connections, over ZeroMQ.
  *
  * CURVE keeps out who does not know the job's secret. Before a connection is admitted one short message of it is read at
  * a time and nothing is kept; afterwards messages come in frames and have a quota. Multipart messages are not delivered.
  * A connection that ended is gone for good: a new one has a new name.
  */
-export class ControlServer {
+export class ControlServer implements MemberConnections {
   readonly port: number;
   private readonly admitted = new Map<Connection, Admitted>();
   private readonly faults: Arrival[] = [];
@@ -44,12 +57,10 @@ export class ControlServer {
     return new ControlServer(await listen(options));
   }
 
-  /** Reads longer messages of this connection from now on. */
   admit(connection: Connection): void {
     this.admitted.set(connection, { frames: new FrameJoiner(), quota: new Quota(performance.now()) });
   }
 
-  /** Until the server is closed; throws `MESSAGE_NOT_SENT` where one that was posted cannot be sent to anybody. */
   async *arrivals(): AsyncIterable<Arrival> {
     for await (const [name, frame, ...rest] of this.socket) {
       if (this.unsendable) throw this.unsendable;
@@ -60,7 +71,6 @@ export class ControlServer {
     }
   }
 
-  /** Sends a message, after those still under way. A member that does not read its messages is reported as a fault. */
   post(connection: Connection, message: CoordinatorMessage): void {
     this.sending = this.sending.then(() => this.send(connection, message));
   }

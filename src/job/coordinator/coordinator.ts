@@ -19,7 +19,7 @@ import {
   stopped,
   type About,
 } from './causes.js';
-import { ControlServer, type Arrival, type Connection } from '../control/server.js';
+import { ControlServer, type Arrival, type Connection, type MemberConnections } from '../control/server.js';
 import { describeFailure, RootCause, type JobFailure } from './failure.js';
 import { describeWait, Lateness } from './lateness.js';
 import type { ListenOptions } from '../control/listen.js';
@@ -37,6 +37,8 @@ import { Roster, type Member, type RosterOptions } from './roster.js';
 export interface CoordinatorOptions extends ListenOptions, RosterOptions {
   transport: 'ipc' | 'tcp';
   joinTimeoutMs: number;
+  /** Evidence of one failure arrives from several sides; this long a better explanation is waited for; default: 400. */
+  graceMs?: number;
   /** A rank that others wait for longer than this is named by `onNotice`; default: none is. */
   stallWarningMs?: number;
   /** Called with one line for each notice to the user while the job runs. */
@@ -53,8 +55,7 @@ export interface CoordinatorOptions extends ListenOptions, RosterOptions {
   onTrace?(part: TracePart): void;
 }
 
-/** Evidence of one failure arrives from several sides; this long a better explanation is waited for. */
-const graceMs = 400;
+const defaultGraceMs = 400;
 const checkEveryMs = 250;
 /** Ranks that cannot connect to each other say so themselves, at the deadline; this much later the coordinator does. */
 const connectingGraceMs = 3000;
@@ -88,7 +89,7 @@ export class Coordinator {
   /** Resolves once every rank has finished. */
   readonly finished: Promise<void>;
   private readonly roster: Roster;
-  private readonly cause = new RootCause(graceMs);
+  private readonly cause: RootCause;
   private readonly endpoints: Assembly<Record<string, string>>;
   private readonly connections: Assembly<true>;
   private readonly agreements: Assembly<string>;
@@ -106,10 +107,11 @@ export class Coordinator {
 
   private constructor(
     private readonly options: CoordinatorOptions,
-    private readonly server: ControlServer,
+    private readonly server: MemberConnections,
   ) {
     this.port = server.port;
-    const { worldSize } = options;
+    const { worldSize, graceMs = defaultGraceMs } = options;
+    this.cause = new RootCause(graceMs);
     this.roster = new Roster(options);
     this.lateness = new Lateness(options.stallWarningMs ?? Infinity);
     this.endpoints = new Assembly(worldSize);
@@ -127,7 +129,12 @@ export class Coordinator {
   /** Listens; rejects with `UserError` `PORT_IN_USE` where the port is taken. */
   static async start(options: CoordinatorOptions): Promise<Coordinator> {
     prepareSockets();
-    const coordinator = new Coordinator(options, await ControlServer.start(options));
+    return Coordinator.over(await ControlServer.start(options), options);
+  }
+
+  /** Serves members over these connections. */
+  static over(server: MemberConnections, options: CoordinatorOptions): Coordinator {
+    const coordinator = new Coordinator(options, server);
     void coordinator.serve();
     return coordinator;
   }
@@ -289,7 +296,10 @@ export class Coordinator {
     try {
       this.broadcast({ type: 'gathered', name, result: combine(name, parts) });
     } catch (error) {
-      this.abort('COORDINATOR_FAILED', `the coordinator could not combine ${name}: ${messageOf(error)}`);
+      const reason = `the coordinator could not combine ${name}: ${messageOf(error)}`;
+      // Each part is what it must be; then it is the parts that do not belong together.
+      if (error instanceof PodDistError) this.cause.add(...disagreed(reason));
+      else this.abort('COORDINATOR_FAILED', reason);
     }
   }
 

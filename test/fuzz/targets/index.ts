@@ -1,6 +1,7 @@
 import type { Target } from '../judge.js';
 import { tar, tarGz, zipped } from './archives.js';
 import { control } from './control.js';
+import { coordinator } from './coordinator.js';
 import { header } from './header.js';
 import { image } from './image.js';
 import { manifest } from './manifest.js';
@@ -11,7 +12,19 @@ import { cifar, idxFiles } from './stored-images.js';
 
 /** Every reader of what others have written, by name. */
 export const targets: ReadonlyMap<string, Target> = new Map(
-  [control, header, manifest, recipe, place, runFolder, idxFiles, cifar, tar, tarGz, zipped, image].map(
-    (target) => [target.name, target as Target],
-  ),
+  [
+    control,
+    coordinator,
+    header,
+    manifest,
+    recipe,
+    place,
+    runFolder,
+    idxFiles,
+    cifar,
+    tar,
+    tarGz,
+    zipped,
+    image,
+  ].map((target) => [target.name, target as Target]),
 );
