@@ -7,6 +7,7 @@ import * as zmq from 'zeromq';
 import { controlSocket } from '../../src/job/control/client.js';
 import { toFrames } from '../../src/job/control/frames.js';
 import { encode, protocolVersion } from '../../src/job/control/protocol.js';
+import { deriveKeyPair } from '../../src/transport/keys.js';
 import { freePort, until, Workplace } from './command.js';
 
 /** Somebody who can reach the coordinator's port, and does not know the job's secret. */
@@ -47,15 +48,24 @@ class Stranger {
     }
   }
 
-  /** Takes the numbers that ZeroMQ would give to peers next. */
-  async takesNumbers(): Promise<void> {
-    for (let number = 0; number < 64; number++) {
-      const routingId = Buffer.alloc(5);
-      routingId.writeUInt32BE(1_804_289_383 + number, 1);
-      const socket = new zmq.Dealer({ linger: 0, sendTimeout: 0, routingId: routingId.toString('latin1') });
-      this.sockets.push(socket);
-      socket.connect(this.address);
-      await socket.send('x').catch(() => {});
+  /**
+   * Takes the numbers that ZeroMQ would give next to peers without a name, and then comes without one, over sockets that
+   * know no key, and a wrong one or `secret`.
+   */
+  async takesNumbers(secret?: string): Promise<void> {
+    for (let number = 0; number <= 64; number++) {
+      const name = Buffer.alloc(5);
+      name.writeUInt32BE(firstNumber + number, 1);
+      // Bytes, not text: most of these numbers are none in UTF-8.
+      const named = number < 64 ? { routingId: name as unknown as string } : {};
+      const keys = secret === undefined ? [{}, keysOf('guess')] : [keysOf(secret)];
+      for (const key of keys) {
+        const socket = new zmq.Dealer({ linger: 0, sendTimeout: 0, ...named, ...key });
+        this.sockets.push(socket);
+        socket.connect(this.address);
+        await socket.send(Buffer.of(0, 1)).catch(() => {});
+        if (number >= 63) await delay(500);
+      }
     }
   }
 
@@ -92,6 +102,15 @@ class Stranger {
   private get address(): string {
     return `tcp://127.0.0.1:${this.port}`;
   }
+}
+
+/** What C's `rand()` gives first where nobody has given it a seed; ZeroMQ counts from there. */
+const firstNumber = 1_804_289_383;
+
+function keysOf(secret: string) {
+  const { publicKey, secretKey } = zmq.curveKeyPair();
+  const curveServerKey = deriveKeyPair(secret, 'control').publicKey;
+  return { curveServerKey, curvePublicKey: publicKey, curveSecretKey: secretKey };
 }
 
 describe('a job of torchrun beside a stranger', () => {
@@ -132,6 +151,31 @@ describe('a job of torchrun beside a stranger', () => {
     expect(evalTotal).toBe(360);
     expect(place.report('alone')).toMatchObject({ weightsSha256, evalCorrect });
     expect(place.leftovers()).toEqual([]);
+  });
+});
+
+describe('a member that knows the secret and takes numbers of ZeroMQ', () => {
+  let place: Workplace;
+  beforeEach(() => void (place = new Workplace()));
+  afterEach(() => place.clear());
+
+  it('can end the job, and leaves whole what has been trained', { timeout: 120_000 }, async () => {
+    const port = await freePort();
+    const secret = 'a secret that a member knows';
+    const ranks = ['0', '1'].map((rank) =>
+      place.start(['worker', '--backend', 'wasm', '--epochs', '500', '--out', 'run'], {
+        ...{ RANK: rank, WORLD_SIZE: '2', MASTER_ADDR: 'localhost', MASTER_PORT: String(port) },
+        POD_DIST_TOKEN: secret,
+      }),
+    );
+    await until('a first epoch', () => place.epochs('run') || undefined, 90_000);
+    const member = new Stranger(port);
+    await member.takesNumbers(secret).finally(() => member.leave());
+    const ended = await Promise.race([Promise.all(ranks.map((rank) => rank.ended)), delay(10_000)]);
+    expect(ended?.[1]).toMatchObject({ code: 1, lastLine: expect.stringMatching(/rank 0|coordinator/) });
+    const evaluated = await place.run('evaluate', '--checkpoint', 'run', '--backend', 'wasm');
+    expect(evaluated, evaluated.stderr).toMatchObject({ code: 0 });
+    expect(place.metrics('run').steps.length).toBeGreaterThan(0);
   });
 });
 

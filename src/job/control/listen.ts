@@ -17,8 +17,8 @@ export interface ListenOptions {
 
 /** At least the bytes that CURVE adds to a frame. */
 const curveBytes = 256;
-/** A handshake takes milliseconds; a stranger's connection is not kept longer than this. */
-const handshakeMs = 10_000;
+/** A handshake takes milliseconds, and a worker tries again; a stranger's connection is not kept longer than this. */
+const handshakeMs = 3000;
 /** Frames that wait for a worker that does not read them, and of a worker that the coordinator has not yet read. */
 const queuedOut = 4096;
 const queuedIn = 256;
