@@ -23,6 +23,9 @@ const manifestName = 'checkpoint.json';
 const evaluationName = 'evaluation.json';
 const largestManifest = 256 * 1024 * 1024;
 
+/** Of images, in pixels: as recipes have it. */
+const side = z.int().min(1).max(4096);
+
 const manifestSchema = z.object({
   format: z.int().min(1).max(formatVersion),
   epochs: z.int().positive(),
@@ -32,7 +35,7 @@ const manifestSchema = z.object({
   seed: z.int(),
   worldSize: z.int().positive(),
   classNames: z.array(z.string()),
-  shape: z.tuple([z.int(), z.int(), z.int()]),
+  shape: z.tuple([side, side, z.int().min(1).max(4)]),
   data: z.object({ name: z.string(), images: z.int(), fingerprint: z.string() }).optional(),
   centroidsSha256: z.string().optional(),
   config: configSchema,

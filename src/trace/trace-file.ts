@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { parse } from 'node:path';
 import { UserError } from '../util/errors.js';
-import { kindOfEntry, reasonOf } from '../util/regular-file.js';
+import { kindOfEntry, openRegular, reasonOf } from '../util/regular-file.js';
 import type { ClockEstimate } from './clock-offset.js';
 import { now, traceThreads, type TraceSpan } from './tracer.js';
 
@@ -13,6 +13,9 @@ export interface TracePart {
   spans: readonly TraceSpan[];
   clock: ClockEstimate;
 }
+
+/** What a trace begins with; a recipe may be somebody else's, and names no file for it that holds anything else. */
+const beginning = '{"displayTimeUnit":"ms","traceEvents":[\n';
 
 /**
  * A trace in Chrome's Trace Event Format, which chrome://tracing and ui.perfetto.dev open: a process a rank, on the
@@ -44,6 +47,7 @@ export class TraceFile {
     try {
       const there = statSync(file, { throwIfNoEntry: false });
       if (there && !there.isFile()) throw new Error(`it is ${kindOfEntry(there)}, not a file`);
+      if (there && there.size > 0 && !isTrace(file)) throw new Error('it holds something else than a trace');
       return new TraceFile(file, `${file}.${randomBytes(4).toString('hex')}.part`, notify);
     } catch (error) {
       throw new UserError(
@@ -58,7 +62,7 @@ export class TraceFile {
     const events = spans.flatMap((span) => toEvents(rank, span, clock.offset - this.began));
     if (!this.clocks.has(rank)) events.unshift(...namesOf(rank, host));
     this.clocks.set(rank, clock);
-    const before = this.entries === 0 ? '{"displayTimeUnit":"ms","traceEvents":[\n' : ',\n';
+    const before = this.entries === 0 ? beginning : ',\n';
     this.entries += events.length;
     try {
       this.write(before + events.map((event) => JSON.stringify(event)).join(',\n'));
@@ -124,6 +128,16 @@ export function openTrace(
   const trace = TraceFile.open(part, notify);
   if (part !== file) notify(`the trace goes to ${part}: ${file} holds an earlier part of the run`);
   return trace;
+}
+
+function isTrace(file: string): boolean {
+  const { descriptor } = openRegular(file);
+  try {
+    const bytes = Buffer.alloc(beginning.length);
+    return bytes.toString('latin1', 0, readSync(descriptor, bytes)) === beginning;
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 /** The first name that no file has. */

@@ -158,6 +158,18 @@ describe('checkpoints', () => {
     });
   });
 
+  it.each([[[100_000, 100_000, 3]], [[-1, 8, 1]], [[8, 8, 0]]])(
+    'of images of a shape that no recipe allows are refused: %j',
+    async (shape) => {
+      const saved = { ...checkpoint(1), shape: shape as [number, number, number] };
+      const folder = await saveCheckpoint(join(run, 'checkpoints'), saved);
+      await expect(loadCheckpoint(folder)).rejects.toMatchObject({
+        code: 'CHECKPOINT_CORRUPT',
+        message: expect.stringContaining('shape'),
+      });
+    },
+  );
+
   it('take no evaluation of another checkpoint', async () => {
     const [one, two] = [checkpoint(1), checkpoint(2)];
     const folder = await saveCheckpoint(join(run, 'checkpoints'), { ...one, evaluation: undefined });

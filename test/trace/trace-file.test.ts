@@ -85,10 +85,30 @@ describe('TraceFile', () => {
 
   it('leaves nothing where there was nothing to trace, and what was there as it was', () => {
     const file = join(folder, 'trace.json');
-    writeFileSync(file, 'older');
+    const older = '{"displayTimeUnit":"ms","traceEvents":[\n]}';
+    writeFileSync(file, older);
     TraceFile.open(file, unheard).close();
     expect(readdirSync(folder)).toEqual(['trace.json']);
-    expect(readFileSync(file, 'utf8')).toBe('older');
+    expect(readFileSync(file, 'utf8')).toBe(older);
+  });
+
+  it('replaces an earlier trace or an empty file, and nothing else', () => {
+    const file = join(folder, '.bashrc');
+    const write = () => {
+      const trace = TraceFile.open(file, unheard);
+      trace.add({ rank: 0, host: 'a', clock, spans: [span('forward', 'compute', now(), now())] });
+      trace.close();
+      return read(file).traceEvents.length;
+    };
+    for (const text of ['export A=1', '{"displayTimeUnit":"ms"']) {
+      writeFileSync(file, text);
+      expect(write).toThrow(/\.bashrc: it holds something else than a trace; give --trace another file/);
+      expect(readFileSync(file, 'utf8')).toBe(text);
+    }
+    writeFileSync(file, '');
+    expect(write()).toBeGreaterThan(0);
+    expect(write()).toBeGreaterThan(0);
+    expect(readdirSync(folder)).toEqual(['.bashrc']);
   });
 
   it('refuses a file that cannot be written, in one line', () => {
