@@ -69,8 +69,8 @@ async function compare(bytes: number, wire: WireType): Promise<void> {
     for (const [name, job] of jobs) {
       const results = await job.run({ name: 'sharded', bytes, wire, iterations: 10 });
       const [reduceScatter, allGather] = times.get(name) as [number[], number[]];
-      reduceScatter.push(...slowest(results.map((own) => own.reduceScatter)));
-      allGather.push(...slowest(results.map((own) => own.allGather)));
+      for (const time of slowest(results.map((own) => own.reduceScatter))) reduceScatter.push(time);
+      for (const time of slowest(results.map((own) => own.allGather))) allGather.push(time);
     }
   }
   for (const [name, both] of times) {

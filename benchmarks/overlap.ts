@@ -65,7 +65,7 @@ try {
     for (const row of measured) {
       const result = await measure(row);
       row.imagesPerSecond.push(result.imagesPerSecond);
-      row.steps.push(...result.steps);
+      row.steps = row.steps.concat(result.steps);
     }
   print(measured);
 } finally {
@@ -84,7 +84,7 @@ async function measure({
     link,
     settings: { urgentBytes },
     environment: threadVariables(1, {}),
-    onTrace: ({ rank, spans }) => void ranks[rank].push(...spans),
+    onTrace: ({ rank, spans }) => void (ranks[rank] = ranks[rank].concat(spans)),
   });
   try {
     const backend = values.backend as Config['backend'];

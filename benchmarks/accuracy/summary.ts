@@ -1,6 +1,7 @@
 import { render } from '../../src/bench/plot.js';
 import type { Experiment, Group } from './experiments.js';
 import type { Result, Results } from './results.js';
+import { largest, smallest } from '../../src/util/extremes.js';
 
 const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
 
@@ -31,8 +32,8 @@ export function table({ groups, threshold }: Experiment, results: Results): stri
         lost > 0 ? String(lost) : '',
         percent(mean(ends)),
         runs.length > 1 ? `± ${percent(deviation(ends))}` : '',
-        percent(Math.min(...ends)),
-        percent(Math.max(...ends)),
+        percent(smallest(ends)),
+        percent(largest(ends)),
         epochsTo(threshold, runs),
         mean(runs.map(({ trainLosses }) => trainLosses[trainLosses.length - 1])).toPrecision(4),
       ];
@@ -52,10 +53,10 @@ export function differences({ groups }: Experiment, results: Results, steps: num
         const { stepLosses: own = [] } = first.runs.find((run) => run.seed === seed) ?? {};
         return stepLosses.slice(0, own.length).map((loss, index) => Math.abs(loss / own[index] - 1));
       });
-      const largest = (most: number) =>
-        Math.max(...relative.flatMap((values) => values.slice(0, most))).toExponential(1);
-      const all = Math.max(...relative.map(({ length }) => length));
-      return `${group.label} against ${first.group.label}: ${largest(steps)} over the first ${steps} steps, ${largest(all)} over all ${all}`;
+      const differing = (most: number) =>
+        largest(relative.flatMap((values) => values.slice(0, most))).toExponential(1);
+      const all = largest(relative.map(({ length }) => length));
+      return `${group.label} against ${first.group.label}: ${differing(steps)} over the first ${steps} steps, ${differing(all)} over all ${all}`;
     })
     .join('\n');
 }

@@ -2,6 +2,7 @@ import { BenchmarkJob, type JobOptions } from './job.js';
 import { findPeers } from './peers/index.js';
 import type { Peer } from './peers/peer.js';
 import { median, slowest } from './statistics.js';
+import { smallest } from '../util/extremes.js';
 
 export interface AllReduceOptions extends Omit<JobOptions, 'transport'> {
   transports: readonly ('ipc' | 'tcp')[];
@@ -62,7 +63,7 @@ export async function benchmarkAllReduce(options: AllReduceOptions): Promise<All
       jobs.push(job);
       systems.push({ name: `pod-dist ${transport}`, measure: (run) => measureOwn(job, run) });
     }
-    systems.push(...peers.map((peer) => ({ name: peer.name, peer, measure: peer.measure.bind(peer) })));
+    for (const peer of peers) systems.push({ name: peer.name, peer, measure: peer.measure.bind(peer) });
     const rows: AllReduceRow[] = [];
     for (const bytes of sizes) {
       const results = systems.map((): Measured => ({ times: [], errors: 0 }));
@@ -70,11 +71,12 @@ export async function benchmarkAllReduce(options: AllReduceOptions): Promise<All
         for (const [index, system] of systems.entries()) {
           const { times, errors, algorithm } = await system.measure({ bytes, ...repetitions(bytes) });
           results[index].algorithm = algorithm;
-          results[index].times.push(...times);
+          results[index].times = results[index].times.concat(times);
           results[index].errors += errors;
         }
       }
-      rows.push(...results.map((result, index) => toRow(bytes, workers, systems[index], result)));
+      for (const [index, result] of results.entries())
+        rows.push(toRow(bytes, workers, systems[index], result));
     }
     return rows;
   } finally {
@@ -109,7 +111,7 @@ function toRow(
   return {
     bytes,
     medianMs,
-    minMs: Math.min(...times),
+    minMs: smallest(times),
     algorithmGBps,
     busGBps: (algorithmGBps * 2 * (workers - 1)) / workers,
     ...(peer ? { peer: peer.name, version: peer.version } : {}),

@@ -60,9 +60,9 @@ export async function benchmarkLoader(benchmark: LoaderBenchmark): Promise<Loade
   const use: Use = async (batch) => {
     await step.run({ batch, counts: [batch.count], rate: 0.01 });
   };
-  rows.push(...(await passes(benchmark, true, use)));
+  const training = await passes(benchmark, true, use);
   step.dispose();
-  return rows;
+  return [...rows, ...training];
 }
 
 async function passes(benchmark: LoaderBenchmark, training: boolean, use: Use): Promise<LoaderRow[]> {

@@ -92,7 +92,7 @@ export async function benchmarkScaling(options: ScalingOptions): Promise<Scaling
           }
         }
         computeMs ??= 1.5 * (await communication(job, options, layers, 'float32'));
-        rows.push(...(await measure(job, { ...options, computeMs }, layers, workers)));
+        for (const row of await measure(job, { ...options, computeMs }, layers, workers)) rows.push(row);
       } finally {
         await job.stop();
       }
@@ -102,9 +102,8 @@ export async function benchmarkScaling(options: ScalingOptions): Promise<Scaling
   }
   const fitted = fitLink(samples);
   const own = computeMs ?? 0;
-  rows.unshift(...alone(own, options));
-  rows.push(...predict(fitted, { ...options, computeMs: own }, layers));
-  return { rows, links, fitted, parameters };
+  const predicted = predict(fitted, { ...options, computeMs: own }, layers);
+  return { rows: [...alone(own, options), ...rows, ...predicted], links, fitted, parameters };
 }
 
 async function timeAllReduce(job: BenchmarkJob, bytes: number, wire: WireType): Promise<number> {

@@ -1,3 +1,5 @@
+import { largest } from '../util/extremes.js';
+
 /** The middle value; of an even number the lower one of the two. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
@@ -6,5 +8,5 @@ export function median(values: readonly number[]): number {
 
 /** The slowest rank's time of each iteration. */
 export function slowest(times: readonly (readonly number[])[]): number[] {
-  return times[0].map((_, iteration) => Math.max(...times.map((own) => own[iteration])));
+  return times[0].map((_, iteration) => largest(times.map((own) => own[iteration])));
 }

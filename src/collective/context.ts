@@ -16,6 +16,7 @@ import { pairwise, slotsFor, sumInto } from './pairwise.js';
 import type { SendStage } from './send-stage.js';
 import type { Steps } from './steps.js';
 import type { WireImage } from './wire-image.js';
+import { largest } from '../util/extremes.js';
 
 /** Received payloads are added from here, a block at a time, so that the block stays in the CPU's cache. */
 export const scratchBytes = 131_072;
@@ -153,7 +154,7 @@ export class Context {
   *pieces(bytes: number): Generator<Context> {
     const size = bytes / this.elementBytes;
     const { ranks, parts, firstStep } = this.group;
-    const longest = Math.max(...parts.map(([[start, end]]) => end - start));
+    const longest = largest(parts.map(([[start, end]]) => end - start));
     if (bytes === Infinity || longest <= size) {
       yield this;
       return;

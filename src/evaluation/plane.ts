@@ -79,7 +79,7 @@ function without(vector: Float64Array, unitVector: Float64Array): Float64Array {
 }
 
 function unit(vector: Float64Array): Float64Array | undefined {
-  const norm = Math.hypot(...vector);
+  const norm = Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
   return norm > 1e-6 ? vector.map((value) => value / norm) : undefined;
 }
 

@@ -5,6 +5,7 @@ import { addTotals, perClassAccuracy } from '../evaluation/totals.js';
 import type { EpochRecord, RankTimes, Report } from './records.js';
 import { readNews, readPart, type EpochPart, type EpochResult, type FinishPart } from './reported.js';
 import type { RunListener } from './run-record.js';
+import { largest } from '../util/extremes.js';
 
 /**
  * The coordinator's side of a run: combines the ranks' parts into one result and passes it to the listeners.
@@ -70,7 +71,7 @@ export class RunCombiner {
       evalAccuracy: totals.correct / totals.total,
       perClassAccuracy: perClassAccuracy(totals),
       meanCosine: totals.cosineSum / totals.total,
-      seconds: Math.max(...parts.map((part) => part.seconds)),
+      seconds: largest(parts.map((part) => part.seconds)),
       ...exposedShare(ranks),
     };
     this.last = record;
@@ -101,11 +102,11 @@ export class RunCombiner {
       evalCorrect: this.last.evalCorrect,
       evalTotal: this.last.evalTotal,
       evalAccuracy: this.last.evalAccuracy,
-      samplesPerSecond: images > 0 ? images / Math.max(...ranks.map(({ seconds }) => seconds)) : 0,
+      samplesPerSecond: images > 0 ? images / largest(ranks.map(({ seconds }) => seconds)) : 0,
       ...exposedShare(ranks),
       centroidsSha256: first.centroidsSha256,
       weightsSha256: first.weightsSha256,
-      seconds: Math.max(...parts.map((part) => part.seconds)),
+      seconds: largest(parts.map((part) => part.seconds)),
     };
     for (const listener of this.listeners) listener.finished?.(report);
     return report;

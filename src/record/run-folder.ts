@@ -5,6 +5,7 @@ import { kindOfEntry, readRegularText } from '../util/regular-file.js';
 import { recipeBytes } from '../config/recipe.js';
 import { parseYaml } from '../config/yaml.js';
 import { isLock, RunLock } from './run-lock.js';
+import { largest } from '../util/extremes.js';
 
 const checkpointName = /^epoch-\d+$/;
 
@@ -191,7 +192,7 @@ function nameOf(folder: string): unknown {
 function lastWritten(folder: string): number {
   const timeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const written = ['config.yaml', 'metrics.jsonl', 'checkpoints', 'report.json'];
-  return Math.max(...written.map((part) => timeOf(join(folder, part)))) || timeOf(folder);
+  return largest(written.map((part) => timeOf(join(folder, part)))) || timeOf(folder);
 }
 
 function namesIn(folder: string): string[] {

@@ -1,4 +1,5 @@
 import type { Run } from './run.js';
+import { largest } from '../util/extremes.js';
 
 export type Point = [x: number, y: number];
 
@@ -9,7 +10,7 @@ const mostPoints = 500;
 export function stepsPerEpoch({ steps }: Run): number {
   const counts = new Map<number, number>();
   for (const { epoch } of steps) counts.set(epoch, (counts.get(epoch) ?? 0) + 1);
-  return Math.max(1, ...counts.values());
+  return Math.max(1, largest(counts.values()));
 }
 
 /**

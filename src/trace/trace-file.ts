@@ -59,8 +59,8 @@ export class TraceFile {
 
   add({ rank, host, spans, clock }: TracePart): void {
     if (this.descriptor === undefined || spans.length === 0) return;
-    const events = spans.flatMap((span) => toEvents(rank, span, clock.offset - this.began));
-    if (!this.clocks.has(rank)) events.unshift(...namesOf(rank, host));
+    const names = this.clocks.has(rank) ? [] : namesOf(rank, host);
+    const events = names.concat(spans.flatMap((span) => toEvents(rank, span, clock.offset - this.began)));
     this.clocks.set(rank, clock);
     const before = this.entries === 0 ? beginning : ',\n';
     this.entries += events.length;

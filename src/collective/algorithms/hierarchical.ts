@@ -2,6 +2,7 @@ import { consecutive, evenly, type Context, type Region } from '../context.js';
 import type { ReducingKind } from '../../transport/wire.js';
 import type { Steps } from '../steps.js';
 import type { Algorithm } from './algorithm.js';
+import { smallest } from '../../util/extremes.js';
 
 const acrossStep = 2 ** 16;
 const gatherStep = 2 ** 17;
@@ -89,7 +90,7 @@ interface Grid {
 function gridOf({ workspace }: Context): Grid {
   const { hosts, rank } = workspace.links;
   const groups = groupByHost(hosts);
-  const columns = Math.min(...groups.map((group) => group.length));
+  const columns = smallest(groups.map((group) => group.length));
   return {
     own: groups.find((group) => group.includes(rank)) as number[],
     hosts: groups.length,

@@ -3,6 +3,7 @@ import { siblings } from '../pairwise.js';
 import { quota } from '../send-stage.js';
 import type { Steps } from '../steps.js';
 import type { Algorithm } from './algorithm.js';
+import { largest } from '../../util/extremes.js';
 
 /**
  * Every rank talks to every other at once, with a part each.
@@ -55,8 +56,8 @@ function* scatter(context: Context, payload: (start: number, end: number) => Uin
 function* gather(context: Context, step: number): Steps {
   context.beginRound();
   const { peers, rank } = context;
-  const largest = Math.max(...[...peers, rank].map((one) => context.bytesOf(one)));
-  const staged = context.copies || largest <= quota.allGather;
+  const most = largest([...peers, rank].map((one) => context.bytesOf(one)));
+  const staged = context.copies || most <= quota.allGather;
   const own = context
     .part(rank)
     .map(([start, end]) => (staged ? context.stage(start, end) : context.view(start, end)));

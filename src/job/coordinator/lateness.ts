@@ -1,3 +1,5 @@
+import { largest } from '../../util/extremes.js';
+
 /** The part of a rank's heartbeat about the collectives of one stream. */
 export interface Collectives {
   /** Number of the last one that it has begun, as the program counts them over all streams. */
@@ -65,7 +67,7 @@ export class Lateness {
       }
     }
     const begun = [...this.known.values()].flatMap(({ collectives }) => collectives.map((own) => own.begun));
-    const latest = Math.max(0, ...begun);
+    const latest = Math.max(0, largest(begun));
     for (const rank of late.keys()) this.named.set(rank, latest);
     return [...late.values()];
   }

@@ -10,6 +10,7 @@ import {
   type Chart,
   type Curve,
 } from './chart.js';
+import { largest } from '../../util/extremes.js';
 
 /** Where the time went: throughput over the epochs, and what each rank waited for. */
 export function timeCharts(runs: readonly Run[]): Chart[] {
@@ -18,7 +19,7 @@ export function timeCharts(runs: readonly Run[]): Chart[] {
   const curves = timed.map(({ run, index }): Curve => {
     const points = run.ranks.map(({ epoch, ranks }): Point => {
       const images = ranks.reduce((sum, rank) => sum + rank.images, 0);
-      return [epoch + 1, round(images / Math.max(...ranks.map(({ seconds }) => seconds)))];
+      return [epoch + 1, round(images / largest(ranks.map(({ seconds }) => seconds)))];
     });
     return {
       name: curveName(runs, run, 'images/s'),
