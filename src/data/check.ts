@@ -172,7 +172,7 @@ async function checkImages(
     });
     options.onProgress?.(++done, images.length);
   });
-  if (animated > 0) report.warnings.push(`${animated} WebP files are animated: their first frames are used`);
+  if (animated > 0) report.warnings.push(`${animated} images are animated: their first frames are used`);
   for (const fault of broken.sort(byProblem)) report.broken.push(fault);
 }
 

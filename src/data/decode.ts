@@ -2,7 +2,7 @@ import type { Sharp } from 'sharp';
 import type { PixelRules } from './pixel-rules.js';
 import { loadSharp } from './decoder.js';
 import { Budget } from './budget.js';
-import { kindOf, readImageFile, sizeOfFile, type EncodedImage } from './image-file.js';
+import { isAnimated, kindOf, readImageFile, sizeOfFile, type EncodedImage } from './image-file.js';
 import type { Region } from './random-region.js';
 import { explainDecoding } from './undecodable.js';
 
@@ -15,6 +15,8 @@ export interface DecodeOptions {
   /** Chooses the part of the image that is stretched to `size` x `size`, from its width and height. */
   crop?: (width: number, height: number) => Region;
   rules: PixelRules;
+  /** Called for an image that moves, of which only the first frame is decoded. */
+  onAnimated?(): void;
 }
 
 /** Bytes of files that a thread holds at a time, unless one alone is larger. */
@@ -41,8 +43,9 @@ export async function decodeImage(file: string, options: DecodeOptions): Promise
  * @throws UserError `IMAGE_INVALID`, naming the file
  */
 export async function decodeBytes(image: EncodedImage, options: DecodeOptions): Promise<Uint8Array> {
-  const { channels, rules } = options;
+  const { channels, rules, onAnimated } = options;
   const kind = kindOf(image);
+  if (onAnimated && isAnimated(image.bytes)) onAnimated();
   const sharp = await loadSharp();
   const lightness = channels === 1 && rules.grey === 'lightness';
   try {

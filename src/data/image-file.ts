@@ -50,9 +50,10 @@ export function kindOf({ file, bytes }: EncodedImage): ImageKind {
   throw notAnImage(file, `it is ${found ?? 'something else'}, not JPEG, PNG or WebP`);
 }
 
-/** Whether an image is a WebP that moves: its first frame is the image. */
+/** Whether an image is a WebP or PNG that moves: its first frame is the image. */
 export function isAnimated(bytes: Uint8Array): boolean {
-  return startsWith(bytes, 'WEBPVP8X', 8) && (bytes[20] & 2) !== 0;
+  if (startsWith(bytes, 'WEBPVP8X', 8)) return (bytes[20] & 2) !== 0;
+  return startsWith(bytes, pngSignature, 0) && chunksOf(bytes, 'IDAT').includes('acTL');
 }
 
 /** Pixels of a longer side, at most, where the format has no such bound: many lines are held at a time. */
@@ -77,7 +78,7 @@ export function endsEarly(bytes: Uint8Array, kind: ImageKind): boolean {
     case 'WebP':
       return view.length < 12 || view.readUInt32LE(4) + 8 > view.length;
     case 'PNG':
-      return !reachesEnd(view);
+      return chunksOf(bytes, 'IEND').at(-1) !== 'IEND';
   }
 }
 
@@ -89,9 +90,11 @@ export function notAnImage(file: string, reason: string): UserError {
   );
 }
 
+const pngSignature = '\x89PNG\r\n\x1a\n';
+
 const signatures: readonly { kind: string; begins: string; at: number }[] = [
   { kind: 'JPEG', begins: '\xff\xd8\xff', at: 0 },
-  { kind: 'PNG', begins: '\x89PNG\r\n\x1a\n', at: 0 },
+  { kind: 'PNG', begins: pngSignature, at: 0 },
   { kind: 'WebP', begins: 'WEBP', at: 8 },
   { kind: 'a GIF', begins: 'GIF8', at: 0 },
   { kind: 'a BMP', begins: 'BM', at: 0 },
@@ -109,9 +112,11 @@ function startsWith(bytes: Uint8Array, text: string, at: number): boolean {
   return true;
 }
 
-/** Goes from chunk to chunk: 4 bytes of length, 4 of type, data, 4 of checksum; the last is IEND. */
-function reachesEnd(png: Buffer): boolean {
-  for (let at = 8; at + 12 <= png.length; at += 12 + png.readUInt32BE(at))
-    if (png.toString('latin1', at + 4, at + 8) === 'IEND') return true;
-  return false;
+/** Types of a PNG's chunks to the first `last`; a chunk is 4 bytes of length, 4 of type, data, 4 of checksum. */
+function chunksOf(bytes: Uint8Array, last: string): string[] {
+  const png = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const types: string[] = [];
+  for (let at = 8; at + 12 <= png.length && types.at(-1) !== last; at += 12 + png.readUInt32BE(at))
+    types.push(png.toString('latin1', at + 4, at + 8));
+  return types;
 }

@@ -2,7 +2,7 @@ import { pixelRulesOf, type PixelRules } from './pixel-rules.js';
 import type { DataConfig } from './schema.js';
 import { messageOf, UserError } from '../util/errors.js';
 import { Augmenter, type Normalisation } from './augment.js';
-import { decodeBytes, decodeImage } from './decode.js';
+import { decodeBytes, decodeImage, type DecodeOptions } from './decode.js';
 import { standardInput } from './find-images.js';
 import { notAnImage } from './image-file.js';
 import { readStandardInput } from './standard-input.js';
@@ -49,6 +49,8 @@ export interface ImageBatch {
   files: string[];
   /** Row-major [files, size, size, channels], normalised. */
   images: Float32Array;
+  /** Those of `files` that move, of which the first frame is read. */
+  animated: Set<string>;
   /** The others, each with what is wrong with it. */
   broken: { file: string; error: UserError }[];
 }
@@ -77,8 +79,10 @@ async function readBatch(files: readonly string[], preprocessing: Preprocessing)
   const { size, channels, normalize } = preprocessing;
   const inputs = { height: size, width: size, channels, white: 255, normalize };
   const augmenter = new Augmenter({ ...inputs, cropPadding: 0, flip: false, cutout: 0, seed: 0 });
-  const decoded = await Promise.allSettled(files.map((file) => decode(file, preprocessing)));
-  const batch: ImageBatch = { files: [], images: new Float32Array(0), broken: [] };
+  const batch: ImageBatch = { files: [], images: new Float32Array(0), animated: new Set(), broken: [] };
+  const decoded = await Promise.allSettled(
+    files.map((file) => decode(file, { ...preprocessing, onAnimated: () => void batch.animated.add(file) })),
+  );
   const pixels: Uint8Array[] = [];
   decoded.forEach((result, index) => {
     const file = files[index];
@@ -97,10 +101,10 @@ async function readBatch(files: readonly string[], preprocessing: Preprocessing)
   return batch;
 }
 
-async function decode(file: string, preprocessing: Preprocessing): Promise<Uint8Array> {
-  if (file !== standardInput) return decodeImage(file, preprocessing);
+async function decode(file: string, options: DecodeOptions): Promise<Uint8Array> {
+  if (file !== standardInput) return decodeImage(file, options);
   const bytes = await readStandardInput().catch((error: unknown) => {
     throw notAnImage('standard input', messageOf(error));
   });
-  return decodeBytes({ file: 'standard input', bytes }, preprocessing);
+  return decodeBytes({ file: 'standard input', bytes }, options);
 }

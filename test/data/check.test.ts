@@ -7,6 +7,7 @@ import sharp from 'sharp';
 import { afterAll, describe, expect, it } from 'vitest';
 import { checkDataset } from '../../src/data/check.js';
 import { writeImage } from './images.js';
+import { encodePng } from './png.js';
 
 const root = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -46,9 +47,12 @@ describe('checkDataset', () => {
     await sharp(raw, { raw: { width: 8, height: 16, channels: 3, pageHeight: 8 } })
       .webp({ loop: 0, delay: [100, 100] })
       .toFile(join(data, 'train/b/moves.webp'));
+    const dot = { width: 1, height: 1, type: 'rgb', values: [1, 2, 3] } as const;
+    writeFileSync(join(data, 'train/b/moves.png'), encodePng({ ...dot, frames: 2 }));
+    writeFileSync(join(data, 'train/b/stands.png'), encodePng(dot));
     const { splits, warnings } = await checkDataset(data);
     expect(splits.train.sizes).toMatchObject({ '10x20x3': 1 });
-    expect(warnings).toEqual(['1 WebP files are animated: their first frames are used']);
+    expect(warnings).toEqual(['2 images are animated: their first frames are used']);
     const stored = await checkDataset(data, { rules: { orientation: 'ignore' } });
     expect(stored.splits.train.sizes).toMatchObject({ '20x10x3': 1 });
   });

@@ -14,6 +14,8 @@ export interface PngOptions {
   palette?: readonly number[];
   /** The chunk tRNS: of a palette an alpha a colour, else the colour that is transparent. */
   transparent?: readonly number[];
+  /** The chunk acTL of an animated PNG: frames, of which only the first is made. */
+  frames?: number;
 }
 
 /** A PNG file of any colour type, made by hand. */
@@ -25,6 +27,7 @@ export function encodePng({
   values,
   palette,
   transparent,
+  frames,
 }: PngOptions): Buffer {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
@@ -37,6 +40,7 @@ export function encodePng({
   return Buffer.concat([
     Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
     chunk('IHDR', header),
+    ...(frames ? [chunk('acTL', Buffer.from(Uint32Array.of(frames, 0).buffer).swap32())] : []),
     ...(palette ? [chunk('PLTE', Buffer.from(palette))] : []),
     ...(transparent ? [chunk('tRNS', samples(transparent, type === 'palette' ? 8 : 16))] : []),
     chunk('IDAT', deflateSync(Buffer.concat(rows))),

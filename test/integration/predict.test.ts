@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeFolder, writeImage } from '../data/images.js';
 import { Workplace } from './command.js';
@@ -58,6 +59,24 @@ describe('predict', () => {
     expect(stdout).toMatch(
       /^images\/test\/cat\/0.png: (cat|dog|emu) -?\d\.\d{4}\nimages\/test\/emu\/1.jpg: (cat|dog|emu) -?\d\.\d{4}\n$/,
     );
+  });
+
+  it('says of which images the first frame is classified', async () => {
+    const white = new Uint8Array(8 * 16 * 3).fill(255, 0, 8 * 8 * 3);
+    await sharp(white, { raw: { width: 8, height: 16, channels: 3, pageHeight: 8 } })
+      .webp({ loop: 0, delay: [100, 100], lossless: true })
+      .toFile(place.path('moves.webp'));
+    await sharp(white.subarray(0, 8 * 8 * 3), { raw: { width: 8, height: 8, channels: 3 } })
+      .webp({ lossless: true })
+      .toFile(place.path('stands.webp'));
+    const given = ['predict', '--checkpoint', 'run', 'moves.webp', 'stands.webp'];
+    const text = await place.run(...given);
+    expect(text).toMatchObject({
+      code: 0,
+      stderr: 'pod-dist: moves.webp is animated: its first frame is classified\n',
+    });
+    const [moves, stands] = lines((await place.run(...given, '--json')).stdout);
+    expect(moves).toEqual({ ...stands, file: 'moves.webp', animated: true });
   });
 
   it('says in JSON which images cannot be read', async () => {
