@@ -7,6 +7,7 @@ import { addTimes } from './epoch-times.js';
 import { evaluateEpoch, trainEpoch } from './epoch.js';
 import { collectGarbageRarely } from '../util/garbage.js';
 import { Inspection } from './inspect-images.js';
+import { checkMemory } from './memory.js';
 import type { RankTimes } from '../record/records.js';
 import { checkSameData, shareState } from './resume.js';
 import type { Report } from '../record/records.js';
@@ -48,6 +49,7 @@ async function trainEpochs(
     classes: dataset.classNames.length,
     communicator,
   });
+  checkMemory({ classifier, config, dataset, communicator, backend });
   await reporter.agree('data set', await dataset.fingerprint());
   if (unknown) await reporter.agree('unknown images', await unknown.fingerprint());
   await reporter.agree('centroids', classifier.centroidsSha256);

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -56,6 +56,7 @@ describe("a user's mistake is one line and exit code 2", () => {
     [['launch', '--set', 'data.name=mnits'], /data\.name: .*digits/],
     [['launch', '--config', 'cifar10-resnet20'], /data\/cifar10-images\/train does not exist: data\.root/],
     [['launch', '--out', 'file/run'], /--out file\/run cannot be a run folder/],
+    [['setup', '--cuda', '--no-cuda'], /no-cuda and cuda are mutually exclusive/],
     [['launch', '--set', 'evaluation.unknown=none'], /none does not exist: evaluation\.unknown must hold/],
     [['evaluate', '--checkpoint', 'nowhere'], /no checkpoint under nowhere/],
     [['centroids', '-k', '0', '-d', '3'], /classes is 0: /],
@@ -105,16 +106,28 @@ describe('images', () => {
     );
   });
 
-  it.each([1, 2])('that cannot be read are named, with %i workers', async (workers) => {
-    const broken = join(folder, 'images', 'train', 'dog', 'broken.jpg');
-    writeFileSync(broken, 'no image');
-    try {
-      const ended = await podDist('launch', '-n', String(workers), '--out', `broken-${workers}`, ...recipe());
-      expectMistake(ended, new RegExp(`${broken} is no image that can be read`));
-    } finally {
-      rmSync(broken);
-    }
-  });
+  it.each([1, 2])(
+    'that cannot be read are named, with %i workers and no escape sequence of theirs',
+    async (workers) => {
+      const train = join(folder, 'images', 'train', 'dog');
+      const broken = join(train, 'bro\u001b[2Jken.jpg');
+      writeFileSync(broken, 'no image');
+      try {
+        const ended = await podDist(
+          'launch',
+          '-n',
+          String(workers),
+          '--out',
+          `broken-${workers}`,
+          ...recipe(),
+        );
+        expectMistake(ended, new RegExp(`${train}/bro\\\\u001b\\[2Jken\\.jpg is no image that can be read`));
+        expect(ended.stdout + ended.stderr).not.toContain('\u001b');
+      } finally {
+        rmSync(broken);
+      }
+    },
+  );
 
   it.each([
     ['a class that is not trained', ['test', 'yak', '0.png'], /test\/yak: there is no class yak/],
@@ -152,7 +165,7 @@ describe('images', () => {
 });
 
 describe('pod-dist', () => {
-  it('lists its commands, and help of each, without starting TensorFlow', async () => {
+  it('lists its commands, and help of each', async () => {
     const { code, stdout } = await podDist('--help');
     expect(code).toBe(0);
     for (const name of ['launch', 'worker', 'evaluate', 'centroids', 'setup'])
@@ -163,6 +176,16 @@ describe('pod-dist', () => {
       expect(help.stdout).toContain(`pod-dist ${name}`);
       if (name !== 'centroids') expect(help.stdout).toMatch(/--backend +auto, native, webgpu, wasm, cpu/);
     }
+  });
+
+  it('refuses a batch that memory plainly cannot hold, and leaves no folder', async () => {
+    const model = 'model={name: small-cnn, channels: [16384], strides: [1], dim: 2}';
+    const flags = ['--backend', 'wasm', '--batch-size', '1437', '--out', 'large'];
+    expectMistake(
+      await podDist('launch', ...flags, '--set', model),
+      /step of 1437 images of 8x8x1 .* needs at least 6\.0 GB .* more than the [1-4]\.\d GB .*: lower batchSize/,
+    );
+    expect(existsSync(join(folder, 'large'))).toBe(false);
   });
 
   it('names a port that is in use', async () => {

@@ -1,0 +1,70 @@
+import { totalmem } from 'node:os';
+import type * as tf from '../tf/index.js';
+import type { Backend } from '../backend/index.js';
+import type { Classifier } from '../classifier/classifier.js';
+import type { Communicator } from '../collective/communicator.js';
+import type { Config } from '../config/schema.js';
+import type { Dataset } from '../data/dataset.js';
+import { UserError } from '../util/errors.js';
+
+/** What the WebAssembly backend can have at most. */
+const wasmBytes = 2 ** 32;
+
+const float32Bytes = 4;
+
+interface Job {
+  classifier: Classifier;
+  config: Config;
+  dataset: Dataset;
+  communicator: Communicator;
+  backend: Backend;
+}
+
+/**
+ * Refuses a batch that memory plainly cannot hold, before the system ends a worker for it. A training pass keeps its
+ * images, and something of the size of every output of a convolution or dense layer, until the backward pass has read
+ * them: it needs more than that, so what passes here may still not fit. A GPU's memory is its own to judge.
+ *
+ * @throws UserError `CONFIG_INVALID` with the numbers and what to change
+ */
+export function checkMemory({ classifier, config, dataset, communicator, backend }: Job): void {
+  if (backend.gpu) return;
+  const { worldSize, withinHost } = communicator;
+  const batch = Math.min(config.batchSize, dataset.labels.train.length);
+  const own = Math.ceil(batch / worldSize);
+  const needed = own * bytesOf(classifier.forward.model);
+  const workersHere = withinHost ? worldSize : 1;
+  const there = machineBytes() / workersHere;
+  const isWasm = backend.name === 'wasm' && wasmBytes < there;
+  const most = isWasm ? wasmBytes : there;
+  if (needed <= most) return;
+  const limit = isWasm ? 'that the wasm backend can have' : 'that this machine has for it';
+  const [height, width, channels] = dataset.shape;
+  throw new UserError(
+    'CONFIG_INVALID',
+    `a training step of ${own} images of ${width}x${height}x${channels} on a worker needs at least ` +
+      `${gigabytes(needed)} with ${config.model.name}, more than the ${gigabytes(most)} ${limit}: ` +
+      `lower batchSize (${config.batchSize}; accumulate makes up for it), the images' size, or the model's channels`,
+  );
+}
+
+/** Of one image: the image, and the outputs of layers that compute new values. */
+function bytesOf(model: tf.LayersModel): number {
+  const kept = new Set(['InputLayer', 'Conv2D', 'DepthwiseConv2D', 'SeparableConv2D', 'Dense']);
+  const numbers = model.layers
+    .filter((layer) => kept.has(layer.getClassName()))
+    .map((layer) =>
+      (layer.outputShape as (number | null)[]).reduce<number>((size, side) => size * (side ?? 1), 1),
+    );
+  return float32Bytes * numbers.reduce((sum, count) => sum + count, 0);
+}
+
+/** Memory of this machine, or of the container that it looks like. */
+function machineBytes(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(1)} GB`;
+}
