@@ -97,6 +97,52 @@ describe.skipIf(noSlurm !== undefined)('Slurm', { timeout: 2 * patienceMs }, () 
     await expectNoWorkers();
   });
 
+  it("says at once that the first node's name is not known", async () => {
+    const began = performance.now();
+    const { code, stderr } = await start(srun('-N', '2'), 1).ended;
+    expect(stderr).toMatch(
+      /pod-dist: the name n0 is not known on this host: set MASTER_ADDR to rank 0's address\n/,
+    );
+    expect(code).not.toBe(0);
+    expect(performance.now() - began).toBeLessThan(30_000);
+    await expectNoWorkers();
+  });
+
+  it('goes on with a job that scontrol has requeued, to the weights of one that was left alone', async () => {
+    const run = place.path('run');
+    const worker = `worker ${settings.join(' ')} --epochs 12 --out ${run} --resume`;
+    const step = `srun --kill-on-bad-exit=1 -n 2 ${process.execPath} ${cli} ${worker}`;
+    const flags = [
+      '--parsable',
+      '--requeue',
+      '--open-mode=append',
+      '-n',
+      '2',
+      `--output=${place.path('out')}`,
+    ];
+    const job = cluster?.ask('sbatch', ...flags, '--wrap', step).trim() as string;
+    await until('a first checkpoint', () => place.checkpoints('run')[0], patienceMs);
+    cluster?.ask('scontrol', 'requeue', job);
+    await until('the end of the steps', () => workersOf(run).size === 0 || undefined);
+    cluster?.ask('scontrol', 'update', `JobId=${job}`, 'StartTime=now');
+    await until('a report', () => existsSync(place.path('run', 'report.json')) || undefined, patienceMs);
+    const alone = await place.run(
+      'launch',
+      '--workers',
+      '2',
+      ...settings,
+      '--epochs',
+      '12',
+      '--out',
+      'alone',
+    );
+    expect(alone.code, alone.stderr).toBe(0);
+    expect(place.report('run').weightsSha256).toBe(place.report('alone').weightsSha256);
+    expect(place.metrics('run').epochs.map(({ epoch }) => epoch)).toEqual([...Array(12).keys()]);
+    expect(cluster?.ask('scontrol', 'show', 'job', job)).toMatch(/Restarts=1\b/);
+    await expectNoWorkers();
+  });
+
   it('gives two jobs of an array folders of their own', async () => {
     const step = `srun -n 2 ${process.execPath} ${cli} worker ${settings.join(' ')} --epochs 1`;
     const flags = ['--array=0-1', '-n', '2', '--wait', `--chdir=${place.folder}`, '--output=array-%a.out'];

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { freePort, until } from '../integration/command.js';
 import { findProgram } from './starters.js';
 
-const programs = ['munged', 'slurmctld', 'slurmd', 'srun', 'sbatch', 'scancel', 'sinfo'];
+const programs = ['munged', 'slurmctld', 'slurmd', 'srun', 'sbatch', 'scancel', 'scontrol', 'sinfo'];
 
 /** Why no cluster can be started here; undefined where one can. */
 export function whyNoSlurm(): string | undefined {

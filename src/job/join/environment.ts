@@ -21,6 +21,8 @@ export interface JobEnvironment {
   /** Where the coordinator listens. */
   host: string;
   port: number;
+  /** `host` is a node's name in Slurm's list. */
+  hostIsNode?: true;
   /** The job's secret, from `pod-dist launch`; empty where something else has started this worker. */
   token: string;
   /** The same in all workers of the job, and in no other job of this user at the same time. */
@@ -118,7 +120,9 @@ export function readJobEnvironment(
   }
   const { host, port } = meetingPoint(starter, environment, worldSize, parentPid);
   const job = jobName({ starter, host, port, worldSize }, environment);
-  return { starter, rank, worldSize, ...local, host, port, token: '', job, ownCoordinator: true };
+  const fromSlurm = starter === 'Slurm' && !environment.MASTER_ADDR && !isLoopback(host);
+  const node = fromSlurm ? ({ hostIsNode: true } as const) : {};
+  return { starter, rank, worldSize, ...local, host, port, ...node, token: '', job, ownCoordinator: true };
 }
 
 /** A job is known by where its coordinator listens. Loopback is another place on every host, and in every container. */

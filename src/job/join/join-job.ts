@@ -5,7 +5,7 @@ import { thresholdsOf } from '../../parallel/bitwise.js';
 import { canonicalHost, isLoopback, isWildcard, tcpAddress } from '../../transport/addresses.js';
 import { readPortRange } from '../../transport/ports.js';
 import type { JobEnvironment } from './environment.js';
-import { meet, type Meeting } from './meet.js';
+import { checkKnown, meet, type Meeting } from './meet.js';
 import { OwnCoordinator } from './own-coordinator.js';
 import { giveToken, publishedSecrets, secretFolders } from '../secret/published-secret.js';
 import { givenSecret, newSecret } from '../secret/read-secret.js';
@@ -36,6 +36,7 @@ export interface Joined {
  */
 export async function joinJob(options: JoinJobOptions): Promise<Joined> {
   const { place, config, evaluate } = options;
+  if (place.hostIsNode) await checkKnown(place.host);
   const own = place.ownCoordinator && place.rank === 0 ? await startCoordinator(options) : undefined;
   const meeting = own ?? (await findCoordinator(options));
   const { distributed } = config;

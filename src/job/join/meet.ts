@@ -1,8 +1,9 @@
+import { lookup } from 'node:dns/promises';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventsEnd, prepareSockets, socketsClosed } from '../../transport/zmq/sockets.js';
 import { controlSocket } from '../control/client.js';
-import { messageOf, PodDistError } from '../../util/errors.js';
+import { messageOf, PodDistError, UserError } from '../../util/errors.js';
 import { canonicalHost, tcpAddress } from '../../transport/addresses.js';
 
 export interface MeetOptions {
@@ -15,7 +16,7 @@ export interface MeetOptions {
   secrets(): readonly string[];
   /** Advice for the error if `secrets` finds none. */
   withoutSecret: string;
-  /** Called once, with one line, if the wait takes long. */
+  /** Called once, with one line, if the wait takes long, or the host's name is not known. */
   notify(line: string): void;
 }
 
@@ -47,22 +48,43 @@ export async function meet(options: MeetOptions): Promise<Meeting> {
   let noticed = false;
   for (;;) {
     const found = await attempt(options);
-    if (typeof found !== 'string') return found;
+    if (!('reason' in found)) return found;
     const waited = performance.now() - began;
     if (waited > timeoutMs) {
       const where = `rank ${rank} could not join the job at ${host}:${port} within ${timeoutMs / 1000} s`;
-      throw new PodDistError('JOIN_TIMEOUT', `${where}: ${found}`);
+      throw new PodDistError('JOIN_TIMEOUT', `${where}: ${found.reason}`);
     }
-    if (!noticed && waited > noticeAfterMs) {
+    if (!noticed && (found.unknownName || waited > noticeAfterMs)) {
       noticed = true;
-      notify(`rank ${rank} waits for rank 0: ${found}`);
+      notify(`rank ${rank} waits for rank 0: ${found.reason}`);
     }
     await delay(againMs);
   }
 }
 
-/** One attempt; returns the reason in words if it fails. */
-async function attempt({ host, port, secrets, withoutSecret }: MeetOptions): Promise<Meeting | string> {
+/**
+ * Refuses a name that this host does not know: for one that Slurm has given, which will not become known while one waits,
+ * as the names of containers that are still starting may.
+ *
+ * @throws UserError `ENVIRONMENT_INVALID`
+ */
+export async function checkKnown(host: string): Promise<void> {
+  try {
+    await lookup(host);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOTFOUND') throw new UserError('ENVIRONMENT_INVALID', unknownName(host));
+  }
+}
+
+/** Why an attempt has failed. */
+interface Obstacle {
+  reason: string;
+  /** The host's name could not be looked up. */
+  unknownName?: boolean;
+}
+
+async function attempt({ host, port, secrets, withoutSecret }: MeetOptions): Promise<Meeting | Obstacle> {
   let route: Route;
   try {
     route = await findRoute(host, port);
@@ -73,9 +95,11 @@ async function attempt({ host, port, secrets, withoutSecret }: MeetOptions): Pro
   const address = tcpAddress(reached, port);
   const candidates = secrets();
   for (const token of candidates) if (await takes(address, token)) return { token, address, reached, local };
-  return candidates.length === 0
-    ? withoutSecret
-    : `who listens at ${address} does not take this rank's secret: is POD_DIST_TOKEN the same on every host, and the port no other program's?`;
+  const reason =
+    candidates.length === 0
+      ? withoutSecret
+      : `who listens at ${address} does not take this rank's secret: is POD_DIST_TOKEN the same on every host, and the port no other program's?`;
+  return { reason };
 }
 
 interface Route {
@@ -127,21 +151,27 @@ async function takes(address: string, token: string): Promise<boolean> {
   return taken;
 }
 
-function explain(error: unknown, host: string, port: number): string {
+function explain(error: unknown, host: string, port: number): Obstacle {
   const { code, errors } = error as NodeJS.ErrnoException & { errors?: NodeJS.ErrnoException[] };
   const where = `${host}:${port}`;
   switch (code ?? errors?.[0]?.code) {
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return `the name ${host} is not known on this host: set MASTER_ADDR to rank 0's address`;
+      return { reason: unknownName(host), unknownName: true };
     case 'ECONNREFUSED':
-      return `nothing listens at ${where}: is rank 0 running there?`;
+      return { reason: `nothing listens at ${where}: is rank 0 running there?` };
     case 'ETIMEDOUT':
-      return `no answer from ${where}: is there a firewall in between?`;
+      return { reason: `no answer from ${where}: is there a firewall in between?` };
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
-      return `there is no route to ${where}: set MASTER_ADDR to an address of rank 0 that this host reaches`;
+      return {
+        reason: `there is no route to ${where}: set MASTER_ADDR to an address of rank 0 that this host reaches`,
+      };
     default:
-      return `${where} cannot be reached: ${messageOf(error) || code}`;
+      return { reason: `${where} cannot be reached: ${messageOf(error) || code}` };
   }
+}
+
+function unknownName(host: string): string {
+  return `the name ${host} is not known on this host: set MASTER_ADDR to rank 0's address`;
 }

@@ -102,6 +102,8 @@ describe('readJobEnvironment', () => {
   it("takes Slurm's variables: local rank, first host, a port of the job's own", () => {
     const place = readJobEnvironment(slurm);
     expect(place).toMatchObject({ starter: 'Slurm', rank: 3, worldSize: 8, localRank: 1, host: 'n03' });
+    expect(place.hostIsNode).toBe(true);
+    expect(readJobEnvironment({ ...slurm, MASTER_ADDR: 'n03' }).hostIsNode).toBeUndefined();
     expect(place.port).toBeGreaterThanOrEqual(20_000);
     expect(place.port).toBeLessThan(40_000);
     expect(readJobEnvironment({ ...slurm, SLURM_PROCID: '0' }).port).toBe(place.port);

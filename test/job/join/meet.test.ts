@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { meet, type MeetOptions } from '../../../src/job/join/meet.js';
+import { checkKnown, meet, type MeetOptions } from '../../../src/job/join/meet.js';
 import { Coordinator } from '../../../src/job/coordinator/coordinator.js';
 import { freePort } from '../../integration/command.js';
 
@@ -75,9 +75,34 @@ describe('a rank that looks for its coordinator', () => {
     await expect(look(port)).rejects.toEqual(
       failure(new RegExp(`${where}nothing listens at 127.0.0.1:${port}: is rank 0`)),
     );
-    await expect(look(port, { host: 'no-such-host.invalid' })).rejects.toEqual(
+  });
+
+  it('says at once that a name is not known, and goes on trying', async () => {
+    const began = performance.now();
+    const notices: string[] = [];
+    const notify = (line: string) => {
+      expect(performance.now() - began).toBeLessThan(timeoutMs);
+      notices.push(line);
+    };
+    const timeoutMs = 1500;
+    const host = 'no-such-host.invalid';
+    await expect(look(await freePort(), { host, notify, timeoutMs })).rejects.toEqual(
       failure(/the name no-such-host.invalid is not known/),
     );
+    expect(notices).toEqual([
+      "rank 1 waits for rank 0: the name no-such-host.invalid is not known on this host: set MASTER_ADDR to rank 0's address",
+    ]);
+  });
+
+  it('is refused a name of Slurm that is not known', async () => {
+    await expect(checkKnown('no-such-host.invalid')).rejects.toMatchObject({
+      code: 'ENVIRONMENT_INVALID',
+      message: expect.stringMatching(
+        /^the name no-such-host.invalid is not known on this host: set MASTER_ADDR/,
+      ),
+    });
+    await checkKnown('localhost');
+    await checkKnown('127.0.0.1');
   });
 
   it('says that the secrets differ, or that there is none', async () => {
