@@ -108,6 +108,7 @@ export class Command {
   constructor(readonly child: ChildProcess) {
     child.stdout?.on('data', (data: Buffer) => (this.stdout += data.toString()));
     child.stderr?.on('data', (data: Buffer) => (this.stderr += data.toString()));
+    started.add(this);
     this.ended = new Promise((resolve) => {
       child.on('close', (code, signal) => {
         const lastLine = this.stderr.trim().split('\n').pop() ?? '';
@@ -127,6 +128,13 @@ export class Command {
     return found;
   }
 
+  /** What it is and what it has printed last. */
+  describe(): string {
+    const last = (text: string) => text.trim().split('\n').slice(-20).join('\n');
+    const how = `process ${this.child.pid}: ${this.child.spawnargs.slice(1).join(' ')}`;
+    return [how, last(this.stdout), last(this.stderr)].filter(Boolean).join('\n');
+  }
+
   /** Waits for a worker of this rank. */
   async worker(rank: number): Promise<number> {
     return until(`a worker of rank ${rank}`, () => this.workers().get(rank));
@@ -144,6 +152,7 @@ export class Command {
   }
 
   async clear(): Promise<void> {
+    started.delete(this);
     for (const pid of [...this.alive(), this.child.pid as number]) {
       try {
         process.kill(pid, 'SIGKILL');
@@ -164,7 +173,13 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Polls until `probe` gives something; fails after half a minute, or after `withinMs`. */
+/** Commands of the tests under way, for whoever waits for them in vain. */
+const started = new Set<Command>();
+
+/**
+ * Polls until `probe` gives something; fails after half a minute, or after `withinMs`, and then shows what the commands
+ * of the test have printed last.
+ */
 export async function until<T>(what: string, probe: () => T | undefined, withinMs = 30_000): Promise<T> {
   const end = performance.now() + withinMs;
   while (performance.now() < end) {
@@ -172,7 +187,8 @@ export async function until<T>(what: string, probe: () => T | undefined, withinM
     if (value !== undefined) return value;
     await delay(20);
   }
-  throw new Error(`waited ${withinMs / 1000} s for ${what}`);
+  const printed = [...started].map((command) => `\n${command.describe()}`);
+  throw new Error(`waited ${withinMs / 1000} s for ${what}${printed.join('')}`);
 }
 
 function childrenOf(pid: number): number[] {
