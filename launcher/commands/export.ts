@@ -1,25 +1,8 @@
-import type { Argv, ArgumentsCamelCase, CommandModule } from 'yargs';
-import { initBackend } from '../../src/backend/index.js';
-import {
-  checkExportFolder,
-  exportCheckpoint,
-  exportFormats,
-  sizeOf,
-  writeExportFolder,
-  type ExportFormat,
-} from '../../src/export/index.js';
-import { openCheckpoint } from '../../src/checkpoint/checkpoints.js';
-import { allowedModule, checkpointFlag, type ModuleArguments, moduleFlags } from '../flags.js';
-import { Progress } from '../../src/console/progress.js';
+import type { Argv, CommandModule } from 'yargs';
+import { exportFormats } from '../../src/export/files.js';
+import { checkpointFlag, moduleFlags } from '../flags.js';
 import { summaries } from '../summaries.js';
-
-interface ExportArguments extends ModuleArguments {
-  checkpoint: string;
-  format: ExportFormat;
-  out: string;
-  force: boolean;
-  json: boolean;
-}
+import type { ExportArguments } from '../actions/export.js';
 
 export const exportCommand: CommandModule<object, ExportArguments> = {
   command: 'export',
@@ -57,32 +40,5 @@ export const exportCommand: CommandModule<object, ExportArguments> = {
         '$0 export --checkpoint runs/faces --format onnx --out faces-onnx --json',
         'model.onnx, and what was written as JSON',
       ) as Argv<ExportArguments>,
-  handler: run,
+  handler: async (args) => (await import('../actions/export.js')).exportModel(args),
 };
-
-async function run(args: ArgumentsCamelCase<ExportArguments>): Promise<void> {
-  const { format, out, force, json } = args;
-  await checkExportFolder(out, force);
-  const notify = (line: string) => process.stderr.write(`${line}\n`);
-  const { folder, checkpoint } = await openCheckpoint(args.checkpoint, {
-    allow: allowedModule(args),
-    notify,
-  });
-  await initBackend('cpu');
-  const files = await exportCheckpoint(checkpoint, format);
-  const progress = new Progress('MB', 1e6);
-  try {
-    await writeExportFolder(out, files, (done, total) => progress.update(done, total));
-  } finally {
-    progress.close();
-  }
-  const written = files.map((file) => ({ name: file.name, bytes: sizeOf(file) }));
-  if (json) {
-    const { epochs, classNames } = checkpoint;
-    const summary = { format, out, checkpoint: folder, epochs, classes: classNames.length, files: written };
-    process.stdout.write(`${JSON.stringify(summary)}\n`);
-    return;
-  }
-  const list = written.map(({ name, bytes }) => `  ${name} (${bytes.toLocaleString('en')} bytes)\n`).join('');
-  process.stdout.write(`${folder} as ${format} in ${out}:\n${list}`);
-}

@@ -6,6 +6,7 @@ import { summaries } from '../summaries.js';
 
 interface SetupArguments {
   cuda?: boolean;
+  noCuda?: boolean;
   force: boolean;
   from?: Origin;
   library?: string;
@@ -17,7 +18,11 @@ export const setupCommand: CommandModule<object, SetupArguments> = {
   describe: summaries.setup,
   builder: (yargs) =>
     yargs
-      .option('cuda', { type: 'boolean', describe: 'for NVIDIA GPUs (default: where nvidia-smi lists one)' })
+      .option('cuda', {
+        type: 'boolean',
+        describe: 'for NVIDIA GPUs; --cuda=false: for the CPU (default: where nvidia-smi lists one)',
+      })
+      .option('no-cuda', { type: 'boolean', hidden: true, conflicts: 'cuda' })
       .option('force', { type: 'boolean', default: false, describe: 'build again' })
       .option('from', {
         choices: origins,
@@ -41,6 +46,7 @@ export const setupCommand: CommandModule<object, SetupArguments> = {
 
 async function setUp({
   cuda,
+  noCuda,
   force,
   from,
   library,
@@ -53,7 +59,7 @@ async function setUp({
   let share = '';
   const timer = setInterval(() => say(`  still ${current}${share}, ${elapsed()}`), 5000);
   try {
-    const forCuda = cuda ?? (await findGpus()).gpus.length > 0;
+    const forCuda = !noCuda && (cuda ?? (await findGpus()).gpus.length > 0);
     const result = await setup({
       cuda: forCuda,
       force,

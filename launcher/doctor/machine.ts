@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { MeetingFolder } from '../../src/transport/meeting-folder.js';
 import { availableCores } from '../../src/util/cores.js';
-import type { AdapterDescription } from '../../src/backend/webgpu/index.js';
+import type { AdapterDescription } from '../../src/backend/webgpu/dawn.js';
 import { messageOf } from '../../src/util/errors.js';
 import { findAdapters } from '../../src/job/devices/adapters.js';
 

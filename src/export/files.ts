@@ -3,6 +3,10 @@ import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { messageOf, UserError } from '../util/errors.js';
 
+export const exportFormats = ['tfjs', 'safetensors', 'onnx'] as const;
+
+export type ExportFormat = (typeof exportFormats)[number];
+
 /** One file of an exported model. */
 export interface ExportedFile {
   name: string;

@@ -2,18 +2,21 @@ import { LocalCommunicator } from '../collective/local-communicator.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { restoreClassifier } from '../checkpoint/restore.js';
 import { describe } from './description.js';
-import { asset, descriptionName, jsonFile, type ExportedFile } from './files.js';
+import { asset, descriptionName, type ExportFormat, jsonFile, type ExportedFile } from './files.js';
 import { headOf } from './head.js';
 import { networkOf } from './network.js';
 import { onnxFile } from './onnx.js';
 import { pytorchFiles } from './pytorch.js';
 import { tfjsFiles } from './tfjs.js';
 
-export { checkExportFolder, sizeOf, writeExportFolder, type ExportedFile } from './files.js';
-
-export const exportFormats = ['tfjs', 'safetensors', 'onnx'] as const;
-
-export type ExportFormat = (typeof exportFormats)[number];
+export {
+  checkExportFolder,
+  exportFormats,
+  sizeOf,
+  writeExportFolder,
+  type ExportedFile,
+  type ExportFormat,
+} from './files.js';
 
 /**
  * A checkpoint's model as the files of another ecosystem, `classifier.json` among them: class names, preprocessing

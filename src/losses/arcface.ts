@@ -1,4 +1,5 @@
-import * as tf from '../tf/index.js';
+import { tf } from '../tf/deferred.js';
+import type { Tensor2D } from '../tf/index.js';
 import { z } from 'zod';
 import { defineLoss } from './loss.js';
 import { marginSoftmaxTerms, scaleSchema, type Margin } from './margin-softmax.js';
@@ -18,7 +19,7 @@ export const arcFace = defineLoss({
   classWeights: { bias: false },
   create: ({ scale, margin }, { communicator }) =>
     meanOverImages(communicator, (features, labels, [rows]) =>
-      marginSoftmaxTerms(features, labels, rows as tf.Tensor2D, { scale, margin: angleMargin(margin) }),
+      marginSoftmaxTerms(features, labels, rows as Tensor2D, { scale, margin: angleMargin(margin) }),
     ),
 });
 

@@ -1,13 +1,14 @@
-import * as tf from '../tf/index.js';
+import { tf } from '../tf/deferred.js';
+import type { Rank, Variable } from '../tf/index.js';
 import { stream } from '../util/random.js';
 import type { LossKind } from './loss.js';
 
 /** Trainable vectors of the classes, where a loss has them: parameters like the model's, after the model's. */
 export interface ClassWeights {
   /** [k, d] */
-  kernel: tf.Variable<tf.Rank.R2>;
+  kernel: Variable<Rank.R2>;
   /** [k], for plain softmax. */
-  bias?: tf.Variable<tf.Rank.R1>;
+  bias?: Variable<Rank.R1>;
 }
 
 /**
@@ -25,7 +26,7 @@ export function createClassWeights(
   const kernel = tf.variable(initial, true, uniqueName('classes/kernel'));
   initial.dispose();
   if (!classWeights.bias) return { kernel };
-  const zeros = tf.zeros<tf.Rank.R1>([classes]);
+  const zeros = tf.zeros<Rank.R1>([classes]);
   const bias = tf.variable(zeros, true, uniqueName('classes/bias'));
   zeros.dispose();
   return { kernel, bias };

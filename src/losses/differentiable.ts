@@ -1,9 +1,10 @@
-import * as tf from '../tf/index.js';
+import { tf } from '../tf/deferred.js';
+import type { GradSaveFunc, Scalar, Tensor, Tensor2D } from '../tf/index.js';
 import type { Computed, Loss, LossValues, Shard } from './loss.js';
 
 export interface Applied {
   /** A scalar to differentiate with respect to features and class weights. */
-  loss: tf.Scalar;
+  loss: Scalar;
   values: LossValues;
 }
 
@@ -15,18 +16,18 @@ export interface Applied {
  */
 export function applyLoss(
   loss: Loss,
-  { features, classWeights = [] }: { features: tf.Tensor2D; classWeights?: readonly tf.Tensor[] },
+  { features, classWeights = [] }: { features: Tensor2D; classWeights?: readonly Tensor[] },
   shard: Shard,
   { isRoot }: { isRoot: boolean },
 ): Applied {
   const results: Computed[] = [];
-  const operation = tf.customGrad((...given: (tf.Tensor | tf.GradSaveFunc)[]) => {
-    const save = given.pop() as tf.GradSaveFunc;
-    const [features, ...classWeights] = given as tf.Tensor[];
-    const computed = loss.compute(features as tf.Tensor2D, classWeights, shard);
+  const operation = tf.customGrad((...given: (Tensor | GradSaveFunc)[]) => {
+    const save = given.pop() as GradSaveFunc;
+    const [features, ...classWeights] = given as Tensor[];
+    const computed = loss.compute(features as Tensor2D, classWeights, shard);
     results.push(computed);
     save(computed.gradients);
-    const gradFunc = (dy: tf.Scalar, saved: tf.Tensor[]) =>
+    const gradFunc = (dy: Scalar, saved: Tensor[]) =>
       saved.map((gradient) => (isRoot ? tf.clone(gradient) : tf.mul(gradient, dy)));
     return { value: tf.scalar(computed.values.loss), gradFunc };
   });

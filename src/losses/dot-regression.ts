@@ -1,4 +1,5 @@
-import * as tf from '../tf/index.js';
+import { tf } from '../tf/deferred.js';
+import type { Scalar, Tensor2D } from '../tf/index.js';
 import { z } from 'zod';
 import { defineLoss } from './loss.js';
 import { meanOverImages, type RowTerms } from './mean-over-images.js';
@@ -18,11 +19,11 @@ export const dotRegression = defineLoss({
  *
  * `features` [b, d]; `own` [b, d]: the centroid of each row's class, unit rows.
  */
-export function dotRegressionTerms(features: tf.Tensor2D, own: tf.Tensor2D): RowTerms {
+export function dotRegressionTerms(features: Tensor2D, own: Tensor2D): RowTerms {
   const rows = unitRows(features);
   const miss = tf.sub(tf.sum(tf.mul(rows.unit, own), 1, true), 1);
   return {
-    sum: tf.div(tf.sum(tf.square(miss)), 2) as tf.Scalar,
+    sum: tf.div(tf.sum(tf.square(miss)), 2) as Scalar,
     gradients: () => [throughNorm(tf.mul(own, miss), rows)],
   };
 }

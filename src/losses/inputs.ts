@@ -1,15 +1,16 @@
-import * as tf from '../tf/index.js';
+import { tf } from '../tf/deferred.js';
+import type { Tensor1D, Tensor2D } from '../tf/index.js';
 import { UserError } from '../util/errors.js';
 
 /** Class of each row: an int32 tensor [B] or plain numbers. */
-export type Labels = tf.Tensor1D | Int32Array | readonly number[];
+export type Labels = Tensor1D | Int32Array | readonly number[];
 
 /**
  * The labels [B], checked against features [B, d] and centroids [k, d].
  *
  * @throws UserError `SHAPE_MISMATCH` or `LABEL_OUT_OF_RANGE`
  */
-export function checkLabels(features: tf.Tensor2D, centroids: tf.Tensor2D, labels: Labels): Int32Array {
+export function checkLabels(features: Tensor2D, centroids: Tensor2D, labels: Labels): Int32Array {
   const [batch, dim] = features.shape;
   const [classes, centroidDim] = centroids.shape;
   if (features.rank !== 2 || centroids.rank !== 2 || dim !== centroidDim) {

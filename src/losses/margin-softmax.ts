@@ -1,11 +1,12 @@
-import * as tf from '../tf/index.js';
+import { tf } from '../tf/deferred.js';
+import type { Tensor, Tensor2D } from '../tf/index.js';
 import { z } from 'zod';
 import { crossEntropy, crossEntropySlope, oneHot } from './cross-entropy.js';
 import type { RowTerms } from './mean-over-images.js';
 import { throughNorm, unitRows } from './rows.js';
 
 /** phi and phi' at the cosines to the own class, [b, 1]: what stands for the cosine there. */
-export type Margin = (cosine: tf.Tensor) => { value: tf.Tensor; slope: tf.Tensor };
+export type Margin = (cosine: Tensor) => { value: Tensor; slope: Tensor };
 
 export const scaleSchema = z.number().positive().describe('s: cosines are multiplied by it');
 
@@ -20,9 +21,9 @@ export const scaleSchema = z.number().positive().describe('s: cosines are multip
  * unit length. Gradients are those of the features and of the class rows.
  */
 export function marginSoftmaxTerms(
-  features: tf.Tensor2D,
+  features: Tensor2D,
   labels: Int32Array,
-  classRows: tf.Tensor2D,
+  classRows: Tensor2D,
   { scale, margin }: { scale: number; margin: Margin },
 ): RowTerms {
   const own = oneHot(labels, classRows.shape[0]);
@@ -31,12 +32,12 @@ export function marginSoftmaxTerms(
   const cosines = tf.matMul(rows.unit, classes.unit, false, true);
   const ownCosine = tf.sum(tf.mul(cosines, own), 1, true);
   const { value, slope } = margin(ownCosine);
-  const logits: tf.Tensor2D = tf.mul(tf.add(cosines, tf.mul(own, tf.sub(value, ownCosine))), scale);
+  const logits: Tensor2D = tf.mul(tf.add(cosines, tf.mul(own, tf.sub(value, ownCosine))), scale);
   return {
     sum: crossEntropy(logits, own),
     gradients: () => {
       const ownSlope = tf.add(1, tf.mul(own, tf.sub(slope, 1)));
-      const cosineSlope: tf.Tensor2D = tf.mul(tf.mul(crossEntropySlope(logits, own), ownSlope), scale);
+      const cosineSlope: Tensor2D = tf.mul(tf.mul(crossEntropySlope(logits, own), ownSlope), scale);
       return [
         throughNorm(tf.matMul(cosineSlope, classes.unit), rows),
         throughNorm(tf.matMul(cosineSlope, rows.unit, true, false), classes),

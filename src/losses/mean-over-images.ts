@@ -1,4 +1,5 @@
-import * as tf from '../tf/index.js';
+import { tf } from '../tf/deferred.js';
+import type { Scalar, Tensor, Tensor2D } from '../tf/index.js';
 import type { Communicator } from '../collective/communicator.js';
 import { join } from '../models/parts.js';
 import { batchOf, summed, type Loss } from './loss.js';
@@ -6,9 +7,9 @@ import { overShards, total } from './over-shards.js';
 
 /** A loss of some rows, summed over them. */
 export interface RowTerms {
-  sum: tf.Scalar;
+  sum: Scalar;
   /** Gradients of `sum`: with respect to `features`, [rows, d], then to each of the class weights. */
-  gradients(): tf.Tensor[];
+  gradients(): Tensor[];
 }
 
 /**
@@ -18,7 +19,7 @@ export interface RowTerms {
  */
 export function meanOverImages(
   communicator: Communicator,
-  terms: (features: tf.Tensor2D, labels: Int32Array, classWeights: readonly tf.Tensor[]) => RowTerms,
+  terms: (features: Tensor2D, labels: Int32Array, classWeights: readonly Tensor[]) => RowTerms,
 ): Loss {
   return {
     compute(features, classWeights, shard) {

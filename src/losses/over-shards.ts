@@ -1,18 +1,19 @@
-import * as tf from '../tf/index.js';
+import { tf } from '../tf/deferred.js';
+import type { Tensor, Tensor2D } from '../tf/index.js';
 import { pairwise } from '../collective/pairwise.js';
 import { rowsOf } from '../models/parts.js';
 import type { Shard } from './loss.js';
 
 /** The rows of one virtual worker: of each of several tensors, and their classes. */
 interface ShardRows {
-  tensors: tf.Tensor2D[];
+  tensors: Tensor2D[];
   labels: Int32Array;
 }
 
 /** The result of `compute` for each virtual worker of this rank; undefined for one without rows. */
 export function overShards<T>(
   { labels, rows = [{ start: 0, end: labels.length }] }: Shard,
-  tensors: readonly tf.Tensor2D[],
+  tensors: readonly Tensor2D[],
   compute: (rows: ShardRows) => T,
 ): (T | undefined)[] {
   return rows.map((range) => {
@@ -25,6 +26,6 @@ export function overShards<T>(
 }
 
 /** The sum over the shards, in pairs; undefined where none has rows. */
-export function total<T extends tf.Tensor>(shards: readonly (T | undefined)[]): T | undefined {
+export function total<T extends Tensor>(shards: readonly (T | undefined)[]): T | undefined {
   return pairwise(shards, (a, b) => tf.add(a, b) as T);
 }

@@ -1,4 +1,5 @@
-import * as tf from '../tf/index.js';
+import { tf } from '../tf/deferred.js';
+import type { Tensor, Tensor2D } from '../tf/index.js';
 import { z } from 'zod';
 import { join } from '../models/parts.js';
 import { cosineMargin } from './am-softmax.js';
@@ -36,7 +37,7 @@ export const pedccLoss = defineLoss({
  * n E^(n-1) times the local rows' 2 (zhat - W_y) / (B d), taken through the norm.
  */
 class PedccLoss implements Loss {
-  private readonly centroids: tf.Tensor2D;
+  private readonly centroids: Tensor2D;
 
   constructor(
     private readonly config: z.output<typeof schema>,
@@ -46,7 +47,7 @@ class PedccLoss implements Loss {
     this.centroids = tf.keep(tf.tensor2d(context.targets.block(0, classes), [classes, dim]));
   }
 
-  compute(features: tf.Tensor2D, _classWeights: readonly tf.Tensor[], shard: Shard): Computed {
+  compute(features: Tensor2D, _classWeights: readonly Tensor[], shard: Shard): Computed {
     const { scale, margin, power } = this.config;
     const { communicator, targets } = this.context;
     const batch = batchOf(shard);
@@ -74,7 +75,7 @@ class PedccLoss implements Loss {
       if (!own) return undefined;
       const pull = throughNorm(tf.mul(own.residuals, slope), own.rows);
       const [ofEntropy] = own.terms.gradients();
-      return tf.add<tf.Tensor2D>(tf.div(ofEntropy, batch), pull);
+      return tf.add<Tensor2D>(tf.div(ofEntropy, batch), pull);
     });
     return {
       values: { loss: crossEntropy + meanSquaredError, parts: { crossEntropy, meanSquaredError } },

@@ -1,4 +1,5 @@
-import * as tf from '../tf/index.js';
+import { tf } from '../tf/deferred.js';
+import type { Scalar, Tensor2D } from '../tf/index.js';
 import { z } from 'zod';
 import { pairwise } from '../collective/pairwise.js';
 import type { LossContext, LossState, Shard, Targets } from './loss.js';
@@ -25,7 +26,7 @@ export class Delta implements LossState {
   /** Of this epoch so far, by virtual worker of this rank. */
   private normSums: number[] = [];
   /** Centroids whose logits the norm needs one by one, [rest, d]. */
-  private readonly rest: tf.Tensor2D | undefined;
+  private readonly rest: Tensor2D | undefined;
 
   constructor(
     private readonly config: DeltaConfig,
@@ -54,7 +55,7 @@ export class Delta implements LossState {
   }
 
   /** Adds the norms of a micro-batch's features, [b, d]. */
-  observe(features: tf.Tensor2D, shard: Shard): void {
+  observe(features: Tensor2D, shard: Shard): void {
     if (this.config.schedule === 'fixed') return;
     const { wholeBases } = this.context.targets;
     const sums = overShards(
@@ -88,7 +89,7 @@ export class Delta implements LossState {
  * Where `wholeBases` orthonormal bases are among the classes besides `centroids`, each of them adds |z|^2 to a row's
  * squared norm of logits (Parseval), and need not be there.
  */
-export function normSum(features: tf.Tensor2D, centroids?: tf.Tensor2D, wholeBases = 0): tf.Scalar {
+export function normSum(features: Tensor2D, centroids?: Tensor2D, wholeBases = 0): Scalar {
   const own = tf.sum(tf.square(features), 1);
   if (!centroids) return tf.sum(tf.sqrt(own));
   const bases = tf.mul(own, wholeBases);
@@ -110,7 +111,7 @@ export function nextDelta({
   return scale * (epoch + 1) * meanNorm;
 }
 
-function beyondBases({ classes, dim, wholeBases, block }: Targets): tf.Tensor2D {
+function beyondBases({ classes, dim, wholeBases, block }: Targets): Tensor2D {
   const first = wholeBases * dim;
   return tf.tensor2d(block(first, classes), [classes - first, dim]);
 }

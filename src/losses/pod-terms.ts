@@ -1,25 +1,26 @@
-import * as tf from '../tf/index.js';
+import { tf } from '../tf/deferred.js';
+import type { Scalar, Tensor, Tensor2D } from '../tf/index.js';
 import { inverseRoot, throughNorm } from './rows.js';
 
 /** What one rank's rows give to the loss of the global batch. */
 export interface LocalTerms {
   /** Sum over the rows of (1 - adaptive cosine to the own centroid)^2. */
-  nacSum: tf.Scalar;
+  nacSum: Scalar;
   /** u = z/|z| - W_y, [b, d]; a row of norm 0 gives -W_y. */
-  residuals: tf.Tensor2D;
+  residuals: Tensor2D;
 }
 
 /** Rows of features seen from their own centroids; inverses of zero are zero, so that nothing becomes NaN. */
 interface Rows {
   /** z . W_y, [b, 1] */
-  inner: tf.Tensor;
+  inner: Tensor;
   /** 1 / |z|, [b, 1] */
-  inverseNorm: tf.Tensor;
+  inverseNorm: Tensor;
   /** 1 / sqrt(|z|^2 + delta^2), [b, 1] */
-  inverseAdaptive: tf.Tensor;
+  inverseAdaptive: Tensor;
 }
 
-function rows(features: tf.Tensor2D, own: tf.Tensor2D, delta: number): Rows {
+function rows(features: Tensor2D, own: Tensor2D, delta: number): Rows {
   const squares = tf.sum(tf.square(features), 1, true);
   return {
     inner: tf.sum(tf.mul(features, own), 1, true),
@@ -33,24 +34,24 @@ function rows(features: tf.Tensor2D, own: tf.Tensor2D, delta: number): Rows {
  *
  * `features` [b, d], `own` [b, d]: the centroid of each row's class.
  */
-export function localTerms(features: tf.Tensor2D, own: tf.Tensor2D, delta: number): LocalTerms {
+export function localTerms(features: Tensor2D, own: Tensor2D, delta: number): LocalTerms {
   const { inner, inverseNorm, inverseAdaptive } = rows(features, own, delta);
   return {
-    nacSum: tf.sum(tf.square(tf.sub(1, tf.mul(inner, inverseAdaptive)))) as tf.Scalar,
-    residuals: tf.sub(tf.mul(features, inverseNorm), own) as tf.Tensor2D,
+    nacSum: tf.sum(tf.square(tf.sub(1, tf.mul(inner, inverseAdaptive)))) as Scalar,
+    residuals: tf.sub(tf.mul(features, inverseNorm), own) as Tensor2D,
   };
 }
 
 /** SC = (sum over i != j of C_ij^2) / (d - 1) of a correlation matrix [d, d]. */
-export function selfCorrelationValue(correlation: tf.Tensor2D, dim: number): tf.Scalar {
-  return tf.div(tf.sum(tf.square(offDiagonal(correlation))), Math.max(dim - 1, 1)) as tf.Scalar;
+export function selfCorrelationValue(correlation: Tensor2D, dim: number): Scalar {
+  return tf.div(tf.sum(tf.square(offDiagonal(correlation))), Math.max(dim - 1, 1)) as Scalar;
 }
 
 export interface GlobalGradientOptions {
   /** This rank's rows, [b, d]. */
-  features: tf.Tensor2D;
+  features: Tensor2D;
   /** Centroid of each row's class, [b, d]. */
-  own: tf.Tensor2D;
+  own: Tensor2D;
   delta: number;
   /** Rows of all ranks together. */
   batch: number;
@@ -59,7 +60,7 @@ export interface GlobalGradientOptions {
   /** Weight of SC. */
   lambda: number;
   /** C = sum over rows of u u^T / (rows - 1), [d, d]; left out where SC is 0. */
-  correlation?: tf.Tensor2D;
+  correlation?: Tensor2D;
   /** Rows that C was taken over; default: all of `batch`. */
   correlationRows?: number;
 }
@@ -73,7 +74,7 @@ export interface GlobalGradientOptions {
  *
  * It needs nothing of the other ranks but C and the batch size. Rows of norm 0 get SC's gradient 0.
  */
-export function globalGradient(options: GlobalGradientOptions): tf.Tensor2D {
+export function globalGradient(options: GlobalGradientOptions): Tensor2D {
   const {
     features,
     own,
@@ -89,13 +90,13 @@ export function globalGradient(options: GlobalGradientOptions): tf.Tensor2D {
     const cosine = tf.mul(inner, inverseAdaptive);
     const direction = tf.sub(own, tf.mul(features, tf.mul(cosine, inverseAdaptive)));
     const factor = tf.mul(tf.mul(tf.sub(1, cosine), inverseAdaptive), -2 / batch);
-    return tf.mul<tf.Tensor2D>(direction, factor);
+    return tf.mul<Tensor2D>(direction, factor);
   };
-  const sc = (correlation: tf.Tensor2D) => {
-    const unit: tf.Tensor2D = tf.mul(features, inverseNorm);
+  const sc = (correlation: Tensor2D) => {
+    const unit: Tensor2D = tf.mul(features, inverseNorm);
     const dim = features.shape[1];
     const factor = (4 * lambda) / (Math.max(dim - 1, 1) * Math.max(correlationRows - 1, 1));
-    const residuals: tf.Tensor2D = tf.sub(unit, own);
+    const residuals: Tensor2D = tf.sub(unit, own);
     const pull = tf.mul(tf.matMul(residuals, offDiagonal(correlation)), factor);
     return throughNorm(pull, { unit, inverseNorm });
   };
@@ -104,6 +105,6 @@ export function globalGradient(options: GlobalGradientOptions): tf.Tensor2D {
   return hasSc ? tf.add(nac(), sc(correlation)) : nac();
 }
 
-function offDiagonal(matrix: tf.Tensor2D): tf.Tensor2D {
+function offDiagonal(matrix: Tensor2D): Tensor2D {
   return tf.mul(matrix, tf.sub(1, tf.eye(matrix.shape[0])));
 }

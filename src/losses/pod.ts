@@ -1,4 +1,5 @@
-import * as tf from '../tf/index.js';
+import { tf } from '../tf/deferred.js';
+import type { Tensor, Tensor2D } from '../tf/index.js';
 import { z } from 'zod';
 import { pairwise } from '../collective/pairwise.js';
 import { join } from '../models/parts.js';
@@ -67,7 +68,7 @@ export class PodLoss implements Loss {
     this.state = new Delta(config.delta, context);
   }
 
-  compute(features: tf.Tensor2D, _classWeights: readonly tf.Tensor[], shard: Shard): Computed {
+  compute(features: Tensor2D, _classWeights: readonly Tensor[], shard: Shard): Computed {
     const { config, nacWeight } = this;
     const delta = this.state.value;
     const batch = batchOf(shard);
@@ -100,7 +101,7 @@ export class PodLoss implements Loss {
     }
     if (sc === 'local') {
       const gram = gramOf(terms);
-      const correlation = gram && rows > 1 ? tf.div<tf.Tensor2D>(gram, rows - 1) : undefined;
+      const correlation = gram && rows > 1 ? tf.div<Tensor2D>(gram, rows - 1) : undefined;
       const share = rows / batch;
       const own = correlation ? share * selfCorrelationValue(correlation, this.dim).dataSync()[0] : 0;
       const [sum, scMean] = summed(communicator, ownNac, [own]);
@@ -108,7 +109,7 @@ export class PodLoss implements Loss {
     }
     const reduced =
       batch < this.dim ? this.gatherResiduals(ownNac, terms, shard) : this.reduceGram(ownNac, terms);
-    const correlation = tf.div<tf.Tensor2D>(reduced.gram, batch - 1);
+    const correlation = tf.div<Tensor2D>(reduced.gram, batch - 1);
     return {
       nac: reduced.nacSum / batch,
       sc: selfCorrelationValue(correlation, this.dim).dataSync()[0],
@@ -162,8 +163,8 @@ type Terms = readonly (LocalTerms | undefined)[];
 type NacSums = readonly (number | undefined)[];
 
 /** Sum over this rank's rows of u u^T, [d, d]; undefined where it has none. */
-function gramOf(terms: Terms): tf.Tensor2D | undefined {
-  return total(terms.map((own) => own && tf.matMul<tf.Tensor2D>(own.residuals, own.residuals, true, false)));
+function gramOf(terms: Terms): Tensor2D | undefined {
+  return total(terms.map((own) => own && tf.matMul<Tensor2D>(own.residuals, own.residuals, true, false)));
 }
 
 interface Reduced {
@@ -171,7 +172,7 @@ interface Reduced {
   sc: number;
   /** Weight of the gradient of SC on this rank. */
   lambda: number;
-  correlation?: tf.Tensor2D;
+  correlation?: Tensor2D;
   /** Number of rows that `correlation` was computed from; default: the global batch. */
   correlationRows?: number;
 }

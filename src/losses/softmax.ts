@@ -1,4 +1,5 @@
-import * as tf from '../tf/index.js';
+import { tf } from '../tf/deferred.js';
+import type { Tensor, Tensor1D, Tensor2D } from '../tf/index.js';
 import { z } from 'zod';
 import { crossEntropy, crossEntropySlope, oneHot } from './cross-entropy.js';
 import { defineLoss } from './loss.js';
@@ -19,13 +20,13 @@ export const softmax = defineLoss({
 
 /** `features` [b, d]; class weights: rows [k, d], and a bias [k]. */
 export function softmaxTerms(
-  features: tf.Tensor2D,
+  features: Tensor2D,
   labels: Int32Array,
-  classWeights: readonly tf.Tensor[],
+  classWeights: readonly Tensor[],
 ): RowTerms {
-  const [rows, bias] = classWeights as [tf.Tensor2D, tf.Tensor1D];
+  const [rows, bias] = classWeights as [Tensor2D, Tensor1D];
   const own = oneHot(labels, rows.shape[0]);
-  const logits: tf.Tensor2D = tf.add(tf.matMul(features, rows, false, true), bias);
+  const logits: Tensor2D = tf.add(tf.matMul(features, rows, false, true), bias);
   return {
     sum: crossEntropy(logits, own),
     gradients: () => {

@@ -1,4 +1,5 @@
-import * as tf from '../tf/index.js';
+import { tf } from '../tf/deferred.js';
+import type { Tensor2D } from '../tf/index.js';
 import type { CentroidSource } from '../pedcc/source.js';
 import type { Targets } from './loss.js';
 
@@ -15,7 +16,7 @@ export function sourceTargets(centroids: CentroidSource): Targets {
 }
 
 /** The rows of a tensor [k, d]. */
-export function matrixTargets(centroids: tf.Tensor2D): Targets {
+export function matrixTargets(centroids: Tensor2D): Targets {
   const [classes, dim] = centroids.shape;
   return {
     classes,

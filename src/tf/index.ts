@@ -1,10 +1,6 @@
-import '@tensorflow/tfjs-backend-cpu';
-import './registrations.js';
+import { setLoaded } from './deferred.js';
+import * as library from './library.js';
 
-/**
- * TensorFlow.js as pod-dist and its users have it: operations and layers, every gradient, methods on tensors such as
- * `x.relu()`, and the plain JavaScript backend. The packages are Node's own copies, so that a program that imports
- * `@tensorflow/tfjs-core` itself works on the same engine.
- */
-export * from '@tensorflow/tfjs-core';
-export * from '@tensorflow/tfjs-layers';
+export * from './library.js';
+
+setLoaded(library);

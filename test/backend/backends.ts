@@ -2,7 +2,7 @@ import * as tf from '../../src/tf/index.js';
 import { expect } from 'vitest';
 import { initBackend, type BackendName } from '../../src/backend/index.js';
 import { findAddon } from '../../src/backend/native/cache.js';
-import { listAdapters } from '../../src/backend/webgpu/index.js';
+import { listAdapters } from '../../src/backend/webgpu/dawn.js';
 
 /** Backends faster than plain JavaScript that run here: native where `pod-dist setup` has built it, webgpu with a driver. */
 export const accelerated: BackendName[] = ['wasm'];

@@ -2,7 +2,7 @@ import Table from 'cli-table3';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
 import { drawBars } from '../../../src/bench/bar-chart.js';
-import { benchmarkLoader, type LoaderRow } from '../../../src/bench/loader.js';
+import type { LoaderRow } from '../../../src/bench/loader.js';
 import { loadConfig } from '../../../src/config/load.js';
 import { availableCores } from '../../../src/util/cores.js';
 import { UserError } from '../../../src/util/errors.js';
@@ -61,6 +61,7 @@ async function benchLoader(args: ArgumentsCamelCase<LoaderArguments>): Promise<v
   const config = loadConfig({ file: args.config, set: args.set, flags: overrides(args) });
   if (train) Object.assign(process.env, await workerEnvironment(config.backend));
   const notify = (line: string) => void process.stderr.write(`${line}\n`);
+  const { benchmarkLoader } = await import('../../../src/bench/loader.js');
   const rows = await benchmarkLoader({ config, threads, images, train, notify });
   if (svg !== undefined) writeFileAtomicSync(svg, draw(rows));
   if (json) for (const row of rows) process.stdout.write(`${JSON.stringify(row)}\n`);

@@ -5,8 +5,6 @@ import { blockingReads } from './blocking-reads.js';
 import { isSoftware, loadDawn, openAdapter } from './dawn.js';
 import { DawnEvents } from './events.js';
 
-export { adapterVariable, listAdapters, noAdapter, type AdapterDescription } from './dawn.js';
-
 /** Limits that the kernels of tfjs use as far as the adapter allows. */
 const limits = [
   'maxComputeWorkgroupStorageSize',

@@ -1,5 +1,5 @@
 import { findAddon } from '../../backend/native/cache.js';
-import { adapterVariable, noAdapter } from '../../backend/webgpu/index.js';
+import { adapterVariable, noAdapter } from '../../backend/webgpu/dawn.js';
 import type { Config } from '../../config/schema.js';
 import { availableCores } from '../../util/cores.js';
 import { UserError } from '../../util/errors.js';

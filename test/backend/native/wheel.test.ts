@@ -68,7 +68,7 @@ describe.runIf(name)('pod-dist setup with an index that has been tampered with',
   });
 
   const setup = (extra: Record<string, string> = {}) =>
-    place.start(['setup', '--cuda=false'], {
+    place.start(['setup', '--no-cuda'], {
       POD_DIST_CACHE: place.path('cache'),
       PIP_CONFIG_FILE: '/dev/null',
       PIP_INDEX_URL: `http://127.0.0.1:${(index.address() as AddressInfo).port}/simple/`,
