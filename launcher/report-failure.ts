@@ -29,7 +29,12 @@ export function reportFailure(error: unknown): number {
   return exitCode;
 }
 
+const tooManyOpen =
+  'too many files are open for the limit of this shell: raise it, as with ulimit -n 4096, and start again';
+
 function failureOf(error: unknown): Failure {
+  if (/\bEMFILE\b|too many open files/i.test(messageOf(error)))
+    return { code: 'FILE_UNUSABLE', message: tooManyOpen, exitCode: 2 };
   const { path } = error as NodeJS.ErrnoException;
   const reason = fileReason(error);
   if (path !== undefined && reason !== undefined)

@@ -101,7 +101,9 @@ function startProcess({ script, args, environment, logFile, within = [] }: Worke
   const log = openLog(logFile);
   try {
     const [command, ...before] = [...within, process.execPath];
-    const flags = ['--harmony-rab-gsab-transfer'].filter(() => process.versions.node.startsWith('20.'));
+    const flags = process.versions.node.startsWith('20.') ? ['--harmony-rab-gsab-transfer'] : [];
+    // SIGUSR1 would open Node's debugger until the worker follows it.
+    if (process.allowedNodeEnvironmentFlags.has('--disable-sigusr1')) flags.push('--disable-sigusr1');
     return fork(script, [...args], {
       execPath: command,
       env: { ...process.env, GLIBC_TUNABLES: allocatorSettings, ...environment },

@@ -1,0 +1,88 @@
+import { readFileSync } from 'node:fs';
+import yargs, { type Argv, type CommandModule } from 'yargs';
+import { messageOf, UserError } from '../src/util/errors.js';
+import { nearest } from '../src/util/nearest.js';
+import { summaries, type CommandName } from './summaries.js';
+
+/** What yargs knows of the flags of a command. */
+interface Declared {
+  key: Record<string, boolean>;
+  alias: Record<string, string[]>;
+  array: string[];
+}
+
+/** Commands are loaded when they are asked for: help does not start TensorFlow. */
+const commands: Readonly<Record<CommandName, () => Promise<CommandModule<object, never>>>> = {
+  launch: async () => (await import('./commands/launch.js')).launchCommand as never,
+  worker: async () => (await import('./commands/worker.js')).workerCommand as never,
+  evaluate: async () => (await import('./commands/evaluate.js')).evaluateCommand as never,
+  predict: async () => (await import('./commands/predict.js')).predictCommand as never,
+  export: async () => (await import('./commands/export.js')).exportCommand as never,
+  report: async () => (await import('./commands/report.js')).reportCommand as never,
+  config: async () => (await import('./commands/config.js')).configCommand as never,
+  centroids: async () => (await import('./commands/centroids.js')).centroidsCommand as never,
+  bench: async () => (await import('./commands/bench.js')).benchCommand as never,
+  data: async () => (await import('./commands/data.js')).dataCommand as never,
+  doctor: async () => (await import('./commands/doctor.js')).doctorCommand as never,
+  setup: async () => (await import('./commands/setup.js')).setupCommand as never,
+};
+
+function version(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+/** Runs the command that the arguments name. */
+export async function main(args: string[]): Promise<void> {
+  const wanted = Object.hasOwn(commands, args[0] ?? '') ? (args[0] as CommandName) : undefined;
+  // yargs loses a lone dash among positional arguments.
+  const given = wanted === 'predict' ? args.map((arg) => (arg === '-' ? '/dev/stdin' : arg)) : args;
+  const parser = yargs(given) as Argv & { getOptions(): Declared };
+  parser
+    .scriptName('pod-dist')
+    .usage(
+      '$0 <command>\n\nTrains softmax-free classifiers with POD Loss, on any number of workers with the same result.',
+    )
+    .version(version())
+    .help()
+    .alias('help', 'h')
+    .parserConfiguration({ 'dot-notation': false, 'boolean-negation': false })
+    .strict()
+    .check((args) => refuseRepeated(args, parser.getOptions()))
+    .wrap(Math.min(110, process.stdout.columns ?? 110))
+    .fail((message: string | null, error: Error | undefined) => {
+      if (error && error.name !== 'YError') throw error;
+      const line = message ?? messageOf(error);
+      const hint = suggestion(line, wanted ? Object.keys(parser.getOptions().key) : Object.keys(commands));
+      throw new UserError('USAGE', `${line}; ${hint}see pod-dist ${wanted ? `${wanted} ` : ''}--help`);
+    });
+  if (wanted) parser.command(await commands[wanted]());
+  else withEveryName(parser);
+  await parser.parseAsync();
+}
+
+/** yargs makes a list of what is given several times, whether the flag takes a list or not. */
+function refuseRepeated(args: Record<string, unknown>, declared: Declared): true {
+  const lists = new Set([...declared.array, ...Object.values(declared.alias).flat()]);
+  const repeated = Object.keys(declared.key).find((name) => Array.isArray(args[name]) && !lists.has(name));
+  if (repeated === undefined) return true;
+  throw new UserError(
+    'USAGE',
+    `--${repeated} is given ${(args[repeated] as unknown[]).length} times: give it once`,
+  );
+}
+
+/** What the word that yargs says it does not know was probably meant to be, as a part of a sentence. */
+function suggestion(message: string, known: readonly string[]): string {
+  const [, unknown] = /^Unknown arguments?: ([^,]+)/.exec(message) ?? [];
+  const meant = unknown === undefined ? undefined : nearest(unknown, known);
+  return meant === undefined ? '' : `did you mean ${meant}? `;
+}
+
+function withEveryName(parser: Argv): void {
+  for (const [name, summary] of Object.entries(summaries)) parser.command(name, summary);
+  parser
+    .demandCommand(1, 'give a command')
+    .example('$0 launch --workers 4', 'train the embedded digits with four workers')
+    .epilogue('Each command has a --help of its own.');
+}
