@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freePort, until, Workplace, type Command } from './command.js';
@@ -56,6 +57,33 @@ describe('workers that something else has started', () => {
       ended.map(({ stderr }) => stderr).join(),
     ).toEqual([0, 0]);
     expect(place.report('run').worldSize).toBe(2);
+  });
+
+  it('go on with the recipe of the run, where none is given', async () => {
+    const run = async (epochs: string, ...args: string[]) => {
+      const port = String(await freePort());
+      const ended = await Promise.all(
+        [0, 1].map((rank) => {
+          const variables = {
+            RANK: String(rank),
+            WORLD_SIZE: '2',
+            MASTER_ADDR: '127.0.0.1',
+            MASTER_PORT: port,
+          };
+          return place.start(['worker', '--out', 'run', '--epochs', epochs, ...args], variables).ended;
+        }),
+      );
+      expect(
+        ended.map(({ code }) => code),
+        ended.map(({ stderr }) => stderr).join(),
+      ).toEqual([0, 0]);
+      return ended[0].stderr;
+    };
+    const model = '{name: small-cnn, dim: 8, channels: [4], strides: [1]}';
+    await run('1', '--resume', '--backend', 'wasm', '--set', `model=${model}`, '--set', 'seed=7');
+    expect(await run('2', '--resume')).toContain('changed since the checkpoint: epochs 1 -> 2\n');
+    expect(place.report('run')).toMatchObject({ epochs: 2, backend: 'wasm' });
+    expect(readFileSync(place.path('run/config.yaml'), 'utf8')).toMatch(/^seed: 7$/m);
   });
 
   it('leave earlier runs as they are', async () => {
