@@ -101,7 +101,9 @@ export async function saveCheckpoint(folder: string, checkpoint: Checkpoint): Pr
   const { weights, moving, state, module, evaluation, ...rest } = checkpoint;
   try {
     await rm(temporary, { recursive: true, force: true });
-    await mkdir(temporary, { recursive: true });
+    // In two steps: with `recursive` Node calls whatever is wrong with the last folder ENOENT.
+    await mkdir(folder, { recursive: true });
+    await mkdir(temporary);
     const arrays: Record<string, z.output<typeof describedArray>> = {};
     for (const [name, array] of Object.entries({ weights, moving, ...state })) {
       const { sha256 } = await writeSynced(join(temporary, `${name}.bin`), bytesOf(array));

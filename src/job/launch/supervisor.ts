@@ -121,6 +121,7 @@ const advice: Readonly<Record<string, string>> = {
     'no more processes are allowed: raise the limit (ulimit -u, or that of the container), or start fewer workers',
   EMFILE: 'too many files are open: raise the limit (ulimit -n), or start fewer workers',
   ENFILE: 'too many files are open on this host: close some, or raise fs.file-max',
+  ENOSPC: 'no space is left for its log: make room',
   ENOENT: 'there is no such program',
   ENOMEM: 'no memory is left: start fewer workers, or free some',
   E2BIG: 'the environment and arguments are too long: unset long variables',
