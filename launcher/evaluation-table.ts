@@ -32,8 +32,8 @@ function summaryTable(evaluation: Evaluation): string {
     ['off-diagonal share of the correlation', percent(correlation?.offDiagonalShare ?? null)],
     ['calibration error of the margin', percent(reliability.error)],
     ['margin tells right from wrong (AUROC)', number(reliability.separation, 4)],
-    ...rejectionRows(rejection, total),
   );
+  for (const row of rejectionRows(rejection, total)) table.push(row);
   if (undirected > 0) table.push(['images without a direction (no class)', undirected]);
   for (const { label, assigned, images } of evaluation.confusions.slice(0, shownConfusions)) {
     table.push([
