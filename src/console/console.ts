@@ -1,4 +1,5 @@
-import { writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { isatty } from 'node:tty';
 
 /**
  * What happens where nobody reads any more, or nothing more can be written.
@@ -8,6 +9,7 @@ import { writeSync } from 'node:fs';
  * a console, since its results are in its folder; only the exit code tells of output that could not be kept.
  */
 export function guardConsole(): void {
+  letGoOfClosedTerminal();
   process.stderr.on('error', () => {});
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (isReaderGone(error)) {
@@ -18,6 +20,20 @@ export function guardConsole(): void {
       process.stderr.write(`pod-dist: cannot write to standard output: ${error.message}\n`);
     if (goesOn) process.exitCode ??= 1;
     else process.exit(1);
+  });
+}
+
+/**
+ * Node gives a terminal its settings back when it exits, and aborts where that fails because the terminal has been
+ * closed. It leaves alone what is no longer the file that it was at the start.
+ */
+function letGoOfClosedTerminal(): void {
+  const terminals = [0, 1, 2].filter((file) => isatty(file));
+  process.on('exit', () => {
+    for (const file of terminals.filter((file) => !isatty(file))) {
+      closeSync(file);
+      openSync('/dev/null', 'r+');
+    }
   });
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isatty } from 'node:tty';
 import { StoppedError } from './errors.js';
 
 /**
@@ -33,13 +34,14 @@ export function exitCodeOf(signal: string | undefined): number {
 
 /**
  * What every command does about signals, unless it follows them itself: SIGHUP is ignored where whoever has started it
- * has asked for that, SIGUSR1 ends it, and so do all others where it is the first process of a container, which they
- * would not reach otherwise.
+ * has asked for that, SIGUSR1 ends it. So do all others where it is the first process of a container, which they would not
+ * reach otherwise, and where it may outlive its terminal: Node's own end by a signal aborts once that is closed.
  */
 export function guardSignals(): void {
   const ignored = hangUpIsIgnored();
   if (ignored) process.on('SIGHUP', () => {});
-  const names = process.pid === 1 ? signals : (['SIGUSR1'] as const);
+  const outlives = ignored && [0, 1, 2].some((file) => isatty(file));
+  const names = process.pid === 1 || outlives ? signals : (['SIGUSR1'] as const);
   for (const name of names) {
     if (name === 'SIGHUP' && ignored) continue;
     process.on(name, () => {

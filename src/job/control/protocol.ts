@@ -1,6 +1,7 @@
 import { Packr } from 'msgpackr';
 import { z } from 'zod';
 import { messageOf, PodDistError } from '../../util/errors.js';
+import { printable } from '../../util/printable.js';
 import { traceThreads } from '../../trace/tracer.js';
 import { maxMessageBytes } from './frames.js';
 import { checkMessagePack, type MessageLimits } from './msgpack-limits.js';
@@ -18,12 +19,8 @@ const rank = z
   .int()
   .min(0)
   .max(mostRanks - 1);
-/** One line of text: what would move a terminal's cursor, or change its colours, becomes a space. */
-const line = (longest: number) =>
-  z
-    .string()
-    .max(longest)
-    .transform((text) => text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' '));
+/** One line of text: what would move a terminal's cursor, or change its colours, is escaped. */
+const line = (longest: number) => z.string().max(longest).transform(printable);
 const name = line(200);
 const text = line(4000);
 const microseconds = z.number();

@@ -127,7 +127,9 @@ describe('decode', () => {
 
   it('makes one line of text that would move a terminal', () => {
     const host = 'a\u001b[2Jb\r\nc\u009b1md\u2028e';
-    expect(decode(workerMessage, pack({ ...hello, host }))).toMatchObject({ host: 'a [2Jb  c 1md e' });
+    expect(decode(workerMessage, pack({ ...hello, host }))).toMatchObject({
+      host: 'a\\u001b[2Jb\\u000d\\u000ac\\u009b1md\\u2028e',
+    });
   });
 
   it('lets nobody reach the prototype of objects, and drops fields it does not know', () => {
