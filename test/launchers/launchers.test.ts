@@ -123,7 +123,9 @@ describe.skipIf(noSlurm !== undefined)('Slurm', { timeout: 2 * patienceMs }, () 
     const job = cluster?.ask('sbatch', ...flags, '--wrap', step).trim() as string;
     await until('a first checkpoint', () => place.checkpoints('run')[0], patienceMs);
     cluster?.ask('scontrol', 'requeue', job);
-    await until('the end of the steps', () => workersOf(run).size === 0 || undefined);
+    const state = () => cluster?.ask('squeue', '-h', '-j', job, '-o', '%T').trim();
+    await until('the job to be queued again', () => state() === 'PENDING' || undefined, patienceMs);
+    // Slurm waits two minutes before it starts a job again.
     cluster?.ask('scontrol', 'update', `JobId=${job}`, 'StartTime=now');
     await until('a report', () => existsSync(place.path('run', 'report.json')) || undefined, patienceMs);
     const alone = await place.run(

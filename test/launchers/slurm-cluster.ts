@@ -131,6 +131,7 @@ AccountingStorageType=accounting_storage/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SlurmdParameters=config_overrides
+SchedulerParameters=sched_interval=2
 KillWait=5
 ${node('n0', first)}
 ${node('n1', second)}
