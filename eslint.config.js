@@ -31,6 +31,7 @@ const openersOfOwnFiles = [
   'src/job/member/machine.ts',
   'src/job/secret/read-secret.ts',
   'launcher/main.ts',
+  'src/console/console.ts',
 ];
 
 export default tseslint.config(
