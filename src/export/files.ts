@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { messageOf, UserError } from '../util/errors.js';
+import { makeFolder } from '../util/make-folder.js';
 
 export const exportFormats = ['tfjs', 'safetensors', 'onnx'] as const;
 
@@ -47,7 +48,7 @@ export async function writeExportFolder(
   const total = files.reduce((sum, file) => sum + sizeOf(file), 0);
   let done = 0;
   try {
-    await mkdir(temporary, { recursive: true });
+    makeFolder(temporary);
     for (const { name, parts } of files) {
       const handle = await open(join(temporary, name), 'w');
       try {

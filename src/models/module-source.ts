@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { cacheFolder } from '../util/cache-folder.js';
 import type { ModelConfig } from './schema.js';
 import { UserError } from '../util/errors.js';
+import { makeFolder } from '../util/make-folder.js';
 import { readRegularFile, readRegularText } from '../util/regular-file.js';
 
 /** The file of a user's own backbone. */
@@ -36,7 +37,7 @@ export function rememberModule(model: ModelConfig): void {
   const source = readModuleSource(model);
   if (!source || model.name !== 'module') return;
   try {
-    mkdirSync(memoryFolder(), { recursive: true, mode: 0o700 });
+    makeFolder(memoryFolder(), 0o700);
     writeFileAtomicSync(join(memoryFolder(), source.sha256), resolve(model.path), { mode: 0o600 });
   } catch {
     // Without it a module is to be allowed by name; training needs nothing of it.

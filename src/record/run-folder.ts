@@ -1,6 +1,7 @@
 import { existsSync, lstatSync, mkdirSync, readdirSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
 import { messageOf, UserError, type PodDistError } from '../util/errors.js';
+import { makeFolder } from '../util/make-folder.js';
 import { kindOfEntry, readRegularText } from '../util/regular-file.js';
 import { recipeBytes } from '../config/recipe.js';
 import { parseYaml } from '../config/yaml.js';
@@ -164,7 +165,7 @@ function exists(out: string): UserError {
 /** Whether the folder has been made by this call. */
 function make(folder: string, mode: number, describe: (reason: string) => string): boolean {
   try {
-    mkdirSync(dirname(folder), { recursive: true });
+    makeFolder(dirname(folder));
     mkdirSync(folder, { mode });
     return true;
   } catch (error) {

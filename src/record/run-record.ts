@@ -1,9 +1,10 @@
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { stringify } from 'yaml';
 import type { Config } from '../config/schema.js';
 import { UserError } from '../util/errors.js';
+import { makeFolder } from '../util/make-folder.js';
 import { regularBytes } from '../util/regular-file.js';
 import type { Evaluation } from '../evaluation/schema.js';
 import type { EvaluationTotals } from '../evaluation/totals.js';
@@ -45,7 +46,7 @@ export class RunRecorder implements RunListener {
    */
   static open(folder: string, config: Config, resumedEpochs = 0): RunRecorder {
     writing(folder, () => {
-      for (const part of ['logs', 'checkpoints']) mkdirSync(join(folder, part), { recursive: true });
+      for (const part of ['logs', 'checkpoints']) makeFolder(join(folder, part));
     });
     const file = join(folder, 'metrics.jsonl');
     const kept = resumedEpochs > 0 ? linesBefore(file, resumedEpochs) : [];

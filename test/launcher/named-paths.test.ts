@@ -68,6 +68,7 @@ describe('a pipe, a socket, a device or a link where a file is named ends a comm
     [['launch', '--config', 'socket'], /it is a socket, not a file/],
     [['launch', '--trace', 'pipe'], isPipe],
     [['launch', '--trace', 'null.json'], isDevice],
+    [['launch', '--out', '/proc/none/of/these'], /cannot be a run folder: ENOENT/],
     [['launch', '-n', '1', '--backend', 'wasm', ...module], isPipe],
     [['launch', '--set', 'data={name: cifar10, root: cifar}'], isPipe],
     [['launch', '--resume', '--out', 'log'], /rank-0\.log is a named pipe, not a file: remove it/],

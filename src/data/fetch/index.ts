@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { messageOf, PodDistError, UserError } from '../../util/errors.js';
+import { makeFolder } from '../../util/make-folder.js';
 import { download, hasDigest, type DownloadOptions } from '../../util/download.js';
 import type { Source } from './sources.js';
 import { unpackTar, unpackZip } from '../../util/unpack.js';
@@ -39,7 +40,7 @@ export async function fetchDataset(source: Source, options: FetchOptions): Promi
     throw new UserError('DATA_EXISTS', `${dir} already holds files: remove it, or give another --dir`);
   }
   const work = `${resolve(dir)}.partial`;
-  await mkdir(work, { recursive: true });
+  makeFolder(work);
   const base = url.endsWith('/') ? url : `${url}/`;
   let bytes = 0;
   for (const { name, bytes: size, sha256 } of source.files) {
@@ -62,7 +63,7 @@ export async function fetchDataset(source: Source, options: FetchOptions): Promi
   await mkdir(content);
   await unpack(source, work, content);
   await rm(dir, { recursive: true, force: true });
-  await mkdir(dirname(resolve(dir)), { recursive: true });
+  makeFolder(dirname(resolve(dir)));
   await rename(content, dir);
   await rm(work, { recursive: true, force: true });
   return { bytes };

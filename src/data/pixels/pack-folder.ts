@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, mkdir, open, readdir, realpath, rm, stat, statfs, utimes } from 'node:fs/promises';
+import { access, open, readdir, realpath, rm, stat, statfs, utimes } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
 import { cacheFolder } from '../../util/cache-folder.js';
 import { messageOf } from '../../util/errors.js';
+import { makeFolder } from '../../util/make-folder.js';
 import { readRegularText } from '../../util/regular-file.js';
 import type { PixelRules } from '../pixel-rules.js';
 import { recordBytes, type Pack } from './disk-cache.js';
@@ -90,7 +91,7 @@ export async function openPack(request: PackRequest, options: PackOptions): Prom
   const file = join(folder, `${key}.pixels`);
   const pack = { file, slots, imageBytes };
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
     await describePack(join(folder, `${key}.json`), request, root);
     await (await open(file, 'a+')).close();
     await access(file, constants.R_OK | constants.W_OK);

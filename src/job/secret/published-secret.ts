@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, lstatSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, lstatSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { UserError } from '../../util/errors.js';
+import { makeFolder } from '../../util/make-folder.js';
 import { configFolder } from './config-folder.js';
 import { readOwn } from './read-secret.js';
 
@@ -89,7 +90,7 @@ function fileOf(folder: string, job: string): string {
 
 /** Makes the folder, for this user alone. Throws where it is a link, no folder or somebody else's. */
 function makePrivate(folder: string): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder, 0o700);
   if (isPrivate(folder)) return;
   const { uid } = lstatSync(folder);
   if (uid === process.getuid?.() && lstatSync(folder).isDirectory()) chmodSync(folder, 0o700);
