@@ -83,7 +83,7 @@ describe('a pipe, a socket, a device or a link where a file is named ends a comm
     [['centroids', '-k', '3', '-d', '4', '--out', 'null.json'], isDevice],
   ];
 
-  it('with one line and exit code 2', { timeout: 120_000 }, async () => {
+  it('with one line and exit code 2', { timeout: 240_000 }, async () => {
     const left = [...commands];
     const runNext = async (): Promise<void> => {
       for (let next = left.pop(); next; next = left.pop()) {
