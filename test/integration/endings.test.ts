@@ -65,28 +65,34 @@ describe.skipIf(!canMount)('a run on a file system that fills up', () => {
 describe.skipIf(!canMount)('a run on a file system that takes no further file', () => {
   const place = new Workplace();
   const disk = place.path('disk');
-  afterAll(async () => {
-    execFileSync('umount', [disk]);
-    await place.clear();
-  });
+  beforeAll(() => mkdirSync(disk));
+  afterEach(() => void execFileSync('umount', [disk]));
+  afterAll(() => place.clear());
 
-  it('ends in one line, and goes on once there is room', async () => {
-    mkdirSync(disk);
-    // The folder itself, the run's with lock, config, metrics, logs of two ranks; none is left for a checkpoint.
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m,nr_inodes=9', 'tmpfs', disk]);
-    const run = [...quick, '--workers', '2', '--epochs', '2', '--out', 'disk/run'];
-    const full = await place.run(...run);
-    expect(full, full.stderr).toMatchObject({
-      code: 2,
-      lastLine: expect.stringMatching(
-        /^pod-dist: cannot write the checkpoint of epoch 1 to disk\/run\/checkpoints: no space is left; whole checkpoints there: none/,
-      ),
-    });
-    execFileSync('mount', ['-o', 'remount,nr_inodes=1000', disk]);
-    const resumed = await place.run(...run, '--resume');
-    expect(resumed, resumed.stderr).toMatchObject({ code: 0 });
-    expect(place.metrics('disk/run').epochs).toHaveLength(2);
-  }, 60_000);
+  // Besides the folder itself: lock, config, metrics, logs of two ranks; then two checkpoints and the evaluation.
+  it.each([
+    [
+      9,
+      /^pod-dist: cannot write the checkpoint of epoch 1 to disk\/run\/checkpoints: no space is left; whole/,
+    ],
+    [22, /^pod-dist: cannot write disk\/run\/report\.json: no space is left; once that is mended, --resume/],
+  ])(
+    'ends in one line, and goes on once there is room: %i files',
+    async (files, line) => {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=64m,nr_inodes=${files}`, 'tmpfs', disk]);
+      const run = [...quick, '--workers', '2', '--epochs', '2', '--out', 'disk/run'];
+      const full = await place.run(...run);
+      expect(full, full.stderr).toMatchObject({
+        code: 2,
+        lastLine: expect.stringMatching(line),
+      });
+      execFileSync('mount', ['-o', 'remount,nr_inodes=1000', disk]);
+      const resumed = await place.run(...run, '--resume');
+      expect(resumed, resumed.stderr).toMatchObject({ code: 0 });
+      expect(place.metrics('disk/run').epochs).toHaveLength(2);
+    },
+    60_000,
+  );
 });
 
 describe('a run on images of which one is broken', () => {

@@ -296,6 +296,8 @@ export class Coordinator {
     try {
       this.broadcast({ type: 'gathered', name, result: combine(name, parts) });
     } catch (error) {
+      // Such as a full disk under the run folder.
+      if (error instanceof UserError) return this.cause.add(...stopped(error.code, messageOf(error), true));
       const reason = `the coordinator could not combine ${name}: ${messageOf(error)}`;
       // Each part is what it must be; then it is the parts that do not belong together.
       if (error instanceof PodDistError) this.cause.add(...disagreed(reason));
