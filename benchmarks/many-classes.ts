@@ -3,6 +3,7 @@ import Table from 'cli-table3';
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import type { BackendChoice } from '../src/backend/backends.js';
 import { initBackend } from '../src/backend/index.js';
 import { LocalCommunicator } from '../src/collective/local-communicator.js';
 import { lossSchema } from '../src/config/schema.js';
@@ -57,7 +58,7 @@ interface Result {
 }
 
 async function measure(classes: number, dim: number, mode: Mode, backend: string): Promise<Result> {
-  const { name } = await initBackend(backend as 'native');
+  const { name } = await initBackend(backend as BackendChoice);
   tf.tidy(() => void tf.matMul(tf.ones([batch, dim]), tf.ones([dim, dim])).dataSync());
   const residentBefore = process.memoryUsage.rss();
 

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { threadVariables } from '../src/job/devices/worker-threads.js';
+import { threadVariables } from '../src/backend/devices/cpu-plan.js';
 import { configSchema, type Config } from '../src/config/schema.js';
 import { PodDistError, UserError } from '../src/util/errors.js';
 import type { TraceSpan } from '../src/trace/tracer.js';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bindingCommands } from '../../src/job/devices/core-binding.js';
+import { bindingCommands } from '../../src/backend/devices/core-binding.js';
 import { PodDistError } from '../../src/util/errors.js';
 import type { Experiment } from './experiments.js';
 import { divergedFile, seedsOf, type Results } from './results.js';

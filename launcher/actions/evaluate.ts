@@ -14,7 +14,7 @@ import { RunCombiner } from '../../src/record/combine.js';
 import { evaluateCheckpoint } from '../../src/inference/evaluate-checkpoint.js';
 import { LocalReporter } from '../../src/record/local-reporter.js';
 import { writeEvaluation } from '../../src/record/run-record.js';
-import { planDevices } from '../../src/job/devices/devices.js';
+import { devicesOf } from '../../src/backend/backends.js';
 import { describeEvaluation } from '../evaluation-table.js';
 import { allowedModule, overrides, type ModuleArguments } from '../flags.js';
 import { runJob } from '../../src/job/launch/job.js';
@@ -88,10 +88,9 @@ interface Together {
 }
 
 async function together({ folder, checkpoint, config, set, backend, combiner }: Together): Promise<void> {
-  const devices = await planDevices({
+  const devices = await devicesOf(config.backend).plan({
     workers: config.workers,
     requireGpu: false,
-    backend: config.backend,
     bindCores: config.distributed.bindCores,
   });
   const logDir = await mkdtemp(join(tmpdir(), 'pod-dist-evaluate-'));

@@ -21,7 +21,8 @@ import { lastRunFolder, RunFolder } from '../../src/record/run-folder.js';
 import { RunRecorder, type RunListener } from '../../src/record/run-record.js';
 import type { Report } from '../../src/record/records.js';
 import { goOnWithoutConsole } from '../../src/console/console.js';
-import { countGpus, planDevices, readGpus, type DevicePlan } from '../../src/job/devices/devices.js';
+import { devicesOf } from '../../src/backend/backends.js';
+import { readGpus, type DevicePlan } from '../../src/backend/devices/devices.js';
 import { Display } from '../../src/console/display.js';
 import { refuseTask } from '../../src/job/join/environment.js';
 import { type ModuleArguments, overrides, type Resume } from '../flags.js';
@@ -90,7 +91,7 @@ async function planRun(args: ArgumentsCamelCase<LaunchArguments>, folder?: strin
   let gpus: number | undefined;
   if (wanted !== undefined) {
     const { backend } = loadConfig({ file, set: args.set, flags, onDropped: onDropped && (() => {}) });
-    gpus = await countGpus(wanted, backend);
+    gpus = wanted === 'all' ? Math.max(1, await devicesOf(backend).countGpus()) : wanted;
     flags.push({ path: 'workers', value: gpus, source: `--gpus ${args.gpus}` });
   }
   const loaded = loadConfig({ file, set: args.set, flags, onDropped, pixelRules });
@@ -100,11 +101,10 @@ async function planRun(args: ArgumentsCamelCase<LaunchArguments>, folder?: strin
     checkResumable(resume, config);
   }
   checkWorkers(config, config.workers);
-  const devices = await planDevices({
+  const devices = await devicesOf(config.backend).plan({
     gpus,
     workers: config.workers,
     requireGpu: args.requireGpu,
-    backend: config.backend,
     bindCores: config.distributed.bindCores,
   });
   return { config, resume, devices, images: await checkData(config, resume) };

@@ -15,7 +15,8 @@ import { checkpointToResume, checkUnfinished, describeChanges } from '../../src/
 import { lastRunFolder, RunFolder } from '../../src/record/run-folder.js';
 import { train } from '../../src/training/train.js';
 import { goOnWithoutConsole } from '../../src/console/console.js';
-import { ownGpu } from '../../src/job/devices/devices.js';
+import { devicesOf } from '../../src/backend/backends.js';
+import { threadVariables } from '../../src/backend/devices/cpu-plan.js';
 import { endWithParent } from '../../src/job/launch/end-with-parent.js';
 import { readJobEnvironment, type JobEnvironment } from '../../src/job/join/environment.js';
 import { allowedModule, type ModuleArguments, overrides, type Resume } from '../flags.js';
@@ -23,7 +24,7 @@ import { trustedConfig } from './trusted-config.js';
 import { joinJob } from '../../src/job/join/join-job.js';
 import { leaveSignalsToLauncher } from '../../src/util/signals.js';
 import { WorkerStop } from '../../src/job/launch/stop-worker.js';
-import { threadVariables, workerThreads } from '../../src/job/devices/worker-threads.js';
+import { workerThreads } from '../../src/job/join/worker-threads.js';
 
 export interface WorkerArguments extends ModuleArguments {
   config?: string;
@@ -57,7 +58,8 @@ async function workAt(
   const config: Config = { ...loaded, workers: place.worldSize };
   const threads = workerThreads(place);
   Object.assign(process.env, threadVariables(threads, process.env));
-  if (place.starter !== 'pod-dist') Object.assign(process.env, await ownGpu(place.localRank, config.backend));
+  if (place.starter !== 'pod-dist')
+    Object.assign(process.env, await devicesOf(config.backend).ofLocalRank(place.localRank));
   goOnWithoutConsole();
   const folder = await claimFolder(args, config, place);
   try {

@@ -1,6 +1,6 @@
 import Table from 'cli-table3';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
-import { backendNames } from '../../src/backend/names.js';
+import { backendNames } from '../../src/backend/backends.js';
 import { advise } from '../doctor/advice.js';
 import { examineBackend, type BackendHealth } from '../doctor/backends.js';
 import { examineMachine, type Machine, type PartHealth } from '../doctor/machine.js';

@@ -1,7 +1,7 @@
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { origins, type Origin } from '../../src/backend/native/library.js';
 import { setup } from '../../src/backend/native/setup.js';
-import { findGpus } from '../../src/job/devices/gpus.js';
+import { findGpus } from '../../src/backend/devices/nvidia.js';
 import { summaries } from '../summaries.js';
 
 interface SetupArguments {

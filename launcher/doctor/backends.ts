@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { BackendName } from '../../src/backend/index.js';
-import { workerEnvironment } from '../../src/job/devices/devices.js';
+import { devicesOf, type BackendName } from '../../src/backend/backends.js';
+import { availableCores } from '../../src/util/cores.js';
 import type { ProbeMessage } from './probe.js';
 
 /** A backend as it was found and measured. */
@@ -36,7 +36,7 @@ export async function examineBackend(
   onNews: (line: string) => void,
 ): Promise<BackendHealth> {
   const script = fileURLToPath(new URL('./probe.js', import.meta.url));
-  const environment = await workerEnvironment(name);
+  const environment = await devicesOf(name).alone(availableCores());
   const child = fork(script, [name], {
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

@@ -9,7 +9,7 @@ import { MeetingFolder } from '../../src/transport/meeting-folder.js';
 import { availableCores } from '../../src/util/cores.js';
 import type { AdapterDescription } from '../../src/backend/webgpu/dawn.js';
 import { messageOf } from '../../src/util/errors.js';
-import { findAdapters } from '../../src/job/devices/adapters.js';
+import { findAdapters } from '../../src/backend/webgpu/adapters.js';
 
 const require = createRequire(import.meta.url);
 

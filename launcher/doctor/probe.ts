@@ -1,4 +1,5 @@
-import { initBackend, type BackendName } from '../../src/backend/index.js';
+import type { BackendName } from '../../src/backend/backends.js';
+import { initBackend } from '../../src/backend/index.js';
 import { measureProduct } from '../../src/backend/measure-product.js';
 import { configSchema } from '../../src/config/schema.js';
 import { reportOf, type ErrorReport } from '../../src/util/errors.js';

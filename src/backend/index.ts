@@ -1,32 +1,14 @@
 import * as tf from '../tf/index.js';
-import { messageOf, UserError } from '../util/errors.js';
+import { UserError } from '../util/errors.js';
+import type { Backend as Definition, BackendOptions, Started } from './backend.js';
+import { backendOf, backends, type BackendChoice, type BackendName } from './backends.js';
 import { replaceGradients } from './gradients.js';
-import { findAddon } from './native/cache.js';
-import type { BackendName } from './names.js';
-import { startNative } from './native/index.js';
-import { startWasm } from './wasm/index.js';
-import { startWebgpu } from './webgpu/index.js';
-
-export type { BackendName } from './names.js';
+import { enter } from './running.js';
 
 /** A TensorFlow.js backend that is ready to train. */
-export interface Backend {
+export interface Backend extends Omit<Started, 'fusions'> {
   name: BackendName;
   tf: typeof tf;
-  /** What computes, such as `GPU (CUDA)` or `CPU`. */
-  device: string;
-  gpu: boolean;
-  /** Where it could be faster here: a command, and why. */
-  faster?: string;
-}
-
-export interface BackendOptions {
-  /** Refuse a native backend that does not compute on a GPU. */
-  requireGpu?: boolean;
-  /** Threads that native TensorFlow computes with on the CPU; default: what its environment says, else every core. */
-  threads?: number;
-  /** No GPU kernel whose sums have no order: with as many threads the same numbers come to the same bits. */
-  deterministic?: boolean;
 }
 
 /**
@@ -37,76 +19,36 @@ export interface BackendOptions {
  * saying what to do
  */
 export async function initBackend(
-  name: BackendName | 'auto' = 'auto',
+  name: BackendChoice = 'auto',
   options: BackendOptions = {},
 ): Promise<Backend> {
-  Object.assign(process.env, nativeVariables(options));
   tf.enableProdMode();
   replaceGradients();
-  if (name !== 'auto') return start(name, options);
-  if (findAddon() || options.requireGpu) return start('native', options);
-  try {
-    return await start('wasm', options);
-  } catch {
-    return start('cpu', options);
+  if (name !== 'auto') return start(backendOf(name), options);
+  let failure: unknown;
+  for (const backend of backends) {
+    const choice = backend.automatic(options);
+    if (choice === 'never') continue;
+    try {
+      return await start(backend, options);
+    } catch (error) {
+      failure = error;
+      if (choice === 'always') break;
+    }
   }
+  throw failure;
 }
 
-async function start(name: BackendName, { requireGpu = false }: BackendOptions): Promise<Backend> {
-  const backend = await starters[name]();
-  if (requireGpu && !backend.gpu) {
+async function start(definition: Definition<BackendName>, options: BackendOptions): Promise<Backend> {
+  const { name, howToGetGpu } = definition;
+  Object.assign(process.env, definition.environment?.(options));
+  const { fusions, ...about } = await definition.start();
+  enter(definition, fusions);
+  if (options.requireGpu && !about.gpu) {
     throw new UserError(
       'GPU_UNAVAILABLE',
-      `a GPU was asked for, but the ${name} backend computes on ${backend.device}: ${gpuAdvice[name]}`,
+      `a GPU was asked for, but the ${name} backend computes on ${about.device}: ${howToGetGpu}`,
     );
   }
-  return backend;
+  return { name, tf, ...about };
 }
-
-/** What native TensorFlow reads when it is loaded. */
-function nativeVariables({ threads, deterministic = false }: BackendOptions): Record<string, string> {
-  return {
-    ...(threads !== undefined && {
-      TF_NUM_INTRAOP_THREADS: String(threads),
-      TF_NUM_INTEROP_THREADS: '1',
-      OMP_NUM_THREADS: String(threads),
-    }),
-    ...(deterministic && { TF_DETERMINISTIC_OPS: '1' }),
-  };
-}
-
-const gpuAdvice: Record<BackendName, string> = {
-  native: 'run pod-dist setup --cuda, or see pod-dist doctor',
-  webgpu: "install the GPU's Vulkan driver, or see pod-dist doctor",
-  wasm: 'give --backend native or webgpu',
-  cpu: 'give --backend native or webgpu',
-};
-
-const starters: Record<BackendName, () => Promise<Backend>> = {
-  async native() {
-    const { gpu, faster } = await startNative();
-    return { name: 'native', tf, device: gpu ? 'GPU (CUDA)' : 'CPU', gpu, faster };
-  },
-  async webgpu() {
-    const { gpu, device } = await startWebgpu();
-    return { name: 'webgpu', tf, device, gpu };
-  },
-  async wasm() {
-    let started = false;
-    try {
-      started = await startWasm();
-    } catch (error) {
-      throw new UserError(
-        'BACKEND_UNAVAILABLE',
-        `the wasm backend does not start: ${messageOf(error)}; run npm ci again`,
-      );
-    }
-    if (!started)
-      throw new UserError('BACKEND_UNAVAILABLE', 'the wasm backend does not start here; use --backend cpu');
-    return { name: 'wasm', tf, device: 'CPU', gpu: false };
-  },
-  async cpu() {
-    await tf.setBackend('cpu');
-    return { name: 'cpu', tf, device: 'CPU', gpu: false };
-  },
-};

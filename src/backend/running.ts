@@ -1,21 +1,25 @@
 import * as tf from '../tf/index.js';
-import type { BatchNormOperations } from './batch-norm.js';
+import type { Backend, Fusions } from './backend.js';
 
-/** Operations that a backend has kernels of its own for; what it leaves out is composed of ordinary operations. */
-export interface Fusions {
-  /** dy where the ReLU's output y is positive, else 0. */
-  reluGradient?(dy: tf.Tensor, y: tf.Tensor): tf.Tensor;
-  batchNorm?: BatchNormOperations;
+interface Running {
+  backend: Backend;
+  fusions: Fusions;
 }
 
-const fusions = new Map<string, Fusions>();
+/** Backends that have been started, by their names in TensorFlow.js. */
+const started = new Map<string, Running>();
 
-/** Says what the backend that has just been started in TensorFlow.js offers. */
-export function offer(offered: Fusions): void {
-  fusions.set(tf.getBackend(), offered);
+/** Records the backend that has just been started in TensorFlow.js. */
+export function enter(backend: Backend, fusions: Fusions = {}): void {
+  started.set(tf.getBackend(), { backend, fusions });
 }
 
 /** What the backend that runs offers. */
 export function running(): Fusions {
-  return fusions.get(tf.getBackend()) ?? {};
+  return started.get(tf.getBackend())?.fusions ?? {};
+}
+
+/** What an error of the running backend comes from, where that can be told; every other error is returned as it is. */
+export function explainFailure(error: unknown): unknown {
+  return started.get(tf.getBackend())?.backend.explain?.(error) ?? error;
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ChildProcess } from 'node:child_process';
-import { bindingCommands } from '../job/devices/core-binding.js';
+import { bindingCommands } from '../backend/devices/core-binding.js';
 import { launchVariables } from '../job/join/environment.js';
 import { Supervisor } from '../job/launch/supervisor.js';
 import { describeFailure } from '../job/coordinator/failure.js';

@@ -1,3 +1,4 @@
+import type { BackendName } from '../backend/backends.js';
 import { initBackend } from '../backend/index.js';
 import { profileKernels, type KernelTime } from '../backend/profile.js';
 import type { Config } from '../config/schema.js';
@@ -12,7 +13,7 @@ export interface StepTask extends Omit<MeasureOptions, 'onWarm'> {
 
 /** What it answers. */
 export type StepAnswer =
-  | { kind: 'measured'; backend: string; device: string; step: StepMeasurement; kernels?: KernelTime[] }
+  | { kind: 'measured'; backend: BackendName; device: string; step: StepMeasurement; kernels?: KernelTime[] }
   | ({ kind: 'failed' } & ErrorReport);
 
 async function measure({ backend: name, profile, ...options }: StepTask): Promise<StepAnswer> {

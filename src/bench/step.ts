@@ -2,6 +2,7 @@ import { execFile, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { PodDistError, UserError, messageOf } from '../util/errors.js';
+import { backendOf } from '../backend/backends.js';
 import type { KernelTime } from '../backend/profile.js';
 import type { StepMeasurement } from './measure-step.js';
 import type { StepAnswer, StepTask } from './step-process.js';
@@ -50,7 +51,7 @@ export async function benchmarkStep(benchmark: StepBenchmark): Promise<StepRow> 
     const { backend, device, kernels } = answer;
     const system = `pod-dist, ${backend} on ${device}`;
     const { loss: _loss, steps: _steps, ...times } = answer.step;
-    const used = backend === 'native' ? threads : 1;
+    const used = backendOf(backend).threaded ? threads : 1;
     return { system, model: task.model.name, backend, threads: used, ...times, kernels };
   } finally {
     clearTimeout(timer);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { backendNames } from '../backend/names.js';
+import { automaticNames, backendNames, listed } from '../backend/backends.js';
 import { lossSchema } from '../losses/index.js';
 import { checkBitwise } from './bitwise.js';
 import { dataSchema } from '../data/schema.js';
@@ -36,7 +36,7 @@ const settingsSchema = z.strictObject({
   backend: z
     .enum(choices)
     .default('auto')
-    .describe(`${choices.join(', ')}; auto is the first of native, wasm and cpu that works`),
+    .describe(`${choices.join(', ')}; auto is the first of ${listed(automaticNames)} that works`),
   data: dataSchema,
   model: modelSchema,
   centroids: z

@@ -1,4 +1,4 @@
-import type { BackendOptions } from '../backend/index.js';
+import type { BackendOptions } from '../backend/backend.js';
 import type { Thresholds } from '../collective/selection.js';
 import type { Config } from '../config/schema.js';
 

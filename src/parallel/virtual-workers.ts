@@ -1,4 +1,5 @@
 import { shardRange } from '../collective/communicator.js';
+import { backends, listed } from '../backend/backends.js';
 import type { Config } from '../config/schema.js';
 import { UserError } from '../util/errors.js';
 import type { Range } from './buckets.js';
@@ -21,7 +22,10 @@ export function checkWorkers(
   workers: number,
 ): void {
   if (bitwise === undefined) return;
-  if (backend === 'webgpu') throw refusal(bitwise, 'the backends native, wasm and cpu, not for webgpu');
+  if (backends.some(({ name, deterministic }) => name === backend && !deterministic)) {
+    const others = backends.filter(({ deterministic }) => deterministic).map(({ name }) => name);
+    throw refusal(bitwise, `the backends ${listed(others)}, not for ${backend}`);
+  }
   if (bitwise % workers === 0) return;
   const fewer = Array.from({ length: Math.log2(bitwise) }, (_, power) => 2 ** power);
   throw refusal(bitwise, `${fewer.join(', ')} or ${bitwise} workers, not for ${workers}`);

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import * as tf from '../tf/index.js';
-import { explainFailure } from '../backend/explain-failure.js';
+import { explainFailure } from '../backend/running.js';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { Batch } from '../data/dataset.js';

@@ -7,7 +7,7 @@ import { loadConfig } from '../../../src/config/load.js';
 import { availableCores } from '../../../src/util/cores.js';
 import { UserError } from '../../../src/util/errors.js';
 import { requireReplaceable } from '../../../src/util/regular-file.js';
-import { workerEnvironment } from '../../../src/job/devices/devices.js';
+import { devicesOf } from '../../../src/backend/backends.js';
 import { overrides, recipeFlags } from '../../flags.js';
 
 interface LoaderArguments {
@@ -59,7 +59,7 @@ async function benchLoader(args: ArgumentsCamelCase<LoaderArguments>): Promise<v
       throw new UserError('USAGE', `--${flag}: a whole number of at least 1`);
   }
   const config = loadConfig({ file: args.config, set: args.set, flags: overrides(args) });
-  if (train) Object.assign(process.env, await workerEnvironment(config.backend));
+  if (train) Object.assign(process.env, await devicesOf(config.backend).alone(availableCores()));
   const notify = (line: string) => void process.stderr.write(`${line}\n`);
   const { benchmarkLoader } = await import('../../../src/bench/loader.js');
   const rows = await benchmarkLoader({ config, threads, images, train, notify });

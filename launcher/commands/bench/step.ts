@@ -3,12 +3,12 @@ import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { drawBars } from '../../../src/bench/bar-chart.js';
 import { benchmarkStep, benchmarkTorch, type StepRow } from '../../../src/bench/step.js';
+import { backends as allBackends, devicesOf } from '../../../src/backend/backends.js';
 import type { KernelTime } from '../../../src/backend/profile.js';
 import { configSchema, modelNames, type Config } from '../../../src/config/schema.js';
 import { availableCores } from '../../../src/util/cores.js';
 import { UserError } from '../../../src/util/errors.js';
 import { requireReplaceable } from '../../../src/util/regular-file.js';
-import { workerEnvironment } from '../../../src/job/devices/devices.js';
 
 interface StepArguments {
   model: string;
@@ -88,10 +88,11 @@ async function benchStep(args: ArgumentsCamelCase<StepArguments>): Promise<void>
   }
   const model = parseModel(args.model);
   const backends = args.backend.split(',').map(parseBackend);
-  if (profile && backends.includes('webgpu'))
+  const later = allBackends.find(({ name, synchronous }) => !synchronous && backends.includes(name));
+  if (profile && later)
     throw new UserError(
       'USAGE',
-      '--profile: webgpu computes later than its kernels are called; leave it out',
+      `--profile: ${later.name} computes later than its kernels are called; leave it out`,
     );
   const fastest = new Map<string, StepRow>();
   const take = (row: StepRow | undefined) => {
@@ -100,7 +101,7 @@ async function benchStep(args: ArgumentsCamelCase<StepArguments>): Promise<void>
   };
   for (let round = 0; round < rounds; round++) {
     for (const backend of backends) {
-      const environment = await workerEnvironment(backend, threads);
+      const environment = await devicesOf(backend).alone(threads);
       take(await benchmarkStep({ model, batch, steps, backend, profile, threads, environment }));
     }
     if (peers) {

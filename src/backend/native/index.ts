@@ -1,86 +1,36 @@
-import * as tf from '../../tf/index.js';
-import { createRequire } from 'node:module';
-import util from 'node:util';
-import { messageOf, UserError } from '../../util/errors.js';
-import type { BatchNormOperations } from '../batch-norm.js';
-import { offer } from '../running.js';
-import { fusedBatchNorm } from './batch-norm/fused.js';
-import { ownBatchNorm } from './batch-norm/own.js';
+import { PodDistError } from '../../util/errors.js';
+import { defineBackend } from '../backend.js';
+import { threadVariables } from '../devices/cpu-plan.js';
 import { findAddon } from './cache.js';
-import { registerTrainingKernels } from './kernels.js';
-import type { NodeBackend } from './node-backend.js';
+import { nativeDevices } from './devices.js';
 
-const require = createRequire(import.meta.url);
+/** TensorFlow as a native library, which `pod-dist setup` builds: on CPUs and NVIDIA GPUs. */
+export const native = defineBackend({
+  name: 'native',
+  automatic: ({ requireGpu }) => (requireGpu || findAddon() ? 'always' : 'never'),
+  start: async () => (await import('./start.js')).startNative(),
+  environment: ({ threads, deterministic }) => ({
+    ...(threads !== undefined && threadVariables(threads, {})),
+    ...(deterministic && { TF_DETERMINISTIC_OPS: '1' }),
+  }),
+  threaded: true,
+  deterministic: true,
+  synchronous: true,
+  devices: nativeDevices,
+  howToGetGpu: 'run pod-dist setup --cuda, or see pod-dist doctor',
 
-const compileOperations =
-  'pod-dist setup --force: batch norm is faster with operations that did not compile here; it says why';
-
-/** What native TensorFlow is loaded from. */
-export interface Addon {
-  file: string;
-  /** File of operations that are added to TensorFlow. */
-  operations?: string;
-}
-
-/**
- * Starts native TensorFlow: loads the addon and registers the kernels of @tensorflow/tfjs-node-gpu, which are bundled, and
- * the `tensorflow` backend, as that package's own entry does for an addon inside node_modules.
- *
- * @param addon default: what `pod-dist setup` has built
- * @throws UserError `BACKEND_UNAVAILABLE`
- */
-export async function startNative(
-  addon: Addon | undefined = findAddon(),
-): Promise<{ gpu: boolean; faster?: string }> {
-  if (!addon)
-    throw new UserError('BACKEND_UNAVAILABLE', 'native TensorFlow is not set up here: run pod-dist setup');
-  process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
-  const first = !tf.findBackend('tensorflow');
-  if (first) registerBackend(addon.file);
-  try {
-    await tf.setBackend('tensorflow');
-  } catch (error) {
-    throw new UserError(
-      'BACKEND_UNAVAILABLE',
-      `native TensorFlow does not start: ${messageOf(error)}; run pod-dist setup --force, or give --backend wasm`,
+  explain(error) {
+    if (!(error instanceof Error) || !error.message.includes('OOM when allocating')) return undefined;
+    return new PodDistError(
+      'OUT_OF_MEMORY',
+      'native TensorFlow needs more memory than there is: lower batchSize, or give more workers on other machines or GPUs',
+      { cause: error },
     );
-  }
-  const backend = tf.backend() as NodeBackend;
-  if (first) offer({ ...registerTrainingKernels(backend), batchNorm: batchNorm(backend, addon) });
-  const gpu = backend.isUsingGpuDevice;
-  return { gpu, faster: gpu || addon.operations ? undefined : compileOperations };
-}
+  },
 
-function batchNorm(backend: NodeBackend, { operations }: Addon): BatchNormOperations {
-  if (operations === undefined || backend.isUsingGpuDevice) return fusedBatchNorm(backend);
-  // OpenMP's threads would spin after each operation, on the cores that TensorFlow's threads need for the next one.
-  process.env.OMP_WAIT_POLICY ??= 'passive';
-  load(operations);
-  return ownBatchNorm(backend);
-}
-
-function registerBackend(file: string): void {
-  restoreRemovedUtilities();
-  const binding = load(file);
-  const { NodeJSKernelBackend } = require('./node-kernels.cjs') as {
-    NodeJSKernelBackend: new (binding: unknown, packageName: string) => tf.KernelBackend;
-  };
-  tf.registerBackend('tensorflow', () => new NodeJSKernelBackend(binding, '@tensorflow/tfjs-node-gpu'), 3);
-}
-
-function load(file: string): unknown {
-  try {
-    return require(file);
-  } catch (error) {
-    throw new UserError(
-      'BACKEND_UNAVAILABLE',
-      `the native addon ${file} does not load: ${messageOf(error)}; run pod-dist setup --force, or give --backend wasm`,
-    );
-  }
-}
-
-/** The package calls a function of node:util that Node 23 removed. */
-function restoreRemovedUtilities(): void {
-  const utilities = util as unknown as { isNullOrUndefined?: (value: unknown) => boolean };
-  utilities.isNullOrUndefined ??= (value) => value === null || value === undefined;
-}
+  advise({ usable, gpu, gpus, faster }) {
+    if (gpus > 0 && !gpu)
+      return 'pod-dist setup --cuda: native TensorFlow on the NVIDIA GPU, the fastest there is here';
+    return usable ? faster : 'pod-dist setup: native TensorFlow, several times faster than wasm';
+  },
+});

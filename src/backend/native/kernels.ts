@@ -1,6 +1,6 @@
 import * as tf from '../../tf/index.js';
+import type { Fusions } from '../backend.js';
 import { isBiasGradient, registerKernel, replaceWhere } from '../kernels.js';
-import type { Fusions } from '../running.js';
 import { registerConvolutions } from './convolutions.js';
 import { Attributes, backendName, type NodeBackend } from './node-backend.js';
 

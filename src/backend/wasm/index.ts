@@ -1,21 +1,28 @@
-import * as tf from '../../tf/index.js';
-import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
-import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
-import { offer } from '../running.js';
-import { backendName, Heap } from './heap.js';
-import { registerTrainingKernels } from './kernels.js';
+import { PodDistError } from '../../util/errors.js';
+import { defineBackend } from '../backend.js';
+import { cpuOnly } from '../devices/cpu-only.js';
 
-const require = createRequire(import.meta.url);
-let heap: Heap | undefined;
+const name = 'wasm';
 
-/** Starts the wasm backend (SIMD, one thread a process) with every kernel that training needs. */
-export async function startWasm(): Promise<boolean> {
-  if (!heap) setWasmPaths(`${dirname(require.resolve('@tensorflow/tfjs-backend-wasm'))}/`);
-  const started = await tf.setBackend(backendName);
-  if (started && !heap) {
-    heap = Heap.open();
-    offer(registerTrainingKernels(heap));
-  }
-  return started;
-}
+/** WebAssembly with SIMD, one thread a process: what runs everywhere. */
+export const wasm = defineBackend({
+  name,
+  automatic: () => 'where it starts',
+  start: async () => (await import('./start.js')).startWasm(),
+  threaded: false,
+  deterministic: true,
+  synchronous: true,
+  devices: cpuOnly(name),
+  howToGetGpu: 'give --backend native or webgpu',
+
+  /** It does not notice that its memory, 4 GB at most, is used up: it goes on at an address beyond it. */
+  explain(error) {
+    if (!(error instanceof WebAssembly.RuntimeError && error.message.includes('out of bounds')))
+      return undefined;
+    return new PodDistError(
+      'OUT_OF_MEMORY',
+      'the wasm backend needs more memory than it can have: lower batchSize, give more workers, or --backend native',
+      { cause: error },
+    );
+  },
+});

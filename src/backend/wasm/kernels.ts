@@ -1,6 +1,6 @@
 import * as tf from '../../tf/index.js';
+import type { Fusions } from '../backend.js';
 import { isBiasGradient, registerKernel, replaceWhere } from '../kernels.js';
-import type { Fusions } from '../running.js';
 import { batchNormOf, knownBatchNorm } from './batch-norm.js';
 import { convolutionFilterGradient, convolutionInputGradient } from './convolution-gradients.js';
 import { depthwiseFilterGradient, depthwiseInputGradient } from './depthwise-gradients.js';

@@ -9,7 +9,7 @@ import { checkKnown, meet, type Meeting } from './meet.js';
 import { OwnCoordinator } from './own-coordinator.js';
 import { giveToken, publishedSecrets, secretFolders } from '../secret/published-secret.js';
 import { givenSecret, newSecret } from '../secret/read-secret.js';
-import { starterOf } from '../devices/worker-threads.js';
+import { starterOf } from './worker-threads.js';
 
 export interface JoinJobOptions {
   place: JobEnvironment;

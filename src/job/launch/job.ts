@@ -8,7 +8,7 @@ import { PodDistError, StoppedError, UserError } from '../../util/errors.js';
 import type { TraceFile } from '../../trace/trace-file.js';
 import { canonicalHost, isWildcard, tcpAddress } from '../../transport/addresses.js';
 import type { RunCombiner } from '../../record/combine.js';
-import type { DevicePlan } from '../devices/devices.js';
+import type { DevicePlan } from '../../backend/devices/devices.js';
 import { launchVariables } from '../join/environment.js';
 import { newSecret } from '../secret/read-secret.js';
 import { followSignals } from '../../util/signals.js';

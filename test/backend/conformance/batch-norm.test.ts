@@ -1,6 +1,7 @@
 import * as tf from '../../../src/tf/index.js';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { initBackend, type BackendName } from '../../../src/backend/index.js';
+import type { BackendName } from '../../../src/backend/backends.js';
+import { initBackend } from '../../../src/backend/index.js';
 import type { BatchNormCall, BatchNormOperations, Normalised } from '../../../src/backend/batch-norm.js';
 import { composedBatchNorm, runningBatchNorm } from '../../../src/backend/composed-batch-norm.js';
 import { fusedBatchNorm } from '../../../src/backend/native/batch-norm/fused.js';

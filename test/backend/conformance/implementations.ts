@@ -1,5 +1,6 @@
 import * as tf from '../../../src/tf/index.js';
-import { initBackend, type BackendName } from '../../../src/backend/index.js';
+import type { BackendName } from '../../../src/backend/backends.js';
+import { initBackend } from '../../../src/backend/index.js';
 import { accelerated } from '../backends.js';
 
 /** Every backend that runs here. */
@@ -9,9 +10,9 @@ export const implementations: readonly BackendName[] = ['cpu', ...accelerated];
 export async function valuesOn(name: BackendName, compute: () => tf.Tensor[]): Promise<Float64Array[]> {
   await initBackend(name);
   const before = tf.memory().numTensors;
-  const values = tf.tidy(
-    () => compute().map(valuesOf) as unknown as tf.Tensor[],
-  ) as unknown as Float64Array[];
+  const tensors = tf.tidy(compute);
+  const values = tensors.map(valuesOf);
+  tf.dispose(tensors);
   const left = tf.memory().numTensors - before;
   if (left !== 0) throw new Error(`${left} tensors are left behind`);
   return values;

@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { threadVariables } from '../../../src/job/devices/worker-threads.js';
 import { availableCores } from '../../../src/util/cores.js';
 
 const script = fileURLToPath(new URL('../../launcher/fixtures/threads.mjs', import.meta.url));
@@ -61,12 +60,5 @@ describe.runIf(process.platform === 'linux')('threads of a worker', () => {
     expect(threads({ ...spread, SLURM_NODEID: '2', ...onNode })).toBe(Math.min(cores, 2));
     expect(threads({ ...spread, SLURM_NODEID: '1', ...onNode })).toBe(1);
     expect(threads({ ...spread, SLURM_NODEID: '1', SLURM_CPUS_PER_TASK: '1000' })).toBe(cores);
-  });
-});
-
-describe('threadVariables', () => {
-  it('leaves what is set already', () => {
-    const set = { OMP_NUM_THREADS: '1' };
-    expect(threadVariables(3, set)).toEqual({ TF_NUM_INTRAOP_THREADS: '3', TF_NUM_INTEROP_THREADS: '1' });
   });
 });

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { availableCores, coresOf } from '../../util/cores.js';
-import type { JobEnvironment } from '../join/environment.js';
+import type { JobEnvironment } from './environment.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -41,14 +41,4 @@ export function starterOf(pid: number, rankVariable: string): number | undefined
     return undefined;
   }
   return undefined;
-}
-
-/** Variables that hold TensorFlow and OpenMP to so many threads, but where the user has set them. */
-export function threadVariables(threads: number, environment: Environment): Record<string, string> {
-  const wanted = {
-    TF_NUM_INTRAOP_THREADS: String(threads),
-    TF_NUM_INTEROP_THREADS: '1',
-    OMP_NUM_THREADS: String(threads),
-  };
-  return Object.fromEntries(Object.entries(wanted).filter(([name]) => environment[name] === undefined));
 }

@@ -2,14 +2,9 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  countGpus,
-  ownGpu,
-  planDevices,
-  readGpus,
-  type DeviceRequest,
-} from '../../../src/job/devices/devices.js';
-import { findGpus } from '../../../src/job/devices/gpus.js';
+import { devicesOf, type BackendName } from '../../../src/backend/backends.js';
+import { readGpus, type DeviceRequest } from '../../../src/backend/devices/devices.js';
+import { findGpus } from '../../../src/backend/devices/nvidia.js';
 import { addonFolder, sourcesDigest } from '../../../src/backend/native/cache.js';
 
 const names = ['PATH', 'CUDA_VISIBLE_DEVICES', 'NVIDIA_VISIBLE_DEVICES', 'POD_DIST_CACHE'] as const;
@@ -57,7 +52,8 @@ function setUp(cuda: boolean): void {
   writeFileSync(join(addon, 'addon.node'), '');
 }
 
-const request: DeviceRequest = { workers: 1, requireGpu: false, backend: 'auto' };
+const request: DeviceRequest = { workers: 1, requireGpu: false };
+const { countGpus, plan, ofLocalRank } = devicesOf('auto');
 
 describe('findGpus', () => {
   it('lists none without nvidia-smi, or where it fails, and says why', async () => {
@@ -113,11 +109,11 @@ describe('findGpus', () => {
 describe('--gpus', () => {
   it('takes a number, or all that are there', async () => {
     expect([readGpus(undefined), readGpus('3'), readGpus('all')]).toEqual([undefined, 3, 'all']);
-    expect(await countGpus('all', 'auto')).toBe(1);
+    expect(await countGpus()).toBe(0);
     gpus(3);
-    expect([await countGpus('all', 'auto'), await countGpus(2, 'auto')]).toEqual([3, 2]);
+    expect(await countGpus()).toBe(3);
     process.env.CUDA_VISIBLE_DEVICES = '2,0';
-    expect(await countGpus('all', 'auto')).toBe(2);
+    expect(await countGpus()).toBe(2);
   });
 
   it.each(['0', '-1', '1.5', 'two', '', '1e9', '99999', 'ALL'])('refuses %j', (text) => {
@@ -125,10 +121,10 @@ describe('--gpus', () => {
   });
 });
 
-describe('planDevices', () => {
+describe('a plan', () => {
   it('gives workers on the CPU their share of the cores, and no GPU', async () => {
     gpus(2);
-    const { perWorker, gpu, notice } = await planDevices({ ...request, workers: 3 });
+    const { perWorker, gpu, notice } = await plan({ ...request, workers: 3 });
     expect([perWorker.length, gpu, notice]).toEqual([3, false, undefined]);
     const threads = String(Math.max(1, Math.floor(availableParallelism() / 3)));
     for (const { device, env } of perWorker) {
@@ -138,13 +134,13 @@ describe('planDevices', () => {
   });
 
   it('falls back on the CPU where no GPU is, and says so', async () => {
-    const plan = await planDevices({ ...request, gpus: 2 });
-    expect(plan.perWorker.length).toBe(2);
-    expect([plan.gpu, plan.notice]).toEqual([
+    const { perWorker, gpu, notice } = await plan({ ...request, gpus: 2 });
+    expect(perWorker.length).toBe(2);
+    expect([gpu, notice]).toEqual([
       false,
       'no GPU here (there is no nvidia-smi): 2 workers train on the CPU',
     ]);
-    expect((await planDevices({ ...request, gpus: 1 })).notice).toBe(
+    expect((await plan({ ...request, gpus: 1 })).notice).toBe(
       'no GPU here (there is no nvidia-smi): 1 worker trains on the CPU',
     );
   });
@@ -153,7 +149,7 @@ describe('planDevices', () => {
     gpus(3);
     setUp(true);
     process.env.CUDA_VISIBLE_DEVICES = '2,1';
-    const { perWorker, gpu } = await planDevices({ ...request, gpus: 2 });
+    const { perWorker, gpu } = await plan({ ...request, gpus: 2 });
     expect(gpu).toBe(true);
     expect(perWorker.map(({ device, env }) => [device, env.CUDA_VISIBLE_DEVICES])).toEqual([
       ['2', '2'],
@@ -162,7 +158,13 @@ describe('planDevices', () => {
     expect(perWorker[0].env.TF_FORCE_GPU_ALLOW_GROWTH).toBe('true');
   });
 
-  const refused: [string, number, boolean | undefined, Partial<DeviceRequest>, RegExp][] = [
+  const refused: [
+    string,
+    number,
+    boolean | undefined,
+    Partial<DeviceRequest> & { backend?: BackendName },
+    RegExp,
+  ][] = [
     [
       'a GPU that is not there',
       0,
@@ -175,23 +177,25 @@ describe('planDevices', () => {
     ['GPUs without set-up', 2, undefined, { gpus: 1 }, /^2 GPUs here, but .*pod-dist setup --cuda/],
     ['GPUs with a set-up for the CPU', 1, false, { gpus: 1 }, /^1 GPUs? here, but .*pod-dist setup --cuda/],
   ];
-  it.each(refused)('refuses %s', async (_what, count, cuda, changes, message) => {
+  it.each(refused)('refuses %s', async (_what, count, cuda, { backend = 'native', ...changes }, message) => {
     gpus(count);
     if (cuda !== undefined) setUp(cuda);
-    const error = await planDevices({ ...request, ...changes }).catch((reason: unknown) => reason);
+    const error = await devicesOf(backend)
+      .plan({ ...request, ...changes })
+      .catch((reason: unknown) => reason);
     expect(error).toMatchObject({ name: 'UserError', code: 'GPU_UNAVAILABLE' });
     expect((error as Error).message).toMatch(message);
     expect((error as Error).message).not.toContain('\n');
   });
 });
 
-describe('ownGpu', () => {
-  const chosen = async (localRank: number) => (await ownGpu(localRank, 'native')).CUDA_VISIBLE_DEVICES;
+describe('the GPU of a worker that others have started', () => {
+  const chosen = async (localRank: number) => (await ofLocalRank(localRank)).CUDA_VISIBLE_DEVICES;
 
   it('is the one of the local rank, of those that the worker may use, shared where there are fewer', async () => {
     gpus(3);
     setUp(true);
-    expect(await ownGpu(2, 'auto')).toEqual({ CUDA_VISIBLE_DEVICES: '2', TF_FORCE_GPU_ALLOW_GROWTH: 'true' });
+    expect(await ofLocalRank(2)).toEqual({ CUDA_VISIBLE_DEVICES: '2', TF_FORCE_GPU_ALLOW_GROWTH: 'true' });
     expect(await chosen(4)).toBe('1');
     process.env.CUDA_VISIBLE_DEVICES = '2,1';
     expect([await chosen(0), await chosen(1)]).toEqual(['2', '1']);
@@ -201,11 +205,11 @@ describe('ownGpu', () => {
 
   it('is none without GPUs, on backends that use none, or where TensorFlow is set up for the CPU', async () => {
     setUp(true);
-    expect(await ownGpu(1, 'native')).toEqual({});
+    expect(await ofLocalRank(1)).toEqual({});
     gpus(2);
-    expect(await ownGpu(1, 'wasm')).toEqual({});
+    expect(await devicesOf('wasm').ofLocalRank(1)).toEqual({});
     rmSync(addonFolder(true), { recursive: true });
     setUp(false);
-    expect(await ownGpu(1, 'native')).toEqual({});
+    expect(await ofLocalRank(1)).toEqual({});
   });
 });

@@ -1,4 +1,4 @@
-import { listAdapters } from '../../backend/webgpu/dawn.js';
+import { listAdapters } from './dawn.js';
 import { reportOf } from '../../util/errors.js';
 
 /** Run in a process of its own, since graphics drivers write to standard error and may crash: adapters as JSON. */

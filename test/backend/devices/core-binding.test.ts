@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { bindingCommands, divideCores } from '../../../src/job/devices/core-binding.js';
+import { bindingCommands, divideCores } from '../../../src/backend/devices/core-binding.js';
 import { allowedCores } from '../../../src/util/cores.js';
 
 let folder: string;

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { adapterVariable, type AdapterDescription } from '../../backend/webgpu/dawn.js';
+import { adapterVariable, type AdapterDescription } from './dawn.js';
 import { messageOf, UserError, type ErrorReport } from '../../util/errors.js';
 
 /**

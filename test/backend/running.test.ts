@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { explainFailure } from '../../src/backend/explain-failure.js';
+import { explainFailure } from '../../src/backend/running.js';
 import { initBackend } from '../../src/backend/index.js';
 
 /** A WebAssembly module of one page whose function `load` reads beyond it. */
