@@ -28,6 +28,7 @@ const layers = [
   'report',
   'console',
   'job',
+  'launching',
   'bench',
 ];
 

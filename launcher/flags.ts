@@ -1,6 +1,7 @@
 import type { Options } from 'yargs';
 import type { Override } from '../src/config/layer.js';
 import { listSettings } from '../src/config/settings.js';
+import type { Resume } from '../src/launching/plan-run.js';
 import { UserError } from '../src/util/errors.js';
 
 /** Flags that set one setting of the recipe each: their name, the setting, their type. */
@@ -81,9 +82,6 @@ export interface ModuleArguments {
   allowModule: boolean;
   module?: string;
 }
-
-/** What to do where the run to go on with has no checkpoint yet: start it, or refuse. */
-export type Resume = 'start' | 'must';
 
 function readResume(given: string | boolean | undefined): Resume | undefined {
   if (given === undefined || given === false || given === 'false') return undefined;

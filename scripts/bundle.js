@@ -41,6 +41,29 @@ const results = await Promise.all([
   build({ ...plotting, outfile: 'dist/src/report/echarts.js', format: 'esm' }),
 ]);
 
+// Node reads a package's names from its text where it is imported, and only runs it where it is required: 0.3 s less.
+const tensorflow = ['core', 'layers'].map((part) => `@tensorflow/tfjs-${part}`);
+const [core, layers] = tensorflow.map((name) => new Set(Object.keys(require(name))));
+const named = (name, names) => `export const { ${names.join(', ')} } = require('${name}');`;
+writeFileSync(
+  'dist/src/tf/packages.js',
+  [
+    "import { createRequire } from 'node:module';",
+    'const require = createRequire(import.meta.url);',
+    named(
+      tensorflow[0],
+      [...core].filter((name) => !layers.has(name)),
+    ),
+    named(
+      tensorflow[1],
+      [...layers].filter((name) => !core.has(name)),
+    ),
+    "require('@tensorflow/tfjs-backend-cpu');",
+    '',
+  ].join('\n'),
+);
+cpSync('src/tf/packages.d.ts', 'dist/src/tf/packages.d.ts');
+
 const addon = dirname(require.resolve('@tensorflow/tfjs-node-gpu/package.json'));
 cpSync('src/tf/registrations.d.ts', 'dist/src/tf/registrations.d.ts');
 mkdirSync(native, { recursive: true });

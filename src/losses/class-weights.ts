@@ -32,9 +32,11 @@ export function createClassWeights(
   return { kernel, bias };
 }
 
-let made = 0;
+const made = new Map<string, number>();
 
 /** TensorFlow.js refuses two variables of one name in a process. */
 function uniqueName(name: string): string {
-  return made++ < 2 ? `${name}` : `${name}_${made}`;
+  const earlier = made.get(name) ?? 0;
+  made.set(name, earlier + 1);
+  return earlier === 0 ? name : `${name}_${earlier}`;
 }

@@ -1,4 +1,4 @@
-import '@tensorflow/tfjs-backend-cpu';
+import './packages.js';
 import './registrations.js';
 
 /**
@@ -6,5 +6,4 @@ import './registrations.js';
  * `x.relu()`, and the plain JavaScript backend. The packages are Node's own copies, so that a program that imports
  * `@tensorflow/tfjs-core` itself works on the same engine.
  */
-export * from '@tensorflow/tfjs-core';
-export * from '@tensorflow/tfjs-layers';
+export * from './packages.js';

@@ -70,15 +70,27 @@ export function followSignals(listener: (signal: EndSignal) => void): { stop(): 
 }
 
 /**
+ * Calls its listener, each time something asks for the end, with the name of what does, such as a signal's; `stop` ends
+ * that.
+ */
+export type StopSource = (listener: (by?: string) => void) => { stop(): void };
+
+/** Nothing asks for the end. */
+export const neverStopping: StopSource = () => ({ stop: () => {} });
+
+/**
  * Runs work that ends by itself when its `AbortSignal` is aborted, which the first signal to this process does, with
  * the signal's name as the reason. Rejects with `StoppedError` at a second signal, or where the work takes longer than
  * three seconds to end: the process is to exit then.
  */
-export async function untilSignal<T>(work: (stop: AbortSignal) => Promise<T>): Promise<T> {
+export async function untilSignal<T>(
+  work: (stop: AbortSignal) => Promise<T>,
+  source: StopSource = followSignals,
+): Promise<T> {
   const stop = new AbortController();
   let giveUp: (error: StoppedError) => void;
   const givenUp = new Promise<never>((_, reject) => (giveUp = reject));
-  const following = followSignals((name) => {
+  const following = source((name) => {
     if (stop.signal.aborted) return giveUp(new StoppedError(name));
     stop.abort(name);
     void delay(endWithinMs, undefined, { ref: false }).then(() => giveUp(new StoppedError(name)));

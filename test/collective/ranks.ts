@@ -28,6 +28,24 @@ const defaults: Thresholds = {
   hierarchicalBytes: 65_536,
 };
 
+/** Processes whose last scenario has ended well: they take another one. They end with this process. */
+const idle: ChildProcess[] = [];
+
+function takeProcess(): ChildProcess {
+  const child = idle.pop() ?? fork(new URL('./fixtures/rank.mjs', import.meta.url));
+  child.ref();
+  child.channel?.ref();
+  return child;
+}
+
+async function giveBack(child: ChildProcess): Promise<void> {
+  child.send('end');
+  await once(child, 'message');
+  child.unref();
+  child.channel?.unref();
+  idle.push(child);
+}
+
 /** Real processes, one a rank, that have joined each other through this one. */
 export class Ranks {
   readonly directory = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
@@ -37,24 +55,17 @@ export class Ranks {
 
   static async start(options: RankOptions): Promise<Ranks> {
     const ranks = new Ranks();
-    for (let rank = 0; rank < options.worldSize; rank++) {
-      const { worldSize, transport, hosts = new Array<string>(worldSize).fill('here') } = options;
-      const directory = transport === 'ipc' ? ranks.directory : undefined;
-      const thresholds = { ...defaults, ...options.thresholds };
-      const own = {
-        jobId: 'test',
-        secret: 'a secret for tests',
-        directory,
-        ...options,
-        thresholds,
-        hosts,
-        rank,
-      };
-      const script = new URL('./fixtures/rank.mjs', import.meta.url);
-      ranks.processes.push(fork(script, { env: { ...process.env, OPTIONS: JSON.stringify(own) } }));
-    }
+    const { worldSize, transport, hosts = new Array<string>(worldSize).fill('here') } = options;
+    const directory = transport === 'ipc' ? ranks.directory : undefined;
+    const thresholds = { ...defaults, ...options.thresholds };
+    const about = { jobId: 'test', secret: 'a secret for tests', directory, ...options, thresholds, hosts };
     const endpoints = await Promise.all(
-      ranks.processes.map(async (child) => (await once(child, 'message'))[0] as object),
+      Array.from({ length: worldSize }, async (_, rank) => {
+        const child = takeProcess();
+        ranks.processes.push(child);
+        child.send({ ...about, rank });
+        return (await once(child, 'message'))[0] as object;
+      }),
     );
     const table = Object.fromEntries(endpoints.entries());
     ranks.outcomes = ranks.processes.map((child) => ranks.follow(child));
@@ -62,10 +73,13 @@ export class Ranks {
     return ranks;
   }
 
-  /** All outcomes, once every rank has one; ends the processes. */
+  /** All outcomes, once every rank has one; ends the processes, unless all can go on. */
   async end(): Promise<(Outcome | undefined)[]> {
     try {
-      return await Promise.all(this.outcomes);
+      const outcomes = await Promise.all(this.outcomes);
+      const well = outcomes.every((outcome) => outcome && !outcome.error);
+      if (well) await Promise.all(this.processes.splice(0).map(giveBack));
+      return outcomes;
     } finally {
       for (const child of this.processes) child.kill('SIGKILL');
       rmSync(this.directory, { recursive: true });
@@ -74,11 +88,15 @@ export class Ranks {
 
   private follow(child: ChildProcess): Promise<Outcome | undefined> {
     return new Promise((resolve) => {
-      let outcome: Outcome | undefined;
-      child.on('message', (message) => {
-        if (typeof message === 'object' && message !== null) resolve((outcome = message as Outcome));
-      });
-      child.on('exit', () => resolve(outcome));
+      const settle = (outcome?: Outcome) => {
+        child.off('message', hear).off('exit', died);
+        resolve(outcome);
+      };
+      const hear = (message: unknown) => {
+        if (typeof message === 'object' && message !== null) settle(message as Outcome);
+      };
+      const died = () => settle();
+      child.on('message', hear).on('exit', died);
     });
   }
 }

@@ -1,7 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,6 +8,7 @@ import { findAddon } from '../../src/backend/native/cache.js';
 import { evaluationSchema, type Evaluation } from '../../src/evaluation/schema.js';
 import type { EpochRecord, StepRecord } from '../../src/record/records.js';
 import type { Report } from '../../src/record/records.js';
+import { WarmWorkers, type TrainedRun } from './warm-workers.js';
 
 export const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
 
@@ -30,6 +29,7 @@ export class Workplace {
   readonly folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
   readonly temporary = mkdtempSync(join(tmpdir(), 'pod-'));
   private readonly commands: Command[] = [];
+  private readonly warm = new WarmWorkers(this.folder, { TMPDIR: this.temporary });
 
   /** Starts the real command, by way of another one (`within`) where there is one. */
   start(
@@ -51,6 +51,11 @@ export class Workplace {
   /** Runs the real command to its end. */
   run(...args: string[]): Promise<Ended> {
     return this.start(args).ended;
+  }
+
+  /** Trains on wasm, or what the settings say, in processes that stay for the next training: no command is started. */
+  train(workers: number, settings: readonly string[], run: TrainedRun): Promise<void> {
+    return this.warm.train(workers, ['backend=wasm', ...settings], run);
   }
 
   path(...parts: string[]): string {
@@ -92,6 +97,7 @@ export class Workplace {
 
   /** Kills what still runs and removes everything. */
   async clear(): Promise<void> {
+    await this.warm.close();
     for (const command of this.commands) await command.clear();
     rmSync(this.folder, { recursive: true, force: true });
     rmSync(this.temporary, { recursive: true, force: true });
@@ -162,15 +168,6 @@ export class Command {
     }
     await this.ended;
   }
-}
-
-/** A port that nothing listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }
 
 /** Commands of the tests under way, for whoever waits for them in vain. */

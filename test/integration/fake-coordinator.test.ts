@@ -4,7 +4,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CoordinatorMessage, WorkerMessage } from '../../src/job/control/protocol.js';
 import { decode, workerMessage } from '../../src/job/control/protocol.js';
 import { ControlServer } from '../../src/job/control/server.js';
-import { freePort, Workplace } from './command.js';
+import { Workplace } from './command.js';
+import { freePort } from './free-port.js';
 
 const token = 'a secret that somebody else has come by';
 

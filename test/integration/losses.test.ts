@@ -6,14 +6,8 @@ afterAll(() => place.clear());
 
 /** Trains with one worker and with three, and compares their losses step by step. */
 async function sameLosses(name: string, ...settings: string[]): Promise<void> {
-  const set = [...settings, 'batchSize=160', 'learningRate.rate=0.1'].flatMap((one) => ['--set', one]);
-  for (const workers of [1, 3]) {
-    const ended = await place.run(
-      ...['launch', '--workers', String(workers), '--backend', 'wasm', '--epochs', '1'],
-      ...['--out', `${name}-${workers}`, ...set],
-    );
-    expect(ended, ended.stderr).toMatchObject({ code: 0 });
-  }
+  const about = ['epochs=1', 'batchSize=160', 'learningRate.rate=0.1', ...settings];
+  for (const workers of [1, 3]) await place.train(workers, about, { out: `${name}-${workers}` });
   const [one, three] = [1, 3].map((workers) => place.metrics(`${name}-${workers}`).steps);
   expect(one).toHaveLength(9);
   one.forEach((step, index) =>
@@ -35,13 +29,9 @@ describe('with one worker and with three', () => {
 });
 
 it('delta grows with the norms seen, or stays where it is told to', async () => {
-  const start = ['launch', '--backend', 'wasm', '--epochs', '3', '--set', 'loss.delta.initial=0.02'];
   for (const schedule of ['norm', 'fixed']) {
-    const ended = await place.run(
-      ...start,
-      ...['--out', schedule, '--set', `loss.delta.schedule=${schedule}`],
-    );
-    expect(ended, ended.stderr).toMatchObject({ code: 0 });
+    const settings = ['epochs=3', 'loss.delta.initial=0.02', `loss.delta.schedule=${schedule}`];
+    await place.train(1, settings, { out: schedule });
   }
   const deltas = (run: string) => [...new Set(place.metrics(run).steps.map(({ delta }) => delta as number))];
   expect(deltas('fixed')).toEqual([0.02]);

@@ -7,18 +7,13 @@ const place = new Workplace();
 afterAll(() => place.clear());
 
 const recipe = [
-  ...['launch', '--backend', 'wasm', '--set', 'accumulate=2', '--set', 'distributed.bucketBytes=40000'],
-  ...['--set', 'optimizer={name: adamw, weightDecay: 0.05, skipDecay: true, clipNorm: 0.5}'],
-  ...['--set', 'learningRate={schedule: constant, rate: 0.002}'],
+  ...['accumulate=2', 'distributed.bucketBytes=40000', 'learningRate={schedule: constant, rate: 0.002}'],
+  'optimizer={name: adamw, weightDecay: 0.05, skipDecay: true, clipNorm: 0.5}',
 ];
 
 describe('AdamW with clipping, accumulation and many buckets on 1, 2 and 3 workers', () => {
   beforeAll(async () => {
-    for (const workers of worlds) {
-      const flags = ['--workers', String(workers), '--epochs', '1', '--out', `w${workers}`];
-      const ended = await place.run(...recipe, ...flags);
-      expect(ended, ended.stderr).toMatchObject({ code: 0 });
-    }
+    for (const workers of worlds) await place.train(workers, [...recipe, 'epochs=1'], { out: `w${workers}` });
   }, 120_000);
 
   it('takes the same steps', () => {
@@ -35,13 +30,8 @@ describe('AdamW with clipping, accumulation and many buckets on 1, 2 and 3 worke
 
   it('goes on from a checkpoint with another number of workers', async () => {
     const losses: StepRecord[][] = [];
-    for (const [run, workers] of [
-      ['w3', 2],
-      ['w2', 2],
-    ] as const) {
-      const flags = ['--workers', String(workers), '--epochs', '2', '--resume', '--out', run];
-      const ended = await place.run(...recipe, ...flags);
-      expect(ended, ended.stderr).toMatchObject({ code: 0 });
+    for (const run of ['w3', 'w2']) {
+      await place.train(2, [...recipe, 'epochs=2'], { out: run, resume: 'start' });
       losses.push(place.metrics(run).steps.slice(8, 14));
     }
     expect(losses[0].map(({ step }) => step)).toEqual([8, 9, 10, 11, 12, 13]);
@@ -51,13 +41,14 @@ describe('AdamW with clipping, accumulation and many buckets on 1, 2 and 3 worke
   }, 60_000);
 });
 
-/** Trains one epoch under each set of flags; the steps of each run. */
-async function stepsOf(runs: Record<string, readonly string[]>, backend = 'wasm'): Promise<StepRecord[][]> {
+/** Trains one epoch under each set of settings, with so many workers; the steps of each run. */
+async function stepsOf(
+  runs: Record<string, [workers: number, ...settings: string[]]>,
+): Promise<StepRecord[][]> {
   const all: StepRecord[][] = [];
-  for (const [run, flags] of Object.entries(runs)) {
-    const ended = await place.run('launch', '--backend', backend, '--epochs', '1', ...flags, '--out', run);
-    expect(ended, ended.stderr).toMatchObject({ code: 0 });
-    all.push(place.metrics(run).steps);
+  for (const [out, [workers, ...settings]] of Object.entries(runs)) {
+    await place.train(workers, ['epochs=1', ...settings], { out });
+    all.push(place.metrics(out).steps);
   }
   return all;
 }
@@ -77,34 +68,34 @@ describe('the update of several ranks', () => {
   it('is that of one worker with LARS, Nesterov, decay that skips biases, and clipping', async () => {
     const lars =
       'optimizer={name: lars, nesterov: true, trust: 0.02, weightDecay: 0.01, skipDecay: true, clipNorm: 0.02}';
-    const flags = ['--set', lars, '--set', 'distributed.bucketBytes=30000', '--set', 'batchSize=160'];
+    const settings = [lars, 'distributed.bucketBytes=30000', 'batchSize=160'];
     const [single, ...others] = await stepsOf({
-      'lars-1': [...flags, '--workers', '1'],
-      'lars-2': [...flags, '--workers', '2'],
-      'lars-3': [...flags, '--workers', '3'],
+      'lars-1': [1, ...settings],
+      'lars-2': [2, ...settings],
+      'lars-3': [3, ...settings],
     });
     for (const steps of others) expectSameLosses(single, steps, 1e-4);
     const [plain] = await stepsOf({
-      'lars-free': ['--set', lars.replace(', clipNorm: 0.02', ''), ...flags.slice(2)],
+      'lars-free': [1, lars.replace(', clipNorm: 0.02', ''), ...settings.slice(1)],
     });
     expect(Math.abs(plain[8].loss - single[8].loss) / single[8].loss).toBeGreaterThan(1e-3);
   }, 90_000);
 
   it('with local batch norm is that of one worker which adds up as many micro-batches', async () => {
-    const flags = ['--set', 'batchNorm.statistics=local', '--set', 'loss.lambda=0'];
+    const settings = ['batchNorm.statistics=local', 'loss.lambda=0'];
     const [two, micro] = await stepsOf({
-      'local-2': [...flags, '--workers', '2', '--batch-size', '96'],
-      'local-micro': [...flags, '--workers', '1', '--batch-size', '48', '--set', 'accumulate=2'],
+      'local-2': [2, ...settings, 'batchSize=96'],
+      'local-micro': [1, ...settings, 'batchSize=48', 'accumulate=2'],
     });
     // The last step's 93 images split into 46 and 47 on two ranks, into 48 and 45 in micro-batches.
     expectSameLosses(two.slice(0, 14), micro.slice(0, 14), 1e-4);
   }, 60_000);
 
   it('is the same bit for bit over tcp and over ipc', async () => {
-    const flags = ['--workers', '3', '--set', 'distributed.bucketBytes=30000', '--batch-size', '160'];
+    const settings = ['distributed.bucketBytes=30000', 'batchSize=160'];
     await stepsOf({
-      tcp: [...flags, '--set', 'distributed.transport=tcp'],
-      ipc: [...flags, '--set', 'distributed.transport=ipc'],
+      tcp: [3, ...settings, 'distributed.transport=tcp'],
+      ipc: [3, ...settings, 'distributed.transport=ipc'],
     });
     expect(place.report('tcp').weightsSha256).toBe(place.report('ipc').weightsSha256);
   }, 60_000);
@@ -112,22 +103,14 @@ describe('the update of several ranks', () => {
   it.runIf(backends.some((backend) => backend === 'native'))(
     'is that of one worker for ResNet-20 on native, its buckets sent by the backward pass',
     async () => {
-      const flags = [
-        ...['--set', 'model={name: resnet20, dim: 64}', '--batch-size', '360'],
-        ...[
-          '--set',
-          'distributed.bucketBytes=200000',
-          '--set',
-          'learningRate={schedule: constant, rate: 0.05}',
-        ],
+      const settings = [
+        ...['backend=native', 'model={name: resnet20, dim: 64}', 'batchSize=360'],
+        ...['distributed.bucketBytes=200000', 'learningRate={schedule: constant, rate: 0.05}'],
       ];
-      const [single, two] = await stepsOf(
-        {
-          'resnet20-1': [...flags, '--workers', '1'],
-          'resnet20-2': [...flags, '--workers', '2'],
-        },
-        'native',
-      );
+      const [single, two] = await stepsOf({
+        'resnet20-1': [1, ...settings],
+        'resnet20-2': [2, ...settings],
+      });
       expect(single).toHaveLength(4);
       expectSameLosses(single, two, 1e-3);
     },

@@ -8,7 +8,8 @@ import { controlSocket } from '../../src/job/control/client.js';
 import { toFrames } from '../../src/job/control/frames.js';
 import { encode, protocolVersion } from '../../src/job/control/protocol.js';
 import { deriveKeyPair } from '../../src/transport/keys.js';
-import { freePort, until, Workplace } from './command.js';
+import { until, Workplace } from './command.js';
+import { freePort } from './free-port.js';
 
 /** Somebody who can reach the coordinator's port, and does not know the job's secret. */
 class Stranger {

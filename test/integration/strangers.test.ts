@@ -1,7 +1,8 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { freePort, Workplace } from './command.js';
+import { Workplace } from './command.js';
+import { freePort } from './free-port.js';
 
 /** Everything that a stranger to the job's data ports may do without its secret, by the hundred, until it is told to stop. */
 class Strangers {

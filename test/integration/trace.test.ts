@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { evaluationPasses } from '../../src/data/sampler.js';
-import { freePort, until, Workplace, type Command } from './command.js';
+import { until, Workplace, type Command } from './command.js';
+import { freePort } from './free-port.js';
 
 interface Event {
   name: string;

@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { freePort, Workplace, type Ended } from './command.js';
+import { Workplace, type Ended } from './command.js';
+import { freePort } from './free-port.js';
 
 const names = [`pod-dist-test-${process.pid}-a`, `pod-dist-test-${process.pid}-b`];
 const addresses = ['10.79.0.1', '10.79.0.2'];

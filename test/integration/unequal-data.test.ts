@@ -1,7 +1,8 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, expect, it } from 'vitest';
 import { writeFolder } from '../data/images.js';
-import { freePort, Workplace } from './command.js';
+import { Workplace } from './command.js';
+import { freePort } from './free-port.js';
 
 const place = new Workplace();
 afterAll(() => place.clear());

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { freePort, until, Workplace, type Command } from './command.js';
+import { until, Workplace, type Command } from './command.js';
+import { freePort } from './free-port.js';
 
 describe('workers that something else has started', () => {
   let place: Workplace;

@@ -5,7 +5,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort, until } from '../integration/command.js';
+import { until } from '../integration/command.js';
+import { freePort } from '../integration/free-port.js';
 import { findProgram } from './starters.js';
 
 const programs = ['munged', 'slurmctld', 'slurmd', 'srun', 'sbatch', 'scancel', 'scontrol', 'sinfo'];

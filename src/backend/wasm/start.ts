@@ -1,5 +1,5 @@
 import * as tf from '../../tf/index.js';
-import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
+import type * as wasmPackage from '@tensorflow/tfjs-backend-wasm';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { messageOf, UserError } from '../../util/errors.js';
@@ -8,6 +8,7 @@ import { backendName, Heap } from './heap.js';
 import { registerTrainingKernels } from './kernels.js';
 
 const require = createRequire(import.meta.url);
+const packageName = '@tensorflow/tfjs-backend-wasm';
 let fusions: Fusions | undefined;
 
 /**
@@ -16,7 +17,10 @@ let fusions: Fusions | undefined;
  * @throws UserError `BACKEND_UNAVAILABLE`
  */
 export async function startWasm(): Promise<Started> {
-  if (!fusions) setWasmPaths(`${dirname(require.resolve('@tensorflow/tfjs-backend-wasm'))}/`);
+  if (!fusions) {
+    const { setWasmPaths } = require(packageName) as typeof wasmPackage;
+    setWasmPaths(`${dirname(require.resolve(packageName))}/`);
+  }
   try {
     const isStarted = await tf.setBackend(backendName);
     if (!isStarted) throw new Error('TensorFlow.js cannot load it');

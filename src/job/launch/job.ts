@@ -11,7 +11,7 @@ import type { RunCombiner } from '../../record/combine.js';
 import type { DevicePlan } from '../../backend/devices/devices.js';
 import { launchVariables } from '../join/environment.js';
 import { newSecret } from '../secret/read-secret.js';
-import { followSignals } from '../../util/signals.js';
+import type { StopSource } from '../../util/signals.js';
 import { Supervisor } from './supervisor.js';
 
 export interface JobOptions {
@@ -24,6 +24,10 @@ export interface JobOptions {
   combiner: RunCombiner;
   /** Takes what the workers spend their time on. */
   trace?: TraceFile;
+  /** Called with lines for people. */
+  notify(line: string): void;
+  /** What asks the job to stop. */
+  stopping: StopSource;
   /** Ends the job, when it is aborted, for the reason that it gives: a `PodDistError`. */
   lost?: AbortSignal;
 }
@@ -47,6 +51,8 @@ export async function runJob({
   workerArgs,
   combiner,
   trace,
+  notify,
+  stopping,
   lost,
 }: JobOptions): Promise<void> {
   const worldSize = devices.perWorker.length;
@@ -64,14 +70,14 @@ export async function runJob({
     stallTimeoutMs: distributed.stallTimeoutSeconds * 1000,
     phaseTimeoutMs: distributed.phaseTimeoutSeconds * 1000,
     stallWarningMs: distributed.stallWarningSeconds * 1000,
-    onNotice: (line) => process.stderr.write(`${line}\n`),
+    onNotice: notify,
     readPart: combiner.readPart,
     combine: combiner.combine,
     onRecord: (rank, news) => combiner.record(news, rank),
     onTrace: (part) => trace?.add(part),
   });
   const supervisor = new Supervisor(coordinator);
-  const signals = followSignals((signal) => coordinator.abort('STOPPED', signal));
+  const following = stopping((by = '') => coordinator.abort('STOPPED', by));
   const suspending = suspendWith(supervisor);
   lost?.addEventListener('abort', () => {
     const { code, message } = lost.reason as PodDistError;
@@ -103,14 +109,14 @@ export async function runJob({
       ]);
       return;
     }
-    if (failure.code === 'STOPPED') throw new StoppedError(failure.cause);
+    if (failure.code === 'STOPPED') throw new StoppedError(failure.cause || undefined);
     if (failure.user) throw new UserError(failure.code, failure.cause);
     const log = failure.rank === undefined ? logDir : logOf(failure.rank);
     throw new PodDistError(failure.code, `${describeFailure(failure)}; log: ${log}`);
   } finally {
     await supervisor.stop();
     await coordinator.stop();
-    signals.stop();
+    following.stop();
     suspending.stop();
   }
 }

@@ -3,7 +3,7 @@ import { createServer, type AddressInfo, type Server } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { checkKnown, meet, type MeetOptions } from '../../../src/job/join/meet.js';
 import { Coordinator } from '../../../src/job/coordinator/coordinator.js';
-import { freePort } from '../../integration/command.js';
+import { freePort } from '../../integration/free-port.js';
 
 const token = 'the secret of this job';
 let coordinator: Coordinator | undefined;

@@ -1,0 +1,122 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { devicesOf } from '../backend/backends.js';
+import { initBackend } from '../backend/index.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { openCheckpoint } from '../checkpoint/checkpoints.js';
+import { LocalCommunicator } from '../collective/local-communicator.js';
+import type { Override } from '../config/layer.js';
+import { loadConfig } from '../config/load.js';
+import type { Config } from '../config/schema.js';
+import { openDataset, openUnknown } from '../data/index.js';
+import type { Evaluation } from '../evaluation/schema.js';
+import { evaluateCheckpoint } from '../inference/evaluate-checkpoint.js';
+import { runJob } from '../job/launch/job.js';
+import { RunCombiner } from '../record/combine.js';
+import { LocalReporter } from '../record/local-reporter.js';
+import { writeEvaluation } from '../record/run-record.js';
+import { requireReplaceable } from '../util/regular-file.js';
+import { neverStopping, type StopSource } from '../util/signals.js';
+
+/** What is to be evaluated, and on what. */
+export interface EvaluateRequest {
+  /** A run folder, of which the newest checkpoint is meant, or a checkpoint folder. */
+  checkpoint: string;
+  /** Worker processes; default 1: this process. */
+  workers?: number;
+  backend?: string;
+  /** `a.b=value`, each over what the checkpoint says. */
+  set?: readonly string[];
+  /** Folder of images of classes that were not trained. */
+  unknown?: string;
+  /** JSON file for the evaluation. */
+  out?: string;
+  /** Module of a backbone to import: a path, '' for the one that is named, undefined for known ones alone. */
+  allowedModule?: string;
+}
+
+/** What an evaluation tells, and what stops it. */
+export interface EvaluateHooks {
+  /** Called with lines for people. */
+  notify(line: string): void;
+  /** Called with the number of images done, and of all. */
+  evaluating?(done: number, images: number): void;
+  /** What asks several workers to stop; default: nothing. */
+  stopping?: StopSource;
+}
+
+/**
+ * Evaluates a checkpoint on the test images of its data set, as `pod-dist evaluate` does.
+ *
+ * @returns the evaluation, and the folder of the checkpoint that was taken
+ * @throws UserError for a mistake in the request; else the first cause, a `PodDistError`
+ */
+export async function evaluateRun(
+  request: EvaluateRequest,
+  hooks: EvaluateHooks,
+): Promise<{ evaluation: Evaluation; folder: string }> {
+  const { workers = 1, backend, unknown, out, allowedModule: allow } = request;
+  const { notify } = hooks;
+  if (out !== undefined) requireReplaceable(out);
+  const { folder, checkpoint } = await openCheckpoint(request.checkpoint, { allow, notify });
+  const set = [...(request.set ?? []), ...(unknown === undefined ? [] : [`evaluation.unknown=${unknown}`])];
+  const flags: Override[] = [{ path: 'workers', value: workers, source: '--workers' }];
+  if (backend !== undefined) flags.push({ path: 'backend', value: backend, source: '--backend' });
+  const config = loadConfig({ base: checkpoint.config, set, flags });
+  const images = await checkData(config, checkpoint);
+  let done = 0;
+  const evaluating = (count: number) => hooks.evaluating?.((done += count), images);
+  const combiner = new RunCombiner([{ evaluating }]);
+  if (config.workers === 1) await alone(checkpoint, config, combiner);
+  else await together({ ...hooks, folder, checkpoint, config, set, backend, combiner });
+  const evaluation = combiner.evaluation as Evaluation;
+  if (out !== undefined) writeEvaluation(out, evaluation);
+  return { evaluation, folder };
+}
+
+/** Opens the data before anything is started; resolves with the number of test images. */
+async function checkData(config: Config, { classNames }: Checkpoint): Promise<number> {
+  const dataset = await openDataset(config.data, { seed: config.seed, evaluated: classNames });
+  await (await openUnknown(config, dataset))?.close();
+  await dataset.close();
+  return dataset.labels.test.length;
+}
+
+async function alone(checkpoint: Checkpoint, config: Config, combiner: RunCombiner): Promise<void> {
+  await initBackend(config.backend);
+  const evaluated = checkpoint.classNames;
+  const dataset = await openDataset(config.data, { seed: config.seed, evaluated, notify: () => {} });
+  const [communicator, reporter] = [new LocalCommunicator(), new LocalReporter(combiner)];
+  try {
+    await evaluateCheckpoint({ checkpoint, config, dataset, communicator, reporter });
+  } finally {
+    await dataset.close();
+  }
+}
+
+interface Together extends EvaluateHooks {
+  /** Of the checkpoint. */
+  folder: string;
+  checkpoint: Checkpoint;
+  config: Config;
+  set: readonly string[];
+  backend?: string;
+  combiner: RunCombiner;
+}
+
+async function together(options: Together): Promise<void> {
+  const { folder, checkpoint, config, set, backend, combiner, notify, stopping = neverStopping } = options;
+  const devices = await devicesOf(config.backend).plan({
+    workers: config.workers,
+    requireGpu: false,
+    bindCores: config.distributed.bindCores,
+  });
+  const logDir = await mkdtemp(join(tmpdir(), 'pod-dist-evaluate-'));
+  const workerArgs = ['--evaluate', folder, ...set.flatMap((assignment) => ['--set', assignment])];
+  const { model } = checkpoint.config;
+  if (model.name === 'module') workerArgs.push('--module', model.path);
+  if (backend) workerArgs.push('--backend', backend);
+  await runJob({ config, devices, logDir, workerArgs, combiner, notify, stopping });
+  await rm(logDir, { recursive: true, force: true });
+}

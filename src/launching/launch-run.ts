@@ -1,0 +1,102 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadConfig } from '../config/load.js';
+import { withErrorLog } from '../job/launch/error-log.js';
+import { runJob } from '../job/launch/job.js';
+import { RunCombiner } from '../record/combine.js';
+import type { Report } from '../record/records.js';
+import { lastRunFolder, RunFolder } from '../record/run-folder.js';
+import { RunRecorder, type RunListener } from '../record/run-record.js';
+import { openTrace } from '../trace/trace-file.js';
+import { StoppedError, UserError } from '../util/errors.js';
+import { neverStopping, untilSignal, type StopSource } from '../util/signals.js';
+import { planRun, type RunPlan, type RunRequest } from './plan-run.js';
+
+/** What a launch tells, and what stops it. */
+export interface LaunchHooks {
+  /** Called with lines for people: what is amiss, what has changed. */
+  notify(line: string): void;
+  /** Called once everything is checked, with the run folder; gives who follows the run. */
+  begin?(plan: RunPlan, folder: string): readonly RunListener[];
+  /** What asks the run to stop; default: nothing. */
+  stopping?: StopSource;
+}
+
+/**
+ * Trains a run on this host, as `pod-dist launch` does: in this process with one worker, else with one child process a
+ * worker. Claims the run folder, or the one to go on with, and holds it until the end.
+ *
+ * @returns the run's report, once every worker has ended
+ * @throws UserError for a mistake in the request; `StoppedError` where it was stopped; else the first cause, a
+ *   `PodDistError`
+ */
+export async function launchRun(request: RunRequest, hooks: LaunchHooks): Promise<Report> {
+  let folder = await earlierRun(request);
+  try {
+    const plan = await planRun(request, folder?.path, hooks.notify);
+    const { name, run } = plan.config;
+    folder ??= await RunFolder.claim(name, { out: request.out, confidential: run.private });
+    const reports: Report[] = [];
+    const keep = { finished: (report: Report) => void reports.push(report) };
+    const listeners = [...(hooks.begin?.(plan, folder.path) ?? []), keep];
+    await trainPlan(plan, { folder, listeners, ...hooks });
+    folder.release();
+    return reports[0];
+  } catch (error) {
+    if (error instanceof UserError || error instanceof StoppedError) folder?.abandon();
+    else folder?.release();
+    throw error;
+  }
+}
+
+/** With `resume`: the run to go on with, if it is there. */
+async function earlierRun(request: RunRequest): Promise<RunFolder | undefined> {
+  const { resume, out, file, base, set } = request;
+  if (resume === undefined) return undefined;
+  const path = out ?? lastRunFolder(loadConfig({ file, base, set }).name);
+  if (path !== undefined && existsSync(path)) return RunFolder.reclaim(path);
+  if (resume === 'start') return undefined;
+  throw new UserError(
+    'RUN_NOT_FOUND',
+    `there is no run ${path ?? 'of this name below runs/'} to go on with: --resume, without =must, starts one`,
+  );
+}
+
+interface RunOptions extends LaunchHooks {
+  folder: RunFolder;
+  listeners: readonly RunListener[];
+}
+
+async function trainPlan(plan: RunPlan, options: RunOptions): Promise<void> {
+  const { config, devices, resume } = plan;
+  const { folder, listeners, notify, stopping = neverStopping } = options;
+  const outDir = folder.path;
+  const logDir = join(outDir, 'logs');
+  if (config.workers === 1) {
+    Object.assign(process.env, devices.perWorker[0].env);
+    const { trainAlone } = await import('../training/alone.js');
+    const alone = { outDir, resume, listeners, requireGpu: devices.gpu };
+    const work = untilSignal(
+      (signal) => trainAlone(config, { ...alone, signal: AbortSignal.any([signal, folder.lost]) }),
+      stopping,
+    );
+    await withErrorLog(work, join(logDir, 'rank-0.log'));
+    return;
+  }
+  const trace = openTrace(config.trace, { resumed: resume !== undefined, notify });
+  try {
+    const recorder = RunRecorder.open(outDir, config, resume?.epochs);
+    const combiner = new RunCombiner([recorder, ...listeners]);
+    const workerArgs = ['--config', join(outDir, 'config.yaml'), '--out', outDir];
+    if (resume) workerArgs.push('--resume=must');
+    if (devices.gpu) workerArgs.push('--require-gpu');
+    try {
+      const { lost } = folder;
+      await runJob({ config, devices, logDir, workerArgs, combiner, trace, lost, notify, stopping });
+    } finally {
+      recorder.close();
+    }
+  } finally {
+    trace?.close();
+  }
+}

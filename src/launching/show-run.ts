@@ -1,0 +1,27 @@
+import { Display, type DisplayOptions } from '../console/display.js';
+import { stepsPerEpoch } from '../data/sampler.js';
+import type { RunPlan } from './plan-run.js';
+
+/** Begins to show a run: a line that says what it is, then its epochs as they end. */
+export function showRun(
+  { config, resume, devices, images }: RunPlan,
+  folder: string,
+  output: Pick<DisplayOptions, 'terminal' | 'write'>,
+): Display {
+  const display = new Display({
+    epochs: config.epochs,
+    stepsPerEpoch: stepsPerEpoch(images, config),
+    resumedEpochs: resume?.epochs ?? 0,
+    outDir: folder,
+    ...output,
+  });
+  if (devices.notice) display.line(devices.notice);
+  display.line(
+    `${config.name}: ${images} images, ${counted(config.epochs, 'epoch')}, ${counted(config.workers, 'worker')}, run folder ${folder}`,
+  );
+  return display;
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}

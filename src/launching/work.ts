@@ -1,0 +1,164 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { devicesOf } from '../backend/backends.js';
+import { threadVariables } from '../backend/devices/cpu-plan.js';
+import { initBackend } from '../backend/index.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { findCheckpoint, listCheckpoints, openCheckpoint } from '../checkpoint/checkpoints.js';
+import { loadConfig } from '../config/load.js';
+import type { Config } from '../config/schema.js';
+import { openDataset } from '../data/index.js';
+import { evaluateCheckpoint } from '../inference/evaluate-checkpoint.js';
+import { isConsequence } from '../job/coordinator/failure.js';
+import { workerThreads } from '../job/join/worker-threads.js';
+import type { JobEnvironment } from '../job/join/environment.js';
+import { joinJob } from '../job/join/join-job.js';
+import type { WorkerStop } from '../job/launch/stop-worker.js';
+import { backendOptions } from '../parallel/bitwise.js';
+import { lastRunFolder, RunFolder } from '../record/run-folder.js';
+import { checkpointToResume, checkUnfinished, describeChanges } from '../training/resume.js';
+import { train } from '../training/train.js';
+import { codeOf, StoppedError, UserError } from '../util/errors.js';
+import type { Resume } from './plan-run.js';
+import { trustedConfig, type GivenSettings } from './trusted-config.js';
+
+/** What one rank is to do. */
+export interface WorkRequest extends GivenSettings {
+  /** Recipe: a YAML file, or the name of a shipped one; default: the run's own on a resume, else `digits`. */
+  file?: string;
+  /** Run folder. */
+  out?: string;
+  resume?: Resume;
+  requireGpu?: boolean;
+  /** A checkpoint to evaluate in place of training. */
+  evaluate?: string;
+}
+
+/**
+ * Works as one rank of a job: joins it, then trains or evaluates with all the others. Where no launcher of pod-dist's
+ * does, rank 0 runs the coordinator and holds the run folder.
+ *
+ * @throws UserError for a mistake in the request; `StoppedError` where `stop` stops it; else the first cause of the job
+ */
+export async function work(place: JobEnvironment, request: WorkRequest, stop?: WorkerStop): Promise<void> {
+  const say = (line: string) => void (place.rank === 0 && process.stderr.write(`${line}\n`));
+  const allow = request.allowedModule;
+  const checkpoint = request.evaluate
+    ? (await openCheckpoint(request.evaluate, { allow, notify: say })).checkpoint
+    : undefined;
+  const { set, flags } = request;
+  const loaded = checkpoint
+    ? loadConfig({ base: checkpoint.config, set, flags })
+    : await readConfig(request, say);
+  const config: Config = { ...loaded, workers: place.worldSize };
+  const threads = workerThreads(place);
+  Object.assign(process.env, threadVariables(threads, process.env));
+  if (place.starter !== 'pod-dist')
+    Object.assign(process.env, await devicesOf(config.backend).ofLocalRank(place.localRank));
+  const folder = await claimFolder(request, config, place);
+  try {
+    await workIn(folder, { request, config, place, checkpoint, threads, stop, say });
+    folder?.release();
+  } catch (error) {
+    if (error instanceof UserError || error instanceof StoppedError) folder?.abandon();
+    else folder?.release();
+    throw error;
+  }
+}
+
+/**
+ * The recipe that is named; without one, where the request goes on with a run, the run's own, as for `launch`. Every rank
+ * reads the same: a run has a checkpoint only once all ranks have joined it.
+ */
+async function readConfig(request: WorkRequest, notify: (line: string) => void): Promise<Config> {
+  const { file, set, flags } = request;
+  const folder = file === undefined ? await runWithCheckpoint(request) : undefined;
+  if (folder === undefined) return loadConfig({ file, set, flags });
+  const stored = loadConfig({ file: join(folder, 'config.yaml'), set, flags, onDropped: notify });
+  const resume = stored.model.name === 'module' ? (await findCheckpoint(folder)).checkpoint : undefined;
+  return trustedConfig(stored, { given: request, folder, resume, notify });
+}
+
+/** The run to go on with, where it has its recipe and a checkpoint. */
+async function runWithCheckpoint({ resume, out, set }: WorkRequest): Promise<string | undefined> {
+  if (resume === undefined) return undefined;
+  const folder = out ?? lastRunFolder(loadConfig({ set }).name);
+  if (folder === undefined || !existsSync(join(folder, 'config.yaml'))) return undefined;
+  return (await listCheckpoints(folder)).length > 0 ? folder : undefined;
+}
+
+interface WorkOptions {
+  request: WorkRequest;
+  config: Config;
+  place: JobEnvironment;
+  /** To be evaluated. */
+  checkpoint?: Checkpoint;
+  threads: number;
+  stop?: WorkerStop;
+  say(line: string): void;
+}
+
+async function workIn(
+  folder: RunFolder | undefined,
+  { request, config, place, checkpoint, threads, stop, say }: WorkOptions,
+): Promise<void> {
+  const outDir = folder?.path ?? request.out ?? '';
+  const resume =
+    request.resume && place.rank === 0 ? await checkpointToResume(outDir, request.resume, say) : undefined;
+  if (resume) checkUnfinished(outDir, resume, config);
+  const { member, own } = await joinJob({
+    place,
+    config,
+    outDir,
+    lockFile: folder?.lock.file,
+    resumedEpochs: resume?.epochs,
+    evaluate: checkpoint !== undefined,
+    notify: (line) => void process.stderr.write(`${line}\n`),
+  });
+  try {
+    if (stop) stop.member = member;
+    member.lengthy('start the backend');
+    const { requireGpu } = request;
+    const backend = await initBackend(config.backend, { ...backendOptions(config), requireGpu });
+    member.lengthy('open the data set');
+    const notify = place.localRank === 0 ? undefined : () => {};
+    const evaluated = checkpoint?.classNames;
+    const dataset = await openDataset(config.data, { seed: config.seed, threads, evaluated, notify });
+    const { communicator, tracer } = member;
+    try {
+      if (checkpoint) {
+        await evaluateCheckpoint({ checkpoint, config, dataset, communicator, reporter: member });
+      } else {
+        const changes = resume && folder && (await describeChanges(resume, config, dataset));
+        if (changes) say(changes);
+        const job = { config, dataset, communicator, reporter: member, backend, outDir };
+        await train({ ...job, resume, tracer, signal: stop?.signal });
+      }
+    } finally {
+      await dataset.close();
+    }
+    await member.finish();
+    await own?.finished();
+  } catch (error) {
+    await member.fail(error);
+    if (!(error instanceof UserError)) console.error(error);
+    const cause = await own?.failure();
+    if (cause && isConsequence(codeOf(error))) throw cause;
+    throw error;
+  } finally {
+    await member.close();
+    await own?.stop();
+  }
+}
+
+/** Only rank 0 writes. `pod-dist launch` holds the folder that it names; without it rank 0 does, as launch would. */
+async function claimFolder(
+  { out, resume, evaluate }: WorkRequest,
+  { name, run }: Config,
+  place: JobEnvironment,
+): Promise<RunFolder | undefined> {
+  if (!place.ownCoordinator || place.rank > 0 || evaluate !== undefined) return undefined;
+  const earlier = resume && (out ?? lastRunFolder(name));
+  if (earlier !== undefined && existsSync(earlier)) return RunFolder.reclaim(earlier);
+  return RunFolder.claim(name, { out, confidential: run.private });
+}
