@@ -4,6 +4,7 @@ import { allReduceMs, fitLink, stepMs, type LinkModel, type Sample } from './cos
 import { BenchmarkJob } from './job.js';
 import { layerSizes } from './layer-sizes.js';
 import { bitsPerSecond, ShapedLink } from './link.js';
+import type { TransportSettings } from './rank.js';
 import { median, slowest } from './statistics.js';
 
 export interface ScalingOptions {
@@ -21,6 +22,8 @@ export interface ScalingOptions {
   steps: number;
   /** Rate of a shaped link between the ranks, such as `10gbit`. */
   link?: string;
+  /** Of `distributed`, over its defaults. */
+  settings?: Partial<TransportSettings>;
   notify(line: string): void;
 }
 
@@ -75,7 +78,8 @@ export async function benchmarkScaling(options: ScalingOptions): Promise<Scaling
     options.notify(`${workers} workers`);
     const link = options.link === undefined ? undefined : ShapedLink.create(workers, options.link);
     try {
-      const job = await BenchmarkJob.start({ workers, transport: link ? 'tcp' : options.transport, link });
+      const transport = link ? 'tcp' : options.transport;
+      const job = await BenchmarkJob.start({ workers, transport, link, settings: options.settings });
       try {
         for (const bytes of [2_000_000, 4 * Math.ceil(parameters / 4), 4 * parameters]) {
           for (const wire of options.wires) {

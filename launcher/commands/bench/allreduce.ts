@@ -4,10 +4,9 @@ import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { benchmarkAllReduce, type AllReduceRow } from '../../../src/bench/all-reduce.js';
 import { plotAllReduce } from '../../../src/bench/plot.js';
 import { parseSize, formatSize } from '../../../src/bench/sizes.js';
-import { distributedSchema } from '../../../src/collective/schema.js';
-import type { TransportSettings } from '../../../src/bench/rank.js';
 import { UserError } from '../../../src/util/errors.js';
 import { requireReplaceable } from '../../../src/util/regular-file.js';
+import { parseSettings, settingsFlag } from './settings.js';
 
 interface AllReduceArguments {
   workers: number;
@@ -56,13 +55,7 @@ export const allReduceCommand: CommandModule<object, AllReduceArguments> = {
         requiresArg: true,
         describe: 'interpreter that has PyTorch, for gloo',
       })
-      .option('set', {
-        type: 'string',
-        array: true,
-        nargs: 1,
-        default: [],
-        describe: 'override a setting of distributed: --set ringBytes=1000000',
-      })
+      .option('set', settingsFlag)
       .option('json', { type: 'boolean', default: false, describe: 'print one JSON object a row instead' })
       .option('svg', { type: 'string', requiresArg: true, describe: 'draw bus bandwidth over size' })
       .example('$0 bench allreduce --workers 4 --peers', 'four workers, beside the peers'),
@@ -93,29 +86,6 @@ async function benchAllReduce(args: ArgumentsCamelCase<AllReduceArguments>): Pro
 function parseTransport(text: string): 'ipc' | 'tcp' {
   if (text === 'ipc' || text === 'tcp') return text;
   throw new UserError('USAGE', `--transport: ${text} is neither ipc nor tcp`);
-}
-
-const settable = distributedSchema.pick({
-  security: true,
-  algorithm: true,
-  urgentBytes: true,
-  pipeBytes: true,
-  directBytes: true,
-  ringBytes: true,
-  hierarchicalBytes: true,
-});
-
-function parseSettings(texts: readonly string[]): Partial<TransportSettings> {
-  const given = texts.map((text) => {
-    const [name, value = ''] = text.split('=');
-    return [name, value !== '' && Number.isFinite(Number(value)) ? Number(value) : value];
-  });
-  const { success, data, error } = settable.safeParse(Object.fromEntries(given));
-  if (success) return data;
-  throw new UserError(
-    'USAGE',
-    `--set ${texts.join(' ')}: ${error.issues[0].message}; give ${Object.keys(settable.shape).join(', ')}, as in a recipe's distributed`,
-  );
 }
 
 function toTable(rows: readonly AllReduceRow[]): string {

@@ -7,6 +7,7 @@ import { benchmarkScaling, type ScalingResult, type ScalingRow } from '../../../
 import { formatSize, parseSize } from '../../../src/bench/sizes.js';
 import { UserError } from '../../../src/util/errors.js';
 import { requireReplaceable } from '../../../src/util/regular-file.js';
+import { parseSettings, settingsFlag } from './settings.js';
 
 interface ScalingArguments {
   model: string;
@@ -17,6 +18,7 @@ interface ScalingArguments {
   wire: string;
   steps: number;
   link?: string;
+  set: string[];
   json: boolean;
   svg?: string;
 }
@@ -58,6 +60,7 @@ export const scalingCommand: CommandModule<object, ScalingArguments> = {
         requiresArg: true,
         describe: 'workers in network namespaces behind a link of this rate, such as 10gbit (Linux, root)',
       })
+      .option('set', settingsFlag)
       .option('json', { type: 'boolean', default: false, describe: 'print one JSON object a row instead' })
       .option('svg', { type: 'string', requiresArg: true, describe: 'draw efficiency over workers' })
       .example('$0 bench scaling --workers 2 --link 10gbit --wire float32,bf16', 'two hosts on a slow link'),
@@ -78,6 +81,7 @@ async function benchScaling(args: ArgumentsCamelCase<ScalingArguments>): Promise
     wires: args.wire.split(',').map(parseWire),
     steps,
     link,
+    settings: parseSettings(args.set),
     notify: (line) => process.stderr.write(`${line}\n`),
   });
   if (svg !== undefined) writeFileAtomicSync(svg, plotScaling(result.rows));
