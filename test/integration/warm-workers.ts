@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { freePort } from './free-port.js';
 import type { WorkRequest } from '../../src/launching/work.js';
-import type { WarmAnswer, WarmTask } from '../../dist/test/integration/fixtures/warm-worker.js';
+import type { WarmAnswer, WarmTask } from './fixtures/warm-worker.js';
 
-const script = fileURLToPath(new URL('../../dist/test/integration/fixtures/warm-worker.js', import.meta.url));
+const script = fileURLToPath(new URL('./fixtures/warm-worker.js', import.meta.url));
 
 /** Run folder of a training, and whether it goes on. */
 export type TrainedRun = Pick<WorkRequest, 'out' | 'resume'>;
