@@ -30,6 +30,7 @@ const layers = [
   'job',
   'launching',
   'bench',
+  'api',
 ];
 
 const upwards = layers.map((layer, index) => ({

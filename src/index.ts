@@ -12,7 +12,20 @@ export { configSchema, type Config, type ConfigInput } from './config/schema.js'
 export { Membership } from './job/member/membership.js';
 export { errorCodes, type ErrorCode } from './util/error-codes.js';
 export { PodDistError, StoppedError, UserError } from './util/errors.js';
-export { launch, type LaunchOptions } from './launch.js';
+export { evaluate, type EvaluateOptions } from './api/evaluate.js';
+export { exportModel, type ExportOptions } from './api/export-model.js';
+export { launch, type LaunchOptions } from './api/launch.js';
+export { predict, type PredictOptions, type PredictResult } from './api/predict.js';
+export { report, type ReportOptions } from './api/report.js';
+export type { CheckpointOptions } from './api/checkpoint-options.js';
+export type { LeftOut } from './data/find-images.js';
+export type { Evaluation } from './evaluation/schema.js';
+export type { ExportFormat } from './export/index.js';
+export type { ScoreKind } from './inference/predictor.js';
+export type { EvaluateResult } from './launching/evaluate-run.js';
+export type { ExportedModel } from './launching/export-model.js';
+export type { BrokenImage, PredictedClass, Prediction } from './launching/predict-images.js';
+export type { WrittenReport } from './report/index.js';
 export { cosineLogits, normAdaptiveCosineLoss, podLoss, selfCorrelationLoss } from './losses/index.js';
 export { generateCentroids } from './pedcc/index.js';
 export type { Backbone, BackboneOptions } from './models/index.js';
@@ -22,6 +35,16 @@ export type { RunListener } from './record/run-record.js';
 /**
  * Trains in this process, with one worker; `launch` trains with several. Rejects with `RUN_EXISTS` or `RUN_BUSY` where
  * `outDir` holds a run already.
+ *
+ * @example
+ * import { train } from 'pod-dist';
+ *
+ * const learningRate = { schedule: 'constant', rate: 0.1 } as const;
+ * const report = await train(
+ *   { epochs: 1, backend: 'wasm', learningRate, data: { name: 'digits' }, model: { name: 'small-cnn' } },
+ *   { outDir: 'runs/digits' },
+ * );
+ * console.log(report.evalCorrect, report.weightsSha256);
  */
 export async function train(config: ConfigInput, options: AloneOptions = {}): Promise<Report> {
   const checked = checkConfig(config, 'config');

@@ -16,7 +16,7 @@ export interface EvaluateArguments extends ModuleArguments {
 }
 
 export async function evaluate(args: ArgumentsCamelCase<EvaluateArguments>): Promise<void> {
-  const { checkpoint, workers, backend, set, unknown, out } = args;
+  const { checkpoint, workers, backend, set, unknown, out, json } = args;
   const request = { checkpoint, workers, backend, set, unknown, out, allowedModule: allowedModule(args) };
   const progress = new Progress('test images', 1);
   const hooks = {
@@ -24,7 +24,8 @@ export async function evaluate(args: ArgumentsCamelCase<EvaluateArguments>): Pro
     evaluating: (done: number, images: number) => progress.update(done, images),
     stopping: followSignals,
   };
-  const { evaluation, folder } = await evaluateRun(request, hooks).finally(() => progress.close());
-  const text = args.json ? JSON.stringify(evaluation) : describeEvaluation(evaluation, folder);
+  const result = await evaluateRun(request, hooks).finally(() => progress.close());
+  const { evaluation } = result;
+  const text = json ? JSON.stringify(evaluation) : describeEvaluation(evaluation, result.checkpoint);
   process.stdout.write(`${text}\n`);
 }

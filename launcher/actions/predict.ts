@@ -1,15 +1,10 @@
 import type { ArgumentsCamelCase } from 'yargs';
-import { initBackend } from '../../src/backend/index.js';
-import { loadConfig } from '../../src/config/load.js';
-import { findImages, type LeftOut } from '../../src/data/find-images.js';
-import { preprocessingOf, readImageFiles } from '../../src/data/preprocessing.js';
-import { messageOf, reportOf, UserError } from '../../src/util/errors.js';
-import { printable } from '../../src/util/printable.js';
-import type { TopClasses } from '../../src/evaluation/top-classes.js';
-import { openCheckpoint } from '../../src/checkpoint/checkpoints.js';
-import { Predictor, type ScoreKind } from '../../src/inference/predictor.js';
-import { allowedModule, overrides, type ModuleArguments } from '../flags.js';
 import { Progress } from '../../src/console/progress.js';
+import type { LeftOut } from '../../src/data/find-images.js';
+import { predictImages, type PredictedBatch, type Prediction } from '../../src/launching/predict-images.js';
+import { messageOf, reportOf } from '../../src/util/errors.js';
+import { printable } from '../../src/util/printable.js';
+import { allowedModule, type ModuleArguments } from '../flags.js';
 
 export interface PredictArguments extends ModuleArguments {
   checkpoint: string;
@@ -22,46 +17,26 @@ export interface PredictArguments extends ModuleArguments {
 }
 
 export async function predict(args: ArgumentsCamelCase<PredictArguments>): Promise<void> {
-  const { top, threshold, json } = args;
-  if (!Number.isInteger(top) || top < 1)
-    throw new UserError('USAGE', '--top takes a whole number of classes, from 1 on');
-  if (threshold !== undefined && !(Math.abs(threshold) <= 1))
-    throw new UserError('USAGE', '--threshold takes a cosine, -1 to 1 (softmax: a probability)');
-  const notify = (line: string) => process.stderr.write(`${line}\n`);
-  const { checkpoint } = await openCheckpoint(args.checkpoint, { allow: allowedModule(args), notify });
-  const { files, leftOut } = await findImages(args.images);
-  const config = loadConfig({ base: checkpoint.config, flags: overrides(args) });
-  const preprocessing = preprocessingOf(config.data, checkpoint.shape);
-  await initBackend(config.backend);
-  const predictor = await Predictor.create(checkpoint, args.mirror);
+  const { checkpoint, images, top, threshold, mirror, backend, json } = args;
   const progress = process.stdout.isTTY ? undefined : new Progress('images', 1);
   const describe = json ? asJson : asText;
-  const firstFrames = new Set<string>();
-  let done = 0;
-  for await (const batch of readImageFiles(files, preprocessing, config.evaluation.batchSize)) {
-    const predictions = predictor.predict(batch.images, top);
-    const lines = predictions.map((classes, index) => {
-      const known = classes.length > 0 && (threshold === undefined || classes[0].score >= threshold);
-      const file = batch.files[index];
-      const animated = batch.animated.has(file);
-      const prediction = { file, classes, known, animated, scoreKind: predictor.scoreKind };
-      return `${describe(prediction, checkpoint.classNames)}\n`;
-    });
-    process.stdout.write(lines.join(''));
-    for (const file of batch.animated) firstFrames.add(file);
-    for (const { file, error } of batch.broken) {
+  const firstFrames: string[] = [];
+  const predicted = ({ predictions, broken }: PredictedBatch, done: number, files: number) => {
+    process.stdout.write(predictions.map((prediction) => `${describe(prediction)}\n`).join(''));
+    for (const { file, animated } of predictions) if (animated) firstFrames.push(file);
+    for (const { file, error } of broken) {
       progress?.close();
       process.stderr.write(`pod-dist: ${messageOf(error)}\n`);
       if (json) process.stdout.write(`${JSON.stringify({ file, error: reportOf(error) })}\n`);
       process.exitCode = 2;
     }
-    done += batch.files.length + batch.broken.length;
-    progress?.update(done, files.length);
-  }
-  progress?.close();
-  predictor.dispose();
+    progress?.update(done, files);
+  };
+  const notify = (line: string) => void process.stderr.write(`${line}\n`);
+  const request = { checkpoint, images, top, threshold, mirror, backend, allowedModule: allowedModule(args) };
+  const leftOut = await predictImages(request, { notify, predicted }).finally(() => progress?.close());
   if (json) for (const left of leftOut) process.stdout.write(`${JSON.stringify(leftOutAsJson(left))}\n`);
-  for (const line of describeFirstFrames([...firstFrames])) process.stderr.write(`pod-dist: ${line}\n`);
+  for (const line of describeFirstFrames(firstFrames)) process.stderr.write(`pod-dist: ${line}\n`);
   for (const line of describeLeftOut(leftOut)) process.stderr.write(`pod-dist: ${line}\n`);
   if (leftOut.some(({ kind }) => kind === 'unusable')) process.exitCode = 2;
 }
@@ -85,33 +60,25 @@ function leftOutAsJson({ file, reason }: LeftOut) {
   return { file, leftOut: reason };
 }
 
-interface Prediction {
-  file: string;
-  classes: TopClasses;
-  known: boolean;
-  /** It moves: its first frame is meant. */
-  animated: boolean;
-  scoreKind: ScoreKind;
-}
-
-function asJson(
-  { file, classes, known, animated, scoreKind }: Prediction,
-  classNames: readonly string[],
-): string {
-  const top = classes.map(({ index, score }) => ({
-    class: classNames[index],
+function asJson({ file, top, known, animated, scoreKind }: Prediction): string {
+  const shown = top.map(({ class: name, index, score }) => ({
+    class: name,
     index,
     [scoreKind]: Number(score.toFixed(6)),
   }));
-  const [best] = known ? top : [{ class: null, index: null }];
-  return JSON.stringify({ file, class: best.class, index: best.index, top, ...(animated && { animated }) });
+  const [best] = known ? shown : [{ class: null, index: null }];
+  return JSON.stringify({
+    file,
+    class: best.class,
+    index: best.index,
+    top: shown,
+    ...(animated && { animated }),
+  });
 }
 
-function asText({ file, classes, known }: Prediction, classNames: readonly string[]): string {
-  const named = classes
-    .map(({ index, score }) => `${printable(classNames[index])} ${score.toFixed(4)}`)
-    .join(', ');
+function asText({ file, top, known }: Prediction): string {
+  const names = top.map(({ class: name, score }) => `${printable(name)} ${score.toFixed(4)}`).join(', ');
   const shown = printable(file);
-  if (known) return `${shown}: ${named}`;
-  return `${shown}: unknown${named ? ` (nearest: ${named})` : ''}`;
+  if (known) return `${shown}: ${names}`;
+  return `${shown}: unknown${names ? ` (nearest: ${names})` : ''}`;
 }

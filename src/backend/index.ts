@@ -17,6 +17,11 @@ export interface Backend extends Omit<Started, 'fusions'> {
  *
  * @throws UserError `BACKEND_UNAVAILABLE` for a named backend, or a native one that was set up, that cannot run here,
  * saying what to do
+ * @example
+ * import { initBackend } from 'pod-dist';
+ *
+ * const { name, device, tf } = await initBackend('wasm');
+ * console.log(name, device, tf.memory().numTensors);
  */
 export async function initBackend(
   name: BackendChoice = 'auto',

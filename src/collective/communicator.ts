@@ -102,7 +102,14 @@ export interface Communicator {
   close(): Promise<void>;
 }
 
-/** Shard `rank` of `length` elements split over `worldSize` ranks as evenly as possible: [start, end). */
+/**
+ * Shard `rank` of `length` elements split over `worldSize` ranks as evenly as possible: [start, end).
+ *
+ * @example
+ * import { shardRange } from 'pod-dist';
+ *
+ * console.log(shardRange(10, 1, 3)); // [3, 6]
+ */
 export function shardRange(length: number, rank: number, worldSize: number): [start: number, end: number] {
   return [Math.floor((length * rank) / worldSize), Math.floor((length * (rank + 1)) / worldSize)];
 }

@@ -8,7 +8,18 @@ import type { KernelProgram } from './kernels/program.js';
 
 const over: Pending = { wait: async () => {}, waitSync() {} };
 
-/** The communicator of a job of one rank: every collective is the identity. */
+/**
+ * The communicator of a job of one rank: every collective is the identity.
+ *
+ * @example
+ * import { LocalCommunicator } from 'pod-dist';
+ *
+ * const communicator = new LocalCommunicator();
+ * const values = Float32Array.of(1, 2);
+ * await communicator.allReduce(values);
+ * console.log(values, communicator.worldSize);
+ * await communicator.close();
+ */
 export class LocalCommunicator implements Communicator {
   readonly rank = 0;
   readonly worldSize = 1;

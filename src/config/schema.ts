@@ -99,6 +99,19 @@ const settingsSchema = z.strictObject({
   distributed: distributedSchema.prefault({}),
 });
 
+/**
+ * The zod schema of a recipe: it checks a configuration and fills in defaults.
+ *
+ * @example
+ * import { configSchema, type Config } from 'pod-dist';
+ *
+ * const config: Config = configSchema.parse({
+ *   learningRate: { schedule: 'constant', rate: 0.1 },
+ *   data: { name: 'digits' },
+ *   model: { name: 'small-cnn' },
+ * });
+ * console.log(config.batchSize, config.loss.name);
+ */
 export const configSchema = settingsSchema.superRefine(checkBitwise);
 
 /** What a recipe says once defaults are filled in and everything is checked. */

@@ -15,6 +15,8 @@ export interface EvaluateCheckpointOptions {
   dataset: Dataset;
   communicator: Communicator;
   reporter: Reporter;
+  /** Stops a job of one rank between two batches. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -22,7 +24,7 @@ export interface EvaluateCheckpointOptions {
  * holds the result.
  */
 export async function evaluateCheckpoint(options: EvaluateCheckpointOptions): Promise<void> {
-  const { checkpoint, config, dataset, communicator, reporter } = options;
+  const { checkpoint, config, dataset, communicator, reporter, signal } = options;
   checkSameData(checkpoint, dataset);
   const unknown = await openUnknown(config, dataset);
   const classifier = await restoreClassifier(checkpoint, communicator);
@@ -30,7 +32,7 @@ export async function evaluateCheckpoint(options: EvaluateCheckpointOptions): Pr
   if (unknown) await reporter.agree('unknown images', await unknown.fingerprint());
   try {
     const { epochs } = checkpoint;
-    const job = { classifier, dataset, unknown, communicator, reporter, settings: config.evaluation };
+    const job = { classifier, dataset, unknown, communicator, reporter, settings: config.evaluation, signal };
     const part = await evaluateInDetail({ ...job, epoch: epochs - 1, trained: epochs });
     await reporter.gather('evaluation', part);
   } finally {

@@ -17,7 +17,8 @@ import { RunCombiner } from '../record/combine.js';
 import { LocalReporter } from '../record/local-reporter.js';
 import { writeEvaluation } from '../record/run-record.js';
 import { requireReplaceable } from '../util/regular-file.js';
-import { neverStopping, type StopSource } from '../util/signals.js';
+import { throwIfStopped } from '../util/until-stopped.js';
+import { neverStopping, untilSignal, type StopSource } from '../util/signals.js';
 
 /** What is to be evaluated, and on what. */
 export interface EvaluateRequest {
@@ -42,20 +43,24 @@ export interface EvaluateHooks {
   notify(line: string): void;
   /** Called with the number of images done, and of all. */
   evaluating?(done: number, images: number): void;
-  /** What asks several workers to stop; default: nothing. */
+  /** What asks the evaluation to stop; default: nothing. */
   stopping?: StopSource;
+}
+
+/** What an evaluation ends with. */
+export interface EvaluateResult {
+  evaluation: Evaluation;
+  /** The folder of the checkpoint that was taken. */
+  checkpoint: string;
 }
 
 /**
  * Evaluates a checkpoint on the test images of its data set, as `pod-dist evaluate` does.
  *
- * @returns the evaluation, and the folder of the checkpoint that was taken
- * @throws UserError for a mistake in the request; else the first cause, a `PodDistError`
+ * @throws UserError for a mistake in the request; `StoppedError` where it was stopped; else the first cause, a
+ *   `PodDistError`
  */
-export async function evaluateRun(
-  request: EvaluateRequest,
-  hooks: EvaluateHooks,
-): Promise<{ evaluation: Evaluation; folder: string }> {
+export async function evaluateRun(request: EvaluateRequest, hooks: EvaluateHooks): Promise<EvaluateResult> {
   const { workers = 1, backend, unknown, out, allowedModule: allow } = request;
   const { notify } = hooks;
   if (out !== undefined) requireReplaceable(out);
@@ -68,11 +73,15 @@ export async function evaluateRun(
   let done = 0;
   const evaluating = (count: number) => hooks.evaluating?.((done += count), images);
   const combiner = new RunCombiner([{ evaluating }]);
-  if (config.workers === 1) await alone(checkpoint, config, combiner);
+  if (config.workers === 1)
+    await untilSignal(
+      (signal) => alone(checkpoint, { config, combiner, signal }),
+      hooks.stopping ?? neverStopping,
+    );
   else await together({ ...hooks, folder, checkpoint, config, set, backend, combiner });
   const evaluation = combiner.evaluation as Evaluation;
   if (out !== undefined) writeEvaluation(out, evaluation);
-  return { evaluation, folder };
+  return { evaluation, checkpoint: folder };
 }
 
 /** Opens the data before anything is started; resolves with the number of test images. */
@@ -83,13 +92,20 @@ async function checkData(config: Config, { classNames }: Checkpoint): Promise<nu
   return dataset.labels.test.length;
 }
 
-async function alone(checkpoint: Checkpoint, config: Config, combiner: RunCombiner): Promise<void> {
+interface Alone {
+  config: Config;
+  combiner: RunCombiner;
+  signal: AbortSignal;
+}
+
+async function alone(checkpoint: Checkpoint, { config, combiner, signal }: Alone): Promise<void> {
   await initBackend(config.backend);
+  throwIfStopped(signal);
   const evaluated = checkpoint.classNames;
   const dataset = await openDataset(config.data, { seed: config.seed, evaluated, notify: () => {} });
   const [communicator, reporter] = [new LocalCommunicator(), new LocalReporter(combiner)];
   try {
-    await evaluateCheckpoint({ checkpoint, config, dataset, communicator, reporter });
+    await evaluateCheckpoint({ checkpoint, config, dataset, communicator, reporter, signal });
   } finally {
     await dataset.close();
   }

@@ -19,6 +19,15 @@ export interface PodLossOptions {
  * @param centroids [k, d], unit rows; constants
  * @param labels [B], classes 0 to k - 1
  * @throws UserError for shapes that do not fit or a label that is no class
+ * @example
+ * import { generateCentroids, initBackend, podLoss } from 'pod-dist';
+ *
+ * const { tf } = await initBackend('cpu');
+ * const { values } = generateCentroids({ classes: 3, dim: 4, seed: 1 });
+ * const centroids = tf.tensor2d(values, [3, 4]);
+ * const features = tf.randomNormal<import('@tensorflow/tfjs-core').Rank.R2>([2, 4]);
+ * const loss = podLoss(features, centroids, [0, 2], { delta: 0.05, lambda: 1 });
+ * console.log(await loss.data());
  */
 export function podLoss(
   features: tf.Tensor2D,
@@ -31,7 +40,15 @@ export function podLoss(
 
 /**
  * Norm-adaptive cosine loss: the mean over rows of (1 - z . W_y / sqrt(|z|^2 + delta^2))^2 (arXiv 2111.15449,
- * equation 4). Parameters as in `podLoss`.
+ * equation 4): a scalar. Parameters and errors as in `podLoss`.
+ *
+ * @example
+ * import { initBackend, normAdaptiveCosineLoss } from 'pod-dist';
+ *
+ * const { tf } = await initBackend('cpu');
+ * const centroids = tf.tensor2d([1, 0, 0, 1], [2, 2]);
+ * const loss = normAdaptiveCosineLoss(tf.tensor2d([3, 4], [1, 2]), centroids, [1], 0);
+ * console.log(await loss.data()); // (1 - 4/5)^2 = 0.04
  */
 export function normAdaptiveCosineLoss(
   features: tf.Tensor2D,
@@ -44,7 +61,15 @@ export function normAdaptiveCosineLoss(
 
 /**
  * Self-correlation loss: with u = z/|z| - W_y and C = sum u u^T / (B - 1), the sum of squares off C's diagonal,
- * divided by d - 1 (arXiv 2111.15449, equation 7); 0 for B = 1. Parameters as in `podLoss`.
+ * divided by d - 1 (arXiv 2111.15449, equation 7): a scalar; 0 for B = 1. Parameters and errors as in `podLoss`.
+ *
+ * @example
+ * import { initBackend, selfCorrelationLoss } from 'pod-dist';
+ *
+ * const { tf } = await initBackend('cpu');
+ * const centroids = tf.tensor2d([1, 0, 0, 1], [2, 2]);
+ * const loss = selfCorrelationLoss(tf.tensor2d([3, 4, 1, 2], [2, 2]), centroids, [0, 1]);
+ * console.log(await loss.data());
  */
 export function selfCorrelationLoss(
   features: tf.Tensor2D,

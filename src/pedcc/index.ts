@@ -45,6 +45,11 @@ export interface Centroids {
  * options give equal bits.
  *
  * @throws UserError `CENTROIDS_INVALID` for numbers that are no whole numbers above zero
+ * @example
+ * import { generateCentroids } from 'pod-dist';
+ *
+ * const { values, maxCosine } = generateCentroids({ classes: 10, dim: 64, seed: 1 });
+ * console.log(values.length, maxCosine); // 640 numbers; -1/9
  */
 export function generateCentroids(options: CentroidOptions): Centroids {
   const { classes, dim, seed, onProgress } = options;

@@ -18,9 +18,10 @@ export interface WrittenReport {
  * Writes one page about the runs in these folders to `file`; default: `report.html` in the run folder, or in the current
  * folder for several runs.
  *
- * @throws UserError `RUN_NOT_FOUND`, or `FILE_UNUSABLE` where the page cannot be written
+ * @throws UserError `USAGE` for no folder, `RUN_NOT_FOUND`, or `FILE_UNUSABLE` where the page cannot be written
  */
 export function writeReport(folders: readonly string[], file?: string): WrittenReport {
+  if (folders.length === 0) throw new UserError('USAGE', 'a report takes one run folder or more');
   const runs = readRuns(folders);
   const target = file ?? (folders.length === 1 ? join(folders[0], 'report.html') : 'report.html');
   requireReplaceable(target);

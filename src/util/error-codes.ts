@@ -99,6 +99,11 @@ const program = {
 /**
  * Every code that an error of pod-dist may carry and what it means, in groups by what helps. Codes are stable: programs
  * may compare them.
+ *
+ * @example
+ * import { errorCodes } from 'pod-dist';
+ *
+ * console.log(errorCodes.input.CONFIG_INVALID);
  */
 export const errorCodes = { input, job, again, program } as const;
 

@@ -19,7 +19,18 @@ export class PodDistError extends Error {
   }
 }
 
-/** A mistake in the input; the message names what, where, and what to do. */
+/**
+ * A mistake in the input; the message names what, where, and what to do.
+ *
+ * @example
+ * import { generateCentroids, UserError } from 'pod-dist';
+ *
+ * try {
+ *   generateCentroids({ classes: 0, dim: 2, seed: 1 });
+ * } catch (error) {
+ *   if (error instanceof UserError) console.log(error.code, error.message);
+ * }
+ */
 export class UserError extends PodDistError {
   override readonly name = 'UserError';
 }

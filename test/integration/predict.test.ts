@@ -102,9 +102,9 @@ describe('predict', () => {
   });
 
   it.each([
-    [['--top', '0', 'one.png'], /--top takes/],
-    [['--threshold', '2', 'one.png'], /--threshold takes/],
-    [['--threshold', 'x', 'one.png'], /--threshold takes/],
+    [['--top', '0', 'one.png'], /top takes/],
+    [['--threshold', '2', 'one.png'], /threshold takes/],
+    [['--threshold', 'x', 'one.png'], /threshold takes/],
     [['empty'], /empty holds no \.jpg/],
     [['https://example.org/a.png'], /is an address, and predict reads files: fetch it first/],
   ])('refuses %j', async (args, message) => {

@@ -1,0 +1,62 @@
+import { initBackend } from '../backend/index.js';
+import { openCheckpoint } from '../checkpoint/checkpoints.js';
+import {
+  checkExportFolder,
+  exportCheckpoint,
+  sizeOf,
+  writeExportFolder,
+  type ExportFormat,
+} from '../export/index.js';
+
+/** Which model is to be exported, and how. */
+export interface ExportRequest {
+  /** A run folder, of which the newest checkpoint is meant, or a checkpoint folder. */
+  checkpoint: string;
+  /** `tfjs`: model.json for web pages; `safetensors`: weights and a Python module for PyTorch; `onnx`: model.onnx. */
+  format: ExportFormat;
+  /** The folder to write, whole or not at all. */
+  out: string;
+  /** Replace an earlier export; default: refuse. */
+  force?: boolean;
+  /** Module of a backbone to import: a path, '' for the one that is named, undefined for known ones alone. */
+  allowedModule?: string;
+}
+
+/** What an export has written. */
+export interface ExportedModel {
+  format: ExportFormat;
+  /** The folder. */
+  out: string;
+  /** The folder of the checkpoint that was taken. */
+  checkpoint: string;
+  /** Epochs that it was trained for. */
+  epochs: number;
+  /** Number of classes. */
+  classes: number;
+  files: { name: string; bytes: number }[];
+}
+
+/** What an export tells. */
+export interface ExportHooks {
+  /** Called with lines for people. */
+  notify(line: string): void;
+  /** Called with the bytes written, and all. */
+  writing?(done: number, total: number): void;
+}
+
+/**
+ * Writes a checkpoint's model as a folder of another ecosystem, as `pod-dist export` does.
+ *
+ * @throws UserError for a mistake in the request, or a layer that the format has no word for
+ */
+export async function writeModel(request: ExportRequest, hooks: ExportHooks): Promise<ExportedModel> {
+  const { format, out, force = false, allowedModule: allow } = request;
+  await checkExportFolder(out, force);
+  const { folder, checkpoint } = await openCheckpoint(request.checkpoint, { allow, notify: hooks.notify });
+  await initBackend('cpu');
+  const files = await exportCheckpoint(checkpoint, format);
+  await writeExportFolder(out, files, hooks.writing);
+  const { epochs, classNames } = checkpoint;
+  const written = files.map((file) => ({ name: file.name, bytes: sizeOf(file) }));
+  return { format, out, checkpoint: folder, epochs, classes: classNames.length, files: written };
+}

@@ -1,0 +1,112 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
+import ts from 'typescript';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'pod-dist-examples-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Examples that use what an example before them has left: after `train`, then in the order of their names. */
+const first = 'train';
+
+interface Exported {
+  name: string;
+  isFunction: boolean;
+  example: string;
+}
+
+/** What the package exports as values, with the example of each. */
+function exported(): Exported[] {
+  const entry = join(root, 'src/index.ts');
+  const { options } = ts.getParsedCommandLineOfConfigFile(
+    join(root, 'tsconfig.json'),
+    {},
+    {
+      ...ts.sys,
+      onUnRecoverableConfigFileDiagnostic: () => {},
+    },
+  ) as ts.ParsedCommandLine;
+  const program = ts.createProgram([entry], { ...options, incremental: false });
+  const checker = program.getTypeChecker();
+  const module = checker.getSymbolAtLocation(program.getSourceFile(entry) as ts.SourceFile) as ts.Symbol;
+  return checker.getExportsOfModule(module).flatMap((symbol) => {
+    const target = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
+    if (!(target.flags & ts.SymbolFlags.Value)) return [];
+    const tag = target.getJsDocTags(checker).find(({ name }) => name === 'example');
+    const isFunction = (target.flags & ts.SymbolFlags.Function) !== 0;
+    return [{ name: symbol.name, isFunction, example: ts.displayPartsToString(tag?.text) }];
+  });
+}
+
+/** Errors of the compiler in some files, which import the package as those who have installed it do. */
+function typeErrors(files: string[]): string[] {
+  const program = ts.createProgram(files, {
+    ...{ target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.NodeNext, strict: true, noEmit: true },
+    ...{ skipLibCheck: true, typeRoots: [join(root, 'node_modules/@types')], types: ['node'] },
+  });
+  return ts
+    .getPreEmitDiagnostics(program)
+    .map(
+      ({ file, messageText }) => `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`,
+    );
+}
+
+describe('the examples of the public functions', () => {
+  const examples = exported();
+  const written = examples
+    .filter(({ example }) => example !== '')
+    .sort((a, b) => Number(b.name === first) - Number(a.name === first) || a.name.localeCompare(b.name));
+  const fileOf = (name: string) => join(folder, `${name}.mts`);
+
+  beforeAll(async () => {
+    mkdirSync(join(folder, 'node_modules'));
+    mkdirSync(join(folder, 'photos'));
+    symlinkSync(root, join(folder, 'node_modules/pod-dist'), 'dir');
+    symlinkSync(join(root, 'node_modules/@tensorflow'), join(folder, 'node_modules/@tensorflow'), 'dir');
+    for (const { name, example } of written) writeFileSync(fileOf(name), `${example}\n`);
+    const black = { width: 8, height: 8, channels: 3, background: 'black' } as const;
+    const stroke = { input: { create: { ...black, width: 2, background: 'white' } }, left: 3, top: 0 };
+    await sharp({ create: black }).composite([stroke]).png().toFile(join(folder, 'photos/one.png'));
+  });
+
+  it('are there for every function', () => {
+    expect(examples.length).toBeGreaterThan(15);
+    expect(examples.filter(({ isFunction, example }) => isFunction && example === '')).toEqual([]);
+  });
+
+  it('fit the types of the package, as no wrong one does', () => {
+    const wrong = join(folder, 'wrong.mts');
+    writeFileSync(wrong, "import { shardRange } from 'pod-dist';\nshardRange('10', 1, 3);\n");
+    const errors = typeErrors([...written.map(({ name }) => fileOf(name)), wrong]);
+    expect(errors).toEqual([expect.stringMatching(/wrong\.mts: .*'string' is not assignable.*'number'/)]);
+  });
+
+  it('run, one after the other in one process', async () => {
+    for (const { name, example } of written) {
+      const { outputText } = ts.transpileModule(example, {
+        compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ES2022 },
+      });
+      writeFileSync(join(folder, `${name}.mjs`), outputText);
+    }
+    const lines = written.map(
+      ({ name }) => `console.log('example ${name}');\nawait import('./${name}.mjs');\n`,
+    );
+    writeFileSync(join(folder, 'all.mjs'), lines.join(''));
+    const child = spawn(process.execPath, ['all.mjs'], { cwd: folder, timeout: 100_000 });
+    let output = '';
+    child.stdout.on('data', (part: Buffer) => (output += part.toString()));
+    child.stderr.on('data', (part: Buffer) => (output += part.toString()));
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    expect(code, output).toBe(0);
+    for (const { name } of written) expect(output).toContain(`example ${name}\n`);
+    expect(output).toMatch(/photos\/one\.png/);
+    expect(output).toMatch(/checkpoints\/epoch-0001: \d+ of 360 images/);
+    expect(readdirSync(join(folder, 'runs/digits'))).toContain('report.html');
+    expect(readdirSync(join(folder, 'digits-onnx'))).toContain('model.onnx');
+  });
+});
