@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { messageOf, UserError } from '../util/errors.js';
@@ -51,9 +52,11 @@ export async function syncFolder(folder: string): Promise<void> {
 export function readVerified(file: string, expected: Described): Buffer {
   const broken = (what: string) =>
     new UserError('CHECKPOINT_CORRUPT', `${file} ${what}: use an older checkpoint`);
+  const found = statSync(file, { throwIfNoEntry: false });
+  const refuseLength = (length: number) => broken(`has ${length} bytes, not the ${expected.bytes} written`);
+  if (found?.isFile() && found.size !== expected.bytes) throw refuseLength(found.size);
   const bytes = readRegularFile(file, { mostBytes: expected.bytes, code: 'CHECKPOINT_CORRUPT' });
-  if (bytes.length !== expected.bytes)
-    throw broken(`has ${bytes.length} bytes, not the ${expected.bytes} written`);
+  if (bytes.length !== expected.bytes) throw refuseLength(bytes.length);
   if (sha256(bytes) !== expected.sha256) throw broken('does not match its checksum');
   return bytes;
 }
