@@ -44,7 +44,7 @@ export function createArena({ bytes, controlBytes }: { bytes: number; controlByt
   );
 }
 
-/** Gives all of the arena back and clears its commands. Only while nobody uses what was taken from it. */
+/** Gives all of the arena back and clears its commands. Call it only when no memory taken from it is in use. */
 export function resetArena(arena: Arena): void {
   new Uint8Array(arena.control).fill(0);
   Atomics.store(new BigUint64Array(arena.allocated), 0, BigInt(firstOffset));

@@ -4,7 +4,7 @@ import type { ReduceOp, WireType } from './communicator.js';
 import { streams } from './streams.js';
 import { elementTypes, kinds, ops, wireTypes, type ElementType, type Kind } from '../transport/wire.js';
 
-/** One collective, as the compute thread asks for it; offsets and lengths within the arena. */
+/** One collective, as the compute thread submits it; offsets and lengths within the arena. */
 export interface Command {
   /** Counts the collectives of the program, over all streams, from 1. */
   sequence: number;
@@ -18,12 +18,12 @@ export interface Command {
   offset: number;
   /** Byte offset of the residuals of a compressed call; 0: none. */
   residual: number;
-  /** Byte offset of a kernel program that is run before; 0: none. */
+  /** Byte offset of a kernel program that runs before the collective; 0: none. */
   program: number;
   /** Elements. */
   length: number;
   tag: string;
-  /** Where it was called, in one line; empty: not recorded. */
+  /** Place in the program where it was called, in one line; empty: not recorded. */
   site: string;
   /** Part boundaries of an all-gather, in elements, [worldSize + 1]; empty: the shards of `shardRange`. */
   offsets: readonly number[];
@@ -39,10 +39,10 @@ const offsetsAt = 64 + tagBytes + siteBytes;
 const maxOffsets = (slotBytes - offsetsAt) / 8;
 
 const channelBytes = stateBytes + errorBytes + slots * slotBytes;
-/** Of the channels of all streams. */
+/** Bytes of the channels of all streams. */
 export const channelsBytes = streams.length * channelBytes;
 
-/** A wait that lasts longer than it may was kept from ending: of it only so much counts, so that a job can be suspended. */
+/** Milliseconds of one wait that count towards a deadline, at most: a longer wait means that the job was suspended. */
 const longestWaitMs = 1000;
 
 const submittedAt = 0;
@@ -188,7 +188,7 @@ export class Channel {
     );
   }
 
-  /** Throws why no command is served any more: the failure, or that the channel is closed. */
+  /** Throws the reason why no command is served any more: the failure, or that the channel is closed. */
   throwIfOver(): void {
     this.throwIfFailed();
     if (Atomics.load(this.state, closedAt) !== 0) throw communicatorClosed();
@@ -264,7 +264,7 @@ async function keepingAlive(waiting: Promise<unknown>, milliseconds: number): Pr
   }
 }
 
-/** What every call on a closed communicator throws. */
+/** The error that every call on a closed communicator throws. */
 export function communicatorClosed(): PodDistError {
   return new PodDistError(
     'COMMUNICATOR_CLOSED',

@@ -38,8 +38,8 @@ export function* checkAgreement(command: Command, links: Links): Steps {
 }
 
 /**
- * What a peer's message in one stream says of a collective that this rank has in another one: `COLLECTIVE_MISMATCH`
- * where it is the same collective of the program.
+ * Disagreement between a peer's message in one stream and a collective that this rank has in another one:
+ * `COLLECTIVE_MISMATCH` where both are the same collective of the program, else undefined.
  */
 export function disagreementWith(
   { header, payload }: Message,

@@ -26,7 +26,7 @@ export interface PhaseSelection {
   runFlat(collective: ReducingKind, context: Context, wire: WireType): Steps;
 }
 
-/** What whoever serves collectives lends to each of them. */
+/** Resources that a server of collectives lends to each of them. */
 export interface Workspace {
   links: Links;
   selection: PhaseSelection;
@@ -35,10 +35,10 @@ export interface Workspace {
   kernels: Kernels;
   /** Offset of `scratchBytes` in the arena. */
   scratch: number;
-  /** Where payloads are copied to before they are sent; undefined where the connections copy what they send. */
+  /** Region that payloads are copied to before they are sent; undefined where the connections copy what they send. */
   stage?: SendStage;
   image: WireImage;
-  /** What a rank may send in one round; default: any number of bytes. */
+  /** Bytes that a rank may send in one round; default: any number. */
   round?: { bytes: number; begin(): void };
   /** Called with the rank that is waited for. */
   waiting(rank: number): void;
@@ -47,10 +47,10 @@ export interface Workspace {
 /** Elements [start, end) of a command's values. */
 export type Region = readonly [start: number, end: number];
 
-/** Ranks that take part, in order, and what belongs to whom. */
+/** Ranks that take part, in order, and the part of the values of each. */
 interface Group {
   ranks: readonly number[];
-  /** For each of the ranks its part of the values, in one or several regions, empty or not. */
+  /** Part of the values of each rank, in one or several regions, empty or not. */
   parts: readonly (readonly Region[])[];
   /** Elements of all parts. */
   length: number;
@@ -59,7 +59,7 @@ interface Group {
 }
 
 /**
- * What an algorithm works with while it serves one command, over all ranks or over a group of them. Ranks here are
+ * Context of an algorithm while it serves one command, over all ranks or over a group of them. Ranks here are
  * positions in the group, counted modulo its size.
  */
 export class Context {
@@ -82,7 +82,7 @@ export class Context {
     this.bytes = group.length * this.elementBytes;
   }
 
-  /** Over all ranks; parts are the command's, else the shards of `shardRange`. */
+  /** Context over all ranks; parts are the command's, else the shards of `shardRange`. */
   static whole(command: Command, workspace: Workspace): Context {
     const { ranks } = workspace.links;
     const { length } = command;
@@ -126,7 +126,7 @@ export class Context {
     return Array.from({ length: this.worldSize - 1 }, (_, index) => this.wrap(this.rank + 1 + index));
   }
 
-  /** Whether what is sent may be changed at once. */
+  /** Whether a payload may be changed as soon as it is sent. */
   get copies(): boolean {
     return this.workspace.stage === undefined;
   }
@@ -150,7 +150,10 @@ export class Context {
     }
   }
 
-  /** Every part piece by piece, `bytes` each, side by side, an empty piece at least; all at once where rounds have no limit. */
+  /**
+   * Every part in pieces of `bytes` each, side by side, at least one, perhaps empty; all at once where rounds have no
+   * limit.
+   */
   *pieces(bytes: number): Generator<Context> {
     const size = bytes / this.elementBytes;
     const { ranks, parts, firstStep } = this.group;
@@ -168,13 +171,13 @@ export class Context {
     }
   }
 
-  /** What a rank may send to each other one in a round, in whole float64. */
+  /** Bytes that a rank may send to each other rank in a round, a multiple of 8 (float64). */
   share(): number {
     const { round } = this.workspace;
     return round ? 8 * Math.floor(round.bytes / this.worldSize / 8) : Infinity;
   }
 
-  /** Before what every rank sends to all others and receives of all others. */
+  /** Call it before every rank sends to all others and receives from all others. */
   beginRound(): void {
     this.workspace.round?.begin();
   }
@@ -278,7 +281,7 @@ export class Context {
     giveBack(payload);
   }
 
-  /** Every rank tells every other that it has received all it needs, and waits for the same word from them. */
+  /** Sends every other rank an acknowledgement that this one has received all it needs, and waits for theirs. */
   *acknowledge(step: number): Steps {
     this.sendToAll(step, 0, nothing, 'acknowledge');
     for (const peer of this.peers) yield* this.receive(peer, step, 0, 0, { kind: 'acknowledge' });

@@ -17,39 +17,39 @@ export interface EngineOptions {
   mesh: Mesh;
   arena: Arena;
   thresholds: Thresholds;
-  /** Compares every collective over the ranks before it. */
+  /** Whether every collective is first compared over the ranks. */
   checkCollectives?: boolean;
-  /** Called with how long each collective takes in this thread; default: nothing is. */
+  /** Records how long each collective takes in this thread; default: no tracing. */
   tracer?: Tracer;
 }
 
-/** What the compute thread is told of the connections. */
+/** Facts about the connections that the compute thread needs. */
 export interface Connections {
   /** Whether all ranks share a host and no network is between them. */
   withinHost: boolean;
-  /** Over which the compute thread may make blocking collectives itself; none: it may not. */
+  /** Descriptors over which the compute thread may make blocking collectives itself; undefined: it may not. */
   direct?: HostDescriptors;
   generation: number;
   /** Each rank's host, by rank. */
   hosts: readonly string[];
 }
 
-/** How far whatever serves collectives has come. */
+/** Progress of a server of collectives. */
 export interface CollectiveProgress {
   /** Number of the last collective that it has begun. */
   begun: number;
-  /** The one under way, such as `allReduce 'gradients'`; empty: none. */
+  /** Name of the collective under way, such as `allReduce 'gradients'`; empty: none. */
   name: string;
   /** Milliseconds since that one began. */
   forMs: number;
 }
 
 /**
- * Serves the compute thread's collectives in the communication thread, in several streams: while one awaits the network,
- * another goes on. It also watches the calls that the compute thread makes by itself.
+ * Serves the compute thread's collectives in the communication thread, in several streams: while one awaits the
+ * network, another goes on. It also watches the calls that the compute thread makes by itself.
  *
- * Whatever goes wrong in one (a deadline, a lost peer, a mismatch, a stopped job) fails the running collectives and every
- * later one of all streams, with the same error: ranks that have missed a message can not go on together.
+ * A failure in one (a deadline, a lost peer, a mismatch, a stopped job) fails the running collectives and every later
+ * one of all streams, with the same error: ranks that have missed a message can not go on together.
  */
 export class Engine {
   private readonly streams: readonly Stream[];
@@ -97,7 +97,7 @@ export class Engine {
     }
   }
 
-  /** For the compute thread, once the mesh is connected. */
+  /** Connections, for the compute thread, once the mesh is connected. */
   get connections(): Connections {
     const { mesh, checkCollectives } = this.options;
     const { withinHost, generation, hosts } = mesh;
@@ -122,7 +122,7 @@ export class Engine {
     return this.served.some(({ busy }) => busy);
   }
 
-  /** What each stream is at, and the calls that the compute thread makes itself. */
+  /** Progress of each stream, and of the calls that the compute thread makes itself. */
   get collectives(): CollectiveProgress[] {
     return this.served.map((one) => {
       const forMs = this.watchdog?.forMs(one) ?? 0;
@@ -149,8 +149,8 @@ export class Engine {
   }
 
   /**
-   * Fails where a peer has sent to another stream what this rank waits for in its own, or over pipes: there the peer
-   * cannot look, and is told.
+   * Fails where a peer has sent to another stream the message that this rank waits for in its own stream, or over
+   * pipes. The peer cannot look into pipes: it is sent the header of the call.
    */
   private lookForStray(own: Watched, command: Command): void {
     for (const other of this.streams) {

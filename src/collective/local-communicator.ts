@@ -59,7 +59,7 @@ export class LocalCommunicator implements Communicator {
     return values;
   }
 
-  /** With a program, which needs `loadOptimisers` first, as all three. */
+  /** Runs the program of a call, which needs `loadOptimisers` first; all three forms of the all-gather do. */
   async allGather(values: Numbers, options?: GatherOptions): Promise<void> {
     this.allGatherSync(values, options);
   }

@@ -24,7 +24,7 @@ export interface MeshOptions {
   jobId: string;
   /** Counts the configurations of the group: messages of another one are refused; default 0. */
   generation?: number;
-  /** What the ranks of the job share: who does not know it gets no connection over tcp. */
+  /** Secret that the ranks of the job share: over tcp, only a peer that knows it gets a connection. */
   secret: string;
   /** How data over tcp is protected; default `encrypted`. */
   security?: Security;
@@ -36,7 +36,7 @@ export interface MeshOptions {
   host?: string;
   /** Ports to listen on, for tcp; default: any free ones. */
   dataPorts?: PortRange;
-  /** Where all ranks are threads of this process: ports to each of them. */
+  /** Ports to each rank, where all ranks are threads of this process. */
   ports?: ReadonlyMap<number, MessagePort>;
 }
 
@@ -63,13 +63,16 @@ export class Mesh {
   readonly worldSize: number;
   readonly hosts: readonly string[];
   readonly generation: number;
-  /** Where higher ranks find this one, by the name of the connection; complete after `bind`. */
+  /** Addresses at which higher ranks find this one, by the name of the connection; complete after `bind`. */
   readonly endpoints: Endpoints = {};
-  /** Where all ranks share a host and its system has named pipes: what connects compute threads, once all are connected. */
+  /**
+   * Descriptors that connect compute threads, set once all are connected; undefined unless all ranks share a host with
+   * named pipes.
+   */
   withinHost: HostDescriptors | undefined;
   private readonly transports: readonly Transport[];
   private readonly within: HostTransport | undefined;
-  /** By stream and peer. */
+  /** Connections by stream and peer. */
   private readonly connections = streams.map(() => new Map<number, Connection>());
   private readonly listeners: ((peer: number) => void)[] = [];
   private readonly lost = new Set<number>();
@@ -182,7 +185,7 @@ export class Mesh {
     return [...this.transports, ...(this.within ? [this.within] : [])];
   }
 
-  /** A peer is reached over ports where there are some, else over ipc within a host, else over tcp. */
+  /** Transports: peers are reached over ports where there are some, else over ipc within a host, else over tcp. */
   private makeTransports(): Transport[] {
     const { rank, hosts, directory, ports, secret, jobId, dataPorts } = this.options;
     const { host = '127.0.0.1', security = 'encrypted' } = this.options;

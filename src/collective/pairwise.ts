@@ -9,14 +9,14 @@
  * errors of rounding grow with log n, not with n.
  */
 
-/** Terms of the first of two sums. */
+/** Number of terms in the first of two sums. */
 function firstHalf(count: number): number {
   return 2 ** Math.floor(Math.log2(count - 1));
 }
 
 /**
- * What a rank whose own term is at hand has to add to it, sum after sum: the ranks that it takes the terms of. Rank 2
- * of 4 adds the term of rank 3, then the sum of those of 0 and 1.
+ * Ranks whose terms a rank adds to its own, sum after sum. Rank 2 of 4 adds the term of rank 3, then the sum of those
+ * of ranks 0 and 1.
  */
 export function siblings(rank: number, worldSize: number): readonly (readonly number[])[] {
   const key = rank * 2 ** 20 + worldSize;
@@ -37,19 +37,19 @@ export function siblings(rank: number, worldSize: number): readonly (readonly nu
 
 const siblingsOf = new Map<number, readonly (readonly number[])[]>();
 
-/** Slots that `sumInto` needs for so many terms. */
+/** Number of slots that `sumInto` needs for so many terms. */
 export function slotsFor(count: number): number {
   return 1 + Math.ceil(Math.log2(count));
 }
 
-/** How the terms of a sum are brought into numbered places, and added up there. */
+/** Numbered places that take the terms of a sum and add them up. */
 export interface Places<T> {
   load(term: T, slot: number): void;
   /** Adds the second place to the first. */
   add(target: number, source: number): void;
 }
 
-/** Makes the sum of at least one term in place `slot`, with those after it for what is in between. */
+/** Adds up at least one term in place `slot`; the places after it hold intermediate sums. */
 export function sumInto<T>(places: Places<T>, terms: readonly T[], slot = 0): void {
   if (terms.length === 1) return places.load(terms[0], slot);
   const half = firstHalf(terms.length);
@@ -58,7 +58,7 @@ export function sumInto<T>(places: Places<T>, terms: readonly T[], slot = 0): vo
   places.add(slot, slot + 1);
 }
 
-/** The sum of terms, of which some may be absent: they count as nothing; undefined where all are. */
+/** Sum of terms, some of which may be absent and count as nothing; undefined where all are absent. */
 export function pairwise<T>(terms: readonly (T | undefined)[], add: (a: T, b: T) => T): T | undefined {
   if (terms.length <= 1) return terms[0];
   const half = firstHalf(terms.length);

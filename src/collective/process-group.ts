@@ -27,7 +27,7 @@ export class ProcessGroup {
 
   constructor(private readonly options: GroupOptions) {}
 
-  /** Leaves the configuration before, and listens for the peers of the next; returns what they must be told. */
+  /** Leaves the previous configuration and listens for the peers of the next; returns the endpoints to publish. */
   async bind(options: MeshOptions): Promise<Endpoints> {
     if (this.binding) {
       await this.leave();
@@ -59,7 +59,7 @@ export class ProcessGroup {
     this.serving = this.engine?.serve();
   }
 
-  /** Whether a configuration was begun. */
+  /** Whether a configuration has begun. */
   get bound(): boolean {
     return this.mesh !== undefined;
   }
@@ -79,7 +79,7 @@ export class ProcessGroup {
     return this.engine?.completed ?? 0;
   }
 
-  /** What each stream is at, and the calls that the compute thread makes itself. */
+  /** Progress of each stream, and of the calls that the compute thread makes itself. */
   get collectives(): CollectiveProgress[] {
     return this.engine?.collectives ?? [];
   }

@@ -12,7 +12,7 @@ import { twoShot } from './algorithms/two-shot.js';
 import type { Context } from './context.js';
 import type { Steps } from './steps.js';
 
-/** Where one way to carry out a collective ends and the next begins; src/collective/README.md has the measurements. */
+/** Thresholds between the algorithms of a collective; src/collective/README.md has the measurements. */
 export interface Thresholds {
   /** The algorithm of every collective that it can carry out; default `auto`: by the following. */
   algorithm?: AlgorithmName | 'auto';
@@ -22,9 +22,9 @@ export interface Thresholds {
   pipeBytes: number;
   /** One shot may send up to this many bytes more than the least possible. */
   directBytes: number;
-  /** From this payload on, the ring. */
+  /** Bytes of a payload from which on the ring is taken. */
   ringBytes: number;
-  /** From this payload on, within hosts and then across, where ranks share hosts. */
+  /** Bytes of a payload from which on it travels within hosts and then across, where ranks share hosts. */
   hierarchicalBytes: number;
 }
 

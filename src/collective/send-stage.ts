@@ -1,18 +1,18 @@
 import { PodDistError } from '../util/errors.js';
 import { allocate, type Arena } from './arena.js';
 
-/** What one phase of a collective may take from the send region; a collective has at most three. */
+/** Bytes that one phase of a collective may take from the send region; a collective has at most three phases. */
 export const quota = { exchange: 1024 * 1024, reduceScatter: 512 * 1024, allGather: 256 * 1024 } as const;
 
 const alignment = 64;
 
 /**
- * Two send regions that take turns, one a collective of a stream. What is sent from here needs no acknowledgement before
- * the caller may change its values again.
+ * Two send regions, used in turns by the collectives of a stream. Payloads sent from here need no acknowledgement
+ * before the caller may change its values again.
  *
- * Why a region is free when its turn comes: within a stream a collective ends on a rank only after every rank has begun
- * it, and a rank begins one only after it has received all of the one before. So when a rank has finished its collective
- * k + 1, all ranks have received what it sent in collective k, and k + 2 may write over it.
+ * Why a region is free when its turn comes: within a stream a collective ends on a rank only after every rank has
+ * begun it, and a rank begins one only after it has received all of the one before. So when a rank has finished its
+ * collective k + 1, all ranks have received what it sent in collective k, and k + 2 may write over it.
  */
 export class SendStage {
   private readonly regions: readonly [number, number];
@@ -33,7 +33,7 @@ export class SendStage {
     this.end = this.next + this.regionBytes;
   }
 
-  /** Offset of `bytes` for the running collective. */
+  /** Takes `bytes` for the running collective; returns their offset in the arena. */
   take(bytes: number): number {
     const offset = this.next;
     this.next += Math.ceil(bytes / alignment) * alignment;

@@ -23,7 +23,7 @@ import { streamOf, streams, urgent } from './streams.js';
 import { WaitClock } from './wait-clock.js';
 import type { ElementType, Kind, ReducingKind } from '../transport/wire.js';
 
-/** The engine ends a collective at its deadline; the compute thread gives it this much longer to say so. */
+/** The engine ends a collective at its deadline; the compute thread waits this much longer for its error. */
 const graceMs = 2000;
 
 interface SharedCommunicatorOptions {
@@ -33,16 +33,16 @@ interface SharedCommunicatorOptions {
   /** Default deadline of one collective. */
   timeoutMs: number;
   thresholds: Thresholds;
-  /** Notes where in the program each collective is called. */
+  /** Whether to record where in the program each collective is called. */
   recordSites?: boolean;
-  /** Told when the compute thread waits; default: nobody is. */
+  /** Records when the compute thread waits; default: no tracing. */
   tracer?: Tracer;
 }
 
 /** Algorithms that the compute thread can carry out itself. */
 const blockingAlgorithms: readonly string[] = ['auto', 'one-shot', 'two-shot'];
 
-/** Which of its two faces an operation is called by. */
+/** Form of a call: blocking, or awaited. */
 interface Face {
   blocking: boolean;
 }
@@ -53,20 +53,20 @@ const blocking: Face = { blocking: true };
 interface Call {
   channel: Channel;
   number: number;
-  /** For the trace. */
+  /** Details for the trace. */
   about: TraceSpan['details'];
   deadline: number;
   finish(): void;
 }
 
-/** The compute thread's face of the engine in the communication thread. */
+/** The compute thread's side of the engine in the communication thread. */
 export class SharedCommunicator implements Communicator {
   readonly rank: number;
   readonly worldSize: number;
   withinHost = false;
-  /** By stream. */
+  /** Channels by stream. */
   private readonly channels: readonly Channel[];
-  /** Calls so far. */
+  /** Number of calls so far. */
   private calls = 0;
   private closed = false;
   private readonly staging: Staging;
@@ -85,7 +85,7 @@ export class SharedCommunicator implements Communicator {
     if (options.recordSites) process.setSourceMapsEnabled(true);
   }
 
-  /** Takes up what the communication thread has connected; the same on all ranks. */
+  /** Takes over the connections of the communication thread; the same on all ranks. */
   async connected({ withinHost, direct, generation, hosts }: Connections): Promise<void> {
     const { arena, rank, thresholds } = this.options;
     this.withinHost = withinHost;
@@ -276,7 +276,7 @@ export class SharedCommunicator implements Communicator {
     return residual.byteOffset;
   }
 
-  /** What is over already is not waited for. */
+  /** Handle of a call under way; waiting for a call that is over returns at once. */
   private pending(call: Call): Pending {
     const isOver = () => call.channel.completed - call.number >= 0;
     return {

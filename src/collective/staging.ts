@@ -8,7 +8,7 @@ interface Region {
   taken: boolean;
 }
 
-/** Where values lie in the arena while a collective works on them. */
+/** Place of values in the arena while a collective works on them. */
 export interface Placed {
   offset: number;
   /** Brings the result back to the caller's array. */

@@ -1,17 +1,17 @@
 import type { Connection, Message } from '../transport/connection.js';
 
-/** What an algorithm waits for: the next message of a connection. */
+/** Request of an algorithm for the next message of a connection. */
 export interface Receive {
   connection: Connection;
   /** Payload bytes that are expected. */
   bytes: number;
-  /** Where the payload may be put. */
+  /** Memory that the payload may be put into. */
   into?: Uint8Array;
 }
 
 /**
- * An algorithm under way. It sends by itself and yields what it waits for, so that it is written once: a thread that
- * serves several collectives awaits each message, and a thread that needs the result at once blocks in it.
+ * An algorithm under way. It sends by itself and yields each message that it waits for, so that it is written once: a
+ * thread that serves several collectives awaits each message, and a thread that needs the result at once blocks in it.
  */
 export type Steps<Result = void> = Generator<Receive, Result, Message>;
 

@@ -5,11 +5,11 @@ import type { Command } from './channel.js';
 const everyMs = 100;
 const slowMs = 1000;
 
-/** What serves collectives, one at a time. */
+/** A server of collectives, one at a time. */
 export interface Watched {
   /** The collective under way. */
   readonly running: Command | undefined;
-  /** The rank that it waits for. */
+  /** Rank that it waits for. */
   readonly waitingFor: number | undefined;
 }
 
@@ -17,13 +17,13 @@ interface WatchdogOptions {
   rank: number;
   /** Called with the reason why no rank can go on. */
   fail(error: PodDistError): void;
-  /** Called about every second while a collective takes long. */
+  /** Called about once a second while a collective takes long. */
   slow(watched: Watched, command: Command): void;
-  /** Called at every look. */
+  /** Called at each check, ten times a second. */
   look(): void;
 }
 
-/** Since when a collective is known to be under way. */
+/** A collective under way, and the time at which it was first seen. */
 interface Seen {
   sequence: number;
   since: number;
@@ -31,8 +31,8 @@ interface Seen {
 }
 
 /**
- * Ends collectives that are under way past their deadline. It looks ten times a second, from the communication thread, at
- * the streams that this thread serves and at the call that the compute thread is blocked in.
+ * Ends collectives that are under way past their deadline. The communication thread checks, ten times a second, the
+ * streams that it serves and the call that the compute thread is blocked in.
  */
 export class Watchdog {
   private readonly timer: NodeJS.Timeout;

@@ -2,7 +2,7 @@ import type { BackendOptions } from '../backend/backend.js';
 import type { Thresholds } from '../collective/selection.js';
 import type { Config } from '../config/schema.js';
 
-/** How the backend of a job is started: where bits are to be equal, with as many threads in every job. */
+/** Options of a job's backend: for equal bits, deterministic and with as many threads in every job. */
 export function backendOptions({ distributed }: Config): BackendOptions {
   const { bitwise, threads } = distributed;
   const deterministic = bitwise !== undefined;

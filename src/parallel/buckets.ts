@@ -80,7 +80,7 @@ function defaultBucketBytes(bytes: number, overlap: boolean): number {
   return Math.min(Math.max(Math.ceil(bytes / defaultBuckets), leastDefaultBytes), mostDefaultBytes);
 }
 
-/** Of the bytes reduced so far, the share that is gathered while the backward pass goes on. */
+/** Share of the bytes reduced so far that is gathered while the backward pass goes on. */
 const earlyShare = 1 / 4;
 
 /**

@@ -4,7 +4,7 @@ import { shardOf, type Range } from './buckets.js';
 
 interface FeedbackOptions {
   communicator: Communicator;
-  /** Of the flat parameters, [0, length). */
+  /** Buckets of the flat parameters, [0, length). */
   buckets: readonly Range[];
   length: number;
   /** Whether gradients are rounded on their way. */
@@ -32,7 +32,7 @@ export class ErrorFeedback {
     if (compressed && communicator.worldSize > 1) this.residual = communicator.allocate(length);
   }
 
-  /** How bucket `index` travels. */
+  /** Wire type of bucket `index`, and its residuals where it is rounded. */
   wireOf(index: number): { wire: 'float32' } | { wire: 'bf16'; residual: Float32Array } {
     const { compressed, buckets } = this.options;
     if (!compressed || !this.residual) return { wire: 'float32' };
@@ -40,7 +40,7 @@ export class ErrorFeedback {
     return { wire: 'bf16', residual: this.residual.subarray(start, end) };
   }
 
-  /** Adds what is carried for this rank's shard of bucket `index` to the flat, summed gradients. */
+  /** Adds the residuals kept for this rank's shard of bucket `index` to the flat, summed gradients. */
   addTo(kernels: ValueKernels, gradients: Float32Array, index: number): void {
     if (!this.residual || !this.carried.delete(index)) return;
     const { buckets, communicator } = this.options;

@@ -5,7 +5,7 @@ import type { Parameters } from './parameters.js';
 interface HookOptions {
   model: tf.LayersModel;
   parameters: Parameters;
-  /** Flat, filled as the backward pass goes on. */
+  /** Flat gradients, filled as the backward pass goes on. */
   gradients: Float32Array;
   buckets: readonly Range[];
   /** Called before a parameter is read, within a pass or not. */
@@ -14,7 +14,7 @@ interface HookOptions {
   onBucket(index: number): void;
 }
 
-/** A parameter in one pass: how often it was read, and how many of these reads' gradients have come. */
+/** A parameter in one pass: number of its reads, and of these reads' gradients that have come. */
 interface ReadCount {
   reads: number;
   gradients: number;
@@ -22,10 +22,10 @@ interface ReadCount {
 
 /**
  * Catches each parameter's gradient as the backward pass reaches it, so that full buckets travel while it goes on, and
- * tells when the forward pass first needs a parameter.
+ * reports when the forward pass first reads a parameter.
  *
- * During a pass a weight is read through an identity whose gradient function copies what it is given. Gradients come
- * in reverse order of the reads, about last parameter first; buckets are announced strictly from last to first, in an
+ * During a pass a weight is read through an identity whose gradient function copies the gradient. Gradients come in
+ * reverse order of the reads, about last parameter first; buckets are announced strictly from last to first, in an
  * order that the model alone decides, and so the same on every rank.
  */
 export class GradientHooks {
@@ -63,7 +63,7 @@ export class GradientHooks {
 
   /**
    * Runs a forward and backward pass whose gradients are hooked; they replace the flat ones, or are added to them.
-   * Buckets are announced where `send` says so.
+   * Buckets are announced where `send` is true.
    */
   pass<T>({ add, send }: { add: boolean; send: boolean }, run: () => T): T {
     const { buckets, gradients, parameters, onBucket } = this.options;

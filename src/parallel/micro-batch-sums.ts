@@ -29,7 +29,7 @@ export class MicroBatchSums {
     this.kept.add(index);
   }
 
-  /** Adds what is kept for bucket `index` to this rank's shard of flat gradients, and keeps it no longer. */
+  /** Adds the sums kept for bucket `index` to this rank's shard of flat gradients, then drops them. */
   addTo(kernels: ValueKernels, gradients: Float32Array, index: number): void {
     if (!this.kept.delete(index)) return;
     const { shard } = this.buckets[index];

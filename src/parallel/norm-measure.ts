@@ -10,11 +10,11 @@ interface NormOptions {
   communicator: Communicator;
   kernels: OptimiserKernels;
   buckets: readonly Range[];
-  /** Parameters of the model. */
+  /** Number of the model's parameters. */
   parameters: number;
   /** Pieces of a range of the flat parameters that may be measured together. */
   segmentsOf(range: Range): Segment[];
-  /** Whether norms of weights are wanted too. */
+  /** Whether norms of weights are measured too. */
   ofWeights: boolean;
   cut: Cut;
 }
@@ -27,7 +27,7 @@ interface NormOptions {
  * which are added up in pairs first: the same bits for any number of ranks (`logical-shards.ts`).
  */
 export class NormMeasure {
-  /** By bucket, by virtual worker. */
+  /** Segments by bucket and virtual worker. */
   private readonly segments: readonly (readonly (readonly Segment[])[])[];
   private sums: Norms[] = [];
 
@@ -46,7 +46,7 @@ export class NormMeasure {
     this.sums = Array.from({ length: cut.virtualWorkers / cut.worldSize }, () => Norms.none(parameters));
   }
 
-  /** Adds the squares of this rank's part of bucket `index`; whether all gradients are finite numbers, as their sum tells. */
+  /** Adds the squares of this rank's part of bucket `index`; returns whether all gradients are finite. */
   add(index: number): boolean {
     const { kernels, ofWeights } = this.options;
     return this.segments[index].every((segments, shard) =>

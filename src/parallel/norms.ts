@@ -1,4 +1,4 @@
-/** As PyTorch's clip_grad_norm_ has it. */
+/** Added to a norm before it divides, as in PyTorch's clip_grad_norm_. */
 const clipEpsilon = 1e-6;
 
 /** Squared norms of every parameter's weights and gradients, of a part of them or of all. */
@@ -27,7 +27,7 @@ export class Norms {
   }
 }
 
-/** What gradients of this norm are multiplied by to be no longer than `longest`. */
+/** Factor that makes gradients of this norm no longer than `longest`. */
 export function clipScale(norm: number, longest: number | undefined): number {
   return longest === undefined ? 1 : Math.min(1, longest / (norm + clipEpsilon));
 }

@@ -18,27 +18,27 @@ import { ShardedState, type OptimiserState, type ShardedBucket } from './sharded
 /** A bucket, and how its shard is updated. */
 interface Bucket extends ShardedBucket {
   segments: Segment[];
-  /** The update, as the communication thread is to make it. */
+  /** The update, which the communication thread makes. */
   program: KernelProgram;
 }
 
 interface ShardedOptimiserOptions {
   parameters: Parameters;
-  /** Flat, in the arena. */
+  /** Flat weights, in the arena. */
   weights: Float32Array;
   communicator: Communicator;
   config: Config;
-  /** Gradients and weights travel while the caller goes on; default: it does not. */
+  /** Whether gradients and weights travel while the caller goes on; default: they do not. */
   overlap?: boolean;
   /** Records each bucket, from full gradients to gathered weights that are needed; default: no tracing. */
   tracer?: Tracer;
 }
 
-/** What an update is made with. */
+/** Input of an update. */
 export interface UpdateInput {
   /** Learning rate. */
   rate: number;
-  /** Micro-batches that are added up in the gradients; default 1. */
+  /** Number of micro-batches that are added up in the gradients; default 1. */
   count?: number;
 }
 
@@ -50,40 +50,40 @@ export interface UpdateInput {
  *     3. rank r updates its shards: 1/N of the work, and of the optimiser's memory
  *     4. each bucket's weights are all-gathered                                             (N - 1)/N S bytes
  *
- * The update of a weight needs its own gradient and state alone (and, for 2, sums that all ranks share bit for bit), so
- * the cut into shards changes nothing; and since every weight is computed by one rank and copied, weights are bitwise
- * equal on all ranks. The bytes are those of one all-reduce.
+ * The update of a weight needs its own gradient and state alone (and, for 2, sums that all ranks share bit for bit),
+ * so the cut into shards changes nothing; and since every weight is computed by one rank and copied, weights are
+ * bitwise equal on all ranks. The bytes are those of one all-reduce.
  *
  * Buckets are reduced from the last to the first, as the backward pass completes them, and gathered in the order that
  * `planGathers` gives; ranks in another order could not match. The communication thread makes the updates (3), each
- * before its gather, by kernels that are written down for it: nobody waits for a sum. What norms are needed for comes
- * after all sums. Who reads weights waits for their bucket's gather (`waitFor`). Without overlap the same calls block, one
- * after another; within a host the compute thread makes them, and the updates, by itself.
+ * before its gather, by kernels that are recorded for it: no thread waits for a sum. Updates that need norms come
+ * after all sums. A reader of weights waits for their bucket's gather (`waitFor`). Without overlap the same calls
+ * block, one after another; within a host the compute thread makes them, and the updates, by itself.
  */
 export class ShardedOptimiser {
   /** Gradients of this rank, flat, in the arena: filled by the caller while no gather is under way. */
   readonly gradients: Float32Array;
   readonly buckets: readonly Range[];
-  /** Updates so far, those under way included. */
+  /** Number of updates so far, those under way included. */
   updates = 0;
   private readonly own: Bucket[];
   private readonly slots: readonly Slot[];
-  /** Where nothing needs norms. */
+  /** Norms where nothing needs them. */
   private readonly noNorms: Norms;
   private readonly optimiser: Optimiser;
-  /** Where something needs norms. */
+  /** Measures norms where something needs them. */
   private readonly measure: NormMeasure | undefined;
   private readonly feedback: ErrorFeedback;
   private readonly state: ShardedState;
   private readonly microBatches: MicroBatchSums;
-  /** By bucket, those to be gathered after its gradients are reduced. */
+  /** Buckets to gather after the gradients of a bucket are reduced, by that bucket. */
   private readonly gathersAfter: readonly (readonly number[])[];
-  /** Under way, by bucket. */
+  /** Reduce-scatters under way, by bucket. */
   private readonly reducing: (Pending | undefined)[] = [];
   private readonly gathering: (Pending | undefined)[] = [];
   private current = { rate: 0, count: 1, step: 0 };
   private readonly tracer: Tracer;
-  /** When each bucket was full, for the trace. */
+  /** Time at which each bucket was full, for the trace. */
   private readonly full: number[] = [];
 
   static async create(options: ShardedOptimiserOptions): Promise<ShardedOptimiser> {
@@ -114,7 +114,7 @@ export class ShardedOptimiser {
     this.measure = needsNorms ? this.planMeasure() : undefined;
   }
 
-  /** Says what the next update is made with, before its first bucket. */
+  /** Sets the input of the next update, before its first bucket. */
   begin({ rate, count = 1 }: UpdateInput): void {
     this.current = { rate, count, step: this.updates + 1 };
   }
@@ -135,7 +135,7 @@ export class ShardedOptimiser {
     }
   }
 
-  /** Starts what is left of the update, once every bucket is sent. */
+  /** Starts the rest of the update, once every bucket is sent. */
   async update(): Promise<void> {
     if (this.measure) await this.updateByNorms();
     this.updates = this.current.step;
@@ -168,7 +168,7 @@ export class ShardedOptimiser {
     return broken ? this.notFinite(broken.shard) : error;
   }
 
-  /** Ends an epoch: what compression has kept back on all ranks goes to the shards that it belongs to. */
+  /** Ends an epoch: residuals of compression on all ranks are summed into the shards that they belong to. */
   async settle(): Promise<void> {
     await this.complete();
     await this.feedback.settle();
@@ -176,7 +176,7 @@ export class ShardedOptimiser {
 
   /**
    * The state of all shards after `settle`, by the names of its arrays; every rank calls it, and every rank gets it.
-   * It passes through the gradients' place.
+   * It passes through the memory of the gradients.
    */
   async gatherState(): Promise<OptimiserState> {
     const gathered = await this.state.gather(this.gradients);
@@ -227,7 +227,7 @@ export class ShardedOptimiser {
     else communicator.reduceScatterSync(values, options);
   }
 
-  /** Lets the communication thread update and gather a bucket that has no norms to wait for. */
+  /** Lets the communication thread update and gather a bucket that needs no norms. */
   private updateAndGather(index: number, scale: number): void {
     const { program, segments } = this.own[index];
     program.begin();
@@ -236,7 +236,7 @@ export class ShardedOptimiser {
     this.gather(index, scale, this.noNorms);
   }
 
-  /** Adds to the summed gradients of a bucket what was kept for it. */
+  /** Adds the residuals and micro-batches kept for a bucket to its summed gradients. */
   private addKept(kernels: ValueKernels, index: number): void {
     this.feedback.addTo(kernels, this.gradients, index);
     this.microBatches.addTo(kernels, this.gradients, index);

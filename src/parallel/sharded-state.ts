@@ -13,7 +13,7 @@ export interface ShardedBucket extends Range {
 
 interface ShardedStateOptions {
   communicator: Communicator;
-  /** Of the flat parameters. */
+  /** Buckets of the flat parameters. */
   buckets: readonly Range[];
   names: readonly StateName[];
 }
@@ -21,7 +21,7 @@ interface ShardedStateOptions {
 /** The optimiser state of this rank's shards, one after another: 1/N of a number a weight. */
 export class ShardedState {
   readonly buckets: readonly ShardedBucket[];
-  /** In the arena; one for each name. */
+  /** Arrays in the arena, one for each name. */
   readonly arrays: readonly Float32Array[];
 
   constructor(private readonly options: ShardedStateOptions) {

@@ -31,7 +31,7 @@ export function checkWorkers(
   throw refusal(bitwise, `${fewer.join(', ')} or ${bitwise} workers, not for ${workers}`);
 }
 
-/** How a job of so many workers cuts its batches; throws as `checkWorkers`. */
+/** Cut of the batches in a job of so many workers; throws as `checkWorkers`. */
 export function cutOf(
   config: Pick<Config, 'distributed' | 'backend'>,
   { rank, worldSize }: Pick<Cut, 'rank' | 'worldSize'>,

@@ -17,13 +17,13 @@ interface LoaderOptions {
  * read, so that a forward pass begins with the first layers while the weights of later ones are still on their way.
  */
 export class WeightLoader {
-  /** By parameter: whether its variable is older than the last update. */
+  /** Whether the variable of a parameter is older than the last update, by parameter. */
   private readonly stale: boolean[];
-  /** By bucket: whether the weights of the last update are there. */
+  /** Whether the weights of the last update are there, by bucket. */
   private readonly arrived: boolean[];
-  /** By parameter: the buckets that hold it. */
+  /** Buckets that hold a parameter, by parameter. */
   private readonly bucketsOf: number[][];
-  /** By bucket: the parameters that it holds parts of. */
+  /** Parameters that a bucket holds parts of, by bucket. */
   private readonly parametersOf: number[][];
 
   constructor(private readonly options: LoaderOptions) {

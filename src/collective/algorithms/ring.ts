@@ -2,23 +2,23 @@ import { nothing, type Context, type Region } from '../context.js';
 import type { Steps } from '../steps.js';
 import type { Algorithm, Cost, Shape } from './algorithm.js';
 
-/** What a pass around the ring does. */
+/** A pass around the ring. */
 export interface Pass {
   /** Part that this rank sends first. */
   first: number;
-  /** Steps that combine what they receive with the arena. */
+  /** Number of steps that combine what they receive with the arena. */
   reducing: number;
-  /** Steps after those, which copy it. */
+  /** Number of steps after those, which copy what they receive. */
   copying: number;
 }
 
-/** What happens to a chunk of the arena, [start, end), at either end of a connection. */
+/** Handling of a chunk of the arena, [start, end), at either end of a connection. */
 export interface Transfer {
-  /** What goes out for this rank's values. */
+  /** Payload to send for this rank's values. */
   outgoing(start: number, end: number): Uint8Array;
-  /** Combines what has come in; returns what goes on to the next rank. */
+  /** Combines a received payload with the arena; returns the payload for the next rank. */
   combine(start: number, end: number, payload: Uint8Array, last: boolean): Uint8Array;
-  /** Takes what has come in as it is; returns what goes on to the next rank. */
+  /** Stores a received payload as it is; returns the payload for the next rank. */
   take(start: number, end: number, payload: Uint8Array): Uint8Array;
   /** Payload bytes of a chunk. */
   bytes(start: number, end: number): number;
@@ -33,13 +33,14 @@ export interface Transfer {
  *     all-gather       N - 1 copying steps: rank p's part goes around unchanged. (N - 1)/N S.
  *     all-reduce       the first, then the second, without a pause between them. 2 (N - 1)/N S, the least possible.
  *
- * At step t a rank receives part (first - t - 1) and, unless the pass is over, sends it on at once; parts are cut
- * into chunks, so that a chunk travels on while the next one arrives. Every part is combined along one path in one
- * order and then copied: results are bitwise equal on all ranks and from run to run.
+ * At step t a rank receives part (first - t - 1) and, unless the pass is over, sends it on at once; parts are cut into
+ * chunks, so that a chunk travels on while the next one arrives. Every part is combined along one path in one order
+ * and then copied: results are bitwise equal on all ranks and from run to run.
  *
- * Buffers: payloads leave the arena without a copy, over connections that do not copy themselves. Within a pass a region is only overwritten by a message that
- * could not exist before its old content had arrived. At the end each rank tells the one before that everything has
- * arrived, and waits for the same word from the next: then the caller may change the values.
+ * Buffers: payloads leave the arena without a copy, over connections that do not copy themselves. Within a pass a
+ * region is only overwritten by a message that could not exist before its old content had arrived. At the end each
+ * rank acknowledges to the one before that everything has arrived, and waits for the acknowledgement of the next: then
+ * the caller may change the values.
  */
 export function* pass(
   context: Context,
@@ -67,7 +68,7 @@ export function* pass(
   yield* context.receive(next, steps, 0, 0, { kind: 'acknowledge' });
 }
 
-/** Values travel as they are. */
+/** Transfer of values as they are. */
 function plain(context: Context): Transfer {
   const onward = (act: (target: number, payload: Uint8Array) => void) => {
     return (start: number, end: number, payload: Uint8Array) => {
@@ -115,7 +116,7 @@ function allGatherPass({ rank, worldSize }: Context): Pass {
   return { first: rank, reducing: 0, copying: worldSize - 1 };
 }
 
-/** Each step is a hop and carries a part. */
+/** Cost of a pass: each step is a hop and carries a part. */
 export function costOfPass(collective: string, { bytes, worldSize }: Shape): Cost {
   const hops = (collective === 'allReduce' ? 2 : 1) * (worldSize - 1);
   return { hops, bytes: (hops * bytes) / worldSize };

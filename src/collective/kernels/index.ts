@@ -21,7 +21,7 @@ export interface Bfloat16Kernels {
 export interface Kernels {
   reduce: Record<ElementType, Record<ReduceOp, ReduceKernel>>;
   bfloat16: Bfloat16Kernels;
-  /** On typed arrays that view the same memory. */
+  /** Kernels of optimisers, on typed arrays that view the same memory. */
   optimisers: OptimiserKernels;
   /** Makes the calls of the program at a byte offset (`program.ts`). */
   run(program: number): void;

@@ -29,8 +29,9 @@ export interface AdamWOptions {
 }
 
 /**
- * What an optimiser does with its shard, by SIMD. Every array is a float32 view of the kernels' memory (from
- * `Communicator.allocate`), of one length, and is changed in place; another array is a `PodDistError` `NOT_IN_ARENA`.
+ * SIMD operations of an optimiser on its shard. Every array is a float32 view of the kernels' memory (from
+ * `Communicator.allocate`), of one length, and is changed in place; another array throws the `PodDistError`
+ * `NOT_IN_ARENA`.
  */
 export class OptimiserKernels {
   constructor(

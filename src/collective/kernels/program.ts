@@ -1,22 +1,22 @@
 import { PodDistError } from '../../util/errors.js';
 import { OptimiserKernels, type RawOptimisers } from './optimisers.js';
 
-/** What a program may consist of; an operation is stored as its index here. */
+/** Operations of a program; each is stored as its index here. */
 const operations = ['addFloat32', 'clearFloat32', 'squaredNorm', 'sgd', 'adamW'] as const;
 type Operation = (typeof operations)[number];
 
-/** The kernels that change values and give nothing back, on arrays or written down for later. */
+/** Kernels that change values and return nothing, called on arrays or recorded for later. */
 export type ValueKernels = Pick<OptimiserKernels, 'add' | 'clear' | 'sgd' | 'adamW'>;
 
-/** Numbers that one operation takes at most: which one, how many arguments, and these. */
+/** Most numbers that one operation takes: its index, the number of its arguments, and these. */
 const operationSize = 16;
 
 /**
- * Kernel calls that one thread writes down and another makes, both on the same arena.
+ * Kernel calls that one thread records and another makes, both on the same arena.
  *
  *     [n, operation, arguments, argument ..., operation, ...]      n numbers after the first, float64
  *
- * The one that writes must know that the program's last run is over.
+ * Record only when the program's last run is over.
  */
 export class KernelProgram implements ValueKernels {
   /** In the arena, in bytes. */
@@ -24,7 +24,7 @@ export class KernelProgram implements ValueKernels {
   private readonly region: Float64Array;
   private readonly kernels: OptimiserKernels;
 
-  /** Float32 numbers that a program of so many operations takes. */
+  /** Number of float32 that a program of so many operations takes. */
   static sizeOf(operations: number): number {
     return 2 * (1 + operations * operationSize);
   }
