@@ -8,11 +8,11 @@ export interface BackendOptions {
   requireGpu?: boolean;
   /** Threads that native TensorFlow computes with on the CPU; default: what its environment says, else every core. */
   threads?: number;
-  /** No GPU kernel whose sums have no order: with as many threads the same numbers come to the same bits. */
+  /** Use no GPU kernel whose sums have no fixed order: as many threads then compute equal numbers to equal bits. */
   deterministic?: boolean;
 }
 
-/** Operations that a backend has kernels of its own for; what it leaves out is composed of ordinary operations. */
+/** Operations that a backend has its own kernels for; the others are composed of ordinary operations. */
 export interface Fusions {
   /** dy where the ReLU's output y is positive, else 0. */
   reluGradient?(dy: tf.Tensor, y: tf.Tensor): tf.Tensor;
@@ -21,35 +21,35 @@ export interface Fusions {
 
 /** A backend that TensorFlow.js computes on from now on. */
 export interface Started {
-  /** What computes, such as `GPU (CUDA)` or `CPU`. */
+  /** Name of the device, such as `GPU (CUDA)` or `CPU`. */
   device: string;
   gpu: boolean;
-  /** Where it could be faster here: a command, and why. */
+  /** Command that would make it faster here, and why. */
   faster?: string;
   fusions?: Fusions;
 }
 
-/** What `pod-dist doctor` has found about a backend and this machine. */
+/** Findings of `pod-dist doctor` about a backend and this machine. */
 export interface Found {
   usable: boolean;
   gpu?: boolean;
   faster?: string;
-  /** NVIDIA GPUs. */
+  /** Number of NVIDIA GPUs. */
   gpus: number;
-  /** A GPU that WebGPU can compute on. */
+  /** Name of a GPU that WebGPU can compute on. */
   adapter?: string;
-  /** A backend to be preferred computes on a GPU. */
+  /** Whether a preferred backend computes on a GPU. */
   better: boolean;
 }
 
 /**
- * A backend: all that depends on what TensorFlow.js computes with. `backends.ts` lists them. This module is loaded by
- * every command, so it loads TensorFlow's packages only in `start`.
+ * A backend: everything that depends on the device and the library that TensorFlow.js computes with. `backends.ts`
+ * lists them. This module is loaded by every command, so it loads TensorFlow's packages only in `start`.
  */
 export interface Backend<Name extends string = string> {
-  /** As `--backend` names it. */
+  /** Name, as `--backend` takes it. */
   name: Name;
-  /** Whether `auto` takes it: in any case, only where it starts, or not at all. */
+  /** Whether `auto` takes it: always, only where it starts, or never. */
   automatic(options: BackendOptions): 'always' | 'where it starts' | 'never';
   /**
    * Starts it in TensorFlow.js, with every kernel that training needs; called again, it only switches back to it.
@@ -57,20 +57,20 @@ export interface Backend<Name extends string = string> {
    * @throws UserError `BACKEND_UNAVAILABLE`, saying what to do
    */
   start(): Promise<Started>;
-  /** Variables of the process that must be set before it starts. */
+  /** Environment variables that the process must have before it starts. */
   environment?(options: BackendOptions): Record<string, string>;
-  /** It computes with several threads. */
+  /** Whether it computes with several threads. */
   threaded: boolean;
-  /** Equal numbers come to equal bits with `deterministic` and as many threads, which `--bitwise` needs. */
+  /** Whether equal numbers come to equal bits with `deterministic` and as many threads, which `--bitwise` needs. */
   deterministic: boolean;
-  /** Kernels have computed when their call returns, so that their time can be measured. */
+  /** Whether kernels have computed when their call returns, so that their time can be measured. */
   synchronous: boolean;
   devices: Devices;
-  /** What to do where it computes on the CPU and a GPU was asked for. */
+  /** Advice to a user who requires a GPU where it computes on the CPU. */
   howToGetGpu: string;
-  /** What an error of its own comes from, such as a lack of memory; undefined for every other error. */
+  /** Explains an error of this backend, such as a lack of memory; returns undefined for every other error. */
   explain?(error: unknown): PodDistError | undefined;
-  /** What would make training work, or faster: a command, and why. */
+  /** Names a command that would make training work, or faster, and the reason; undefined where there is none. */
   advise?(found: Found): string | undefined;
 }
 

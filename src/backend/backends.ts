@@ -5,19 +5,19 @@ import { native } from './native/index.js';
 import { wasm } from './wasm/index.js';
 import { webgpu } from './webgpu/index.js';
 
-/** Every backend, the one to prefer first. */
+/** Every backend, the most preferred first. */
 const table = [native, webgpu, wasm, cpu] as const;
 
 export type BackendName = (typeof table)[number]['name'];
 
-/** What `backend` in a recipe may be. */
+/** Value of `backend` in a recipe. */
 export type BackendChoice = BackendName | 'auto';
 
 export const backends: readonly Backend<BackendName>[] = table;
 
 export const backendNames = table.map(({ name }) => name) as [BackendName, ...BackendName[]];
 
-/** Those that `auto` may take, the one to prefer first. */
+/** Backends that `auto` may take, the most preferred first. */
 export const automaticNames = backends
   .filter(({ automatic }) => automatic({ requireGpu: true }) !== 'never')
   .map(({ name }) => name);
@@ -31,7 +31,7 @@ export function backendOf(name: BackendName): Backend<BackendName> {
   return backends.find((backend) => backend.name === name) as Backend<BackendName>;
 }
 
-/** Devices of a backend; of `auto` those of the backend that it takes for a GPU. */
+/** Devices of a backend; for `auto`, those of the backend that it takes on a GPU. */
 export function devicesOf(choice: BackendChoice): Devices {
   return backendOf(choice === 'auto' ? automaticNames[0] : choice).devices;
 }

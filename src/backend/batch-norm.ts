@@ -23,9 +23,9 @@ export interface Moments {
   variances: Float64Array;
 }
 
-/** What the gradient of a batch norm is computed from. */
+/** Input of the gradient of a batch norm. */
 export interface Normalised extends Omit<BatchNormCall, 'residual'> {
-  /** As the forward pass has returned it. */
+  /** Statistics that the forward pass has returned. */
   statistics: readonly tf.Tensor[];
   /** Output of the forward pass, where `readsOutput` asks for it. */
   y?: tf.Tensor;
@@ -36,23 +36,23 @@ export interface BatchNormGradients {
   dx: tf.Tensor;
   dgamma: tf.Tensor;
   dbeta: tf.Tensor;
-  /** The residual's gradient: dy where the ReLU is open; absent where it is dy itself, or nobody asks. */
+  /** Gradient of the residual: dy where the ReLU is open; absent where it is dy itself, or is not needed. */
   g?: tf.Tensor;
 }
 
 /**
  * Batch norm as a backend computes it, in four halves: each pass sums over images, and goes on with the sums of all
- * images, which may be on other ranks. Sums are float64. `composedBatchNorm` makes every part of ordinary operations; a
- * backend replaces the parts that it has something better for. `statistics` are the backend's own affair.
+ * images, which may be on other ranks. Sums are float64. `composedBatchNorm` makes every part of ordinary operations;
+ * a backend replaces the parts that it computes better. The content of `statistics` is up to the backend.
  */
 export interface BatchNormOperations {
-  /** Whether the gradient of such a batch norm is computed from its output: the composed one where a ReLU follows. */
+  /** Whether the gradient of such a batch norm needs its output; the composed gradient does where a ReLU follows. */
   readsOutput(call: BatchNormCall): boolean;
 
   /** Sums of x and of x^2 of each channel, [2, channels]. */
   sums(x: tf.Tensor): Float64Array;
 
-  /** y from moments that are known. */
+  /** Computes y from known moments. */
   normalise(call: BatchNormCall, moments: Moments): { y: tf.Tensor; statistics: tf.Tensor[] };
 
   /**

@@ -14,12 +14,12 @@ export function enter(backend: Backend, fusions: Fusions = {}): void {
   started.set(tf.getBackend(), { backend, fusions });
 }
 
-/** What the backend that runs offers. */
+/** Fused operations of the running backend. */
 export function running(): Fusions {
   return started.get(tf.getBackend())?.fusions ?? {};
 }
 
-/** What an error of the running backend comes from, where that can be told; every other error is returned as it is. */
+/** Cause of an error of the running backend, where the backend knows it; every other error is returned as it is. */
 export function explainFailure(error: unknown): unknown {
   return started.get(tf.getBackend())?.backend.explain?.(error) ?? error;
 }

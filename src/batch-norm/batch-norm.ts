@@ -39,7 +39,10 @@ export class BatchNorm {
     }
   }
 
-  /** Says how many images the next pass has: on this rank, on all, and on this one in each of several logical shards. */
+  /**
+   * Sets the number of images of the next pass: on this rank, on all, and in each of several logical shards of this
+   * one.
+   */
   begin(local: number, global: number, rows?: readonly Range[]): void {
     this.settle();
     this.share = { local, counted: this.config.statistics === 'local' ? local : global, rows };

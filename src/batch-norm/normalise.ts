@@ -12,7 +12,7 @@ import { sumArrays } from '../collective/pairwise.js';
 import { join, rowsOf } from '../models/parts.js';
 import type { Range } from '../parallel/buckets.js';
 
-/** The part of a batch that a rank holds, of which statistics are taken. */
+/** The part of a batch that a rank holds, and the images that statistics are taken over. */
 export interface BatchShare {
   /** Images on this rank; 0 where it holds none and runs a placeholder image. */
   local: number;
@@ -30,15 +30,15 @@ export interface NormaliseOptions {
   residual?: tf.Tensor;
   share: BatchShare;
   /**
-   * Adds `sums` up, in place, over the ranks whose images are counted; absent where this rank's are all, and computed at
-   * once.
+   * Adds `sums` up, in place, over the ranks whose images are counted; absent where all of them are on this rank and
+   * computed at once.
    */
   reduce?(sums: Float64Array, pass: 'forward' | 'backward'): void;
   /** Called with the means of the batch, then the unbiased variances, a number a channel each; tensors live on. */
   onStatistics(moments: readonly Statistic[]): void;
 }
 
-/** Numbers of channels one after another: what the running backend has at hand. */
+/** One number a channel, in the form that the running backend has it. */
 export type Statistic = tf.Tensor | Float64Array;
 
 /** The two passes of a batch norm. */
@@ -91,7 +91,7 @@ export function normalise(
   return residual ? operation(x, gamma, beta, residual) : operation(x, gamma, beta);
 }
 
-/** Where this rank's images are all, and computed at once. */
+/** Passes where all images are on this rank and computed at once. */
 function whole({ whole }: BatchNormOperations, { onStatistics }: NormaliseOptions): Passes {
   return {
     forward(call) {
@@ -103,7 +103,7 @@ function whole({ whole }: BatchNormOperations, { onStatistics }: NormaliseOption
   };
 }
 
-/** Over the images of several ranks, or of the virtual workers of one: halves, and between them the sums. */
+/** Passes over the images of several ranks, or of the virtual workers of one: halves, and the sums between them. */
 function overRanks(
   backend: BatchNormOperations,
   { share, reduce = () => {}, onStatistics }: NormaliseOptions,
@@ -151,12 +151,12 @@ function overRanks(
   };
 }
 
-/** Values of a channel, over the images that are counted. */
+/** Number of values of a channel, over the counted images. */
 function countOf({ counted }: BatchShare, x: tf.Tensor): number {
   return (counted * x.size) / x.shape[x.rank - 1] / x.shape[0];
 }
 
-/** Moments from sums [2, channels] over so many values; of no values 0 and 1. */
+/** Moments from sums [2, channels] over `count` values; mean 0 and variance 1 where there are none. */
 function momentsOf(sums: Float64Array, count: number): Moments {
   const channels = sums.length / 2;
   if (count === 0)
@@ -169,8 +169,8 @@ function momentsOf(sums: Float64Array, count: number): Moments {
 }
 
 /**
- * What `compute` returns for the rows of each virtual worker of this rank, of tensors that all have them; undefined where
- * one has no images. A single one gets the tensors as they are.
+ * Results of `compute` for the rows of each virtual worker of this rank; undefined where one has no images. `compute`
+ * gets these rows of every tensor; a single virtual worker gets the tensors as they are.
  */
 function overShards<T>(
   { rows = [] }: BatchShare,

@@ -2,32 +2,32 @@ import { UserError } from '../../util/errors.js';
 
 /** The device of each worker of a job. */
 export interface DevicePlan {
-  /** One entry a worker: what its environment says beyond the launcher's own. */
+  /** One entry a worker: its environment, beyond that of the launcher. */
   perWorker: {
     env: Record<string, string>;
     device: string;
-    /** Command that starts the worker's own, such as `taskset -c 0-3`. */
+    /** Command that starts the worker's own command, such as `taskset -c 0-3`. */
     within?: readonly string[];
   }[];
-  /** Workers must find themselves on a GPU. */
+  /** Whether workers must find themselves on a GPU. */
   gpu: boolean;
   /** One line for the user. */
   notice?: string;
 }
 
 export interface DeviceRequest {
-  /** Workers, one a GPU, as `--gpus` asks. */
+  /** Number of workers, one a GPU, as `--gpus` asks. */
   gpus?: number;
-  /** Workers otherwise. */
+  /** Number of workers without `--gpus`. */
   workers: number;
   requireGpu: boolean;
-  /** Hold workers on the CPU to cores of their own. */
+  /** Whether workers on the CPU are held to cores of their own. */
   bindCores?: boolean;
 }
 
-/** What a backend can compute on, and how a worker is told which device is its own. */
+/** Devices that a backend can compute on, and their assignment to workers. */
 export interface Devices {
-  /** GPUs here that it may use, or that it would be asked for with `--gpus all`. */
+  /** Number of GPUs here that it may use, or that `--gpus all` would ask it to use. */
   countGpus(): Promise<number>;
   /**
    * Gives each worker its device: a GPU of its own where GPUs are asked for, else its share of the cores.
@@ -38,12 +38,12 @@ export interface Devices {
    * on the CPU
    */
   plan(request: DeviceRequest): Promise<DevicePlan>;
-  /** The environment of one worker alone on this machine: on a GPU where the backend can use one, else the CPU. */
+  /** Environment of a single worker on this machine: on a GPU where the backend can use one, else on the CPU. */
   alone(threads: number): Promise<Record<string, string>>;
   /**
-   * What a worker that torchrun, Slurm or MPI has started adds to its environment: the GPU of its local rank, of those
-   * that it may use. Workers share where there are fewer; where the starter gives each worker one of its own, that is
-   * the only one it may use.
+   * Additions to the environment of a worker that torchrun, Slurm or MPI has started: the GPU of its local rank, of
+   * those that it may use. Workers share GPUs where there are fewer; where the starter gives each worker a GPU of its
+   * own, that is the only one it may use.
    */
   ofLocalRank(localRank: number): Promise<Record<string, string>>;
 }

@@ -5,11 +5,11 @@ import { messageOf, UserError } from '../../util/errors.js';
 export interface FoundGpus {
   /** As `CUDA_VISIBLE_DEVICES` names them: indices, or the UUIDs that the user gave. */
   gpus: string[];
-  /** The reason if there are none. */
+  /** Reason why there are none. */
   none: string;
 }
 
-/** What nvidia-smi lists: GPUs with their UUIDs, and the UUIDs of the parts (MIG) that some are divided into. */
+/** Listing of nvidia-smi: GPUs with their UUIDs, and the UUIDs of the parts (MIG) that some are divided into. */
 interface Machine {
   gpus: { index: string; uuid: string }[];
   parts: string[];
@@ -47,7 +47,7 @@ export async function findGpus(environment: NodeJS.ProcessEnv = process.env): Pr
   return { gpus: named, none: `CUDA_VISIBLE_DEVICES is "${visible}"` };
 }
 
-/** The UUID of what an entry names. */
+/** UUID of the GPU, or part of one, that an entry names. */
 function identify(entry: string, { gpus, parts }: Machine, refuse: (reason: string) => UserError): string {
   const byIndex = /^\d+$/.test(entry) ? gpus.find(({ index }) => index === String(Number(entry))) : undefined;
   if (byIndex) return byIndex.uuid;

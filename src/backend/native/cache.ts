@@ -15,9 +15,9 @@ const manifestSchema = z.object({
   addon: z.string(),
   /** File of the operations that are added to TensorFlow, in the same folder; null where they did not compile. */
   operations: z.string().nullable(),
-  /** `sourcesDigest` of what was compiled. */
+  /** `sourcesDigest` of the compiled sources. */
   sources: z.string(),
-  /** What it computed on when it was first loaded. */
+  /** Device at the first load: whether it was a GPU. */
   verified: z.object({ gpu: z.boolean() }).default({ gpu: false }),
 });
 
@@ -30,13 +30,13 @@ export function addonFolder(cuda: boolean, environment: NodeJS.ProcessEnv = proc
   return join(cacheFolder(environment), 'native', name);
 }
 
-/** C++ sources of what set-up compiles: the addon of @tensorflow/tfjs-node-gpu, and operations added to TensorFlow. */
+/** C++ sources that set-up compiles: the addon of @tensorflow/tfjs-node-gpu, and operations added to TensorFlow. */
 export const sourceFolders = {
   binding: fileURLToPath(new URL('./binding', import.meta.url)),
   operations: fileURLToPath(new URL('./operations', import.meta.url)),
 };
 
-/** What tells the native code of one version of pod-dist from that of another: both may be in one cache. */
+/** Version key of the native code in the cache: SHA-256 of its sources, in hex. */
 export function sourcesDigest(): string {
   const hash = createHash('sha256');
   for (const folder of Object.values(sourceFolders)) {
@@ -47,7 +47,7 @@ export function sourcesDigest(): string {
 }
 
 /**
- * The manifest of a finished set-up in `folder`; undefined where there is none, or none that can be read, or one of other
+ * Manifest of a finished set-up in `folder`; undefined where there is none that can be read, or where it is of other
  * sources than this version's.
  */
 export function readManifest(folder: string): Manifest | undefined {

@@ -6,13 +6,16 @@ import type { Progress } from './library.js';
 interface Fetched {
   url: string;
   sha256: string;
-  /** Bytes, where they are known. */
+  /** Bytes, where the size is known. */
   size?: number;
-  /** What else a user can do. */
+  /** Advice to the user where the file cannot be downloaded. */
   advice?: string;
 }
 
-/** The file of an address, from an earlier set-up where that has fetched it already, and going on with its part. */
+/**
+ * Downloads a file into the cache and returns its path. A file of an earlier set-up is used; a partial one is
+ * continued.
+ */
 export async function fetchFile({ url, sha256, size, advice }: Fetched, progress: Progress): Promise<string> {
   const name = basename(new URL(url).pathname);
   const file = join(cacheFolder(), 'downloads', name);

@@ -10,11 +10,11 @@ export interface Library {
   files: string[];
 }
 
-/** Where a library comes from, tried in this order. */
+/** Origins of a library, tried in this order. */
 export const origins = ['wheel', 'installed', 'archive'] as const;
 export type Origin = (typeof origins)[number];
 
-/** Says what goes on: a line for each step, and how far a download is. */
+/** Callbacks about progress: a line for each step, and the bytes of a download. */
 export interface Progress {
   step(line: string): void;
   bytes(received: number, total: number | undefined): void;

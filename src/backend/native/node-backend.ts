@@ -1,11 +1,11 @@
 import type * as tf from '../../tf/index.js';
 
-/** What the package calls its backend. */
+/** Name of the backend in TensorFlow.js. */
 export const backendName = 'tensorflow';
 
 type Attribute = { name: string; type: number; value: unknown };
 
-/** What the npm package's backend offers beyond tfjs's interface: any TensorFlow operation by name. */
+/** Interface of the npm package's backend beyond tfjs's: it runs any TensorFlow operation by name. */
 export interface NodeBackend extends tf.KernelBackend {
   isUsingGpuDevice: boolean;
   binding: Record<

@@ -19,7 +19,7 @@ export interface SetupOptions {
   cuda: boolean;
   /** Build again where a finished addon is there. */
   force: boolean;
-  /** Where TensorFlow comes from; default: the first origin that has it. */
+  /** Origin of TensorFlow; default: the first one that has it. */
   from?: Origin;
   /** Folder of an installed libtensorflow. */
   library?: string;
@@ -29,7 +29,7 @@ export interface SetupOptions {
 export interface SetupResult {
   folder: string;
   tensorflow: string;
-  /** Nothing had to be done. */
+  /** Whether nothing had to be done. */
   cached: boolean;
   /** The addon computes on a GPU. */
   gpu: boolean;

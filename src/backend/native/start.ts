@@ -16,7 +16,7 @@ let fusions: Fusions | undefined;
 const compileOperations =
   'pod-dist setup --force: batch norm is faster with operations that did not compile here; it says why';
 
-/** What native TensorFlow is loaded from. */
+/** Files that native TensorFlow is loaded from. */
 export interface Addon {
   file: string;
   /** File of operations that are added to TensorFlow. */
@@ -24,10 +24,10 @@ export interface Addon {
 }
 
 /**
- * Starts native TensorFlow: loads the addon and registers the kernels of @tensorflow/tfjs-node-gpu, which are bundled, and
- * the `tensorflow` backend, as that package's own entry does for an addon inside node_modules.
+ * Starts native TensorFlow: loads the addon and registers the kernels of @tensorflow/tfjs-node-gpu, which are bundled,
+ * and the `tensorflow` backend, as that package's own entry does for an addon inside node_modules.
  *
- * @param addon default: what `pod-dist setup` has built
+ * @param addon default: the one that `pod-dist setup` has built
  * @throws UserError `BACKEND_UNAVAILABLE`
  */
 export async function startNative(addon: Addon | undefined = findAddon()): Promise<Started> {

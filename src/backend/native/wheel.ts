@@ -104,7 +104,7 @@ interface WheelRequest {
   wheel: PinnedWheel;
 }
 
-/** The wheel's file, with the checksum that is pinned. */
+/** Path of the wheel, whose checksum is the pinned one. */
 async function fetchWheel({ url, python, wheel }: WheelRequest, progress: Progress): Promise<string> {
   const { sha256, bytes: size } = wheel;
   if (url.startsWith('file:')) return checked(fileURLToPath(url), wheel);
@@ -128,7 +128,11 @@ async function downloadByPip(python: string, wheel: PinnedWheel): Promise<string
   return checked(join(folder, wheel.file), wheel);
 }
 
-/** What pip prints; it ends with the checksum of a file that is not the one wanted. */
+/**
+ * Runs pip and returns its output.
+ *
+ * @throws PodDistError `CHECKSUM_MISMATCH`, with the checksum of the file, where pip got another one than pinned
+ */
 async function pip(python: string, args: readonly string[]): Promise<string> {
   try {
     return await run(python, ['-m', 'pip', ...args], 30 * minute);

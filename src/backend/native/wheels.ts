@@ -1,7 +1,7 @@
 /** A wheel that set-up may take, as the index had it when it was pinned. */
 export interface PinnedWheel {
   file: string;
-  /** What pip is asked for. */
+  /** Requirement for pip, such as `tensorflow-cpu==2.21.0`. */
   requirement: string;
   bytes: number;
   sha256: string;

@@ -2,10 +2,10 @@ import * as tf from '../../tf/index.js';
 import { PodDistError } from '../../util/errors.js';
 import { loadProgram, type TrainingKernels } from '../../wasm/load.js';
 
-/** What the package calls its backend. */
+/** Name of the backend in TensorFlow.js. */
 export const backendName = 'wasm';
 
-/** Parts of tfjs's wasm backend that kernels of our own work through. */
+/** Parts of tfjs's wasm backend that our own kernels use. */
 interface WasmBackend extends tf.KernelBackend {
   wasm: {
     HEAPU8: Uint8Array;
@@ -35,12 +35,12 @@ export class Heap {
     return new Heap(backend, loadProgram('training', memory));
   }
 
-  /** Where a tensor's values begin. */
+  /** Address of a tensor's first value. */
   at(tensor: tf.TensorInfo): number {
     return this.backend.dataIdMap.get(tensor.dataId).memoryOffset;
   }
 
-  /** A new tensor; its values are whatever lay there. */
+  /** A new tensor whose values are not initialised. */
   create(shape: readonly number[], dtype: tf.DataType = 'float32'): tf.TensorInfo {
     return this.backend.makeOutput([...shape], dtype);
   }

@@ -15,7 +15,7 @@ export const wasm = defineBackend({
   devices: cpuOnly(name),
   howToGetGpu: 'give --backend native or webgpu',
 
-  /** It does not notice that its memory, 4 GB at most, is used up: it goes on at an address beyond it. */
+  /** Explains accesses out of bounds: the backend does not notice that its memory, 4 GB at most, is used up. */
   explain(error) {
     if (!(error instanceof WebAssembly.RuntimeError && error.message.includes('out of bounds')))
       return undefined;

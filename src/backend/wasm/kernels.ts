@@ -20,7 +20,7 @@ const kernels: Record<string, Kernel> = {
   Identity: share,
 };
 
-/** Registers what the wasm backend lacks for training, and replaces what is wrong or slow in it. */
+/** Registers kernels that the wasm backend lacks for training, and replaces those that are wrong or slow in it. */
 export function registerTrainingKernels(heap: Heap): Fusions {
   for (const [kernelName, compute] of Object.entries(kernels))
     registerKernel(backendName, kernelName, (inputs, attributes) =>
@@ -39,7 +39,7 @@ export function registerTrainingKernels(heap: Heap): Fusions {
   return { reluGradient: (dy, y) => openRelu({ dy, y })[0], batchNorm: batchNormOf(heap) };
 }
 
-/** The same values under another name; the kernel that tfjs ships copies them. */
+/** Gives the same values another name; the kernel that tfjs ships copies them. */
 function share(heap: Heap, { x }: { x: tf.TensorInfo }): tf.TensorInfo {
   heap.share(x);
   return { dataId: x.dataId, shape: x.shape, dtype: x.dtype };

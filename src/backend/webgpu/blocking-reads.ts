@@ -3,7 +3,7 @@ import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { PodDistError } from '../../util/errors.js';
 import type { DawnEvents } from './events.js';
 
-/** What the backend keeps to itself, and a read needs. */
+/** Private members of the backend that a read needs. */
 interface Internals {
   commandEncoder: GPUCommandEncoder;
   convertAndCacheOnCPU(dataId: object, values: tf.backend_util.BackendValues): tf.backend_util.BackendValues;

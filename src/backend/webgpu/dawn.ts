@@ -12,7 +12,7 @@ export interface AdapterDescription {
   name: string;
   /** Maker and driver. */
   driver: string;
-  /** It computes on the CPU. */
+  /** Whether it computes on the CPU. */
   software: boolean;
 }
 
@@ -65,14 +65,14 @@ export async function openAdapter(name = process.env[adapterVariable]): Promise<
   throw new UserError('BACKEND_UNAVAILABLE', `${adapterVariable} is ${name}, but WebGPU finds ${names}`);
 }
 
-/** Nothing to compute on: what to install, or which setting hides what there is. */
+/** Error where there is no adapter: says what to install, or which setting hides the adapters. */
 export function noAdapter(): UserError {
   const name = process.env[adapterVariable];
   const hidden = name === undefined ? '' : ` that ${adapterVariable}=${name} names`;
   return new UserError('BACKEND_UNAVAILABLE', `webgpu finds no GPU here${hidden}: ${howToInstall}`);
 }
 
-/** Every adapter of this machine, GPUs first. Cards of one name cannot be told apart and are listed once. */
+/** Every adapter of this machine, GPUs first. Cards of one name cannot be distinguished and are listed once. */
 export async function listAdapters(): Promise<AdapterDescription[]> {
   const found = await findAdapters();
   return found.map(({ name, adapter }) => ({
@@ -98,7 +98,7 @@ export function isSoftware({ info }: GPUAdapter): boolean {
   );
 }
 
-/** Asked for an adapter that cannot be there, Dawn names those that are. */
+/** Names of the adapters: Dawn lists them when it is asked for one that cannot exist. */
 async function adapterNames(): Promise<string[]> {
   const { create } = await loadDawn();
   try {
@@ -112,7 +112,7 @@ async function adapterNames(): Promise<string[]> {
   }
 }
 
-/** Instances of Dawn in use: one that is collected as garbage takes its devices along. */
+/** Instances of Dawn in use, kept here since a collected instance takes its devices along. */
 const instances = new Set<GPU>();
 
 async function request(name: string): Promise<GPUAdapter | null> {
