@@ -38,7 +38,7 @@ export function isWildcard(host: string): boolean {
   return wildcards.includes(canonicalHost(host));
 }
 
-/** As ZeroMQ takes it: `tcp://10.0.0.1:29500`, `tcp://[fd00::1]:29500`. */
+/** Address as ZeroMQ takes it: `tcp://10.0.0.1:29500`, `tcp://[fd00::1]:29500`. */
 export function tcpAddress(host: string, port: number | string): string {
   return `tcp://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

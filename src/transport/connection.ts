@@ -5,8 +5,8 @@ export interface Message {
 }
 
 /**
- * What connects this rank with one peer in one stream, in both directions: messages arrive once, whole and in order, or
- * not at all. It says nothing about lost peers: its transport does.
+ * Connection of this rank with one peer in one stream, in both directions: messages arrive once, whole and in order,
+ * or not at all. Its transport reports lost peers.
  */
 export interface Connection {
   readonly peer: number;
@@ -19,30 +19,32 @@ export interface Connection {
   send(header: Uint8Array, payload: Uint8Array): void;
 
   /**
-   * The next message. A transport whose connections `block` returns it, after a wait; others return a promise that never
-   * times out: race it against what ends the collective.
+   * The next message. A transport whose connections `block` returns it, after a wait; others return a promise that
+   * never times out: race it against the end of the collective.
    *
-   * @param bytes how long a payload is expected; another one arrives all the same
-   * @param into where a transport may put the payload; the message then has this very array
+   * @param bytes expected length of the payload; one of another length arrives all the same
+   * @param into memory that a transport may put the payload into; the message then has this very array
    */
   receive(bytes: number, into?: Uint8Array): Message | Promise<Message>;
 
-  /** The next message if it is there already; `receive` returns it again. Only while nobody receives. */
+  /**
+   * The next message if it is there already; `receive` returns it again. Call it only while no `receive` is pending.
+   */
   look(): Message | undefined;
 
   /** Resolves once the connection is closed and its resources are free. */
   close(): Promise<void>;
 }
 
-/** What a rank tells others of where it listens, by the name of the connection. */
+/** Addresses at which a rank listens, by the name of the connection. */
 export type Endpoints = Record<string, string>;
 
-/** What every kind of transport is made from. */
+/** Options of every kind of transport. */
 export interface TransportOptions {
   rank: number;
-  /** The ranks that it connects this one with. */
+  /** Ranks that it connects this one with. */
   peers: readonly number[];
-  /** Connections with each peer. */
+  /** Number of connections with each peer. */
   streams: number;
   /** Called for each peer whose connection ends, perhaps more than once. */
   lost(peer: number): void;
@@ -56,11 +58,11 @@ export interface Transport {
   readonly name: string;
   /** Listens for every higher rank. */
   bind(): Promise<void>;
-  /** Where higher ranks find this one; complete after `bind`. */
+  /** Addresses at which higher ranks find this one; complete after `bind`. */
   readonly endpoints: Endpoints;
   /** Connects to every lower rank; returns the connections with all peers, which may not be up yet. */
   connect(table: Readonly<Record<number, Endpoints>>): Connection[];
-  /** Connections of strangers so far: of who does not know the job's secret. */
+  /** Number of connections so far from processes that do not know the job's secret. */
   readonly strangers: number;
   close(): Promise<void>;
 }

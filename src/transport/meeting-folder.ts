@@ -8,14 +8,17 @@ import { findUserFolder, isOwnFolder } from './user-folder.js';
 const jobName = /^[0-9a-f]{24}$/;
 const lockName = /^([0-9a-f]{24})-\d+\.lock$/;
 const unfinishedLock = /^[0-9a-f]{24}-\d+\.new$/;
-/** What ranks make in a job's folder: socket files, pipes, shared files. */
+/** Names that ranks give to entries of a job's folder: socket files, pipes, shared files. */
 const contents = /^(\d+-\d+\.(\d+|pipe)|\d+\.values|probe)$/;
 /** A lock is made within one turn of the event loop. */
 const makingMs = 10_000;
 /** A user folder that another job has just removed is made again. */
 const tries = 5;
 
-/** Names a job's folder: all who know its secret find the same name, nobody else does, and no peer can choose it. */
+/**
+ * Names a job's folder: all processes that know its secret find the same name, no other does, and no peer can choose
+ * it.
+ */
 export function meetingFolderName(secret: string, jobId: string): string {
   return deriveKey(secret, `folder ${jobId}`).toString('hex').slice(0, 24);
 }
@@ -27,10 +30,10 @@ export function meetingFolderName(secret: string, jobId: string): string {
  *     pod-dist-<uid>/<job>-<rank>.lock    a Unix socket that its rank listens on while it lives
  *     pod-dist-<uid>/<job>/               made after the lock
  *
- * A folder without a lock that answers is left over, and the next job of the user removes it. A socket tells that to
- * every process that sees the folder; a process id would mean something else in another container. Only files of known
- * names are removed, by unlinking, which follows no link, and nobody else can put a link in place of a folder on the way:
- * both are this user's own without rights for others. What cannot be removed stays: it never ends a job.
+ * A folder without a lock that answers is left over, and the next job of the user removes it. Every process that sees
+ * the folder can test a socket; a process id would mean something else in another container. Only files of known names
+ * are removed, by unlinking, which follows no link, and nobody else can put a link in place of a folder on the way:
+ * both are this user's own without rights for others. An entry that cannot be removed stays, and never ends a job.
  */
 export class MeetingFolder {
   private constructor(
@@ -39,7 +42,7 @@ export class MeetingFolder {
     private readonly lockPath: string,
   ) {}
 
-  /** Undefined where there is no safe place for it. */
+  /** Makes the folder; undefined where there is no safe place for it. */
   static async make(
     name: string,
     rank: number,
@@ -79,7 +82,7 @@ export function removeLeftovers(name: string, userFolder = findUserFolder()): vo
   attempt(() => rmdirSync(userFolder));
 }
 
-/** Removes what jobs of this user have left that have been killed. */
+/** Removes what killed jobs of this user have left behind. */
 export async function removeDead(userFolder: string): Promise<void> {
   const locks = new Map<string, string[]>();
   for (const entry of list(userFolder)) {
@@ -108,7 +111,9 @@ function removeJob(userFolder: string, job: string, locks: readonly string[]): v
   for (const lock of locks) attempt(() => unlinkSync(join(userFolder, lock)));
 }
 
-/** The socket gets its name once it listens: a lock that refuses belongs to a process that is gone. */
+/**
+ * Makes a Unix socket that gets its name only once it listens: a lock that refuses belongs to a process that is gone.
+ */
 async function listenAt(path: string): Promise<Server> {
   const making = path.replace(/\.lock$/, '.new');
   const server = createServer((socket) => socket.destroy());
@@ -119,7 +124,7 @@ async function listenAt(path: string): Promise<Server> {
   return server;
 }
 
-/** False only where the system says that nobody listens there. */
+/** Whether a process listens there; false only where the system says that none does. */
 async function isAnswered(path: string): Promise<boolean> {
   const socket = connect(path);
   try {

@@ -1,9 +1,9 @@
 import { PodDistError } from '../util/errors.js';
 
-/** How the ranks' values are combined. */
+/** Operation that combines the ranks' values. */
 export type ReduceOp = 'sum' | 'max';
 
-/** How float32 values travel: as they are, or rounded to bfloat16, in half the bytes. */
+/** Type that float32 values travel as: unchanged, or rounded to bfloat16 in half the bytes. */
 export type WireType = 'float32' | 'bf16';
 
 /**
@@ -19,7 +19,7 @@ export type WireType = 'float32' | 'bf16';
  * compares every byte: ranks that disagree about a collective stop instead of adding unlike numbers.
  */
 export const headerBytes = 44;
-/** Where a header says how long its payload is. */
+/** Byte offset of the payload's length in a header. */
 export const payloadBytesAt = 36;
 export const wireVersion = 4;
 const magic = 0x44_44_4f_50;

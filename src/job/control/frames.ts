@@ -23,7 +23,7 @@ export class FrameJoiner {
   private parts: Uint8Array[] = [];
   private bytes = 0;
 
-  /** Takes a frame; returns the message that ends with it. Throws for what is no frame, or too long a message. */
+  /** Takes a frame; returns the message that ends with it. Throws for an invalid frame, or too long a message. */
   add(frame: Uint8Array): Uint8Array | undefined {
     if (frame.length === 0 || frame[0] > more) throw new RangeError('a frame without its first byte');
     this.bytes += frame.length - 1;

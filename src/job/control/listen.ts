@@ -11,7 +11,7 @@ export interface ListenOptions {
   port: number;
   /** Advice for the error if the port is taken; default: that of `pod-dist launch`. */
   portAdvice?: string;
-  /** The job's secret: only who knows it gets a connection. */
+  /** The job's secret: only a process that knows it gets a connection. */
   token: string;
 }
 

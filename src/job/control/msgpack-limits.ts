@@ -1,14 +1,14 @@
-/** What a message may hold. A few bytes of MessagePack can stand for very many objects. */
+/** Limits of a message. A few bytes of MessagePack can stand for very many objects. */
 export interface MessageLimits {
-  /** Arrays and maps. */
+  /** Most arrays and maps. */
   containers: number;
-  /** Values of all kinds. */
+  /** Most values of all kinds. */
   values: number;
-  /** Arrays and maps in each other. */
+  /** Most levels of arrays and maps in each other. */
   depth: number;
 }
 
-/** How many bytes follow the first one of a value, and how many values it holds. */
+/** Number of bytes that follow the first one of a value, and number of values that it holds. */
 interface Shape {
   bytes: number;
   held: number;
@@ -20,8 +20,8 @@ const undefinedValue = [0xd4, 0, 0] as const;
 
 /**
  * Goes through a MessagePack value without making any object of it, and throws where it is not one whole value, goes
- * beyond the limits or holds an extension. What passes can be decoded in time and memory proportional to the limits and
- * the bytes.
+ * beyond the limits or holds an extension. A value that passes can be decoded in time and memory proportional to the
+ * limits and the bytes.
  */
 export function checkMessagePack(bytes: Uint8Array, limits: MessageLimits): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

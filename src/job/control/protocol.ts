@@ -9,17 +9,17 @@ import { checkMessagePack, type MessageLimits } from './msgpack-limits.js';
 /** Both sides of the control connection must speak the same version. */
 export const protocolVersion = 5;
 
-/** Ranks of a job, at most. */
+/** Most ranks of a job. */
 const mostRanks = 65_536;
 
-/** Of a member's message. The most is needed for the confusion matrix of a thousand classes, and for many class names. */
+/** Limits of a member's message: the confusion matrix of a thousand classes, and many class names, need the most. */
 const memberLimits: MessageLimits = { containers: 50_000, values: 4_000_000, depth: 32 };
 
 const rank = z
   .int()
   .min(0)
   .max(mostRanks - 1);
-/** One line of text: what would move a terminal's cursor, or change its colours, is escaped. */
+/** One line of text, with characters escaped that would move a terminal's cursor or change its colours. */
 const line = (longest: number) => z.string().max(longest).transform(printable);
 const name = line(200);
 const text = line(4000);
@@ -37,7 +37,7 @@ export const workerMessage = z.discriminatedUnion('type', [
     worldSize: z.int().positive(),
     /** The host's name, for people. */
     host: name,
-    /** The same for ranks that share memory and socket files, else different. */
+    /** Equal for ranks that share memory and socket files, else different. */
     machine: name,
     pid: z
       .int()
@@ -45,7 +45,7 @@ export const workerMessage = z.discriminatedUnion('type', [
       .max(2 ** 31),
     /** Digest of the configuration that the worker has read. */
     digest: name,
-    /** The coordinator's IP address as this rank has reached it; none where it was told. */
+    /** The coordinator's IP address as this rank has reached it; absent where the address was given. */
     reached: name.optional(),
   }),
   z.object({ type: z.literal('endpoints'), endpoints }),
@@ -66,19 +66,19 @@ export const workerMessage = z.discriminatedUnion('type', [
         details: z.record(z.string().max(100), z.union([text, z.number()])),
       }),
     ),
-    /** This worker's clock against the coordinator's. */
+    /** Offset of this worker's clock from the coordinator's. */
     clock: z.object({ offset: microseconds, error: microseconds }),
   }),
   z.object({
     type: z.literal('beat'),
-    /** Counts whatever the compute thread gets done. */
+    /** Counter of the compute thread's progress. */
     progress: z.int().min(0),
     /** Whether the compute thread waits for other ranks. */
     waiting: z.boolean(),
     phase: name,
     /** Whether the phase is one that may take long, such as saving a checkpoint. */
     lengthy: z.boolean().optional(),
-    /** Of each stream the last collective begun; name and duration of the one under way. */
+    /** Each stream's last collective begun; name and duration of the one under way. */
     collectives: z.array(z.object({ begun: z.int().min(0), name, forMs: z.number().min(0) })).max(16),
     /** Connections to its data ports that were not of this job, so far. */
     strangers: z.int().min(0).optional(),
@@ -158,7 +158,7 @@ export function foreignVersion(bytes: Uint8Array): number | undefined {
   }
 }
 
-/** In a few words, without anything that the message holds. */
+/** Reason of an error in a few words, without any content of the message. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof z.ZodError)) return messageOf(error).slice(0, 100);
   const [{ path, code }] = error.issues;

@@ -5,10 +5,10 @@ import { listen, type ListenOptions } from './listen.js';
 import { encode, type CoordinatorMessage } from './protocol.js';
 import { Quota } from './quota.js';
 
-/** The first message of a worker, its `hello`, is shorter; more is not read of who has not been let in. */
+/** Bytes of the first message of a worker, its `hello`, at most; no more is read before a worker is admitted. */
 const longestHello = 4096;
 
-/** A connection of somebody who knows the job's secret: the random name of its socket, in hex. */
+/** A connection of a process that knows the job's secret: the random name of its socket, in hex. */
 export type Connection = string;
 
 /** Incoming: a whole message, or a violation of the protocol. */
@@ -21,7 +21,9 @@ export interface MemberConnections {
   readonly port: number;
   /** Reads longer messages of this connection from now on. */
   admit(connection: Connection): void;
-  /** Until closed; throws `MESSAGE_NOT_SENT` where a message that was posted cannot be sent to anybody. */
+  /**
+   * Messages and faults, until closed; throws `MESSAGE_NOT_SENT` where a posted message cannot be sent to any member.
+   */
   arrivals(): AsyncIterable<Arrival>;
   /** Sends a message, after those still under way. A member that does not read its messages is reported as a fault. */
   post(connection: Connection, message: CoordinatorMessage): void;

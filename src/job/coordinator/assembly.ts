@@ -3,7 +3,7 @@ import { PodDistError } from '../../util/errors.js';
 /** Values that the ranks give under one name, until every rank has given its own. */
 export class Assembly<T> {
   private readonly open = new Map<string, Map<number, T>>();
-  /** By rank the names that wait for others. */
+  /** Number of names that wait for others, by rank. */
   private readonly given = new Map<number, number>();
 
   /** @param mostOpen names that may wait for others after one rank has given its value */

@@ -37,9 +37,12 @@ import { Roster, type Member, type RosterOptions } from './roster.js';
 export interface CoordinatorOptions extends ListenOptions, RosterOptions {
   transport: 'ipc' | 'tcp';
   joinTimeoutMs: number;
-  /** Evidence of one failure arrives from several sides; this long a better explanation is waited for; default: 400. */
+  /**
+   * Milliseconds to wait for a better explanation, since evidence of one failure arrives from several sides; default:
+   * 400.
+   */
   graceMs?: number;
-  /** A rank that others wait for longer than this is named by `onNotice`; default: none is. */
+  /** Milliseconds that others may wait for a rank before `onNotice` names it; default: none is named. */
   stallWarningMs?: number;
   /** Called with one line for each notice to the user while the job runs. */
   onNotice?(line: string): void;
@@ -57,14 +60,17 @@ export interface CoordinatorOptions extends ListenOptions, RosterOptions {
 
 const defaultGraceMs = 400;
 const checkEveryMs = 250;
-/** Ranks that cannot connect to each other say so themselves, at the deadline; this much later the coordinator does. */
+/**
+ * Milliseconds after the deadline at which the coordinator reports that ranks cannot connect to each other; the ranks
+ * report it themselves at the deadline.
+ */
 const connectingGraceMs = 3000;
-/** What a rank may have given that others have not, at once. */
+/** Most names that one rank may have given values for while other ranks have not. */
 const mostOpen = 16;
 
 type State = 'joining' | 'connecting' | 'running' | 'ended';
 
-/** What ranks say in one state only, and what they may say after they have finished. */
+/** State in which ranks may send each message; `lastWords` are allowed even after they have finished. */
 const stateOf: Partial<Record<WorkerMessage['type'], State>> = {
   endpoints: 'connecting',
   connected: 'connecting',
@@ -79,8 +85,8 @@ const lastWords = new Set<WorkerMessage['type']>(['beat', 'clock', 'trace', 'los
  * The control side of a job: lets the workers find each other, compares what they must agree on, adds up what they
  * gather, watches that they live, and stops them all when one fails.
  *
- * A member that breaks the protocol ends the job and is named; it cannot end this process, nor fill its memory. What
- * the coordinator does not do: start or kill processes (the supervisor does), or see any gradient.
+ * A member that breaks the protocol ends the job and is named; it cannot end this process, nor fill its memory. The
+ * coordinator does not start or kill processes (the supervisor does), nor see any gradient.
  */
 export class Coordinator {
   readonly port: number;
@@ -139,7 +145,7 @@ export class Coordinator {
     return coordinator;
   }
 
-  /** Tells of a worker process on this host that has ended, as its parent has seen it. */
+  /** Reports a worker process on this host that has ended, as its parent has seen it. */
   reportExit(rank: number, code: number | null, signal: NodeJS.Signals | null): void {
     if (this.stopped || (code === 0 && this.roster.get(rank)?.finished)) return;
     this.cause.add(...exited(this.about(rank), code, signal, this.memory.explain(signal)));
@@ -185,7 +191,7 @@ export class Coordinator {
     }
   }
 
-  /** The error is the member's where the member broke the protocol, else this process's own. */
+  /** Explains an error: as the member's where the member broke the protocol, else as this process's own. */
   private explain(rank: number, error: unknown): void {
     const code = codeOf(error);
     if (code !== 'PROTOCOL_ERROR')
@@ -209,7 +215,10 @@ export class Coordinator {
     this.broadcast({ type: 'plan', jobId, hosts, transport, reached });
   }
 
-  /** Who knows the job's secret and does not fit ends a job that has not begun; one that goes on is left alone. */
+  /**
+   * Refuses a process that knows the job's secret but does not fit: ends a job that has not begun, leaves a running
+   * one alone.
+   */
   private refuse(connection: Connection, reason: string): void {
     this.post(connection, { type: 'refused', code: 'JOIN_REFUSED', message: reason });
     if (this.state === 'joining') this.cause.add(...refused(reason));
@@ -271,7 +280,7 @@ export class Coordinator {
     }
   }
 
-  /** Ranks of ours say everything in its turn. */
+  /** Refuses a message of this job's rank that comes out of turn. */
   private expectInState(type: WorkerMessage['type'], { finished }: Member): void {
     const inTime = (stateOf[type] ?? this.state) === this.state;
     if (!inTime || (finished && !lastWords.has(type)))
@@ -299,7 +308,7 @@ export class Coordinator {
       // Such as a full disk under the run folder.
       if (error instanceof UserError) return this.cause.add(...stopped(error.code, messageOf(error), true));
       const reason = `the coordinator could not combine ${name}: ${messageOf(error)}`;
-      // Each part is what it must be; then it is the parts that do not belong together.
+      // Each part is valid by itself, so the parts do not fit together.
       if (error instanceof PodDistError) this.cause.add(...disagreed(reason));
       else this.abort('COORDINATOR_FAILED', reason);
     }

@@ -61,7 +61,7 @@ export class RootCause {
   readonly settled: Promise<JobFailure>;
   private resolve!: (failure: JobFailure) => void;
   private best: Evidence | undefined;
-  /** By rank how its process has ended. */
+  /** End of the process of each rank, by rank. */
   private readonly ends = new Map<number | undefined, Evidence>();
   private readonly told = new Set<number | undefined>();
   private timer: NodeJS.Timeout | undefined;

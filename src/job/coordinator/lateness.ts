@@ -4,14 +4,14 @@ import { largest } from '../../util/extremes.js';
 export interface Collectives {
   /** Number of the last one that it has begun, as the program counts them over all streams. */
   begun: number;
-  /** The one under way, such as `allReduce 'gradients'`; empty: none. */
+  /** Name of the collective under way, such as `allReduce 'gradients'`; empty: none. */
   name: string;
   /** Milliseconds since that one began. */
   forMs: number;
 }
 
 interface Known {
-  /** By stream. */
+  /** Progress by stream. */
   collectives: readonly Collectives[];
   heard: number;
 }
@@ -20,12 +20,12 @@ export interface LateRank {
   rank: number;
   /** Ranks that wait for it. */
   waiting: number[];
-  /** What the one that has waited longest waits in. */
+  /** Collective that the rank which has waited longest waits in. */
   name: string;
   waitedMs: number;
 }
 
-/** Who waits for a late rank, since when and in what. */
+/** Describes the wait for a late rank: the ranks that wait, since when and in which collective. */
 export function describeWait({ waiting, name, waitedMs }: LateRank): string {
   const ranks = waiting.toSorted((a, b) => a - b).join(', ');
   const have = waiting.length > 1 ? 'have' : 'has';
@@ -39,7 +39,7 @@ export function describeWait({ waiting, name, waitedMs }: LateRank): string {
  */
 export class Lateness {
   private readonly known = new Map<number, Known>();
-  /** By rank the last collective that it has been named for. */
+  /** Last collective that each rank has been named for, by rank. */
   private readonly named = new Map<number, number>();
 
   constructor(private readonly warningMs: number) {}

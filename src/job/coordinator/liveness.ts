@@ -1,4 +1,4 @@
-/** What a rank's last beat said. */
+/** Contents of a rank's last beat. */
 export interface Beat {
   progress: number;
   waiting: boolean;
@@ -9,14 +9,14 @@ export interface Beat {
 
 /** Time-outs of the watchdog. */
 export interface Patience {
-  /** Without a sign of life, or of progress. */
+  /** Longest time without a sign of life, or without progress. */
   stallTimeoutMs: number;
-  /** Without progress in a phase that may take long; default: as in every other. */
+  /** Longest time without progress in a phase that may take long; default: as in every other. */
   phaseTimeoutMs?: number;
 }
 
 /**
- * Distinguishes a rank that has stalled from one that waits for it.
+ * Distinguishes a stalled rank from the ranks that wait for it.
  *
  * Beats come from the communication thread, so a busy compute thread still beats; a stopped process does not. A beat
  * carries the compute thread's progress counter: a rank whose counter stands still while it waits for nobody hangs. In
@@ -49,7 +49,7 @@ export class Liveness {
     this.progress = progress;
   }
 
-  /** What the rank last said it was doing. */
+  /** Phase in the rank's last beat. */
   get doing(): string {
     return this.phase;
   }

@@ -1,13 +1,16 @@
 import { readFileSync } from 'node:fs';
 
-/** Where Linux counts the processes that it has ended for want of memory: in this group of processes, on this machine. */
+/**
+ * Files in which Linux counts the processes that it has killed for want of memory: in this control group, on this
+ * machine.
+ */
 const counters = [
   { file: '/sys/fs/cgroup/memory.events', of: 'the memory of its container or group is used up' },
   { file: '/sys/fs/cgroup/memory/memory.oom_control', of: 'the memory of its container or group is used up' },
   { file: '/proc/vmstat', of: "the machine's memory, or that of a group of processes, is used up" },
 ] as const;
 
-/** Says of a killed worker whether the system has run out of memory, as far as its counters tell. */
+/** Finds out, by the system's counters, whether a killed worker was ended for want of memory. */
 export class MemoryKills {
   private readonly before: readonly (number | undefined)[];
 
@@ -15,7 +18,7 @@ export class MemoryKills {
     this.before = counters.map(({ file }) => read(file));
   }
 
-  /** What to add to the signal's name, in brackets. */
+  /** Text to append to the signal's name, in brackets; empty unless it is SIGKILL. */
   explain(signal: NodeJS.Signals | null): string {
     if (signal !== 'SIGKILL') return '';
     const found = counters.find(

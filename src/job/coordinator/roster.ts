@@ -3,7 +3,7 @@ import { runningClock } from '../../util/running-clock.js';
 import { Liveness, type Patience } from './liveness.js';
 import { protocolVersion, type Hello } from '../control/protocol.js';
 
-/** What is known of a rank that has joined. */
+/** A rank that has joined. */
 export interface Member {
   connection: Connection;
   host: string;
@@ -13,7 +13,7 @@ export interface Member {
   pid: number;
   liveness: Liveness;
   finished: boolean;
-  /** It has broken the protocol: nothing more is read of it. */
+  /** Whether it has broken the protocol: nothing more is read of it. */
   broken: boolean;
 }
 
@@ -29,7 +29,7 @@ export class Roster {
 
   constructor(private readonly job: RosterOptions) {}
 
-  /** Admits a worker, or returns one line that says why not. */
+  /** Admits a worker, or returns the reason for a refusal in one line. */
   admit(connection: Connection, hello: Hello): string | undefined {
     const reason = this.objection(hello);
     if (reason) return reason;

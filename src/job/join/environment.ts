@@ -16,12 +16,12 @@ export interface JobEnvironment {
   localRank: number;
   /** Workers of the job on this host. */
   localWorldSize: number;
-  /** Environment variable that every worker of the job has, and who started them has not. */
+  /** Environment variable that every worker of the job has, but not the process that started them. */
   rankVariable: string;
   /** Where the coordinator listens. */
   host: string;
   port: number;
-  /** `host` is a node's name in Slurm's list. */
+  /** Set where `host` is a node's name in Slurm's list. */
   hostIsNode?: true;
   /** The job's secret, from `pod-dist launch`; empty where something else has started this worker. */
   token: string;
@@ -72,7 +72,7 @@ const families: readonly Names[] = [
   },
 ];
 
-/** Names under which `pod-dist launch` tells its workers where the coordinator is. */
+/** Variables in which `pod-dist launch` gives its workers the address of the coordinator and the secret. */
 export const launchVariables = {
   address: 'POD_DIST_ADDRESS',
   token: secretVariables.token,
@@ -125,7 +125,10 @@ export function readJobEnvironment(
   return { starter, rank, worldSize, ...local, host, port, ...node, token: '', job, ownCoordinator: true };
 }
 
-/** A job is known by where its coordinator listens. Loopback is another place on every host, and in every container. */
+/**
+ * Name of a job: the place where its coordinator listens. Loopback is another place on every host, and in every
+ * container.
+ */
 function jobName(
   { starter, host, port, worldSize }: Pick<JobEnvironment, 'starter' | 'host' | 'port' | 'worldSize'>,
   { SLURM_JOB_ID = '', SLURM_STEP_ID = '' }: Environment,
@@ -146,8 +149,8 @@ function networkId(): string {
 }
 
 /**
- * Refuses `pod-dist launch` as one of several tasks of torchrun, srun or mpirun: each would train a whole job. A script
- * of sbatch, or a step of one task, is none of several.
+ * Refuses `pod-dist launch` as one of several tasks of torchrun, srun or mpirun: each would train a whole job. A
+ * script of sbatch, or a step of one task, does not count as one of several.
  *
  * @throws UserError `ENVIRONMENT_INVALID`
  */
@@ -174,7 +177,7 @@ function isPresent({ starter, rank, localRank }: Names, environment: Environment
   );
 }
 
-/** Workers on this host as the starter says, where that can be; else as if all were here. */
+/** Number of workers on this host as the starter says, where that is possible; else as if all were here. */
 function localSize(told: string | undefined, localRank: number, worldSize: number): number {
   const size = Number(told);
   return Number.isInteger(size) && size > localRank && size <= worldSize ? size : worldSize;
@@ -191,7 +194,7 @@ function slurmTasksHere(environment: Environment): string | undefined {
   return undefined;
 }
 
-/** Where rank 0's coordinator is to be found. */
+/** Address at which rank 0's coordinator is found. */
 function meetingPoint(starter: Starter, environment: Environment, worldSize: number, parentPid: number) {
   const given = environment.MASTER_ADDR || defaultHost(starter, environment, worldSize);
   const host = given === undefined ? undefined : canonicalHost(given);

@@ -19,19 +19,19 @@ export interface JoinJobOptions {
   lockFile?: string;
   /** Epochs of the checkpoint that the run goes on from. */
   resumedEpochs?: number;
-  /** Only evaluates a checkpoint. */
+  /** Whether it only evaluates a checkpoint. */
   evaluate: boolean;
   notify(line: string): void;
 }
 
 export interface Joined {
   member: Membership;
-  /** In rank 0, where no launcher of pod-dist's runs the coordinator. */
+  /** The coordinator, in rank 0, where no launcher of pod-dist's runs one. */
   own?: OwnCoordinator;
 }
 
 /**
- * Joins the job that the environment describes; in rank 0, where nobody else does, also runs its coordinator. Rejects,
+ * Joins the job that the environment describes; in rank 0, where no launcher does, also runs its coordinator. Rejects,
  * with nothing left running. In rank 0 the error is the cause that the coordinator found and sent to the other ranks.
  */
 export async function joinJob(options: JoinJobOptions): Promise<Joined> {
@@ -67,14 +67,16 @@ export async function joinJob(options: JoinJobOptions): Promise<Joined> {
   }
 }
 
-/** Who must live for this worker to go on: variables that were set by hand may have been set by a shell that has ended. */
+/**
+ * Processes that must live for this worker to go on. Variables that were set by hand may be of a shell that has ended.
+ */
 function guardedBy({ starter, rankVariable }: JobEnvironment): { guardParent: boolean; starter?: number } {
   if (starter === 'pod-dist') return { guardParent: true };
   if (starter === 'torchrun' && process.env.TORCHELASTIC_RUN_ID === undefined) return { guardParent: false };
   return { guardParent: true, starter: starterOf(process.ppid, rankVariable) };
 }
 
-/** The address that the configuration has this host's tcp edges listen on, where it names one. */
+/** Address at which this host's tcp connections listen, where the configuration names one. */
 function fixedHost({ distributed }: Config): string | undefined {
   const { host } = distributed;
   return isLoopback(host) || isWildcard(host) ? undefined : canonicalHost(host);
@@ -83,8 +85,8 @@ function fixedHost({ distributed }: Config): string | undefined {
 type Found = Omit<Meeting, 'reached'> & { reached?: string };
 
 /**
- * Rank 0's own: on loopback where MASTER_ADDR is, unless the configuration says otherwise, else on all addresses. A
- * secret that nobody has given is made here, and left where the other ranks find it.
+ * Starts rank 0's own coordinator: on loopback where MASTER_ADDR is, unless the configuration says otherwise, else on
+ * all addresses. Without a given secret, it makes one and leaves it where the other ranks find it.
  */
 async function startCoordinator(options: JoinJobOptions): Promise<Found & { coordinator: OwnCoordinator }> {
   const { place, config, outDir, lockFile, resumedEpochs, evaluate } = options;

@@ -20,11 +20,11 @@ export interface OwnCoordinatorOptions {
   lockFile?: string;
   /** Epochs of the checkpoint that the run goes on from, if it does. */
   resumedEpochs?: number;
-  /** Only count a checkpoint's test images; nothing is recorded. */
+  /** Whether it only counts a checkpoint's test images and records nothing. */
   evaluate?: boolean;
 }
 
-/** From the thread. */
+/** Messages from the thread. */
 export type CoordinatorNews =
   { type: 'listening' } | { type: 'finished' } | ({ type: 'failed'; user: boolean } & ErrorReport);
 

@@ -1,4 +1,4 @@
-/** What guards a worker that has joined its job has this long to end it in order. */
+/** Milliseconds that a worker which has joined its job has to end in order, before it is killed. */
 const endWithinMs = 1500;
 
 /** Kills this process when the one that has forked it ends, even if it has ended already. */

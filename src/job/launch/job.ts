@@ -22,20 +22,20 @@ export interface JobOptions {
   /** Arguments of `pod-dist worker`. */
   workerArgs: readonly string[];
   combiner: RunCombiner;
-  /** Takes what the workers spend their time on. */
+  /** Records how the workers spend their time. */
   trace?: TraceFile;
   /** Called with lines for people. */
   notify(line: string): void;
-  /** What asks the job to stop. */
+  /** Source of requests to stop the job. */
   stopping: StopSource;
-  /** Ends the job, when it is aborted, for the reason that it gives: a `PodDistError`. */
+  /** Ends the job when it is aborted; the reason of the abort is a `PodDistError`. */
   lost?: AbortSignal;
 }
 
-/** How long workers may take to end by themselves once all have finished. */
+/** Milliseconds that workers may take to end by themselves once all have finished. */
 const endWithinMs = 10_000;
 
-/** A worker on this host that has not joined by now hangs, however slow the machine. */
+/** Milliseconds after which a worker on this host that has not joined counts as hanging, however slow the machine. */
 const slowestStartMs = 20_000;
 
 /**
@@ -121,7 +121,7 @@ export async function runJob({
   }
 }
 
-/** Where the coordinator listens, and where workers of this host find it. */
+/** Addresses at which the coordinator listens, and at which workers of this host find it. */
 function addressesOf(host: string): { listenOn: string; connectTo: string } {
   const canonical = canonicalHost(host);
   return isWildcard(canonical)
@@ -129,7 +129,7 @@ function addressesOf(host: string): { listenOn: string; connectTo: string } {
     : { listenOn: canonical, connectTo: canonical };
 }
 
-/** Ctrl-Z, or SIGTSTP to this process alone, stops the workers as well; what continues it continues them. */
+/** Stops the workers at Ctrl-Z, or SIGTSTP to this process alone, and continues them with this process. */
 function suspendWith(supervisor: Supervisor): { stop(): void } {
   if (process.platform === 'win32') return { stop: () => {} };
   const suspend = () => {

@@ -3,12 +3,12 @@ import { StoppedError } from '../../util/errors.js';
 import type { Membership } from '../member/membership.js';
 import { followSignals } from '../../util/signals.js';
 
-/** A worker that has told its job of a signal may take this long to end with it. */
+/** Milliseconds that a worker may take to end after it has reported a signal to its job. */
 const endWithinMs = 2500;
 
-/** How a worker hears of a signal. */
+/** Stops the work of a worker at a signal. */
 export class WorkerStop {
-  /** From when on the rest of the job is told. */
+  /** Membership that reports the signal to the rest of the job; undefined until the rank has joined. */
   member: Membership | undefined;
   private readonly controller = new AbortController();
   private readonly stopped: Promise<never>;
@@ -24,9 +24,9 @@ export class WorkerStop {
   }
 
   /**
-   * Runs the work of a worker that torchrun, Slurm or MPI have started. A signal stops the whole job: this rank tells the
-   * coordinator, which stops the others. Rejects with `StoppedError`, at once where the rank has not joined or where a
-   * second signal comes, else once the work has ended.
+   * Runs the work of a worker that torchrun, Slurm or MPI have started. A signal stops the whole job: this rank
+   * reports it to the coordinator, which stops the others. Rejects with `StoppedError`, at once where the rank has not
+   * joined or where a second signal comes, else once the work has ended.
    */
   static async run<T>(work: (stop: WorkerStop) => Promise<T>): Promise<T> {
     const stop = new WorkerStop();

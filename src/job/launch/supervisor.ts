@@ -11,16 +11,16 @@ export interface WorkerSpec {
   script: string;
   args: readonly string[];
   environment: NodeJS.ProcessEnv;
-  /** Takes the worker's output. */
+  /** File of the worker's output. */
   logFile: string;
-  /** Command that starts another one, such as `ip netns exec NAME`; default: none. */
+  /** Command that starts the worker's own, such as `ip netns exec NAME`; default: none. */
   within?: readonly string[];
 }
 
-/** Whom it tells of the workers' ends. */
+/** Receiver of reports about the workers' ends. */
 type Listener = Pick<Coordinator, 'reportExit' | 'abort'>;
 
-/** How long a worker may take to end after SIGTERM. */
+/** Milliseconds that a worker may take to end after SIGTERM. */
 const terminateWithinMs = 3000;
 
 /**
@@ -30,7 +30,7 @@ const terminateWithinMs = 3000;
 const allocatorSettings =
   'glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=8589934592:glibc.malloc.top_pad=67108864';
 
-/** Owns the worker processes of a job: starts them, hears their ends, and leaves none behind. */
+/** Owns the worker processes of a job: starts them, notices their ends, and leaves none behind. */
 export class Supervisor {
   private readonly children = new Map<number, ChildProcess>();
   private readonly exits: Promise<void>[] = [];
@@ -115,7 +115,7 @@ function startProcess({ script, args, environment, logFile, within = [] }: Worke
   }
 }
 
-/** What helps where the system starts no process, by its error. */
+/** Advice where the system starts no process, by error code. */
 const advice: Readonly<Record<string, string>> = {
   EAGAIN:
     'no more processes are allowed: raise the limit (ulimit -u, or that of the container), or start fewer workers',
@@ -127,7 +127,7 @@ const advice: Readonly<Record<string, string>> = {
   E2BIG: 'the environment and arguments are too long: unset long variables',
 };
 
-/** An error of the system in one line: its name, the call, what helps. */
+/** Describes an error of the system in one line: its name, the call, the advice. */
 function describeStart(error: unknown): string {
   const { code = '', syscall } = error as NodeJS.ErrnoException;
   const help = Object.hasOwn(advice, code) ? advice[code] : undefined;

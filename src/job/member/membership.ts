@@ -20,10 +20,10 @@ interface Waiter {
 }
 
 /**
- * A worker's place in a job, on its compute thread: the communicator, and what it tells the coordinator (the
+ * A worker's place in a job, on its compute thread: the communicator, and the reports to the coordinator (the
  * `Reporter` that training expects).
  *
- * Everything here waits under the coordinator's eyes: if another rank fails, every wait rejects with `JOB_ABORTED`.
+ * If another rank fails, every wait here rejects with `JOB_ABORTED`.
  */
 export class Membership implements Reporter {
   readonly communicator: SharedCommunicator;
@@ -189,7 +189,7 @@ export class Membership implements Reporter {
   }
 }
 
-/** Epochs and steps are counted from one, as on the console. */
+/** Describes a phase; epochs and steps are counted from one, as on the console. */
 function describePhase(phase: string, epoch?: number, step?: number): string {
   const ofEpoch = epoch === undefined ? '' : ` of epoch ${epoch + 1}`;
   return `${phase}${ofEpoch}${step === undefined ? '' : `, step ${step + 1}`}`;

@@ -17,7 +17,7 @@ export class Status {
     this.text = Buffer.from(buffer as unknown as ArrayBuffer, textAt, textBytes);
   }
 
-  /** Says that something was done, and what comes next: `lengthy` work may take long without a sign of progress. */
+  /** Reports progress, and the next phase: `lengthy` work may take long without a sign of progress. */
   move(phase: string, lengthy = false): void {
     const bytes = Buffer.from(phase).subarray(0, textBytes);
     bytes.copy(this.text);

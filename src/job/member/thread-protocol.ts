@@ -6,7 +6,7 @@ import type { Thresholds } from '../../collective/selection.js';
 import type { ErrorReport } from '../../util/errors.js';
 import type { TraceSpan } from '../../trace/tracer.js';
 
-/** How a worker joins its job. */
+/** Options with which a worker joins its job. */
 export interface JoinOptions {
   rank: number;
   worldSize: number;
@@ -45,7 +45,7 @@ export interface ThreadData extends JoinOptions {
   status: SharedArrayBuffer;
 }
 
-/** From the compute thread. */
+/** Messages from the compute thread. */
 export type ToThread =
   | { type: 'agree'; name: string; value: string }
   | { type: 'gather'; name: string; part: unknown }

@@ -68,7 +68,7 @@ export function publishedSecrets(job: string, folders: readonly string[] = secre
   });
 }
 
-/** Where secrets are looked for and published, in this order. */
+/** Folders in which secrets are looked for and published, in this order. */
 export function secretFolders(environment: NodeJS.ProcessEnv = process.env): string[] {
   return [
     join(configFolder(environment), 'jobs'),
@@ -88,7 +88,7 @@ function fileOf(folder: string, job: string): string {
   return join(folder, `${createHash('sha256').update(job).digest('hex').slice(0, 32)}.secret`);
 }
 
-/** Makes the folder, for this user alone. Throws where it is a link, no folder or somebody else's. */
+/** Makes the folder, for this user alone. Throws where it is a link, no folder or another user's. */
 function makePrivate(folder: string): void {
   makeFolder(folder, 0o700);
   if (isPrivate(folder)) return;

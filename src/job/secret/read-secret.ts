@@ -5,7 +5,7 @@ import { UserError } from '../../util/errors.js';
 import { openRegular, reasonOf } from '../../util/regular-file.js';
 import { configFolder } from './config-folder.js';
 
-/** Where a job's secret may be given. */
+/** Environment variables that may give a job's secret, or a file of it. */
 export const secretVariables = { token: 'POD_DIST_TOKEN', file: 'POD_DIST_TOKEN_FILE' } as const;
 
 /** Characters of a secret, at least: a shorter one could be guessed from a recorded connection. */

@@ -12,7 +12,7 @@ export const inlineBytes = 16_384;
 const prefixBytes = headerBytes + 4;
 const inline = 0xffff_ffff;
 
-/** What connects the compute threads of one host: file descriptors of this process. */
+/** File descriptors of this process that connect the compute threads of one host. */
 export interface HostDescriptors {
   pipes: PipeEnds;
   /** Every rank's shared file. */
@@ -113,7 +113,7 @@ class HostConnection implements Connection {
     return undefined;
   }
 
-  /** Whoever has opened the descriptors closes them. */
+  /** Leaves the descriptors open: the thread that has opened them closes them. */
   async close(): Promise<void> {}
 
   /** Reads the pipe until `incoming` holds at least `least` bytes, of at most `end`; returns how many it holds. */

@@ -5,7 +5,9 @@ import { promisify } from 'node:util';
 
 /** Systems whose named pipes open for reading and writing at once, without waiting for the other end. */
 const systems: readonly string[] = ['linux', 'darwin'];
-/** Ranks of a host that are connected by pipes: their number grows with the square, and systems limit their memory. */
+/**
+ * Most ranks of a host that pipes connect: the number of pipes grows with the square, and systems limit their memory.
+ */
 const mostRanks = 16;
 const makeWithinMs = 10_000;
 
@@ -15,7 +17,7 @@ export interface PipeEnds {
   outgoing: readonly number[];
 }
 
-/** What names a job's pipes. */
+/** Folder and ranks that name a job's pipes. */
 interface Place {
   /** Folder of the pipes, which all ranks share. */
   directory: string;
@@ -51,7 +53,10 @@ export function openPipes({ directory, rank, worldSize }: Place): PipeEnds {
   };
 }
 
-/** Ends a read that another thread of this process is blocked in, from whichever peer, and that will look why. */
+/**
+ * Ends a read that another thread of this process is blocked in, whichever peer it reads from; the thread then checks
+ * why.
+ */
 export function wakeReader({ incoming }: PipeEnds): void {
   for (const end of incoming) if (end !== 0) writeSync(end, Buffer.alloc(1));
 }

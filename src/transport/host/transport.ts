@@ -12,12 +12,12 @@ interface HostTransportOptions {
   directory: string;
 }
 
-/** What a rank tells that has made its pipes and its file. */
+/** Endpoint of a rank that has made its pipes and its file. */
 const made = 'host';
 
 /**
- * Blocking connections between all ranks, where they share one host (`connection.ts`). What it opens may be used by
- * another thread of this process: `open` returns descriptors, and `HostConnections` takes them.
+ * Blocking connections between all ranks, where they share one host (`connection.ts`). Another thread of this process
+ * may use the connections: `open` returns descriptors, and `HostConnections` takes them.
  */
 export class HostTransport implements Transport {
   readonly name = 'host';

@@ -2,7 +2,7 @@ import type * as zmq from 'zeromq';
 import type { Connection, Message } from '../connection.js';
 import { eventsEnd } from './sockets.js';
 
-/** A message that is received before anybody asks for it. */
+/** A message that is received before `receive` is called for it. */
 interface Ahead {
   coming: Promise<Message>;
   message?: Message;

@@ -6,7 +6,7 @@ import { PairTransport, type PairOptions, type Way } from './pair-transport.js';
 /** Linux gives a Unix socket 208 KiB, in which a large message goes back and forth between two threads. */
 const bufferBytes = 2 ** 20;
 
-/** What a peer is told: the path is known to both ends, and none is taken from a peer. */
+/** Endpoint of every rank: both ends know the path, and none is taken from a peer. */
 const sameHost = 'ipc';
 
 /** ZeroMQ over Unix sockets in a folder of mode 0700, which keeps other users out. */

@@ -11,7 +11,7 @@ import { socketsClosed } from './sockets.js';
 
 const maxMessageBytes = 2 ** 30;
 
-/** Which I/O thread serves a socket, as a bit mask. */
+/** I/O threads that serve a socket, as a bit mask. */
 const outgoingThread = 1;
 const incomingThread = 2;
 
@@ -25,14 +25,14 @@ export interface PairOptions extends TransportOptions {
 
 /** One direction of a connection, as this rank sees it. */
 export interface Way {
-  /** Such as `0-1.0`. */
+  /** Name, such as `0-1.0`. */
   name: string;
   peer: number;
   listens: boolean;
 }
 
 /**
- * Connections over PAIR sockets, two a connection; what is special to ipc and tcp is theirs to say. A connection that
+ * Connections over PAIR sockets, two a connection; subclasses add what differs between ipc and tcp. A connection that
  * ends is never taken up again: its peer is lost.
  */
 export abstract class PairTransport implements Transport {
@@ -48,7 +48,7 @@ export abstract class PairTransport implements Transport {
   protected abstract socketOptions(way: Way): zmq.SocketOptions<zmq.Pair>;
   /** Binds a socket; returns what the peer must know. */
   protected abstract listen(socket: zmq.Pair, way: Way): Promise<string>;
-  /** Where to connect to; throws for an endpoint that cannot be this transport's. */
+  /** Address to connect to; throws for an endpoint that cannot be this transport's. */
   protected abstract addressOf(way: Way, endpoint: string | undefined): string;
   /** Watches a socket from its start. */
   protected watch(socket: zmq.Pair, { peer }: Way): void {

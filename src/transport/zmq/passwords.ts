@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import * as zmq from 'zeromq';
 import { deriveKey } from '../keys.js';
 
-/** Where ZeroMQ asks whether a connection may be taken (RFC 27, ZAP), for all sockets of the process. */
+/** Address at which ZeroMQ asks whether a connection may be taken (RFC 27, ZAP), for all sockets of the process. */
 const handlerAddress = 'inproc://zeromq.zap.01';
 /** A handler that was closed is gone a moment later. */
 const attempts = 200;
@@ -34,7 +34,7 @@ export class Passwords {
     await handler;
   }
 
-  /** For the socket that listens for one direction; it asks from now on. */
+  /** Options of the socket that listens for one direction; its connections are checked from now on. */
   forListening(direction: string): zmq.SocketOptions<zmq.Pair> {
     const zapDomain = `${this.scope} ${direction}`;
     this.domains.push(zapDomain);
@@ -42,7 +42,7 @@ export class Passwords {
     return { plainServer: true, zapDomain };
   }
 
-  /** For the socket that connects. */
+  /** Options of the socket that connects. */
   forConnecting(direction: string): zmq.SocketOptions<zmq.Pair> {
     return { plainUsername: direction, plainPassword: this.of(direction) };
   }

@@ -15,7 +15,7 @@ export interface TcpOptions extends PairOptions {
   host: string;
   /** Ports to listen on; default: any free ones. */
   dataPorts?: PortRange;
-  /** What the ranks of the job share. */
+  /** Secret that the ranks of the job share. */
   secret: string;
   /** Names the job and the generation of its group: its keys serve no other. */
   scope: string;
@@ -23,14 +23,14 @@ export interface TcpOptions extends PairOptions {
 }
 
 const tcpEndpoint = /^tcp:\/\/[^/\s]+:\d{1,5}$/;
-/** A connection that has not proved itself by now is closed. */
+/** Milliseconds within which a connection must have proved itself, or it is closed. */
 const handshakeMs = 10_000;
 
 /**
- * ZeroMQ over tcp. Who connects proves first that it knows the job's secret, and learns nothing before: by CURVE, whose
- * server key is derived and never sent, or by a password (`passwords.ts`), with each message sealed on its way
- * (`../sealed.ts`). Keys and passwords are derived for one direction of one connection of one generation. Strangers
- * take no connection's place and end none (`presence.ts`).
+ * ZeroMQ over tcp. A process that connects first proves that it knows the job's secret, and learns nothing before: by
+ * CURVE, whose server key is derived and never sent, or by a password (`passwords.ts`), with each message sealed on
+ * its way (`../sealed.ts`). Keys and passwords are derived for one direction of one connection of one generation.
+ * Strangers take no connection's place and end none (`presence.ts`).
  */
 export class TcpTransport extends PairTransport {
   readonly name = 'tcp';
