@@ -11,13 +11,13 @@ export type Places = ReadonlyMap<string, string>;
 export interface Layer {
   settings: Settings;
   places: Places;
-  /** The name used if the origin is not known. */
+  /** Name of the origin, used where a place is not known. */
   origin: string;
 }
 
 /**
  * Merges a recipe into the one that it extends. Sections are merged key by key; lists and single values replace what
- * stood there. Where a section turns to another choice, what belongs to the old one has fallen away before.
+ * stood there. Where a section turns to another choice, the settings of the old one have been removed before.
  */
 export function mergeLayers(base: Layer, over: Layer): Layer {
   const kept = withoutOldChoices(base.settings, over.settings);
@@ -69,10 +69,10 @@ export function placeOf({ places, origin }: Layer, path: readonly PropertyKey[])
 }
 
 /**
- * `base` without what falls away under `over`: where a section turns to another choice (the key by which the schema
- * tells the section's variants apart), the settings that only the old variant has, and those that the schema marks as
- * describing the choice itself, such as a data set's folder. What both variants have stays; what neither has stays too, so
- * that it is told of.
+ * `base` without the settings that `over` makes void: where a section turns to another choice (the key by which the
+ * schema distinguishes the section's variants), the settings that only the old variant has, and those that the schema
+ * marks as describing the choice itself, such as a data set's folder. Settings of both variants stay; those of neither
+ * stay too, so that they are reported as errors.
  */
 function withoutOldChoices(base: Settings, over: Settings): Settings {
   return prune(base, over, jsonSchema, jsonSchema);

@@ -22,7 +22,7 @@ export interface LoadOptions {
   set?: readonly string[];
   /** Settings that flags of their own give, over everything else. */
   flags?: readonly Override[];
-  /** What decides the pixels where nothing else does: that of the checkpoint which a run goes on from. */
+  /** Rules for pixels where no setting decides them: those of the checkpoint that a run goes on from. */
   pixelRules?: PixelRules;
 }
 
@@ -51,7 +51,7 @@ export function loadConfig(options: LoadOptions): Config {
   return checkLayer(layer);
 }
 
-/** Where no recipe is named it is the shipped `digits`, whatever lies in the current folder. */
+/** File of the recipe; without a name the shipped `digits`, whatever lies in the current folder. */
 function recipeFile(file: string | undefined): string {
   return file === undefined ? (shippedFile('digits') ?? 'digits') : findRecipe(file);
 }

@@ -1,6 +1,6 @@
 import { jsonSchema, listedValues, variants, type JsonSchema } from './json-schema.js';
 
-/** The key by which a section chooses its variant, such as `name`: the schema lists its values in every one. */
+/** Key by which a section chooses its variant, such as `name`: the schema lists its values in every one. */
 export function choiceKey(node: JsonSchema): string | undefined {
   const all = variants(node);
   if (all.length < 2) return undefined;
@@ -9,7 +9,10 @@ export function choiceKey(node: JsonSchema): string | undefined {
   );
 }
 
-/** What a section chooses; its default where it says nothing; undefined where its schema has one form. */
+/**
+ * Value by which a section chooses its variant; the default where it gives none; undefined where its schema has one
+ * form.
+ */
 export function choiceOf(node: JsonSchema, section: unknown): unknown {
   const key = choiceKey(node);
   if (key === undefined) return undefined;
@@ -22,7 +25,7 @@ export function choiceOf(node: JsonSchema, section: unknown): unknown {
   );
 }
 
-/** The form of its schema that a section chooses; undefined where it chooses none that there is. */
+/** Form of its schema that a section chooses; undefined where the chosen one does not exist. */
 export function variantOf(node: JsonSchema, section: unknown): JsonSchema | undefined {
   const key = choiceKey(node);
   if (key === undefined) return variants(node).length === 1 ? variants(node)[0] : undefined;

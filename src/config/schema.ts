@@ -114,7 +114,7 @@ const settingsSchema = z.strictObject({
  */
 export const configSchema = settingsSchema.superRefine(checkBitwise);
 
-/** What a recipe says once defaults are filled in and everything is checked. */
+/** Settings of a recipe, checked, with defaults filled in. */
 export type Config = z.output<typeof settingsSchema>;
-/** What a recipe may say. */
+/** Settings as a recipe may give them. */
 export type ConfigInput = z.input<typeof settingsSchema>;

@@ -1,7 +1,7 @@
 import { jsonSchema, listedValues, variants, type JsonSchema } from './json-schema.js';
 import { choiceKey } from './schema-tree.js';
 
-/** What a setting is in some of the variants of its section, as the schema has it. */
+/** Form of a setting in some of the variants of its section. */
 export interface SettingForm {
   /** The values of `name` (or `schedule`) of the section with this form; empty: every one. */
   of: readonly string[];
@@ -17,14 +17,14 @@ export interface SettingForm {
 export interface Setting {
   /** Dotted path, such as `optimizer.momentum`. */
   path: string;
-  /** One, or several where the variants of its section differ. */
+  /** One form, or several where the variants of its section differ. */
   forms: readonly SettingForm[];
 }
 
-/** Where a node of the schema stands. */
+/** Position of a node in the schema. */
 interface SchemaPosition {
   path: string;
-  /** Of the variant that it is in; empty: its section has one form. */
+  /** Names of the variants that it is in; empty: its section has one form. */
   of: readonly string[];
   /** Whether all sections that it is in must be there, or are always filled in. */
   present: boolean;
@@ -89,7 +89,7 @@ function merge(
   return [...merged.values()].map((form) => (form.of.length === everyVariant ? { ...form, of: [] } : form));
 }
 
-/** The setting that chooses the variant: its values are those of all. */
+/** The setting that chooses the variant: allows the values of all variants. */
 function joinChoices(forms: readonly SettingForm[]): SettingForm {
   const [{ description, default: standard, required }] = forms;
   const values = forms.map((form) => form.values).join(' | ');

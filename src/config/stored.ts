@@ -43,8 +43,8 @@ export function describeDropped(file: string, paths: readonly string[]): string 
 }
 
 /**
- * A run folder's configuration without the files that it has written outside of the folder, but for those that `named`
- * says the user asks for; `left` names what falls away, a line each.
+ * A run folder's configuration without the files that it has written outside of the folder, except those that the user
+ * asks for, by `named`; `left` names each removed one in a line.
  */
 export function withoutOutsideFiles(
   config: Config,

@@ -2,11 +2,12 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 
 /**
- * What happens where nobody reads any more, or nothing more can be written.
+ * Handles the end of the reader of an output, and output that cannot be written.
  *
- * Standard error is for people: what it does not take is lost, and nothing else. A command that prints data ends with
- * its reader, as shells expect (141), and says why it cannot write where that is another reason. A run goes on without
- * a console, since its results are in its folder; only the exit code tells of output that could not be kept.
+ * Standard error is for people: output that it does not take is lost, without further effect. A command that prints
+ * data ends with its reader, as shells expect (141), and says why it cannot write where that is another reason. A run
+ * goes on without a console, since its results are in its folder; only the exit code tells of output that could not be
+ * kept.
  */
 export function guardConsole(): void {
   letGoOfClosedTerminal();
@@ -25,7 +26,7 @@ export function guardConsole(): void {
 
 /**
  * Node gives a terminal its settings back when it exits, and aborts where that fails because the terminal has been
- * closed. It leaves alone what is no longer the file that it was at the start.
+ * closed. It skips a descriptor whose file has changed since the start, so closed terminals are replaced by /dev/null.
  */
 function letGoOfClosedTerminal(): void {
   const terminals = [0, 1, 2].filter((file) => isatty(file));
@@ -37,7 +38,7 @@ function letGoOfClosedTerminal(): void {
   });
 }
 
-/** From now on this command goes on without a console. */
+/** Lets this command go on without a console from now on. */
 export function goOnWithoutConsole(): void {
   goesOn = true;
 }
@@ -65,15 +66,15 @@ export function writeNow(file: 1 | 2, text: string): void {
 
 let goesOn = false;
 
-/** What a shell gives for a command that SIGPIPE has ended. */
+/** Exit code that a shell gives to a command ended by SIGPIPE. */
 const readerGone = 141;
 
-/** A pipe that is full is given this long. */
+/** Milliseconds between tries to write to a full pipe. */
 const pauseMs = 20;
 const mostTries = 50;
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
-/** Of a pipe, a terminal, a connection. */
+/** Whether the reader of a pipe, a terminal or a connection is gone. */
 function isReaderGone({ code }: NodeJS.ErrnoException): boolean {
   return code === 'EPIPE' || code === 'EIO' || code === 'ECONNRESET';
 }

@@ -7,7 +7,7 @@ export class Progress {
   private readonly bar: SingleBar | undefined;
   private last = performance.now();
 
-  /** `unit` names what is counted, in pieces of `size`. */
+  /** @param unit name of what is counted, in pieces of `size` */
   constructor(
     private readonly unit: string,
     private readonly size: number,

@@ -27,5 +27,5 @@ export function terminal(): NodeJS.WriteStream {
   return direct.get(process.stderr) ?? process.stderr;
 }
 
-/** Takes away what stands on the terminal's line. */
+/** Sequence that clears the terminal's line. */
 export const clearLine = '\r\u001b[K';

@@ -38,9 +38,9 @@ export interface CheckOptions {
   onProgress?: Progress;
   /** Called with one line about work that takes long. */
   notify?(line: string): void;
-  /** Of an image folder: the folder of the test images, as `data.testSplit`. */
+  /** Folder of the test images in an image folder, as `data.testSplit`. */
   testSplit?: string;
-  /** What differs from the rules for pixels that a recipe has by default. */
+  /** Rules for pixels that differ from the defaults of a recipe. */
   rules?: Partial<PixelRules>;
 }
 
@@ -48,7 +48,7 @@ export interface CheckOptions {
 type Progress = (done: number, total: number) => void;
 
 /**
- * Reads every file of a data set once and says what is there and what is broken. The format is recognised by the files.
+ * Reads every file of a data set once; reports its contents and its faults. The format is recognised by the files.
  *
  * @throws UserError `DATA_NOT_FOUND` where there is no folder, `DATA_INVALID` where it holds no known data set
  */
@@ -144,7 +144,7 @@ function indexFolder(
   });
 }
 
-/** Reads the images of an index, large ones few at a time; nothing is kept of them but what is counted. */
+/** Reads the images of an index, large ones few at a time; keeps only the counts. */
 async function checkImages(
   root: string,
   index: (root: string) => Promise<ImageIndex>,

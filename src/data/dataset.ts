@@ -34,7 +34,7 @@ export interface Dataset {
   fingerprint(): Promise<string>;
   /** The requested batches in order; at most a bounded number is prepared ahead. */
   read(request: BatchRequest): AsyncIterable<Batch>;
-  /** Where the pixels of the images read so far came from; only where images are decoded. */
+  /** Origins of the pixels of the images read so far; only where images are decoded. */
   readonly origins?: Readonly<PixelOrigins>;
   /** Ends loader threads; safe to call twice. */
   close(): Promise<void>;

@@ -16,7 +16,7 @@ export function loadSharp(): Promise<typeof sharp> {
   }, explain));
 }
 
-/** What decodes images: with another version the same file may give other pixels. */
+/** Versions of the decoder: another version may decode the same file to other pixels. */
 export async function decoderVersion(): Promise<string> {
   const { versions } = await loadSharp();
   return `sharp ${versions.sharp}, libvips ${versions.vips}`;

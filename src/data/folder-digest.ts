@@ -11,7 +11,7 @@ import { SlowNotice } from './slow-notice.js';
 /** Images of each split whose content is read. */
 const sampled = 128;
 
-/** Of each of them, bytes at its beginning and as many at its end. */
+/** Bytes at the beginning of each of these images, and as many at its end, that enter the digest. */
 const edgeBytes = 2 ** 16;
 
 interface DigestOptions {

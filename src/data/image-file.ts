@@ -4,7 +4,7 @@ import { reasonOf, regularBytes } from '../util/regular-file.js';
 
 /** An image file in memory. */
 export interface EncodedImage {
-  /** Its name in messages. */
+  /** Name in messages. */
   file: string;
   bytes: Uint8Array;
 }
@@ -15,7 +15,7 @@ export type ImageKind = 'JPEG' | 'PNG' | 'WebP';
 /** No image is larger than this, compressed. */
 export const largestFile = 2 ** 30;
 
-/** Bytes of a file that is about to be read; 0 where it cannot be looked at: reading it says why. */
+/** Bytes of a file that is about to be read; 0 where the size is not known: reading then reports the reason. */
 export function sizeOfFile(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 }
@@ -35,7 +35,7 @@ export function readImageFile(file: string): Uint8Array {
 }
 
 /**
- * What an image is, by its first bytes.
+ * Kind of an image, by its first bytes.
  *
  * @throws UserError `IMAGE_INVALID` for any other kind, whatever the file is called, and for an image too long
  */
@@ -50,16 +50,16 @@ export function kindOf({ file, bytes }: EncodedImage): ImageKind {
   throw notAnImage(file, `it is ${found ?? 'something else'}, not JPEG, PNG or WebP`);
 }
 
-/** Whether an image is a WebP or PNG that moves: its first frame is the image. */
+/** Whether an image is an animated WebP or PNG, of which the first frame counts. */
 export function isAnimated(bytes: Uint8Array): boolean {
   if (startsWith(bytes, 'WEBPVP8X', 8)) return (bytes[20] & 2) !== 0;
   return startsWith(bytes, pngSignature, 0) && chunksOf(bytes, 'IDAT').includes('acTL');
 }
 
-/** Pixels of a longer side, at most, where the format has no such bound: many lines are held at a time. */
+/** Most pixels of the longer side where the format has no such bound: many lines are held at a time. */
 const longestSide = 32_767;
 
-/** The longer side that a file claims, where its format allows more than `longestSide`: PNG, and WebP that moves. */
+/** Longer side that a file claims, where its format allows more than `longestSide`: PNG, and animated WebP. */
 function claimedSide(bytes: Uint8Array, kind: ImageKind): number {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   // The first chunk of a PNG is IHDR, by its specification.
@@ -69,7 +69,7 @@ function claimedSide(bytes: Uint8Array, kind: ImageKind): number {
   return 0;
 }
 
-/** Whether a file of this kind ends before its format says that it does. */
+/** Whether a file of this kind is shorter than its format says. */
 export function endsEarly(bytes: Uint8Array, kind: ImageKind): boolean {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   switch (kind) {

@@ -16,7 +16,7 @@ import { createCounters, originsOf, writeError, type SharedPixels } from './pixe
 
 type ImageFolderConfig = Extract<DataConfig, { name: 'image-folder' }>;
 
-/** Where images of a data set come from, and how they become batches. */
+/** Source of the images of a data set, and their preprocessing. */
 type ImageFilesConfig = Omit<ImageFolderConfig, 'name' | 'testSplit'>;
 
 /** Milliseconds that closing waits for batches being prepared. */

@@ -65,7 +65,7 @@ export async function openDataset(config: DataConfig, options: OpenOptions): Pro
 export interface UnknownOptions {
   data: DataConfig;
   seed: number;
-  /** Of which `unknown` is the folder. */
+  /** Settings of the evaluation; `unknown` is the folder of images of unknown classes. */
   evaluation: { unknown?: string };
 }
 

@@ -6,19 +6,19 @@ import { messageOf, UserError } from '../util/errors.js';
 import { kindOfEntry } from '../util/regular-file.js';
 import { mapAtMost } from './budget.js';
 
-/** What stands under a name in a folder; links are followed. */
+/** An entry of a folder; links are followed. */
 export interface Entry {
   name: string;
   path: string;
   kind: 'file' | 'folder' | 'unusable';
-  /** Why it is unusable. */
+  /** Reason why it is unusable. */
   problem: string;
 }
 
-/** What file managers leave in folders. */
+/** Names of files that file managers leave in folders. */
 const leftovers = /^(thumbs\.db|desktop\.ini|\.ds_store|\._.*)$/i;
 
-/** Whether a name is passed over: what begins with a dot, and what file managers leave. */
+/** Whether a name is passed over: it begins with a dot, or is left by a file manager. */
 export function isHidden(name: string): boolean {
   return name.startsWith('.') || leftovers.test(name);
 }
@@ -29,7 +29,7 @@ export function isLeftover(name: string): boolean {
 }
 
 /**
- * What is in a folder, hidden names too, in the order of the names. A name that is not UTF-8 is shown with its bytes.
+ * Entries of a folder, hidden ones too, in the order of the names. A name that is not UTF-8 is shown with its bytes.
  *
  * @throws UserError `DATA_NOT_FOUND`, which ends in `needs`
  */

@@ -7,7 +7,7 @@ import { stream } from '../util/random.js';
 import { PixelSource, type SharedPixels } from './pixels/pixel-source.js';
 import { randomRegion } from './random-region.js';
 
-/** What every loader thread of a data set knows. */
+/** Settings that every loader thread of a data set gets at its start. */
 export interface LoaderData {
   files: Record<SplitName, string[]>;
   size: number;
@@ -26,11 +26,11 @@ export interface LoaderTask {
   split: SplitName;
   indices: Int32Array;
   epoch: number;
-  /** Memory to prepare the batch in, if it has the right length. */
+  /** Memory to prepare the batch in, used if it has the right length. */
   memory?: Float32Array;
 }
 
-/** The batch's images, or what is wrong with one of its files. */
+/** The batch's images, or the error of one of its files. */
 export type LoaderResult = Float32Array<ArrayBuffer> | ErrorReport;
 
 const data = piscinaData as LoaderData;

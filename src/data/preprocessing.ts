@@ -7,14 +7,14 @@ import { standardInput } from './find-images.js';
 import { notAnImage } from './image-file.js';
 import { readStandardInput } from './standard-input.js';
 
-/** How an image file becomes a network's input: what a run did to its test images. */
+/** Steps that turn an image file into a network's input, as a run applied them to its test images. */
 export interface Preprocessing {
   /** Side of the input in pixels. */
   size: number;
   channels: 1 | 3;
   /** Shorter side of the whole image before the centre of `size` x `size` is cut out; else it is stretched. */
   resize?: number;
-  /** Of values in 0..1. */
+  /** Normalisation of values in 0..1. */
   normalize?: Normalisation;
   rules: PixelRules;
 }
@@ -45,13 +45,13 @@ export function preprocessingOf(data: DataConfig, shape: readonly [number, numbe
 
 /** Some image files as a network's input. */
 export interface ImageBatch {
-  /** Those that could be read, in order. */
+  /** Files that could be read, in order. */
   files: string[];
   /** Row-major [files, size, size, channels], normalised. */
   images: Float32Array;
-  /** Those of `files` that move, of which the first frame is read. */
+  /** Animated images of `files`, of which the first frame is read. */
   animated: Set<string>;
-  /** The others, each with what is wrong with it. */
+  /** Files that could not be read, each with its error. */
   broken: { file: string; error: UserError }[];
 }
 

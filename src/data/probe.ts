@@ -5,13 +5,13 @@ import { loadSharp } from './decoder.js';
 import { isAnimated, kindOf, readImageFile, sizeOfFile } from './image-file.js';
 import { explainDecoding } from './undecodable.js';
 
-/** What an image is stored as. */
+/** Size and kind of an image as it is read. */
 export interface ProbedImage {
-  /** As it is seen, its orientation applied where the rules say so. */
+  /** Pixels, after its orientation is applied where the rules say so. */
   width: number;
   height: number;
   channels: number;
-  /** Only its first frame is read. */
+  /** Whether it is animated: only its first frame is read. */
   animated: boolean;
 }
 
@@ -19,9 +19,9 @@ const held = new Budget(64 * 2 ** 20);
 const decoded = new Budget(32e6);
 
 /**
- * Decodes a whole image file, to see whether it can be read. All its lines go through the decoder, none are kept: they
- * are brought down to one pixel as they come. Formats that are decoded as a whole (progressive, interlaced) are held in
- * memory, few at a time.
+ * Decodes a whole image file, to see whether it can be read. All its lines go through the decoder and none are kept:
+ * they are scaled down to one pixel as they come. Formats that are decoded as a whole (progressive, interlaced) are
+ * held in memory, few at a time.
  *
  * @throws UserError `IMAGE_INVALID`, naming the file
  */

@@ -3,18 +3,18 @@ import { createGunzip } from 'node:zlib';
 import { UserError } from '../util/errors.js';
 import { openRegularHandle, reasonOf } from '../util/regular-file.js';
 
-/** Bytes that a file may have at most: known before it is read, or told by its first bytes (at least `headBytes`). */
+/** Most bytes of a file: known before it is read, or computed from its first bytes (at least `headBytes`). */
 export type MostBytes = number | ((head: Buffer) => number);
 
-/** Bytes at the start of a file that `MostBytes` gets. */
+/** Bytes at the start of a file that `MostBytes` is called with. */
 export const headBytes = 16;
 
 /**
- * The bytes of a data file, or of the same file compressed beside it with the ending `.gz`. Reading and inflating end
- * where there are more than `most`.
+ * Bytes of a data file, or of the same file compressed beside it with the ending `.gz`. Reading and inflating stop at
+ * more than `most` bytes.
  *
  * @throws UserError `DATA_NOT_FOUND` where neither is there, `DATA_INVALID` where it cannot be read or unpacked, or is
- * too long
+ *   too long
  */
 export async function readDataFile(file: string, most: MostBytes): Promise<Buffer> {
   for (const name of [file, `${file}.gz`]) {

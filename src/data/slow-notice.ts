@@ -1,4 +1,4 @@
-/** Says in a line, after two seconds and then every ten, how far something slow has got. */
+/** Reports the progress of slow work in a line, after two seconds and then every ten. */
 export class SlowNotice {
   private next = performance.now() + 2000;
 
@@ -7,7 +7,7 @@ export class SlowNotice {
     private readonly notify: (line: string) => void,
   ) {}
 
-  /** Called often, with what is done so far. */
+  /** Call it often, with the amount done so far. */
   update(done: number, total?: number): void {
     if (performance.now() < this.next) return;
     this.next = performance.now() + 10_000;

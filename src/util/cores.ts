@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
-/** Where Linux shows processes and control groups. */
+/** Folders in which Linux shows processes and control groups. */
 const system = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
 
 /**
@@ -13,7 +13,7 @@ export function availableCores(): number {
   return withinQuota(availableParallelism(), cpuQuota('self'));
 }
 
-/** The same of another process; undefined where the system does not tell. */
+/** Number of cores that another process may use; undefined where the system does not show it. */
 export function coresOf(pid: number, { proc, cgroup } = system): number | undefined {
   const allowed = allowedList(pid, proc);
   if (!allowed) return undefined;
@@ -21,7 +21,7 @@ export function coresOf(pid: number, { proc, cgroup } = system): number | undefi
   return withinQuota(cores, cpuQuota(pid, { proc, cgroup }));
 }
 
-/** Numbers of the cores that this process may use; undefined where the system does not tell. */
+/** Numbers of the cores that this process may use; undefined where the system does not show them. */
 export function allowedCores({ proc }: { proc: string } = system): number[] | undefined {
   const allowed = allowedList('self', proc);
   return allowed ? ranges(allowed).flatMap(([first, last]) => numbers(first, last)) : undefined;

@@ -16,25 +16,26 @@ export interface Digest {
 
 export interface DownloadOptions {
   url: string;
-  /** Where the file goes once it is whole and right; until then it grows beside it, with the ending `.part`. */
+  /** Path of the file once it is whole and right; until then it grows beside it, with the ending `.part`. */
   file: string;
   /**
-   * What the file must be; left out, whatever comes over https is taken, and an earlier part is not gone on with.
+   * Expected digest of the file; without it, any file that comes over https is taken, and an earlier part is not
+   * continued.
    */
   digest?: Digest;
   /** Bytes of the file as it was published; nothing longer or shorter is taken. */
   size?: number;
   /** Most bytes that are taken where the size is not known; default 4 GiB. */
   maxBytes?: number;
-  /** What else a user can do where the address cannot be reached, such as `give a mirror with --url`. */
+  /** Advice to the user where the address cannot be reached, such as `give a mirror with --url`. */
   advice?: string;
   /** Milliseconds without a byte, or with fewer than 1 KiB a second, before a connection is given up; default 30,000. */
   silenceMs?: number;
-  /** Tries in a row that bring nothing new, before it fails; default 5. */
+  /** Tries in a row that bring nothing new, before the download fails; default 5. */
   tries?: number;
   /** Milliseconds before the second try, doubled after each; default 1,000. */
   pauseMs?: number;
-  /** Bytes there, and bytes in all where the server says. */
+  /** Called with the bytes received, and the bytes in all where the server says. */
   onProgress?(received: number, total: number | undefined): void;
   /** Called with the reason before a connection is tried again. */
   onRetry?(reason: string): void;
@@ -47,7 +48,7 @@ class Refused extends Error {}
 class WrongSize extends Refused {}
 
 const slowestBytesPerSecond = 1024;
-/** A connection that brings less than this does not count as progress. */
+/** Bytes of a connection; fewer do not count as progress. */
 const leastProgress = 32 * 1024;
 const mostRedirects = 5;
 
@@ -83,7 +84,7 @@ export async function download(options: DownloadOptions): Promise<{ bytes: numbe
   return { bytes: await sizeOf(file) };
 }
 
-/** Whether a file is there and what it must be. */
+/** Whether a file is there and has this digest. */
 export async function hasDigest(file: string, { algorithm, hex }: Digest): Promise<boolean> {
   const hash = createHash(algorithm);
   try {
@@ -209,7 +210,7 @@ async function request(
   }
 }
 
-/** Where the response's bytes belong; undefined where nothing is missing. */
+/** Position of the response's first byte in the file; undefined where nothing is missing. */
 async function firstByte(response: Response, start: number): Promise<number | undefined> {
   const range = response.headers.get('content-range') ?? '';
   if (response.status === 200) return 0;

@@ -5,13 +5,13 @@ import type { ErrorCode } from './error-codes.js';
 import { messageOf, UserError } from './errors.js';
 
 export interface ReadLimits {
-  /** Bytes that such a file has at most. */
+  /** Most bytes of such a file. */
   mostBytes: number;
   /** Code of the error; default: `FILE_UNUSABLE`. */
   code?: ErrorCode;
 }
 
-/** What the system's codes mean for a file or folder that the user named. */
+/** Meanings of system error codes for a file or folder that the user named. */
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'it does not exist',
   EACCES: 'permission denied',
@@ -40,7 +40,7 @@ export function fileReason(error: unknown): string | undefined {
 /** Most bytes that the system reads in one call. */
 const oneRead = 2 ** 30;
 
-/** Without it, opening a named pipe would wait for its other end. */
+/** Flag without which opening a named pipe would wait for its other end. */
 const nonBlocking = constants.O_NONBLOCK ?? 0;
 
 /**
@@ -132,8 +132,8 @@ export function readRegularText(path: string, limits: ReadLimits): string {
 }
 
 /**
- * Refuses a path, before there is something to write, in whose place a file cannot come or must not: a named pipe, a
- * socket, a device, a folder, or anything in a folder that is not there.
+ * Refuses a path that a file cannot or must not replace, before there is something to write: a named pipe, a socket, a
+ * device, a folder, or anything in a missing folder.
  *
  * @throws UserError `FILE_UNUSABLE`
  */

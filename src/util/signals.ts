@@ -33,9 +33,10 @@ export function exitCodeOf(signal: string | undefined): number {
 }
 
 /**
- * What every command does about signals, unless it follows them itself: SIGHUP is ignored where whoever has started it
- * has asked for that, SIGUSR1 ends it. So do all others where it is the first process of a container, which they would not
- * reach otherwise, and where it may outlive its terminal: Node's own end by a signal aborts once that is closed.
+ * Handles signals for every command that does not follow them itself. SIGHUP is ignored where the command was started
+ * to outlive a hang-up, as by `nohup`; SIGUSR1 ends the command. All other signals do so too in the first process of a
+ * container, which they would not reach otherwise, and in a command that may outlive its terminal: Node's own end by a
+ * signal aborts once the terminal is closed.
  */
 export function guardSignals(): void {
   const ignored = hangUpIsIgnored();
@@ -56,7 +57,7 @@ export function leaveSignalsToLauncher(): void {
   for (const name of signals) if (name !== 'SIGTERM') process.on(name, () => {});
 }
 
-/** Tells `listener` of every signal to end, none of which ends this process any more until `stop` is called. */
+/** Calls `listener` with every signal to end, none of which ends this process any more until `stop` is called. */
 export function followSignals(listener: (signal: EndSignal) => void): { stop(): void } {
   const followed = signals.filter((name) => name !== 'SIGHUP' || !hangUpIsIgnored());
   followers++;
@@ -69,17 +70,14 @@ export function followSignals(listener: (signal: EndSignal) => void): { stop(): 
   };
 }
 
-/**
- * Calls its listener, each time something asks for the end, with the name of what does, such as a signal's; `stop` ends
- * that.
- */
+/** Calls its listener at each request to end, with the name of its cause, such as a signal's; `stop` ends that. */
 export type StopSource = (listener: (by?: string) => void) => { stop(): void };
 
-/** Nothing asks for the end. */
+/** Source that never asks for the end. */
 export const neverStopping: StopSource = () => ({ stop: () => {} });
 
 /**
- * Runs work that ends by itself when its `AbortSignal` is aborted, which the first signal to this process does, with
+ * Runs work that ends by itself when its `AbortSignal` is aborted. The first signal to this process aborts it, with
  * the signal's name as the reason. Rejects with `StoppedError` at a second signal, or where the work takes longer than
  * three seconds to end: the process is to exit then.
  */
@@ -103,9 +101,9 @@ export async function untilSignal<T>(
 }
 
 /**
- * Whether this command is to outlive its terminal. Node gives every signal its default meaning back when it starts, also
- * SIGHUP after `nohup` or `trap '' HUP`; so what they leave is looked for: the shell's name of the command, a standard
- * input that can only be written, an output file of that name, a parent that ignores SIGHUP.
+ * Whether this command is to outlive its terminal. Node gives every signal its default meaning back when it starts,
+ * also SIGHUP after `nohup` or `trap '' HUP`; so this looks for their traces: the shell's name of the command, a
+ * standard input that can only be written, an output file of that name, a parent that ignores SIGHUP.
  */
 function hangUpIsIgnored(): boolean {
   if (/(^|\/)nohup$/.test(process.env._ ?? '')) return true;

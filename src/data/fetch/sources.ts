@@ -11,7 +11,7 @@ export interface Source {
   /** Address of the folder that holds the files. */
   url: string;
   files: readonly SourceFile[];
-  /** What the files are; archives lose their outermost folder. */
+  /** Form of the files; the outermost folder of an archive is dropped. */
   form: 'tar' | 'zip' | 'plain';
 }
 
@@ -20,9 +20,10 @@ const idxFiles = (files: readonly Omit<SourceFile, 'name'>[]) =>
   files.map((file, index) => ({ name: `${idxNames[index]}-ubyte.gz`, ...file }));
 
 /**
- * Official addresses, with the size and SHA-256 of what they have offered for years: of CIFAR, MNIST and Fashion-MNIST as
- * TensorFlow Datasets has them (its url_checksums/), of Tiny ImageNet as projects that use it record them. MNIST's original host no longer serves the files; the address is the one that PyTorch keeps.
- * Fashion-MNIST's is http, since its host knows nothing else: what comes is known by its SHA-256.
+ * Official addresses, with the size and SHA-256 of the files that they have offered for years: of CIFAR, MNIST and
+ * Fashion-MNIST as TensorFlow Datasets has them (its url_checksums/), of Tiny ImageNet as projects that use it record
+ * them. MNIST's original host no longer serves the files; the address is the one that PyTorch keeps. Fashion-MNIST's
+ * is http, the only protocol of its host; the SHA-256 verifies the file.
  */
 export const sources = {
   cifar10: {
@@ -82,7 +83,7 @@ export const sources = {
 
 export type SourceName = keyof typeof sources;
 
-/** Data sets that nobody may pass on, and how to come by them. */
+/** Data sets that nobody may pass on, and how to obtain them. */
 export const notOffered: Readonly<Record<string, string>> = {
   digits: 'digits ships with pod-dist: there is nothing to fetch',
   facescrub:

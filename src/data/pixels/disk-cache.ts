@@ -8,11 +8,11 @@ const headerBytes = 32;
 /** A packed file, as the threads that use it know it. */
 export interface Pack {
   file: string;
-  /** Records it may hold; images beyond are not kept. */
+  /** Number of records that it may hold; images beyond are not kept. */
   slots: number;
-  /** Pixels of one image. */
+  /** Bytes of the pixels of one image. */
   imageBytes: number;
-  /** Records may be added. */
+  /** Whether records may be added. */
   writable: boolean;
 }
 
@@ -24,8 +24,8 @@ export interface Pack {
  * where the checksum is right and the image file is still the one that it names. Anything else is a miss, and the
  * image is decoded and written again: a place never written, what a killed process left of a record, the mixture of
  * two writers, a block that the disk has lost, a changed image. So there is nothing to lock, to rename or to repair,
- * and a first epoch that is cut off keeps what it has decoded. Every record is made of the image file alone, so whoever
- * writes it last writes the same.
+ * and a first epoch that is cut off keeps what it has decoded. Every record is made of the image file alone, so all
+ * writers write the same.
  */
 export class DiskCache {
   private readonly handle: number;
@@ -38,7 +38,7 @@ export class DiskCache {
   }
 
   /**
-   * The pixels of an image, valid until the next call; undefined where they are not here for the image file as it is.
+   * The pixels of an image, valid until the next call; undefined where the cache has none for the present image file.
    */
   read(image: number, stamp: Stamp): Uint8Array | undefined {
     if (image >= this.pack.slots) return undefined;
@@ -49,7 +49,7 @@ export class DiskCache {
     return record.subarray(headerBytes);
   }
 
-  /** Keeps an image where it has a place; throws what the system says where it cannot be written. */
+  /** Keeps an image where it has a place; throws the system's error where it cannot be written. */
   write(image: number, stamp: Stamp, pixels: Uint8Array): void {
     if (!this.pack.writable || image >= this.pack.slots) return;
     const { record } = this;
@@ -66,7 +66,7 @@ export function recordBytes(imageBytes: number): number {
   return headerBytes + imageBytes;
 }
 
-/** What tells a file from another one, or from an earlier state, at the same path. */
+/** Bytes that distinguish a file from another one, or from an earlier state, at the same path. */
 export type Stamp = Buffer;
 
 /** Size, time of the last modification and of the last change of a file. A new content always changes the last. */

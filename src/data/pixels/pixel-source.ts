@@ -9,11 +9,13 @@ export interface PixelOrigins {
   memory: number;
 }
 
-/** What the loader threads of a process share. */
+/** Caches and counters that the loader threads of a process share. */
 export interface SharedPixels {
   memory: MemoryCache['buffers'];
   pack?: Pack;
-  /** Images decoded, from disk, from memory; then the system's number of the first error in writing, or 0. */
+  /**
+   * Number of images decoded, from disk, from memory; then the system's number of the first error in writing, or 0.
+   */
   counters: SharedArrayBuffer;
 }
 
@@ -52,7 +54,7 @@ export class PixelSource {
     this.counters = new Int32Array(counters);
   }
 
-  /** The pixels of the file `file`, which is number `image` of those that are kept. */
+  /** Pixels of the file `file`, whose number among the kept images is `image`. */
   async get(image: number, file: string): Promise<Uint8Array> {
     const stored = this.memory.get(image);
     if (stored) {
@@ -92,7 +94,7 @@ export class PixelSource {
   }
 }
 
-/** Undefined where the file has been removed since it was made. */
+/** Opens the packed file; undefined where it has been removed since it was made. */
 function openIfThere(pack: Pack): DiskCache | undefined {
   try {
     return new DiskCache(pack);
@@ -101,7 +103,7 @@ function openIfThere(pack: Pack): DiskCache | undefined {
   }
 }
 
-/** Undefined where the file cannot be looked at: decoding it says why. */
+/** Stamp of a file; undefined where its status cannot be read: decoding then reports the reason. */
 function stampIfThere(file: string): Stamp | undefined {
   try {
     return stampOf(file);
