@@ -11,7 +11,7 @@ const steps = 2 ** 30;
  * and the result does not depend on the number of workers. A rank sums d (d + 1) / 2 numbers of 8 bytes.
  */
 export class FeatureCorrelation {
-  /** With more dimensions the matrix is not formed. */
+  /** Most dimensions for which the matrix is formed. */
   static readonly mostDimensions = 2048;
 
   /** The upper triangle of sum u u^T, row by row: to be summed over the ranks before `measure`. */

@@ -12,10 +12,10 @@ const columns = {
 } as const satisfies Record<keyof Comparison, unknown>;
 const names = Object.keys(columns) as (keyof Comparison)[];
 
-/** Of an image in a packed comparison. */
+/** Bytes of one image in a packed comparison. */
 export const comparisonBytes = Object.values(columns).reduce((sum, type) => sum + type.BYTES_PER_ELEMENT, 0);
 
-/** One comparison of many: their images one after another. */
+/** Joins comparisons into one: their images one after another. */
 export function joinComparisons(parts: readonly Comparison[]): Comparison {
   const joined = names.map((name) => {
     const arrays = parts.map((part) => part[name]);
@@ -35,7 +35,7 @@ export function packComparison(comparison: Comparison): Uint8Array {
   return packArrays(names.map((name) => comparison[name]));
 }
 
-/** What `packComparison` has packed. */
+/** Unpacks a comparison from `packComparison`. */
 export function unpackComparison(bytes: Uint8Array): Comparison {
   const arrays = unpackArrays(
     bytes,
@@ -58,7 +58,7 @@ export function packArrays(arrays: readonly Numeric[]): Uint8Array {
   return bytes;
 }
 
-/** What `packArrays` has packed, of these types. */
+/** Unpacks arrays of these types from `packArrays`. */
 export function unpackArrays(bytes: Uint8Array, types: readonly NumericType[]): Numeric[] {
   const each = types.reduce((sum, type) => sum + type.BYTES_PER_ELEMENT, 0);
   const length = bytes.length / each;

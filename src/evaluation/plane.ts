@@ -31,12 +31,12 @@ export class ClassPlane {
     });
   }
 
-  /** How many of `classes` classes are drawn. */
+  /** Number of classes that are drawn, of `classes`. */
   static classesOf(classes: number): number {
     return Math.min(classes, mostClasses);
   }
 
-  /** Which images are drawn, of those with these labels: every n-th of the classes drawn, at most 2,000. */
+  /** Images that are drawn, of those with these labels: every n-th of the classes drawn, at most 2,000. */
   static sample(labels: Int32Array, classes: number): Set<number> {
     const shown = ClassPlane.classesOf(classes);
     const candidates = Int32Array.from(labels.keys()).filter((image) => labels[image] < shown);
@@ -65,7 +65,7 @@ function circle(directions: Float32Array, dim: number, wave: (angle: number) => 
   return axis;
 }
 
-/** Where an axis vanishes (two classes have no second one), a coordinate axis stands in. */
+/** Makes two axes orthonormal; a coordinate axis replaces an axis that vanishes (two classes have no second one). */
 function orthonormal(first: Float64Array, second: Float64Array): [Float64Array, Float64Array] {
   const a = unit(first) ?? coordinate(first.length, 0);
   const least = a.reduce((at, value, index) => (Math.abs(value) < Math.abs(a[at]) ? index : at), 0);

@@ -5,11 +5,11 @@ import { areaUnderRoc, binOf } from './statistics.js';
 const bins = 20;
 
 /**
- * How far the cosine margin, the best cosine minus the second best, tells right from wrong.
+ * Measures how well the cosine margin, the best cosine minus the second best, separates right from wrong assignments.
  *
- * `error` is computed as the expected calibration error (Guo et al. 2017) is: the images are put into bins by margin, and
- * |accuracy - confidence| of the bins is averaged over the images. A cosine margin is no probability; it is read as the
- * confidence (1 + margin) / 2: a tie of two classes is even odds, a margin of 1 or more certainty.
+ * `error` is computed like the expected calibration error (Guo et al. 2017): the images are put into bins by margin,
+ * and |accuracy - confidence| of the bins is averaged over the images. A cosine margin is no probability; it is read
+ * as the confidence (1 + margin) / 2: a tie of two classes is even odds, a margin of 1 or more certainty.
  */
 export function measureReliability(
   { labels, assigned, chosen, next }: Comparison,

@@ -55,8 +55,8 @@ const planeSchema = z.object({
 });
 
 /**
- * What `evaluation.json` holds and `pod-dist evaluate --json` prints: the totals, and what the test images' features
- * say beyond them. The same for any number of workers.
+ * Contents of `evaluation.json`, and output of `pod-dist evaluate --json`: the totals, and measures of the test
+ * images' features. The same for any number of workers.
  */
 export const evaluationSchema = totalsSchema.extend({
   format: z.literal(1),

@@ -9,13 +9,13 @@ import { addTotals, type EvaluationTotals } from './totals.js';
 /** A rank's part of one evaluation: the numbers of its images, which the coordinator sorts by image. */
 export interface EvaluationPart {
   totals: EvaluationTotals;
-  /** Of this rank's test images, in order: `packComparison`. */
+  /** Comparison of this rank's test images, in order: `packComparison`. */
   images: Uint8Array;
   /** x and y of this rank's images in the picture, then their labels and assigned classes: `packArrays`. */
   drawn: Uint8Array;
-  /** Of this rank's images of unknown classes: cosines to the assigned class. */
+  /** Cosines of this rank's images of unknown classes to the assigned class. */
   unknown?: Uint8Array;
-  /** The same on every rank. */
+  /** Values that are equal on every rank. */
   shared: Pick<Evaluation, 'dataset' | 'dim' | 'epochs' | 'mirrored' | 'correlation'> & {
     classNames: readonly string[];
     vectors: Evaluation['plane']['vectors'];

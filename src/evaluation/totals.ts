@@ -5,8 +5,8 @@ import type { Comparison } from './comparison.js';
 const counts = z.array(z.int().min(0));
 
 /**
- * What one evaluation counts: integers, and a sum of cosines in fixed steps, so that the ranks' parts add up to the
- * same totals for any number of workers.
+ * Counts of one evaluation: integers, and a sum of cosines in fixed steps, so that the ranks' parts add up to the same
+ * totals for any number of workers.
  */
 export const totalsSchema = z.object({
   total: z.int().min(0).describe('images'),
@@ -20,7 +20,7 @@ export const totalsSchema = z.object({
 });
 export type EvaluationTotals = z.output<typeof totalsSchema>;
 
-/** With more classes, no table of every pair of them is counted. */
+/** Most classes for which a table of every pair of them is counted. */
 const mostConfusionClasses = 1000;
 
 /** Cosines are rounded to multiples of 2^-30, of which double precision adds up millions without an error. */

@@ -2,17 +2,17 @@ import { preprocessingOf } from '../data/preprocessing.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { Head } from './head.js';
 
-/** What `classifier.json` says in every format: all that a user of the model needs besides its weights. */
+/** Contents of `classifier.json` in every format: all that a user of the model needs besides its weights. */
 export interface Description {
   format: 'pod-dist-classifier';
   version: 1;
-  /** What the output holds, a number a class in the order of `classNames`. */
+  /** Kind of the output, a number a class in the order of `classNames`. */
   scores: Head['scores'];
   classNames: readonly string[];
   input: { name: string; layout: 'NHWC' | 'NCHW'; shape: (number | null)[] };
   output: { name: string; shape: (number | null)[] };
   /**
-   * In this order: orientation, colours to sRGB, transparency, size x size pixels, grey, and each channel to
+   * Steps, in this order: orientation, colours to sRGB, transparency, size x size pixels, grey, and each channel to
    * (value / 255 - mean) / std.
    */
   preprocessing: {
@@ -32,7 +32,10 @@ export interface Description {
       /** Whether the decoder itself may halve large JPEG files first. */
       shrinkOnLoad: boolean;
     };
-    /** Of colours, where the channels are grey: Rec. 601's luma (Pillow's L), or the lightness of linear light. */
+    /**
+     * Conversion of colours where the channels are grey: Rec. 601's luma (Pillow's L), or the lightness of linear
+     * light.
+     */
     grey?: 'rec601' | 'lightness';
     mean: readonly number[];
     std: readonly number[];

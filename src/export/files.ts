@@ -15,11 +15,11 @@ export interface ExportedFile {
   parts: readonly Uint8Array[];
 }
 
-/** The file that every exported model has, which tells its folder from others. */
+/** File in every exported model; an export folder is recognised by it. */
 export const descriptionName = 'classifier.json';
 
 /**
- * Refuses a folder that holds something, but with `force` for an earlier export.
+ * Refuses a folder that is not empty; with `force` an earlier export is accepted.
  *
  * @throws UserError `EXPORT_EXISTS`
  */

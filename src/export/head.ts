@@ -2,13 +2,13 @@ import * as tf from '../tf/index.js';
 import { unitRows } from '../losses/index.js';
 import type { Classifier } from '../classifier/classifier.js';
 
-/** What turns features [b, d] into a score a class. */
+/** The last layer: from features [b, d] to one score a class. */
 export interface Head {
   /** Cosines between features and `weight`'s rows, or softmax probabilities of features W^T + bias. */
   scores: 'cosines' | 'probabilities';
   /** Row-major [classes, dim]; for cosines unit rows: the centroids, or the directions of trained class weights. */
   weight: Float32Array;
-  /** [classes], for probabilities. */
+  /** Bias [classes], for probabilities. */
   bias?: Float32Array;
   classes: number;
   dim: number;

@@ -7,33 +7,33 @@ import { convolution, pointwiseConvolution, windowOf, type LayerConfig } from '.
 /** A value of the network with channels first. */
 export interface Value {
   name: string;
-  /** Without the batch: [channels, height, width] or [features]. */
+  /** Shape without the batch: [channels, height, width] or [features]. */
   shape: number[];
-  /** Of features that stand in another order than TensorFlow.js has them: feature i is its feature `order[i]`. */
+  /** Order of features that is not TensorFlow.js's: feature i is its feature `order[i]`. */
   order?: Int32Array;
 }
 
 /** One of the operations that compute a layer's output one after another. */
 export interface Step {
   kind: Kind;
-  /** By the names that PyTorch's modules give them. */
+  /** Weights by the names that PyTorch's modules give them. */
   tensors?: Record<string, WeightTensor>;
-  /** The operation's name is the layer's with this behind it. */
+  /** Suffix that follows the layer's name in the operation's name. */
   suffix?: string;
-  /** Channels of its value, where they are not the layer's. */
+  /** Channels of its value, where they differ from the layer's. */
   channels?: number;
 }
 
-/** What computes a layer's output. */
+/** Operations that compute a layer's output. */
 export interface LayerOperations {
   /** None where the output is the input. */
   steps: Step[];
-  /** Of the output's features. */
+  /** Order of the output's features, as in `Value`. */
   order?: Int32Array;
 }
 
 /**
- * The operations with channels first that compute what a TensorFlow.js layer does, with its weights in PyTorch's
+ * Operations with channels first that compute the same as a TensorFlow.js layer, with its weights in PyTorch's
  * layouts.
  *
  * @throws UserError `EXPORT_UNSUPPORTED` naming the layer where there are none
@@ -227,7 +227,7 @@ function sameOrder(a: Value, b: Value): boolean {
   return a.order?.join() === b.order?.join();
 }
 
-/** The order of features one after another. */
+/** Order of the features of several inputs, one after another. */
 function joinedOrder(inputs: readonly Value[]): Int32Array | undefined {
   if (inputs.every(({ order }) => order === undefined)) return undefined;
   let offset = 0;

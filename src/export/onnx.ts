@@ -10,10 +10,10 @@ import type { Border } from './same-padding.js';
 const irVersion = 8n;
 const opset = 17n;
 
-/** What protocol buffers can hold. */
+/** Most bytes of a protocol buffer. */
 const limitBytes = 2 ** 31 - 1;
 
-/** Norms below it are read as it, so that features without a direction have cosine 0. */
+/** Smaller norms are replaced by it, so that features without a direction have cosine 0. */
 const smallestNorm = 1e-12;
 
 /**
@@ -181,7 +181,7 @@ function nodesOf(operation: Operation, constants: TensorProto[]): NodeProto[] {
   }
 }
 
-/** Beginnings of rows and columns, then their ends. */
+/** Padding at the beginnings of rows and columns, then at their ends. */
 function padsOf([top, bottom, left, right]: Border): number[] {
   return [top, left, bottom, right];
 }

@@ -40,13 +40,13 @@ export type Kind =
   | { op: 'prelu' }
   /** hard_sigmoid: x / 5 + 1/2 within [0, 1]; swish: x sigmoid(x); mish: x tanh(softplus(x)); gelu by the error function. */
   | { op: Elementwise }
-  /** Over channels or features. */
+  /** Softmax over channels or features. */
   | { op: 'softmax' }
-  /** Over the channels of each place, or features: weight and bias [channels]. */
+  /** Normalisation over the channels of each place, or over features: weight and bias [channels]. */
   | { op: 'layer_norm'; eps: number }
   /** The border counts for nothing: neither as a maximum nor in the number that a sum is divided by. */
   | { op: 'max_pool2d' | 'avg_pool2d'; kernel: Pair; stride: Pair; padding: Border }
-  /** Over height and width: [b, channels]. */
+  /** Pooling over height and width: [b, channels]. */
   | { op: 'global_avg_pool2d' | 'global_max_pool2d' }
   /** A border of zeros. */
   | { op: 'pad'; padding: Border }
@@ -61,11 +61,11 @@ export type Kind =
   | { op: 'normalize' };
 
 export type Operation = Kind & {
-  /** Of the operation and of the value that it makes; a tensor of its own is `<name>.<tensor>`. */
+  /** Name of the operation and of the value that it makes; a tensor of its own is `<name>.<tensor>`. */
   name: string;
   /** Names of the values that it reads: of earlier operations, or `images`. */
   inputs: string[];
-  /** Of its value, without the batch. */
+  /** Shape of its value, without the batch. */
   shape: number[];
 };
 

@@ -3,13 +3,13 @@ import { asset, descriptionName, jsonFile, type ExportedFile } from './files.js'
 import type { Network, Operation } from './operations.js';
 import { safetensorsFile } from './safetensors.js';
 
-/** What `classifier.json` says beside weights in PyTorch's layouts. */
+/** Contents of `classifier.json` beside weights in PyTorch's layouts. */
 export interface PytorchDescription extends Description {
-  /** What computes the output, see `operations.ts`; weights of an operation are `<name>.<tensor>`. */
+  /** Operations that compute the output, see `operations.ts`; weights of an operation are `<name>.<tensor>`. */
   operations: readonly Operation[];
 }
 
-/** The weights, what computes with them, and a Python module that puts both together. */
+/** Files of a model: the weights, the operations on them, and a Python module that puts both together. */
 export async function pytorchFiles(network: Network, description: Description): Promise<ExportedFile[]> {
   const whole: PytorchDescription = { ...description, operations: network.operations };
   return [

@@ -72,7 +72,7 @@ async function artifacts(model: tf.LayersModel) {
   return { topology: modelTopology as Topology, weightSpecs, weights };
 }
 
-/** Separable convolutions leave their depth multiplier out of what they say about themselves. */
+/** Adds the depth multiplier of separable convolutions, which their own configuration leaves out. */
 function nameMultipliers(topology: Topology, model: tf.LayersModel): void {
   for (const { class_name: kind, config, name } of topology.config.layers) {
     if (kind !== 'SeparableConv2D') continue;

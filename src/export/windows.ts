@@ -1,7 +1,7 @@
 import type { Kind, Pair } from './operations.js';
 import { sameBorder, type Border } from './same-padding.js';
 
-/** What a layer of TensorFlow.js says about itself. */
+/** Configuration of a layer of TensorFlow.js. */
 export type LayerConfig = Record<string, unknown>;
 
 type Convolution = Extract<Kind, { op: 'conv2d' }>;
@@ -26,7 +26,7 @@ export function pointwiseConvolution(bias: boolean): Convolution {
   return { op: 'conv2d', stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1, bias };
 }
 
-/** What a pooling layer looks at. */
+/** Kernel, strides and padding of a pooling layer. */
 export function windowOf(config: LayerConfig, input: Sized): { kernel: Pair; stride: Pair; padding: Border } {
   const kernel = config.poolSize as Pair;
   const stride = config.strides as Pair;

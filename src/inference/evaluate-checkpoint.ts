@@ -10,7 +10,7 @@ import { checkSameData } from '../training/resume.js';
 
 export interface EvaluateCheckpointOptions {
   checkpoint: Checkpoint;
-  /** How to evaluate it: the checkpoint's own, perhaps with other data. */
+  /** Configuration of the evaluation: the checkpoint's own, perhaps with other data. */
   config: Config;
   dataset: Dataset;
   communicator: Communicator;

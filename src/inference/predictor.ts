@@ -7,7 +7,7 @@ import type { Classifier } from '../classifier/classifier.js';
 import { featuresOf } from '../classifier/features.js';
 import { restoreClassifier } from '../checkpoint/restore.js';
 
-/** What a classifier's scores are: softmax is trained on probabilities, every other loss on cosines. */
+/** Kind of a classifier's scores: probabilities for softmax, cosines for every other loss. */
 export type ScoreKind = 'cosine' | 'probability';
 
 /** A trained classifier that says which classes images belong to, as evaluation would. */
@@ -36,7 +36,7 @@ export class Predictor {
     this.vectors = classVectors(classifier.centroids, classifier.classWeights);
   }
 
-  /** The best `count` classes of each of some images, row-major [images, height, width, channels], normalised. */
+  /** Best `count` classes of each image; images are row-major [images, height, width, channels], normalised. */
   predict(images: Float32Array, count: number): TopClasses[] {
     if (images.length === 0) return [];
     const features = tf.tidy(() => featuresOf(this.classifier, images, this.mirror));

@@ -6,11 +6,11 @@ import { requireReplaceable } from '../util/regular-file.js';
 import { reportPage } from './page.js';
 import { readRuns } from './run.js';
 
-/** What was written. */
+/** The written report. */
 export interface WrittenReport {
   file: string;
   bytes: number;
-  /** What is missing of the runs, a line each. */
+  /** Missing parts of the runs, a line each. */
   gaps: string[];
 }
 

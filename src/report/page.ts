@@ -17,9 +17,9 @@ interface Section {
 }
 
 /**
- * One HTML page about runs, whole in itself: styles, data and the plotting library (Apache ECharts) are in it, and its
- * content security policy forbids the network and any script but its own, by their hashes. Styles in line stay allowed,
- * since the charts are drawn with them.
+ * One self-contained HTML page about runs: styles, data and the plotting library (Apache ECharts) are in it, and its
+ * content security policy forbids the network and any script but its own, by their hashes. Styles in line stay
+ * allowed, since the charts are drawn with them.
  */
 export function reportPage(runs: readonly Run[]): string {
   const evaluated = runs.flatMap((run, index): Evaluated[] =>
@@ -65,7 +65,7 @@ function section(title: string, charts: Chart[]): Section {
   return { title, charts, html: grid(charts.map(card)) };
 }
 
-/** What compares all runs in one picture, then the pictures of one run each: those of a kind beside one another. */
+/** Section of the evaluations: pictures that compare all runs, then pictures of one run each, side by side by kind. */
 function evaluationSection(evaluated: readonly Evaluated[]): Section {
   const compared = comparedCharts(evaluated);
   const { confusions, angles, planes } = ownCharts(evaluated);
@@ -87,7 +87,7 @@ function card({ id, title, caption, height = 320, wide }: Chart): string {
   return `<figure class="card${wide ? ' wide' : ''}"><figcaption><h3>${escapeHtml(title)}</h3><p>${escapeHtml(caption)}</p></figcaption><div class="chart" id="${id}" role="img" aria-label="${escapeHtml(`${title}. ${caption}`)}" style="height:${height}px"></div></figure>`;
 }
 
-/** How a content security policy names a script that stands in the page. */
+/** Source by which a content security policy allows a script of the page: its hash. */
 function hashSource(script: string): string {
   return `'sha256-${createHash('sha256').update(script).digest('base64')}'`;
 }

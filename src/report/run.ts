@@ -6,7 +6,7 @@ import { messageOf, UserError } from '../util/errors.js';
 import { evaluationSchema, type Evaluation } from '../evaluation/schema.js';
 import { readRegularText } from '../util/regular-file.js';
 
-/** Bytes that a file of a run has at most: what one string can hold. */
+/** Most bytes of a file of a run: the most that one string can hold. */
 const mostBytes = 500_000_000;
 
 const number = z.number();
@@ -54,7 +54,7 @@ const reportSchema = z.object({
 
 type StepLine = z.output<typeof stepSchema>;
 
-/** What a run folder holds, as far as it does. */
+/** Contents of a run folder, as far as they are there. */
 export interface Run {
   /** The folder's name; the path where two runs have the same. */
   name: string;
@@ -66,7 +66,7 @@ export interface Run {
   ranks: z.output<typeof ranksSchema>[];
   report?: z.output<typeof reportSchema>;
   evaluation?: Evaluation;
-  /** What is missing or broken, a line each. */
+  /** Missing or broken parts, a line each. */
   gaps: string[];
 }
 
@@ -74,7 +74,7 @@ export interface Run {
 const files = ['config.yaml', 'metrics.jsonl', 'report.json', 'evaluation.json'] as const;
 
 /**
- * Reads run folders, each as far as it goes.
+ * Reads run folders; missing or broken parts are left out and become `gaps`.
  *
  * @throws UserError `RUN_NOT_FOUND` for a folder that is missing, or holds none of a run's files
  */

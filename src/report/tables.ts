@@ -2,7 +2,7 @@ import { escapeHtml } from './html.js';
 import type { Run } from './run.js';
 import { runColour } from './charts/chart.js';
 
-/** Confusions in the table of one run. */
+/** Most confusions in the table of one run. */
 const mostConfusions = 10;
 
 type Cell = string | number | null | undefined;
@@ -88,7 +88,7 @@ export function confusionTables(runs: readonly Run[]): string[] {
   });
 }
 
-/** What is missing of the runs, as a list; empty where nothing is. */
+/** List of the missing parts of the runs; empty where nothing is missing. */
 export function gapList(runs: readonly Run[]): string {
   const lines = runs.flatMap(({ name, gaps }) =>
     gaps.map((gap) => `<li>${runs.length > 1 ? `<b>${escapeHtml(name)}</b>: ` : ''}${escapeHtml(gap)}</li>`),

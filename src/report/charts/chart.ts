@@ -1,25 +1,25 @@
 import type { Run } from '../run.js';
 
 /**
- * One picture of the page. Colours are names of the style sheet's variables, such as `@run-0`, which the page puts in
- * for light and for dark screens.
+ * One picture of the page. Colours are names of the style sheet's variables, such as `@run-0`, for which the page has
+ * values for light and for dark screens.
  */
 export interface Chart {
   id: string;
   title: string;
-  /** What is seen, and how to read it. */
+  /** Caption: what the chart shows, and how to read it. */
   caption: string;
   /** The option that echarts draws. */
   option: object;
   /** Height in pixels; default 320. */
   height?: number;
-  /** As wide as the page. */
+  /** Whether it is as wide as the page. */
   wide?: boolean;
-  /** Both axes have the same scale. */
+  /** Whether both axes have the same scale. */
   square?: boolean;
 }
 
-/** Colours for runs: Okabe and Ito's, which colour-blind people tell apart, and grey. */
+/** Number of colours for runs: Okabe and Ito's, which colour-blind people can distinguish, and grey. */
 const runColours = 8;
 
 export function runColour(index: number): string {
@@ -34,7 +34,7 @@ export interface Curve {
   colour: string;
   /** 0 solid, 1 dashed, 2 dotted. */
   dash?: 0 | 1 | 2;
-  /** Shows the points themselves. */
+  /** Whether it shows the points themselves. */
   dots?: boolean;
   /** Draws steps that end, or lie in the middle, at their points. */
   steps?: 'end' | 'middle';
@@ -47,7 +47,7 @@ export interface Axis {
   min?: number;
   max?: number;
   log?: boolean;
-  /** What stands after a number, such as ` %`. */
+  /** Unit that follows a number, such as ` %`. */
   unit?: string;
 }
 
@@ -101,7 +101,7 @@ export function legend(show: boolean): object {
   return { show, type: 'scroll', bottom: 0, left: 'center', icon: 'roundRect', itemHeight: 4 };
 }
 
-/** The name of a curve: what it shows, where there is one run alone, else the run's. */
+/** Name of a curve: the quantity where there is one run, else the run's name. */
 export function curveName(runs: readonly Run[], run: Run, what: string): string {
   return runs.length === 1 ? what : run.name;
 }
@@ -111,9 +111,9 @@ export function percent(share: number): number {
   return Number((100 * share).toFixed(2));
 }
 
-/** Class names longer than this many pixels are cut off. */
+/** Pixels at which longer class names are cut off. */
 const longestLabel = 96;
-/** Classes that all get a label. */
+/** Most classes that all get a label. */
 const mostLabels = 25;
 
 /** An axis of classes; along the bottom, longer names are turned. */

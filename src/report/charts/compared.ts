@@ -21,10 +21,10 @@ export interface Evaluated {
   index: number;
 }
 
-/** Classes whose bars fit one picture. */
+/** Most classes whose bars fit one picture. */
 const mostBars = 40;
 
-/** What the evaluations say, all runs in one picture each. */
+/** Charts of the evaluations, all runs in one picture each. */
 export function comparedCharts(all: readonly Evaluated[]): Chart[] {
   const runs = all.map(({ run }) => run);
   return [

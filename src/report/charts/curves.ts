@@ -4,7 +4,7 @@ import { curveName, lineOption, percent, runColour, type Chart, type Curve } fro
 
 type Step = Run['steps'][number];
 
-/** What the loss is the sum of, by the name in `metrics.jsonl`. */
+/** Terms of the loss, by their names in `metrics.jsonl`. */
 const parts = [
   { key: 'nac', name: 'norm-adaptive cosine (NAC)', about: 'pulls features to their centroid' },
   { key: 'sc', name: 'self-correlation (SC)', about: 'makes their dimensions uncorrelated' },

@@ -3,15 +3,15 @@ import { axisOption, classAxis, gridOption, legend, percent, type Chart } from '
 import type { Evaluated } from './compared.js';
 import type { Run } from '../run.js';
 
-/** Classes whose matrix can be read. */
+/** Most classes whose matrix can be read. */
 const mostCells = 40;
-/** Classes whose cells have room for numbers. */
+/** Most classes whose cells have room for numbers. */
 const mostNumbers = 12;
 
-/** What stands for each class in the plane, besides its colour. */
+/** Symbols of the classes in the plane, besides their colours. */
 const symbols = ['circle', 'triangle', 'rect', 'diamond', 'roundRect'];
 
-/** Pictures of one run each: of every kind, those of all runs. */
+/** Pictures of one run each, by kind. */
 export function ownCharts(all: readonly Evaluated[]): Record<'confusions' | 'angles' | 'planes', Chart[]> {
   const runs = all.map(({ run }) => run);
   return {
