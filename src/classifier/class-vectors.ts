@@ -7,7 +7,7 @@ export interface ClassBlock {
   start: number;
   /** A unit vector a class, [n, d]. */
   directions: tf.Tensor2D;
-  /** Where classes are chosen by logits z W^T + bias and not by cosines: W [n, d]. */
+  /** W [n, d], where classes are chosen by logits z W^T + bias and not by cosines. */
   kernel?: tf.Tensor2D;
   /** [n] */
   bias?: tf.Tensor1D;

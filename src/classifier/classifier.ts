@@ -20,8 +20,8 @@ interface ClassifierOptions {
 }
 
 /**
- * What is trained: a backbone, the vectors of its classes (fixed centroids, or weights where the loss trains them), and
- * all parameters as one flat array, the model's first.
+ * A classifier in training: a backbone, the vectors of its classes (fixed centroids, or weights where the loss trains
+ * them), and all parameters as one flat array, the model's first.
  */
 export class Classifier {
   readonly forward: ForwardPass;
@@ -30,7 +30,7 @@ export class Classifier {
   /** Trainable weights, flat, in the arena that the collectives share. */
   readonly weights: Float32Array;
   readonly centroids: CentroidSource;
-  /** Of a loss that trains them. */
+  /** Weights of the classes, for a loss that trains them. */
   readonly classWeights: ClassWeights | undefined;
   readonly centroidsSha256: string;
   readonly classes: number;
@@ -69,7 +69,7 @@ export class Classifier {
     this.parameters.writeAll(this.weights);
   }
 
-  /** SHA-256 over weights and moving statistics: what two runs must share to have trained the same model. */
+  /** SHA-256 over weights and moving statistics: equal for runs that have trained the same model. */
   weightsSha256(): string {
     return sha256(this.weights, this.batchNorm.flatten());
   }

@@ -39,7 +39,7 @@ export interface LossValues {
 
 export interface Computed {
   values: LossValues;
-  /** With respect to `features`, [b, d], then to each of the class weights. */
+  /** Gradients with respect to `features`, [b, d], then to each of the class weights. */
   gradients: tf.Tensor[];
 }
 

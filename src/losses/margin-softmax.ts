@@ -5,7 +5,7 @@ import { crossEntropy, crossEntropySlope, oneHot } from './cross-entropy.js';
 import type { RowTerms } from './mean-over-images.js';
 import { throughNorm, unitRows } from './rows.js';
 
-/** phi and phi' at the cosines to the own class, [b, 1]: what stands for the cosine there. */
+/** phi, which replaces the cosine to the own class, and phi', [b, 1]. */
 export type Margin = (cosine: Tensor) => { value: Tensor; slope: Tensor };
 
 export const scaleSchema = z.number().positive().describe('s: cosines are multiplied by it');

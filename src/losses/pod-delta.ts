@@ -23,7 +23,7 @@ export type DeltaConfig = z.output<typeof deltaSchema>;
  */
 export class Delta implements LossState {
   private delta: number;
-  /** Of this epoch so far, by virtual worker of this rank. */
+  /** Sums of this epoch so far, by virtual worker of this rank. */
   private normSums: number[] = [];
   /** Centroids whose logits the norm needs one by one, [rest, d]. */
   private readonly rest: Tensor2D | undefined;

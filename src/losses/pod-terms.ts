@@ -2,7 +2,7 @@ import { tf } from '../tf/deferred.js';
 import type { Scalar, Tensor, Tensor2D } from '../tf/index.js';
 import { inverseRoot, throughNorm } from './rows.js';
 
-/** What one rank's rows give to the loss of the global batch. */
+/** Contribution of one rank's rows to the loss of the global batch. */
 export interface LocalTerms {
   /** Sum over the rows of (1 - adaptive cosine to the own centroid)^2. */
   nacSum: Scalar;

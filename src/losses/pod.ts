@@ -158,7 +158,7 @@ export class PodLoss implements Loss {
   }
 }
 
-/** By virtual worker of this rank; absent where one has no rows. */
+/** Terms by virtual worker of this rank; absent where one has no rows. */
 type Terms = readonly (LocalTerms | undefined)[];
 type NacSums = readonly (number | undefined)[];
 

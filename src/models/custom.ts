@@ -9,7 +9,7 @@ import type { ModelOptions } from './options.js';
 
 type CustomConfig = Extract<ModelConfig, { name: 'module' }>;
 
-/** What the default export of a backbone module is called with. */
+/** Options that the default export of a backbone module is called with. */
 export interface BackboneOptions extends ModelOptions {
   /** The TensorFlow.js that trains; a copy imported by the module itself would not share its tensors. */
   tf: typeof tf;
@@ -17,7 +17,7 @@ export interface BackboneOptions extends ModelOptions {
   dim: number;
 }
 
-/** Default export of a backbone module; it must make equal initial weights of equal options. */
+/** Default export of a backbone module; equal options must give equal initial weights. */
 export type Backbone = (options: BackboneOptions) => tf.LayersModel | Promise<tf.LayersModel>;
 
 /** Layers that draw random numbers in training, by class name. */

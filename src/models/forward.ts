@@ -5,8 +5,8 @@ import { PodDistError } from '../util/errors.js';
 import { cut, eachWithOwnWeights, join, type Parts } from './parts.js';
 
 /**
- * Computes one layer's output, and what follows it, in a training pass in place of the layer's own `call`: a residual
- * that is added to it, and an activation after that.
+ * Computes one layer's output in a training pass, in place of the layer's own `call`, then adds the residual and
+ * applies the activation that follow the layer.
  */
 export type LayerOverride = (input: tf.Tensor, activation: Activation, residual?: tf.Tensor) => tf.Tensor;
 
@@ -15,23 +15,23 @@ interface Call {
   inputs: number[];
   /** Class of the layer. */
   kind: string;
-  /** Set for plain convolutions. */
+  /** Settings of a plain convolution; undefined for other layers. */
   convolution?: Omit<Convolution, 'activation'>;
-  /** Of the ReLU that alone follows and is computed with this layer. */
+  /** Activation that is computed with this layer: a ReLU that alone follows it. */
   activation: Activation;
-  /** Of a sum: the batch norm whose output it alone adds to another value, and which is computed with it. */
+  /** For a sum: the batch norm whose output only this sum reads, and which is computed with it. */
   norm?: tf.layers.Layer;
-  /** This layer's work is done by another call; its value is its input. */
+  /** Whether another call does this layer's work; its value is then its input. */
   merged: boolean;
 }
 
 /**
  * A network as a flat list of layer calls in topological order.
  *
- * `tf.LayersModel.apply` resolves the graph, checks shapes and opens scopes at every call; here that is done once.
- * A convolution, batch norm or sum and the ReLU that alone follows it are one operation, and so are a batch norm and the
- * sum that alone follows it; the gradient of a convolution leaves out what nobody asks for (the images'). A training pass
- * may replace single layers (batch norm over all ranks) without the model knowing.
+ * `tf.LayersModel.apply` resolves the graph, checks shapes and opens scopes at every call; here that is done once. A
+ * convolution, batch norm or sum and the ReLU that alone follows it are one operation, and so are a batch norm and the
+ * sum that alone follows it; the gradient of a convolution is computed only for inputs that need one (not the images).
+ * A training pass may replace single layers (batch norm over all ranks) without the model knowing.
  */
 export class ForwardPass {
   private readonly calls: Call[] = [];
@@ -80,8 +80,8 @@ export class ForwardPass {
   }
 
   /**
-   * Features of the parts of a batch, each computed by itself, in a training pass. Overrides alone see all images: one part
-   * after another in one tensor.
+   * Features of the parts of a batch, each computed by itself, in a training pass. Only overrides see all images, as
+   * one tensor of one part after another.
    */
   runParts(images: Parts<tf.Tensor4D>, overrides: ReadonlyMap<string, LayerOverride>): Parts<tf.Tensor2D> {
     const values: Parts[] = [];
@@ -103,7 +103,7 @@ export class ForwardPass {
     }
   }
 
-  /** Puts a batch norm that only a sum reads into the sum: its first input, the one that it is added to its second. */
+  /** Merges a batch norm that only a sum reads into the sum, whose first input becomes the batch norm. */
   private mergeNorms(): void {
     for (const call of this.calls) {
       const { kind, inputs, layer } = call;
@@ -169,7 +169,7 @@ function computeParts(
   });
 }
 
-/** What a plain 2D convolution does; undefined for every other layer, dilated ones included. */
+/** Settings of a plain 2D convolution; undefined for every other layer, dilated ones included. */
 function describeConvolution(layer: tf.layers.Layer): Omit<Convolution, 'activation'> | undefined {
   if (layer.getClassName() !== 'Conv2D') return undefined;
   const config = layer.getConfig();

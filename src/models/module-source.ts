@@ -32,7 +32,7 @@ export function readModuleSource(model: ModelConfig): ModuleSource | undefined {
   return { name: basename(path), sha256: createHash('sha256').update(text).digest('hex'), text };
 }
 
-/** Keeps in mind, for this user and machine, that a module was named to be trained with: what it is and where it lies. */
+/** Records, for this user and machine, that a module was named to be trained with: its content and its path. */
 export function rememberModule(model: ModelConfig): void {
   const source = readModuleSource(model);
   if (!source || model.name !== 'module') return;
@@ -45,19 +45,19 @@ export function rememberModule(model: ModelConfig): void {
 }
 
 interface Stored {
-  /** As a checkpoint or run folder names it. */
+  /** Model as a checkpoint or run folder names it. */
   model: ModelConfig;
   /** The copy in the checkpoint. */
   copy?: ModuleSource;
-  /** Where the checkpoint lies. */
+  /** Folder of the checkpoint. */
   folder: string;
 }
 
 /**
- * The model of a checkpoint or run folder, with the module to import where it is one. Importing runs code that whoever
- * made the folder may have written. Without `allow` a module is therefore only imported where the user has trained with
- * the very same one on this machine: from where it lay then, or, where it imports nothing itself, from the copy in the
- * checkpoint. `allow` is a path given by the user, or '' to allow the module that the checkpoint names.
+ * The model of a checkpoint or run folder, with the module to import where it is one. Importing runs code that the
+ * maker of the folder may have written. Without `allow` a module is therefore only imported where the user has trained
+ * with the very same one on this machine: from where it lay then, or, where it imports nothing itself, from the copy
+ * in the checkpoint. `allow` is a path given by the user, or '' to allow the module that the checkpoint names.
  *
  * @throws UserError `MODULE_NOT_ALLOWED`, or `MODEL_NOT_FOUND` where there is no such file
  */

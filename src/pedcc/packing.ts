@@ -8,7 +8,7 @@ const measureBudget = 2e11;
 const mostSteps = 1000;
 const fewestSteps = 6;
 
-/** How the steps go from the first to the last. */
+/** Schedule of the steps, from the first to the last. */
 interface Descent {
   momentum: number;
   /** Inverse temperature. */
@@ -92,7 +92,7 @@ export function packing(
   return { values: unpadded(best.vectors, stride, dim), maxCosine: best.maxCosine };
 }
 
-/** Takes from each force what points along its vector; returns the root mean square of what is left. */
+/** Removes from each force its part along the vector; returns the root mean square of the rest. */
 function tangential(forces: Float32Array, vectors: Float32Array, stride: number): number {
   let squares = 0;
   for (let start = 0; start < vectors.length; start += stride) {

@@ -3,7 +3,7 @@ import { generateCentroids, planCentroids, type CentroidOptions, type Constructi
 import type { Frame } from './frame.js';
 import { Rotation } from './rotation.js';
 
-/** Bytes of centroids that are kept as one matrix, where nothing else is said. */
+/** Bytes of centroids that are kept as one matrix, by default. */
 export const defaultLimitBytes = 256e6;
 
 /** Rows that are made at a time where all are needed. */

@@ -12,7 +12,7 @@ export function phaseSpans(tracer: Tracer): (ended: StepPhase) => void {
   };
 }
 
-/** The same batches; the time spent waiting for each becomes a span. */
+/** Passes the batches on; the time spent waiting for each becomes a span. */
 export function loaderSpans<T>(batches: AsyncIterable<T>, tracer: Tracer): AsyncIterable<T> {
   return tracer === noTracer ? batches : traced(batches, tracer);
 }

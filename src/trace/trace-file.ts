@@ -14,15 +14,18 @@ export interface TracePart {
   clock: ClockEstimate;
 }
 
-/** What a trace begins with; a recipe may be somebody else's, and names no file for it that holds anything else. */
+/**
+ * First bytes of a trace. A file that holds anything else is not overwritten: the recipe that names it may be somebody
+ * else's.
+ */
 const beginning = '{"displayTimeUnit":"ms","traceEvents":[\n';
 
 /**
  * A trace in Chrome's Trace Event Format, which chrome://tracing and ui.perfetto.dev open: a process a rank, on the
  * clock of the process that writes it.
  *
- * Spans go to a temporary file beside it as they come; `close` makes it whole and gives it its name, after a failure
- * as well. Buckets become asynchronous events, a row each, since one is full before the one before it is applied.
+ * Spans go to a temporary file beside it as they come; `close` ends it and renames it, after a failure as well.
+ * Buckets become asynchronous events, a row each, since one is full before the one before it is applied.
  */
 export class TraceFile {
   private readonly began = now();
@@ -72,7 +75,7 @@ export class TraceFile {
     }
   }
 
-  /** Ends the file and puts it in its place; without any span there is none. Safe to call twice. */
+  /** Ends the file and renames it to its place; without any span no file is made. Safe to call twice. */
   close(): void {
     if (this.descriptor === undefined) return;
     if (this.entries === 0) return this.drop();
@@ -107,7 +110,7 @@ export class TraceFile {
 }
 
 export interface TraceOptions {
-  /** The run goes on from a checkpoint: what its file holds may be the trace of the epochs before. */
+  /** Whether the run goes on from a checkpoint: the file may then hold the trace of the epochs before. */
   resumed: boolean;
   /** Called with one line when another file name is used, and when the file can no longer be written. */
   notify(line: string): void;

@@ -24,7 +24,7 @@ export interface Tracer {
   flush(): void;
 }
 
-/** For runs that are not traced. */
+/** Tracer of runs that are not traced. */
 export const noTracer: Tracer = { now: () => 0, span() {}, flush() {} };
 
 /** Spans are passed on when this many are held, or when the oldest reaches this age. */

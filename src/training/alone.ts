@@ -19,7 +19,7 @@ export interface AloneOptions {
   outDir?: string;
   /** Followers besides the run record, such as a progress bar. */
   listeners?: readonly RunListener[];
-  /** Where to go on from. */
+  /** Checkpoint to go on from. */
   resume?: Checkpoint;
   /** Refuse to train without a GPU. */
   requireGpu?: boolean;

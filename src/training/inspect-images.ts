@@ -10,7 +10,7 @@ const waitMs = 3000;
 const imagesAtOnce = 16;
 
 interface InspectOptions {
-  /** Only those whose images are files are inspected; others were read when they were opened. */
+  /** Data sets to inspect: only those whose images are files; others were read when they were opened. */
   datasets: readonly Dataset[];
   communicator: Communicator;
   reporter: Reporter;
@@ -19,8 +19,8 @@ interface InspectOptions {
 /**
  * Looks at the images that only evaluations will read, so that a broken one is known before it costs an epoch: each
  * rank decodes its share of every test split, in the background, with the threads that load training images, and once.
- * What is found in time stops the run before its first step, what is found later after a checkpoint at the end of the
- * epoch. Decoded pixels are kept for the evaluation where they are kept at all.
+ * An image that is found broken in time stops the run before its first step; one that is found later stops it after a
+ * checkpoint at the end of the epoch. Decoded pixels are kept for the evaluation where they are kept at all.
  */
 export class Inspection {
   private stopped = false;
@@ -33,13 +33,15 @@ export class Inspection {
     this.done = this.inspect();
   }
 
-  /** Resolves when all has been looked at, or after a short while; rejects where an image is broken. */
+  /** Resolves when all images have been inspected, or after `waitMs`; rejects where an image is broken. */
   async start(): Promise<void> {
     await Promise.race([this.done, delay(waitMs, undefined, { ref: false })]);
     this.throwIfBroken();
   }
 
-  /** Resolves, once all has been looked at, with whether any rank has found a broken image; every rank calls it. */
+  /**
+   * Resolves, once all images have been inspected, with whether any rank has found a broken one; every rank calls it.
+   */
   async foundBroken(): Promise<boolean> {
     if (this.settled) return false;
     this.awaited = true;

@@ -7,7 +7,7 @@ import type { Config } from '../config/schema.js';
 import type { Dataset } from '../data/dataset.js';
 import { UserError } from '../util/errors.js';
 
-/** What the WebAssembly backend can have at most. */
+/** Most bytes that the WebAssembly backend can have. */
 const wasmBytes = 2 ** 32;
 
 const float32Bytes = 4;
@@ -23,7 +23,7 @@ interface Job {
 /**
  * Refuses a batch that memory plainly cannot hold, before the system ends a worker for it. A training pass keeps its
  * images, and something of the size of every output of a convolution or dense layer, until the backward pass has read
- * them: it needs more than that, so what passes here may still not fit. A GPU's memory is its own to judge.
+ * them: it needs more than that, so a batch that passes here may still not fit. A GPU's memory is not checked.
  *
  * @throws UserError `CONFIG_INVALID` with the numbers and what to change
  */
@@ -48,7 +48,7 @@ export function checkMemory({ classifier, config, dataset, communicator, backend
   );
 }
 
-/** Of one image: the image, and the outputs of layers that compute new values. */
+/** Bytes of one image: the image, and the outputs of layers that compute new values. */
 function bytesOf(model: tf.LayersModel): number {
   const kept = new Set(['InputLayer', 'Conv2D', 'DepthwiseConv2D', 'SeparableConv2D', 'Dense']);
   const numbers = model.layers
@@ -59,7 +59,7 @@ function bytesOf(model: tf.LayersModel): number {
   return float32Bytes * numbers.reduce((sum, count) => sum + count, 0);
 }
 
-/** Memory of this machine, or of the container that it looks like. */
+/** Bytes of memory of this machine, or of the container that this process is in. */
 function machineBytes(): number {
   const limit = process.constrainedMemory();
   return limit > 0 ? Math.min(limit, totalmem()) : totalmem();

@@ -11,12 +11,12 @@ import type { Classifier } from '../classifier/classifier.js';
 import { checkFits } from '../checkpoint/restore.js';
 import type { ShardedOptimiser } from '../parallel/sharded-optimiser.js';
 
-/** Names of devices included, a report is shorter. */
+/** Most bytes of `report.json`, names of devices included. */
 const mostReportBytes = 16 * 2 ** 20;
 
 /**
- * The newest whole checkpoint of a run folder; undefined where there is none at all, unless there must be one. Where
- * there are some, of which none is whole, nothing is started over them.
+ * The newest whole checkpoint of a run folder; undefined where there is none at all and none is required. Where there
+ * are some, but none is whole, it throws: no run starts over them.
  *
  * @throws UserError `CHECKPOINT_NOT_FOUND`
  */
@@ -29,11 +29,11 @@ export async function checkpointToResume(
   return (await findCheckpoint(folder, notify)).checkpoint;
 }
 
-/** What changes from epoch to epoch besides the weights. */
+/** State that changes from epoch to epoch, besides the weights. */
 export interface TrainingState {
   /** Epochs trained so far. */
   epochs: number;
-  /** Of the last epoch, where its evaluation is still to be made. */
+  /** Results of the last epoch, where its evaluation is still to be made. */
   unevaluated?: { trainLoss: number; seconds: number };
 }
 
@@ -48,8 +48,9 @@ interface ShareOptions {
 }
 
 /**
- * Starts every rank from rank 0's state: initial weights, or a checkpoint's weights, optimiser state (and
- * what compression has kept back), moving statistics, epoch and the state of the loss. Only rank 0 needs to see the checkpoint's files.
+ * Starts every rank from rank 0's state: initial weights, or a checkpoint's weights, optimiser state (and what
+ * compression has kept back), moving statistics, epoch and the state of the loss. Only rank 0 needs access to the
+ * checkpoint's files.
  */
 export async function shareState({
   classifier,
@@ -140,7 +141,7 @@ export function checkSameData(checkpoint: Pick<Checkpoint, 'classNames' | 'shape
     );
 }
 
-/** What has changed since a checkpoint was written, in one line; undefined where nothing has. */
+/** Changes since a checkpoint was written, in one line; undefined where there are none. */
 export async function describeChanges(
   { config: before, data }: Checkpoint,
   after: Config,
@@ -160,7 +161,7 @@ function mismatch(what: string): UserError {
   return new UserError('CHECKPOINT_MISMATCH', `the checkpoint ${what}`);
 }
 
-/** A module by what it is, not by where it lies. */
+/** Describes a model by its settings, without the path of its module. */
 function describeModel(model: Config['model']): string {
   return JSON.stringify(model.name === 'module' ? { ...model, path: undefined } : model);
 }

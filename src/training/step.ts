@@ -48,7 +48,7 @@ export class TrainingStep {
   readonly optimiser: ShardedOptimiser;
   private readonly loader: WeightLoader;
   readonly loss: Loss;
-  /** Only with overlap. */
+  /** Hooks of the gradients; undefined without overlap. */
   private readonly hooks: GradientHooks | undefined;
   private readonly cut: Cut;
   /** Micro-batches are summed over the ranks one by one, not together. */

@@ -15,7 +15,7 @@ export interface TrainOptions {
   backend: Backend;
   /** Run folder; rank 0 writes its `checkpoints/`. */
   outDir: string;
-  /** Where to go on from; only rank 0's counts. */
+  /** Checkpoint to go on from; only rank 0's counts. */
   resume?: Checkpoint;
   /** Records what the compute thread does; default: no tracing. */
   tracer?: Tracer;
