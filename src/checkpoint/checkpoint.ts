@@ -23,7 +23,7 @@ const manifestName = 'checkpoint.json';
 const evaluationName = 'evaluation.json';
 const largestManifest = 256 * 1024 * 1024;
 
-/** Of images, in pixels: as recipes have it. */
+/** Side of images in pixels, bounded as in recipes. */
 const side = z.int().min(1).max(4096);
 
 const manifestSchema = z.object({
@@ -68,7 +68,7 @@ export interface Checkpoint {
   data?: { name: string; images: number; fingerprint: string };
   centroidsSha256?: string;
   config: Config;
-  /** Of the last epoch. */
+  /** Results of the last epoch. */
   epoch?: { trainLoss: number; seconds: number };
   /** Evaluation after the last epoch; undefined where the job has ended before it. */
   evaluation?: EvaluationTotals;

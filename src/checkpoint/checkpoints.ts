@@ -77,7 +77,7 @@ export async function writingTo<T>(runFolder: string, what: string, write: () =>
 export interface Retention {
   /** Newest checkpoints kept; 0: all. */
   keep: number;
-  /** Kept besides: those of the best accuracy, of equal ones the newer. */
+  /** Number of checkpoints kept besides: those of the best accuracy, of equal ones the newer. */
   keepBest: number;
 }
 

@@ -20,9 +20,9 @@ import { requireReplaceable } from '../util/regular-file.js';
 import { throwIfStopped } from '../util/until-stopped.js';
 import { neverStopping, untilSignal, type StopSource } from '../util/signals.js';
 
-/** What is to be evaluated, and on what. */
+/** Request to evaluate a checkpoint. */
 export interface EvaluateRequest {
-  /** A run folder, of which the newest checkpoint is meant, or a checkpoint folder. */
+  /** A run folder, whose newest checkpoint is taken, or a checkpoint folder. */
   checkpoint: string;
   /** Worker processes; default 1: this process. */
   workers?: number;
@@ -31,19 +31,22 @@ export interface EvaluateRequest {
   set?: readonly string[];
   /** Folder of images of classes that were not trained. */
   unknown?: string;
-  /** JSON file for the evaluation. */
+  /** JSON file to write the evaluation to. */
   out?: string;
-  /** Module of a backbone to import: a path, '' for the one that is named, undefined for known ones alone. */
+  /**
+   * Module of a backbone that may be imported: a path, '' for the one that the checkpoint names, undefined for known
+   * modules only.
+   */
   allowedModule?: string;
 }
 
-/** What an evaluation tells, and what stops it. */
+/** Callbacks of an evaluation, and its source of stop requests. */
 export interface EvaluateHooks {
   /** Called with lines for people. */
   notify(line: string): void;
-  /** Called with the number of images done, and of all. */
+  /** Called with the number of images done, and the number of all. */
   evaluating?(done: number, images: number): void;
-  /** What asks the evaluation to stop; default: nothing. */
+  /** Source of requests to stop the evaluation; default: none. */
   stopping?: StopSource;
 }
 
@@ -112,7 +115,7 @@ async function alone(checkpoint: Checkpoint, { config, combiner, signal }: Alone
 }
 
 interface Together extends EvaluateHooks {
-  /** Of the checkpoint. */
+  /** Folder of the checkpoint. */
   folder: string;
   checkpoint: Checkpoint;
   config: Config;

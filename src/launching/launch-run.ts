@@ -12,13 +12,13 @@ import { StoppedError, UserError } from '../util/errors.js';
 import { neverStopping, untilSignal, type StopSource } from '../util/signals.js';
 import { planRun, type RunPlan, type RunRequest } from './plan-run.js';
 
-/** What a launch tells, and what stops it. */
+/** Callbacks of a launch, and its source of stop requests. */
 export interface LaunchHooks {
-  /** Called with lines for people: what is amiss, what has changed. */
+  /** Called with lines for people: problems, and changes of settings. */
   notify(line: string): void;
-  /** Called once everything is checked, with the run folder; gives who follows the run. */
+  /** Called once everything is checked, with the plan and the run folder; returns the listeners of the run. */
   begin?(plan: RunPlan, folder: string): readonly RunListener[];
-  /** What asks the run to stop; default: nothing. */
+  /** Source of requests to stop the run; default: none. */
   stopping?: StopSource;
 }
 
@@ -49,7 +49,7 @@ export async function launchRun(request: RunRequest, hooks: LaunchHooks): Promis
   }
 }
 
-/** With `resume`: the run to go on with, if it is there. */
+/** Folder of the run to go on with, where `resume` is given and the run is there. */
 async function earlierRun(request: RunRequest): Promise<RunFolder | undefined> {
   const { resume, out, file, base, set } = request;
   if (resume === undefined) return undefined;

@@ -16,16 +16,16 @@ import {
 } from '../training/resume.js';
 import { trustedConfig, type GivenSettings } from './trusted-config.js';
 
-/** What to do where the run to go on with has no checkpoint yet: start it, or refuse. */
+/** Choice where the run to go on with has no checkpoint yet: start it, or refuse. */
 export type Resume = 'start' | 'must';
 
-/** What is to be trained, and where. */
+/** Request to train a run. */
 export interface RunRequest extends GivenSettings {
   /** Recipe: a YAML file, or the name of a shipped one; default: the run's own on a resume, else `digits`. */
   file?: string;
   /** A configuration in place of a recipe. */
   base?: Config;
-  /** Workers, one a GPU: a number, or `all`. */
+  /** GPUs, one a worker: a number, or `all`. */
   gpus?: string;
   /** Run folder; default: the first of `runs/<name>`, `runs/<name>-2`, ... that is free. */
   out?: string;
@@ -33,12 +33,12 @@ export interface RunRequest extends GivenSettings {
   requireGpu?: boolean;
 }
 
-/** What is to be trained, checked before anything is written. */
+/** Plan of a run, checked before anything is written. */
 export interface RunPlan {
   config: Config;
   resume?: Checkpoint;
   devices: DevicePlan;
-  /** Training images. */
+  /** Number of training images. */
   images: number;
 }
 

@@ -5,27 +5,30 @@ import type { Config } from '../config/schema.js';
 import { withoutOutsideFiles } from '../config/stored.js';
 import { allowedModel } from '../models/module-source.js';
 
-/** What a user has given over a recipe. */
+/** Settings that a user gives over a recipe. */
 export interface GivenSettings {
   /** `a.b=value`, each over what the recipe says. */
   set?: readonly string[];
   /** Settings that stand over everything else. */
   flags?: readonly Override[];
-  /** Module of a backbone to import: a path, '' for the one that is named, undefined for known ones alone. */
+  /**
+   * Module of a backbone that may be imported: a path, '' for the one that the checkpoint names, undefined for known
+   * modules only.
+   */
   allowedModule?: string;
 }
 
 interface StoredConfigOptions {
   given: GivenSettings;
-  /** Of the run. */
+  /** Folder of the run. */
   folder: string;
   resume?: Checkpoint;
   notify(line: string): void;
 }
 
 /**
- * A run folder's own configuration, as far as it may be followed: whoever made the folder wrote it. It names no file to
- * write outside of the folder and no module that is unknown here, unless the user does.
+ * A run folder's own configuration, as far as it can be trusted: it was written by the maker of the folder. It names
+ * no file to write outside of the folder and no module that is unknown here, unless the user does.
  */
 export function trustedConfig(
   config: Config,

@@ -22,7 +22,7 @@ import { codeOf, StoppedError, UserError } from '../util/errors.js';
 import type { Resume } from './plan-run.js';
 import { trustedConfig, type GivenSettings } from './trusted-config.js';
 
-/** What one rank is to do. */
+/** Request to one rank: to train, or to evaluate a checkpoint. */
 export interface WorkRequest extends GivenSettings {
   /** Recipe: a YAML file, or the name of a shipped one; default: the run's own on a resume, else `digits`. */
   file?: string;
@@ -67,8 +67,8 @@ export async function work(place: JobEnvironment, request: WorkRequest, stop?: W
 }
 
 /**
- * The recipe that is named; without one, where the request goes on with a run, the run's own, as for `launch`. Every rank
- * reads the same: a run has a checkpoint only once all ranks have joined it.
+ * Reads the named recipe; without one, where the request goes on with a run, the run's own, as `launch` does. Every
+ * rank reads the same: a run has a checkpoint only once all ranks have joined it.
  */
 async function readConfig(request: WorkRequest, notify: (line: string) => void): Promise<Config> {
   const { file, set, flags } = request;
@@ -79,7 +79,7 @@ async function readConfig(request: WorkRequest, notify: (line: string) => void):
   return trustedConfig(stored, { given: request, folder, resume, notify });
 }
 
-/** The run to go on with, where it has its recipe and a checkpoint. */
+/** Folder of the run to go on with, where it has its recipe and a checkpoint. */
 async function runWithCheckpoint({ resume, out, set }: WorkRequest): Promise<string | undefined> {
   if (resume === undefined) return undefined;
   const folder = out ?? lastRunFolder(loadConfig({ set }).name);
@@ -91,7 +91,7 @@ interface WorkOptions {
   request: WorkRequest;
   config: Config;
   place: JobEnvironment;
-  /** To be evaluated. */
+  /** Checkpoint to evaluate. */
   checkpoint?: Checkpoint;
   threads: number;
   stop?: WorkerStop;
@@ -151,7 +151,10 @@ async function workIn(
   }
 }
 
-/** Only rank 0 writes. `pod-dist launch` holds the folder that it names; without it rank 0 does, as launch would. */
+/**
+ * Claims the run folder in rank 0, the only rank that writes. Under `pod-dist launch` the launcher holds it, and none
+ * is claimed.
+ */
 async function claimFolder(
   { out, resume, evaluate }: WorkRequest,
   { name, run }: Config,

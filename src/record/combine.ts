@@ -113,7 +113,7 @@ export class RunCombiner {
   }
 }
 
-/** Over all ranks; one worker has nobody to wait for. */
+/** Share of waiting over all ranks; absent for one worker, which waits for no other. */
 function exposedShare(ranks: readonly RankTimes[]): { exposedShare?: number } {
   const seconds = sum(ranks, 'seconds');
   return ranks.length < 2 || seconds === 0 ? {} : { exposedShare: sum(ranks, 'exposedSeconds') / seconds };

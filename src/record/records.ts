@@ -34,11 +34,11 @@ export interface EpochRecord {
 export interface RankTimes {
   /** Images that this rank trained on. */
   images: number;
-  /** From its first batch to its last update. */
+  /** Seconds from its first batch to its last update. */
   seconds: number;
-  /** Of these, waiting for the data loader. */
+  /** Seconds of these that it waited for the data loader. */
   loaderSeconds: number;
-  /** Of these, the compute thread waiting in collectives: communication that nothing hid. */
+  /** Seconds of these that the compute thread waited in collectives: communication that nothing hid. */
   exposedSeconds: number;
 }
 
@@ -49,13 +49,13 @@ export interface RanksRecord {
   ranks: RankTimes[];
 }
 
-/** What `report.json` holds. */
+/** Contents of `report.json`. */
 export interface Report {
   worldSize: number;
   backend: string;
   /** Device of each rank. */
   devices: string[];
-  /** Trainable numbers of the model. */
+  /** Number of trainable parameters of the model. */
   parameters: number;
   epochs: number;
   evalCorrect: number;

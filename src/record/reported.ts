@@ -22,7 +22,7 @@ export interface FinishPart {
   device: string;
   parameters: number;
   epochs: number;
-  /** Of all epochs of this run. */
+  /** Times of all epochs of this run. */
   times: RankTimes;
   centroidsSha256: string;
   weightsSha256: string;

@@ -10,7 +10,7 @@ import { largest } from '../util/extremes.js';
 
 const checkpointName = /^epoch-\d+$/;
 
-/** A run folder that this job alone may write to, until it lets go of it. */
+/** A run folder that only this job may write to, until it lets go of it. */
 export class RunFolder {
   /** Aborted, with the error as its reason, when the folder is no longer this job's. */
   readonly lost: AbortSignal;
@@ -129,14 +129,14 @@ function mayStart(folder: string): boolean {
   return own && parts.slice(0, 2).every((part) => names.includes(part));
 }
 
-/** What a job that goes on with a run may write to: each part, each log, and each file of a checkpoint. */
+/** Paths that a job which goes on with a run may write to: each part, each log, and each file of a checkpoint. */
 function writtenIn(folder: string): string[] {
   const below = (part: string) => namesIn(join(folder, part)).map((name) => join(part, name));
   const checkpoints = below('checkpoints');
   return [...parts, ...below('logs'), ...checkpoints, ...checkpoints.flatMap(below)];
 }
 
-/** A run folder that somebody else has made must not have this job write elsewhere, nor wait for a named pipe. */
+/** Refuses a part of a run folder through which this job would write elsewhere, or wait for a named pipe. */
 function refuseForeign(folder: string, part: string): void {
   const path = join(folder, part);
   const entry = lstatSync(path, { throwIfNoEntry: false });
@@ -179,7 +179,7 @@ function isRun(folder: string): boolean {
   return names.some((name) => isLock(name) || parts.includes(name));
 }
 
-/** The name that the run's own recipe gives it; undefined where there is none yet. */
+/** Name of the run in its own recipe; undefined where there is none yet. */
 function nameOf(folder: string): unknown {
   try {
     const text = readRegularText(join(folder, 'config.yaml'), { mostBytes: recipeBytes });
@@ -189,7 +189,7 @@ function nameOf(folder: string): unknown {
   }
 }
 
-/** In milliseconds since 1970; of a run that has only begun, when its folder was made. */
+/** Time of the last write, in milliseconds since 1970; for a run that has only begun, when its folder was made. */
 function lastWritten(folder: string): number {
   const timeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const written = ['config.yaml', 'metrics.jsonl', 'checkpoints', 'report.json'];

@@ -12,18 +12,18 @@ const holderSchema = z.object({
   pid: z.int(),
   /** When the job has taken the folder, as ISO 8601 has it. */
   since: z.string(),
-  /** One boot and one space of process ids: within it, a pid says whether the holder lives. */
+  /** One boot and one space of process ids: within it, a pid shows whether the holder lives. */
   machine: z.string(),
-  /** The system's number for the start of the process, which tells it from a later one of the same pid. */
+  /** The system's number for the start of the process; a later process of the same pid has another one. */
   started: z.string().nullable(),
 });
 
-/** Who holds a run folder. */
+/** The job that holds a run folder. */
 export type Holder = z.output<typeof holderSchema>;
 
 const lockName = /^lock-[0-9a-f]{16}\.json$/;
 
-/** How often a holder touches its lock. */
+/** Milliseconds after which a holder touches its lock again. */
 const beatEveryMs = 10_000;
 
 /** The lock of a holder on another machine counts as left behind when it has not been touched for this long. */
@@ -43,10 +43,10 @@ export function isLock(name: string): boolean {
 /**
  * Holds a run folder for one job, so that no other one writes there.
  *
- * A lock is a file of a name of its own. Who wants the folder first writes one and then looks for others: of two that
- * do so at once, at least one sees the other, and whoever sees a living one takes its own away again and, where both
- * are new, tries once more after a random time. A lock whose holder is gone may be removed by anybody: its name is
- * never used again, so nobody's living lock can be hit.
+ * A lock is a file of a name of its own. A job that wants the folder first writes its lock and then looks for others.
+ * Of two that do so at once, at least one sees the other. A job that sees a living lock removes its own and, where
+ * both are new, tries once more after a random time. Any job may remove a lock whose holder is gone: its name is never
+ * used again, so no living lock can be hit.
  *
  * On one machine a holder is alive if its process is. On another one (a shared folder) it is alive if it has touched
  * its lock within two minutes, as the clock of the file system has it.
@@ -115,14 +115,14 @@ export function keepLock(
   return { stop: () => clearInterval(timer) };
 }
 
-/** Who holds the folder, if anybody does. */
+/** The living holder of a folder, if it has one. */
 export function holderOf(folder: string): Holder | undefined {
   return livingLock(folder, undefined)?.holder;
 }
 
 interface LivingLock {
   holder: Holder;
-  /** Since it was last touched, or taken where that is known better. */
+  /** Milliseconds since it was last touched, or taken where that is known better. */
   ageMs: number;
 }
 
@@ -150,7 +150,7 @@ function livingLock(folder: string, own: string | undefined): LivingLock | undef
 
 const unknownHolder: Holder = { host: 'unknown', pid: 0, since: 'a moment ago', machine: '', started: null };
 
-/** Undefined for a lock that is being written, or broken. */
+/** Holder in a lock file; undefined for a lock that is being written, or broken. */
 function readHolder(file: string): Holder | undefined {
   try {
     return holderSchema.parse(JSON.parse(readRegularText(file, { mostBytes: mostLockBytes })));
@@ -186,7 +186,7 @@ function isRunning({ pid, started }: Holder): boolean {
   return now === undefined || started === null || now === started;
 }
 
-/** When a process has started, in the system's ticks since boot; empty for one that has ended; undefined if unknown. */
+/** Start of a process, in the system's ticks since boot; empty for one that has ended; undefined if unknown. */
 function startOf(pid: number): string | undefined {
   const text = readIfThere(`/proc/${pid}/stat`);
   if (text === undefined) return undefined;

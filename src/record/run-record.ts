@@ -11,18 +11,18 @@ import type { EvaluationTotals } from '../evaluation/totals.js';
 import { reasonOf } from '../checkpoint/files.js';
 import type { EpochRecord, RanksRecord, Report, StepRecord } from './records.js';
 
-/** What one string can hold. */
+/** Most bytes of `metrics.jsonl`, which is read into one string. */
 const mostMetricsBytes = 500_000_000;
 
 /** Follows a run: the files in its folder, the console. */
 export interface RunListener {
   step?(record: StepRecord): void;
   epoch?(record: EpochRecord, totals: EvaluationTotals): void;
-  /** After `epoch`. */
+  /** Called after `epoch`. */
   ranks?(record: RanksRecord): void;
   /** Called during a full evaluation with the number of images done. */
   evaluating?(images: number): void;
-  /** After a full evaluation. */
+  /** Called after a full evaluation. */
   evaluated?(evaluation: Evaluation): void;
   finished?(report: Report): void;
 }
@@ -34,7 +34,7 @@ export class RunRecorder implements RunListener {
   private constructor(
     readonly folder: string,
     metrics: number,
-    /** Epochs whose line is there already. */
+    /** Epochs that have their line already. */
     private readonly recorded: ReadonlySet<number>,
   ) {
     this.metrics = metrics;
