@@ -4,7 +4,7 @@ import { listSettings } from '../src/config/settings.js';
 import type { Resume } from '../src/launching/plan-run.js';
 import { UserError } from '../src/util/errors.js';
 
-/** Flags that set one setting of the recipe each: their name, the setting, their type. */
+/** Flags that each set one setting of the recipe: name, setting and type. */
 const shortcuts = [
   { flag: 'workers', path: 'workers', type: 'number', alias: 'n' },
   { flag: 'epochs', path: 'epochs', type: 'number', alias: 'e' },
@@ -48,7 +48,7 @@ export function recipeFlags(): Record<string, Options> {
   return flags;
 }
 
-/** Of the commands that work with a trained model: which one. */
+/** Flag of the commands that work with a trained model: names the checkpoint. */
 export const checkpointFlag = {
   type: 'string',
   demandOption: true,
@@ -56,13 +56,13 @@ export const checkpointFlag = {
   describe: 'a run folder (its newest checkpoint) or one checkpoint folder',
 } as const satisfies Options;
 
-/** Of the commands that work with a trained model: what computes it. */
+/** Flag of the commands that work with a trained model: names the backend that computes it. */
 export function backendFlag() {
   const { describe } = recipeFlags().backend;
   return { type: 'string', requiresArg: true, describe } as const satisfies Options;
 }
 
-/** Of the commands that open what somebody else may have made, where its backbone is a module. */
+/** Flags of the commands that open a model which somebody else may have made, for a backbone that is a module. */
 export const moduleFlags: Record<string, Options> = {
   'allow-module': {
     type: 'boolean',
@@ -73,7 +73,10 @@ export const moduleFlags: Record<string, Options> = {
   module: { type: 'string', requiresArg: true, describe: 'a backbone module of your own in its place' },
 };
 
-/** What is allowed of modules: a path, '' for the one that is named, undefined for known ones alone. */
+/**
+ * Module of a backbone that may be imported: a path, '' for the one that the checkpoint names, undefined for known
+ * modules only.
+ */
 export function allowedModule({ allowModule, module }: ModuleArguments): string | undefined {
   return module ?? (allowModule ? '' : undefined);
 }

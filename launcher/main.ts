@@ -4,14 +4,14 @@ import { messageOf, UserError } from '../src/util/errors.js';
 import { nearest } from '../src/util/nearest.js';
 import { summaries, type CommandName } from './summaries.js';
 
-/** What yargs knows of the flags of a command. */
+/** Flags of a command, as yargs knows them. */
 interface Declared {
   key: Record<string, boolean>;
   alias: Record<string, string[]>;
   array: string[];
 }
 
-/** Commands are loaded when they are asked for: help does not start TensorFlow. */
+/** Commands, loaded only when one is named: help does not start TensorFlow. */
 const commands: Readonly<Record<CommandName, () => Promise<CommandModule<object, never>>>> = {
   launch: async () => (await import('./commands/launch.js')).launchCommand as never,
   worker: async () => (await import('./commands/worker.js')).workerCommand as never,
@@ -61,7 +61,7 @@ export async function main(args: string[]): Promise<void> {
   await parser.parseAsync();
 }
 
-/** yargs makes a list of what is given several times, whether the flag takes a list or not. */
+/** Refuses a flag that is given several times but takes no list: yargs makes a list of every repeated flag. */
 function refuseRepeated(args: Record<string, unknown>, declared: Declared): true {
   const lists = new Set([...declared.array, ...Object.values(declared.alias).flat()]);
   const repeated = Object.keys(declared.key).find((name) => Array.isArray(args[name]) && !lists.has(name));
@@ -72,7 +72,7 @@ function refuseRepeated(args: Record<string, unknown>, declared: Declared): true
   );
 }
 
-/** What the word that yargs says it does not know was probably meant to be, as a part of a sentence. */
+/** Suggestion for the word that yargs does not know, as a part of a sentence; empty where no known word is near. */
 function suggestion(message: string, known: readonly string[]): string {
   const [, unknown] = /^Unknown arguments?: ([^,]+)/.exec(message) ?? [];
   const meant = unknown === undefined ? undefined : nearest(unknown, known);

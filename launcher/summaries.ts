@@ -1,4 +1,4 @@
-/** What each command does, in one line, for its own help and for the list of all. */
+/** Summary of each command in one line, for its own help and for the list of all. */
 export const summaries = {
   launch: 'train a classifier, with one worker process or several on this host',
   worker: 'be one worker of a job that torchrun, Slurm, MPI or pod-dist launch has started',

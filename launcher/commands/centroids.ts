@@ -88,7 +88,7 @@ async function makeCentroids({
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 
-/** What is done, on standard error, once the work has taken two seconds. */
+/** Progress line on standard error, shown once the work has taken two seconds. */
 class SlowProgress {
   private last: number;
   private shown = false;

@@ -170,7 +170,7 @@ async function readThrough(dir: string, options: CheckOptions = {}): Promise<Dat
   }
 }
 
-/** The first of what is broken, in one line; undefined where nothing is. */
+/** Describes the first broken file, in one line; undefined where none is broken. */
 function describeBroken(dir: string, { broken }: DataReport): string | undefined {
   if (broken.length === 0) return undefined;
   const rest = broken.length > 1 ? `, and ${broken.length - 1} more` : '';

@@ -2,7 +2,7 @@ import { backendOf } from '../../src/backend/backends.js';
 import type { BackendHealth } from './backends.js';
 import type { Machine } from './machine.js';
 
-/** What would make training work, or faster: each a command or a step, the most useful first. */
+/** Commands or steps that would make training work, or faster, the most useful first. */
 export function advise(machine: Machine, backends: readonly BackendHealth[]): string[] {
   const gpus = machine.gpus.length;
   const adapter = machine.adapters.find(({ software }) => !software)?.name;

@@ -4,7 +4,7 @@ import { devicesOf, type BackendName } from '../../src/backend/backends.js';
 import { availableCores } from '../../src/util/cores.js';
 import type { ProbeMessage } from './probe.js';
 
-/** A backend as it was found and measured. */
+/** Findings about a backend, and its measured speed. */
 export interface BackendHealth {
   name: BackendName;
   usable: boolean;
@@ -12,24 +12,24 @@ export interface BackendHealth {
   reason?: string;
   device?: string;
   gpu?: boolean;
-  /** Where it could be faster here: a command, and why. */
+  /** Command that would make it faster here, and why. */
   faster?: string;
-  /** Of a matrix product. */
+  /** Speed of a matrix product, in 10^9 floating-point operations a second. */
   gflops?: number;
-  /** Of training steps of the small CNN on 32x32x3 images. */
+  /** Speed of training steps of the small CNN on 32x32x3 images. */
   imagesPerSecond?: number;
-  /** Images a step of that measurement: 64, or 1 where the backend is too slow for 64. */
+  /** Images in a step of that measurement: 64, or 1 where the backend is too slow for 64. */
   batch?: number;
 }
 
-/** How long one backend may take to start and be measured. */
+/** Milliseconds that one backend may take to start and be measured. */
 const deadlineMs = 120_000;
 const firstNewsMs = 2000;
 const newsEveryMs = 5000;
 
 /**
- * Starts a backend in a process of its own, with the environment that a worker would get, and measures it. The
- * process is ended at the deadline. `onNews` is told what goes on where it takes more than two seconds.
+ * Starts a backend in a process of its own, with the environment that a worker would get, and measures it. The process
+ * is ended at the deadline. `onNews` is called with the stage that it has reached, as one line, from two seconds on.
  */
 export async function examineBackend(
   name: BackendName,

@@ -13,11 +13,11 @@ import { findAdapters } from '../../src/backend/webgpu/adapters.js';
 
 const require = createRequire(import.meta.url);
 
-/** A part of the installation: it works, or why not. */
+/** A part of the installation: whether it works, and why not. */
 export interface PartHealth {
   ok: boolean;
   version?: string;
-  /** Where it does not work: why, and what to do. */
+  /** Reason why it does not work, and what to do. */
   reason?: string;
 }
 
@@ -43,11 +43,11 @@ export interface Machine {
   sharp: PartHealth;
   /** NVIDIA GPUs. */
   gpus: Gpu[];
-  /** What WebGPU can compute on; GPUs of every maker, and software. */
+  /** Adapters that WebGPU can compute on: GPUs of every maker, and software. */
   adapters: AdapterDescription[];
 }
 
-/** What this machine and this installation are made of; every part is tried, not only looked for. */
+/** Examines this machine and this installation; every part is tried, not only looked for. */
 export async function examineMachine(): Promise<Machine> {
   const [zeromq, ipc, sharp, gpus, adapters] = await Promise.all([
     examineZeromq(),

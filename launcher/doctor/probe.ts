@@ -5,7 +5,7 @@ import { configSchema } from '../../src/config/schema.js';
 import { reportOf, type ErrorReport } from '../../src/util/errors.js';
 import { measureStep, type StepMeasurement } from '../../src/bench/measure-step.js';
 
-/** What the probing process tells the doctor. */
+/** Messages from the probing process to the doctor. */
 export type ProbeMessage =
   | { kind: 'stage'; stage: string }
   | {
@@ -18,7 +18,7 @@ export type ProbeMessage =
     }
   | ({ kind: 'failed' } & ErrorReport);
 
-/** A step of one image may take this long before larger batches are left out. */
+/** Milliseconds of a step of one image, beyond which larger batches are left out. */
 const slowMs = 50;
 
 /** Run by the doctor in a process of its own: starts the backend named on the command line and measures it. */

@@ -16,7 +16,7 @@ export interface LaunchOptions {
   resume?: boolean;
   /** Stops the job. */
   signal?: AbortSignal;
-  /** Called with each line that the command would print: every epoch, and what is amiss. */
+  /** Called with each line that the command would print: every epoch, and problems. */
   onLine?(line: string): void;
   /** Followers of the run, such as a progress bar. */
   listeners?: readonly RunListener[];

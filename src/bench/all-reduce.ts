@@ -8,7 +8,7 @@ export interface AllReduceOptions extends Omit<JobOptions, 'transport'> {
   transports: readonly ('ipc' | 'tcp')[];
   /** Payloads in bytes. */
   sizes: readonly number[];
-  /** Times that every system is measured at every size; systems take turns within a round. */
+  /** Number of times that every system is measured at every size; systems take turns within a round. */
   rounds: number;
   peers: boolean;
   python: string;
@@ -24,18 +24,18 @@ export interface AllReduceRow {
   algorithmGBps: number;
   /** `algorithmGBps` times 2 (N - 1)/N: what each link carries at least, whatever N is. */
   busGBps: number;
-  /** Absent: pod-dist itself. */
+  /** Name of the peer; absent for pod-dist itself. */
   peer?: string;
   system: string;
-  /** Of pod-dist: the algorithm that ran. */
+  /** Algorithm that ran, for pod-dist. */
   algorithm?: string;
   version?: string;
   workers: number;
-  /** Elements that are not the exact sum. */
+  /** Number of elements that are not the exact sum. */
   errors: number;
 }
 
-/** What one measurement gives. */
+/** Result of one measurement. */
 interface Measured {
   times: number[];
   errors: number;
@@ -49,8 +49,8 @@ interface System {
 }
 
 /**
- * Measures float32 sums over real workers, and the peers that are installed here beside them, in turns: what disturbs
- * the machine disturbs all of them. A time is the slowest rank's, from a barrier to the call's end.
+ * Measures float32 sums over real workers, and the peers that are installed here beside them, in turns, so that a
+ * disturbance of the machine hits all of them. A time is the slowest rank's, from a barrier to the call's end.
  */
 export async function benchmarkAllReduce(options: AllReduceOptions): Promise<AllReduceRow[]> {
   const { workers, sizes, rounds, transports, notify } = options;

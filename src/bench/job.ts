@@ -22,7 +22,7 @@ export interface JobOptions extends Omit<RankOptions, 'trace'> {
   link?: Shaping;
   /** Variables of the ranks' processes, over those of this one. */
   environment?: Readonly<Record<string, string>>;
-  /** Told what the ranks spend their time on; default: they do not take it down. */
+  /** Called with the ranks' spans; default: they record none. */
   onTrace?(part: TracePart): void;
 }
 

@@ -13,7 +13,7 @@ const congestionControl = '/proc/sys/net/ipv4/tcp_congestion_control';
 export const queues = ['fifo', 'pfifo_fast'] as const;
 export type Queue = (typeof queues)[number];
 
-/** What a job needs to put its ranks behind the link. */
+/** Addresses and commands that put the ranks of a job behind the link. */
 export interface Shaping {
   /** Each rank's address, by rank. */
   addresses: readonly string[];
@@ -28,13 +28,13 @@ export interface Shaping {
  * passes a token bucket of the given rate. Frames are of 9,000 bytes; TCP is Reno, which every Linux has. Linux, as
  * root, with iproute2.
  *
- * What waits for the token bucket waits in one queue of 50 ms (`fifo`), or as the kernel's own default before a network
- * card has it (`pfifo_fast`): packets marked for low delay before all others.
+ * Packets wait for the token bucket in one queue of 50 ms (`fifo`), or in the queue that the kernel puts before a
+ * network card (`pfifo_fast`), where packets marked for low delay go first.
  *
  *     rank 0 [namespace, 10.213.x.1] -- veth, tbf --+
  *     rank 1 [namespace, 10.213.x.2] -- veth, tbf --+-- bridge [10.213.x.254] -- coordinator
  *
- * It goes with `close`, with this process, and at the latest before the next one is made.
+ * It is removed by `close`, when this process exits, or at the latest before the next one is made.
  */
 export class ShapedLink implements Shaping {
   readonly addresses: string[];
@@ -130,12 +130,12 @@ export function bitsPerSecond(rate: string): number {
   return Number(number) * { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 }[unit.toLowerCase() as 'g'];
 }
 
-/** What may pass at once: a millisecond's worth, but some of the 64 KiB packets that TCP hands down. */
+/** Bytes that may pass at once: those of a millisecond, but at least two of the 64 KiB packets that TCP hands down. */
 function burstBytes(rate: string): number {
   return Math.max(131_072, Math.round(bitsPerSecond(rate) / 8000));
 }
 
-/** Removes what processes that are gone have left behind. */
+/** Removes links of processes that have ended. */
 function removeStale(): void {
   let names: string[] = [];
   try {

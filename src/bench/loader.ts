@@ -14,18 +14,18 @@ import { TrainingStep } from '../training/step.js';
 export interface LoaderRow {
   /** A pass without any cache, or what of a run it is like. */
   pass: 'no cache' | 'first epoch' | 'second epoch' | 'second run';
-  /** With training steps between the batches. */
+  /** Whether training steps run between the batches. */
   training: boolean;
   images: number;
   batch: number;
   threads: number;
-  /** From the first batch on, for which threads start. */
+  /** Seconds from the first batch on, for which threads start. */
   seconds: number;
   imagesPerSecond: number;
   /** Share of `seconds` spent waiting for a batch. */
   waiting: number;
   firstBatchSeconds: number;
-  /** Where pixels came from; undefined where nothing is decoded. */
+  /** Origins of the pixels; undefined where nothing is decoded. */
   origins?: PixelOrigins;
 }
 

@@ -20,15 +20,15 @@ export interface MeasureOptions {
   steps?: number;
   /** One worker begins no further step past this many milliseconds of counted steps; default 20,000. */
   budgetMs?: number;
-  /** Of the ranks that make the steps together, each with a batch of its own; default: one worker. */
+  /** Communicator of the ranks that make the steps together, each with its own batch; default: one worker. */
   communicator?: Communicator;
-  /** Gradients that are sent at once; default: the recipe's. */
+  /** Bytes of gradients in one bucket; default: the recipe's. */
   bucketBytes?: number;
-  /** Whether they travel while the ranks compute; default: the recipe's. */
+  /** Whether gradients travel while the ranks compute; default: the recipe's. */
   overlap?: Config['distributed']['overlap'];
-  /** Whose images batch norm's statistics are over; default: the recipe's. */
+  /** Images that batch norm's statistics are taken over; default: the recipe's choice. */
   statistics?: Config['batchNorm']['statistics'];
-  /** Told of every step, those of the warm-up as well, and of what is in it; default: nobody is. */
+  /** Records every step and its parts, those of the warm-up as well; default: no tracing. */
   tracer?: Tracer;
   /** Called after the warm-up. */
   onWarm?(): void;
@@ -38,21 +38,21 @@ export interface MeasureOptions {
 export interface StepMeasurement {
   batch: number;
   steps: number;
-  /** Of all ranks. */
+  /** Images a second, of all ranks. */
   imagesPerSecond: number;
   medianMs: number;
-  /** Images to the loss. */
+  /** From the images to the loss. */
   forwardMs: number;
-  /** Loss to the gradients of the parameters. */
+  /** From the loss to the gradients of the parameters. */
   backwardMs: number;
   /** Optimiser, and the weights back into the variables; several ranks do most of both in the passes. */
   updateMs: number;
-  /** Inside collectives, of which one worker has none. */
+  /** Time inside collectives; 0 with one worker. */
   waitMs: number;
   /** Processor time of all threads, which other programs on the machine disturb less. */
   cpuMs: number;
   parameters: number;
-  /** Of the last step: a number that has gone wrong shows here. */
+  /** Loss of the last step: shows whether the computation went wrong. */
   loss: number;
 }
 

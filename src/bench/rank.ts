@@ -7,14 +7,14 @@ import type { Thresholds } from '../collective/selection.js';
 import type { Security } from '../transport/security.js';
 import { tasks, type Task } from './tasks/index.js';
 
-/** What every rank of a benchmark is told at its start. */
 /** Settings of `distributed` that decide how values travel. */
 export type TransportSettings = Thresholds & { security: Security };
 
+/** Options of a rank of a benchmark, given at its start. */
 export interface RankOptions {
   /** Overrides of the defaults in the recipe's schema. */
   settings?: Partial<TransportSettings>;
-  /** Takes down what the rank spends its time on. */
+  /** Whether the rank records its spans for a trace. */
   trace: boolean;
 }
 

@@ -30,13 +30,13 @@ export interface ScalingOptions {
 /** One configuration, measured or predicted. */
 export interface ScalingRow {
   workers: number;
-  /** weak: the work of a worker stays; strong: that of the job. */
+  /** weak: each worker keeps its amount of work; strong: the job does. */
   scaling: 'weak' | 'strong';
   overlap: boolean;
   wire: WireType;
   computeMs: number;
   stepMs: number;
-  /** What the step takes beyond its computation. */
+  /** Milliseconds that the step takes beyond its computation. */
   exposedMs: number;
   /** All-reduce of all gradients in their buckets, with nothing to hide behind. */
   communicationMs: number;
@@ -58,7 +58,7 @@ export interface LinkRow {
 export interface ScalingResult {
   rows: ScalingRow[];
   links: LinkRow[];
-  /** Fitted to the float32 measurements. */
+  /** Model of the link, fitted to the float32 measurements. */
   fitted: LinkModel;
   parameters: number;
 }
@@ -161,7 +161,7 @@ async function measure(job: BenchmarkJob, options: Timed, layers: Layers, worker
   return rows;
 }
 
-/** One worker computes and sends nothing. */
+/** Row of one worker, which computes and sends nothing. */
 function alone(computeMs: number, { workers }: ScalingOptions): ScalingRow[] {
   if (!workers.includes(1)) return [];
   const about = { workers: 1, overlap: false, wire: 'float32' as const, computeMs, communicationMs: 0 };

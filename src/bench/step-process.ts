@@ -5,13 +5,13 @@ import type { Config } from '../config/schema.js';
 import { reportOf, type ErrorReport } from '../util/errors.js';
 import { measureStep, type MeasureOptions, type StepMeasurement } from './measure-step.js';
 
-/** What the measuring process is told. */
+/** Task for the measuring process. */
 export interface StepTask extends Omit<MeasureOptions, 'onWarm'> {
   backend: Config['backend'];
   profile: boolean;
 }
 
-/** What it answers. */
+/** Answer of the measuring process. */
 export type StepAnswer =
   | { kind: 'measured'; backend: BackendName; device: string; step: StepMeasurement; kernels?: KernelTime[] }
   | ({ kind: 'failed' } & ErrorReport);

@@ -13,13 +13,13 @@ export interface StepRow extends Omit<StepMeasurement, 'loss' | 'steps'> {
   model: string;
   backend: string;
   threads: number;
-  /** The costliest kernels, a step, where they were asked for. */
+  /** The costliest kernels, as times a step, where a profile was wanted. */
   kernels?: KernelTime[];
 }
 
 export interface StepBenchmark extends StepTask {
   threads: number;
-  /** Environment of the measuring process, beyond this one's. */
+  /** Environment of the measuring process, in addition to this one's. */
   environment: Readonly<Record<string, string>>;
 }
 
@@ -58,7 +58,10 @@ export async function benchmarkStep(benchmark: StepBenchmark): Promise<StepRow> 
   }
 }
 
-/** The same step in PyTorch eager on the CPU; undefined, and told why, where it is not installed. */
+/**
+ * Measures the same step in PyTorch eager on the CPU. Where that is not installed, returns undefined and calls
+ * `notify` with the reason.
+ */
 export async function benchmarkTorch(
   { model, batch, steps = 20, threads }: Pick<StepBenchmark, 'model' | 'batch' | 'steps' | 'threads'>,
   python: string,

@@ -88,7 +88,7 @@ function nameOf({ pass, training }: LoaderRow): string {
   return training ? `${pass}, training` : pass;
 }
 
-/** Such as `decoded`, or `12 decoded, 100 disk` where a pass was mixed. */
+/** Origin of the pixels, such as `decoded`, or `12 decoded, 100 disk` where a pass was mixed. */
 function originOf({ origins }: LoaderRow): string {
   const parts = Object.entries<number>({ ...origins }).filter(([, count]) => count > 0);
   if (parts.length === 1) return parts[0][0];

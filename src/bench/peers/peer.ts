@@ -6,7 +6,7 @@ export interface PeerTimes {
 
 /** Another system's all-reduce, ready to be measured. */
 export interface Peer {
-  /** Such as `Open MPI shm`. */
+  /** Name, such as `Open MPI shm`. */
   readonly name: string;
   readonly version: string;
   measure(run: { bytes: number; iterations: number; warmups: number }): Promise<PeerTimes>;
@@ -17,6 +17,6 @@ export interface PeerOptions {
   workers: number;
   /** Python interpreter to look for PyTorch in. */
   python: string;
-  /** Told of each peer that is not installed here. */
+  /** Called with a line for each peer that is not installed here. */
   notify(line: string): void;
 }

@@ -4,7 +4,7 @@ import { sharded } from './sharded.js';
 import { step } from './step.js';
 import { training } from './training.js';
 
-/** What the ranks of a benchmark can be asked to do. */
+/** Tasks that the ranks of a benchmark can run. */
 export const tasks = { allReduce, memory, sharded, step, training };
 
 export type Tasks = typeof tasks;

@@ -16,7 +16,7 @@ export interface StepTask {
 
 export interface StepTimes {
   stepMs: number[];
-  /** What a step takes beyond its computation. */
+  /** Milliseconds of each step beyond its computation. */
   exposedMs: number[];
 }
 
