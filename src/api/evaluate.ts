@@ -6,7 +6,7 @@ import { allowedModule, stopOn, type CheckpointOptions } from './checkpoint-opti
 export interface EvaluateOptions extends CheckpointOptions {
   /** Worker processes; default 1: this process. The numbers are the same for any number. */
   workers?: number;
-  /** What computes: `auto`, `native`, `wasm`, `webgpu` or `cpu`; default: as the run was trained. */
+  /** Backend: `auto`, `native`, `wasm`, `webgpu` or `cpu`; default: as the run was trained. */
   backend?: string;
   /** Settings, each `a.b=value`, over what the checkpoint says, such as `data.root=./images`. */
   set?: readonly string[];

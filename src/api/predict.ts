@@ -12,7 +12,7 @@ export interface PredictOptions extends CheckpointOptions {
   threshold?: number;
   /** Average each image with its mirror image; default: as the run's evaluation. */
   mirror?: boolean;
-  /** What computes: `auto`, `native`, `wasm`, `webgpu` or `cpu`; default: as the run was trained. */
+  /** Backend: `auto`, `native`, `wasm`, `webgpu` or `cpu`; default: as the run was trained. */
   backend?: string;
   /** Stops between two batches: it rejects with `StoppedError`. */
   signal?: AbortSignal;
@@ -20,13 +20,13 @@ export interface PredictOptions extends CheckpointOptions {
   onProgress?(done: number, files: number): void;
 }
 
-/** What `predict` resolves with. */
+/** Result of `predict`. */
 export interface PredictResult {
-  /** Of every image that could be read, in order. */
+  /** Predictions of every image that could be read, in order. */
   predictions: Prediction[];
-  /** The files that could not, each with what is wrong with it. */
+  /** Files that could not be read, each with its error. */
   broken: BrokenImage[];
-  /** What folders hold beside images. */
+  /** Entries of folders that are no images. */
   leftOut: LeftOut[];
 }
 

@@ -50,10 +50,10 @@ export interface EvaluateHooks {
   stopping?: StopSource;
 }
 
-/** What an evaluation ends with. */
+/** Result of an evaluation. */
 export interface EvaluateResult {
   evaluation: Evaluation;
-  /** The folder of the checkpoint that was taken. */
+  /** Folder of the evaluated checkpoint. */
   checkpoint: string;
 }
 

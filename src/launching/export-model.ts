@@ -18,16 +18,19 @@ export interface ExportRequest {
   out: string;
   /** Replace an earlier export; default: refuse. */
   force?: boolean;
-  /** Module of a backbone to import: a path, '' for the one that is named, undefined for known ones alone. */
+  /**
+   * Module of a backbone that may be imported: a path, '' for the one that the checkpoint names, undefined for known
+   * modules only.
+   */
   allowedModule?: string;
 }
 
-/** What an export has written. */
+/** Result of an export. */
 export interface ExportedModel {
   format: ExportFormat;
-  /** The folder. */
+  /** Folder of the exported model. */
   out: string;
-  /** The folder of the checkpoint that was taken. */
+  /** Folder of the exported checkpoint. */
   checkpoint: string;
   /** Epochs that it was trained for. */
   epochs: number;
@@ -36,11 +39,11 @@ export interface ExportedModel {
   files: { name: string; bytes: number }[];
 }
 
-/** What an export tells. */
+/** Callbacks of an export. */
 export interface ExportHooks {
   /** Called with lines for people. */
   notify(line: string): void;
-  /** Called with the bytes written, and all. */
+  /** Called with the bytes written, and the bytes in all. */
   writing?(done: number, total: number): void;
 }
 

@@ -22,7 +22,10 @@ export interface PredictRequest {
   /** Average each image with its mirror image; default: as the run's evaluation. */
   mirror?: boolean;
   backend?: string;
-  /** Module of a backbone to import: a path, '' for the one that is named, undefined for known ones alone. */
+  /**
+   * Module of a backbone that may be imported: a path, '' for the one that the checkpoint names, undefined for known
+   * modules only.
+   */
   allowedModule?: string;
 }
 
@@ -31,16 +34,16 @@ export interface PredictedClass extends ClassScore {
   class: string;
 }
 
-/** What a classifier says of one image. */
+/** Classes of one image, as a classifier predicts them. */
 export interface Prediction {
   file: string;
   /** The classes that fit best, the best first; none where the features have no direction. */
   top: PredictedClass[];
   /** Whether the best class reaches the threshold. */
   known: boolean;
-  /** The image moves: its first frame was classified. */
+  /** Whether the image is animated: its first frame was classified. */
   animated: boolean;
-  /** What the scores are: cosines, or the probabilities of plain softmax. */
+  /** Kind of the scores: cosines, or the probabilities of plain softmax. */
   scoreKind: ScoreKind;
 }
 
@@ -56,7 +59,7 @@ export interface PredictedBatch {
   broken: BrokenImage[];
 }
 
-/** What a prediction tells, and what stops it. */
+/** Callbacks of a prediction, and its stop signal. */
 export interface PredictHooks {
   /** Called with lines for people. */
   notify(line: string): void;
@@ -69,7 +72,7 @@ export interface PredictHooks {
 /**
  * Classifies image files, as `pod-dist predict` does. Images get the preprocessing of the run's test images.
  *
- * @returns what was found in folders and is not among the images
+ * @returns entries of folders that are not among the images
  * @throws UserError for a mistake in the request; `StoppedError` after `signal`
  */
 export async function predictImages(request: PredictRequest, hooks: PredictHooks): Promise<LeftOut[]> {
