@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import '../../src/tf/index.js';
 import { createClassWeights } from '../../src/losses/class-weights.js';
 
 const size = { classes: 3, dim: 4, seed: 1 };
