@@ -7,56 +7,96 @@ import type { Report } from '../record/records.js';
 import type { RunListener } from '../record/run-record.js';
 import { StoppedError } from '../util/errors.js';
 import { stopOn } from './checkpoint-options.js';
+import { HookCaller, type JobHooks, type RunHooks } from './hooks.js';
 
-/** Options of `launch`. */
-export interface LaunchOptions {
+/** Options of `train`. */
+export interface TrainOptions extends RunHooks {
   /** Run folder; default: the first of `runs/<name>`, `runs/<name>-2`, ... that is free. */
   outDir?: string;
   /** Go on from the newest checkpoint in `outDir`, or start where there is none. */
   resume?: boolean;
-  /** Stops the job. */
+  /** Refuse to train without a GPU; default: train on the CPU. */
+  requireGpu?: boolean;
+  /** Stops the run after the step under way: it rejects with `StoppedError`. */
   signal?: AbortSignal;
   /** Called with each line that the command would print: every epoch, and problems. */
   onLine?(line: string): void;
-  /** Followers of the run, such as a progress bar. */
+  /** Followers of the run, such as a progress bar, which must not throw. */
   listeners?: readonly RunListener[];
+}
+
+/** Options of `launch`. */
+export interface LaunchOptions extends TrainOptions, JobHooks {}
+
+/**
+ * Trains in this process, with one worker, whatever `config.workers` says; `launch` trains with several.
+ *
+ * @returns the report: accuracy from 0 to 1, images a second, SHA-256 of the weights
+ * @throws UserError for a mistake in the input, such as `RUN_EXISTS` or `RUN_BUSY` where `outDir` holds a run already;
+ *   `StoppedError` after `signal`; the error of a hook (`RunHooks`); else `PodDistError`
+ * @example
+ * import { train } from 'pod-dist';
+ *
+ * const learningRate = { schedule: 'constant', rate: 0.1 } as const;
+ * const report = await train(
+ *   { epochs: 1, backend: 'wasm', learningRate, data: { name: 'digits' }, model: { name: 'small-cnn' } },
+ *   { outDir: 'runs/digits', onEpoch: ({ epoch, trainLoss }) => console.log(epoch + 1, trainLoss) },
+ * );
+ * console.log(report.evalCorrect, report.weightsSha256);
+ */
+export async function train(config: ConfigInput, options: TrainOptions = {}): Promise<Report> {
+  return launch({ ...config, workers: 1 }, options);
 }
 
 /**
  * Trains with `config.workers` worker processes, as the command `pod-dist launch` does, or in this process where there is
- * one, and resolves with the report, once they have ended. Rejects as the command fails: with a `UserError` for a mistake
- * in the input, else with a `PodDistError`, such as `STOPPED` after `signal`.
+ * one.
  *
+ * @returns the report, once all workers have ended: accuracy from 0 to 1, images of all workers a second
+ * @throws UserError for a mistake in the input; `StoppedError` after `signal`; the error of a hook (`RunHooks`); else
+ *   `PodDistError`, the first cause
  * @example
  * import { launch } from 'pod-dist';
  *
  * const learningRate = { schedule: 'constant', rate: 0.1 } as const;
  * const report = await launch(
  *   { workers: 2, epochs: 1, learningRate, data: { name: 'digits' }, model: { name: 'small-cnn' } },
- *   { outDir: 'runs/digits-2', onLine: (line) => console.log(line) },
+ *   {
+ *     outDir: 'runs/digits-2',
+ *     onStep: ({ loss }) => {
+ *       if (!Number.isFinite(loss)) throw new Error(`the loss is ${loss}`);
+ *     },
+ *     onCheckpoint: ({ path, epochs }) => console.log(path, epochs),
+ *     onIncident: ({ message }) => console.warn(message),
+ *   },
  * );
  * console.log(report.evalAccuracy, report.samplesPerSecond);
  */
 export async function launch(config: ConfigInput, options: LaunchOptions = {}): Promise<Report> {
-  const { outDir: out, resume, signal, onLine, listeners = [] } = options;
+  const { outDir: out, resume, requireGpu, signal, onLine, listeners = [] } = options;
   const settings = structuredClone(config);
   placeModule(settings, '.');
   const base = checkConfig(settings, 'config');
   if (signal?.aborted) throw new StoppedError();
-  return launchRun(
-    { base, out, resume: resume ? 'start' : undefined },
+  const hooks = new HookCaller(options);
+  const stop = AbortSignal.any([hooks.signal, ...(signal ? [signal] : [])]);
+  const running = launchRun(
+    { base, out, requireGpu, resume: resume ? 'start' : undefined },
     {
       notify: (line) => onLine?.(line),
+      incident: (line) => hooks.incident(line),
       begin: (plan, folder) => {
-        if (!onLine) return listeners;
+        const followers = [...listeners, hooks.listener(folder)];
+        if (!onLine) return followers;
         const write = (text: string) =>
           text
             .trimEnd()
             .split('\n')
             .forEach((line) => onLine(line));
-        return [...listeners, showRun(plan, folder, { terminal: false, write })];
+        return [...followers, showRun(plan, folder, { terminal: false, write })];
       },
-      stopping: stopOn(signal),
+      stopping: stopOn(stop),
     },
   );
+  return hooks.around(running);
 }

@@ -16,6 +16,8 @@ import { planRun, type RunPlan, type RunRequest } from './plan-run.js';
 export interface LaunchHooks {
   /** Called with lines for people: problems, and changes of settings. */
   notify(line: string): void;
+  /** Called after `notify`, with a line for each problem among several workers that the run goes on with. */
+  incident?(line: string): void;
   /** Called once everything is checked, with the plan and the run folder; returns the listeners of the run. */
   begin?(plan: RunPlan, folder: string): readonly RunListener[];
   /** Source of requests to stop the run; default: none. */
@@ -69,7 +71,7 @@ interface RunOptions extends LaunchHooks {
 
 async function trainPlan(plan: RunPlan, options: RunOptions): Promise<void> {
   const { config, devices, resume } = plan;
-  const { folder, listeners, notify, stopping = neverStopping } = options;
+  const { folder, listeners, notify, incident, stopping = neverStopping } = options;
   const outDir = folder.path;
   const logDir = join(outDir, 'logs');
   if (config.workers === 1) {
@@ -92,7 +94,12 @@ async function trainPlan(plan: RunPlan, options: RunOptions): Promise<void> {
     if (devices.gpu) workerArgs.push('--require-gpu');
     try {
       const { lost } = folder;
-      await runJob({ config, devices, logDir, workerArgs, combiner, trace, lost, notify, stopping });
+      const tell = (line: string) => {
+        notify(line);
+        incident?.(line);
+      };
+      const job = { config, devices, logDir, workerArgs, combiner, trace, lost, stopping };
+      await runJob({ ...job, notify: tell });
     } finally {
       recorder.close();
     }

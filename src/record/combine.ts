@@ -17,6 +17,7 @@ export class RunCombiner {
   evaluation: Evaluation | undefined;
   private last: EpochRecord | undefined;
   private lastStep = -1;
+  private lastCheckpoint = 0;
 
   constructor(private readonly listeners: readonly RunListener[]) {}
 
@@ -36,7 +37,7 @@ export class RunCombiner {
   /** Checks a rank's part of a gather. */
   readonly readPart = readPart;
 
-  /** Checks a rank's record and passes it to the listeners. Only rank 0 records steps, each once. */
+  /** Checks a rank's record and passes it to the listeners. Only rank 0 records steps and checkpoints, each once. */
   readonly record = (news: unknown, rank = 0): void => {
     const record = readNews(news);
     if (record.kind === 'step') {
@@ -44,8 +45,17 @@ export class RunCombiner {
         throw new PodDistError('PROTOCOL_ERROR', `rank ${rank} records step ${record.step} out of turn`);
       this.lastStep = record.step;
     }
+    if (record.kind === 'checkpoint') {
+      if (rank !== 0 || record.epochs <= this.lastCheckpoint)
+        throw new PodDistError(
+          'PROTOCOL_ERROR',
+          `rank ${rank} records the checkpoint of epoch ${record.epochs} out of turn`,
+        );
+      this.lastCheckpoint = record.epochs;
+    }
     for (const listener of this.listeners) {
       if (record.kind === 'step') listener.step?.(record);
+      else if (record.kind === 'checkpoint') listener.checkpoint?.(record);
       else listener.evaluating?.(record.images);
     }
   };

@@ -49,6 +49,13 @@ export interface RanksRecord {
   ranks: RankTimes[];
 }
 
+/** A checkpoint that rank 0 has written completely. */
+export interface CheckpointRecord {
+  kind: 'checkpoint';
+  /** Epochs that it was trained for. */
+  epochs: number;
+}
+
 /** Contents of `report.json`. */
 export interface Report {
   worldSize: number;

@@ -4,7 +4,7 @@ import { evaluationPartSchema } from '../evaluation/part-schema.js';
 import type { EvaluatedNews } from '../evaluation/evaluate.js';
 import type { EvaluationPart } from '../evaluation/summary.js';
 import { rankTotalsSchema, type EvaluationTotals } from '../evaluation/totals.js';
-import type { EpochRecord, RankTimes, Report, StepRecord } from './records.js';
+import type { CheckpointRecord, EpochRecord, RankTimes, Report, StepRecord } from './records.js';
 
 /** A rank's part of the gather `epoch`. */
 export interface EpochPart {
@@ -99,8 +99,11 @@ const stepRecord = z
     return names.length <= mostParts && names.every((name) => name.length <= mostName);
   }, 'too many parts, or names too long');
 
-const news: z.ZodType<StepRecord | EvaluatedNews> = z.discriminatedUnion('kind', [
+type News = StepRecord | CheckpointRecord | EvaluatedNews;
+
+const news: z.ZodType<News> = z.discriminatedUnion('kind', [
   stepRecord,
+  z.object({ kind: z.literal('checkpoint'), epochs: whole }),
   z.object({ kind: z.literal('evaluated'), images: whole }),
 ]);
 
@@ -122,7 +125,7 @@ export function readPart(name: string, part: unknown): unknown {
  *
  * @throws PodDistError `PROTOCOL_ERROR` for anything else
  */
-export function readNews(given: unknown): StepRecord | EvaluatedNews {
+export function readNews(given: unknown): News {
   return read(news, given, 'what it records');
 }
 

@@ -1,5 +1,5 @@
 import type { EvaluatedNews, EvaluationProgress } from '../evaluation/evaluate.js';
-import type { StepRecord } from './records.js';
+import type { CheckpointRecord, StepRecord } from './records.js';
 import type { Gathers } from './reported.js';
 
 /** A worker's reports to its job, and the job's answers. */
@@ -12,5 +12,5 @@ export interface Reporter extends EvaluationProgress {
     part: Gathers[Name]['part'],
   ): Promise<Gathers[Name]['result']>;
   /** One-way news for the run record and the console. */
-  record(news: StepRecord | EvaluatedNews): void;
+  record(news: StepRecord | CheckpointRecord | EvaluatedNews): void;
 }

@@ -9,7 +9,7 @@ import { regularBytes } from '../util/regular-file.js';
 import type { Evaluation } from '../evaluation/schema.js';
 import type { EvaluationTotals } from '../evaluation/totals.js';
 import { reasonOf } from '../checkpoint/files.js';
-import type { EpochRecord, RanksRecord, Report, StepRecord } from './records.js';
+import type { CheckpointRecord, EpochRecord, RanksRecord, Report, StepRecord } from './records.js';
 
 /** Most bytes of `metrics.jsonl`, which is read into one string. */
 const mostMetricsBytes = 500_000_000;
@@ -17,6 +17,8 @@ const mostMetricsBytes = 500_000_000;
 /** Follows a run: the files in its folder, the console. */
 export interface RunListener {
   step?(record: StepRecord): void;
+  /** Once the checkpoint is on disk; before `epoch`. */
+  checkpoint?(record: CheckpointRecord): void;
   epoch?(record: EpochRecord, totals: EvaluationTotals): void;
   /** Called after `epoch`. */
   ranks?(record: RanksRecord): void;

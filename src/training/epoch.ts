@@ -115,7 +115,7 @@ async function addEvaluation(
 }
 
 async function writeCheckpoint(
-  { config, dataset, communicator, outDir }: TrainOptions,
+  { config, dataset, communicator, reporter, outDir }: TrainOptions,
   { classifier, step, state, module }: Training,
   epoch: { trainLoss: number; seconds: number },
 ): Promise<void> {
@@ -143,4 +143,5 @@ async function writeCheckpoint(
   };
   const what = `the checkpoint of epoch ${state.epochs}`;
   await writingTo(outDir, what, () => saveCheckpoint(join(outDir, 'checkpoints'), checkpoint));
+  reporter.record({ kind: 'checkpoint', epochs: state.epochs });
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { configSchema } from '../../src/config/schema.js';
-import { launch, StoppedError, train } from '../../src/index.js';
+import { launch, StoppedError, train, type LaunchOptions } from '../../src/index.js';
 import type { Report } from '../../src/record/records.js';
 import { Workplace, type Ended } from './command.js';
 
@@ -173,6 +173,67 @@ describe('the public API', () => {
     await expect(running).rejects.toBeInstanceOf(StoppedError);
     expect(steps).toBe(3);
   });
+
+  it.each([1, 2])(
+    'follows a run with hooks, and ends with the error of one, with %i workers',
+    async (workers) => {
+      const path = place.path('slow.mjs');
+      writeFileSync(
+        path,
+        `export default ({ tf, shape, dim }) => {
+        const dense = tf.layers.dense({ units: dim });
+        const call = dense.call.bind(dense);
+        let calls = 0;
+        dense.call = (...given) => {
+          if (process.env.RANK === '1' && ++calls === 5) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3000);
+          return call(...given);
+        };
+        return tf.sequential({ layers: [tf.layers.flatten({ inputShape: shape }), dense] });
+      };`,
+      );
+      const outDir = place.path(`api-hooks-${workers}`);
+      const failure = new TypeError('enough');
+      const told: string[] = [];
+      const records: object[] = [];
+      const tell = (name: string, record: object) => void (told.push(name), records.push(record));
+      const running = (workers === 1 ? train : launch)(
+        {
+          ...{ ...recipe, workers, backend: 'wasm', model: { name: 'module', path, dim: 16 } },
+          distributed: { stallWarningSeconds: 1 },
+          checkpoint: { keep: 30 },
+        },
+        {
+          outDir,
+          onStep: (record) => tell('step', record),
+          onEpoch: (record) => tell(`epoch ${record.epoch}`, record),
+          onCheckpoint: (record) => {
+            tell(`checkpoint ${record.epochs}`, record);
+            const manifest = readFileSync(join(record.path, 'checkpoint.json'), 'utf8');
+            expect(JSON.parse(manifest)).toMatchObject({ epochs: record.epochs });
+            if (record.epochs === 2) throw failure;
+          },
+          onIncident: (incident) => tell(incident.message, incident),
+        } satisfies LaunchOptions,
+      );
+      await expect(running).rejects.toBe(failure);
+      const incidents = told.filter((name) => /^rank 1 on host .* is late /.test(name));
+      expect(incidents.length > 0).toBe(workers === 2);
+      const epoch = Array.from({ length: 15 }, () => 'step');
+      expect(told.filter((name) => !incidents.includes(name))).toEqual([
+        ...[...epoch, 'checkpoint 1', 'epoch 0', ...epoch, 'checkpoint 2'],
+      ]);
+      for (const record of records) expect(Object.isFrozen(record)).toBe(true);
+      expect(readdirSync(join(outDir, 'checkpoints'))).toEqual(
+        expect.arrayContaining(['epoch-0001', 'epoch-0002']),
+      );
+      const resumed = launch(
+        { ...recipe, workers, backend: 'wasm', model: { name: 'module', path, dim: 16 } },
+        { outDir, resume: true, onEpoch: () => Promise.reject(failure) },
+      );
+      await expect(resumed).rejects.toBe(failure);
+      expect(place.metrics('api-hooks-' + workers).epochs.length).toBeLessThan(30);
+    },
+  );
 
   it('starts nothing that was stopped before', async () => {
     const signal = AbortSignal.abort();

@@ -53,6 +53,20 @@ function follow(): { combiner: RunCombiner; heard: unknown[] } {
   return { combiner, heard };
 }
 
+describe('checkpoints', () => {
+  it('are told of once each, by rank 0', () => {
+    const told: number[] = [];
+    const combiner = new RunCombiner([{ checkpoint: ({ epochs }) => void told.push(epochs) }]);
+    const record = (epochs: unknown, rank?: number) => () =>
+      combiner.record({ kind: 'checkpoint', epochs }, rank);
+    record(2)();
+    for (const wrong of [record(2), record(1), record(3, 1), record(-1), record('4')])
+      expect(wrong).toThrow(expect.objectContaining({ code: 'PROTOCOL_ERROR' }));
+    record(4)();
+    expect(told).toEqual([2, 4]);
+  });
+});
+
 describe('RunCombiner', () => {
   it('adds up the counts of an epoch over the ranks', () => {
     const { combiner, heard } = follow();
