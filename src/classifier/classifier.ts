@@ -69,6 +69,12 @@ export class Classifier {
     this.parameters.writeAll(this.weights);
   }
 
+  /** Frees the variables; the flat `weights` stay. */
+  dispose(): void {
+    for (const weight of this.forward.model.weights) weight.dispose();
+    for (const variable of classVariables(this.classWeights)) variable.dispose();
+  }
+
   /** SHA-256 over weights and moving statistics: equal for runs that have trained the same model. */
   weightsSha256(): string {
     return sha256(this.weights, this.batchNorm.flatten());

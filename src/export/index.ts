@@ -1,6 +1,7 @@
 import { LocalCommunicator } from '../collective/local-communicator.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { restoreClassifier } from '../checkpoint/restore.js';
+import type { Classifier } from '../classifier/classifier.js';
 import { describe } from './description.js';
 import { asset, descriptionName, type ExportFormat, jsonFile, type ExportedFile } from './files.js';
 import { headOf } from './head.js';
@@ -30,7 +31,19 @@ export async function exportCheckpoint(
   format: ExportFormat,
 ): Promise<ExportedFile[]> {
   const classifier = await restoreClassifier(checkpoint, new LocalCommunicator());
-  await classifier.batchNorm.publish();
+  try {
+    await classifier.batchNorm.publish();
+    return await filesOf(classifier, checkpoint, format);
+  } finally {
+    classifier.dispose();
+  }
+}
+
+async function filesOf(
+  classifier: Classifier,
+  checkpoint: Checkpoint,
+  format: ExportFormat,
+): Promise<ExportedFile[]> {
   const { model } = classifier.forward;
   const head = headOf(classifier);
   switch (format) {

@@ -14,9 +14,13 @@ const epsilon = 1e-20;
 export function inferenceModel(backbone: tf.LayersModel, head: Head): tf.LayersModel {
   const { weight, bias, classes, dim, scores } = head;
   const features = backbone.outputs[0];
-  const layers = scores === 'cosines' ? [...unitLayers(dim), cosines()] : [probabilities()];
-  const output = layers.reduce((value, layer) => layer.apply(value) as tf.SymbolicTensor, features);
-  return tf.model({ inputs: backbone.inputs, outputs: output, name: backbone.name });
+  const made: tf.LayersModel[] = [];
+  tf.tidy(() => {
+    const layers = scores === 'cosines' ? [...unitLayers(dim), cosines()] : [probabilities()];
+    const outputs = layers.reduce((value, layer) => layer.apply(value) as tf.SymbolicTensor, features);
+    made.push(tf.model({ inputs: backbone.inputs, outputs, name: backbone.name }));
+  });
+  return made[0];
 
   function cosines(): tf.layers.Layer {
     const kernel = tf.tidy(() =>

@@ -30,6 +30,8 @@ export async function tfjsFiles(backbone: tf.LayersModel, head: Head): Promise<E
   const { topology, weightSpecs, weights } = await artifacts(model);
   nameMultipliers(topology, model);
   padExplicitly(topology, model);
+  const shared = new Set(backbone.weights);
+  for (const weight of model.weights) if (!shared.has(weight)) weight.dispose();
   const shards = Array.from({ length: Math.ceil(weights.length / shardBytes) }, (_, index) =>
     weights.subarray(index * shardBytes, (index + 1) * shardBytes),
   );

@@ -28,14 +28,15 @@ export async function evaluateCheckpoint(options: EvaluateCheckpointOptions): Pr
   checkSameData(checkpoint, dataset);
   const unknown = await openUnknown(config, dataset);
   const classifier = await restoreClassifier(checkpoint, communicator);
-  await reporter.agree('weights', classifier.weightsSha256());
-  if (unknown) await reporter.agree('unknown images', await unknown.fingerprint());
   try {
+    await reporter.agree('weights', classifier.weightsSha256());
+    if (unknown) await reporter.agree('unknown images', await unknown.fingerprint());
     const { epochs } = checkpoint;
     const job = { classifier, dataset, unknown, communicator, reporter, settings: config.evaluation, signal };
     const part = await evaluateInDetail({ ...job, epoch: epochs - 1, trained: epochs });
     await reporter.gather('evaluation', part);
   } finally {
+    classifier.dispose();
     await unknown?.close();
   }
 }

@@ -49,5 +49,6 @@ export class Predictor {
 
   dispose(): void {
     this.vectors.dispose();
+    this.classifier.dispose();
   }
 }

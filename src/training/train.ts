@@ -1,6 +1,6 @@
 import type { Dataset } from '../data/dataset.js';
 import { openUnknown } from '../data/index.js';
-import { readModuleSource, rememberModule } from '../models/module-source.js';
+import { readModuleSource, rememberModule, type ModuleSource } from '../models/module-source.js';
 import { Classifier } from '../classifier/classifier.js';
 import type { FinishPart } from '../record/reported.js';
 import { addTimes } from './epoch-times.js';
@@ -37,7 +37,7 @@ async function trainEpochs(
   unknown: Dataset | undefined,
   inspection: Inspection,
 ): Promise<Report> {
-  const { config, dataset, communicator, reporter, backend, resume } = options;
+  const { config, dataset, communicator, reporter, resume } = options;
   const started = performance.now();
   if (resume) checkSameData(resume, dataset);
   const module = readModuleSource(config.model);
@@ -49,6 +49,27 @@ async function trainEpochs(
     classes: dataset.classNames.length,
     communicator,
   });
+  try {
+    return await trainClassifier(options, { classifier, unknown, inspection, module, started });
+  } finally {
+    classifier.dispose();
+  }
+}
+
+interface Untrained {
+  classifier: Classifier;
+  unknown: Dataset | undefined;
+  inspection: Inspection;
+  module: ModuleSource | undefined;
+  /** When the training began, as `performance.now()` says. */
+  started: number;
+}
+
+async function trainClassifier(
+  options: TrainOptions,
+  { classifier, unknown, inspection, module, started }: Untrained,
+): Promise<Report> {
+  const { config, dataset, communicator, reporter, backend, resume } = options;
   checkMemory({ classifier, config, dataset, communicator, backend });
   await reporter.agree('data set', await dataset.fingerprint());
   if (unknown) await reporter.agree('unknown images', await unknown.fingerprint());

@@ -3,7 +3,15 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { configSchema } from '../../src/config/schema.js';
-import { launch, StoppedError, train, type LaunchOptions } from '../../src/index.js';
+import {
+  evaluate,
+  exportModel,
+  initBackend,
+  launch,
+  StoppedError,
+  train,
+  type LaunchOptions,
+} from '../../src/index.js';
 import type { Report } from '../../src/record/records.js';
 import { Workplace, type Ended } from './command.js';
 
@@ -119,6 +127,17 @@ describe('the public API', () => {
     expect([alone.worldSize, together.worldSize]).toEqual([1, 2]);
     expect(alone.evalCorrect).toBe(together.evalCorrect);
     expect(alone.centroidsSha256).toBe(together.centroidsSha256);
+  });
+
+  it('leaves no tensors of a model behind', async () => {
+    const { tf } = await initBackend('wasm');
+    const before = tf.memory().numTensors;
+    const checkpoint = place.path('api-memory');
+    await train({ ...recipe, epochs: 1, backend: 'wasm' }, { outDir: checkpoint });
+    const { evaluation } = await evaluate({ checkpoint, backend: 'wasm' });
+    expect(evaluation.total).toBe(360);
+    await exportModel({ checkpoint, format: 'tfjs', out: place.path('api-exported') });
+    expect(tf.memory().numTensors).toBe(before);
   });
 
   it.each([
