@@ -52,7 +52,8 @@ async function underWay(): Promise<Map<number, number>> {
 
 async function expectNoWorkers(): Promise<void> {
   await until('the end of every worker', () => workersOf(place.path('run')).size === 0 || undefined);
-  expect(place.leftovers()).toEqual([]);
+  // torchrun leaves a folder for its own logs.
+  expect(place.leftovers().filter((name) => !name.startsWith('torchelastic_'))).toEqual([]);
 }
 
 describe.each([...starters, slurm])('$name', { timeout: 2 * patienceMs }, ({ name, within }) => {
