@@ -5,7 +5,7 @@ import { freePort } from './free-port.js';
 import type { WorkRequest } from '../../src/launching/work.js';
 import type { WarmAnswer, WarmTask } from './fixtures/warm-worker.js';
 
-const script = fileURLToPath(new URL('./fixtures/warm-worker.js', import.meta.url));
+const script = fileURLToPath(new URL('../../dist/test/integration/fixtures/warm-worker.js', import.meta.url));
 
 /** Run folder of a training, and whether it goes on. */
 export type TrainedRun = Pick<WorkRequest, 'out' | 'resume'>;
@@ -49,6 +49,7 @@ export class WarmWorkers {
   async close(): Promise<void> {
     await Promise.all(
       this.processes.splice(0).map(async (child) => {
+        if (child.exitCode !== null || child.signalCode !== null) return;
         child.kill('SIGKILL');
         await once(child, 'exit');
       }),
