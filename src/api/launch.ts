@@ -74,9 +74,9 @@ export async function train(config: ConfigInput, options: TrainOptions = {}): Pr
  */
 export async function launch(config: ConfigInput, options: LaunchOptions = {}): Promise<Report> {
   const { outDir: out, resume, requireGpu, signal, onLine, listeners = [] } = options;
-  const settings = structuredClone(config);
-  placeModule(settings, '.');
-  const base = checkConfig(settings, 'config');
+  const base = structuredClone(config);
+  placeModule(base, '.');
+  checkConfig(base, 'config');
   if (signal?.aborted) throw new StoppedError();
   const hooks = new HookCaller(options);
   const stop = AbortSignal.any([hooks.signal, ...(signal ? [signal] : [])]);

@@ -59,6 +59,8 @@ export interface Backend<Name extends string = string> {
   start(): Promise<Started>;
   /** Environment variables that the process must have before it starts. */
   environment?(options: BackendOptions): Record<string, string>;
+  /** Most bytes of memory that it can have; default: as many as the machine has. */
+  memoryBytes?: number;
   /** Whether it computes with several threads. */
   threaded: boolean;
   /** Whether equal numbers come to equal bits with `deterministic` and as many threads, which `--bitwise` needs. */

@@ -4,7 +4,7 @@ import { messageOf, UserError } from '../util/errors.js';
 import { assign, readAssignment } from './assignment.js';
 import { overrideLayer, placeOf, type Layer, type Override, type Settings } from './layer.js';
 import { findRecipe, placeModule, readRecipe, shippedFile } from './recipe.js';
-import { configSchema, type Config, type PixelRules } from './schema.js';
+import { configSchema, type Config, type ConfigInput, type PixelRules } from './schema.js';
 import { completeRules, completeStored, describeDropped, dropUnknown } from './stored.js';
 import { suggestion } from './suggestion.js';
 
@@ -15,7 +15,7 @@ export interface LoadOptions {
   /** A YAML file, or the name of a shipped recipe; default: the recipe `digits`. */
   file?: string;
   /** Settings to start from in place of a file. */
-  base?: Config;
+  base?: ConfigInput;
   /** Called with settings that this version does not have, if pod-dist wrote the file; otherwise they are errors. */
   onDropped?(line: string): void;
   /** `a.b=value`, each over what the file says, in any order; `readAssignment` says how values are read. */
@@ -35,7 +35,7 @@ export function loadConfig(options: LoadOptions): Config {
   const { file, base, set = [], flags = [], onDropped } = options;
   const given = base
     ? {
-        settings: structuredClone<Settings>(base),
+        settings: structuredClone(base) as Settings,
         places: new Map<string, string>(),
         origin: 'the checkpoint',
       }

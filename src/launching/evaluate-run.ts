@@ -16,6 +16,7 @@ import { runJob } from '../job/launch/job.js';
 import { RunCombiner } from '../record/combine.js';
 import { LocalReporter } from '../record/local-reporter.js';
 import { writeEvaluation } from '../record/run-record.js';
+import { StoppedError, UserError } from '../util/errors.js';
 import { requireReplaceable } from '../util/regular-file.js';
 import { throwIfStopped } from '../util/until-stopped.js';
 import { neverStopping, untilSignal, type StopSource } from '../util/signals.js';
@@ -136,6 +137,13 @@ async function together(options: Together): Promise<void> {
   const { model } = checkpoint.config;
   if (model.name === 'module') workerArgs.push('--module', model.path);
   if (backend) workerArgs.push('--backend', backend);
-  await runJob({ config, devices, logDir, workerArgs, combiner, notify, stopping });
-  await rm(logDir, { recursive: true, force: true });
+  let isLogNamed = false;
+  try {
+    await runJob({ config, devices, logDir, workerArgs, combiner, notify, stopping });
+  } catch (error) {
+    isLogNamed = !(error instanceof UserError || error instanceof StoppedError);
+    throw error;
+  } finally {
+    if (!isLogNamed) await rm(logDir, { recursive: true, force: true });
+  }
 }

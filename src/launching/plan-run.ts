@@ -4,7 +4,7 @@ import { devicesOf } from '../backend/backends.js';
 import { readGpus, type DevicePlan } from '../backend/devices/devices.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { loadConfig } from '../config/load.js';
-import { pixelRulesOf, type Config } from '../config/schema.js';
+import { pixelRulesOf, type Config, type ConfigInput } from '../config/schema.js';
 import { openDataset, openUnknown } from '../data/index.js';
 import { checkWorkers } from '../parallel/virtual-workers.js';
 import {
@@ -24,7 +24,7 @@ export interface RunRequest extends GivenSettings {
   /** Recipe: a YAML file, or the name of a shipped one; default: the run's own on a resume, else `digits`. */
   file?: string;
   /** A configuration in place of a recipe. */
-  base?: Config;
+  base?: ConfigInput;
   /** GPUs, one a worker: a number, or `all`. */
   gpus?: string;
   /** Run folder; default: the first of `runs/<name>`, `runs/<name>-2`, ... that is free. */

@@ -1,14 +1,12 @@
 import { totalmem } from 'node:os';
 import type * as tf from '../tf/index.js';
+import { backendOf } from '../backend/backends.js';
 import type { Backend } from '../backend/index.js';
 import type { Classifier } from '../classifier/classifier.js';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { Dataset } from '../data/dataset.js';
 import { UserError } from '../util/errors.js';
-
-/** Most bytes that the WebAssembly backend can have. */
-const wasmBytes = 2 ** 32;
 
 const float32Bytes = 4;
 
@@ -35,10 +33,11 @@ export function checkMemory({ classifier, config, dataset, communicator, backend
   const needed = own * bytesOf(classifier.forward.model);
   const workersHere = withinHost ? worldSize : 1;
   const there = machineBytes() / workersHere;
-  const isWasm = backend.name === 'wasm' && wasmBytes < there;
-  const most = isWasm ? wasmBytes : there;
+  const { memoryBytes = Infinity } = backendOf(backend.name);
+  const most = Math.min(memoryBytes, there);
   if (needed <= most) return;
-  const limit = isWasm ? 'that the wasm backend can have' : 'that this machine has for it';
+  const limit =
+    memoryBytes < there ? `that the ${backend.name} backend can have` : 'that this machine has for it';
   const [height, width, channels] = dataset.shape;
   throw new UserError(
     'CONFIG_INVALID',

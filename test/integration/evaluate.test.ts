@@ -47,6 +47,15 @@ describe('evaluate', () => {
     expect(unknown?.auroc as number).toBeGreaterThan(0);
   });
 
+  it('by two workers that is stopped leaves nothing behind', async () => {
+    const args = ['evaluate', '--checkpoint', 'softmax', '--backend', 'wasm', '-n', '2'];
+    const command = place.start(args);
+    await command.worker(1);
+    command.child.kill('SIGTERM');
+    expect(await command.ended).toMatchObject({ code: 143, lastLine: expect.stringContaining('stopped') });
+    expect(place.leftovers()).toEqual([]);
+  });
+
   it('averages each image with its mirror image when asked to, and says so', async () => {
     const mirror = ['--set', 'evaluation.mirror=true'];
     const [one, three] = [

@@ -13,6 +13,7 @@ import {
   type LaunchOptions,
 } from '../../src/index.js';
 import type { Report } from '../../src/record/records.js';
+import { writeFolder } from '../data/images.js';
 import { Workplace, type Ended } from './command.js';
 
 const place = new Workplace();
@@ -127,6 +128,17 @@ describe('the public API', () => {
     expect([alone.worldSize, together.worldSize]).toEqual([1, 2]);
     expect(alone.evalCorrect).toBe(together.evalCorrect);
     expect(alone.centroidsSha256).toBe(together.centroidsSha256);
+  });
+
+  it('goes on under the rules for pixels that the run has, where none are given', async () => {
+    const root = place.path('images');
+    await writeFolder(root, ['a', 'b'], 4);
+    const data = { name: 'image-folder', root, size: 8 } as const;
+    const short = { ...recipe, data, epochs: 1, batchSize: 8, backend: 'wasm' } as const;
+    const outDir = place.path('api-rules');
+    await train({ ...short, data: { ...data, background: '#ff0000' } }, { outDir });
+    await train({ ...short, epochs: 2 }, { outDir, resume: true });
+    expect(readFileSync(join(outDir, 'config.yaml'), 'utf8')).toMatch(/background: "?#ff0000"?/);
   });
 
   it('leaves no tensors of a model behind', async () => {

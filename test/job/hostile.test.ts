@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { WorkerMessage } from '../../src/job/control/protocol.js';
 import { RunCombiner } from '../../src/record/combine.js';
 import { Job, type Client } from './clients.js';
+import { times, totals } from './valid-parts.js';
 
 let job: Job;
 afterEach(() => job.stop());
@@ -14,15 +15,6 @@ async function running(): Promise<[Client, Client]> {
 }
 
 const step = { kind: 'step', epoch: 0, loss: 1, delta: 0, lr: 0.1, samplesPerSecond: 9 };
-const totals = {
-  total: 1,
-  correct: 1,
-  classTotal: [1, 0],
-  classCorrect: [1, 0],
-  confusion: [1, 0, 0, 0, 0, 0],
-  cosineSum: 1,
-};
-const times = { images: 1, seconds: 1, loaderSeconds: 0, exposedSeconds: 0 };
 const epoch = { epoch: 0, trainLoss: 1, seconds: 1, totals, times };
 const image = (label: number, cosine = 1) => {
   const bytes = new Uint8Array(29);

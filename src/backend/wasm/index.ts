@@ -9,6 +9,7 @@ export const wasm = defineBackend({
   name,
   automatic: () => 'where it starts',
   start: async () => (await import('./start.js')).startWasm(),
+  memoryBytes: 2 ** 32,
   threaded: false,
   deterministic: true,
   synchronous: true,

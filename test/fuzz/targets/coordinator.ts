@@ -14,6 +14,7 @@ import { RunRecorder } from '../../../src/record/run-record.js';
 import { TraceFile } from '../../../src/trace/trace-file.js';
 import { errorCodes, type ErrorCode } from '../../../src/util/error-codes.js';
 import { PodDistError } from '../../../src/util/errors.js';
+import { times, totals } from '../../job/valid-parts.js';
 import { Broken, type Target } from '../judge.js';
 import { hostile, pack, workerMessages } from './control.js';
 
@@ -32,15 +33,6 @@ interface Script {
   gathersAfter: number[];
 }
 
-const totals = {
-  total: 1,
-  correct: 1,
-  classTotal: [1, 0],
-  classCorrect: [1, 0],
-  confusion: [1, 0, 0, 0, 0, 0],
-  cosineSum: 1,
-};
-const times = { images: 1, seconds: 1, loaderSeconds: 0, exposedSeconds: 0 };
 const image = new Uint8Array(29);
 for (const at of [9, 13]) new DataView(image.buffer).setFloat32(at, 1, true);
 const shared = {
