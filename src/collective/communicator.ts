@@ -88,6 +88,12 @@ export interface Communicator {
   broadcast(values: Numbers, root: number, options?: CollectiveOptions): Promise<void>;
   broadcastSync(values: Numbers, root: number, options?: CollectiveOptions): void;
 
+  /**
+   * Sends the first half of `values` to the next rank (the last one's to rank 0), and takes the previous rank's into the
+   * second half. `values` has the same even length on all ranks; one rank gets its own.
+   */
+  shift(values: Float32Array, options?: CollectiveOptions): Promise<void>;
+
   /** Returns once every rank has called it. */
   barrier(options?: CollectiveOptions): Promise<void>;
   barrierSync(options?: CollectiveOptions): void;

@@ -87,6 +87,11 @@ export class LocalCommunicator implements Communicator {
     this.throwIfClosed();
   }
 
+  async shift(values: Float32Array, _options?: CollectiveOptions): Promise<void> {
+    this.throwIfClosed();
+    values.copyWithin(values.length / 2, 0, values.length / 2);
+  }
+
   async barrier(options?: CollectiveOptions): Promise<void> {
     this.barrierSync(options);
   }

@@ -6,6 +6,7 @@ import { chain } from './algorithms/chain.js';
 import { compressedRing } from './algorithms/compressed-ring.js';
 import { hierarchical } from './algorithms/hierarchical.js';
 import { algorithms } from './algorithms/index.js';
+import { neighbour } from './algorithms/neighbour.js';
 import { oneShot } from './algorithms/one-shot.js';
 import { ring } from './algorithms/ring.js';
 import { twoShot } from './algorithms/two-shot.js';
@@ -40,6 +41,7 @@ export class Selection {
     const { kind, wire } = context.command;
     if (kind === 'broadcast') return chain;
     if (kind === 'barrier') return barrier;
+    if (kind === 'shift') return neighbour;
     const collective = kind as ReducingKind;
     if (this.named === hierarchical ? hierarchical.fits?.(context) : this.isLargeOverHosts(context))
       return hierarchical;

@@ -163,6 +163,10 @@ export class SharedCommunicator implements Communicator {
     this.waitSync(this.start(blocking, 'broadcast', values, options, root));
   }
 
+  async shift(values: Float32Array, options?: CollectiveOptions): Promise<void> {
+    await this.wait(this.start(awaited, 'shift', values, options));
+  }
+
   async barrier(options?: CollectiveOptions): Promise<void> {
     await this.wait(this.start(awaited, 'barrier', new Float32Array(0), options));
   }

@@ -45,8 +45,10 @@ export interface Computed {
 
 /** State that a loss keeps from step to step, besides class weights. */
 export interface LossState {
-  /** The numbers that a checkpoint stores; their count is the same after every epoch. */
+  /** Numbers that are equal on all ranks; their count is the same after every step. */
   values: readonly number[];
+  /** Sums over the images of the epoch under way, one for each virtual worker of this rank; empty: none so far. */
+  sums: readonly number[];
   /** The values that the record of a step shows, by name. */
   readonly shown: Readonly<Record<string, number>>;
   /** Called by every rank after the last step of epoch `epoch` (from 0), which had `images` images over all ranks. */

@@ -23,8 +23,8 @@ export type DeltaConfig = z.output<typeof deltaSchema>;
  */
 export class Delta implements LossState {
   private delta: number;
-  /** Sums of this epoch so far, by virtual worker of this rank. */
-  private normSums: number[] = [];
+  /** Sums of norms. */
+  sums: readonly number[] = [];
   /** Centroids whose logits the norm needs one by one, [rest, d]. */
   private readonly rest: Tensor2D | undefined;
 
@@ -42,12 +42,11 @@ export class Delta implements LossState {
   }
 
   get values(): readonly number[] {
-    return [this.delta, ...this.normSums];
+    return [this.delta];
   }
 
-  set values([delta, ...normSums]: readonly number[]) {
+  set values([delta]: readonly number[]) {
     this.delta = delta;
-    this.normSums = normSums;
   }
 
   get shown(): { delta: number } {
@@ -63,7 +62,7 @@ export class Delta implements LossState {
       [features],
       ({ tensors: [rows] }) => normSum(rows, this.rest, wholeBases).dataSync()[0],
     );
-    this.normSums = sums.map((sum, index) => (this.normSums[index] ?? 0) + (sum ?? 0));
+    this.sums = sums.map((sum, index) => (this.sums[index] ?? 0) + (sum ?? 0));
   }
 
   async afterEpoch(epoch: number, images: number): Promise<void> {
@@ -72,10 +71,10 @@ export class Delta implements LossState {
       this.delta = initial;
       return;
     }
-    const sum = Float64Array.of(pairwise(this.normSums, (a, b) => a + b) ?? 0);
+    const sum = Float64Array.of(pairwise(this.sums, (a, b) => a + b) ?? 0);
     await this.context.communicator.allReduce(sum, { tag: 'delta' });
     this.delta = nextDelta({ epoch, meanNorm: sum[0] / images, scale });
-    this.normSums = [];
+    this.sums = [];
   }
 
   dispose(): void {

@@ -61,6 +61,26 @@ export class ErrorFeedback {
     }
   }
 
+  /** The sums of this rank's shards, one after another, after `settle`; undefined: nothing is kept. */
+  get shards(): Float32Array[] | undefined {
+    const { residual } = this;
+    const { buckets, communicator } = this.options;
+    if (!residual) return undefined;
+    return buckets.map((bucket) => {
+      const { start, end } = shardOf(bucket, communicator);
+      return residual.subarray(start, end);
+    });
+  }
+
+  /** Goes on from the sums of all shards, which every rank has. */
+  adopt(sums: Float32Array | undefined): void {
+    const { communicator, buckets, length } = this.options;
+    if (!sums) return;
+    this.residual ??= communicator.allocate(length);
+    this.residual.set(sums);
+    for (const index of buckets.keys()) this.carry(index);
+  }
+
   /** The sums of all shards, after `settle`; every rank calls it, and every rank gets it. Undefined: nothing is kept. */
   async gather(): Promise<Float32Array | undefined> {
     const { communicator, buckets } = this.options;

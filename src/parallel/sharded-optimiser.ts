@@ -191,6 +191,31 @@ export class ShardedOptimiser {
     this.updates = updates;
   }
 
+  /** Names of the arrays that `copyShards` copies; the same on all ranks. */
+  get shardedNames(): (keyof OptimiserState)[] {
+    return [...this.optimiser.stateNames, ...(this.feedback.shards ? (['residual'] as const) : [])];
+  }
+
+  /** Copies this rank's shards of every array, one after another, after `settle`. */
+  copyShards(): Float32Array {
+    const { arrays, length } = this.state;
+    const copy = new Float32Array(length * this.shardedNames.length);
+    arrays.forEach((array, index) => copy.set(array.subarray(0, length), index * length));
+    let offset = length * arrays.length;
+    for (const shard of this.feedback.shards ?? []) {
+      copy.set(shard, offset);
+      offset += shard.length;
+    }
+    return copy;
+  }
+
+  /** Goes on from the state of all shards, which every rank has. */
+  adoptState(state: OptimiserState, updates: number): void {
+    this.state.adopt(state);
+    this.feedback.adopt(state.residual);
+    this.updates = updates;
+  }
+
   private planUpdate(bucket: ShardedBucket): Bucket {
     const segments = this.segmentsOf(bucket.shard, this.state.arrays, bucket.stateOffset);
     const region = this.options.communicator.allocate(KernelProgram.sizeOf(2 + 2 * segments.length));

@@ -36,6 +36,24 @@ export class ShardedState {
     this.arrays = names.map(() => communicator.allocate(length));
   }
 
+  /** Numbers of all shards of one array. */
+  get length(): number {
+    const last = this.buckets[this.buckets.length - 1];
+    return last ? last.stateOffset + last.shard.end - last.shard.start : 0;
+  }
+
+  /** Takes this rank's shards out of the state of all shards, which every rank has. */
+  adopt(state: OptimiserState): void {
+    for (const [which, name] of this.options.names.entries()) {
+      const values = state[name];
+      for (const { shard, stateOffset } of this.buckets) {
+        const own = this.arrays[which].subarray(stateOffset, stateOffset + shard.end - shard.start);
+        if (values) own.set(values.subarray(shard.start, shard.end));
+        else own.fill(0);
+      }
+    }
+  }
+
   /** The state of all shards; every rank calls it, and every rank gets it. `scratch` holds a number a weight. */
   async gather(scratch: Float32Array): Promise<OptimiserState> {
     const { communicator, names } = this.options;

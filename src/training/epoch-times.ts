@@ -17,9 +17,12 @@ export class EpochTimes {
   private readonly started = performance.now();
   private readonly waitedBefore: number;
   private loaderMs = 0;
-  private images = 0;
 
-  constructor(private readonly communicator: Communicator) {
+  /** @param images of the epoch's steps that were made before */
+  constructor(
+    private readonly communicator: Communicator,
+    private images = 0,
+  ) {
     this.waitedBefore = communicator.waitedMs;
   }
 

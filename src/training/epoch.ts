@@ -17,7 +17,8 @@ import type { EpochPart } from '../record/reported.js';
 import { evaluate, evaluateInDetail } from '../evaluation/evaluate.js';
 import type { Inspection } from './inspect-images.js';
 import type { RankTimes } from '../record/records.js';
-import type { TrainingState } from './resume.js';
+import type { Trained } from './snapshot.js';
+import type { TrainingState } from './state.js';
 import type { TrainingStep } from './step.js';
 import type { TrainOptions } from './train-options.js';
 import { trainSteps } from './train-steps.js';
@@ -28,6 +29,8 @@ export interface Training {
   step: TrainingStep;
   /** State after the epochs so far; `trainEpoch` updates it. */
   state: TrainingState;
+  /** What a snapshot is taken of. */
+  trained: Trained;
   /** Images of classes that are not trained. */
   unknown?: Dataset;
   /** The images that evaluations will read. */
@@ -46,14 +49,15 @@ export async function trainEpoch(options: TrainOptions, training: Training): Pro
   const { step, state, inspection } = training;
   const started = performance.now();
   const epoch = state.epochs;
-  const { lossSum, times } = await trainSteps(options, step, state);
+  const times = await trainSteps(options, training);
   const images = dataset.labels.train.length;
-  const trainLoss = lossSum / images;
+  const trainLoss = state.lossSum / images;
   await step.loss.state?.afterEpoch(epoch, images);
-  state.epochs = epoch + 1;
   await step.optimiser.settle();
-
   const seconds = (performance.now() - started) / 1000;
+  Object.assign(state, { epochs: epoch + 1, steps: 0, lossSum: 0, unevaluated: { trainLoss, seconds } });
+  await options.recovery?.snapshots.take(training.trained, state);
+
   const due = state.epochs === config.epochs || state.epochs % config.checkpoint.every === 0;
   if ((await inspection.foundBroken()) || due) {
     const began = tracer.now();
@@ -64,27 +68,24 @@ export async function trainEpoch(options: TrainOptions, training: Training): Pro
     tracer.span('compute', 'checkpoint', began, { epoch });
   }
   inspection.throwIfBroken();
-  await evaluateEpoch(options, training, { trainLoss, seconds, times });
+  await evaluateEpoch(options, training, times);
+  await options.recovery?.snapshots.take(training.trained, state);
   return times;
 }
 
-interface Trained {
-  trainLoss: number;
-  /** Duration of the training. */
-  seconds: number;
-  /** Undefined for an epoch that another process has trained. */
-  times?: RankTimes;
-}
-
-/** Evaluates the epoch that `state` has come to, in full if it is the last, and adds the result to its checkpoint. */
+/**
+ * Evaluates the epoch that `state` has come to, in full if it is the last, and adds the result to its checkpoint.
+ * `times` are those of its steps, where this process has made them.
+ */
 export async function evaluateEpoch(
   options: TrainOptions,
   { classifier, state, unknown }: Training,
-  { trainLoss, seconds, times }: Trained,
+  times?: RankTimes,
 ): Promise<void> {
   const { config, dataset, communicator, reporter, tracer, signal, outDir } = options;
   const started = performance.now();
   const epoch = state.epochs - 1;
+  const { trainLoss, seconds } = state.unevaluated ?? { trainLoss: 0, seconds: 0 };
   const settings = config.evaluation;
   const evaluation = { classifier, dataset, communicator, reporter, settings, epoch, tracer, signal };
   const last = state.epochs >= config.epochs;
@@ -100,6 +101,7 @@ export async function evaluateEpoch(
   const result = await reporter.gather('epoch', part);
   if (communicator.rank === 0) await addEvaluation(outDir, state.epochs, result.totals, config);
   if (detail) await reporter.gather('evaluation', detail);
+  state.unevaluated = undefined;
 }
 
 async function addEvaluation(

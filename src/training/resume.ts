@@ -9,6 +9,7 @@ import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { findCheckpoint, listCheckpoints } from '../checkpoint/checkpoints.js';
 import type { Classifier } from '../classifier/classifier.js';
 import { checkFits } from '../checkpoint/restore.js';
+import type { TrainingState } from './state.js';
 import type { ShardedOptimiser } from '../parallel/sharded-optimiser.js';
 
 /** Most bytes of `report.json`, names of devices included. */
@@ -27,14 +28,6 @@ export async function checkpointToResume(
 ): Promise<Checkpoint | undefined> {
   if (wanted === 'start' && (await listCheckpoints(folder)).length === 0) return undefined;
   return (await findCheckpoint(folder, notify)).checkpoint;
-}
-
-/** State that changes from epoch to epoch, besides the weights. */
-export interface TrainingState {
-  /** Epochs trained so far. */
-  epochs: number;
-  /** Results of the last epoch, where its evaluation is still to be made. */
-  unevaluated?: { trainLoss: number; seconds: number };
 }
 
 interface ShareOptions {
@@ -81,7 +74,7 @@ export async function shareState({
   batchNorm.restore(moving);
   if (loss.state) loss.state.values = [...header.subarray(5)];
   const [epochs, , unevaluated, trainLoss, seconds] = header;
-  return { epochs, ...(unevaluated ? { unevaluated: { trainLoss, seconds } } : {}) };
+  return { epochs, steps: 0, lossSum: 0, ...(unevaluated ? { unevaluated: { trainLoss, seconds } } : {}) };
 }
 
 /** Refuses a checkpoint that this configuration cannot go on from. */

@@ -4,40 +4,40 @@ import { noTracer } from '../trace/tracer.js';
 import { EpochTimes } from './epoch-times.js';
 import { MeanLoss } from './mean-loss.js';
 import type { RankTimes } from '../record/records.js';
-import type { TrainingState } from './resume.js';
+import type { Trained } from './snapshot.js';
+import type { TrainingState } from './state.js';
 import { learningRate } from '../optim/schedule.js';
 import type { TrainingStep } from './step.js';
 import { loaderSpans, phaseSpans } from '../trace/step-spans.js';
 import type { TrainOptions } from './train-options.js';
 import { untilStopped } from '../util/until-stopped.js';
 
-/** Result of the steps of an epoch. */
-export interface TrainedSteps {
-  /** Sum of the losses of all images, of all ranks. */
-  lossSum: number;
-  times: RankTimes;
+/** Everything that steps change. */
+export interface Steps {
+  step: TrainingStep;
+  state: TrainingState;
+  /** What a snapshot is taken of. */
+  trained: Trained;
 }
 
 /**
- * Makes the steps of the epoch that `state` has come to: this rank's slice of every global batch, micro-batch by
- * micro-batch. Rank 0 records each step.
+ * Makes the steps that are left of the epoch that `state` has come to: this rank's slice of every global batch,
+ * micro-batch by micro-batch. Rank 0 records each step. Returns where the time of the epoch went.
  */
-export async function trainSteps(
-  options: TrainOptions,
-  step: TrainingStep,
-  { epochs: epoch }: TrainingState,
-): Promise<TrainedSteps> {
+export async function trainSteps(options: TrainOptions, { step, state, trained }: Steps): Promise<RankTimes> {
+  const { epochs: epoch } = state;
   const { config, dataset, communicator, reporter, tracer = noTracer } = options;
   const { rank, worldSize } = communicator;
   const images = dataset.labels.train.length;
   const global = globalBatches(images, config.batchSize, config.seed, epoch);
   const plan = microBatches(global, config.accumulate);
-  const batches = global.map((batch) => rankSlice(batch, rank, worldSize));
+  const slices = global.map((batch) => rankSlice(batch, rank, worldSize));
+  let index = state.steps * config.accumulate;
+  const batches = slices.slice(index);
   const loaded = loaderSpans(dataset.read({ split: 'train', batches, epoch }), tracer);
   const steps = stepsPerEpoch(images, config);
-  const times = new EpochTimes(communicator);
-  let lossSum = 0;
-  let index = 0;
+  const done = slices.slice(0, index).reduce((sum, { length }) => sum + length, 0);
+  const times = new EpochTimes(communicator, done);
   let stepClock = new EpochTimes(communicator);
   let mean = new MeanLoss();
   for await (const batch of times.loading(untilStopped(loaded, options.signal))) {
@@ -54,7 +54,7 @@ export async function trainSteps(
     const counts = shardCounts(size, worldSize);
     const values = await step.run({ batch, counts, rate, micro, onPhase: phaseSpans(tracer) });
     tracer.span('compute', 'step', began, { epoch, step: globalStep });
-    lossSum += values.loss * size;
+    state.lossSum += values.loss * size;
     mean.add(values, size, micro.count);
     reporter.progress('train', epoch, index);
     index++;
@@ -76,9 +76,11 @@ export async function trainSteps(
       });
     }
     mean = new MeanLoss();
+    state.steps++;
+    await options.recovery?.snapshots.afterStep(trained, state);
   }
   await step.complete();
-  return { lossSum, times: times.end() };
+  return times.end();
 }
 
 interface MicroBatch {

@@ -1,4 +1,5 @@
 import type { Dataset } from '../data/dataset.js';
+import { stepsPerEpoch } from '../data/sampler.js';
 import { openUnknown } from '../data/index.js';
 import { readModuleSource, rememberModule, type ModuleSource } from '../models/module-source.js';
 import { Classifier } from '../classifier/classifier.js';
@@ -69,7 +70,7 @@ async function trainClassifier(
   options: TrainOptions,
   { classifier, unknown, inspection, module, started }: Untrained,
 ): Promise<Report> {
-  const { config, dataset, communicator, reporter, backend, resume } = options;
+  const { config, dataset, communicator, reporter, backend, resume, recovery } = options;
   checkMemory({ classifier, config, dataset, communicator, backend });
   await reporter.agree('data set', await dataset.fingerprint());
   if (unknown) await reporter.agree('unknown images', await unknown.fingerprint());
@@ -78,20 +79,19 @@ async function trainClassifier(
     gpu: backend.gpu,
     tracer: options.tracer,
   });
-  const state = await shareState({
-    classifier,
-    loss: step.loss,
-    optimiser: step.optimiser,
-    communicator,
-    resume,
-    config,
-  });
+  const { loss, optimiser } = step;
+  const trained = { classifier, loss, optimiser, communicator, config };
+  recovery?.snapshots.begin(recovery.generation, stepsPerEpoch(dataset.labels.train.length, config));
+  const state = recovery?.start
+    ? await recovery.snapshots.restore(trained, recovery.start)
+    : await shareState({ ...trained, resume });
+  await recovery?.snapshots.take(trained, state);
 
   reporter.progress('begin to train', state.epochs);
   let times: RankTimes = { images: 0, seconds: 0, loaderSeconds: 0, exposedSeconds: 0 };
-  const training = { classifier, step, state, unknown, inspection, module };
+  const training = { classifier, step, state, trained, unknown, inspection, module };
   await inspection.start();
-  if (state.unevaluated) await evaluateEpoch(options, training, state.unevaluated);
+  if (state.unevaluated) await evaluateEpoch(options, training);
   for (let epoch = state.epochs; epoch < config.epochs; epoch++) {
     times = addTimes(times, await trainEpoch(options, training));
   }

@@ -33,6 +33,7 @@ export const kinds = [
   'barrier',
   'acknowledge',
   'check',
+  'shift',
 ] as const;
 export type Kind = (typeof kinds)[number];
 /** Collectives that pass values of all ranks. */

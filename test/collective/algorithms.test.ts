@@ -4,7 +4,7 @@ import { shardRange } from '../../src/collective/communicator.js';
 import { RanksInThread } from './in-thread.js';
 
 const lengths = [0, 1, 5, 1000, 70_001];
-const longest = Math.max(...lengths);
+const longest = 2 * Math.max(...lengths);
 
 /** Values with digits that float32 has to round in a sum. */
 const valueOf = (rank: number, index: number) =>
@@ -74,6 +74,16 @@ describe.each(cases)('$name over $worldSize ranks', ({ name, algorithm, worldSiz
           const wanted = Float32Array.from({ length }, (_, index) => valueOf(worldSize - 1, index));
           for (const values of results)
             expect(Buffer.compare(Buffer.from(values.buffer), Buffer.from(wanted.buffer))).toBe(0);
+        }
+        if (algorithm.collectives.shift) {
+          const results = await ranks.run(name, 'shift', 2 * length, valueOf);
+          for (const [rank, values] of results.entries()) {
+            const previous = (rank + worldSize - 1) % worldSize;
+            const wanted = Float32Array.from({ length: 2 * length }, (_, index) =>
+              index < length ? valueOf(rank, index) : valueOf(previous, index - length),
+            );
+            expect(Buffer.compare(Buffer.from(values.buffer), Buffer.from(wanted.buffer))).toBe(0);
+          }
         }
         if (algorithm.collectives.barrier) {
           await ranks.run(name, 'barrier', 0, valueOf);

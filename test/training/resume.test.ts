@@ -66,7 +66,11 @@ describe('shareState', () => {
     const communicator = new LocalCommunicator();
     const optimiser = await optimiserOf(classifier, config, communicator);
     const loss = lossFor(config, classifier, communicator);
-    expect(await shareState({ classifier, loss, optimiser, communicator, config })).toEqual({ epochs: 0 });
+    expect(await shareState({ classifier, loss, optimiser, communicator, config })).toEqual({
+      epochs: 0,
+      steps: 0,
+      lossSum: 0,
+    });
     expect(loss.state?.values).toEqual([0.125]);
     expect(classifier.weights).toEqual(initial);
     const { velocity = new Float32Array() } = await optimiser.gatherState();
@@ -84,6 +88,8 @@ describe('shareState', () => {
     const loss = lossFor(config, classifier, communicator);
     expect(await shareState({ classifier, loss, optimiser, communicator, config, resume })).toEqual({
       epochs: 3,
+      steps: 0,
+      lossSum: 0,
     });
     expect(loss.state?.values).toEqual([0.75]);
     expect(classifier.weights).toEqual(resume.weights);
@@ -132,7 +138,7 @@ describe('shareState', () => {
     const optimiser = await optimiserOf(classifier, config, communicator);
     const loss = lossFor(config, classifier, communicator);
     const state = await shareState({ classifier, loss, optimiser, communicator, config, resume });
-    expect(state).toEqual({ epochs: 3, unevaluated: epoch });
+    expect(state).toEqual({ epochs: 3, steps: 0, lossSum: 0, unevaluated: epoch });
   });
 });
 

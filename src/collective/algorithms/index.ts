@@ -3,6 +3,7 @@ import { barrier } from './barrier.js';
 import { chain } from './chain.js';
 import { compressedRing } from './compressed-ring.js';
 import { hierarchical } from './hierarchical.js';
+import { neighbour } from './neighbour.js';
 import { oneShot } from './one-shot.js';
 import { ring } from './ring.js';
 import { twoShot } from './two-shot.js';
@@ -16,4 +17,5 @@ export const algorithms: readonly Algorithm[] = [
   hierarchical,
   chain,
   barrier,
+  neighbour,
 ];

@@ -1,0 +1,100 @@
+import { restoreSnapshot, takeSnapshot, type Snapshot, type Sources, type Trained } from './snapshot.js';
+import type { TrainingState } from './state.js';
+
+/** Share of the time that snapshots may take, and seconds of steps that may have to be made again. */
+const share = 0.005;
+const mostReplaySeconds = 2;
+/** Steps between snapshots where taking one changes how the next step rounds: fixed, so that every run does the same. */
+const everyRounding = 50;
+
+/** A snapshot that a rank has: the piece of its own number there, and that of the rank before. */
+export interface Held {
+  at: number;
+  /** Generation of the group that it was taken in, and the rank's number and the number of ranks there. */
+  generation: number;
+  rank: number;
+  worldSize: number;
+}
+
+/** Where a group starts from: a snapshot that some of its ranks have. */
+export interface Start extends Sources {
+  at: number;
+  generation: number;
+}
+
+export interface SnapshotOptions {
+  /** Steps from one to the next; default: as many as keep their cost below 0.5 %, of at most two seconds together. */
+  every?: number;
+}
+
+/**
+ * The last two snapshots of a rank, from group to group. Two suffice: a rank begins to overwrite the older one only after
+ * steps in which every rank has taken part, and so has every piece of the newer one.
+ */
+export class Snapshots {
+  private kept: Snapshot[] = [];
+  private generation = 0;
+  private stepsPerEpoch = 1;
+  /** Steps until the next one. */
+  private left = 0;
+  private lastEnded: number | undefined;
+  private stepsSince = 0;
+
+  constructor(private readonly options: SnapshotOptions = {}) {}
+
+  /** Begins with a group of this generation. */
+  begin(generation: number, stepsPerEpoch: number): void {
+    this.generation = generation;
+    this.stepsPerEpoch = stepsPerEpoch;
+    this.lastEnded = undefined;
+  }
+
+  /** The snapshots that this rank has, newest first. */
+  get held(): Held[] {
+    return this.kept
+      .map(({ at, generation, rank, common: { worldSize } }) => ({ at, generation, rank, worldSize }))
+      .toSorted((a, b) => b.at - a.at);
+  }
+
+  /** Starts every rank from the snapshot that `start` names. */
+  async restore(trained: Trained, start: Start): Promise<TrainingState> {
+    const own = this.kept.find(({ at, generation }) => at === start.at && generation === start.generation);
+    return restoreSnapshot(trained, own, start);
+  }
+
+  /** Called by every rank after each step; takes a snapshot where one is due. */
+  async afterStep(trained: Trained, state: TrainingState): Promise<void> {
+    this.stepsSince++;
+    if (--this.left <= 0) await this.take(trained, state);
+  }
+
+  /** Takes a snapshot of what `state` has come to. */
+  async take(trained: Trained, state: TrainingState): Promise<void> {
+    const began = performance.now();
+    const { generation, stepsPerEpoch } = this;
+    const taken = await takeSnapshot(trained, state, { generation, stepsPerEpoch });
+    const [last] = this.kept;
+    this.kept = last ? [taken, last] : [taken];
+    await this.plan(trained, performance.now() - began, began);
+  }
+
+  /** Decides, with all ranks, after how many steps the next one is due. */
+  private async plan({ communicator, config }: Trained, took: number, began: number): Promise<void> {
+    const perStep =
+      this.lastEnded === undefined ? 0 : (began - this.lastEnded) / Math.max(1, this.stepsSince);
+    const slowest = Float64Array.of(took, perStep);
+    if (this.options.every === undefined && config.distributed.wire === 'float32')
+      await communicator.allReduce(slowest, { op: 'max', tag: 'snapshot/times' });
+    this.left = this.every(slowest[0], slowest[1], config.distributed.wire);
+    this.stepsSince = 0;
+    this.lastEnded = performance.now();
+  }
+
+  private every(took: number, perStep: number, wire: string): number {
+    if (this.options.every !== undefined) return this.options.every;
+    if (wire !== 'float32') return everyRounding;
+    if (perStep === 0) return 1;
+    const most = Math.max(1, Math.floor((mostReplaySeconds * 1000) / perStep));
+    return Math.min(Math.max(1, Math.ceil(took / (share * perStep))), most);
+  }
+}

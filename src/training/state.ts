@@ -1,0 +1,11 @@
+/** How far a training has come; equal on all ranks. What a step changes besides: weights, optimiser, loss, statistics. */
+export interface TrainingState {
+  /** Epochs trained so far. */
+  epochs: number;
+  /** Steps made of the epoch after these. */
+  steps: number;
+  /** Sum of the losses of all images of these steps, over all ranks. */
+  lossSum: number;
+  /** Results of the last epoch, where its evaluation is still to be made. */
+  unevaluated?: { trainLoss: number; seconds: number };
+}

@@ -1,0 +1,85 @@
+import { initBackend } from '../../src/backend/index.js';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { Classifier } from '../../src/classifier/classifier.js';
+import { LocalCommunicator } from '../../src/collective/local-communicator.js';
+import { configSchema } from '../../src/config/schema.js';
+import { Snapshots } from '../../src/training/snapshots.js';
+import type { TrainingState } from '../../src/training/state.js';
+import { TrainingStep } from '../../src/training/step.js';
+import { stream } from '../../src/util/random.js';
+
+const shape = [6, 6, 1] as const;
+
+async function make(optimizer: object) {
+  const config = configSchema.parse({
+    data: { name: 'digits' },
+    model: { name: 'small-cnn', dim: 4, channels: [3], strides: [1], batchNorm: true },
+    learningRate: { schedule: 'constant', rate: 0.1 },
+    optimizer,
+  });
+  const communicator = new LocalCommunicator();
+  const classifier = await Classifier.create({ config, shape, classes: 3, communicator });
+  const step = await TrainingStep.create(classifier, communicator, config);
+  const { loss, optimiser } = step;
+  return { classifier, step, trained: { classifier, loss, optimiser, communicator, config } };
+}
+
+type Made = Awaited<ReturnType<typeof make>>;
+
+async function train({ step }: Made, steps: readonly number[]): Promise<number[]> {
+  const losses: number[] = [];
+  for (const seed of steps) {
+    const random = stream(seed);
+    const images = Float32Array.from({ length: 5 * 36 }, () => random.normal());
+    const batch = { images, labels: Int32Array.from([0, 1, 2, 0, 1]), count: 5 };
+    losses.push((await step.run({ batch, counts: [5], rate: 0.1 })).loss);
+  }
+  return losses;
+}
+
+const startOf = (epochs: number, steps: number): TrainingState => ({ epochs, steps, lossSum: steps / 8 });
+
+describe('Snapshots', () => {
+  beforeAll(() => initBackend('cpu'));
+
+  it.each([{ name: 'sgd', momentum: 0.9 }, { name: 'adamw' }])(
+    'lead to the bits of a training that went on: %o',
+    async (optimizer) => {
+      const [undisturbed, disturbed, replacement] = await Promise.all([1, 2, 3].map(() => make(optimizer)));
+      const snapshots = new Snapshots({ every: 2 });
+      snapshots.begin(0, 10);
+      const wanted = await train(undisturbed, [1, 2, 3, 4, 5]);
+      const losses: number[] = [];
+      for (const [index, seed] of [1, 2, 3].entries()) {
+        losses.push(...(await train(disturbed, [seed])));
+        await snapshots.afterStep(disturbed.trained, startOf(2, index + 1));
+      }
+      expect(snapshots.held.map(({ at }) => at)).toEqual([47, 43]);
+
+      const [{ at, generation }] = snapshots.held;
+      const state = await snapshots.restore(replacement.trained, { at, generation, root: 0, holders: [0] });
+      expect(state).toEqual(startOf(2, 3));
+      losses.push(...(await train(replacement, [4, 5])));
+      expect(losses).toEqual(wanted);
+      await undisturbed.trained.loss.state?.afterEpoch(2, 25);
+      await replacement.trained.loss.state?.afterEpoch(2, 25);
+      expect(replacement.trained.loss.state?.values).toEqual(undisturbed.trained.loss.state?.values);
+      expect(replacement.classifier.weightsSha256()).toBe(undisturbed.classifier.weightsSha256());
+    },
+  );
+
+  it('are fewer, the more a step costs less than one of them', async () => {
+    const made = await make({ name: 'sgd' });
+    const snapshots = new Snapshots();
+    snapshots.begin(0, 1000);
+    let taken = 0;
+    for (let step = 1; step <= 60; step++) {
+      await train(made, [step]);
+      const [before] = snapshots.held;
+      await snapshots.afterStep(made.trained, startOf(0, step));
+      if (snapshots.held[0]?.at !== before?.at) taken++;
+    }
+    expect(taken).toBeGreaterThanOrEqual(2);
+    expect(taken).toBeLessThan(60);
+  });
+});
