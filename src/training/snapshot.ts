@@ -5,6 +5,7 @@ import { shardOf, type Range } from '../parallel/buckets.js';
 import type { ShardedOptimiser } from '../parallel/sharded-optimiser.js';
 import type { OptimiserState } from '../parallel/sharded-state.js';
 import type { Loss } from '../losses/index.js';
+import { largest } from '../util/extremes.js';
 import type { TrainingState } from './state.js';
 
 /** The parts of a training that a snapshot is taken of, and that go on from one. */
@@ -155,7 +156,8 @@ function previous(rank: number, worldSize: number): number {
 async function exchange(own: Piece, common: Common, communicator: Communicator): Promise<Piece> {
   const { rank, worldSize } = communicator;
   const packed = pack(own);
-  const longest = Math.max(...Array.from({ length: worldSize }, (_, other) => packedLength(common, other)));
+  const lengths = Array.from({ length: worldSize }, (_, other) => packedLength(common, other));
+  const longest = largest(lengths);
   const values = new Float32Array(2 * longest);
   values.set(packed);
   await communicator.shift(values, { tag: 'snapshot' });
