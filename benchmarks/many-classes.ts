@@ -6,13 +6,12 @@ import { parseArgs } from 'node:util';
 import type { BackendChoice } from '../src/backend/backends.js';
 import { initBackend } from '../src/backend/index.js';
 import { LocalCommunicator } from '../src/collective/local-communicator.js';
-import { lossSchema } from '../src/config/schema.js';
 import { compare } from '../src/evaluation/comparison.js';
 import { cosineBound, welchBound, type Construction } from '../src/pedcc/index.js';
 import { CentroidSource } from '../src/pedcc/source.js';
 import { stream } from '../src/util/random.js';
 import { classVectors } from '../src/classifier/class-vectors.js';
-import { applyLoss, createClassWeights, lossOf, sourceTargets } from '../src/losses/index.js';
+import { applyLoss, createClassWeights, lossOf, sourceTargets, losses } from '../src/losses/index.js';
 import { median } from '../src/bench/statistics.js';
 
 /**
@@ -65,7 +64,7 @@ async function measure(classes: number, dim: number, mode: Mode, backend: string
   const started = performance.now();
   const centroids = new CentroidSource({ classes, dim, seed: 1 }, mode === 'kept' ? Infinity : 0);
   centroids.sha256();
-  const config = lossSchema.parse({ name: mode === 'softmax' ? 'softmax' : 'pod' });
+  const config = losses.schema.parse({ name: mode === 'softmax' ? 'softmax' : 'pod' });
   const classWeights = createClassWeights(lossOf(config), { classes, dim, seed: 1 });
   const context = { communicator: new LocalCommunicator(), targets: sourceTargets(centroids) };
   const lossOfRun = lossOf(config).create(config, context);

@@ -1,4 +1,5 @@
 import type { Options } from 'yargs';
+import type { AllowedModules } from '../src/checkpoint/modules.js';
 import type { Override } from '../src/config/layer.js';
 import { listSettings } from '../src/config/settings.js';
 import type { Resume } from '../src/launching/plan-run.js';
@@ -62,23 +63,20 @@ export function backendFlag() {
   return { type: 'string', requiresArg: true, describe } as const satisfies Options;
 }
 
-/** Flags of the commands that open a model which somebody else may have made, for a backbone that is a module. */
+/** Flags of the commands that open a model which somebody else may have made, for its backbone and plug-ins. */
 export const moduleFlags: Record<string, Options> = {
   'allow-module': {
     type: 'boolean',
     default: false,
     describe:
-      'run the backbone module that the checkpoint names, which you trust; needless for one that was trained with on this machine',
+      'run the modules that the checkpoint names (backbone, plug-ins), which you trust; needless for those that were trained with on this machine',
   },
   module: { type: 'string', requiresArg: true, describe: 'a backbone module of your own in its place' },
 };
 
-/**
- * Module of a backbone that may be imported: a path, '' for the one that the checkpoint names, undefined for known
- * modules only.
- */
-export function allowedModule({ allowModule, module }: ModuleArguments): string | undefined {
-  return module ?? (allowModule ? '' : undefined);
+/** Modules that may be imported. */
+export function allowedModules({ allowModule, module }: ModuleArguments): AllowedModules {
+  return { all: allowModule, backbone: module };
 }
 
 export interface ModuleArguments {

@@ -23,8 +23,26 @@ export type { ExportedModel } from './launching/export-model.js';
 export type { BrokenImage, PredictedClass, Prediction } from './launching/predict-images.js';
 export type { WrittenReport } from './report/index.js';
 export { cosineLogits, normAdaptiveCosineLoss, podLoss, selfCorrelationLoss } from './losses/index.js';
+export { meanOverImages, type RowTerms } from './losses/index.js';
+export type {
+  Computed,
+  Loss,
+  LossContext,
+  LossKind,
+  LossState,
+  LossValues,
+  Shard,
+  Targets,
+} from './losses/index.js';
+export * from './config/plugin-settings.js';
+export { registerBackbone, registerDataset, registerLoss } from './config/plugins.js';
+export { imageFiles, type ImageFilesConfig, type ImageFilesOptions } from './data/image-folder.js';
+export type { ImageIndex, SplitIndex } from './data/image-index.js';
+export type { Batch, BatchRequest, Dataset, DatasetKind, DatasetOptions, SplitName } from './data/index.js';
+export { imageFileSettings, storedSettings } from './data/schema.js';
+export { storedDataset, type StoredImages, type StoredSplit } from './data/stored-images.js';
 export { generateCentroids } from './pedcc/index.js';
-export type { Backbone, BackboneOptions } from './models/index.js';
+export type { Backbone, BackboneKind, BackboneOptions } from './models/index.js';
 export type {
   CheckpointRecord,
   EpochRecord,
@@ -34,3 +52,5 @@ export type {
   StepRecord,
 } from './record/records.js';
 export type { RunListener } from './record/run-record.js';
+export * as tf from './tf/index.js';
+export { z } from 'zod';

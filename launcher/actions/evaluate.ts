@@ -3,7 +3,7 @@ import { Progress } from '../../src/console/progress.js';
 import { evaluateRun } from '../../src/launching/evaluate-run.js';
 import { followSignals } from '../../src/util/signals.js';
 import { describeEvaluation } from '../evaluation-table.js';
-import { allowedModule, type ModuleArguments } from '../flags.js';
+import { allowedModules, type ModuleArguments } from '../flags.js';
 
 export interface EvaluateArguments extends ModuleArguments {
   checkpoint: string;
@@ -17,7 +17,7 @@ export interface EvaluateArguments extends ModuleArguments {
 
 export async function evaluate(args: ArgumentsCamelCase<EvaluateArguments>): Promise<void> {
   const { checkpoint, workers, backend, set, unknown, out, json } = args;
-  const request = { checkpoint, workers, backend, set, unknown, out, allowedModule: allowedModule(args) };
+  const request = { checkpoint, workers, backend, set, unknown, out, allowed: allowedModules(args) };
   const progress = new Progress('test images', 1);
   const hooks = {
     notify: (line: string) => void process.stderr.write(`${line}\n`),

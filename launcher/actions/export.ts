@@ -2,7 +2,7 @@ import type { ArgumentsCamelCase } from 'yargs';
 import { Progress } from '../../src/console/progress.js';
 import type { ExportFormat } from '../../src/export/index.js';
 import { writeModel } from '../../src/launching/export-model.js';
-import { allowedModule, type ModuleArguments } from '../flags.js';
+import { allowedModules, type ModuleArguments } from '../flags.js';
 
 export interface ExportArguments extends ModuleArguments {
   checkpoint: string;
@@ -19,7 +19,7 @@ export async function exportModel(args: ArgumentsCamelCase<ExportArguments>): Pr
     notify: (line: string) => void process.stderr.write(`${line}\n`),
     writing: (done: number, total: number) => progress.update(done, total),
   };
-  const request = { checkpoint, format, out, force, allowedModule: allowedModule(args) };
+  const request = { checkpoint, format, out, force, allowed: allowedModules(args) };
   const written = await writeModel(request, hooks).finally(() => progress.close());
   if (json) {
     process.stdout.write(`${JSON.stringify(written)}\n`);

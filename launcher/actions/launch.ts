@@ -6,7 +6,7 @@ import { launchRun } from '../../src/launching/launch-run.js';
 import type { Resume, RunPlan } from '../../src/launching/plan-run.js';
 import { showRun } from '../../src/launching/show-run.js';
 import { followSignals } from '../../src/util/signals.js';
-import { allowedModule, type ModuleArguments, overrides } from '../flags.js';
+import { allowedModules, type ModuleArguments, overrides } from '../flags.js';
 
 export interface LaunchArguments extends ModuleArguments {
   gpus?: string;
@@ -32,7 +32,7 @@ export async function launch(args: ArgumentsCamelCase<LaunchArguments>): Promise
   };
   const notify = (line: string) => void process.stderr.write(`${line}\n`);
   const hooks = { notify, begin, stopping: followSignals };
-  const report = await launchRun({ ...request, allowedModule: allowedModule(args) }, hooks).finally(() =>
+  const report = await launchRun({ ...request, allowed: allowedModules(args) }, hooks).finally(() =>
     display?.close(),
   );
   if (json) process.stdout.write(`${JSON.stringify(report)}\n`);

@@ -4,7 +4,7 @@ import type { LeftOut } from '../../src/data/find-images.js';
 import { predictImages, type PredictedBatch, type Prediction } from '../../src/launching/predict-images.js';
 import { messageOf, reportOf } from '../../src/util/errors.js';
 import { printable } from '../../src/util/printable.js';
-import { allowedModule, type ModuleArguments } from '../flags.js';
+import { allowedModules, type ModuleArguments } from '../flags.js';
 
 export interface PredictArguments extends ModuleArguments {
   checkpoint: string;
@@ -33,7 +33,7 @@ export async function predict(args: ArgumentsCamelCase<PredictArguments>): Promi
     progress?.update(done, files);
   };
   const notify = (line: string) => void process.stderr.write(`${line}\n`);
-  const request = { checkpoint, images, top, threshold, mirror, backend, allowedModule: allowedModule(args) };
+  const request = { checkpoint, images, top, threshold, mirror, backend, allowed: allowedModules(args) };
   const leftOut = await predictImages(request, { notify, predicted }).finally(() => progress?.close());
   if (json) for (const left of leftOut) process.stdout.write(`${JSON.stringify(leftOutAsJson(left))}\n`);
   for (const line of describeFirstFrames(firstFrames)) process.stderr.write(`pod-dist: ${line}\n`);

@@ -6,7 +6,7 @@ import { WorkerStop } from '../../src/job/launch/stop-worker.js';
 import type { Resume } from '../../src/launching/plan-run.js';
 import { work as workAs, type WorkRequest } from '../../src/launching/work.js';
 import { leaveSignalsToLauncher } from '../../src/util/signals.js';
-import { allowedModule, type ModuleArguments, overrides } from '../flags.js';
+import { allowedModules, type ModuleArguments, overrides } from '../flags.js';
 
 export interface WorkerArguments extends ModuleArguments {
   config?: string;
@@ -23,7 +23,7 @@ export async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<v
   const flags = overrides(args);
   const request: WorkRequest = {
     ...{ file, set, flags, out, resume, requireGpu, evaluate },
-    allowedModule: allowedModule(args),
+    allowed: allowedModules(args),
   };
   goOnWithoutConsole();
   if (place.starter !== 'pod-dist') return WorkerStop.run((stop) => workAs(place, request, stop));

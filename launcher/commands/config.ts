@@ -3,6 +3,7 @@ import { stringify } from 'yaml';
 import type { Argv, ArgumentsCamelCase, CommandModule } from 'yargs';
 import { recipeFileSchema } from '../../src/config/json-schema.js';
 import { loadConfig } from '../../src/config/load.js';
+import { importPlugins } from '../../src/config/plugins.js';
 import { shippedRecipes } from '../../src/config/recipe.js';
 import { listSettings } from '../../src/config/settings.js';
 import { UserError } from '../../src/util/errors.js';
@@ -18,10 +19,18 @@ interface ShowArguments {
 
 interface SettingsArguments {
   section?: string;
+  config?: string;
   json: boolean;
 }
 
 const json = { type: 'boolean', default: false, describe: 'print JSON, and nothing else' } as const;
+
+const recipe = {
+  type: 'string',
+  alias: 'c',
+  requiresArg: true,
+  describe: 'a recipe, whose plug-ins are imported first: their settings are then among the others',
+} as const;
 
 export const configCommand: CommandModule<object, object> = {
   command: 'config',
@@ -40,6 +49,7 @@ export const configCommand: CommandModule<object, object> = {
         builder: (asking) =>
           asking
             .positional('section', { type: 'string', describe: 'only these, such as loss or data.augment' })
+            .option('config', recipe)
             .option('json', json)
             .example('$0 config settings loss', 'the losses and what each may be given')
             .example(
@@ -75,8 +85,16 @@ export const configCommand: CommandModule<object, object> = {
       .command({
         command: 'schema',
         describe: 'a JSON Schema of recipes, for editors that complete and check YAML',
-        builder: (writing) => writing.example('$0 config schema > recipe.schema.json', 'keep it in a file'),
-        handler: () => print(JSON.stringify(recipeFileSchema(), null, 2)),
+        builder: (writing) =>
+          writing
+            .option('config', recipe)
+            .example('$0 config schema > recipe.schema.json', 'keep it in a file') as Argv<{
+            config?: string;
+          }>,
+        handler: async ({ config }) => {
+          await importPluginsOf(config);
+          print(JSON.stringify(recipeFileSchema(), null, 2));
+        },
       })
       .demandCommand(1, 'give list, settings, show or schema'),
   handler: () => {},
@@ -96,7 +114,8 @@ function list({ json }: ArgumentsCamelCase<{ json: boolean }>): void {
   print(table.toString());
 }
 
-function settings({ section, json }: ArgumentsCamelCase<SettingsArguments>): void {
+async function settings({ section, config, json }: ArgumentsCamelCase<SettingsArguments>): Promise<void> {
+  await importPluginsOf(config);
   const all = listSettings();
   const wanted = all.filter(
     ({ path }) => section === undefined || path === section || path.startsWith(`${section}.`),
@@ -119,9 +138,14 @@ function unknownSection(section: string, all: readonly { path: string }[]): User
   return new UserError('CONFIG_INVALID', `there is no setting ${section}: ${hint}`);
 }
 
-function show({ recipe, set, json }: ArgumentsCamelCase<ShowArguments>): void {
+async function show({ recipe, set, json }: ArgumentsCamelCase<ShowArguments>): Promise<void> {
+  await importPlugins({ file: recipe, set });
   const config = loadConfig({ file: recipe, set });
   process.stdout.write(json ? `${JSON.stringify(config)}\n` : stringify(config));
+}
+
+async function importPluginsOf(recipe: string | undefined): Promise<void> {
+  if (recipe !== undefined) await importPlugins({ file: recipe });
 }
 
 function print(text: string): void {

@@ -1,3 +1,4 @@
+import type { AllowedModules } from '../checkpoint/modules.js';
 import type { StopSource } from '../util/signals.js';
 
 /** Options of every function that works with a trained model. */
@@ -5,8 +6,8 @@ export interface CheckpointOptions {
   /** A run folder, whose newest checkpoint is taken, or a checkpoint folder. */
   checkpoint: string;
   /**
-   * Import the backbone module that the checkpoint names, which you trust: it runs in this process. Default: only one
-   * that was trained with on this machine is imported.
+   * Import the modules that the checkpoint names (backbone and plug-ins), which you trust: they run in this process.
+   * Default: only those that were trained with on this machine are imported.
    */
   allowModule?: boolean;
   /** Path of a backbone module of your own, in place of the checkpoint's. */
@@ -15,12 +16,9 @@ export interface CheckpointOptions {
   onLine?(line: string): void;
 }
 
-/**
- * Module of a backbone that may be imported: a path, '' for the one that the checkpoint names, undefined for known
- * modules only.
- */
-export function allowedModule({ allowModule, module }: CheckpointOptions): string | undefined {
-  return module ?? (allowModule ? '' : undefined);
+/** Modules that may be imported. */
+export function allowedModules({ allowModule = false, module }: CheckpointOptions): AllowedModules {
+  return { all: allowModule, backbone: module };
 }
 
 /** Source of a request to stop once `signal` is aborted. */

@@ -1,6 +1,6 @@
 import { evaluateRun, type EvaluateResult } from '../launching/evaluate-run.js';
 import { StoppedError } from '../util/errors.js';
-import { allowedModule, stopOn, type CheckpointOptions } from './checkpoint-options.js';
+import { allowedModules, stopOn, type CheckpointOptions } from './checkpoint-options.js';
 
 /** Options of `evaluate`. */
 export interface EvaluateOptions extends CheckpointOptions {
@@ -36,7 +36,7 @@ export interface EvaluateOptions extends CheckpointOptions {
 export async function evaluate(options: EvaluateOptions): Promise<EvaluateResult> {
   const { checkpoint, workers, backend, set, unknown, out, signal, onLine, onProgress } = options;
   if (signal?.aborted) throw new StoppedError();
-  const request = { checkpoint, workers, backend, set, unknown, out, allowedModule: allowedModule(options) };
+  const request = { checkpoint, workers, backend, set, unknown, out, allowed: allowedModules(options) };
   return evaluateRun(request, {
     notify: (line) => onLine?.(line),
     evaluating: onProgress,

@@ -1,6 +1,6 @@
 import type { ExportFormat } from '../export/index.js';
 import { writeModel, type ExportedModel } from '../launching/export-model.js';
-import { allowedModule, type CheckpointOptions } from './checkpoint-options.js';
+import { allowedModules, type CheckpointOptions } from './checkpoint-options.js';
 
 /** Options of `exportModel`. */
 export interface ExportOptions extends CheckpointOptions {
@@ -29,6 +29,6 @@ export interface ExportOptions extends CheckpointOptions {
  */
 export async function exportModel(options: ExportOptions): Promise<ExportedModel> {
   const { checkpoint, format, out, force, onLine, onProgress } = options;
-  const request = { checkpoint, format, out, force, allowedModule: allowedModule(options) };
+  const request = { checkpoint, format, out, force, allowed: allowedModules(options) };
   return writeModel(request, { notify: (line) => onLine?.(line), writing: onProgress });
 }

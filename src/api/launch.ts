@@ -1,5 +1,6 @@
 import { checkConfig } from '../config/load.js';
-import { placeModule } from '../config/recipe.js';
+import { importPlugins } from '../config/plugins.js';
+import { placeModules } from '../config/recipe.js';
 import type { ConfigInput } from '../config/schema.js';
 import { launchRun } from '../launching/launch-run.js';
 import { showRun } from '../launching/show-run.js';
@@ -75,7 +76,8 @@ export async function train(config: ConfigInput, options: TrainOptions = {}): Pr
 export async function launch(config: ConfigInput, options: LaunchOptions = {}): Promise<Report> {
   const { outDir: out, resume, requireGpu, signal, onLine, listeners = [] } = options;
   const base = structuredClone(config);
-  placeModule(base, '.');
+  placeModules(base, '.');
+  await importPlugins({ base });
   checkConfig(base, 'config');
   if (signal?.aborted) throw new StoppedError();
   const hooks = new HookCaller(options);

@@ -1,6 +1,6 @@
 import type { LeftOut } from '../data/find-images.js';
 import { predictImages, type BrokenImage, type Prediction } from '../launching/predict-images.js';
-import { allowedModule, type CheckpointOptions } from './checkpoint-options.js';
+import { allowedModules, type CheckpointOptions } from './checkpoint-options.js';
 
 /** Options of `predict`. */
 export interface PredictOptions extends CheckpointOptions {
@@ -50,7 +50,7 @@ export async function predict(options: PredictOptions): Promise<PredictResult> {
   const broken: BrokenImage[] = [];
   const request = {
     ...{ checkpoint, images, top, threshold, mirror, backend },
-    allowedModule: allowedModule(options),
+    allowed: allowedModules(options),
   };
   const leftOut = await predictImages(request, {
     signal,

@@ -2,12 +2,13 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
-import { configSchema, type Config } from '../config/schema.js';
+import { storedSchema, type Config } from '../config/schema.js';
 import { completeStored, describeDropped, dropUnknown } from '../config/stored.js';
 import { messageOf, UserError } from '../util/errors.js';
+import type { ModuleSource } from '../util/user-module.js';
 import { readRegularFile } from '../util/regular-file.js';
 import { totalsSchema, type EvaluationTotals } from '../evaluation/totals.js';
-import type { ModuleSource } from '../models/module-source.js';
+import { pluginFile, type Modules } from './modules.js';
 import { readVerified, syncFolder, writeSynced, type Described } from './files.js';
 import { stateNames } from '../optim/index.js';
 import type { Slot } from '../parallel/parameters.js';
@@ -26,35 +27,42 @@ const largestManifest = 256 * 1024 * 1024;
 /** Side of images in pixels, bounded as in recipes. */
 const side = z.int().min(1).max(4096);
 
-const manifestSchema = z.object({
-  format: z.int().min(1).max(formatVersion),
-  epochs: z.int().positive(),
-  /** delta, in checkpoints of earlier versions. */
-  delta: z.number().optional(),
-  lossState: z.array(z.number()).optional(),
-  seed: z.int(),
-  worldSize: z.int().positive(),
-  classNames: z.array(z.string()),
-  shape: z.tuple([side, side, z.int().min(1).max(4)]),
-  data: z.object({ name: z.string(), images: z.int(), fingerprint: z.string() }).optional(),
-  centroidsSha256: z.string().optional(),
-  config: configSchema,
-  epoch: z.object({ trainLoss: z.number(), seconds: z.number() }).optional(),
-  evaluation: totalsSchema.optional(),
-  slots: z.array(z.object({ name: z.string(), shape: z.array(z.int()), offset: z.int(), size: z.int() })),
-  updates: z.int().min(0).default(0),
-  arrays: z
-    .partialRecord(z.enum(arrayNames), describedArray)
-    .and(z.object({ weights: describedArray, moving: describedArray })),
-  module: z
-    .object({ name: z.string().regex(/^[^/\\]+$/), bytes: z.int().min(0), sha256: z.string() })
-    .optional(),
+const describedModule = z.object({
+  name: z.string().regex(/^[^/\\]+$/),
+  bytes: z.int().min(0),
+  sha256: z.string(),
 });
+
+/** Schema of a manifest with these settings. */
+const manifestSchema = (config: unknown) =>
+  z.object({
+    format: z.int().min(1).max(formatVersion),
+    epochs: z.int().positive(),
+    /** delta, in checkpoints of earlier versions. */
+    delta: z.number().optional(),
+    lossState: z.array(z.number()).optional(),
+    seed: z.int(),
+    worldSize: z.int().positive(),
+    classNames: z.array(z.string()),
+    shape: z.tuple([side, side, z.int().min(1).max(4)]),
+    data: z.object({ name: z.string(), images: z.int(), fingerprint: z.string() }).optional(),
+    centroidsSha256: z.string().optional(),
+    config: storedSchema(config),
+    epoch: z.object({ trainLoss: z.number(), seconds: z.number() }).optional(),
+    evaluation: totalsSchema.optional(),
+    slots: z.array(z.object({ name: z.string(), shape: z.array(z.int()), offset: z.int(), size: z.int() })),
+    updates: z.int().min(0).default(0),
+    arrays: z
+      .partialRecord(z.enum(arrayNames), describedArray)
+      .and(z.object({ weights: describedArray, moving: describedArray })),
+    module: describedModule.optional(),
+    plugins: z.array(describedModule).max(100).optional(),
+  });
 
 const evaluationSchema = z.object({ of: z.string(), totals: totalsSchema });
 
 /** Everything that training needs to go on after an epoch. */
-export interface Checkpoint {
+export interface Checkpoint extends Modules {
   /** Epochs trained so far. */
   epochs: number;
   /** The state that the loss keeps for the next epoch. */
@@ -81,8 +89,6 @@ export interface Checkpoint {
   state: OptimiserState;
   /** Moving statistics of the batch-norm layers, flat. */
   moving: Float32Array;
-  /** The backbone, if it is the user's own module. */
-  module?: ModuleSource;
 }
 
 /** The folder of the checkpoint after `epochs` epochs, within the folder of a run's checkpoints. */
@@ -91,14 +97,14 @@ export function checkpointFolder(folder: string, epochs: number): string {
 }
 
 /**
- * Writes `<folder>/epoch-<n>/`: a file of little-endian float32 an array, the backbone where it is a module, and a
+ * Writes `<folder>/epoch-<n>/`: a file of little-endian float32 an array, copies of the user's own modules, and a
  * manifest that ends with its own SHA-256 and holds that of every other file. The files are written and synced in a
  * temporary folder beside it, which is then renamed: a checkpoint is whole or is not there.
  */
 export async function saveCheckpoint(folder: string, checkpoint: Checkpoint): Promise<string> {
   const final = checkpointFolder(folder, checkpoint.epochs);
   const temporary = join(folder, `.${basename(final)}.${process.pid}`);
-  const { weights, moving, state, module, evaluation, ...rest } = checkpoint;
+  const { weights, moving, state, module, plugins = [], evaluation, ...rest } = checkpoint;
   try {
     await rm(temporary, { recursive: true, force: true });
     // In two steps: with `recursive` Node calls whatever is wrong with the last folder ENOENT.
@@ -109,11 +115,15 @@ export async function saveCheckpoint(folder: string, checkpoint: Checkpoint): Pr
       const { sha256 } = await writeSynced(join(temporary, `${name}.bin`), bytesOf(array));
       arrays[name] = { length: array.length, sha256 };
     }
-    const described = module && {
-      name: module.name,
-      ...(await writeSynced(join(temporary, module.name), module.text)),
+    const written = async (file: string, { name, text }: ModuleSource) => ({
+      name,
+      ...(await writeSynced(join(temporary, file), text)),
+    });
+    const modules = {
+      module: module && (await written(module.name, module)),
+      plugins: await Promise.all(plugins.map((plugin, index) => written(pluginFile(index, plugin), plugin))),
     };
-    const manifest = seal({ format: formatVersion, ...rest, arrays, module: described });
+    const manifest = seal({ format: formatVersion, ...rest, arrays, ...modules });
     await writeSynced(join(temporary, manifestName), manifest);
     if (evaluation) await saveEvaluation(temporary, evaluation);
     await rm(final, { recursive: true, force: true });
@@ -145,6 +155,7 @@ export async function loadCheckpoint(
     format: _format,
     arrays,
     module,
+    plugins = [],
     evaluation = readEvaluation(folder, digest),
     delta,
     lossState = delta === undefined ? [] : [delta],
@@ -165,7 +176,14 @@ export async function loadCheckpoint(
   return {
     ...checkpoint,
     ...(evaluation ? { evaluation } : {}),
-    ...(module ? { module: readModule(folder, module) } : {}),
+    ...(module ? { module: readModule(join(folder, module.name), module) } : {}),
+    ...(plugins.length > 0
+      ? {
+          plugins: plugins.map((plugin, index) =>
+            readModule(join(folder, pluginFile(index, plugin)), plugin),
+          ),
+        }
+      : {}),
   };
 }
 
@@ -200,7 +218,7 @@ function parseManifest(file: string, text: string, notify: (line: string) => voi
     const { config } = (manifest ?? {}) as { config?: unknown };
     const dropped = dropUnknown(config);
     completeStored(config);
-    const parsed = manifestSchema.parse(manifest);
+    const parsed = manifestSchema(config).parse(manifest);
     if (dropped.length > 0) notify(describeDropped(file, dropped));
     return parsed;
   } catch (error) {
@@ -224,8 +242,8 @@ function readEvaluation(folder: string, of: string | undefined): EvaluationTotal
   }
 }
 
-function readModule(folder: string, { name, ...described }: { name: string } & Described) {
-  const text = readVerified(join(folder, name), described);
+function readModule(file: string, { name, ...described }: { name: string } & Described): ModuleSource {
+  const text = readVerified(file, described);
   return { name, sha256: described.sha256, text };
 }
 

@@ -2,9 +2,10 @@ import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { messageOf, UserError } from '../util/errors.js';
-import { allowedModel } from '../models/module-source.js';
+import type { LoadOptions } from '../config/load.js';
 import { evaluationOf, loadCheckpoint, type Checkpoint } from './checkpoint.js';
 import { reasonOf } from './files.js';
+import { openConfig, type AllowedModules } from './modules.js';
 
 /** Checkpoint folders of a run, oldest first. */
 export async function listCheckpoints(runFolder: string): Promise<string[]> {
@@ -39,20 +40,24 @@ export async function findCheckpoint(
   );
 }
 
+interface OpenOptions extends Pick<LoadOptions, 'set'> {
+  allowed: AllowedModules;
+  notify?(line: string): void;
+}
+
 /**
- * As `findCheckpoint`, for a model that is to be built: its backbone, where it is a module, is one that may be imported.
- * `allow` is what `allowedModel` takes.
+ * As `findCheckpoint`, for a model that is to be built: its plug-ins are imported, and its backbone, where it is a
+ * module, is one that may be. Plug-ins that `set` names are imported in place of the checkpoint's.
  *
- * @throws UserError as `allowedModel` does
+ * @throws UserError `MODULE_NOT_ALLOWED`, or others for modules that are missing or do not fit
  */
 export async function openCheckpoint(
   path: string,
-  { allow, notify }: { allow?: string; notify?(line: string): void },
+  { notify, ...options }: OpenOptions,
 ): Promise<{ folder: string; checkpoint: Checkpoint }> {
   const { folder, checkpoint } = await findCheckpoint(path, notify);
-  const { config, module: copy } = checkpoint;
-  const model = allowedModel({ model: config.model, copy, folder }, allow);
-  return { folder, checkpoint: { ...checkpoint, config: { ...config, model } } };
+  const config = await openConfig(checkpoint.config, checkpoint, { folder, ...options });
+  return { folder, checkpoint: { ...checkpoint, config } };
 }
 
 /**

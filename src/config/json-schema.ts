@@ -22,8 +22,14 @@ export interface JsonSchema {
   ofItsChoice?: boolean;
 }
 
-/** The schema of recipes that extend none. */
-export const jsonSchema = z.toJSONSchema(configSchema, { io: 'input' }) as JsonSchema;
+let latest: { of: unknown; schema: JsonSchema } | undefined;
+
+/** The schema of recipes that extend none, with all that is registered. */
+export function jsonSchema(): JsonSchema {
+  if (latest?.of !== configSchema)
+    latest = { of: configSchema, schema: z.toJSONSchema(configSchema, { io: 'input' }) as JsonSchema };
+  return latest.schema;
+}
 
 /** The forms that a section or value may take. */
 export function variants(node: JsonSchema): JsonSchema[] {
@@ -42,7 +48,7 @@ export function listedValues(node: JsonSchema): unknown[] {
  * nothing required, since a recipe need not say what the one that it extends does.
  */
 export function recipeFileSchema(): object {
-  const { $schema, ...schema } = lenient(jsonSchema) as JsonSchema & { $schema: string };
+  const { $schema, ...schema } = lenient(jsonSchema()) as JsonSchema & { $schema: string };
   const parent = { type: 'string', description: 'path of a recipe, or the name of a shipped one' };
   return {
     $schema,

@@ -75,7 +75,7 @@ export function placeOf({ places, origin }: Layer, path: readonly PropertyKey[])
  * stay too, so that they are reported as errors.
  */
 function withoutOldChoices(base: Settings, over: Settings): Settings {
-  return prune(base, over, jsonSchema, jsonSchema);
+  return prune(base, over, jsonSchema(), jsonSchema());
 }
 
 function prune(base: Settings, over: Settings, before: JsonSchema, after: JsonSchema): Settings {

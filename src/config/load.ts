@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { messageOf, UserError } from '../util/errors.js';
+import { nearest } from '../util/nearest.js';
 import { assign, readAssignment } from './assignment.js';
 import { overrideLayer, placeOf, type Layer, type Override, type Settings } from './layer.js';
-import { findRecipe, placeModule, readRecipe, shippedFile } from './recipe.js';
+import { findRecipe, placeModules, readRecipe, shippedFile } from './recipe.js';
 import { configSchema, type Config, type ConfigInput, type PixelRules } from './schema.js';
 import { completeRules, completeStored, describeDropped, dropUnknown } from './stored.js';
 import { suggestion } from './suggestion.js';
@@ -32,14 +33,8 @@ export interface LoadOptions {
  * @throws UserError `CONFIG_INVALID` or `CONFIG_NOT_FOUND`: one line with the file, the key and what is allowed there
  */
 export function loadConfig(options: LoadOptions): Config {
-  const { file, base, set = [], flags = [], onDropped } = options;
-  const given = base
-    ? {
-        settings: structuredClone(base) as Settings,
-        places: new Map<string, string>(),
-        origin: 'the checkpoint',
-      }
-    : readRecipe(recipeFile(file));
+  const { set = [], flags = [], onDropped } = options;
+  const given = settingsOf(options);
   if (onDropped) {
     const dropped = dropUnknown(given.settings);
     completeStored(given.settings);
@@ -47,8 +42,14 @@ export function loadConfig(options: LoadOptions): Config {
   }
   const layer = overrideLayer(given, [...set.map(readAssignment), ...flags], assign);
   if (options.pixelRules) completeRules(layer.settings, options.pixelRules);
-  placeModule(layer.settings, '.');
+  placeModules(layer.settings, '.');
   return checkLayer(layer);
+}
+
+/** Settings of the base or the recipe, before anything is put over them. */
+export function settingsOf({ base, file }: Pick<LoadOptions, 'base' | 'file'>): Layer {
+  if (!base) return readRecipe(recipeFile(file));
+  return { settings: structuredClone(base) as Settings, places: new Map(), origin: 'the checkpoint' };
 }
 
 /** File of the recipe; without a name the shipped `digits`, whatever lies in the current folder. */
@@ -92,5 +93,16 @@ function explain(issue: z.core.$ZodIssue, settings: unknown): string {
     settings,
   );
   if (value === undefined) return `${path} is missing`;
+  if (issue.code === 'invalid_union' && 'options' in issue && typeof value === 'string')
+    return unknownName(path, value, issue.options ?? []);
   return path ? `${path}: ${issue.message}` : issue.message;
+}
+
+/** Explains a choice that does not exist, such as of a loss. */
+function unknownName(path: string, name: string, options: readonly unknown[]): string {
+  const known = options.filter((option) => typeof option === 'string');
+  const meant = nearest(name, known);
+  const hint = meant === undefined ? '' : `did you mean ${meant}? `;
+  const shown = name.length > shownCharacters ? `${name.slice(0, shownCharacters)}...` : name;
+  return `${path}: there is no ${shown}; ${hint}known are ${known.join(', ')}`;
 }

@@ -87,7 +87,7 @@ export function readRecipe(path: string, extending: readonly string[] = []): Lay
   if (value !== null && !isSection(value))
     throw new UserError('CONFIG_INVALID', `${origin}: a recipe is a list of "key: value" lines`);
   const { extends: parent, ...settings } = value ?? {};
-  placeModule(settings, dirname(path));
+  placeModules(settings, dirname(path));
   const from = extending.length > 0 ? ` (extended by ${extending.toReversed().join(', ')})` : '';
   const located = new Map([...places].map(([key, place]) => [key, `${path}:${place}${from}`]));
   const own = { settings, places: located, origin };
@@ -109,9 +109,14 @@ function findExtended(parent: string, path: string, place = path): string {
 }
 
 /**
- * Gives the user's own module its absolute path, since workers read the recipe in another folder: from that of the
- * recipe or call which names it.
+ * Gives the user's own modules their absolute paths, since workers read the recipe in another folder: from that of the
+ * recipe or call which names them.
  */
-export function placeModule({ model }: Settings, folder: string): void {
+export function placeModules(settings: Settings, folder: string): void {
+  const { model, plugins } = settings;
   if (isSection(model) && typeof model.path === 'string') model.path = resolve(folder, model.path);
+  if (Array.isArray(plugins))
+    settings.plugins = plugins.map((path: unknown) =>
+      typeof path === 'string' && path !== '' ? resolve(folder, path) : path,
+    );
 }

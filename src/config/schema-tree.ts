@@ -44,7 +44,7 @@ export function choiceKeyAt(path: readonly string[]): string | undefined {
 }
 
 function nodesAt(path: readonly string[]): JsonSchema[] {
-  let nodes = [jsonSchema];
+  let nodes = [jsonSchema()];
   for (const key of path)
     nodes = nodes
       .flatMap(variants)

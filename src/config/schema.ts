@@ -1,106 +1,138 @@
 import { z } from 'zod';
 import { automaticNames, backendNames, listed } from '../backend/backends.js';
-import { lossSchema } from '../losses/index.js';
+import { losses } from '../losses/index.js';
 import { checkBitwise } from './bitwise.js';
-import { dataSchema } from '../data/schema.js';
+import { datasets } from '../data/index.js';
 import { distributedSchema } from '../collective/schema.js';
 import { scheduleSchema } from '../optim/schedule-schema.js';
-import { modelSchema } from '../models/schema.js';
+import { models } from '../models/index.js';
+import type { PluginBackbones, PluginDatasets, PluginLosses } from './plugin-settings.js';
 import { optimizerSchema } from '../optim/schema.js';
 import { mostEpochs, mostImages, mostWorkers, path, probability, upTo, zeroTo } from '../util/bounds.js';
 
-export { dataSchema, type DataConfig } from '../data/schema.js';
+export type { DataConfig } from '../data/schema.js';
 export { differingRules, pixelRulesOf, pixelRulesSchema, type PixelRules } from '../data/pixel-rules.js';
 export { distributedSchema } from '../collective/schema.js';
 export { scheduleSchema, type LearningRateConfig } from '../optim/schedule-schema.js';
-export { lossSchema, type LossConfig } from '../losses/index.js';
-export { modelNames, modelSchema, type ModelConfig } from '../models/schema.js';
+export type { LossConfig } from '../losses/index.js';
+export { modelNames } from '../models/index.js';
+export type { ModelConfig } from '../models/schema.js';
 export { optimizerSchema, type OptimizerConfig } from '../optim/schema.js';
 
 const choices = ['auto', ...backendNames] as const;
 
-const settingsSchema = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'letters, digits, dots, dashes and underscores')
-    .max(100)
-    .default('run')
-    .describe('names the run; its folder is runs/<name>'),
-  seed: z.int().min(0).default(1).describe('decides every random choice'),
-  workers: upTo(mostWorkers).default(1).describe('worker processes'),
-  batchSize: upTo(mostImages).default(64).describe('images a step over all workers'),
-  accumulate: upTo(65_536)
-    .default(1)
-    .describe('micro-batches of batchSize images a step; the loss is the mean of their losses'),
-  epochs: upTo(mostEpochs).default(10).describe('passes over the training images'),
-  backend: z
-    .enum(choices)
-    .default('auto')
-    .describe(`${choices.join(', ')}; auto is the first of ${listed(automaticNames)} that works`),
-  data: dataSchema,
-  model: modelSchema,
-  centroids: z
-    .strictObject({
-      seed: z.int().min(0).optional().describe('default: the seed of the run'),
-      memoryMegabytes: zeroTo(10_000_000)
-        .default(256)
-        .describe('centroids larger than this are made row by row where their construction allows it'),
-    })
-    .prefault({}),
-  loss: lossSchema.prefault({}),
-  batchNorm: z
-    .strictObject({
-      statistics: z
-        .enum(['synchronised', 'local'])
-        .default('synchronised')
-        .describe('over all workers, or over each shard alone'),
-      momentum: probability.default(0.9).describe('share of the old moving statistics kept a step'),
-    })
-    .prefault({}),
-  optimizer: optimizerSchema.prefault({}),
-  learningRate: scheduleSchema,
-  evaluation: z
-    .strictObject({
-      batchSize: upTo(mostImages).default(256).describe('images a pass on one worker, at most'),
-      mirror: z
-        .boolean()
-        .default(false)
-        .describe(
-          'average the directions of the features of each image and of its mirror image, for twice the time',
-        ),
-      unknown: path
-        .optional()
-        .describe('folder of images of classes that are not trained, to measure how they are rejected'),
-    })
-    .prefault({}),
-  checkpoint: z
-    .strictObject({
-      every: upTo(mostEpochs).default(1).describe('epochs'),
-      keep: z.int().min(0).max(mostEpochs).default(3).describe('newest checkpoints kept; 0: all'),
-      keepBest: z
-        .int()
-        .min(0)
-        .max(mostEpochs)
-        .default(1)
-        .describe('checkpoints kept besides: those of the best accuracy'),
-    })
-    .prefault({}),
-  run: z
-    .strictObject({
-      private: z
-        .boolean()
-        .default(true)
-        .describe('only its owner may open the run folder; false: the umask decides'),
-    })
-    .prefault({}),
-  trace: path
-    .optional()
-    .describe('file for a Chrome trace of what every worker spends its time on (ui.perfetto.dev opens it)'),
-  distributed: distributedSchema.prefault({}),
-});
+/** Modules of one recipe, at most. */
+const mostPlugins = 100;
+
+interface Sections<Data, Model, Loss> {
+  data: Data;
+  model: Model;
+  loss: Loss;
+}
+
+/** Schema of all settings, with these schemas of the sections that registries decide. */
+function settingsSchema<Data extends z.ZodType, Model extends z.ZodType, Loss extends z.ZodType>({
+  data,
+  model,
+  loss,
+}: Sections<Data, Model, Loss>) {
+  return z.strictObject({
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'letters, digits, dots, dashes and underscores')
+      .max(100)
+      .default('run')
+      .describe('names the run; its folder is runs/<name>'),
+    seed: z.int().min(0).default(1).describe('decides every random choice'),
+    workers: upTo(mostWorkers).default(1).describe('worker processes'),
+    batchSize: upTo(mostImages).default(64).describe('images a step over all workers'),
+    accumulate: upTo(65_536)
+      .default(1)
+      .describe('micro-batches of batchSize images a step; the loss is the mean of their losses'),
+    epochs: upTo(mostEpochs).default(10).describe('passes over the training images'),
+    backend: z
+      .enum(choices)
+      .default('auto')
+      .describe(`${choices.join(', ')}; auto is the first of ${listed(automaticNames)} that works`),
+    plugins: z
+      .array(path)
+      .max(mostPlugins)
+      .default([])
+      .describe('modules that register losses, backbones or data sets of your own, beside the recipe'),
+    data,
+    model,
+    centroids: z
+      .strictObject({
+        seed: z.int().min(0).optional().describe('default: the seed of the run'),
+        memoryMegabytes: zeroTo(10_000_000)
+          .default(256)
+          .describe('centroids larger than this are made row by row where their construction allows it'),
+      })
+      .prefault({}),
+    loss,
+    batchNorm: z
+      .strictObject({
+        statistics: z
+          .enum(['synchronised', 'local'])
+          .default('synchronised')
+          .describe('over all workers, or over each shard alone'),
+        momentum: probability.default(0.9).describe('share of the old moving statistics kept a step'),
+      })
+      .prefault({}),
+    optimizer: optimizerSchema.prefault({}),
+    learningRate: scheduleSchema,
+    evaluation: z
+      .strictObject({
+        batchSize: upTo(mostImages).default(256).describe('images a pass on one worker, at most'),
+        mirror: z
+          .boolean()
+          .default(false)
+          .describe(
+            'average the directions of the features of each image and of its mirror image, for twice the time',
+          ),
+        unknown: path
+          .optional()
+          .describe('folder of images of classes that are not trained, to measure how they are rejected'),
+      })
+      .prefault({}),
+    checkpoint: z
+      .strictObject({
+        every: upTo(mostEpochs).default(1).describe('epochs'),
+        keep: z.int().min(0).max(mostEpochs).default(3).describe('newest checkpoints kept; 0: all'),
+        keepBest: z
+          .int()
+          .min(0)
+          .max(mostEpochs)
+          .default(1)
+          .describe('checkpoints kept besides: those of the best accuracy'),
+      })
+      .prefault({}),
+    run: z
+      .strictObject({
+        private: z
+          .boolean()
+          .default(true)
+          .describe('only its owner may open the run folder; false: the umask decides'),
+      })
+      .prefault({}),
+    trace: path
+      .optional()
+      .describe('file for a Chrome trace of what every worker spends its time on (ui.perfetto.dev opens it)'),
+    distributed: distributedSchema.prefault({}),
+  });
+}
+
+function build() {
+  return settingsSchema({
+    data: datasets.schema,
+    model: models.schema,
+    loss: losses.schema.prefault({}),
+  });
+}
 
 /**
- * The zod schema of a recipe: it checks a configuration and fills in defaults.
+ * The zod schema of a recipe: it checks a configuration and fills in defaults. Another schema takes its place whenever
+ * something is registered, such as a loss.
  *
  * @example
  * import { configSchema, type Config } from 'pod-dist';
@@ -112,9 +144,41 @@ const settingsSchema = z.strictObject({
  * });
  * console.log(config.batchSize, config.loss.name);
  */
-export const configSchema = settingsSchema.superRefine(checkBitwise);
+export let configSchema = build().superRefine(checkBitwise);
+
+/** Takes over what has been registered, or taken out again. */
+export function rebuildSchema(): void {
+  configSchema = build().superRefine(checkBitwise);
+}
+
+/**
+ * Schema of settings that pod-dist has written. Where these name plug-ins, which need not be imported here, sections may
+ * be of kinds that only the plug-ins know.
+ */
+export function storedSchema(settings: unknown): typeof configSchema {
+  const { plugins } = (settings ?? {}) as { plugins?: unknown };
+  if (!Array.isArray(plugins) || plugins.length === 0) return configSchema;
+  const orForeign = (registry: { schema: z.ZodType; find(name: string): unknown }) =>
+    z.union([
+      registry.schema,
+      z.looseObject({ name: z.string().refine((name) => registry.find(name) === undefined) }),
+    ]);
+  const sections = { data: orForeign(datasets), model: orForeign(models), loss: orForeign(losses) };
+  return settingsSchema(sections) as unknown as typeof configSchema;
+}
+
+type AnySettings = ReturnType<typeof build>;
 
 /** Settings of a recipe, checked, with defaults filled in. */
-export type Config = z.output<typeof settingsSchema>;
+export type Config = z.output<AnySettings>;
+
+type BuiltInInput = z.input<AnySettings>;
+
+type OrDeclared<BuiltIn, Declared> = BuiltIn | Declared[keyof Declared];
+
 /** Settings as a recipe may give them. */
-export type ConfigInput = z.input<typeof settingsSchema>;
+export type ConfigInput = Omit<BuiltInInput, 'data' | 'model' | 'loss'> & {
+  data: OrDeclared<BuiltInInput['data'], PluginDatasets>;
+  model: OrDeclared<BuiltInInput['model'], PluginBackbones>;
+  loss?: OrDeclared<BuiltInInput['loss'], PluginLosses>;
+};

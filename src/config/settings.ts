@@ -34,7 +34,7 @@ interface SchemaPosition {
 export function listSettings(): Setting[] {
   const found = new Map<string, SettingForm[]>();
   const choices: string[] = [];
-  visit(jsonSchema, { path: '', of: [], present: true }, found, choices);
+  visit(jsonSchema(), { path: '', of: [], present: true }, found, choices);
   return [...found].map(([path, forms]) => ({ path, forms: merge(path, forms, found, choices) }));
 }
 

@@ -4,7 +4,7 @@ import { variantOf } from './schema-tree.js';
 
 /** Suggests a known key for an unknown one under `path` of `settings`. */
 export function suggestion(settings: unknown, path: readonly PropertyKey[], key: string): string {
-  let known = fitting(jsonSchema, settings);
+  let known = fitting(jsonSchema(), settings);
   let at = settings;
   for (const part of path) {
     at = (at as Record<PropertyKey, unknown>)[part];

@@ -17,13 +17,18 @@ import { createCounters, originsOf, writeError, type SharedPixels } from './pixe
 type ImageFolderConfig = Extract<DataConfig, { name: 'image-folder' }>;
 
 /** Source of the images of a data set, and their preprocessing. */
-type ImageFilesConfig = Omit<ImageFolderConfig, 'name' | 'testSplit'>;
+export interface ImageFilesConfig extends Omit<ImageFolderConfig, 'name' | 'testSplit' | 'augment'> {
+  augment: Omit<ImageFolderConfig['augment'], 'randomResizedCrop'> & { randomResizedCrop?: boolean };
+}
 
 /** Milliseconds that closing waits for batches being prepared. */
 const closeDeadline = 10_000;
 
 /** A folder of image files by class. */
-export async function openImageFolder(config: ImageFolderConfig, options: OpenOptions): Promise<Dataset> {
+export async function openImageFolder(
+  config: ImageFolderConfig,
+  options: ImageFilesOptions,
+): Promise<Dataset> {
   checkCrops(config);
   const { root, testSplit } = config;
   const { evaluated, notify } = options;
@@ -33,11 +38,15 @@ export async function openImageFolder(config: ImageFolderConfig, options: OpenOp
   return imageFiles(config, index, options);
 }
 
-interface OpenOptions {
+/** What image files are read with, besides their settings. */
+export interface ImageFilesOptions {
+  /** Seed of the run, for augmentation. */
   seed: number;
+  /** Loader threads, unless the settings say how many. */
   threads: number;
   /** Classes of a model whose test images alone are wanted. */
   evaluated?: readonly string[];
+  /** Called with one line for each problem that does not stop reading. */
   notify(line: string): void;
 }
 
@@ -48,11 +57,32 @@ interface OpenOptions {
  * epochs and on disk for later runs, each up to its limit (but where training images are cropped at random before they
  * are resized). Batches being prepared for a reader that left, at most `prefetch` + 1, are finished and dropped: a pool
  * whose threads are stopped in the middle of a task throws where the result was already on its way.
+ *
+ * Files are .jpg, .png or .webp images at any path; `config.root` names the data set in messages.
+ *
+ * @throws UserError `CONFIG_INVALID` for a normalisation or a cutout that does not fit the images; reading throws
+ *   `IMAGE_INVALID`, naming the file
+ * @example
+ * import { configSchema, imageFiles } from 'pod-dist';
+ *
+ * const { data } = configSchema.parse({
+ *   data: { name: 'image-folder', root: 'photos', size: 8 },
+ *   model: { name: 'small-cnn' },
+ *   learningRate: { schedule: 'constant', rate: 0.1 },
+ * });
+ * if (data.name === 'image-folder') {
+ *   const split = { files: ['photos/one.png'], labels: Int32Array.of(0) };
+ *   const index = { classNames: ['one'], splits: { train: split, test: split } };
+ *   const dataset = await imageFiles(data, index, { seed: 1, threads: 1, notify: console.warn });
+ *   for await (const { images } of dataset.read({ split: 'test', batches: [Int32Array.of(0)], epoch: 0 }))
+ *     console.log(images.length);
+ *   await dataset.close();
+ * }
  */
 export async function imageFiles(
   config: ImageFilesConfig,
   index: ImageIndex,
-  options: OpenOptions,
+  options: ImageFilesOptions,
 ): Promise<Dataset> {
   checkNormalisation(config.normalize, config.channels);
   checkCutout(config.augment.cutout, config.size, config.size);
@@ -117,7 +147,7 @@ export async function imageFiles(
 async function sharedPixels(
   config: ImageFilesConfig,
   { splits }: ImageIndex,
-  { notify }: OpenOptions,
+  { notify }: ImageFilesOptions,
 ): Promise<SharedPixels> {
   const { root, size, resize, channels, cache, augment } = config;
   const files = [...(augment.randomResizedCrop ? [] : splits.train.files), ...splits.test.files];
@@ -138,10 +168,10 @@ function startThreads(
   config: ImageFilesConfig,
   { splits }: ImageIndex,
   pixels: SharedPixels,
-  { seed, threads }: OpenOptions,
+  { seed, threads }: ImageFilesOptions,
 ) {
   const { size, resize, channels, normalize } = config;
-  const { randomResizedCrop, ...choices } = config.augment;
+  const { randomResizedCrop = false, ...choices } = config.augment;
   const workerData: LoaderData = {
     files: { train: splits.train.files, test: splits.test.files },
     size,

@@ -1,17 +1,21 @@
 import { join } from 'node:path';
-import { pixelRulesOf } from './pixel-rules.js';
-import type { DataConfig } from './schema.js';
+import type { z } from 'zod';
 import { availableCores } from '../util/cores.js';
-import { readCifar } from './cifar.js';
+import { isFunction, Registry, type Kind } from '../util/registry.js';
 import type { Dataset } from './dataset.js';
-import { openDigits } from './digits.js';
-import { imageFiles, openImageFolder } from './image-folder.js';
-import { indexUnclassed } from './image-index.js';
-import { readMnist } from './mnist.js';
+import { openOwn } from './own-dataset.js';
+import { pixelRulesOf } from './pixel-rules.js';
+import {
+  digitsSchema,
+  imageFolderSchema,
+  storedSchema,
+  storedSettings,
+  tinyImageNetSchema,
+  type DataConfig,
+} from './schema.js';
 import { storedDataset } from './stored-images.js';
-import { indexTinyImageNet, tinyImageNetSize } from './tiny-imagenet.js';
 
-export type { Batch, BatchRequest, Dataset } from './dataset.js';
+export type { Batch, BatchRequest, Dataset, SplitName } from './dataset.js';
 
 export interface OpenOptions {
   /** Seed of the run, for augmentation. */
@@ -29,37 +33,85 @@ export function defaultRoot(name: string): string {
   return join('data', name);
 }
 
-/** Opens and checks the data set that a recipe names; a `UserError` names the file or folder that is wrong. */
+/** What a data set is opened with, besides its own settings. */
+export interface DatasetOptions extends Omit<OpenOptions, 'threads' | 'notify'> {
+  /** Loader threads, from 1 on. */
+  threads: number;
+  /** Called with one line for each problem that does not stop reading. */
+  notify(line: string): void;
+}
+
+/** A data set, or several that are read alike: names, settings and how to open one. */
+export interface DatasetKind<Schema extends z.ZodObject = z.ZodObject> extends Kind<Schema> {
+  /** Opens and checks the data set; rejects with a `UserError` that names the file or folder that is wrong. */
+  open(config: z.output<Schema>, options: DatasetOptions): Promise<Dataset> | Dataset;
+}
+
+/** Keeps the type of a data set's settings from its schema to `open`. */
+function define<Schema extends z.ZodObject>(kind: DatasetKind<Schema>): DatasetKind<Schema> {
+  return kind;
+}
+
+const builtIn = [
+  define({
+    name: 'digits',
+    schema: digitsSchema,
+    open: async (config, { seed }) => (await import('./digits.js')).openDigits(config, seed),
+  }),
+  define({
+    name: storedSchema.shape.name.options,
+    schema: storedSchema,
+    open: async (config, { seed }) => {
+      const { name, root = defaultRoot(name) } = config;
+      const images =
+        name === 'cifar10' || name === 'cifar100'
+          ? await (await import('./cifar.js')).readCifar(name, root)
+          : await (await import('./mnist.js')).readMnist(name, root);
+      return storedDataset(images, config, seed);
+    },
+  }),
+  define({
+    name: 'tiny-imagenet',
+    schema: tinyImageNetSchema,
+    open: async (config, options) => {
+      const { indexTinyImageNet, tinyImageNetSize } = await import('./tiny-imagenet.js');
+      const { root = defaultRoot(config.name) } = config;
+      const index = await indexTinyImageNet(root);
+      const { imageFiles } = await import('./image-folder.js');
+      return imageFiles({ ...config, root, size: tinyImageNetSize, channels: 3 }, index, options);
+    },
+  }),
+  define({
+    name: 'image-folder',
+    schema: imageFolderSchema,
+    open: async (config, options) => (await import('./image-folder.js')).openImageFolder(config, options),
+  }),
+] as const;
+
+/** Every data set. */
+export const datasets = new Registry<DatasetKind, typeof builtIn>({
+  what: 'data set',
+  description: 'data set; all but digits and image-folder: see pod-dist data fetch',
+  builtIn,
+  settings: {
+    names: Object.keys(storedSettings),
+    advice: 'spread storedSettings or imageFileSettings of pod-dist into it',
+  },
+  rules: [isFunction('open', '(config, { seed, threads, notify, evaluated }) that returns a data set')],
+});
+
+/**
+ * Opens and checks the data set that a recipe names; a `UserError` names the file or folder that is wrong.
+ *
+ * @throws UserError `DATA_INVALID` where a plug-in gives something that is no data set
+ */
 export async function openDataset(config: DataConfig, options: OpenOptions): Promise<Dataset> {
-  const { seed, threads = availableCores() } = options;
+  const { seed, threads = availableCores(), evaluated } = options;
   const { notify = (line) => void process.stderr.write(`${line}\n`) } = options;
-  const loaders = { seed, threads: Math.min(threads, 4), notify, evaluated: options.evaluated };
-  switch (config.name) {
-    case 'digits':
-      return openDigits(config, seed);
-    case 'cifar10':
-    case 'cifar100':
-      return storedDataset(
-        await readCifar(config.name, config.root ?? defaultRoot(config.name)),
-        config,
-        seed,
-      );
-    case 'mnist':
-    case 'fashion-mnist':
-      return storedDataset(
-        await readMnist(config.name, config.root ?? defaultRoot(config.name)),
-        config,
-        seed,
-      );
-    case 'tiny-imagenet': {
-      const root = config.root ?? defaultRoot(config.name);
-      const augment = { ...config.augment, randomResizedCrop: false };
-      const format = { root, size: tinyImageNetSize, channels: 3 } as const;
-      return imageFiles({ ...config, ...format, augment }, await indexTinyImageNet(root), loaders);
-    }
-    case 'image-folder':
-      return openImageFolder(config, loaders);
-  }
+  const { name } = config;
+  const open = () =>
+    datasets.find(name)?.open(config, { seed, threads: Math.min(threads, 4), notify, evaluated });
+  return datasets.originOf(name) === undefined ? ((await open()) as Dataset) : openOwn(name, open);
 }
 
 export interface UnknownOptions {
@@ -84,14 +136,16 @@ export async function openUnknown(
   const format = {
     root: evaluation.unknown,
     size,
-    resize: data.name === 'image-folder' ? data.resize : undefined,
+    resize: 'resize' in data ? data.resize : undefined,
     channels: channels as 1 | 3,
     normalize: data.normalize,
-    augment: { cropPadding: 0, flip: false, cutout: 0, randomResizedCrop: false },
+    augment: { cropPadding: 0, flip: false, cutout: 0 },
     prefetch: 4,
     cache: { memoryMegabytes: 0, diskMegabytes: 0 },
     ...pixelRulesOf(data),
   };
+  const { imageFiles } = await import('./image-folder.js');
+  const { indexUnclassed } = await import('./image-index.js');
   return imageFiles(format, await indexUnclassed(evaluation.unknown), {
     seed,
     threads: Math.min(availableCores(), 4),

@@ -33,7 +33,7 @@ export function preprocessingOf(data: DataConfig, shape: readonly [number, numbe
       `the model was trained on images of ${width}x${height} pixels: only those of square ones take image files`,
     );
   }
-  const resize = data.name === 'image-folder' ? data.resize : undefined;
+  const resize = 'resize' in data ? data.resize : undefined;
   return {
     size: height,
     channels: channels === 1 ? 1 : 3,

@@ -20,17 +20,8 @@ const augmentation = z.strictObject({
     .describe('side of a square at a random place of each training image that is set to the mean colour'),
 });
 
-const digits = z.strictObject({
-  name: z.literal('digits'),
-  splitSeed: z.int().min(0).default(0).describe('chooses the 1,437 training and 360 test images'),
-  augment: augmentation.prefault({}).meta({ ofItsChoice: true }),
-  normalize: normalisation.optional().meta({ ofItsChoice: true }),
-  ...pixelRules,
-});
-
-/** Data sets that are kept whole in memory. */
-const inMemory = {
-  root: path.meta({ ofItsChoice: true }).optional().describe('folder of the data set; default: data/<name>'),
+/** Settings of a data set that is kept whole in memory, besides its own. */
+export const storedSettings = {
   augment: augmentation.prefault({}).meta({ ofItsChoice: true }),
   normalize: normalisation.optional().meta({ ofItsChoice: true }),
   ...pixelRules,
@@ -44,8 +35,8 @@ const pixelCache = z.strictObject({
   folder: path.optional().describe('where they are kept on disk; default: ~/.cache/pod-dist/pixels'),
 });
 
-/** Data sets of image files, decoded by threads. */
-const imageFiles = {
+/** Settings of a data set of image files, which threads decode, besides its own. */
+export const imageFileSettings = {
   augment: augmentation.prefault({}).meta({ ofItsChoice: true }),
   normalize: normalisation.optional().meta({ ofItsChoice: true }),
   threads: upTo(256).optional().describe('loader threads a worker; default: from the cores a worker has'),
@@ -54,51 +45,54 @@ const imageFiles = {
   ...pixelRules,
 };
 
-/** Where images come from. */
-export const dataSchema = z
-  .discriminatedUnion('name', [
-    digits,
-    z.strictObject({ name: z.enum(['cifar10', 'cifar100', 'mnist', 'fashion-mnist']), ...inMemory }),
-    z.strictObject({
-      name: z.literal('tiny-imagenet'),
-      root: path
-        .meta({ ofItsChoice: true })
-        .optional()
-        .describe('folder of the data set; default: data/<name>'),
-      ...imageFiles,
-    }),
-    z.strictObject({
-      name: z.literal('image-folder'),
-      root: path
-        .meta({ ofItsChoice: true })
-        .describe(
-          'folder with train/<class>/ and test/<class>/ (or val/<class>/) of .jpg, .png or .webp images',
-        ),
-      testSplit: path
-        .optional()
-        .describe(
-          'folder of the test images below root: test, val or another; default: test, or val where test is missing or has no class folders',
-        ),
-      size: upTo(mostPixels).default(32).describe('images are size x size pixels; others are stretched'),
-      resize: upTo(mostPixels)
-        .optional()
-        .describe('instead of stretching: shorter side to this many pixels, then the size x size centre'),
-      channels: z
-        .union([z.literal(1), z.literal(3)])
-        .default(3)
-        .describe('1: grey, 3: colour'),
-      ...imageFiles,
-      augment: augmentation
-        .extend({
-          randomResizedCrop: z
-            .boolean()
-            .default(false)
-            .describe('a random 8 to 100 % of the area, 3:4 to 4:3, resized to size x size'),
-        })
-        .prefault({})
-        .meta({ ofItsChoice: true }),
-    }),
-  ])
-  .describe('data set; all but digits and image-folder: see pod-dist data fetch');
+export const digitsSchema = z.strictObject({
+  name: z.literal('digits'),
+  splitSeed: z.int().min(0).default(0).describe('chooses the 1,437 training and 360 test images'),
+  ...storedSettings,
+});
 
-export type DataConfig = z.output<typeof dataSchema>;
+export const storedSchema = z.strictObject({
+  name: z.enum(['cifar10', 'cifar100', 'mnist', 'fashion-mnist']),
+  root: path.meta({ ofItsChoice: true }).optional().describe('folder of the data set; default: data/<name>'),
+  ...storedSettings,
+});
+
+export const tinyImageNetSchema = z.strictObject({
+  name: z.literal('tiny-imagenet'),
+  root: path.meta({ ofItsChoice: true }).optional().describe('folder of the data set; default: data/<name>'),
+  ...imageFileSettings,
+});
+
+export const imageFolderSchema = z.strictObject({
+  name: z.literal('image-folder'),
+  root: path
+    .meta({ ofItsChoice: true })
+    .describe('folder with train/<class>/ and test/<class>/ (or val/<class>/) of .jpg, .png or .webp images'),
+  testSplit: path
+    .optional()
+    .describe(
+      'folder of the test images below root: test, val or another; default: test, or val where test is missing or has no class folders',
+    ),
+  size: upTo(mostPixels).default(32).describe('images are size x size pixels; others are stretched'),
+  resize: upTo(mostPixels)
+    .optional()
+    .describe('instead of stretching: shorter side to this many pixels, then the size x size centre'),
+  channels: z
+    .union([z.literal(1), z.literal(3)])
+    .default(3)
+    .describe('1: grey, 3: colour'),
+  ...imageFileSettings,
+  augment: augmentation
+    .extend({
+      randomResizedCrop: z
+        .boolean()
+        .default(false)
+        .describe('a random 8 to 100 % of the area, 3:4 to 4:3, resized to size x size'),
+    })
+    .prefault({})
+    .meta({ ofItsChoice: true }),
+});
+
+export type DataConfig = z.output<
+  typeof digitsSchema | typeof storedSchema | typeof tinyImageNetSchema | typeof imageFolderSchema
+>;

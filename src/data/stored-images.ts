@@ -22,7 +22,19 @@ export interface StoredImages {
 
 type Settings = Pick<Extract<DataConfig, { name: 'digits' }>, 'augment' | 'normalize'>;
 
-/** A data set whose images are all in memory; each batch is augmented when it is asked for. */
+/**
+ * A data set whose images are all in memory; each batch is augmented when it is asked for, by (seed, epoch, image) alone.
+ *
+ * @throws UserError `CONFIG_INVALID` for a normalisation or a cutout that does not fit the images
+ * @example
+ * import { storedDataset } from 'pod-dist';
+ *
+ * const split = { pixels: Uint8Array.of(0, 128, 255, 64), labels: Int32Array.of(0) };
+ * const images = { name: 'one', classNames: ['a'], shape: [2, 2, 1], white: 255, splits: { train: split, test: split } } as const;
+ * const dataset = storedDataset(images, { augment: { cropPadding: 0, flip: false, cutout: 0 } }, 1);
+ * for await (const batch of dataset.read({ split: 'test', batches: [Int32Array.of(0)], epoch: 0 }))
+ *   console.log(batch.images, batch.labels);
+ */
 export function storedDataset(images: StoredImages, { augment, normalize }: Settings, seed: number): Dataset {
   const { name, classNames, shape, white, splits } = images;
   const [height, width, channels] = shape;

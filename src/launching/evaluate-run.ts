@@ -5,9 +5,11 @@ import { devicesOf } from '../backend/backends.js';
 import { initBackend } from '../backend/index.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { openCheckpoint } from '../checkpoint/checkpoints.js';
+import { noneAllowed, type AllowedModules } from '../checkpoint/modules.js';
 import { LocalCommunicator } from '../collective/local-communicator.js';
 import type { Override } from '../config/layer.js';
 import { loadConfig } from '../config/load.js';
+import { checkPlugins } from '../config/plugins.js';
 import type { Config } from '../config/schema.js';
 import { openDataset, openUnknown } from '../data/index.js';
 import type { Evaluation } from '../evaluation/schema.js';
@@ -34,11 +36,8 @@ export interface EvaluateRequest {
   unknown?: string;
   /** JSON file to write the evaluation to. */
   out?: string;
-  /**
-   * Module of a backbone that may be imported: a path, '' for the one that the checkpoint names, undefined for known
-   * modules only.
-   */
-  allowedModule?: string;
+  /** Modules of the checkpoint that may be imported; default: those that were trained with on this machine. */
+  allowed?: AllowedModules;
 }
 
 /** Callbacks of an evaluation, and its source of stop requests. */
@@ -65,14 +64,19 @@ export interface EvaluateResult {
  *   `PodDistError`
  */
 export async function evaluateRun(request: EvaluateRequest, hooks: EvaluateHooks): Promise<EvaluateResult> {
-  const { workers = 1, backend, unknown, out, allowedModule: allow } = request;
+  const { workers = 1, backend, unknown, out, allowed = noneAllowed } = request;
   const { notify } = hooks;
   if (out !== undefined) requireReplaceable(out);
-  const { folder, checkpoint } = await openCheckpoint(request.checkpoint, { allow, notify });
+  const { folder, checkpoint } = await openCheckpoint(request.checkpoint, {
+    allowed,
+    set: request.set,
+    notify,
+  });
   const set = [...(request.set ?? []), ...(unknown === undefined ? [] : [`evaluation.unknown=${unknown}`])];
   const flags: Override[] = [{ path: 'workers', value: workers, source: '--workers' }];
   if (backend !== undefined) flags.push({ path: 'backend', value: backend, source: '--backend' });
   const config = loadConfig({ base: checkpoint.config, set, flags });
+  checkPlugins(config);
   const images = await checkData(config, checkpoint);
   let done = 0;
   const evaluating = (count: number) => hooks.evaluating?.((done += count), images);
@@ -82,7 +86,7 @@ export async function evaluateRun(request: EvaluateRequest, hooks: EvaluateHooks
       (signal) => alone(checkpoint, { config, combiner, signal }),
       hooks.stopping ?? neverStopping,
     );
-  else await together({ ...hooks, folder, checkpoint, config, set, backend, combiner });
+  else await together({ ...hooks, folder, checkpoint, config, set, backend, allowed, combiner });
   const evaluation = combiner.evaluation as Evaluation;
   if (out !== undefined) writeEvaluation(out, evaluation);
   return { evaluation, checkpoint: folder };
@@ -122,11 +126,13 @@ interface Together extends EvaluateHooks {
   config: Config;
   set: readonly string[];
   backend?: string;
+  allowed: AllowedModules;
   combiner: RunCombiner;
 }
 
 async function together(options: Together): Promise<void> {
-  const { folder, checkpoint, config, set, backend, combiner, notify, stopping = neverStopping } = options;
+  const { folder, checkpoint, config, set, backend, allowed, combiner, notify } = options;
+  const { stopping = neverStopping } = options;
   const devices = await devicesOf(config.backend).plan({
     workers: config.workers,
     requireGpu: false,
@@ -136,6 +142,7 @@ async function together(options: Together): Promise<void> {
   const workerArgs = ['--evaluate', folder, ...set.flatMap((assignment) => ['--set', assignment])];
   const { model } = checkpoint.config;
   if (model.name === 'module') workerArgs.push('--module', model.path);
+  if (allowed.all) workerArgs.push('--allow-module');
   if (backend) workerArgs.push('--backend', backend);
   let isLogNamed = false;
   try {

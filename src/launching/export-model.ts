@@ -1,5 +1,6 @@
 import { initBackend } from '../backend/index.js';
 import { openCheckpoint } from '../checkpoint/checkpoints.js';
+import { noneAllowed, type AllowedModules } from '../checkpoint/modules.js';
 import {
   checkExportFolder,
   exportCheckpoint,
@@ -18,11 +19,8 @@ export interface ExportRequest {
   out: string;
   /** Replace an earlier export; default: refuse. */
   force?: boolean;
-  /**
-   * Module of a backbone that may be imported: a path, '' for the one that the checkpoint names, undefined for known
-   * modules only.
-   */
-  allowedModule?: string;
+  /** Modules of the checkpoint that may be imported; default: those that were trained with on this machine. */
+  allowed?: AllowedModules;
 }
 
 /** Result of an export. */
@@ -53,9 +51,10 @@ export interface ExportHooks {
  * @throws UserError for a mistake in the request, or a layer that the format has no word for
  */
 export async function writeModel(request: ExportRequest, hooks: ExportHooks): Promise<ExportedModel> {
-  const { format, out, force = false, allowedModule: allow } = request;
+  const { format, out, force = false, allowed = noneAllowed } = request;
   await checkExportFolder(out, force);
-  const { folder, checkpoint } = await openCheckpoint(request.checkpoint, { allow, notify: hooks.notify });
+  const { notify } = hooks;
+  const { folder, checkpoint } = await openCheckpoint(request.checkpoint, { allowed, notify });
   await initBackend('cpu');
   const files = await exportCheckpoint(checkpoint, format);
   await writeExportFolder(out, files, hooks.writing);

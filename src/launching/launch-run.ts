@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadConfig } from '../config/load.js';
+import { loadConfig, type LoadOptions } from '../config/load.js';
+import { importPlugins } from '../config/plugins.js';
 import { withErrorLog } from '../job/launch/error-log.js';
 import { runJob } from '../job/launch/job.js';
 import { RunCombiner } from '../record/combine.js';
@@ -55,13 +56,18 @@ export async function launchRun(request: RunRequest, hooks: LaunchHooks): Promis
 async function earlierRun(request: RunRequest): Promise<RunFolder | undefined> {
   const { resume, out, file, base, set } = request;
   if (resume === undefined) return undefined;
-  const path = out ?? lastRunFolder(loadConfig({ file, base, set }).name);
+  const path = out ?? lastRunFolder(await nameOf({ file, base, set }));
   if (path !== undefined && existsSync(path)) return RunFolder.reclaim(path);
   if (resume === 'start') return undefined;
   throw new UserError(
     'RUN_NOT_FOUND',
     `there is no run ${path ?? 'of this name below runs/'} to go on with: --resume, without =must, starts one`,
   );
+}
+
+async function nameOf(settings: Pick<LoadOptions, 'file' | 'base' | 'set'>): Promise<string> {
+  await importPlugins(settings);
+  return loadConfig(settings).name;
 }
 
 interface RunOptions extends LaunchHooks {

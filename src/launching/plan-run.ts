@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { devicesOf } from '../backend/backends.js';
 import { readGpus, type DevicePlan } from '../backend/devices/devices.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { noneAllowed, storedPlugins } from '../checkpoint/modules.js';
 import { loadConfig } from '../config/load.js';
+import { checkPlugins, importPlugins } from '../config/plugins.js';
 import { pixelRulesOf, type Config, type ConfigInput } from '../config/schema.js';
 import { openDataset, openUnknown } from '../data/index.js';
 import { checkWorkers } from '../parallel/virtual-workers.js';
@@ -14,7 +16,7 @@ import {
   checkUnfinished,
   describeChanges,
 } from '../training/resume.js';
-import { trustedConfig, type GivenSettings } from './trusted-config.js';
+import { modulesOfRun, trustedConfig, type GivenSettings } from './trusted-config.js';
 
 /** Choice where the run to go on with has no checkpoint yet: start it, or refuse. */
 export type Resume = 'start' | 'must';
@@ -62,7 +64,11 @@ export async function planRun(
   const onDropped = stored ? notify : undefined;
   const resume = folder === undefined ? undefined : await checkpointToResume(folder, request.resume, notify);
   const pixelRules = resume && pixelRulesOf(resume.config.data);
-  const flags = [...(request.flags ?? [])];
+  const modules = stored === undefined ? undefined : modulesOfRun(stored, resume);
+  const { allowed = noneAllowed } = request;
+  const plugins = modules && storedPlugins(modules.folder, modules.modules, allowed);
+  const given = { file, base, set, flags: request.flags };
+  const flags = [...(given.flags ?? []), ...(await importPlugins(given, plugins))];
   const wanted = readGpus(request.gpus);
   let gpus: number | undefined;
   if (wanted !== undefined) {
@@ -72,7 +78,11 @@ export async function planRun(
     flags.push({ path: 'workers', value: gpus, source: `--gpus ${request.gpus}` });
   }
   const loaded = loadConfig({ file, base, set, flags, onDropped, pixelRules });
-  const config = stored ? trustedConfig(loaded, { given: request, folder: stored, resume, notify }) : loaded;
+  const config =
+    stored !== undefined && modules
+      ? trustedConfig(loaded, { given: request, folder: stored, stored: modules, notify })
+      : loaded;
+  checkPlugins(config);
   if (resume && folder !== undefined) {
     checkUnfinished(folder, resume, config);
     checkResumable(resume, config);

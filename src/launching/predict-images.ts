@@ -1,5 +1,6 @@
 import { initBackend } from '../backend/index.js';
 import { openCheckpoint } from '../checkpoint/checkpoints.js';
+import { noneAllowed, type AllowedModules } from '../checkpoint/modules.js';
 import type { Override } from '../config/layer.js';
 import { loadConfig } from '../config/load.js';
 import { findImages, type LeftOut } from '../data/find-images.js';
@@ -22,11 +23,8 @@ export interface PredictRequest {
   /** Average each image with its mirror image; default: as the run's evaluation. */
   mirror?: boolean;
   backend?: string;
-  /**
-   * Module of a backbone that may be imported: a path, '' for the one that the checkpoint names, undefined for known
-   * modules only.
-   */
-  allowedModule?: string;
+  /** Modules of the checkpoint that may be imported; default: those that were trained with on this machine. */
+  allowed?: AllowedModules;
 }
 
 /** A class that an image may belong to, by name and position, and how well it fits. */
@@ -76,14 +74,14 @@ export interface PredictHooks {
  * @throws UserError for a mistake in the request; `StoppedError` after `signal`
  */
 export async function predictImages(request: PredictRequest, hooks: PredictHooks): Promise<LeftOut[]> {
-  const { top = 5, threshold, mirror, backend, allowedModule: allow } = request;
+  const { top = 5, threshold, mirror, backend, allowed = noneAllowed } = request;
   const { notify, predicted, signal } = hooks;
   if (!Number.isInteger(top) || top < 1)
     throw new UserError('USAGE', 'top takes a whole number of classes, from 1 on');
   if (threshold !== undefined && !(Math.abs(threshold) <= 1))
     throw new UserError('USAGE', 'threshold takes a cosine, -1 to 1 (softmax: a probability)');
   throwIfStopped(signal);
-  const { checkpoint } = await openCheckpoint(request.checkpoint, { allow, notify });
+  const { checkpoint } = await openCheckpoint(request.checkpoint, { allowed, notify });
   const { files, leftOut } = await findImages(request.images);
   const flags: Override[] =
     backend === undefined ? [] : [{ path: 'backend', value: backend, source: '--backend' }];

@@ -1,9 +1,9 @@
-import { join } from 'node:path';
 import { checkpointFolder, type Checkpoint } from '../checkpoint/checkpoint.js';
 import type { Override } from '../config/layer.js';
 import type { Config } from '../config/schema.js';
 import { withoutOutsideFiles } from '../config/stored.js';
-import { allowedModel } from '../models/module-source.js';
+import { join } from 'node:path';
+import { allowedModel, noneAllowed, type AllowedModules, type Modules } from '../checkpoint/modules.js';
 
 /** Settings that a user gives over a recipe. */
 export interface GivenSettings {
@@ -11,18 +11,27 @@ export interface GivenSettings {
   set?: readonly string[];
   /** Settings that stand over everything else. */
   flags?: readonly Override[];
-  /**
-   * Module of a backbone that may be imported: a path, '' for the one that the checkpoint names, undefined for known
-   * modules only.
-   */
-  allowedModule?: string;
+  /** Modules of the checkpoint that may be imported; default: those that were trained with on this machine. */
+  allowed?: AllowedModules;
+}
+
+/** Where the copies of a run's modules are: its checkpoint, or nowhere. */
+export interface StoredModules {
+  modules: Modules;
+  /** Folder of the checkpoint, or of the run. */
+  folder: string;
+}
+
+export function modulesOfRun(run: string, resume: Checkpoint | undefined): StoredModules {
+  const folder = resume ? checkpointFolder(join(run, 'checkpoints'), resume.epochs) : run;
+  return { modules: resume ?? {}, folder };
 }
 
 interface StoredConfigOptions {
   given: GivenSettings;
   /** Folder of the run. */
   folder: string;
-  resume?: Checkpoint;
+  stored: StoredModules;
   notify(line: string): void;
 }
 
@@ -32,19 +41,13 @@ interface StoredConfigOptions {
  */
 export function trustedConfig(
   config: Config,
-  { given, folder, resume, notify }: StoredConfigOptions,
+  { given, folder, stored, notify }: StoredConfigOptions,
 ): Config {
-  const { flags = [], set = [], allowedModule } = given;
+  const { flags = [], set = [], allowed = noneAllowed } = given;
   const paths = [...flags.map(({ path }) => path), ...set.map((assignment) => assignment.split('=')[0])];
   const named = (path: string) => paths.some((key) => key === path || path.startsWith(`${key}.`));
   const { kept, left } = withoutOutsideFiles(config, folder, named);
   for (const line of left) notify(line);
   if (named('model.path')) return kept;
-  const copy = resume?.module;
-  const stored = {
-    model: kept.model,
-    copy,
-    folder: copy && resume ? checkpointFolder(join(folder, 'checkpoints'), resume.epochs) : folder,
-  };
-  return { ...kept, model: allowedModel(stored, allowedModule) };
+  return { ...kept, model: allowedModel(kept.model, stored.modules, { folder: stored.folder, allowed }) };
 }

@@ -5,7 +5,9 @@ import { threadVariables } from '../backend/devices/cpu-plan.js';
 import { initBackend } from '../backend/index.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { findCheckpoint, listCheckpoints, openCheckpoint } from '../checkpoint/checkpoints.js';
-import { loadConfig } from '../config/load.js';
+import { noneAllowed, storedPlugins } from '../checkpoint/modules.js';
+import { loadConfig, settingsOf } from '../config/load.js';
+import { importPlugins, pluginsOf } from '../config/plugins.js';
 import type { Config } from '../config/schema.js';
 import { openDataset } from '../data/index.js';
 import { evaluateCheckpoint } from '../inference/evaluate-checkpoint.js';
@@ -20,7 +22,7 @@ import { checkpointToResume, checkUnfinished, describeChanges } from '../trainin
 import { train } from '../training/train.js';
 import { codeOf, StoppedError, UserError } from '../util/errors.js';
 import type { Resume } from './plan-run.js';
-import { trustedConfig, type GivenSettings } from './trusted-config.js';
+import { modulesOfRun, trustedConfig, type GivenSettings } from './trusted-config.js';
 
 /** Request to one rank: to train, or to evaluate a checkpoint. */
 export interface WorkRequest extends GivenSettings {
@@ -42,11 +44,10 @@ export interface WorkRequest extends GivenSettings {
  */
 export async function work(place: JobEnvironment, request: WorkRequest, stop?: WorkerStop): Promise<void> {
   const say = (line: string) => void (place.rank === 0 && process.stderr.write(`${line}\n`));
-  const allow = request.allowedModule;
+  const { set, flags, allowed = noneAllowed } = request;
   const checkpoint = request.evaluate
-    ? (await openCheckpoint(request.evaluate, { allow, notify: say })).checkpoint
+    ? (await openCheckpoint(request.evaluate, { allowed, set, notify: say })).checkpoint
     : undefined;
-  const { set, flags } = request;
   const loaded = checkpoint
     ? loadConfig({ base: checkpoint.config, set, flags })
     : await readConfig(request, say);
@@ -71,17 +72,27 @@ export async function work(place: JobEnvironment, request: WorkRequest, stop?: W
  * rank reads the same: a run has a checkpoint only once all ranks have joined it.
  */
 async function readConfig(request: WorkRequest, notify: (line: string) => void): Promise<Config> {
-  const { file, set, flags } = request;
+  const { file, set, flags = [], allowed = noneAllowed } = request;
   const folder = file === undefined ? await runWithCheckpoint(request) : undefined;
-  if (folder === undefined) return loadConfig({ file, set, flags });
-  const stored = loadConfig({ file: join(folder, 'config.yaml'), set, flags, onDropped: notify });
-  const resume = stored.model.name === 'module' ? (await findCheckpoint(folder)).checkpoint : undefined;
-  return trustedConfig(stored, { given: request, folder, resume, notify });
+  if (folder === undefined) {
+    await importPlugins({ file, set, flags });
+    return loadConfig({ file, set, flags });
+  }
+  const own = { file: join(folder, 'config.yaml'), set };
+  const { settings } = settingsOf(own);
+  const hasModules =
+    pluginsOf(settings).length > 0 || (settings.model as { name?: unknown } | undefined)?.name === 'module';
+  const stored = modulesOfRun(folder, hasModules ? (await findCheckpoint(folder)).checkpoint : undefined);
+  const plugins = storedPlugins(stored.folder, stored.modules, allowed);
+  const imported = await importPlugins({ ...own, flags }, plugins);
+  const config = loadConfig({ ...own, flags: [...flags, ...imported], onDropped: notify });
+  return trustedConfig(config, { given: request, folder, stored, notify });
 }
 
 /** Folder of the run to go on with, where it has its recipe and a checkpoint. */
 async function runWithCheckpoint({ resume, out, set }: WorkRequest): Promise<string | undefined> {
   if (resume === undefined) return undefined;
+  if (out === undefined) await importPlugins({ set });
   const folder = out ?? lastRunFolder(loadConfig({ set }).name);
   if (folder === undefined || !existsSync(join(folder, 'config.yaml'))) return undefined;
   return (await listCheckpoints(folder)).length > 0 ? folder : undefined;

@@ -1,5 +1,6 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { PodDistError } from '../util/errors.js';
+import { isFunction, Registry } from '../util/registry.js';
 import { amSoftmax } from './am-softmax.js';
 import { arcFace } from './arcface.js';
 import { dotRegression } from './dot-regression.js';
@@ -11,37 +12,41 @@ import { softmax } from './softmax.js';
 export { createClassWeights, type ClassWeights } from './class-weights.js';
 export { cosineLogits } from './cosine-logits.js';
 export { applyLoss } from './differentiable.js';
-export type { Loss, LossContext, LossKind, LossValues, Shard } from './loss.js';
+export type { Computed, Loss, LossContext, LossKind, LossState, LossValues, Shard, Targets } from './loss.js';
+export { meanOverImages, type RowTerms } from './mean-over-images.js';
 export { normSum } from './pod-delta.js';
 export { localTerms } from './pod-terms.js';
 export { normAdaptiveCosineLoss, podLoss, selfCorrelationLoss, type PodLossOptions } from './public.js';
 export { throughNorm, unitRows } from './rows.js';
 export { sourceTargets } from './targets.js';
 
+const builtIn = [pod, softmax, amSoftmax, arcFace, pedccLoss, dotRegression] as const;
+
 /** Every loss. */
-const kinds = [pod, softmax, amSoftmax, arcFace, pedccLoss, dotRegression] as const;
-
-type SchemasOf<Kinds extends readonly { schema: unknown }[]> = {
-  -readonly [Index in keyof Kinds]: Kinds[Index]['schema'];
-};
-
-function schemasOf<Kinds extends readonly { schema: unknown }[]>(kinds: Kinds): SchemasOf<Kinds> {
-  return kinds.map(({ schema }) => schema) as SchemasOf<Kinds>;
-}
-
-export const lossSchema = z
-  .discriminatedUnion('name', schemasOf(kinds))
-  .describe(
+export const losses = new Registry<LossKind, typeof builtIn>({
+  what: 'loss',
+  description:
     'pod, pedcc-loss and dot-regression have fixed centroids (PEDCC), the others class weights that are trained',
-  );
+  builtIn,
+  rules: [
+    isFunction('create', '(config, { communicator, targets }) that returns a loss'),
+    [
+      'classWeights must be { bias: true } or { bias: false }, or left out',
+      ({ classWeights }) =>
+        classWeights === undefined || typeof (classWeights as { bias?: unknown } | null)?.bias === 'boolean',
+    ],
+    [
+      'workersMatter must be a function, or left out',
+      ({ workersMatter }) => workersMatter === undefined || typeof workersMatter === 'function',
+    ],
+  ],
+});
 
-export type LossConfig = z.output<typeof lossSchema>;
-
-export const lossNames: readonly string[] = kinds.map(({ name }) => name);
+export type LossConfig = z.output<typeof losses.schema>;
 
 /** The loss that a recipe names. */
 export function lossOf({ name }: Pick<LossConfig, 'name'>): LossKind {
-  const kind: LossKind | undefined = kinds.find((kind) => kind.name === name);
+  const kind = losses.find(name);
   if (!kind) throw new PodDistError('CONFIG_INVALID', `there is no loss ${name}`);
   return kind;
 }

@@ -2,6 +2,7 @@ import type * as tf from '../tf/index.js';
 import type { z } from 'zod';
 import type { Communicator } from '../collective/communicator.js';
 import { pairwise } from '../collective/pairwise.js';
+import type { Kind } from '../util/registry.js';
 
 /** One rank's rows of the global batch. */
 export interface Shard {
@@ -71,10 +72,7 @@ export interface Loss {
 }
 
 /** A kind of loss: its name, its settings and how to create it. */
-export interface LossKind<Schema extends z.ZodType<{ name: string }> = z.ZodType<{ name: string }>> {
-  name: string;
-  /** Schema of the recipe's `loss` section; its `name` equals this name. */
-  schema: Schema;
+export interface LossKind<Schema extends z.ZodObject = z.ZodObject> extends Kind<Schema> {
   /** Class weights that are trained with the backbone: rows [k, d], and a bias [k]. None: fixed centroids are the targets. */
   classWeights?: { bias: boolean };
   /** The setting, if any, that makes the result depend on the number of workers, and what to choose instead. */
@@ -83,9 +81,7 @@ export interface LossKind<Schema extends z.ZodType<{ name: string }> = z.ZodType
 }
 
 /** Keeps the type of a loss's configuration from its schema to `create`. */
-export function defineLoss<Schema extends z.ZodType<{ name: string }>>(
-  kind: LossKind<Schema>,
-): LossKind<Schema> {
+export function defineLoss<Schema extends z.ZodObject>(kind: LossKind<Schema>): LossKind<Schema> {
   return kind;
 }
 

@@ -15,7 +15,20 @@ export interface RowTerms {
 /**
  * The loss that is the mean over the images of all ranks of what `terms` gives for each row alone.
  *
- * Each rank adds the sum over its own rows, divided by the global batch; one number is reduced, for the record.
+ * Each rank adds the sum over its own rows, divided by the global batch; one number is reduced, for the record. `terms` is
+ * called with features [rows, d], labels [rows] and the trained class weights, rows [k, d] and perhaps a bias [k]; once for
+ * each virtual worker that has rows. The loss has no parts and no state.
+ *
+ * @example
+ * import { LocalCommunicator, meanOverImages, tf } from 'pod-dist';
+ *
+ * const loss = meanOverImages(new LocalCommunicator(), (features) => ({
+ *   sum: tf.div(tf.sum(tf.square(features)), 2),
+ *   gradients: () => [features],
+ * }));
+ * const features = tf.tensor2d([1, 2, 3, 4], [2, 2]);
+ * const { values, gradients } = loss.compute(features, [], { labels: Int32Array.of(0, 1), counts: [2] });
+ * console.log(values.loss, gradients[0].shape);
  */
 export function meanOverImages(
   communicator: Communicator,

@@ -1,10 +1,9 @@
 import * as tf from '../tf/index.js';
-import { extname, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { resolve } from 'node:path';
 import type { ModelConfig } from './schema.js';
 import { messageOf, UserError } from '../util/errors.js';
+import { importModule, readModule } from '../util/user-module.js';
 import { ForwardPass } from './forward.js';
-import { readModuleSource } from './module-source.js';
 import type { ModelOptions } from './options.js';
 
 type CustomConfig = Extract<ModelConfig, { name: 'module' }>;
@@ -35,52 +34,46 @@ const randomLayers = new Set([
  *
  * @throws UserError `MODEL_NOT_FOUND`, or `MODEL_INVALID` for a module or model that does not fit, saying what to change
  */
-export async function customModel(config: CustomConfig, options: ModelOptions): Promise<tf.LayersModel> {
+export async function customModel(config: CustomConfig, options: BackboneOptions): Promise<tf.LayersModel> {
   const file = resolve(config.path);
-  if (!readModuleSource(config))
+  if (!readModule(file, 'MODEL_NOT_FOUND'))
     throw new UserError('MODEL_NOT_FOUND', `no module ${file}: model.path names a .js, .mjs or .ts file`);
-  const backbone = await importBackbone(file);
+  const { default: backbone } = await importModule(file, 'MODEL_INVALID');
+  if (typeof backbone !== 'function')
+    throw new UserError(
+      'MODEL_INVALID',
+      `${file}: its default export must be a function of ({ tf, shape, dim, seed }) that returns a tf.LayersModel`,
+    );
+  return buildOwn(file, () => (backbone as Backbone)(options), options);
+}
+
+/**
+ * Builds a backbone of a user, and checks that it fits; `who` names it in errors.
+ *
+ * @throws UserError `MODEL_INVALID`, saying what to change
+ */
+export async function buildOwn(
+  who: string,
+  build: () => unknown,
+  options: BackboneOptions,
+): Promise<tf.LayersModel> {
   let model: unknown;
   try {
-    model = await backbone({ tf, ...options, dim: config.dim });
+    model = await build();
   } catch (error) {
-    throw new UserError('MODEL_INVALID', `${file}: its function failed: ${messageOf(error)}`);
+    throw new UserError('MODEL_INVALID', `${who}: its function failed: ${messageOf(error)}`);
   }
   if (model instanceof tf.Sequential) model = tf.model({ inputs: model.inputs, outputs: model.outputs });
-  checkModel(file, model, config.dim, options);
+  checkModel(who, model, options);
   return model;
 }
 
-async function importBackbone(file: string): Promise<Backbone> {
-  if (
-    /^\.[mc]?ts$/.test(extname(file)) &&
-    !('typescript' in process.features && process.features.typescript)
-  ) {
-    throw new UserError(
-      'MODEL_INVALID',
-      `${file}: Node ${process.versions.node} does not run TypeScript; compile it to .js, or use Node 22.18 or newer`,
-    );
-  }
-  let exported: unknown;
-  try {
-    exported = ((await import(pathToFileURL(file).href)) as { default?: unknown }).default;
-  } catch (error) {
-    throw new UserError('MODEL_INVALID', `${file} cannot be imported: ${messageOf(error)}`);
-  }
-  if (typeof exported === 'function') return exported as Backbone;
-  throw new UserError(
-    'MODEL_INVALID',
-    `${file}: its default export must be a function of ({ tf, shape, dim, seed }) that returns a tf.LayersModel`,
-  );
-}
-
 function checkModel(
-  file: string,
+  who: string,
   model: unknown,
-  dim: number,
-  { shape }: ModelOptions,
+  { shape, dim }: BackboneOptions,
 ): asserts model is tf.LayersModel {
-  const invalid = (what: string) => new UserError('MODEL_INVALID', `${file}: ${what}`);
+  const invalid = (what: string) => new UserError('MODEL_INVALID', `${who}: ${what}`);
   if (!(model instanceof tf.LayersModel)) {
     throw invalid('it must return a tf.LayersModel made with the tf that it is given');
   }

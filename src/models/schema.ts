@@ -12,52 +12,46 @@ const stem = z
   .default('3x3')
   .describe('first layers: 3x3 keeps small images large, imagenet shrinks them early');
 
-export const modelSchema = z
-  .discriminatedUnion('name', [
-    z.strictObject({
-      name: z.literal('small-cnn'),
-      dim: dim.default(128),
-      channels: z
-        .array(upTo(mostChannels))
-        .min(1)
-        .max(100)
-        .refine((channels) => weightsOf(channels) <= mostWeights, {
-          error: `these convolutions have more than ${mostWeights.toLocaleString('en')} weights: give fewer channels`,
-        })
-        .default([32, 64, 128])
-        .describe('a 3x3 convolution each'),
-      strides: z.array(upTo(16)).min(1).max(100).default([1, 2, 2]).describe('of each convolution'),
-      batchNorm: z.boolean().default(false).describe('after each convolution'),
-    }),
-    z.strictObject({
-      name: z.literal('resnet9'),
-      dim: dim.default(256),
-      width: upTo(512).default(64).describe('channels of the first convolution'),
-    }),
-    z.strictObject({ name: z.enum(['resnet20', 'resnet56']), dim: dim.default(256) }),
-    z.strictObject({
-      name: z.enum(['resnet18', 'resnet34', 'resnet50', 'resnet101']),
-      dim: dim.default(256),
-      stem,
-    }),
-    z.strictObject({ name: z.literal('vgg16-bn'), dim: dim.default(256) }),
-    z.strictObject({ name: z.literal('densenet121'), dim: dim.default(256), stem }),
-    z.strictObject({ name: z.literal('mobilenetv2'), dim: dim.default(256), stem }),
-    z.strictObject({
-      name: z.literal('module'),
-      path: path.describe('JavaScript or TypeScript module of a backbone of your own, beside the recipe'),
-      dim,
-    }),
-  ])
-  .describe('backbone, a linear layer to d dimensions at its end');
+/** Settings of the backbones that ship with pod-dist, by family. */
+export const modelSchemas = {
+  smallCnn: z.strictObject({
+    name: z.literal('small-cnn'),
+    dim: dim.default(128),
+    channels: z
+      .array(upTo(mostChannels))
+      .min(1)
+      .max(100)
+      .refine((channels) => weightsOf(channels) <= mostWeights, {
+        error: `these convolutions have more than ${mostWeights.toLocaleString('en')} weights: give fewer channels`,
+      })
+      .default([32, 64, 128])
+      .describe('a 3x3 convolution each'),
+    strides: z.array(upTo(16)).min(1).max(100).default([1, 2, 2]).describe('of each convolution'),
+    batchNorm: z.boolean().default(false).describe('after each convolution'),
+  }),
+  resnet9: z.strictObject({
+    name: z.literal('resnet9'),
+    dim: dim.default(256),
+    width: upTo(512).default(64).describe('channels of the first convolution'),
+  }),
+  cifarResnet: z.strictObject({ name: z.enum(['resnet20', 'resnet56']), dim: dim.default(256) }),
+  resnet: z.strictObject({
+    name: z.enum(['resnet18', 'resnet34', 'resnet50', 'resnet101']),
+    dim: dim.default(256),
+    stem,
+  }),
+  vgg16: z.strictObject({ name: z.literal('vgg16-bn'), dim: dim.default(256) }),
+  densenet121: z.strictObject({ name: z.literal('densenet121'), dim: dim.default(256), stem }),
+  mobilenetV2: z.strictObject({ name: z.literal('mobilenetv2'), dim: dim.default(256), stem }),
+  module: z.strictObject({
+    name: z.literal('module'),
+    path: path.describe('JavaScript or TypeScript module of a backbone of your own, beside the recipe'),
+    dim,
+  }),
+};
 
 function weightsOf(channels: readonly number[]): number {
   return channels.slice(1).reduce((sum, count, index) => sum + 9 * channels[index] * count, 0);
 }
 
-/** Names of the backbones that ship with pod-dist. */
-export const modelNames: readonly string[] = modelSchema.options
-  .flatMap(({ shape: { name } }) => ('values' in name ? [...name.values] : name.options))
-  .filter((name) => name !== 'module');
-
-export type ModelConfig = z.output<typeof modelSchema>;
+export type ModelConfig = z.output<(typeof modelSchemas)[keyof typeof modelSchemas]>;

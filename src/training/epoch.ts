@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Dataset } from '../data/dataset.js';
 import type { Config } from '../config/schema.js';
 import type { EvaluationTotals } from '../evaluation/totals.js';
-import type { ModuleSource } from '../models/module-source.js';
+import type { Modules } from '../checkpoint/modules.js';
 import { noTracer } from '../trace/tracer.js';
 import {
   checkpointFolder,
@@ -35,8 +35,8 @@ export interface Training {
   unknown?: Dataset;
   /** The images that evaluations will read. */
   inspection: Inspection;
-  /** The backbone, if it is the user's own module. */
-  module?: ModuleSource;
+  /** The user's own modules. */
+  modules: Modules;
 }
 
 /**
@@ -118,7 +118,7 @@ async function addEvaluation(
 
 async function writeCheckpoint(
   { config, dataset, communicator, reporter, outDir }: TrainOptions,
-  { classifier, step, state, module }: Training,
+  { classifier, step, state, modules }: Training,
   epoch: { trainLoss: number; seconds: number },
 ): Promise<void> {
   const optimiserState = await step.optimiser.gatherState();
@@ -141,7 +141,7 @@ async function writeCheckpoint(
     updates: step.optimiser.updates,
     state: optimiserState,
     moving: classifier.batchNorm.flatten(),
-    module,
+    ...modules,
   };
   const what = `the checkpoint of epoch ${state.epochs}`;
   await writingTo(outDir, what, () => saveCheckpoint(join(outDir, 'checkpoints'), checkpoint));

@@ -6,6 +6,7 @@ import { UserError } from '../util/errors.js';
 import { readRegularText } from '../util/regular-file.js';
 import type { Loss } from '../losses/index.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { changedModules } from '../checkpoint/modules.js';
 import { findCheckpoint, listCheckpoints } from '../checkpoint/checkpoints.js';
 import type { Classifier } from '../classifier/classifier.js';
 import { checkFits } from '../checkpoint/restore.js';
@@ -136,10 +137,11 @@ export function checkSameData(checkpoint: Pick<Checkpoint, 'classNames' | 'shape
 
 /** Changes since a checkpoint was written, in one line; undefined where there are none. */
 export async function describeChanges(
-  { config: before, data }: Checkpoint,
+  checkpoint: Checkpoint,
   after: Config,
   dataset: Dataset,
 ): Promise<string | undefined> {
+  const { config: before, data } = checkpoint;
   const [old, now] = [flatten(before), flatten(after)];
   const changes = [...new Set([...old.keys(), ...now.keys()])]
     .filter((path) => old.get(path) !== now.get(path))
@@ -147,6 +149,7 @@ export async function describeChanges(
   const images = dataset.labels.train.length;
   if (data && data.fingerprint !== (await dataset.fingerprint()))
     changes.push(data.images === images ? 'other images' : `training images ${data.images} -> ${images}`);
+  for (const name of changedModules(checkpoint, after)) changes.push(`the content of ${name}`);
   return changes.length > 0 ? `changed since the checkpoint: ${changes.join(', ')}` : undefined;
 }
 

@@ -1,7 +1,7 @@
 import type { Dataset } from '../data/dataset.js';
 import { stepsPerEpoch } from '../data/sampler.js';
 import { openUnknown } from '../data/index.js';
-import { readModuleSource, rememberModule, type ModuleSource } from '../models/module-source.js';
+import { digestOf, modulesToTrainWith, type Modules } from '../checkpoint/modules.js';
 import { Classifier } from '../classifier/classifier.js';
 import type { FinishPart } from '../record/reported.js';
 import { addTimes } from './epoch-times.js';
@@ -41,8 +41,7 @@ async function trainEpochs(
   const { config, dataset, communicator, reporter, resume } = options;
   const started = performance.now();
   if (resume) checkSameData(resume, dataset);
-  const module = readModuleSource(config.model);
-  rememberModule(config.model);
+  const modules = modulesToTrainWith(config);
   reporter.lengthy('build the model');
   const classifier = await Classifier.create({
     config,
@@ -51,7 +50,7 @@ async function trainEpochs(
     communicator,
   });
   try {
-    return await trainClassifier(options, { classifier, unknown, inspection, module, started });
+    return await trainClassifier(options, { classifier, unknown, inspection, modules, started });
   } finally {
     classifier.dispose();
   }
@@ -61,20 +60,21 @@ interface Untrained {
   classifier: Classifier;
   unknown: Dataset | undefined;
   inspection: Inspection;
-  module: ModuleSource | undefined;
+  modules: Modules;
   /** When the training began, as `performance.now()` says. */
   started: number;
 }
 
 async function trainClassifier(
   options: TrainOptions,
-  { classifier, unknown, inspection, module, started }: Untrained,
+  { classifier, unknown, inspection, modules, started }: Untrained,
 ): Promise<Report> {
   const { config, dataset, communicator, reporter, backend, resume, recovery } = options;
   checkMemory({ classifier, config, dataset, communicator, backend });
   await reporter.agree('data set', await dataset.fingerprint());
   if (unknown) await reporter.agree('unknown images', await unknown.fingerprint());
   await reporter.agree('centroids', classifier.centroidsSha256);
+  if (modules.plugins) await reporter.agree('plug-ins', digestOf(modules.plugins));
   const step = await TrainingStep.create(classifier, communicator, config, {
     gpu: backend.gpu,
     tracer: options.tracer,
@@ -89,7 +89,7 @@ async function trainClassifier(
 
   reporter.progress('begin to train', state.epochs);
   let times: RankTimes = { images: 0, seconds: 0, loaderSeconds: 0, exposedSeconds: 0 };
-  const training = { classifier, step, state, trained, unknown, inspection, module };
+  const training = { classifier, step, state, trained, unknown, inspection, modules };
   await inspection.start();
   if (state.unevaluated) await evaluateEpoch(options, training);
   for (let epoch = state.epochs; epoch < config.epochs; epoch++) {

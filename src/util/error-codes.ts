@@ -21,6 +21,8 @@ const input = {
   NO_IMAGES: 'a folder holds no images',
   MODEL_NOT_FOUND: 'no such module of a backbone',
   MODEL_INVALID: 'a backbone that does not fit',
+  PLUGIN_NOT_FOUND: 'no such plug-in',
+  PLUGIN_INVALID: 'a plug-in that cannot be imported, registers nothing, or something that does not fit',
   CENTROIDS_INVALID: 'classes, dimensions or seed that no centroids can be made of',
   CENTROID_FILE_INVALID: 'centroids cannot be written to this file',
   SHAPE_MISMATCH: 'tensors whose shapes do not belong together',

@@ -1,16 +1,15 @@
 import * as tf from '../../src/tf/index.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { LocalCommunicator } from '../../src/collective/local-communicator.js';
-import { modelSchema } from '../../src/config/schema.js';
 import { ForwardPass } from '../../src/models/forward.js';
-import { buildModel } from '../../src/models/index.js';
+import { buildModel, models } from '../../src/models/index.js';
 import { BatchNorm } from '../../src/batch-norm/batch-norm.js';
 
 const channels = 3;
 const keep = 0.7;
 
 async function network(statistics: 'synchronised' | 'local') {
-  const config = modelSchema.parse({
+  const config = models.schema.parse({
     name: 'small-cnn',
     dim: 4,
     channels: [channels],

@@ -1,9 +1,8 @@
 import * as tf from '../../src/tf/index.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { initBackend } from '../../src/backend/index.js';
-import { modelSchema } from '../../src/models/schema.js';
 import { ForwardPass } from '../../src/models/forward.js';
-import { buildModel } from '../../src/models/index.js';
+import { buildModel, models } from '../../src/models/index.js';
 import { stream } from '../../src/util/random.js';
 import { featuresOf } from '../../src/classifier/features.js';
 
@@ -23,7 +22,7 @@ describe('featuresOf', () => {
 
   beforeAll(async () => {
     await initBackend('wasm');
-    const config = modelSchema.parse({ name: 'small-cnn', dim, channels: [4], strides: [2] });
+    const config = models.schema.parse({ name: 'small-cnn', dim, channels: [4], strides: [2] });
     forward = new ForwardPass(await buildModel(config, { shape, seed: 1 }));
   });
 

@@ -26,7 +26,7 @@ const needed: Readonly<Record<string, string>> = {
   'one-cycle': ', rate: 0.1',
 };
 
-const sections = Object.entries(jsonSchema.properties ?? {}).filter(
+const sections = Object.entries(jsonSchema().properties ?? {}).filter(
   ([, node]) => choiceKey(node) !== undefined,
 );
 

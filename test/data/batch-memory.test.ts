@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { dataSchema } from '../../src/config/schema.js';
-import { openDataset, type Dataset } from '../../src/data/index.js';
+import { openDataset, type Dataset, datasets } from '../../src/data/index.js';
 
 const images = 12;
 let root: string;
@@ -38,7 +37,7 @@ describe('the memory of batches', () => {
       [3, 3, 0, 3, 1, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3],
     ],
   ])('of %s is used again, and each batch is as read alone', async (_, settings, lengths) => {
-    const dataset = await openDataset(dataSchema.parse(settings()), { seed: 2 });
+    const dataset = await openDataset(datasets.schema.parse(settings()), { seed: 2 });
     open.push(dataset);
     const total = dataset.labels.train.length;
     let next = 0;

@@ -3,9 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { dataSchema } from '../../src/config/schema.js';
 import { decodeImage } from '../../src/data/decode.js';
-import { openDataset } from '../../src/data/index.js';
+import { openDataset, datasets } from '../../src/data/index.js';
 import { standardRules as rules } from './rules.js';
 import { randomRegion } from '../../src/data/random-region.js';
 import { stream } from '../../src/util/random.js';
@@ -68,7 +67,7 @@ describe('crops of image folders', () => {
   });
 
   it('are drawn from (seed, epoch, image), whichever thread draws them; test images never are', async () => {
-    const config = dataSchema.parse({
+    const config = datasets.schema.parse({
       name: 'image-folder',
       root: folder,
       size: 24,
@@ -97,7 +96,7 @@ describe('crops of image folders', () => {
   it('are refused where they cannot be', async () => {
     const open = (settings: object) =>
       openDataset(
-        dataSchema.parse({
+        datasets.schema.parse({
           name: 'image-folder',
           root: folder,
           size: 24,

@@ -2,9 +2,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { dataSchema, type DataConfig } from '../../src/config/schema.js';
+import { type DataConfig } from '../../src/config/schema.js';
 import type { Batch, BatchRequest, Dataset } from '../../src/data/dataset.js';
-import { openDataset } from '../../src/data/index.js';
+import { openDataset, datasets } from '../../src/data/index.js';
 import { levelOf, writeFolder, writeImage } from './images.js';
 
 let root: string;
@@ -21,7 +21,7 @@ type Settings = Partial<Extract<DataConfig, { name: 'image-folder' }>>;
 const cache = { memoryMegabytes: 1, diskMegabytes: 1 };
 
 async function dataset(settings: Settings = {}, seed = 1, notify?: (line: string) => void): Promise<Dataset> {
-  const config = dataSchema.parse({
+  const config = datasets.schema.parse({
     name: 'image-folder',
     root,
     size: 8,

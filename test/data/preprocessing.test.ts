@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { dataSchema } from '../../src/config/schema.js';
-import { openDataset } from '../../src/data/index.js';
+import { openDataset, datasets } from '../../src/data/index.js';
 import { preprocessingOf, readImageFiles, type ImageBatch } from '../../src/data/preprocessing.js';
 import { standardRules } from './rules.js';
 import { stream } from '../../src/util/random.js';
@@ -47,7 +46,7 @@ describe('readImageFiles', () => {
     ['with the centre cut out', { size: 8, resize: 11, normalize }],
     ['as grey levels', { size: 8, channels: 1, normalize: grey }],
   ])('gives what a run evaluates, %s', async (_how, settings) => {
-    const config = dataSchema.parse({
+    const config = datasets.schema.parse({
       ...{ name: 'image-folder', root, threads: 1, ...settings },
       cache: { diskMegabytes: 0 },
       augment: { cropPadding: 2, flip: true, cutout: 2 },
@@ -78,6 +77,8 @@ describe('readImageFiles', () => {
   });
 
   it('takes no files where the data set is oblong', () => {
-    expect(() => preprocessingOf(dataSchema.parse({ name: 'mnist' }), [20, 28, 1])).toThrow(/28x20 pixels/);
+    expect(() => preprocessingOf(datasets.schema.parse({ name: 'mnist' }), [20, 28, 1])).toThrow(
+      /28x20 pixels/,
+    );
   });
 });

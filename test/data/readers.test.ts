@@ -11,15 +11,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
-import { dataSchema, type DataConfig } from '../../src/config/schema.js';
+import { type DataConfig } from '../../src/config/schema.js';
 import type { Batch, Dataset, SplitName } from '../../src/data/dataset.js';
-import { openDataset } from '../../src/data/index.js';
+import { openDataset, datasets } from '../../src/data/index.js';
 import { idx, pixelAt, writeCifar10, writeCifar100, writeMnist, writeTinyImageNet } from './samples.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const open = (config: object) => openDataset(dataSchema.parse(config) as DataConfig, { seed: 1, threads: 1 });
+const open = (config: object) =>
+  openDataset(datasets.schema.parse(config) as DataConfig, { seed: 1, threads: 1 });
 
 async function readAll(dataset: Dataset, split: SplitName): Promise<Batch> {
   const indices = Int32Array.from(dataset.labels[split].keys());

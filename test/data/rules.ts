@@ -1,4 +1,5 @@
-import { dataSchema, pixelRulesOf, type PixelRules } from '../../src/config/schema.js';
+import { datasets } from '../../src/data/index.js';
+import { pixelRulesOf, type PixelRules } from '../../src/config/schema.js';
 
 /** The rules of a recipe that says nothing about pixels. */
-export const standardRules: PixelRules = pixelRulesOf(dataSchema.parse({ name: 'digits' }));
+export const standardRules: PixelRules = pixelRulesOf(datasets.schema.parse({ name: 'digits' }));

@@ -1,9 +1,9 @@
 import * as tf from '../../src/tf/index.js';
-import { configSchema, modelSchema } from '../../src/config/schema.js';
+import { configSchema } from '../../src/config/schema.js';
 import { describe as describeModel } from '../../src/export/description.js';
 import type { Head } from '../../src/export/head.js';
 import { ForwardPass } from '../../src/models/forward.js';
-import { buildModel } from '../../src/models/index.js';
+import { buildModel, models } from '../../src/models/index.js';
 import { stream, type Stream } from '../../src/util/random.js';
 import { rowsOf } from './trained.js';
 
@@ -20,7 +20,7 @@ export class RandomNetwork {
 
   /** One of src/models, for images of `side` x `side` pixels in colour. */
   static async ofModel(model: object, side: number): Promise<RandomNetwork> {
-    const config = modelSchema.parse({ ...model, dim });
+    const config = models.schema.parse({ ...model, dim });
     return new RandomNetwork(await buildModel(config, { shape: [side, side, 3], seed: 3 }));
   }
 

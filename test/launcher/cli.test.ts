@@ -53,7 +53,10 @@ describe("a user's mistake is one line and exit code 2", () => {
     [['launch', '--config', 'nowhere.yaml'], /no configuration file nowhere\.yaml/],
     [['launch', '--config', 'digit'], /no configuration file digit: did you mean digits\?/],
     [['launch', '--set', 'batchsize=3'], /unknown key batchsize; did you mean batchSize\?/],
-    [['launch', '--set', 'data.name=mnits'], /data\.name: .*digits/],
+    [
+      ['launch', '--set', 'data.name=mnits'],
+      /data\.name: there is no mnits; did you mean mnist\? known are digits/,
+    ],
     [['launch', '--config', 'cifar10-resnet20'], /data\/cifar10-images\/train does not exist: data\.root/],
     [['launch', '--out', 'file/run'], /--out file\/run cannot be a run folder/],
     [['setup', '--cuda', '--no-cuda'], /no-cuda and cuda are mutually exclusive/],

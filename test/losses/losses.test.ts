@@ -5,13 +5,12 @@ import type { Communicator, Numbers } from '../../src/collective/communicator.js
 import {
   applyLoss,
   createClassWeights,
-  lossNames,
   lossOf,
-  lossSchema,
   sourceTargets,
   type ClassWeights,
   type LossConfig,
   type LossValues,
+  losses,
 } from '../../src/losses/index.js';
 import { CentroidSource } from '../../src/pedcc/source.js';
 import { stream } from '../../src/util/random.js';
@@ -108,11 +107,11 @@ describe('losses', () => {
   beforeAll(() => tf.setBackend('cpu'));
 
   it('are all tried here', () => {
-    expect(new Set(cases.map(([recipe]) => (recipe as LossConfig).name))).toEqual(new Set(lossNames));
+    expect(new Set(cases.map(([recipe]) => (recipe as LossConfig).name))).toEqual(new Set(losses.names));
   });
 
   it.each(cases)('%j is its definition on one rank, and the same summed over two', (recipe, reference) => {
-    const config = lossSchema.parse(recipe);
+    const config = losses.schema.parse(recipe);
     const weights = createClassWeights(lossOf(config), { classes, dim, seed: 3 });
     const centroids = new CentroidSource({ classes, dim, seed: 4 });
     const flat = weights ? [...weights.kernel.dataSync()] : [...centroids.block(0, classes)];
@@ -136,7 +135,7 @@ describe('losses', () => {
   });
 
   it('leaves self-correlation out, or takes it from each rank alone, where POD is told so', () => {
-    const config = (sc: string) => lossSchema.parse({ name: 'pod', lambda: 0.7, sc });
+    const config = (sc: string) => losses.schema.parse({ name: 'pod', lambda: 0.7, sc });
     const whole = run(config('global'), 0, batch, undefined, new LocalCommunicator());
     const off = run(config('off'), 0, batch, undefined, new LocalCommunicator());
     expect(off.values.parts).toEqual({ nac: whole.values.parts.nac, sc: 0 });

@@ -1,7 +1,7 @@
 import * as tf from '../../src/tf/index.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { LocalCommunicator } from '../../src/collective/local-communicator.js';
-import { applyLoss, lossSchema, sourceTargets, type LossValues } from '../../src/losses/index.js';
+import { applyLoss, sourceTargets, type LossValues, losses } from '../../src/losses/index.js';
 import { PodLoss } from '../../src/losses/pod.js';
 import { CentroidSource } from '../../src/pedcc/source.js';
 import { writtenPodLoss } from './written.js';
@@ -11,7 +11,7 @@ const source = new CentroidSource({ classes, dim, seed: 2 });
 const centroids = source.block(0, classes);
 
 function podOf(lambda: number, delta: object = {}): PodLoss {
-  const config = lossSchema.parse({ name: 'pod', lambda, delta: { initial, ...delta } });
+  const config = losses.schema.parse({ name: 'pod', lambda, delta: { initial, ...delta } });
   if (config.name !== 'pod') throw new Error(config.name);
   return new PodLoss(config, { communicator: new LocalCommunicator(), targets: sourceTargets(source) });
 }

@@ -1,8 +1,7 @@
 import * as tf from '../../src/tf/index.js';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { modelSchema } from '../../src/config/schema.js';
 import { ForwardPass } from '../../src/models/forward.js';
-import { buildModel } from '../../src/models/index.js';
+import { buildModel, models } from '../../src/models/index.js';
 
 const shape = [32, 32, 3] as const;
 const small = { name: 'small-cnn', dim: 16, channels: [4, 8], strides: [1, 2], batchNorm: true } as const;
@@ -40,7 +39,7 @@ describe('buildModel', () => {
   beforeAll(() => tf.setBackend('cpu'));
 
   it.each(sizes)('makes %s (stem %s, d = %i) with %i parameters', async (name, stem, dim, published) => {
-    const config = modelSchema.parse(stem === '3x3' ? { name, dim } : { name, dim, stem });
+    const config = models.schema.parse(stem === '3x3' ? { name, dim } : { name, dim, stem });
     const model = await buildModel(config, { shape, seed: 1 });
     expect(trainable(model)).toBe(published);
     expect(model.outputs[0].shape).toEqual([null, dim]);
@@ -49,7 +48,7 @@ describe('buildModel', () => {
 
   it('keeps small images large with the 3x3 stem alone', async () => {
     const sizeBeforePooling = async (name: string, stem: string) => {
-      const model = await buildModel(modelSchema.parse({ name, stem }), { shape, seed: 1 });
+      const model = await buildModel(models.schema.parse({ name, stem }), { shape, seed: 1 });
       const side = (model.layers[model.layers.length - 3].outputShape as number[])[1];
       model.dispose();
       return side;
@@ -70,7 +69,7 @@ describe('buildModel', () => {
   });
 
   it('starts depthwise filters at variance 2/9, whatever the number of channels', async () => {
-    const model = await buildModel(modelSchema.parse({ name: 'mobilenetv2' }), { shape, seed: 1 });
+    const model = await buildModel(models.schema.parse({ name: 'mobilenetv2' }), { shape, seed: 1 });
     const filters = model.trainableWeights.filter((weight) => weight.name.includes('depthwise_kernel'));
     const values = filters.flatMap((weight) => [...weight.read().dataSync()]);
     const variance = values.reduce((sum, value) => sum + value * value, 0) / values.length;

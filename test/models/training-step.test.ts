@@ -2,10 +2,9 @@ import * as tf from '../../src/tf/index.js';
 import { describe, expect, it } from 'vitest';
 import { initBackend } from '../../src/backend/index.js';
 import { LocalCommunicator } from '../../src/collective/local-communicator.js';
-import { modelSchema } from '../../src/config/schema.js';
 import { podLoss } from '../../src/losses/index.js';
 import { ForwardPass } from '../../src/models/forward.js';
-import { buildModel } from '../../src/models/index.js';
+import { buildModel, models } from '../../src/models/index.js';
 import { generateCentroids } from '../../src/pedcc/index.js';
 import { BatchNorm } from '../../src/batch-norm/batch-norm.js';
 
@@ -39,7 +38,7 @@ describe('one training step', () => {
       skip(backend === 'native' && !native, 'native TensorFlow is not set up');
       await initBackend(backend);
       const shape = [side, side, 3] as const;
-      const model = await buildModel(modelSchema.parse({ name, dim }), { shape, seed: 1 });
+      const model = await buildModel(models.schema.parse({ name, dim }), { shape, seed: 1 });
       const forward = new ForwardPass(model);
       const momentum = { statistics: 'synchronised', momentum: 0.9 } as const;
       const batchNorm = new BatchNorm(model, momentum, new LocalCommunicator());

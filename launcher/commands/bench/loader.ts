@@ -4,6 +4,7 @@ import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
 import { drawBars } from '../../../src/bench/bar-chart.js';
 import type { LoaderRow } from '../../../src/bench/loader.js';
 import { loadConfig } from '../../../src/config/load.js';
+import { importPlugins } from '../../../src/config/plugins.js';
 import { availableCores } from '../../../src/util/cores.js';
 import { UserError } from '../../../src/util/errors.js';
 import { requireReplaceable } from '../../../src/util/regular-file.js';
@@ -58,7 +59,9 @@ async function benchLoader(args: ArgumentsCamelCase<LoaderArguments>): Promise<v
     if (!Number.isInteger(value) || value < 1)
       throw new UserError('USAGE', `--${flag}: a whole number of at least 1`);
   }
-  const config = loadConfig({ file: args.config, set: args.set, flags: overrides(args) });
+  const given = { file: args.config, set: args.set, flags: overrides(args) };
+  await importPlugins(given);
+  const config = loadConfig(given);
   if (train) Object.assign(process.env, await devicesOf(config.backend).alone(availableCores()));
   const notify = (line: string) => void process.stderr.write(`${line}\n`);
   const { benchmarkLoader } = await import('../../../src/bench/loader.js');

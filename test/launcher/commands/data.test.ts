@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { create } from 'tar';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { dataSchema } from '../../../src/config/schema.js';
-import { openDataset } from '../../../src/data/index.js';
+import { openDataset, datasets } from '../../../src/data/index.js';
 import { FaultyServer } from '../../data/fetch/server.js';
 import { writeCifar10, writeImage, writeMnist, writeTinyImageNet } from '../../data/samples.js';
 
@@ -38,7 +37,7 @@ describe('pod-dist data cache', () => {
       await writeImage(join(root, name, '1.png'), { r: 9, g: 8, b: 7 }, [8, 8]);
     }
     const cache = { folder: join(folder, 'kept') };
-    const config = dataSchema.parse({ name: 'image-folder', root, size: 8, cache });
+    const config = datasets.schema.parse({ name: 'image-folder', root, size: 8, cache });
     const dataset = await openDataset(config, { seed: 1 });
     for await (const { count } of dataset.read({ split: 'train', batches: [Int32Array.of(0)], epoch: 0 })) {
       expect(count).toBe(1);
