@@ -1,3 +1,4 @@
+import globals from 'globals';
 import tseslint from 'typescript-eslint';
 
 const unionPackage = {
@@ -12,6 +13,11 @@ const openedElsewhere = ['node:fs', 'node:fs/promises'].map((name) => ({
   importNames: opening,
   message: 'open what is named by others with src/util/regular-file.ts',
 }));
+
+/** The types of WebAssembly come with those of web workers, of which Node has only some. */
+const ofBrowsersOnly = Object.keys(globals.worker).filter(
+  (name) => !(name in globalThis || /^GPU/.test(name)),
+);
 
 /** Files that open only what the system, the package or this process itself names. */
 const openersOfOwnFiles = [
@@ -63,6 +69,7 @@ export default tseslint.config(
         { allowNumber: true, allowBoolean: true },
       ],
       eqeqeq: 'error',
+      'no-restricted-globals': ['error', ...ofBrowsersOnly],
       'no-restricted-imports': ['error', { paths: [unionPackage] }],
     },
   },

@@ -77,14 +77,22 @@ describe.skipIf(!executablePath)(
     }
 
     /** Shapes and width of every chart, by its name. */
-    const drawn = (page: Page) =>
-      page.$$eval('.chart', (charts) =>
-        charts.map((chart) => ({
-          id: chart.id,
-          shapes: chart.querySelectorAll('svg path, svg text, svg circle').length,
-          fits: chart.querySelector('svg')?.getBoundingClientRect().width === chart.clientWidth,
-        })),
+    async function drawn(page: Page) {
+      const charts = await page.locator('.chart').all();
+      return Promise.all(
+        charts.map(async (chart) => {
+          const [outside, inside] = await Promise.all([
+            chart.boundingBox(),
+            chart.locator('svg').first().boundingBox(),
+          ]);
+          return {
+            id: String(await chart.getAttribute('id')),
+            shapes: await chart.locator('svg path, svg text, svg circle').count(),
+            fits: outside !== null && inside?.width === outside.width,
+          };
+        }),
       );
+    }
 
     it('draws every chart of one run, offline, with its numbers', async () => {
       await place.run('report', 'pod');
@@ -140,11 +148,11 @@ describe.skipIf(!executablePath)(
         await open('pod/report.html', { width: 390 }),
         await open('pod/report.html', { width: 390, dark: true }),
       ];
-      expect(await light.page.evaluate(() => document.documentElement.scrollWidth)).toBe(390);
-      const curve = ({ page }: typeof light) =>
-        page.$$eval('#loss svg path[fill="none"]', (paths) =>
-          paths.map((path) => path.getAttribute('stroke')),
-        );
+      expect(await light.page.evaluate<number>('document.documentElement.scrollWidth')).toBe(390);
+      const curve = async ({ page }: typeof light) => {
+        const paths = await page.locator('#loss svg path[fill="none"]').all();
+        return Promise.all(paths.map((path) => path.getAttribute('stroke')));
+      };
       expect(await curve(light)).toContain('#0072b2');
       expect(await curve(dark)).toContain('#4aa8e0');
       await light.page.emulateMedia({ colorScheme: 'dark' });
