@@ -1,20 +1,57 @@
+import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-const built = fileURLToPath(new URL('./dist/', import.meta.url));
+const root = fileURLToPath(new URL('.', import.meta.url));
+
+/** Files that take longest, longest first: they start first, so that no core waits for one of them in the end. */
+const longest = [
+  ...['launchers/launchers', 'integration/bitwise', 'integration/resume', 'integration/failure'],
+  ...['integration/worker', 'integration/exactness', 'integration/webgpu', 'backend/setup'],
+  ...['collective/collectives', 'collective/streams', 'collective/within-host', 'integration/endings'],
+  ...['integration/evaluate', 'integration/launch', 'integration/trace', 'docs/examples'],
+  ...['backend/webgpu/reads', 'export/networks', 'integration/optimisers', 'integration/module'],
+  ...['launcher/doctor', 'launcher/cli', 'integration/run-folders', 'integration/report', 'fuzz/fuzz'],
+];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification) => {
+      const found = longest.indexOf(relative(`${root}test`, moduleId).replace(/\.test\.ts$/, ''));
+      return found < 0 ? longest.length : found;
+    };
+    return (await super.sort(files)).sort((a, b) => place(a) - place(b));
+  }
+}
+
+/** Folders whose tests start no sockets and leave nothing behind in their process, so that files share one. */
+const inOneProcess = [
+  'test/{batch-norm,checkpoint,classifier,config,data,evaluation,inference,losses,models,optim}/**/*.test.ts',
+  'test/{parallel,pedcc,record,report,trace,training,util,wasm}/**/*.test.ts',
+  'test/collective/{kernels/*,algorithms,pairwise}.test.ts',
+  'test/export/{files,network,onnx,preprocessing,tfjs}.test.ts',
+  'test/job/{join,secret}/*.test.ts',
+  'test/launcher/{centroid-file,flags,settings-table}.test.ts',
+];
 
 // Tests import sources by their TypeScript paths and run what users run: the compiled files in dist/.
 // Worker threads and child processes then start from the same files as in production.
 export default defineConfig({
   resolve: {
-    alias: [{ find: /^(?:\.\.\/)+(src|launcher|benchmarks)\//, replacement: `${built}$1/` }],
+    alias: [{ find: /^(?:\.\.\/)+(src|launcher|benchmarks)\//, replacement: `${root}dist/$1/` }],
   },
   test: {
-    include: ['test/**/*.test.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than the two cores that the suite is meant for: many tests wait for processes.
+    maxWorkers: 3,
     testTimeout: 120_000,
     hookTimeout: 120_000,
     server: { deps: { external: [/\/dist\//] } },
+    sequence: { sequencer: LongestFirst },
+    projects: [
+      { extends: true, test: { name: 'apart', include: ['test/**/*.test.ts'], exclude: inOneProcess } },
+      { extends: true, test: { name: 'together', include: inOneProcess, isolate: false } },
+    ],
   },
 });

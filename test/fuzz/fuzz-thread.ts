@@ -11,6 +11,8 @@ export interface FuzzTask {
   target: string;
   runs: number;
   seed: number;
+  /** Time after which no further input is made; default: none. */
+  seconds?: number;
   /** Where fast-check is to go on, as it has printed it. */
   path?: string;
   /** A kept input to read instead. */
@@ -27,7 +29,7 @@ export interface FuzzResult {
 }
 
 /** Gives a target its inputs, one after another; where one breaks it, finds a smaller one that does. */
-async function fuzz({ runs, seed, path, input, folder, ...task }: FuzzTask): Promise<FuzzResult> {
+async function fuzz({ runs, seed, seconds, path, input, folder, ...task }: FuzzTask): Promise<FuzzResult> {
   const target = targets.get(task.target) as Target;
   const progress = new Progress(task.progress);
   const outcomes = new Map<Outcome, number>();
@@ -59,7 +61,10 @@ async function fuzz({ runs, seed, path, input, folder, ...task }: FuzzTask): Pro
       );
     const details =
       input === undefined
-        ? await fc.check(fc.asyncProperty(target.inputs, run), { numRuns: runs, seed, path })
+        ? await fc.check(fc.asyncProperty(target.inputs, run), {
+            ...{ numRuns: runs, seed, path },
+            interruptAfterTimeLimit: seconds === undefined ? undefined : 1000 * seconds,
+          })
         : await fc.check(fc.asyncProperty(fc.constant(Progress.read(readFileSync(input))), run), {
             numRuns: 1,
           });

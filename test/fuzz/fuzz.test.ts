@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 
 const program = fileURLToPath(new URL('../../dist/test/fuzz/main.js', import.meta.url));
-const runs = 2000;
+/** Inputs of each kind: as many as a few seconds allow. `npm run fuzz` gives more, and others. */
+const [fewest, most, seconds] = [20, 2000, 2];
 const groups = [
   ['control', 'coordinator', 'header', 'manifest', 'recipe', 'place', 'run-folder', 'idx', 'cifar', 'image'],
   ['tar', 'tar.gz', 'zip'],
@@ -19,9 +20,10 @@ describe('hostile inputs', () => {
   afterAll(() => rmSync(folder, { recursive: true }));
 
   it.each(groups)(
-    `are read or refused, ${runs} of each kind: %s ...`,
+    'are read or refused: %s ...',
     async (...targets) => {
-      const args = ['--runs', String(runs), ...targets.flatMap((target) => ['--target', target])];
+      const bounds = ['--runs', String(most), '--seconds', String(seconds)];
+      const args = [...bounds, ...targets.flatMap((target) => ['--target', target])];
       const child = spawn(process.execPath, [program, ...args], {
         env: { ...process.env, TMPDIR: folder },
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -35,7 +37,7 @@ describe('hostile inputs', () => {
         expect(
           counts.reduce((sum, count) => sum + count, 0),
           line,
-        ).toBe(runs);
+        ).toBeGreaterThanOrEqual(fewest);
       }
       expect(readdirSync(folder).filter((name) => !name.startsWith('node-compile-cache'))).toEqual([]);
     },

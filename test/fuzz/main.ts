@@ -77,6 +77,7 @@ const flags = await yargs(hideBin(process.argv))
     default: [...targets.keys()],
   })
   .option('runs', { type: 'number', default: 2000, describe: 'inputs a target' })
+  .option('seconds', { type: 'number', describe: 'makes no further inputs for a target after so long' })
   .option('seed', { type: 'number', default: 1, describe: 'the same seed gives the same inputs' })
   .option('path', {
     type: 'string',
@@ -88,12 +89,12 @@ const flags = await yargs(hideBin(process.argv))
 
 let failed = 0;
 for (const target of flags.target) {
-  const { runs, seed, path, input } = flags;
+  const { runs, seed, seconds, path, input } = flags;
   const began = performance.now();
-  const { outcomes, slowestMs, failure } = await run({ target, runs, seed, path, input });
+  const { outcomes, slowestMs, failure } = await run({ target, runs, seed, seconds, path, input });
   const counts = outcomes.map(([outcome, count]) => `${count} ${outcome}`).join(', ');
-  const seconds = ((performance.now() - began) / 1000).toFixed(1);
-  console.log(`${target}: seed ${seed}: ${counts}; slowest ${slowestMs.toFixed(0)} ms; ${seconds} s`);
+  const took = ((performance.now() - began) / 1000).toFixed(1);
+  console.log(`${target}: seed ${seed}: ${counts}; slowest ${slowestMs.toFixed(0)} ms; ${took} s`);
   if (!failure) continue;
   failed++;
   console.log(`  BROKEN: ${failure.message}`);

@@ -72,7 +72,8 @@ describe('--bitwise 4', () => {
   beforeAll(() => writeFolder(place.path('images'), ['a', 'b', 'c'], 12));
   afterAll(() => place.clear());
   const bits = 'distributed.bitwise=4';
-  const few = 'data={name: image-folder, root: images, size: 8}';
+  const few = ['data={name: image-folder, root: images, size: 8}', 'batchSize=18'];
+  const lars = 'optimizer={name: lars, clipNorm: 1}';
   let runs = 0;
 
   async function trained(workers: number, settings: readonly string[]) {
@@ -82,18 +83,13 @@ describe('--bitwise 4', () => {
   }
 
   it.each<[what: string, ...settings: string[]]>([
-    ['softmax', 'loss.name=softmax'],
-    ['AM-Softmax', 'loss.name=am-softmax'],
-    ['ArcFace', 'loss.name=arcface'],
-    ['PEDCC-Loss', 'loss.name=pedcc-loss'],
-    ['dot regression', 'loss.name=dot-regression'],
+    ['softmax, LARS and clipping', 'loss.name=softmax', lars, 'distributed.bucketBytes=20000'],
+    ['AM-Softmax, micro-batches', 'loss.name=am-softmax', 'accumulate=3'],
+    ['ArcFace, shares of the last batch without images', 'loss.name=arcface', 'batchSize=205'],
+    ['PEDCC-Loss, a residual network', 'loss.name=pedcc-loss', 'model={name: resnet20, dim: 16}', ...few],
+    ['dot regression, depthwise', 'loss.name=dot-regression', 'model={name: mobilenetv2, dim: 16}', ...few],
     ['POD Loss without SC, and AdamW', 'loss.sc=off', 'optimizer={name: adamw}'],
-    ['LARS and clipping', 'optimizer={name: lars, clipNorm: 1}', 'distributed.bucketBytes=20000'],
-    ['micro-batches', 'accumulate=3'],
     ['residuals that are gathered', 'model.dim=128'],
-    ['shares of the last batch without images', 'batchSize=205'],
-    ['a residual network', 'model={name: resnet20, dim: 16}', 'batchSize=18', few],
-    ['depthwise convolutions', 'model={name: mobilenetv2, dim: 16}', 'batchSize=18', few],
   ])(
     'gives one worker the bits of four, and the losses of other runs: %s',
     async (_, ...settings) => {
@@ -132,7 +128,7 @@ describe('--bitwise 4', () => {
     [['--wire', 'bf16'], /distributed\.wire: depends on the number of workers, .*: choose float32$/],
     [['--bitwise', '6'], /distributed\.bitwise: must be a power of two, such as 4$/],
   ])('refuses what it cannot do: %j', async (args, message) => {
-    const { code, lastLine } = await place.run(
+    const { code, lastLine } = await place.ask(
       'launch',
       ...bitwise.slice(args.includes('--bitwise') ? 2 : 0),
       ...args,
@@ -145,13 +141,12 @@ describe('a run of four workers that is killed', () => {
   const place = new Workplace();
   beforeAll(async () => {
     const recipe = ['--backend', 'wasm', '--epochs', '4', ...bitwise];
-    const whole = await place.run('launch', '--workers', '2', ...recipe, '--out', 'whole');
-    expect(whole, whole.stderr).toMatchObject({ code: 0 });
+    await place.train(2, ['epochs=4', 'distributed.bitwise=4'], { out: 'whole' });
     const command = place.start(['launch', '--workers', '4', ...recipe, '--out', 'broken']);
     await until('a second checkpoint', () => place.checkpoints('broken').includes('epoch-0002') || undefined);
     command.child.kill('SIGKILL');
     await command.clear();
-    const resumed = await place.run('launch', '--workers', '1', ...recipe, '--resume', '--out', 'broken');
+    const resumed = await place.ask('launch', '--workers', '1', ...recipe, '--resume', '--out', 'broken');
     expect(resumed, resumed.stderr).toMatchObject({ code: 0 });
   }, 120_000);
   afterAll(() => place.clear());

@@ -8,6 +8,7 @@ import { findAddon } from '../../src/backend/native/cache.js';
 import { evaluationSchema, type Evaluation } from '../../src/evaluation/schema.js';
 import type { EpochRecord, StepRecord } from '../../src/record/records.js';
 import type { Report } from '../../src/record/records.js';
+import { WarmCommand } from './warm-command.js';
 import { WarmWorkers, type TrainedRun } from './warm-workers.js';
 
 export const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
@@ -29,7 +30,13 @@ export class Workplace {
   readonly folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
   readonly temporary = mkdtempSync(join(tmpdir(), 'pod-'));
   private readonly commands: Command[] = [];
+  private readonly environment = {
+    ...process.env,
+    TMPDIR: this.temporary,
+    XDG_CONFIG_HOME: join(this.folder, '.config'),
+  };
   private readonly warm = new WarmWorkers(this.folder, { TMPDIR: this.temporary });
+  private readonly warmCommand = new WarmCommand(this.folder, this.environment);
 
   /** Starts the real command, by way of another one (`within`) where there is one. */
   start(
@@ -40,7 +47,7 @@ export class Workplace {
     const [program, ...rest] = [...within, process.execPath, cli, ...args];
     const child = spawn(program, rest, {
       cwd: this.folder,
-      env: { ...process.env, TMPDIR: this.temporary, XDG_CONFIG_HOME: this.path('.config'), ...environment },
+      env: { ...this.environment, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const command = new Command(child);
@@ -51,6 +58,12 @@ export class Workplace {
   /** Runs the real command to its end. */
   run(...args: string[]): Promise<Ended> {
     return this.start(args).ended;
+  }
+
+  /** Runs the command in a process that stays for the next one: no command is started. */
+  async ask(...args: string[]): Promise<Omit<Ended, 'signal'>> {
+    const answer = await this.warmCommand.run(...args);
+    return { ...answer, lastLine: answer.stderr.trim().split('\n').pop() ?? '' };
   }
 
   /** Trains on wasm, or what the settings say, in processes that stay for the next training: no command is started. */
@@ -97,7 +110,7 @@ export class Workplace {
 
   /** Kills what still runs and removes everything. */
   async clear(): Promise<void> {
-    await this.warm.close();
+    await Promise.all([this.warm.close(), this.warmCommand.close()]);
     for (const command of this.commands) await command.clear();
     rmSync(this.folder, { recursive: true, force: true });
     rmSync(this.temporary, { recursive: true, force: true });

@@ -9,7 +9,7 @@ afterAll(() => place.clear());
 
 describe('evaluate', () => {
   beforeAll(async () => {
-    const ended = await place.run(
+    const ended = await place.ask(
       ...['launch', '--backend', 'wasm', '--epochs', '3', '--out', 'softmax'],
       ...['--set', 'loss.name=softmax', '--set', 'learningRate.rate=0.1'],
     );
@@ -23,7 +23,7 @@ describe('evaluate', () => {
   });
 
   const evaluate = (...args: string[]) =>
-    place.run('evaluate', '--checkpoint', 'softmax', '--backend', 'wasm', ...args);
+    place.ask('evaluate', '--checkpoint', 'softmax', '--backend', 'wasm', ...args);
 
   it('of a trained classifier gives accuracy by logits, and angles to the trained class vectors', () => {
     const evaluation = place.evaluation('softmax');

@@ -24,7 +24,7 @@ describe('predict', () => {
         'model: {name: small-cnn, dim: 4, channels: [4], strides: [1]}\n' +
         'learningRate: {schedule: constant, rate: 0.05}\nevaluation: {batchSize: 5}\n',
     );
-    const ended = await place.run('launch', '--config', 'tiny.yaml', '--out', 'run');
+    const ended = await place.ask('launch', '--config', 'tiny.yaml', '--out', 'run');
     expect(ended, ended.stderr).toMatchObject({ code: 0 });
   });
 
@@ -35,7 +35,7 @@ describe('predict', () => {
       .map((line) => JSON.parse(line) as Line);
 
   it('agrees with evaluate on every image of a folder', async () => {
-    const { code, stdout } = await place.run('predict', '--checkpoint', 'run', '--json', 'images/test');
+    const { code, stdout } = await place.ask('predict', '--checkpoint', 'run', '--json', 'images/test');
     expect(code).toBe(0);
     const found = lines(stdout);
     const correct = found.filter(({ file, class: name }) => file.split('/')[2] === name).length;
@@ -48,7 +48,7 @@ describe('predict', () => {
 
   it('ends with 2 and a line for each image that cannot be read, after the others', async () => {
     writeFileSync(place.path('broken.jpg'), 'no image');
-    const { code, stdout, stderr } = await place.run(
+    const { code, stdout, stderr } = await place.ask(
       ...['predict', '--checkpoint', 'run', '--top', '1'],
       ...['broken.jpg', 'images/test/cat/0.png', 'nowhere.png', 'images/test/emu/1.jpg'],
     );
@@ -70,17 +70,17 @@ describe('predict', () => {
       .webp({ lossless: true })
       .toFile(place.path('stands.webp'));
     const given = ['predict', '--checkpoint', 'run', 'moves.webp', 'stands.webp'];
-    const text = await place.run(...given);
+    const text = await place.ask(...given);
     expect(text).toMatchObject({
       code: 0,
       stderr: 'pod-dist: moves.webp is animated: its first frame is classified\n',
     });
-    const [moves, stands] = lines((await place.run(...given, '--json')).stdout);
+    const [moves, stands] = lines((await place.ask(...given, '--json')).stdout);
     expect(moves).toEqual({ ...stands, file: 'moves.webp', animated: true });
   });
 
   it('says in JSON which images cannot be read', async () => {
-    const { code, stdout } = await place.run(
+    const { code, stdout } = await place.ask(
       ...['predict', '--checkpoint', 'run', '--json', 'nowhere.png', 'images/test/cat/0.png'],
     );
     expect(code).toBe(2);
@@ -94,10 +94,10 @@ describe('predict', () => {
   it('knows no class below the threshold', async () => {
     await writeImage(place.path('one.png'), [130, 130, 130], [30, 20]);
     const [line] = lines(
-      (await place.run('predict', '--checkpoint', 'run', '--threshold', '1', '--json', 'one.png')).stdout,
+      (await place.ask('predict', '--checkpoint', 'run', '--threshold', '1', '--json', 'one.png')).stdout,
     );
     expect([line.class, line.top.length]).toEqual([null, 3]);
-    const { stdout } = await place.run('predict', '--checkpoint', 'run', '--threshold', '1', 'one.png');
+    const { stdout } = await place.ask('predict', '--checkpoint', 'run', '--threshold', '1', 'one.png');
     expect(stdout).toMatch(/^one\.png: unknown \(nearest: \w+ /);
   });
 
@@ -109,7 +109,7 @@ describe('predict', () => {
     [['https://example.org/a.png'], /is an address, and predict reads files: fetch it first/],
   ])('refuses %j', async (args, message) => {
     mkdirSync(place.path('empty'), { recursive: true });
-    const { code, stderr } = await place.run('predict', '--checkpoint', 'run', ...args);
+    const { code, stderr } = await place.ask('predict', '--checkpoint', 'run', ...args);
     expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
     expect(stderr).toMatch(/^pod-dist: [^\n]+\n$/);
   });
@@ -139,7 +139,7 @@ describe('predict', () => {
   it('refuses a pipe and a device at once, whatever they are called', async () => {
     execFileSync('mkfifo', [place.path('pipe.jpg')]);
     symlinkSync('/dev/zero', place.path('zero.jpg'));
-    const { code, stderr } = await place.run('predict', '--checkpoint', 'run', 'pipe.jpg', 'zero.jpg');
+    const { code, stderr } = await place.ask('predict', '--checkpoint', 'run', 'pipe.jpg', 'zero.jpg');
     expect(code).toBe(2);
     expect(stderr).toMatch(/pipe.jpg is no image that can be read \(it is a named pipe, not a file\)/);
     expect(stderr).toMatch(/zero.jpg is no image that can be read \(it is a device, not a file\)/);
@@ -147,7 +147,7 @@ describe('predict', () => {
 });
 
 describe('evaluate, of another folder,', () => {
-  const evaluate = (...args: string[]) => place.run('evaluate', '--checkpoint', 'run', ...args);
+  const evaluate = (...args: string[]) => place.ask('evaluate', '--checkpoint', 'run', ...args);
 
   it('needs no training images and not every class, with one worker and with two', async () => {
     for (const name of ['cat', 'emu'])

@@ -28,7 +28,7 @@ beforeAll(async () => {
 
 describe('pod-dist report', () => {
   it('writes one page, and says what a killed run lacks', async () => {
-    const { code, stdout, stderr } = await place.run('report', 'killed');
+    const { code, stdout, stderr } = await place.ask('report', 'killed');
     expect(code).toBe(0);
     expect(stdout).toMatch(/^killed\/report\.html: 1 run, 0\.\d MB\n$/);
     expect(stderr).toMatch(/killed: report\.json is missing: the run did not end, or still goes on/);
@@ -44,7 +44,7 @@ describe('pod-dist report', () => {
       ['nowhere', 'there is no run folder nowhere'],
       ['empty', 'empty is no run folder'],
     ]) {
-      const ended = await place.run('report', 'pod', folder, '--out', 'no.html');
+      const ended = await place.ask('report', 'pod', folder, '--out', 'no.html');
       expect(ended).toMatchObject({ code: 2, stdout: '', lastLine: expect.stringContaining(message) });
     }
     expect(() => statSync(place.path('no.html'))).toThrow();
@@ -95,7 +95,7 @@ describe.skipIf(!executablePath)(
     }
 
     it('draws every chart of one run, offline, with its numbers', async () => {
-      await place.run('report', 'pod');
+      await place.ask('report', 'pod');
       const { page, complaints } = await open('pod/report.html', { width: 1280 });
       const charts = await drawn(page);
       expect(charts.map(({ id }) => id)).toEqual([
@@ -128,7 +128,7 @@ describe.skipIf(!executablePath)(
     });
 
     it('sets runs side by side, the settings that differ and what is missing among them', async () => {
-      await place.run('report', 'pod', 'softmax', 'killed', '--out', 'three.html');
+      await place.ask('report', 'pod', 'softmax', 'killed', '--out', 'three.html');
       const { page, complaints } = await open('three.html', { width: 1280 });
       const charts = await drawn(page);
       expect(charts.map(({ id }) => id)).toEqual(

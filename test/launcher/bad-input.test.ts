@@ -1,5 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import {
   mkdirSync,
   mkdtempSync,
@@ -17,18 +16,16 @@ import { readJobEnvironment } from '../../src/job/join/environment.js';
 import { loadConfig } from '../../src/config/load.js';
 import { UserError } from '../../src/util/errors.js';
 import { generateCentroids } from '../../src/pedcc/index.js';
+import { Workplace } from '../integration/command.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const cli = join(root, 'dist/launcher/cli.js');
+const place = new Workplace();
 const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
 const at = (name: string) => join(folder, name);
 const least =
   'data: {name: digits}\nmodel: {name: resnet20}\nlearningRate: {schedule: constant, rate: 0.1}\n';
-let empty: string;
 
 beforeAll(() => {
-  empty = at('empty');
-  mkdirSync(empty);
   mkdirSync(at('digits'));
   mkdirSync(at('folder.yaml'));
   execFileSync('mkfifo', [at('pipe')]);
@@ -38,7 +35,10 @@ beforeAll(() => {
   writeFileSync(at('binary'), Buffer.from([0xff, 0xfe, 0x00, 0x80]));
   writeFileSync(at('large'), '# '.padEnd(300_000, 'x'));
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+  return place.clear();
+});
 
 function expectMistake(work: () => unknown, message: RegExp): void {
   let thrown: unknown;
@@ -155,14 +155,11 @@ describe('a flag that makes no sense is one line and exit code 2', () => {
     [['config', 'show', '--set', 'model.channels=[1000000]'], /<=16384/],
   ];
 
-  it.each(mistakes)('pod-dist %j', { timeout: 60_000 }, async (args, message) => {
-    const child = spawn(process.execPath, [cli, ...args], { cwd: empty, timeout: 50_000 });
-    let said = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
-    const [code] = (await once(child, 'close')) as [number | null];
-    expect(said).toMatch(/^pod-dist: [^\n]+\n$/);
-    expect(said).toMatch(message);
-    expect([code, readdirSync(empty)]).toEqual([2, []]);
+  it.each(mistakes)('pod-dist %j', async (args, message) => {
+    const { code, stderr } = await place.ask(...args);
+    expect(stderr).toMatch(/^pod-dist: [^\n]+\n$/);
+    expect(stderr).toMatch(message);
+    expect([code, readdirSync(place.folder)]).toEqual([2, []]);
   });
 });
 

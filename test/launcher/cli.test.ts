@@ -1,36 +1,22 @@
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeFolder } from '../data/images.js';
+import { Workplace, type Ended as EndedCommand } from '../integration/command.js';
 
-const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
+let place: Workplace;
 let folder: string;
-beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'))));
-afterAll(() => rmSync(folder, { recursive: true }));
-
-interface Ended {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-/** Runs the command in an empty folder, without what job launchers set. */
-async function podDist(...args: string[]): Promise<Ended> {
-  const environment = { ...process.env };
+beforeAll(() => {
   for (const name of ['RANK', 'WORLD_SIZE', 'SLURM_PROCID', 'PMI_RANK', 'OMPI_COMM_WORLD_RANK'])
-    delete environment[name];
-  const child = spawn(process.execPath, [cli, ...args], { cwd: folder, env: environment, timeout: 50_000 });
-  const output = { stdout: '', stderr: '' };
-  child.stdout.on('data', (text: Buffer) => (output.stdout += text.toString()));
-  child.stderr.on('data', (text: Buffer) => (output.stderr += text.toString()));
-  const [code] = (await once(child, 'close')) as [number | null];
-  return { code, ...output };
-}
+    delete process.env[name];
+  place = new Workplace();
+  folder = place.folder;
+});
+afterAll(() => place.clear());
+
+type Ended = Pick<EndedCommand, 'code' | 'stdout' | 'stderr'>;
 
 /** Expects exit code 2 and one line on standard error that matches. */
 function expectMistake({ code, stderr }: Ended, message: RegExp): void {
@@ -70,7 +56,7 @@ describe("a user's mistake is one line and exit code 2", () => {
   beforeAll(() => writeFileSync(join(folder, 'file'), ''));
 
   it.each(mistakes)('pod-dist %j', async (args, message) => {
-    const ended = await podDist(...args);
+    const ended = await place.ask(...args);
     expectMistake(ended, message);
     expect(ended.stdout).toBe('');
     expect(readdirSync(folder)).toEqual(['file']);
@@ -87,7 +73,7 @@ describe('with --json', () => {
     [['launch', '--json', '--set', 'epoch=3'], 'CONFIG_INVALID', /unknown key epoch/],
     [['launch', '--json', '--wrokers', '3'], 'USAGE', /did you mean workers/],
   ])('a mistake is an object as well: pod-dist %j', async (args, code, message) => {
-    const ended = await podDist(...args);
+    const ended = await place.run(...args);
     expectMistake(ended, message);
     expect(JSON.parse(ended.stdout)).toEqual({ error: { code, message: expect.stringMatching(message) } });
   });
@@ -116,7 +102,7 @@ describe('images', () => {
       const broken = join(train, 'bro\u001b[2Jken.jpg');
       writeFileSync(broken, 'no image');
       try {
-        const ended = await podDist(
+        const ended = await place.ask(
           'launch',
           '-n',
           String(workers),
@@ -140,7 +126,7 @@ describe('images', () => {
     mkdirSync(join(file, '..'), { recursive: true });
     writeFileSync(file, '');
     try {
-      expectMistake(await podDist('launch', ...recipe()), message);
+      expectMistake(await place.ask('launch', ...recipe()), message);
     } finally {
       rmSync(path[1] === 'yak' ? join(file, '..') : file, { recursive: true });
     }
@@ -150,7 +136,7 @@ describe('images', () => {
     mkdirSync(join(folder, 'images', 'train', 'yak'));
     mkdirSync(join(folder, 'images', 'test', 'yak'));
     try {
-      expectMistake(await podDist('launch', ...recipe()), /train\/yak holds no \.jpg/);
+      expectMistake(await place.ask('launch', ...recipe()), /train\/yak holds no \.jpg/);
     } finally {
       for (const split of ['train', 'test'])
         rmSync(join(folder, 'images', split, 'yak'), { recursive: true });
@@ -158,7 +144,7 @@ describe('images', () => {
   });
 
   it('that are whole train to the end', async () => {
-    const { code, stdout, stderr } = await podDist('launch', '--json', '--out', 'whole', ...recipe());
+    const { code, stdout, stderr } = await place.run('launch', '--json', '--out', 'whole', ...recipe());
     expect([code, JSON.parse(stdout)]).toEqual([
       0,
       expect.objectContaining({ evalTotal: 12, epochs: 1, worldSize: 1 }),
@@ -169,12 +155,12 @@ describe('images', () => {
 
 describe('pod-dist', () => {
   it('lists its commands, and help of each', async () => {
-    const { code, stdout } = await podDist('--help');
+    const { code, stdout } = await place.ask('--help');
     expect(code).toBe(0);
     for (const name of ['launch', 'worker', 'evaluate', 'centroids', 'setup'])
       expect(stdout).toContain(`pod-dist ${name}`);
     for (const name of ['launch', 'evaluate', 'centroids']) {
-      const help = await podDist(name, '--help');
+      const help = await place.ask(name, '--help');
       expect([help.code, help.stderr]).toEqual([0, '']);
       expect(help.stdout).toContain(`pod-dist ${name}`);
       if (name !== 'centroids') expect(help.stdout).toMatch(/--backend +auto, native, webgpu, wasm, cpu/);
@@ -185,7 +171,7 @@ describe('pod-dist', () => {
     const model = 'model={name: small-cnn, channels: [16384], strides: [1], dim: 2}';
     const flags = ['--backend', 'wasm', '--batch-size', '1437', '--out', 'large'];
     expectMistake(
-      await podDist('launch', ...flags, '--set', model),
+      await place.ask('launch', ...flags, '--set', model),
       /step of 1437 images of 8x8x1 .* needs at least 6\.0 GB .* more than the [1-4]\.\d GB .*: lower batchSize/,
     );
     expect(existsSync(join(folder, 'large'))).toBe(false);
@@ -196,7 +182,7 @@ describe('pod-dist', () => {
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
     try {
-      const ended = await podDist('launch', '-n', '2', '--port', String(port), '--out', 'port');
+      const ended = await place.ask('launch', '-n', '2', '--port', String(port), '--out', 'port');
       expectMistake(ended, new RegExp(`port ${port} of 127\\.0\\.0\\.1 is in use`));
     } finally {
       server.close();
@@ -204,7 +190,7 @@ describe('pod-dist', () => {
   });
 
   it('prints centroids as measured, as JSON and nothing else', async () => {
-    const { code, stdout, stderr } = await podDist('centroids', '-k', '10', '-d', '16', '--json');
+    const { code, stdout, stderr } = await place.ask('centroids', '-k', '10', '-d', '16', '--json');
     expect([code, stderr]).toEqual([0, '']);
     const { construction, maxCosine, complete } = JSON.parse(stdout) as Record<string, unknown>;
     expect([construction, complete]).toEqual(['simplex', true]);

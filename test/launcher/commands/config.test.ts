@@ -1,24 +1,15 @@
-import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { loadConfig } from '../../../src/config/load.js';
 import { shippedRecipes } from '../../../src/config/recipe.js';
+import { Workplace } from '../../integration/command.js';
 
-const cli = fileURLToPath(new URL('../../../dist/launcher/cli.js', import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
-afterAll(() => rmSync(folder, { recursive: true }));
-
-function config(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  return new Promise((resolve) =>
-    execFile(process.execPath, [cli, 'config', ...args], { cwd: folder }, (error, stdout, stderr) =>
-      resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
-    ),
-  );
-}
+const place = new Workplace();
+const { folder } = place;
+const config = (...args: string[]) => place.ask('config', ...args);
+afterAll(() => place.clear());
 
 describe('pod-dist config', () => {
   it('lists the shipped recipes', async () => {

@@ -1,33 +1,17 @@
-import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { create } from 'tar';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDataset, datasets } from '../../../src/data/index.js';
 import { FaultyServer } from '../../data/fetch/server.js';
+import { Workplace } from '../../integration/command.js';
 import { writeCifar10, writeImage, writeMnist, writeTinyImageNet } from '../../data/samples.js';
 
-const cli = fileURLToPath(new URL('../../../dist/launcher/cli.js', import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const place = new Workplace();
+const { folder } = place;
+afterAll(() => place.clear());
 
-interface Outcome {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-function podDist(...args: string[]): Promise<Outcome> {
-  return new Promise((resolve) =>
-    execFile(process.execPath, [cli, ...args], { cwd: folder }, (error, stdout, stderr) =>
-      resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
-    ),
-  );
-}
-
-const reportOf = ({ stdout }: Outcome) => JSON.parse(stdout) as Record<string, unknown>;
+const reportOf = ({ stdout }: { stdout: string }) => JSON.parse(stdout) as Record<string, unknown>;
 
 describe('pod-dist data cache', () => {
   it('shows and clears the pixels that a benchmark or a run has kept', async () => {
@@ -43,13 +27,13 @@ describe('pod-dist data cache', () => {
       expect(count).toBe(1);
     }
     await dataset.close();
-    const shown = await podDist('data', 'cache', '--folder', 'kept');
+    const shown = await place.ask('data', 'cache', '--folder', 'kept');
     expect(shown.stdout).toMatch(/pictures .* 2 .* 8x8x3 /);
-    const cleared = await podDist('data', 'cache', 'clear', '--folder', 'kept', '--json');
+    const cleared = await place.ask('data', 'cache', 'clear', '--folder', 'kept', '--json');
     expect(reportOf(cleared)).toMatchObject({ folder: 'kept', removed: 1 });
-    const empty = await podDist('data', 'cache', 'show', '--folder', 'kept');
+    const empty = await place.ask('data', 'cache', 'show', '--folder', 'kept');
     expect([empty.code, empty.stdout]).toEqual([0, 'kept: no pixels are kept there\n']);
-    const wrong = await podDist('data', 'cache', 'fill');
+    const wrong = await place.ask('data', 'cache', 'fill');
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringMatching(/show.*clear/)]);
   });
 });
@@ -68,7 +52,7 @@ describe('pod-dist data fetch', () => {
   afterAll(() => server.stop());
 
   it('takes nothing over http without a checksum', async () => {
-    const { code, stderr } = await podDist('data', 'fetch', 'cifar10', '--url', url, '--skip-checksum');
+    const { code, stderr } = await place.ask('data', 'fetch', 'cifar10', '--url', url, '--skip-checksum');
     expect(code).not.toBe(0);
     expect(stderr).toMatch(/https/);
     expect(server.ranges).toEqual([]);
@@ -76,20 +60,20 @@ describe('pod-dist data fetch', () => {
 
   it('refuses what is not the published file', async () => {
     server.next();
-    const { code, stderr } = await podDist('data', 'fetch', 'cifar10', '--url', url, '--dir', 'other');
+    const { code, stderr } = await place.ask('data', 'fetch', 'cifar10', '--url', url, '--dir', 'other');
     expect(code).toBe(1);
     expect(stderr.trim().split('\n').pop()).toMatch(/^pod-dist: .*is not the file that was published/);
   });
 
   it('says what there is, and why some sets cannot be had', async () => {
-    const unknown = await podDist('data', 'fetch', 'cifar');
+    const unknown = await place.ask('data', 'fetch', 'cifar');
     expect([unknown.code, unknown.stderr]).toEqual([
       2,
       expect.stringMatching(/choose from cifar10, cifar100/),
     ]);
-    const closed = await podDist('data', 'fetch', 'facescrub');
+    const closed = await place.ask('data', 'fetch', 'facescrub');
     expect([closed.code, closed.stderr]).toEqual([2, expect.stringMatching(/on request/)]);
-    const wrong = await podDist('data', 'fetch', 'mnist', '--url', 'mirror');
+    const wrong = await place.ask('data', 'fetch', 'mnist', '--url', 'mirror');
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringMatching(/whole address/)]);
   });
 });
@@ -98,14 +82,14 @@ describe('pod-dist data check', () => {
   it('reports counts, classes and sizes of every format', async () => {
     writeMnist(join(folder, 'mnist'));
     await writeTinyImageNet(join(folder, 'tiny'));
-    const mnist = await podDist('data', 'check', 'mnist', '--json');
+    const mnist = await place.ask('data', 'check', 'mnist', '--json');
     expect(mnist.code).toBe(0);
     expect(reportOf(mnist)).toMatchObject({
       format: 'mnist',
       classes: 10,
       splits: { train: { images: 3, perClass: [1, 0, 0, 0, 1, 1], sizes: { '5x4x1': 3 } } },
     });
-    const tiny = await podDist('data', 'check', 'tiny');
+    const tiny = await place.ask('data', 'check', 'tiny');
     expect(tiny.code).toBe(0);
     expect(tiny.stdout).toMatch(/tiny: tiny-imagenet, 2 classes/);
     expect(tiny.stdout).toMatch(/64x64x3 \(3\), 64x64x1 \(1\)/);
@@ -121,7 +105,7 @@ describe('pod-dist data check', () => {
     writeFileSync(join(images, 'train', 'b', '2.png'), 'no picture');
     await writeImage(join(images, 'test', 'a', '3.jpg'), { r: 200, g: 8, b: 7 }, [300, 300]);
     truncateSync(join(images, 'test', 'a', '3.jpg'), 500);
-    const result = await podDist('data', 'check', 'images', '--json');
+    const result = await place.ask('data', 'check', 'images', '--json');
     expect(result.code).toBe(1);
     const { splits, broken } = reportOf(result) as { splits: unknown; broken: { file: string }[] };
     expect(splits).toMatchObject({
@@ -139,12 +123,12 @@ describe('pod-dist data check', () => {
     writeCifar10(join(folder, 'cifar'));
     truncateSync(join(folder, 'cifar', 'data_batch_2.bin'), 99);
     rmSync(join(folder, 'cifar', 'test_batch.bin'));
-    const { code, stdout } = await podDist('data', 'check', 'cifar');
+    const { code, stdout } = await place.ask('data', 'check', 'cifar');
     expect(code).toBe(1);
     expect(stdout).toMatch(/broken: .*data_batch_2\.bin has 99 bytes/);
     expect(stdout).toMatch(/broken: no file .*test_batch\.bin/);
     mkdirSync(join(folder, 'nothing'));
-    const nothing = await podDist('data', 'check', 'nothing');
+    const nothing = await place.ask('data', 'check', 'nothing');
     expect([nothing.code, nothing.stderr]).toEqual([2, expect.stringMatching(/holds no data set/)]);
   });
 });
