@@ -3,6 +3,8 @@ import { evaluationSchema, type Evaluation } from '../../src/evaluation/schema.j
 import { backends, Workplace } from './command.js';
 
 const worlds = [1, 2, 3, 4];
+const place = new Workplace();
+afterAll(() => place.clear());
 
 /** The largest relative difference between two series. */
 function difference(actual: readonly number[], expected: readonly number[]): number {
@@ -11,23 +13,17 @@ function difference(actual: readonly number[], expected: readonly number[]): num
 }
 
 describe.each(backends)('the digits recipe on %s with 1, 2, 3 and 4 workers', (backend) => {
-  const place = new Workplace();
+  const nameOf = (workers: number) => `${backend}-${workers}`;
   beforeAll(async () => {
-    for (const workers of worlds) {
-      const ended = await place.run(
-        ...['launch', '--workers', String(workers), '--backend', backend],
-        ...['--epochs', '2', '--out', `w${workers}`],
-      );
-      expect(ended, ended.stderr).toMatchObject({ code: 0 });
-    }
+    for (const workers of worlds)
+      await place.train(workers, ['epochs=2', `backend=${backend}`], { out: nameOf(workers) });
   }, 120_000);
-  afterAll(() => place.clear());
 
   it('has the same loss in each of the first 30 steps', () => {
-    const single = place.metrics('w1').steps;
+    const single = place.metrics(nameOf(1)).steps;
     expect(single.length).toBe(30);
     for (const workers of worlds.slice(1)) {
-      const { steps } = place.metrics(`w${workers}`);
+      const { steps } = place.metrics(nameOf(workers));
       for (const key of ['loss', 'nac', 'delta'] as const) {
         const series = [steps, single].map((all) => all.map((step) => step[key] as number));
         expect(difference(series[0], series[1]), `${key} of ${workers} workers`).toBeLessThan(1e-4);
@@ -37,36 +33,33 @@ describe.each(backends)('the digits recipe on %s with 1, 2, 3 and 4 workers', (b
 
   it('counts every test image once', () => {
     for (const workers of worlds) {
-      for (const epoch of place.metrics(`w${workers}`).epochs) expect(epoch.evalTotal).toBe(360);
+      for (const epoch of place.metrics(nameOf(workers)).epochs) expect(epoch.evalTotal).toBe(360);
     }
   });
 
   it('has the same centroids', () => {
-    expect(new Set(worlds.map((workers) => place.report(`w${workers}`).centroidsSha256)).size).toBe(1);
+    expect(new Set(worlds.map((workers) => place.report(nameOf(workers)).centroidsSha256)).size).toBe(1);
   });
 
   it('measures the same, to the last bit, whoever evaluates a checkpoint', async () => {
     const evaluations: Evaluation[] = [];
     for (const workers of [1, 2, 3]) {
-      const ended = await place.run(
-        ...['evaluate', '--checkpoint', 'w2', '--workers', String(workers)],
+      const ended = await place.ask(
+        ...['evaluate', '--checkpoint', nameOf(2), '--workers', String(workers)],
         ...['--backend', backend, '--json'],
       );
       evaluations.push(evaluationSchema.parse(JSON.parse(ended.stdout)));
     }
     for (const other of evaluations.slice(1)) expect(other).toEqual(evaluations[0]);
-    const last = place.metrics('w2').epochs[1];
+    const last = place.metrics(nameOf(2)).epochs[1];
     expect(evaluations[0]).toMatchObject({ total: 360, correct: last.evalCorrect });
     expect(evaluations[0].confusion.reduce((sum, count) => sum + count, 0)).toBe(360);
     expect(evaluations[0].plane.x).toHaveLength(360);
-    expect(evaluations[0]).toEqual(place.evaluation('w2'));
+    expect(evaluations[0]).toEqual(place.evaluation(nameOf(2)));
   });
 });
 
 describe('local batch-norm statistics', () => {
-  const place = new Workplace();
-  afterAll(() => place.clear());
-
   it('are an option that the ranks agree on, and that changes what is trained', async () => {
     for (const statistics of ['synchronised', 'local'])
       await place.train(2, ['epochs=1', `batchNorm.statistics=${statistics}`], { out: statistics });

@@ -3,41 +3,43 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { seal } from '../../src/checkpoint/sealed.js';
 import { until, Workplace } from './command.js';
 
-const compressed = ['--wire', 'bf16', '--set', 'distributed.bucketBytes=40000'];
+const place = new Workplace();
+afterAll(() => place.clear());
+
+const compressed = ['distributed.wire=bf16', 'distributed.bucketBytes=40000'];
 
 describe.each([
   [1, 'float32', []],
   [2, 'float32', []],
   [3, 'bf16', compressed],
-])('a run of %i workers with %s on the wire that is killed and resumed', (workers, wire, flags) => {
-  const place = new Workplace();
+])('a run of %i workers with %s on the wire that is killed and resumed', (workers, wire, settings) => {
+  const [whole, broken] = ['whole', 'broken'].map((name) => `${name}-${workers}`);
+  const flags = settings.flatMap((setting) => ['--set', setting]);
   const recipe = ['--workers', String(workers), '--backend', 'wasm', '--epochs', '4', ...flags];
   beforeAll(async () => {
-    const whole = await place.run('launch', ...recipe, '--out', 'whole');
-    expect(whole, whole.stderr).toMatchObject({ code: 0 });
-    const command = place.start(['launch', ...recipe, '--out', 'broken']);
-    await until('a second checkpoint', () => place.checkpoints('broken').includes('epoch-0002') || undefined);
+    await place.train(workers, ['epochs=4', ...settings], { out: whole });
+    const command = place.start(['launch', ...recipe, '--out', broken]);
+    await until('a second checkpoint', () => place.checkpoints(broken).includes('epoch-0002') || undefined);
     command.child.kill('SIGKILL');
     await command.clear();
-    const resumed = await place.run('launch', ...recipe, '--resume', '--out', 'broken');
+    const resumed = await place.run('launch', ...recipe, '--resume', '--out', broken);
     expect(resumed, resumed.stderr).toMatchObject({ code: 0 });
   }, 120_000);
-  afterAll(() => place.clear());
 
   it('ends with the same weights, bit for bit', () => {
-    expect(place.report('broken').weightsSha256).toBe(place.report('whole').weightsSha256);
+    expect(place.report(broken).weightsSha256).toBe(place.report(whole).weightsSha256);
   });
 
   it('has every step and every epoch once in its record', () => {
-    const [broken, whole] = ['broken', 'whole'].map((run) => place.metrics(run));
-    expect(broken.steps.map(({ step, loss }) => [step, loss])).toEqual(
-      whole.steps.map(({ step, loss }) => [step, loss]),
+    const [actual, wanted] = [broken, whole].map((run) => place.metrics(run));
+    expect(actual.steps.map(({ step, loss }) => [step, loss])).toEqual(
+      wanted.steps.map(({ step, loss }) => [step, loss]),
     );
-    expect(broken.epochs.map(({ epoch }) => epoch)).toEqual([0, 1, 2, 3]);
+    expect(actual.epochs.map(({ epoch }) => epoch)).toEqual([0, 1, 2, 3]);
   });
 
   it('has what rounding has kept back in its checkpoints, where gradients are rounded', () => {
-    const folder = place.path('whole', 'checkpoints', 'epoch-0002');
+    const folder = place.path(whole, 'checkpoints', 'epoch-0002');
     expect(readdirSync(folder).includes('residual.bin')).toBe(wire === 'bf16');
     if (wire === 'float32') return;
     const bytes = new Uint8Array(readFileSync(`${folder}/residual.bin`));
@@ -46,7 +48,7 @@ describe.each([
   });
 
   it('says so when there is nothing left to train', async () => {
-    const ended = await place.run('launch', ...recipe, '--resume', '--out', 'whole');
+    const ended = await place.ask('launch', ...recipe, '--resume', '--out', whole);
     expect(ended).toMatchObject({
       code: 2,
       lastLine: expect.stringContaining('already trained 4 of 4 epochs'),
@@ -55,34 +57,19 @@ describe.each([
 });
 
 describe('a run with bf16 on the wire', () => {
-  const place = new Workplace();
-  const recipe = ['launch', '--backend', 'wasm', '--set', 'batchSize=480'];
-  beforeAll(async () => {
-    const first = await place.run(
-      ...recipe,
-      '--workers',
-      '2',
-      '--epochs',
-      '1',
-      ...compressed,
-      '--out',
-      'two',
-    );
-    expect(first, first.stderr).toMatchObject({ code: 0 });
-  }, 60_000);
-  afterAll(() => place.clear());
+  const recipe = ['batchSize=480'];
+  beforeAll(() => place.train(2, [...recipe, 'epochs=1', ...compressed], { out: 'two' }), 60_000);
 
-  it.each([
-    ['fewer', ['--workers', '1', ...compressed]],
-    ['more', ['--workers', '3', ...compressed]],
-    ['float32', ['--workers', '2', '--wire', 'float32']],
+  it.each<[name: string, workers: number, settings: string[]]>([
+    ['fewer', 1, compressed],
+    ['more', 3, compressed],
+    ['float32', 2, ['distributed.wire=float32']],
   ])(
     'goes on with another number of workers, or without: %s',
-    async (name, flags) => {
-      cpSync(place.path('two'), place.path(name), { recursive: true });
-      const ended = await place.run(...recipe, ...flags, '--epochs', '2', '--resume', '--out', name);
-      expect(ended, ended.stderr).toMatchObject({ code: 0 });
-      const { steps } = place.metrics(name);
+    async (out, workers, settings) => {
+      cpSync(place.path('two'), place.path(out), { recursive: true });
+      await place.train(workers, [...recipe, ...settings, 'epochs=2'], { out, resume: 'must' });
+      const { steps } = place.metrics(out);
       expect(steps).toHaveLength(6);
       expect(steps[5].loss).toBeLessThan(steps[0].loss);
     },
@@ -91,8 +78,6 @@ describe('a run with bf16 on the wire', () => {
 });
 
 describe('a run of an earlier version, whose settings are gone since', () => {
-  const place = new Workplace();
-  afterAll(() => place.clear());
   const flags = ['--backend', 'wasm', '--set', 'batchSize=480'];
   const edit = (from: string, to: string, ...path: string[]) => {
     const file = place.path('old', ...path);
@@ -112,14 +97,14 @@ describe('a run of an earlier version, whose settings are gone since', () => {
   };
 
   it('is evaluated and resumed, with a line that names them; a wrong value is an error', async () => {
-    const first = await place.run('launch', ...flags, '--epochs', '1', '--out', 'old');
+    const first = await place.ask('launch', ...flags, '--epochs', '1', '--out', 'old');
     expect(first, first.stderr).toMatchObject({ code: 0 });
     edit('distributed:\n', 'distributed:\n  recordExposed: true\n', 'config.yaml');
     const manifest = ['checkpoints', 'epoch-0001', 'checkpoint.json'];
     editManifest(manifest, (distributed) => (distributed.recordExposed = true));
 
     for (const workers of ['1', '2']) {
-      const evaluated = await place.run('evaluate', '--checkpoint', 'old', '-n', workers, '--json');
+      const evaluated = await place.ask('evaluate', '--checkpoint', 'old', '-n', workers, '--json');
       expect(evaluated, evaluated.stderr).toMatchObject({
         code: 0,
         stderr: expect.stringMatching(/checkpoint\.json: distributed\.recordExposed: no setting/),
@@ -127,7 +112,7 @@ describe('a run of an earlier version, whose settings are gone since', () => {
       expect(JSON.parse(evaluated.stdout)).toEqual(place.evaluation('old'));
     }
     const args = ['--resume', '--out', 'old', '--epochs', '2', '-n', '2'];
-    const resumed = await place.run('launch', ...args);
+    const resumed = await place.ask('launch', ...args);
     expect(resumed, resumed.stderr).toMatchObject({
       code: 0,
       stderr: expect.stringMatching(
@@ -138,7 +123,7 @@ describe('a run of an earlier version, whose settings are gone since', () => {
 
     const second = ['checkpoints', 'epoch-0002', 'checkpoint.json'];
     editManifest(second, (distributed) => (distributed.wire = 'float8'));
-    const wrong = await place.run('evaluate', '--checkpoint', 'old/checkpoints/epoch-0002');
+    const wrong = await place.ask('evaluate', '--checkpoint', 'old/checkpoints/epoch-0002');
     expect(wrong).toMatchObject({ code: 2, lastLine: expect.stringContaining('config.distributed.wire') });
   }, 90_000);
 });
