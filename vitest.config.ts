@@ -49,6 +49,7 @@ export default defineConfig({
     hookTimeout: 120_000,
     server: { deps: { external: [/\/dist\//] } },
     sequence: { sequencer: LongestFirst },
+    reporters: ['default', './test/skipped-reporter.ts'],
     projects: [
       { extends: true, test: { name: 'apart', include: ['test/**/*.test.ts'], exclude: inOneProcess } },
       { extends: true, test: { name: 'together', include: inOneProcess, isolate: false } },

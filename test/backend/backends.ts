@@ -1,13 +1,25 @@
 import * as tf from '../../src/tf/index.js';
-import type { BackendName } from '../../src/backend/backends.js';
+import { backendNames, type BackendName } from '../../src/backend/backends.js';
 import { findAddon } from '../../src/backend/native/cache.js';
 import { listAdapters } from '../../src/backend/webgpu/dawn.js';
+import { needs } from '../needs.js';
 
-/** Backends faster than plain JavaScript that run here: native where `pod-dist setup` has built it, webgpu with a driver. */
-export const accelerated: BackendName[] = ['wasm'];
-if (findAddon()) accelerated.unshift('native');
-if ((await listAdapters().catch(() => [])).length > 0) accelerated.push('webgpu');
-else console.warn('webgpu is not tested: no Vulkan driver here');
+const adapters = await listAdapters().catch(() => []);
+
+/** What backends need that not every machine has; others run everywhere. */
+const requirements: Partial<Record<BackendName, ReturnType<typeof needs>>> = {
+  native: needs('native TensorFlow (pod-dist setup)', findAddon()),
+  webgpu: needs('a Vulkan driver for webgpu', adapters.length > 0),
+};
+
+/** Options of tests of a backend: they run where the backend does. */
+export const onBackend = (name: BackendName) => requirements[name] ?? needs(name, true);
+
+/** Backends that run here. */
+export const backendsHere = backendNames.filter((name) => !onBackend(name).skip);
+
+/** Backends faster than plain JavaScript that run here. */
+export const accelerated = backendsHere.filter((name) => name !== 'cpu');
 
 /** Normally distributed numbers, the same on every backend. */
 export function normal(shape: number[], seed: number, mean = 0): tf.Tensor {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { addonFolder, findAddon, sourcesDigest } from '../../src/backend/native/cache.js';
+import { needs } from '../needs.js';
 
 const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
 const built = findAddon();
@@ -23,15 +24,15 @@ describe('pod-dist setup', () => {
     });
   const setup = (...args: string[]) => command(['setup', '--json', ...args]);
 
-  it.runIf(library && existsSync(library))(
+  it(
     'builds against a library that is here already, once',
+    needs('a library of native TensorFlow', library && existsSync(library)),
     async () => {
       const { stdout } = await setup('--library', library as string);
       expect(JSON.parse(stdout)).toMatchObject({ cached: false, tensorflow: 'installed', gpu: false });
       const again = await setup();
       expect(JSON.parse(again.stdout)).toMatchObject({ cached: true, tensorflow: 'installed' });
     },
-    120_000,
   );
 
   it('tells setup and launch alike that an addon which is there does not load', async () => {

@@ -2,7 +2,7 @@ import * as tf from '../../src/tf/index.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { initBackend } from '../../src/backend/index.js';
 import { normalise, type NormaliseOptions } from '../../src/batch-norm/normalise.js';
-import { implementations } from '../backend/conformance/implementations.js';
+import { backendsHere } from '../backend/backends.js';
 
 const epsilon = 1e-5;
 const shape: [number, number, number, number] = [5, 3, 2, 4];
@@ -59,7 +59,7 @@ function expectClose(actual: Float32Array, expected: Float32Array, tolerance: nu
   actual.forEach((value, index) => expect(Math.abs(value - expected[index])).toBeLessThan(tolerance * scale));
 }
 
-describe.each(implementations)('normalise on %s', (name) => {
+describe.each(backendsHere)('normalise on %s', (name) => {
   let x: tf.Tensor4D;
   let weight: tf.Tensor4D;
   beforeAll(async () => {

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { layerSizes } from '../../src/bench/layer-sizes.js';
+import { needs } from '../needs.js';
 
 const overlap = fileURLToPath(new URL('../../dist/benchmarks/overlap.js', import.meta.url));
 const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
@@ -88,33 +89,41 @@ describe('pod-dist bench', () => {
     });
   });
 
-  it.runIf(canShape())('keeps to the rate of a shaped link, and leaves nothing behind', async () => {
-    const flags = ['--model', 'resnet20', '--workers', '2', '--compute', '1', '--steps', '1'];
-    const rows = await bench('scaling', ...flags, '--link', '100mbit');
-    const model = 4 * layerSizes.resnet20.reduce((sum, size) => sum + size);
-    const whole = rows.find(({ bytes, lineRate }) => lineRate !== undefined && bytes === model);
-    expect(whole?.lineRate).toBeGreaterThan(0.6);
-    expect(whole?.lineRate).toBeLessThan(1.25);
-    expect(namespaces()).not.toMatch(ofLinks);
-  });
+  it(
+    'keeps to the rate of a shaped link, and leaves nothing behind',
+    needs('network namespaces', canShape()),
+    async () => {
+      const flags = ['--model', 'resnet20', '--workers', '2', '--compute', '1', '--steps', '1'];
+      const rows = await bench('scaling', ...flags, '--link', '100mbit');
+      const model = 4 * layerSizes.resnet20.reduce((sum, size) => sum + size);
+      const whole = rows.find(({ bytes, lineRate }) => lineRate !== undefined && bytes === model);
+      expect(whole?.lineRate).toBeGreaterThan(0.6);
+      expect(whole?.lineRate).toBeLessThan(1.25);
+      expect(namespaces()).not.toMatch(ofLinks);
+    },
+  );
 
-  it.runIf(canShape())('compares flat with hierarchical between hosts of their own names', async () => {
-    const script = fileURLToPath(new URL('../../dist/benchmarks/hierarchy.js', import.meta.url));
-    const flags = ['--link', '100mbit', '--sizes', '200KB', '--rounds', '1'];
-    const { stdout } = await promisify(execFile)(process.execPath, [script, ...flags]);
-    const rows = stdout.trim().split('\n').slice(1);
-    expect(
-      rows.map((row) =>
-        row
-          .split(/\s{2,}/)
-          .slice(1, 3)
-          .join(' '),
-      ),
-    ).toEqual(['float32 flat', 'float32 hierarchical', 'bf16 flat', 'bf16 hierarchical']);
-    expect(namespaces()).not.toMatch(ofLinks);
-  });
+  it(
+    'compares flat with hierarchical between hosts of their own names',
+    needs('network namespaces', canShape()),
+    async () => {
+      const script = fileURLToPath(new URL('../../dist/benchmarks/hierarchy.js', import.meta.url));
+      const flags = ['--link', '100mbit', '--sizes', '200KB', '--rounds', '1'];
+      const { stdout } = await promisify(execFile)(process.execPath, [script, ...flags]);
+      const rows = stdout.trim().split('\n').slice(1);
+      expect(
+        rows.map((row) =>
+          row
+            .split(/\s{2,}/)
+            .slice(1, 3)
+            .join(' '),
+        ),
+      ).toEqual(['float32 flat', 'float32 hierarchical', 'bf16 flat', 'bf16 hierarchical']);
+      expect(namespaces()).not.toMatch(ofLinks);
+    },
+  );
 
-  it.runIf(canShape())('takes the link away when it is stopped', async () => {
+  it('takes the link away when it is stopped', needs('network namespaces', canShape()), async () => {
     const child = spawn(process.execPath, [cli, 'bench', 'scaling', '--workers', '2', '--link', '1gbit']);
     const own = `pod-dist-${child.pid}-1`;
     await expect.poll(namespaces, { timeout: 20_000 }).toContain(own);

@@ -27,6 +27,7 @@ if last:
 _, status = os.waitpid(child, 0)
 print('signal' if os.WIFSIGNALED(status) else 'exit', os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
 `;
+import { needs } from '../needs.js';
 
 function hasPython(): boolean {
   try {
@@ -37,7 +38,7 @@ function hasPython(): boolean {
   }
 }
 
-describe.skipIf(!hasPython())('a run whose terminal is closed', () => {
+describe('a run whose terminal is closed', needs('Python', hasPython()), () => {
   const place = new Workplace();
   afterAll(() => place.clear());
 

@@ -4,6 +4,7 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Workplace } from '../integration/command.js';
+import { needs } from '../needs.js';
 
 const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
 const full = '/dev/full' as const;
@@ -36,7 +37,7 @@ describe('a console that takes nothing', () => {
 
   const line = /^pod-dist: cannot write to standard output: ENOSPC: [^\n]*\n$/;
 
-  it.runIf(existsSync(full))('is one line where it is full', async () => {
+  it('is one line where it is full', needs('/dev/full', existsSync(full)), async () => {
     const { code, stderr } = await run(['config', 'list'], full);
     expect(code).toBe(1);
     expect(stderr).toMatch(line);
@@ -49,7 +50,7 @@ describe('a console that takes nothing', () => {
     expect(place.report('run').epochs).toBe(1);
   });
 
-  it.runIf(existsSync(full))('that is full shows in the exit code of a run', async () => {
+  it('that is full shows in the exit code of a run', needs('/dev/full', existsSync(full)), async () => {
     const { code, stderr } = await run([...training, '1'], full, place.folder);
     expect(code).toBe(1);
     expect(stderr).toMatch(line);

@@ -6,6 +6,7 @@ import { type DataConfig } from '../../src/config/schema.js';
 import type { Batch, BatchRequest, Dataset } from '../../src/data/dataset.js';
 import { openDataset, datasets } from '../../src/data/index.js';
 import { levelOf, writeFolder, writeImage } from './images.js';
+import { needs } from '../needs.js';
 
 let root: string;
 const open: Dataset[] = [];
@@ -213,22 +214,26 @@ describe('openImageFolder', () => {
     }
   });
 
-  it.runIf(process.platform === 'linux')('goes on when the disk is full, and says so once', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
-    try {
-      const notices: string[] = [];
-      const notify = (line: string) => void notices.push(line);
-      const own = await dataset({ cache: { ...cache, folder } }, 1, notify);
-      const [pixels] = readdirSync(folder).filter((name) => name.endsWith('.pixels'));
-      rmSync(join(folder, pixels));
-      symlinkSync('/dev/full', join(folder, pixels));
-      expect(await collect(own, {})).toEqual(await collect(await dataset(), {}));
-      expect(own.origins).toEqual({ decoded: 12, disk: 0, memory: 0 });
-      expect(notices).toEqual([expect.stringMatching(/^decoded pixels are not kept in .* \(ENOSPC\), /)]);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
-  });
+  it(
+    'goes on when the disk is full, and says so once',
+    needs('Linux', process.platform === 'linux'),
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
+      try {
+        const notices: string[] = [];
+        const notify = (line: string) => void notices.push(line);
+        const own = await dataset({ cache: { ...cache, folder } }, 1, notify);
+        const [pixels] = readdirSync(folder).filter((name) => name.endsWith('.pixels'));
+        rmSync(join(folder, pixels));
+        symlinkSync('/dev/full', join(folder, pixels));
+        expect(await collect(own, {})).toEqual(await collect(await dataset(), {}));
+        expect(own.origins).toEqual({ decoded: 12, disk: 0, memory: 0 });
+        expect(notices).toEqual([expect.stringMatching(/^decoded pixels are not kept in .* \(ENOSPC\), /)]);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    },
+  );
 
   it('wants a mean and a deviation a channel', async () => {
     await expect(dataset({ channels: 1, normalize: { mean: [0, 0, 0], std: [1] } })).rejects.toThrow(

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { indexImages, indexTestImages, indexUnclassed } from '../../src/data/image-index.js';
 import { UserError } from '../../src/util/errors.js';
+import { needs } from '../needs.js';
 
 let root: string;
 beforeEach(() => void (root = mkdtempSync(join(tmpdir(), 'pod-dist-test-'))));
@@ -114,22 +115,26 @@ describe('indexImages', () => {
     await expect(indexImages(root)).rejects.toThrow(/train\/b\/3.png is a link that leads nowhere/);
   });
 
-  it.runIf(process.platform === 'linux')('names pipes, devices, and names that are not UTF-8', async () => {
-    make(...good);
-    execFileSync('mkfifo', [join(root, 'train/a/2.png')]);
-    symlinkSync('/dev/zero', join(root, 'train/a/3.png'));
-    writeFileSync(
-      Buffer.concat([Buffer.from(join(root, 'train/b/')), Buffer.of(0x63, 0xe9), Buffer.from('.jpg')]),
-      '',
-    );
-    const faults: string[] = [];
-    await indexImages(root, { onFault: ({ message }) => void faults.push(message.slice(root.length + 1)) });
-    expect(faults.sort()).toEqual([
-      'train/a/2.png is a named pipe, not a file',
-      'train/a/3.png is a link to a device, not to a file',
-      'train/b/c\\xe9.jpg has a name that is not UTF-8: rename it',
-    ]);
-  });
+  it(
+    'names pipes, devices, and names that are not UTF-8',
+    needs('Linux', process.platform === 'linux'),
+    async () => {
+      make(...good);
+      execFileSync('mkfifo', [join(root, 'train/a/2.png')]);
+      symlinkSync('/dev/zero', join(root, 'train/a/3.png'));
+      writeFileSync(
+        Buffer.concat([Buffer.from(join(root, 'train/b/')), Buffer.of(0x63, 0xe9), Buffer.from('.jpg')]),
+        '',
+      );
+      const faults: string[] = [];
+      await indexImages(root, { onFault: ({ message }) => void faults.push(message.slice(root.length + 1)) });
+      expect(faults.sort()).toEqual([
+        'train/a/2.png is a named pipe, not a file',
+        'train/a/3.png is a link to a device, not to a file',
+        'train/b/c\\xe9.jpg has a name that is not UTF-8: rename it',
+      ]);
+    },
+  );
 
   it('lists every fault where it is asked to', async () => {
     make(...good, 'train/a/x.txt', 'train/c/1.jpg', 'test/d/1.jpg', 'test/b/y.txt');

@@ -1,17 +1,12 @@
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { extname, join, normalize } from 'node:path';
+import { findChromium } from '../report/browser.js';
 
-/** Where Debian, Ubuntu and Google put the browser. */
-const candidates = ['chromium', 'chromium-browser', 'google-chrome'].map((name) => `/usr/bin/${name}`);
-
-/** The Chromium of this machine, or of `POD_DIST_CHROMIUM`. */
-export const chromium = [process.env.POD_DIST_CHROMIUM, ...candidates].find(
-  (file) => file !== undefined && existsSync(file),
-);
+/** The Chromium of this machine. */
+export const chromium = findChromium();
 
 const types: Readonly<Record<string, string>> = {
   '.html': 'text/html',

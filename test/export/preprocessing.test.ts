@@ -58,11 +58,9 @@ describe('classifier.json', () => {
   });
 });
 
-/** Whether this machine's Python (`POD_DIST_PYTHON`, else python3) has Pillow and numpy; says so if not. */
+/** Whether this machine's Python (`POD_DIST_PYTHON`, else python3) has Pillow and numpy. */
 function hasPillow(): boolean {
-  const { status } = spawnSync(python, ['-c', 'import numpy, PIL']);
-  if (status !== 0) console.warn(`preprocessing.py is not run: ${python} has no Pillow and numpy`);
-  return status === 0;
+  return spawnSync(python, ['-c', 'import numpy, PIL']).status === 0;
 }
 
 const program = `
@@ -73,42 +71,49 @@ from preprocessing import prepare
 for job in json.load(open(sys.argv[2])):
     prepare(Image.open(job["image"]), job["description"]).tofile(job["to"])
 `;
+import { needs } from '../needs.js';
 
-describe.skipIf(!hasPillow())('preprocessing.py', () => {
-  it('gives the pixels that pod-dist decodes, to within the resampling of Pillow', async () => {
-    const files = [
-      ...['disc-alpha-32.png', 'disc-alpha-64.png', 'disc-alpha-96.png', 'f-upright.png', 'patches.png'],
-      ...[1, 6, 7].map((orientation) => `f-orientation-${orientation}.jpg`),
-    ];
-    const kinds = [
-      descriptionOf(recipe({ size: 32 }), 3),
-      descriptionOf(recipe({ size: 32, channels: 1, background: '#2040c0' }), 1),
-      descriptionOf(
-        recipe({ size: 32, resize: 40, channels: 1, grey: 'lightness', orientation: 'ignore' }),
-        1,
-      ),
-    ];
-    const jobs = kinds.flatMap(({ config, preprocessing, shape }, kind) =>
-      files.map((name) => ({
-        image: fixture(name),
-        description: { preprocessing },
-        to: join(folder, `${kind}-${name}.f32`),
-        options: preprocessingOf(config.data, shape),
-      })),
-    );
-    writeFileSync(join(folder, 'jobs.json'), JSON.stringify(jobs));
-    const ended = spawnSync(python, ['-c', program, assets, join(folder, 'jobs.json')], { encoding: 'utf8' });
-    expect(ended.stderr).toBe('');
-    for (const { image, to, options } of jobs) {
-      const own = await decodeImage(image, options);
-      const theirs = new Float32Array(new Uint8Array(readFileSync(to)).buffer);
-      expect(theirs).toHaveLength(own.length);
-      const { channels } = options;
-      const plane = own.length / channels;
-      const off = Array.from(own, (value, at) =>
-        Math.abs(value - 255 * theirs[(at % channels) * plane + Math.floor(at / channels)]),
+describe(
+  'preprocessing.py',
+  needs('Python with Pillow and NumPy (POD_DIST_PYTHON names one)', hasPillow()),
+  () => {
+    it('gives the pixels that pod-dist decodes, to within the resampling of Pillow', async () => {
+      const files = [
+        ...['disc-alpha-32.png', 'disc-alpha-64.png', 'disc-alpha-96.png', 'f-upright.png', 'patches.png'],
+        ...[1, 6, 7].map((orientation) => `f-orientation-${orientation}.jpg`),
+      ];
+      const kinds = [
+        descriptionOf(recipe({ size: 32 }), 3),
+        descriptionOf(recipe({ size: 32, channels: 1, background: '#2040c0' }), 1),
+        descriptionOf(
+          recipe({ size: 32, resize: 40, channels: 1, grey: 'lightness', orientation: 'ignore' }),
+          1,
+        ),
+      ];
+      const jobs = kinds.flatMap(({ config, preprocessing, shape }, kind) =>
+        files.map((name) => ({
+          image: fixture(name),
+          description: { preprocessing },
+          to: join(folder, `${kind}-${name}.f32`),
+          options: preprocessingOf(config.data, shape),
+        })),
       );
-      expect(off.reduce((sum, value) => sum + value, 0) / off.length, to).toBeLessThan(3);
-    }
-  });
-});
+      writeFileSync(join(folder, 'jobs.json'), JSON.stringify(jobs));
+      const ended = spawnSync(python, ['-c', program, assets, join(folder, 'jobs.json')], {
+        encoding: 'utf8',
+      });
+      expect(ended.stderr).toBe('');
+      for (const { image, to, options } of jobs) {
+        const own = await decodeImage(image, options);
+        const theirs = new Float32Array(new Uint8Array(readFileSync(to)).buffer);
+        expect(theirs).toHaveLength(own.length);
+        const { channels } = options;
+        const plane = own.length / channels;
+        const off = Array.from(own, (value, at) =>
+          Math.abs(value - 255 * theirs[(at % channels) * plane + Math.floor(at / channels)]),
+        );
+        expect(off.reduce((sum, value) => sum + value, 0) / off.length, to).toBeLessThan(3);
+      }
+    });
+  },
+);

@@ -5,6 +5,7 @@ import type { Description } from '../../src/export/description.js';
 import { onnxScores } from './onnx-peer.js';
 import { hasPytorch, PytorchPeer } from './pytorch-peer.js';
 import { largestDifference, TrainedDigits } from './trained.js';
+import { needs } from '../needs.js';
 
 const pytorchHere = hasPytorch();
 
@@ -35,13 +36,17 @@ describe.each([
     });
   });
 
-  it.skipIf(!pytorchHere)(`have the same classes and ${kind} in PyTorch`, async () => {
-    const folder = await trained.export('safetensors');
-    const pytorch = new PytorchPeer();
-    try {
-      expectSame(await pytorch.scores(folder, trained.images, [trained.count, 8, 8, 1]));
-    } finally {
-      await pytorch.close();
-    }
-  });
+  it(
+    `have the same classes and ${kind} in PyTorch`,
+    needs('Python with PyTorch and safetensors (POD_DIST_PYTHON names one)', pytorchHere),
+    async () => {
+      const folder = await trained.export('safetensors');
+      const pytorch = new PytorchPeer();
+      try {
+        expectSame(await pytorch.scores(folder, trained.images, [trained.count, 8, 8, 1]));
+      } finally {
+        await pytorch.close();
+      }
+    },
+  );
 });

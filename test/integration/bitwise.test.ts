@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { backends, until, Workplace } from './command.js';
 import { writeFolder } from '../data/images.js';
+import { needs } from '../needs.js';
 
 const worlds = ['1', '2', '4'];
 const bitwise = ['--bitwise', '4'];
@@ -49,9 +50,9 @@ describe.each(backends)('the digits recipe on %s with 1, 2 and 4 workers', (back
   });
 });
 
-it.runIf(backends.length > 1)(
+it(
   'gives one worker the bits of four, of two threads each',
-  { timeout: 60_000 },
+  { ...needs('native TensorFlow', backends.length > 1), timeout: 60_000 },
   async () => {
     const settings = [
       '--set',

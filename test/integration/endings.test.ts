@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { until, Workplace } from './command.js';
+import { needs } from '../needs.js';
 
 const quick = ['launch', '--backend', 'wasm', '--set', 'batchSize=480'];
 
@@ -21,7 +22,7 @@ const probe = new Workplace();
 const canMount = mounts(probe.path('mounted'));
 afterAll(() => probe.clear());
 
-describe.skipIf(!canMount)('a run on a file system that fills up', () => {
+describe('a run on a file system that fills up', needs('the right to mount', canMount), () => {
   const place = new Workplace();
   const disk = place.path('disk');
   beforeAll(() => mkdirSync(disk));
@@ -62,7 +63,7 @@ describe.skipIf(!canMount)('a run on a file system that fills up', () => {
   );
 });
 
-describe.skipIf(!canMount)('a run on a file system that takes no further file', () => {
+describe('a run on a file system that takes no further file', needs('the right to mount', canMount), () => {
   const place = new Workplace();
   const disk = place.path('disk');
   beforeAll(() => mkdirSync(disk));

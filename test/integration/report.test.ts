@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeImage } from '../data/images.js';
 import { browserFlags, findChromium } from '../report/browser.js';
 import { Workplace } from './command.js';
+import { needs } from '../needs.js';
 
 const place = new Workplace();
 const executablePath = findChromium();
@@ -51,8 +52,9 @@ describe('pod-dist report', () => {
   });
 });
 
-describe.skipIf(!executablePath)(
-  `the page in a browser${executablePath ? '' : ' (skipped: no Chromium is found here)'}`,
+describe(
+  'the page in a browser',
+  needs('Chromium (apt install chromium, or set POD_DIST_CHROMIUM)', executablePath),
   () => {
     let browser: Browser;
     beforeAll(async () => void (browser = await chromium.launch({ executablePath, args: browserFlags })));

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { until, Workplace } from './command.js';
+import { needs } from '../needs.js';
 
 const training = ['launch', '--backend', 'wasm', '--epochs', '500', '--out', 'run', '--workers', '2'];
 const short = ['distributed.stallTimeoutSeconds=3', 'distributed.collectiveTimeoutSeconds=4'];
@@ -12,7 +13,7 @@ const pauseMs = 7000;
 
 const isStopped = (pid: number) => /\) T/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 
-describe.runIf(process.platform === 'linux')('a job that is suspended', () => {
+describe('a job that is suspended', needs('Linux', process.platform === 'linux'), () => {
   let place: Workplace;
   beforeEach(() => void (place = new Workplace()));
   afterEach(() => place.clear());

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Workplace, type Ended } from './command.js';
 import { freePort } from './free-port.js';
+import { needs } from '../needs.js';
 
 const names = [`pod-dist-test-${process.pid}-a`, `pod-dist-test-${process.pid}-b`];
 const addresses = ['10.79.0.1', '10.79.0.2'];
@@ -48,9 +49,8 @@ function removeHosts(): void {
 }
 
 const possible = makeHosts();
-if (!possible) console.log('no network namespaces here: jobs over two hosts are not tested');
 
-describe.runIf(possible)('a job over two hosts', () => {
+describe('a job over two hosts', needs('network namespaces', possible), () => {
   let place: Workplace;
   let temporary: string[];
   beforeEach(() => {

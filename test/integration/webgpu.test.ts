@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { EvaluationTotals } from '../../src/evaluation/totals.js';
 import { accelerated } from '../backend/backends.js';
 import { Workplace } from './command.js';
+import { needs } from '../needs.js';
 
 /** A network with batch norm whose few steps a software driver computes in seconds. */
 const small = [
@@ -11,7 +12,7 @@ const small = [
 
 const available = accelerated.includes('webgpu');
 
-describe.skipIf(!available)('the digits on webgpu', () => {
+describe('the digits on webgpu', needs('a Vulkan driver for webgpu', available), () => {
   const place = new Workplace();
   const launch = (run: string, ...args: string[]) => place.run('launch', ...small, '--out', run, ...args);
   const losses = (run: string) => place.metrics(run).steps.map(({ loss }) => loss);
@@ -65,17 +66,21 @@ describe('webgpu without a driver', () => {
   afterAll(() => place.clear());
   const nothing = { VK_DRIVER_FILES: '/nowhere.json', VK_ICD_FILENAMES: '/nowhere.json' };
 
-  it.runIf(process.platform === 'linux')('says in one line what to install', async () => {
+  it('says in one line what to install', needs('Linux', process.platform === 'linux'), async () => {
     const ended = await place.start(['launch', '--backend', 'webgpu'], nothing).ended;
     expect(ended).toMatchObject({ code: 2, stdout: '' });
     expect(ended.stderr.trim()).toMatch(/^pod-dist: webgpu finds no GPU here: install a Vulkan driver.*$/);
   });
 
-  it.runIf(available)('names the adapters there are where the wanted one is not', async () => {
-    const ended = await place.start(['launch', '--backend', 'webgpu'], {
-      POD_DIST_WEBGPU_ADAPTER: 'no such card',
-    }).ended;
-    expect(ended).toMatchObject({ code: 2 });
-    expect(ended.lastLine).toContain('POD_DIST_WEBGPU_ADAPTER=no such card');
-  });
+  it(
+    'names the adapters there are where the wanted one is not',
+    needs('a Vulkan driver for webgpu', available),
+    async () => {
+      const ended = await place.start(['launch', '--backend', 'webgpu'], {
+        POD_DIST_WEBGPU_ADAPTER: 'no such card',
+      }).ended;
+      expect(ended).toMatchObject({ code: 2 });
+      expect(ended.lastLine).toContain('POD_DIST_WEBGPU_ADAPTER=no such card');
+    },
+  );
 });

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { allowedCores } from '../../src/util/cores.js';
+import { needs } from '../needs.js';
 
 const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
 const own = allowedCores() ?? [];
@@ -40,12 +41,16 @@ async function coresOfWorkers(bindCores: boolean): Promise<string[]> {
   }
 }
 
-describe.runIf(bindable)('workers of pod-dist launch', { timeout: 90_000 }, () => {
-  it('have cores of their own, unless they are left free', async () => {
-    const bound = await coresOfWorkers(true);
-    expect(new Set(bound).size).toBe(2);
-    const free = await coresOfWorkers(false);
-    expect(free).toHaveLength(2);
-    expect(new Set(free).size).toBe(1);
-  });
-});
+describe(
+  'workers of pod-dist launch',
+  { ...needs('taskset and two cores', bindable), timeout: 90_000 },
+  () => {
+    it('have cores of their own, unless they are left free', async () => {
+      const bound = await coresOfWorkers(true);
+      expect(new Set(bound).size).toBe(2);
+      const free = await coresOfWorkers(false);
+      expect(free).toHaveLength(2);
+      expect(new Set(free).size).toBe(1);
+    });
+  },
+);

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkCentroidFile, writeCentroids } from '../../launcher/centroid-file.js';
 import { UserError } from '../../src/util/errors.js';
 import { generateCentroids } from '../../src/pedcc/index.js';
+import { needs } from '../needs.js';
 
 const [classes, dim, seed] = [7, 12, 3];
 const { values } = generateCentroids({ classes, dim, seed });
@@ -48,7 +49,7 @@ describe('writeCentroids', () => {
     expect(found.values).toEqual(values);
   });
 
-  it.skipIf(!hasNumpy)('writes .npy that NumPy reads', () => {
+  it('writes .npy that NumPy reads', needs('NumPy', hasNumpy), () => {
     const script =
       'import numpy, sys, json; a = numpy.load(sys.argv[1]); print(json.dumps([a.shape, str(a.dtype), a.ravel().tolist()]))';
     const [shape, type, numbers] = JSON.parse(

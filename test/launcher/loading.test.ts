@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { cli } from '../integration/command.js';
+import { needs } from '../needs.js';
 
 /** Code that runs in the command's process whenever it resolves a module, with `specifier` and `parent` at hand. */
 function onResolve(code: string): string[] {
@@ -66,7 +67,7 @@ describe('SIGUSR1', () => {
   });
 });
 
-describe.skipIf(process.platform === 'win32')('too few files that may be open', () => {
+describe('too few files that may be open', needs('a POSIX shell', process.platform !== 'win32'), () => {
   it('are one line', async () => {
     const child = spawn('bash', ['-c', 'ulimit -n 64 && exec "$@"', 'bash', process.execPath, cli, 'launch']);
     let stderr = '';

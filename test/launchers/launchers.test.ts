@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { cli, until, Workplace } from '../integration/command.js';
 import { SlurmCluster, whyNoSlurm } from './slurm-cluster.js';
 import { findProgram, starters, workersOf } from './starters.js';
+import { needs } from '../needs.js';
 
 const settings = ['--backend', 'wasm', '--bitwise', '4'];
 const noSlurm = whyNoSlurm();
@@ -57,17 +58,16 @@ async function expectNoWorkers(): Promise<void> {
 }
 
 describe.each([...starters, slurm])('$name', { timeout: 2 * patienceMs }, ({ name, within }) => {
-  if (!within) console.log(`${name} is not installed: its tests are skipped`);
-
-  it.skipIf(!within)('trains the weights that launch trains, bit for bit', async () => {
+  it('trains the weights that launch trains, bit for bit', needs(name, within), async () => {
     const { code, stderr } = await start(within!(2), 1).ended;
     expect(code, stderr).toBe(0);
     expect(place.report('run')).toMatchObject({ worldSize: 2, weightsSha256: weights });
     await expectNoWorkers();
   });
 
-  it.skipIf(!within)(
+  it(
     'ends within 10 s when a rank is killed, with an exit code, and leaves nobody',
+    needs(name, within),
     async () => {
       const job = start(within!(2), 500);
       const workers = await underWay();
@@ -85,7 +85,7 @@ describe.each([...starters, slurm])('$name', { timeout: 2 * patienceMs }, ({ nam
   );
 });
 
-describe.skipIf(noSlurm !== undefined)('Slurm', { timeout: 2 * patienceMs }, () => {
+describe('Slurm', { ...needs('Slurm', noSlurm === undefined), timeout: 2 * patienceMs }, () => {
   it('ends a job over two nodes with scancel, and leaves nobody', async () => {
     // The names of the nodes are known to Slurm only.
     environment.MASTER_ADDR = '127.0.0.1';

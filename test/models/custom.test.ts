@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildModel } from '../../src/models/index.js';
 import { configSchema } from '../../src/config/schema.js';
 import { trainAlone } from '../../src/training/alone.js';
+import { needs } from '../needs.js';
 
 const good = `export default ({ tf, shape, dim, seed }) => {
   const kernelInitializer = tf.initializers.heNormal({ seed });
@@ -47,8 +48,9 @@ describe('a backbone of the user', () => {
     expect(report.evalAccuracy).toBeGreaterThan(0.5);
   });
 
-  it.skipIf('typescript' in process.features && process.features.typescript)(
+  it(
     'says what to do where Node cannot run TypeScript',
+    needs('Node without types stripped', !('typescript' in process.features && process.features.typescript)),
     async () => {
       await expect(build(written(good, 'mts'))).rejects.toThrow(
         /Node .* does not run TypeScript; compile it/,
@@ -56,8 +58,9 @@ describe('a backbone of the user', () => {
     },
   );
 
-  it.runIf('typescript' in process.features && process.features.typescript)(
+  it(
     'may be TypeScript where Node strips types',
+    needs('Node with types stripped', 'typescript' in process.features && process.features.typescript),
     async () => {
       const model = await build(
         written(good.replace('shape, dim, seed })', 'shape, dim, seed }: any)'), 'mts'),

@@ -3,11 +3,13 @@ import { delimiter, join } from 'node:path';
 
 const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-/** A Chromium of this machine: `CHROMIUM`, else the first in the path. */
+/** A Chromium of this machine: `POD_DIST_CHROMIUM`, else the first in the path. */
 export function findChromium(): string | undefined {
   const folders = (process.env.PATH ?? '').split(delimiter);
   const candidates = folders.flatMap((folder) => names.map((name) => join(folder, name)));
-  return [process.env.CHROMIUM, ...candidates].find((file) => file !== undefined && existsSync(file));
+  return [process.env.POD_DIST_CHROMIUM, ...candidates].find(
+    (file) => file !== undefined && existsSync(file),
+  );
 }
 
 /** What Chromium is started with: no sandbox as root, and nothing of its own on the network. */

@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openTrace, TraceFile } from '../../src/trace/trace-file.js';
 import { now, SpanRecorder, type TraceSpan } from '../../src/trace/tracer.js';
+import { needs } from '../needs.js';
 
 /** Puts a disk that is full in the place of a file that this process has open. */
 function fillDisk(file: string): void {
@@ -152,18 +153,22 @@ describe('TraceFile', () => {
     expect(read(join(folder, 'trace-3.json')).traceEvents.some(({ name }) => name === 'third')).toBe(true);
   });
 
-  it.runIf(existsSync('/dev/full'))('gives up, once and in one line, where the disk is full', () => {
-    const file = join(folder, 'trace.json');
-    const lines: string[] = [];
-    const trace = TraceFile.open(file, (line) => lines.push(line));
-    const [part] = readdirSync(folder);
-    fillDisk(join(folder, part));
-    for (const name of ['forward', 'backward'])
-      trace.add({ rank: 0, host: 'a', clock, spans: [span(name, 'compute', now(), now())] });
-    trace.close();
-    expect(lines).toEqual([`the trace ${file} is given up: no space is left`]);
-    expect(readdirSync(folder)).toEqual([]);
-  });
+  it(
+    'gives up, once and in one line, where the disk is full',
+    needs('/dev/full', existsSync('/dev/full')),
+    () => {
+      const file = join(folder, 'trace.json');
+      const lines: string[] = [];
+      const trace = TraceFile.open(file, (line) => lines.push(line));
+      const [part] = readdirSync(folder);
+      fillDisk(join(folder, part));
+      for (const name of ['forward', 'backward'])
+        trace.add({ rank: 0, host: 'a', clock, spans: [span(name, 'compute', now(), now())] });
+      trace.close();
+      expect(lines).toEqual([`the trace ${file} is given up: no space is left`]);
+      expect(readdirSync(folder)).toEqual([]);
+    },
+  );
 });
 
 describe('SpanRecorder', () => {

@@ -23,6 +23,7 @@ import {
   removeLeftovers,
 } from '../../src/transport/meeting-folder.js';
 import { findUserFolder } from '../../src/transport/user-folder.js';
+import { needs } from '../needs.js';
 
 const uid = process.getuid?.() ?? -1;
 const root = uid === 0;
@@ -89,18 +90,22 @@ describe('findUserFolder', () => {
     }
   });
 
-  it.runIf(root)("passes over another user's folder, and a place that another user may change", () => {
-    mkdirSync(join(place, 'pod-dist-0'), { mode: 0o700 });
-    chownSync(join(place, 'pod-dist-0'), otherUser, otherUser);
-    expect(find()).toBeUndefined();
-    rmSync(join(place, 'pod-dist-0'), { recursive: true });
-    chmodSync(place, 0o777);
-    expect(find()).toBeUndefined();
-    chmodSync(place, 0o1777);
-    chownSync(place, otherUser, otherUser);
-    expect(find()).toBeUndefined();
-    expect(notes).toHaveLength(3);
-  });
+  it(
+    "passes over another user's folder, and a place that another user may change",
+    needs('root', root),
+    () => {
+      mkdirSync(join(place, 'pod-dist-0'), { mode: 0o700 });
+      chownSync(join(place, 'pod-dist-0'), otherUser, otherUser);
+      expect(find()).toBeUndefined();
+      rmSync(join(place, 'pod-dist-0'), { recursive: true });
+      chmodSync(place, 0o777);
+      expect(find()).toBeUndefined();
+      chmodSync(place, 0o1777);
+      chownSync(place, otherUser, otherUser);
+      expect(find()).toBeUndefined();
+      expect(notes).toHaveLength(3);
+    },
+  );
 
   it('takes none where the path of a socket would be too long', () => {
     const deep = join(place, 'x'.repeat(60));
@@ -154,19 +159,23 @@ describe('MeetingFolder', () => {
     expect(readdirSync(place)).toEqual([]);
   });
 
-  it.runIf(containers)('is safe from a container that sees other process ids', async () => {
-    const live = await holder('a'.repeat(24));
-    const other = await holder('b'.repeat(24), ['unshare', '--pid', '--fork', '--kill-child']);
-    expect(existsSync(live.folder)).toBe(true);
-    await removeDead(find() as string);
-    expect(existsSync(other.folder)).toBe(true);
-    for (const { child } of [live, other]) {
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-    }
-  });
+  it(
+    'is safe from a container that sees other process ids',
+    needs('user namespaces', containers),
+    async () => {
+      const live = await holder('a'.repeat(24));
+      const other = await holder('b'.repeat(24), ['unshare', '--pid', '--fork', '--kill-child']);
+      expect(existsSync(live.folder)).toBe(true);
+      await removeDead(find() as string);
+      expect(existsSync(other.folder)).toBe(true);
+      for (const { child } of [live, other]) {
+        child.kill('SIGKILL');
+        await once(child, 'exit');
+      }
+    },
+  );
 
-  it.runIf(root)('deletes nothing for another user who swaps a folder for a link', async () => {
+  it('deletes nothing for another user who swaps a folder for a link', needs('root', root), async () => {
     const precious = join(place, 'precious');
     mkdirSync(precious);
     for (let index = 0; index < 20; index++) writeFileSync(join(precious, `${index}.values`), '');

@@ -4,6 +4,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { allowedCores, availableCores, coresOf, cpuQuota } from '../../src/util/cores.js';
+import { needs } from '../needs.js';
 
 let folder: string;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'))));
@@ -81,10 +82,14 @@ describe('availableCores', () => {
     expect(availableCores()).toBeLessThanOrEqual(availableParallelism());
   });
 
-  it.runIf(existsSync('/usr/bin/taskset'))('is one for a process that is bound to one core', () => {
-    const script = `import(${JSON.stringify(new URL('../../dist/src/util/cores.js', import.meta.url).href)})
+  it(
+    'is one for a process that is bound to one core',
+    needs('taskset', existsSync('/usr/bin/taskset')),
+    () => {
+      const script = `import(${JSON.stringify(new URL('../../dist/src/util/cores.js', import.meta.url).href)})
       .then(({ availableCores, coresOf }) => console.log(availableCores(), coresOf(process.pid)))`;
-    const out = execFileSync('taskset', ['-c', '0', process.execPath, '-e', script], { encoding: 'utf8' });
-    expect(out).toBe('1 1\n');
-  });
+      const out = execFileSync('taskset', ['-c', '0', process.execPath, '-e', script], { encoding: 'utf8' });
+      expect(out).toBe('1 1\n');
+    },
+  );
 });

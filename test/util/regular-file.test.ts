@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { UserError } from '../../src/util/errors.js';
 import { readRegularFile, readRegularText } from '../../src/util/regular-file.js';
+import { needs } from '../needs.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
 const at = (name: string) => join(folder, name);
@@ -55,7 +56,7 @@ describe('readRegularFile', () => {
     expect(read).toThrow(`cannot read ${at(name)}: ${reason}`);
   });
 
-  it.skipIf(process.getuid?.() === 0)('says that permission is denied', () => {
+  it('says that permission is denied', needs('a user other than root', process.getuid?.() !== 0), () => {
     expect(() => readRegularFile(at('secret'), { mostBytes: 1000 })).toThrow(/secret: permission denied$/);
   });
 

@@ -1,10 +1,6 @@
 import * as tf from '../../../src/tf/index.js';
 import type { BackendName } from '../../../src/backend/backends.js';
 import { initBackend } from '../../../src/backend/index.js';
-import { accelerated } from '../backends.js';
-
-/** Every backend that runs here. */
-export const implementations: readonly BackendName[] = ['cpu', ...accelerated];
 
 /** Values of tensors as float64; what `compute` leaves behind is an error. */
 export async function valuesOn(name: BackendName, compute: () => tf.Tensor[]): Promise<Float64Array[]> {

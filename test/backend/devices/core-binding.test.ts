@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bindingCommands, divideCores } from '../../../src/backend/devices/core-binding.js';
 import { allowedCores } from '../../../src/util/cores.js';
+import { needs } from '../../needs.js';
 
 let folder: string;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'))));
@@ -50,7 +51,7 @@ describe('bindingCommands', () => {
   const cores = allowedCores() ?? [];
   const bindable = existsSync('/usr/bin/taskset') && cores.length > 1;
 
-  it.runIf(bindable)('starts each worker on cores of its own', () => {
+  it('starts each worker on cores of its own', needs('taskset and two cores', bindable), () => {
     const seen = (bindingCommands(2) ?? []).map(([program, ...args]) => {
       const status = execFileSync(program, [...args, 'cat', '/proc/self/status'], { encoding: 'utf8' });
       mkdirSync(join(folder, 'self'), { recursive: true });

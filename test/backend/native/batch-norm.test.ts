@@ -7,6 +7,7 @@ import { fusedBatchNorm } from '../../../src/backend/native/batch-norm/fused.js'
 import { findAddon } from '../../../src/backend/native/cache.js';
 import type { NodeBackend } from '../../../src/backend/native/node-backend.js';
 import { normal } from '../backends.js';
+import { needs } from '../../needs.js';
 
 const epsilon = 1e-5;
 const shapes = [
@@ -25,74 +26,78 @@ const bits = (values: ArrayLike<number>) => Buffer.from(Float32Array.from(values
 const bitsOf = (tensor: tf.Tensor) => bits(tensor.dataSync());
 const same = (actual: Buffer, expected: Buffer) => expect(actual.equals(expected)).toBe(true);
 
-describe.runIf(findAddon()?.operations)('batch norm in operations of its own', () => {
-  beforeAll(async () => void (await initBackend('native')));
+describe(
+  'batch norm in operations of its own',
+  needs('native TensorFlow with operations of its own', findAddon()?.operations),
+  () => {
+    beforeAll(async () => void (await initBackend('native')));
 
-  it.each(shapes.flatMap((shape) => forms.map((form) => [shape, form] as const)))(
-    'gives the same bits whole and in halves, of %j, %j',
-    (shape, { activation, added }) =>
+    it.each(shapes.flatMap((shape) => forms.map((form) => [shape, form] as const)))(
+      'gives the same bits whole and in halves, of %j, %j',
+      (shape, { activation, added }) =>
+        tf.tidy(() => {
+          const channels = shape[3];
+          const rows = tf.util.sizeFromShape(shape) / channels;
+          const [x, dy] = [normal(shape, 1, 0.5), normal(shape, 2)];
+          const [gamma, beta] = [normal([channels], 3), normal([channels], 4)];
+          const residual = added ? normal(shape, 7) : undefined;
+          const call: BatchNormCall = { x, gamma, beta, residual, epsilon, activation };
+          const own = runningBatchNorm();
+
+          const sums = own.sums(x);
+          const means = sums.subarray(0, channels).map((value) => value / rows);
+          const variances = sums.subarray(channels).map((sum, c) => Math.max(sum / rows - means[c] ** 2, 0));
+          const halves = own.normalise(call, { means, variances });
+          const whole = own.whole.normalise(call);
+          same(bitsOf(whole.y), bitsOf(halves.y));
+          same(bitsOf(whole.statistics[0]), bitsOf(halves.statistics[0]));
+          const unbiased = variances.map((value) => value * (rows / Math.max(rows - 1, 1)));
+          same(bitsOf(whole.moments[0]), bits([...means, ...unbiased]));
+
+          const y = own.readsOutput(call) ? halves.y : undefined;
+          const normalised: Normalised = {
+            x,
+            gamma,
+            beta,
+            epsilon,
+            activation,
+            y,
+            statistics: halves.statistics,
+          };
+          const { sums: gradients, g } = own.gradientSums(dy, normalised);
+          const { dx, dgamma, dbeta, g: wholeG } = own.whole.gradient(dy, normalised);
+          same(bitsOf(dbeta), bits(gradients.subarray(0, channels)));
+          same(bitsOf(dgamma), bits(gradients.subarray(channels)));
+          const averages = gradients.map((value) => value / rows);
+          const after = g ? { ...normalised, activation: 'linear' as const } : normalised;
+          same(bitsOf(dx), bitsOf(own.gradient(g ?? dy, averages, after)));
+          expect(wholeG === undefined).toBe(g === undefined);
+          if (wholeG && g) same(bitsOf(wholeG), bitsOf(g));
+        }),
+    );
+
+    it('refuses a gradient of another shape and coefficients of other channels', () =>
       tf.tidy(() => {
-        const channels = shape[3];
-        const rows = tf.util.sizeFromShape(shape) / channels;
-        const [x, dy] = [normal(shape, 1, 0.5), normal(shape, 2)];
-        const [gamma, beta] = [normal([channels], 3), normal([channels], 4)];
-        const residual = added ? normal(shape, 7) : undefined;
-        const call: BatchNormCall = { x, gamma, beta, residual, epsilon, activation };
+        const x = tf.zeros([2, 3, 3, 4]);
+        const [four, statistics] = [tf.ones([4]), [tf.ones([2, 4])]];
+        const call = { x, gamma: four, beta: four, epsilon, activation: 'linear' } as const;
+        const moments = { means: new Float64Array(4), variances: new Float64Array(4) };
+        const other = tf.zeros([2, 3, 3, 5]);
         const own = runningBatchNorm();
+        expect(() => own.gradientSums(other, { ...call, statistics })).toThrow('differ in shape');
+        expect(() => own.normalise({ ...call, residual: other }, moments)).toThrow('differ in shape');
+        expect(() => own.whole.gradient(x, { ...call, statistics, y: tf.zeros([2, 3, 4]) })).toThrow(
+          'differ in shape',
+        );
+        expect(() => own.whole.normalise({ ...call, beta: tf.ones([3]) })).toThrow('do not fit');
+        expect(() => own.normalise({ ...call, gamma: tf.ones([5]) }, moments)).toThrow('do not fit');
+        const transposed = { ...call, statistics: [tf.ones([4, 2])] };
+        expect(() => own.gradientSums(x, transposed)).toThrow('do not fit');
+      }));
+  },
+);
 
-        const sums = own.sums(x);
-        const means = sums.subarray(0, channels).map((value) => value / rows);
-        const variances = sums.subarray(channels).map((sum, c) => Math.max(sum / rows - means[c] ** 2, 0));
-        const halves = own.normalise(call, { means, variances });
-        const whole = own.whole.normalise(call);
-        same(bitsOf(whole.y), bitsOf(halves.y));
-        same(bitsOf(whole.statistics[0]), bitsOf(halves.statistics[0]));
-        const unbiased = variances.map((value) => value * (rows / Math.max(rows - 1, 1)));
-        same(bitsOf(whole.moments[0]), bits([...means, ...unbiased]));
-
-        const y = own.readsOutput(call) ? halves.y : undefined;
-        const normalised: Normalised = {
-          x,
-          gamma,
-          beta,
-          epsilon,
-          activation,
-          y,
-          statistics: halves.statistics,
-        };
-        const { sums: gradients, g } = own.gradientSums(dy, normalised);
-        const { dx, dgamma, dbeta, g: wholeG } = own.whole.gradient(dy, normalised);
-        same(bitsOf(dbeta), bits(gradients.subarray(0, channels)));
-        same(bitsOf(dgamma), bits(gradients.subarray(channels)));
-        const averages = gradients.map((value) => value / rows);
-        const after = g ? { ...normalised, activation: 'linear' as const } : normalised;
-        same(bitsOf(dx), bitsOf(own.gradient(g ?? dy, averages, after)));
-        expect(wholeG === undefined).toBe(g === undefined);
-        if (wholeG && g) same(bitsOf(wholeG), bitsOf(g));
-      }),
-  );
-
-  it('refuses a gradient of another shape and coefficients of other channels', () =>
-    tf.tidy(() => {
-      const x = tf.zeros([2, 3, 3, 4]);
-      const [four, statistics] = [tf.ones([4]), [tf.ones([2, 4])]];
-      const call = { x, gamma: four, beta: four, epsilon, activation: 'linear' } as const;
-      const moments = { means: new Float64Array(4), variances: new Float64Array(4) };
-      const other = tf.zeros([2, 3, 3, 5]);
-      const own = runningBatchNorm();
-      expect(() => own.gradientSums(other, { ...call, statistics })).toThrow('differ in shape');
-      expect(() => own.normalise({ ...call, residual: other }, moments)).toThrow('differ in shape');
-      expect(() => own.whole.gradient(x, { ...call, statistics, y: tf.zeros([2, 3, 4]) })).toThrow(
-        'differ in shape',
-      );
-      expect(() => own.whole.normalise({ ...call, beta: tf.ones([3]) })).toThrow('do not fit');
-      expect(() => own.normalise({ ...call, gamma: tf.ones([5]) }, moments)).toThrow('do not fit');
-      const transposed = { ...call, statistics: [tf.ones([4, 2])] };
-      expect(() => own.gradientSums(x, transposed)).toThrow('do not fit');
-    }));
-});
-
-describe.runIf(findAddon())("batch norm in TensorFlow's fused operations", () => {
+describe("batch norm in TensorFlow's fused operations", needs('native TensorFlow', findAddon()), () => {
   it('has oneDNN’s operation with ReLU on a CPU', async () => {
     await initBackend('native');
     const backend = tf.backend() as NodeBackend;

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { wheels } from '../../../src/backend/native/wheels.js';
 import { zip } from '../../data/fetch/zip.js';
 import { Workplace } from '../../integration/command.js';
+import { needs } from '../../needs.js';
 
 /** The name of the wheel that is pinned for the Python here; undefined where there is no pip or no such wheel. */
 function wheelHere(): string | undefined {
@@ -38,68 +39,72 @@ describe('pinned wheels', () => {
 });
 
 /** An index of Python packages on loopback that has another file under the name of the pinned wheel. */
-describe.runIf(name)('pod-dist setup with an index that has been tampered with', () => {
-  const place = new Workplace();
-  let index: Server;
-  let fragment: string;
-  const wheel = zip({
-    'tensorflow/libtensorflow_cc.so.2': Buffer.from('harmful'),
-    'tensorflow_cpu-2.21.0.dist-info/METADATA': Buffer.from(
-      'Metadata-Version: 2.1\nName: tensorflow-cpu\nVersion: 2.21.0\n',
-    ),
-    'tensorflow_cpu-2.21.0.dist-info/WHEEL': Buffer.from('Wheel-Version: 1.0\nRoot-Is-Purelib: false\n'),
-    'tensorflow_cpu-2.21.0.dist-info/RECORD': Buffer.from(''),
-  });
-  beforeAll(async () => {
-    index = createServer((request, response) => {
-      if (request.url?.endsWith('.whl')) response.end(wheel);
-      else if (request.url === '/simple/tensorflow-cpu/')
-        response
-          .setHeader('content-type', 'text/html')
-          .end(`<!DOCTYPE html><html><body><a href="/files/${name}${fragment}">${name}</a></body></html>`);
-      else response.writeHead(404).end();
+describe(
+  'pod-dist setup with an index that has been tampered with',
+  needs('a TensorFlow wheel for this platform', name),
+  () => {
+    const place = new Workplace();
+    let index: Server;
+    let fragment: string;
+    const wheel = zip({
+      'tensorflow/libtensorflow_cc.so.2': Buffer.from('harmful'),
+      'tensorflow_cpu-2.21.0.dist-info/METADATA': Buffer.from(
+        'Metadata-Version: 2.1\nName: tensorflow-cpu\nVersion: 2.21.0\n',
+      ),
+      'tensorflow_cpu-2.21.0.dist-info/WHEEL': Buffer.from('Wheel-Version: 1.0\nRoot-Is-Purelib: false\n'),
+      'tensorflow_cpu-2.21.0.dist-info/RECORD': Buffer.from(''),
     });
-    await new Promise<void>((resolve) => index.listen(0, '127.0.0.1', resolve));
-  });
-  afterAll(async () => {
-    index.closeAllConnections();
-    await new Promise((resolve) => index.close(resolve));
-    await place.clear();
-  });
+    beforeAll(async () => {
+      index = createServer((request, response) => {
+        if (request.url?.endsWith('.whl')) response.end(wheel);
+        else if (request.url === '/simple/tensorflow-cpu/')
+          response
+            .setHeader('content-type', 'text/html')
+            .end(`<!DOCTYPE html><html><body><a href="/files/${name}${fragment}">${name}</a></body></html>`);
+        else response.writeHead(404).end();
+      });
+      await new Promise<void>((resolve) => index.listen(0, '127.0.0.1', resolve));
+    });
+    afterAll(async () => {
+      index.closeAllConnections();
+      await new Promise((resolve) => index.close(resolve));
+      await place.clear();
+    });
 
-  const setup = (extra: Record<string, string> = {}) =>
-    place.start(['setup', '--no-cuda'], {
-      POD_DIST_CACHE: place.path('cache'),
-      PIP_CONFIG_FILE: '/dev/null',
-      PIP_INDEX_URL: `http://127.0.0.1:${(index.address() as AddressInfo).port}/simple/`,
-      ...extra,
-    }).ended;
-  const sha256 = createHash('sha256').update(wheel).digest('hex');
-  const nothingBuilt = () => expect(readdirSync(place.path('cache', 'native'))).toEqual([]);
+    const setup = (extra: Record<string, string> = {}) =>
+      place.start(['setup', '--no-cuda'], {
+        POD_DIST_CACHE: place.path('cache'),
+        PIP_CONFIG_FILE: '/dev/null',
+        PIP_INDEX_URL: `http://127.0.0.1:${(index.address() as AddressInfo).port}/simple/`,
+        ...extra,
+      }).ended;
+    const sha256 = createHash('sha256').update(wheel).digest('hex');
+    const nothingBuilt = () => expect(readdirSync(place.path('cache', 'native'))).toEqual([]);
 
-  it.each([
-    ['no checksum', () => ''],
-    ['the checksum of its own file', () => `#sha256=${sha256}`],
-    [
-      "the published file's checksum",
-      () => `#sha256=${wheels.cpu.find(({ file }) => file === name)?.sha256}`,
-    ],
-  ])('and gives %s: it ends in one line, and nothing is installed', async (_what, makeFragment) => {
-    fragment = makeFragment();
-    const { code, stdout, stderr } = await setup();
-    expect([code, stderr]).toEqual([
-      1,
-      expect.stringMatching(/^pod-dist: [^\n]*not the[^\n]* publi[^\n]*\n$/),
-    ]);
-    expect(stdout).not.toContain('unpacking');
-    nothingBuilt();
-  });
+    it.each([
+      ['no checksum', () => ''],
+      ['the checksum of its own file', () => `#sha256=${sha256}`],
+      [
+        "the published file's checksum",
+        () => `#sha256=${wheels.cpu.find(({ file }) => file === name)?.sha256}`,
+      ],
+    ])('and gives %s: it ends in one line, and nothing is installed', async (_what, makeFragment) => {
+      fragment = makeFragment();
+      const { code, stdout, stderr } = await setup();
+      expect([code, stderr]).toEqual([
+        1,
+        expect.stringMatching(/^pod-dist: [^\n]*not the[^\n]* publi[^\n]*\n$/),
+      ]);
+      expect(stdout).not.toContain('unpacking');
+      nothingBuilt();
+    });
 
-  it('or with a folder of wheels', async () => {
-    writeFileSync(place.path(name as string), wheel);
-    const { code, stderr } = await setup({ PIP_NO_INDEX: '1', PIP_FIND_LINKS: place.path('.') });
-    expect([code, stderr]).toEqual([1, expect.stringMatching(/\.whl is not the wheel that was published/)]);
-    expect(existsSync(place.path('cache', 'native'))).toBe(true);
-    nothingBuilt();
-  });
-});
+    it('or with a folder of wheels', async () => {
+      writeFileSync(place.path(name as string), wheel);
+      const { code, stderr } = await setup({ PIP_NO_INDEX: '1', PIP_FIND_LINKS: place.path('.') });
+      expect([code, stderr]).toEqual([1, expect.stringMatching(/\.whl is not the wheel that was published/)]);
+      expect(existsSync(place.path('cache', 'native'))).toBe(true);
+      nothingBuilt();
+    });
+  },
+);

@@ -6,8 +6,9 @@ import { configSchema } from '../../../src/config/schema.js';
 import { Classifier } from '../../../src/classifier/classifier.js';
 import { TrainingStep } from '../../../src/training/step.js';
 import { accelerated } from '../backends.js';
+import { needs } from '../../needs.js';
 
-describe.skipIf(!accelerated.includes('webgpu'))('reads on webgpu', () => {
+describe('reads on webgpu', needs('a Vulkan driver for webgpu', accelerated.includes('webgpu')), () => {
   it('block until the values are there, also while a promise is outstanding', async () => {
     await initBackend('webgpu');
     const x = tf.range(0, 5000);

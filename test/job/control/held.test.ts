@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { ControlServer } from '../../../src/job/control/server.js';
 import { prepareSockets } from '../../../src/transport/zmq/sockets.js';
 import { TcpTransport } from '../../../src/transport/zmq/tcp.js';
+import { needs } from '../../needs.js';
 
 const secret = 'a secret that strangers do not know';
 const count = 300;
@@ -52,7 +53,7 @@ async function data(): Promise<number> {
   return Number(endpoint.split(':').pop());
 }
 
-describe.runIf(process.platform === 'linux')('connections that strangers hold', () => {
+describe('connections that strangers hold', needs('Linux', process.platform === 'linux'), () => {
   it.each([
     ['the control port', control, 5],
     ['a data port', data, 12],

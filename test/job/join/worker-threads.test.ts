@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { availableCores } from '../../../src/util/cores.js';
+import { needs } from '../../needs.js';
 
 const script = fileURLToPath(new URL('../../launcher/fixtures/threads.mjs', import.meta.url));
 const cores = availableCores();
@@ -25,7 +26,7 @@ const torchrun = (local: number) => ({
   LOCAL_WORLD_SIZE: String(local),
 });
 
-describe.runIf(process.platform === 'linux')('threads of a worker', () => {
+describe('threads of a worker', needs('Linux', process.platform === 'linux'), () => {
   it.each([1, 2, 3])('are its share of the cores among %i workers of torchrun on this host', (local) => {
     expect(threads(torchrun(local))).toBe(share(cores, local));
   });
@@ -47,7 +48,7 @@ describe.runIf(process.platform === 'linux')('threads of a worker', () => {
     expect(threads(mpich)).toBe(share(cores, 2));
   });
 
-  it.runIf(existsSync('/usr/bin/taskset'))('are those of the cores that it is bound to', () => {
+  it('are those of the cores that it is bound to', needs('taskset', existsSync('/usr/bin/taskset')), () => {
     expect(threads(torchrun(1), 'taskset', '-c', '0')).toBe(1);
   });
 

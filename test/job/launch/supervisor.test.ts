@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
+import { needs } from '../../needs.js';
 
 interface Outcome {
   started: boolean;
@@ -29,7 +30,7 @@ async function start(options: object, as: readonly string[] = []): Promise<Outco
 const isRoot = process.getuid?.() === 0;
 const linux = process.platform === 'linux';
 
-describe.runIf(linux)('a worker that the system does not start', () => {
+describe('a worker that the system does not start', needs('Linux', linux), () => {
   it.each([
     [
       'ENOENT',
@@ -48,7 +49,7 @@ describe.runIf(linux)('a worker that the system does not start', () => {
     expect(ms).toBeLessThan(1000);
   });
 
-  it.runIf(isRoot)('is reported at once where the user may have no more processes', async () => {
+  it('is reported at once where the user may have no more processes', needs('root', isRoot), async () => {
     const { started, told } = await start({ limit: 'nproc', logFile: join(folder, 'other-user.log') }, [
       'setpriv',
       '--reuid=65534',

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { givenSecret, newSecret } from '../../../src/job/secret/read-secret.js';
+import { needs } from '../../needs.js';
 
 const root = process.getuid?.() === 0;
 const secret = newSecret();
@@ -73,7 +74,7 @@ describe('the secret of a job', () => {
     for (const mode of [0o620, 0o602]) expect(() => named(put(file, mode))).toThrow(/others may write to it/);
   });
 
-  it.runIf(root)('is not read from a file of another user', () => {
+  it('is not read from a file of another user', needs('root', root), () => {
     const file = put(join(folder, 'x'), 0o600);
     chownSync(file, 65_534, 65_534);
     expect(() => named(file)).toThrow(/it belongs to another user/);
