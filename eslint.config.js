@@ -1,4 +1,3 @@
-import globals from 'globals';
 import tseslint from 'typescript-eslint';
 
 const unionPackage = {
@@ -14,10 +13,37 @@ const openedElsewhere = ['node:fs', 'node:fs/promises'].map((name) => ({
   message: 'open what is named by others with src/util/regular-file.ts',
 }));
 
-/** The types of WebAssembly come with those of web workers, of which Node has only some. */
-const ofBrowsersOnly = Object.keys(globals.worker).filter(
-  (name) => !(name in globalThis || /^GPU/.test(name)),
-);
+/** The types of WebAssembly come with those of web workers, whose functions and variables Node does not have. */
+const ofBrowsersOnly = [
+  ...[
+    'addEventListener',
+    'caches',
+    'cancelAnimationFrame',
+    'close',
+    'createImageBitmap',
+    'crossOriginIsolated',
+  ],
+  ...[
+    'dispatchEvent',
+    'fonts',
+    'importScripts',
+    'indexedDB',
+    'isSecureContext',
+    'location',
+    'name',
+    'navigator',
+  ],
+  ...[
+    'onerror',
+    'onmessage',
+    'onmessageerror',
+    'origin',
+    'postMessage',
+    'removeEventListener',
+    'reportError',
+  ],
+  ...['FileReader', 'FileReaderSync', 'ImageData', 'OffscreenCanvas', 'requestAnimationFrame', 'self'],
+];
 
 /** Files that open only what the system, the package or this process itself names. */
 const openersOfOwnFiles = [
