@@ -1,4 +1,5 @@
 import { evaluateRun, type EvaluateResult } from '../launching/evaluate-run.js';
+import { restoringVariables } from '../util/environment.js';
 import { StoppedError } from '../util/errors.js';
 import { allowedModules, stopOn, type CheckpointOptions } from './checkpoint-options.js';
 
@@ -37,9 +38,10 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluateResult
   const { checkpoint, workers, backend, set, unknown, out, signal, onLine, onProgress } = options;
   if (signal?.aborted) throw new StoppedError();
   const request = { checkpoint, workers, backend, set, unknown, out, allowed: allowedModules(options) };
-  return evaluateRun(request, {
-    notify: (line) => onLine?.(line),
+  const hooks = {
+    notify: (line: string) => onLine?.(line),
     evaluating: onProgress,
     stopping: stopOn(signal),
-  });
+  };
+  return restoringVariables(() => evaluateRun(request, hooks));
 }

@@ -1,5 +1,6 @@
 import type { ExportFormat } from '../export/index.js';
 import { writeModel, type ExportedModel } from '../launching/export-model.js';
+import { restoringVariables } from '../util/environment.js';
 import { allowedModules, type CheckpointOptions } from './checkpoint-options.js';
 
 /** Options of `exportModel`. */
@@ -30,5 +31,6 @@ export interface ExportOptions extends CheckpointOptions {
 export async function exportModel(options: ExportOptions): Promise<ExportedModel> {
   const { checkpoint, format, out, force, onLine, onProgress } = options;
   const request = { checkpoint, format, out, force, allowed: allowedModules(options) };
-  return writeModel(request, { notify: (line) => onLine?.(line), writing: onProgress });
+  const hooks = { notify: (line: string) => onLine?.(line), writing: onProgress };
+  return restoringVariables(() => writeModel(request, hooks));
 }

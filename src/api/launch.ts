@@ -6,6 +6,7 @@ import { launchRun } from '../launching/launch-run.js';
 import { showRun } from '../launching/show-run.js';
 import type { Report } from '../record/records.js';
 import type { RunListener } from '../record/run-record.js';
+import { restoringVariables } from '../util/environment.js';
 import { StoppedError } from '../util/errors.js';
 import { stopOn } from './checkpoint-options.js';
 import { HookCaller, type JobHooks, type RunHooks } from './hooks.js';
@@ -31,6 +32,9 @@ export interface LaunchOptions extends TrainOptions, JobHooks {}
 
 /**
  * Trains in this process, with one worker, whatever `config.workers` says; `launch` trains with several.
+ *
+ * Native TensorFlow reads threads and devices from the environment alone. While it trains, `process.env` therefore holds
+ * them (`TF_NUM_INTRAOP_THREADS`, `OMP_NUM_THREADS`, `CUDA_VISIBLE_DEVICES` and others); afterwards it is as before.
  *
  * @returns the report: accuracy from 0 to 1, images a second, SHA-256 of the weights
  * @throws UserError for a mistake in the input, such as `RUN_EXISTS` or `RUN_BUSY` where `outDir` holds a run already;
@@ -82,23 +86,24 @@ export async function launch(config: ConfigInput, options: LaunchOptions = {}): 
   if (signal?.aborted) throw new StoppedError();
   const hooks = new HookCaller(options);
   const stop = AbortSignal.any([hooks.signal, ...(signal ? [signal] : [])]);
-  const running = launchRun(
-    { base, out, requireGpu, resume: resume ? 'start' : undefined },
-    {
-      notify: (line) => onLine?.(line),
-      incident: (line) => hooks.incident(line),
-      begin: (plan, folder) => {
-        const followers = [...listeners, hooks.listener(folder)];
-        if (!onLine) return followers;
-        const write = (text: string) =>
-          text
-            .trimEnd()
-            .split('\n')
-            .forEach((line) => onLine(line));
-        return [...followers, showRun(plan, folder, { terminal: false, write })];
+  const launching = () =>
+    launchRun(
+      { base, out, requireGpu, resume: resume ? 'start' : undefined },
+      {
+        notify: (line) => onLine?.(line),
+        incident: (line) => hooks.incident(line),
+        begin: (plan, folder) => {
+          const followers = [...listeners, hooks.listener(folder)];
+          if (!onLine) return followers;
+          const write = (text: string) =>
+            text
+              .trimEnd()
+              .split('\n')
+              .forEach((line) => onLine(line));
+          return [...followers, showRun(plan, folder, { terminal: false, write })];
+        },
+        stopping: stopOn(stop),
       },
-      stopping: stopOn(stop),
-    },
-  );
-  return hooks.around(running);
+    );
+  return hooks.around(restoringVariables(launching));
 }

@@ -1,5 +1,11 @@
 import type { LeftOut } from '../data/find-images.js';
-import { predictImages, type BrokenImage, type Prediction } from '../launching/predict-images.js';
+import {
+  predictImages,
+  type BrokenImage,
+  type PredictHooks,
+  type Prediction,
+} from '../launching/predict-images.js';
+import { restoringVariables } from '../util/environment.js';
 import { allowedModules, type CheckpointOptions } from './checkpoint-options.js';
 
 /** Options of `predict`. */
@@ -52,7 +58,7 @@ export async function predict(options: PredictOptions): Promise<PredictResult> {
     ...{ checkpoint, images, top, threshold, mirror, backend },
     allowed: allowedModules(options),
   };
-  const leftOut = await predictImages(request, {
+  const hooks: PredictHooks = {
     signal,
     notify: (line) => onLine?.(line),
     predicted: (batch, done, files) => {
@@ -60,6 +66,7 @@ export async function predict(options: PredictOptions): Promise<PredictResult> {
       for (const one of batch.broken) broken.push(one);
       onProgress?.(done, files);
     },
-  });
+  };
+  const leftOut = await restoringVariables(() => predictImages(request, hooks));
   return { predictions, broken, leftOut };
 }

@@ -1,4 +1,5 @@
 import * as tf from '../tf/index.js';
+import { setVariables } from '../util/environment.js';
 import { UserError } from '../util/errors.js';
 import type { Backend as Definition, BackendOptions, Started } from './backend.js';
 import { backendOf, backends, type BackendChoice, type BackendName } from './backends.js';
@@ -46,7 +47,7 @@ export async function initBackend(
 
 async function start(definition: Definition<BackendName>, options: BackendOptions): Promise<Backend> {
   const { name, howToGetGpu } = definition;
-  Object.assign(process.env, definition.environment?.(options));
+  setVariables(definition.environment?.(options));
   const { fusions, ...about } = await definition.start();
   enter(definition, fusions);
   if (options.requireGpu && !about.gpu) {

@@ -9,7 +9,8 @@ import type { Report } from '../record/records.js';
 import { lastRunFolder, RunFolder } from '../record/run-folder.js';
 import { RunRecorder, type RunListener } from '../record/run-record.js';
 import { openTrace } from '../trace/trace-file.js';
-import { StoppedError, UserError } from '../util/errors.js';
+import { setVariables } from '../util/environment.js';
+import { resumable, StoppedError, UserError } from '../util/errors.js';
 import { neverStopping, untilSignal, type StopSource } from '../util/signals.js';
 import { planRun, type RunPlan, type RunRequest } from './plan-run.js';
 
@@ -48,7 +49,7 @@ export async function launchRun(request: RunRequest, hooks: LaunchHooks): Promis
   } catch (error) {
     if (error instanceof UserError || error instanceof StoppedError) folder?.abandon();
     else folder?.release();
-    throw error;
+    throw resumable(error);
   }
 }
 
@@ -81,7 +82,7 @@ async function trainPlan(plan: RunPlan, options: RunOptions): Promise<void> {
   const outDir = folder.path;
   const logDir = join(outDir, 'logs');
   if (config.workers === 1) {
-    Object.assign(process.env, devices.perWorker[0].env);
+    setVariables(devices.perWorker[0].env);
     const { trainAlone } = await import('../training/alone.js');
     const alone = { outDir, resume, listeners, requireGpu: devices.gpu };
     const work = untilSignal(

@@ -20,7 +20,8 @@ import { backendOptions } from '../parallel/bitwise.js';
 import { lastRunFolder, RunFolder } from '../record/run-folder.js';
 import { checkpointToResume, checkUnfinished, describeChanges } from '../training/resume.js';
 import { train } from '../training/train.js';
-import { codeOf, StoppedError, UserError } from '../util/errors.js';
+import { setVariables } from '../util/environment.js';
+import { codeOf, resumable, StoppedError, UserError } from '../util/errors.js';
 import type { Resume } from './plan-run.js';
 import { modulesOfRun, trustedConfig, type GivenSettings } from './trusted-config.js';
 
@@ -53,9 +54,9 @@ export async function work(place: JobEnvironment, request: WorkRequest, stop?: W
     : await readConfig(request, say);
   const config: Config = { ...loaded, workers: place.worldSize };
   const threads = workerThreads(place);
-  Object.assign(process.env, threadVariables(threads, process.env));
+  setVariables(threadVariables(threads, process.env));
   if (place.starter !== 'pod-dist')
-    Object.assign(process.env, await devicesOf(config.backend).ofLocalRank(place.localRank));
+    setVariables(await devicesOf(config.backend).ofLocalRank(place.localRank));
   const folder = await claimFolder(request, config, place);
   try {
     await workIn(folder, { request, config, place, checkpoint, threads, stop, say });
@@ -63,7 +64,7 @@ export async function work(place: JobEnvironment, request: WorkRequest, stop?: W
   } catch (error) {
     if (error instanceof UserError || error instanceof StoppedError) folder?.abandon();
     else folder?.release();
-    throw error;
+    throw checkpoint ? error : resumable(error);
   }
 }
 

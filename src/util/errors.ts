@@ -35,15 +35,40 @@ export class UserError extends PodDistError {
   override readonly name = 'UserError';
 }
 
-/** The job was asked to stop, by the signal named in `by` or by the program that started it. */
+/**
+ * The work was asked to stop, by the signal named in `by` or by the program that started it: `code` is `STOPPED`. What has
+ * been written until then is whole.
+ *
+ * @example
+ * import { StoppedError, train } from 'pod-dist';
+ *
+ * const stop = new AbortController();
+ * stop.abort();
+ * const learningRate = { schedule: 'constant', rate: 0.1 } as const;
+ * await train(
+ *   { learningRate, data: { name: 'digits' }, model: { name: 'small-cnn' } },
+ *   { outDir: 'runs/stopped', signal: stop.signal },
+ * ).catch((error) => {
+ *   if (error instanceof StoppedError) console.log(error.message);
+ * });
+ */
 export class StoppedError extends PodDistError {
   constructor(
     readonly by?: string,
-    options?: { cause?: unknown },
+    { advice, ...options }: { cause?: unknown; advice?: string } = {},
   ) {
     const how = by === undefined ? 'stopped' : `stopped by ${by}`;
-    super('STOPPED', `${how}; --resume goes on from the last checkpoint`, options);
+    super('STOPPED', advice === undefined ? how : `${how}; ${advice}`, options);
   }
+}
+
+/** The error of a training: where it was stopped, one that says how to go on. */
+export function resumable(error: unknown): unknown {
+  if (!(error instanceof StoppedError)) return error;
+  return new StoppedError(error.by, {
+    cause: error.cause,
+    advice: '--resume goes on from the last checkpoint',
+  });
 }
 
 /** An error as another thread, process or program reads it. */

@@ -123,7 +123,9 @@ describe('the public API', () => {
 
   it('trains in this process with one worker and launches several with the same result', async () => {
     const short = { ...recipe, epochs: 1, backend: 'wasm' } as const;
+    const environment = { ...process.env };
     const alone: Report = await train(short, { outDir: place.path('api-1') });
+    expect(process.env).toEqual(environment);
     const together = await launch({ ...short, workers: 2 }, { outDir: place.path('api-2') });
     expect([alone.worldSize, together.worldSize]).toEqual([1, 2]);
     expect(alone.evalCorrect).toBe(together.evalCorrect);
@@ -148,6 +150,10 @@ describe('the public API', () => {
     await train({ ...recipe, epochs: 1, backend: 'wasm' }, { outDir: checkpoint });
     const { evaluation } = await evaluate({ checkpoint, backend: 'wasm' });
     expect(evaluation.total).toBe(360);
+    const stop = new AbortController();
+    const stopped = evaluate({ checkpoint, backend: 'wasm', signal: stop.signal, onLine: () => {} });
+    stop.abort();
+    await expect(stopped).rejects.toMatchObject({ code: 'STOPPED', message: 'stopped' });
     await exportModel({ checkpoint, format: 'tfjs', out: place.path('api-exported') });
     expect(tf.memory().numTensors).toBe(before);
   });
@@ -202,6 +208,7 @@ describe('the public API', () => {
       { outDir, signal: stop.signal, listeners: [{ step }] },
     );
     await expect(running).rejects.toBeInstanceOf(StoppedError);
+    await expect(running).rejects.toThrow('stopped; --resume goes on from the last checkpoint');
     expect(steps).toBe(3);
   });
 

@@ -47,6 +47,6 @@ describe('untilStopped', () => {
     );
     expect(error).toBeInstanceOf(StoppedError);
     expect(error).toMatchObject({ by: undefined, cause: reason });
-    expect((error as Error).message).toBe('stopped; --resume goes on from the last checkpoint');
+    expect((error as Error).message).toBe('stopped');
   });
 });

@@ -1,6 +1,7 @@
 import * as tf from '../../tf/index.js';
 import { createRequire } from 'node:module';
 import util from 'node:util';
+import { setVariables } from '../../util/environment.js';
 import { messageOf, UserError } from '../../util/errors.js';
 import type { Fusions, Started } from '../backend.js';
 import type { BatchNormOperations } from '../batch-norm.js';
@@ -33,7 +34,7 @@ export interface Addon {
 export async function startNative(addon: Addon | undefined = findAddon()): Promise<Started> {
   if (!addon)
     throw new UserError('BACKEND_UNAVAILABLE', 'native TensorFlow is not set up here: run pod-dist setup');
-  process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
+  if (process.env.TF_CPP_MIN_LOG_LEVEL === undefined) setVariables({ TF_CPP_MIN_LOG_LEVEL: '2' });
   if (!tf.findBackend(backendName)) registerBackend(addon.file);
   try {
     await tf.setBackend(backendName);
@@ -53,7 +54,7 @@ export async function startNative(addon: Addon | undefined = findAddon()): Promi
 function batchNorm(backend: NodeBackend, { operations }: Addon): BatchNormOperations {
   if (operations === undefined || backend.isUsingGpuDevice) return fusedBatchNorm(backend);
   // OpenMP's threads would spin after each operation, on the cores that TensorFlow's threads need for the next one.
-  process.env.OMP_WAIT_POLICY ??= 'passive';
+  if (process.env.OMP_WAIT_POLICY === undefined) setVariables({ OMP_WAIT_POLICY: 'passive' });
   load(operations);
   return ownBatchNorm(backend);
 }
