@@ -2,12 +2,11 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compiled, root, typeErrors } from './typescript.js';
 
-const root = fileURLToPath(new URL('../../', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'pod-dist-examples-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -43,19 +42,6 @@ function exported(): Exported[] {
   });
 }
 
-/** Errors of the compiler in some files, which import the package as those who have installed it do. */
-function typeErrors(files: string[]): string[] {
-  const program = ts.createProgram(files, {
-    ...{ target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.NodeNext, strict: true, noEmit: true },
-    ...{ skipLibCheck: true, typeRoots: [join(root, 'node_modules/@types')], types: ['node'] },
-  });
-  return ts
-    .getPreEmitDiagnostics(program)
-    .map(
-      ({ file, messageText }) => `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`,
-    );
-}
-
 describe('the examples of the public functions', () => {
   const examples = exported();
   const written = examples
@@ -87,12 +73,7 @@ describe('the examples of the public functions', () => {
   });
 
   it('run, one after the other in one process', async () => {
-    for (const { name, example } of written) {
-      const { outputText } = ts.transpileModule(example, {
-        compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ES2022 },
-      });
-      writeFileSync(join(folder, `${name}.mjs`), outputText);
-    }
+    for (const { name, example } of written) writeFileSync(join(folder, `${name}.mjs`), compiled(example));
     const lines = written.map(
       ({ name }) => `console.log('example ${name}');\nawait import('./${name}.mjs');\n`,
     );
