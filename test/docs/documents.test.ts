@@ -86,6 +86,26 @@ describe('links', () => {
   });
 });
 
+describe('code in documents', () => {
+  it('is that of the file that its first line names', () => {
+    const quoted = code.flatMap(({ file, blocks }) =>
+      blocks.flatMap((block) => {
+        const [, path, text] = /^\/\/ ((?:src|examples)\/\S+)\n([^]*)$/.exec(block) ?? [];
+        return path === undefined ? [] : [{ file, path, text }];
+      }),
+    );
+    for (const { path, text } of quoted) expect(text).toBe(readFileSync(join(root, path), 'utf8').trimEnd());
+    expect(quoted.filter(({ file }) => file === 'docs/extending.md').map(({ path }) => path)).toEqual([
+      'examples/own-loss/loss.mjs',
+      'examples/own-backbone/backbone.mjs',
+      'examples/own-data-set/data-set.mjs',
+      'src/collective/algorithms/one-shot.ts',
+      'src/transport/in-process.ts',
+      'src/backend/cpu/index.ts',
+    ]);
+  });
+});
+
 describe('settings in documents', () => {
   const known = new Set(listSettings().map(({ path }) => path));
   const sections = new Set([...known].flatMap((path) => path.split('.').slice(0, -1)));
