@@ -1,9 +1,20 @@
+export type { BackendOptions } from './backend/backend.js';
+export type { BackendChoice, BackendName } from './backend/backends.js';
 export { initBackend, type Backend } from './backend/index.js';
 export { shardRange } from './collective/communicator.js';
-export type { CollectiveOptions, Communicator, Numbers, ReduceOp } from './collective/communicator.js';
+export type {
+  CollectiveOptions,
+  Communicator,
+  GatherOptions,
+  Numbers,
+  Pending,
+  ReduceOp,
+} from './collective/communicator.js';
 export { LocalCommunicator } from './collective/local-communicator.js';
 export { configSchema, type Config, type ConfigInput } from './config/schema.js';
 export { Membership } from './job/member/membership.js';
+export type { JoinOptions } from './job/member/thread-protocol.js';
+export type { WireType } from './transport/wire.js';
 export { errorCodes, type ErrorCode } from './util/error-codes.js';
 export { PodDistError, StoppedError, UserError } from './util/errors.js';
 export { evaluate, type EvaluateOptions } from './api/evaluate.js';
@@ -22,7 +33,15 @@ export type { EvaluateResult } from './launching/evaluate-run.js';
 export type { ExportedModel } from './launching/export-model.js';
 export type { BrokenImage, PredictedClass, Prediction } from './launching/predict-images.js';
 export type { WrittenReport } from './report/index.js';
-export { cosineLogits, normAdaptiveCosineLoss, podLoss, selfCorrelationLoss } from './losses/index.js';
+export type { PixelOrigins } from './data/pixels/pixel-source.js';
+export type { Labels } from './losses/inputs.js';
+export {
+  cosineLogits,
+  normAdaptiveCosineLoss,
+  podLoss,
+  selfCorrelationLoss,
+  type PodLossOptions,
+} from './losses/index.js';
 export { meanOverImages, type RowTerms } from './losses/index.js';
 export type {
   Computed,
@@ -41,7 +60,7 @@ export type { ImageIndex, SplitIndex } from './data/image-index.js';
 export type { Batch, BatchRequest, Dataset, DatasetKind, DatasetOptions, SplitName } from './data/index.js';
 export { imageFileSettings, storedSettings } from './data/schema.js';
 export { storedDataset, type StoredImages, type StoredSplit } from './data/stored-images.js';
-export { generateCentroids } from './pedcc/index.js';
+export { generateCentroids, type CentroidOptions, type Centroids, type Construction } from './pedcc/index.js';
 export type { Backbone, BackboneKind, BackboneOptions } from './models/index.js';
 export type {
   CheckpointRecord,

@@ -3,6 +3,7 @@ import type { PodDistError } from '../util/errors.js';
 import type { BatchNormOperations } from './batch-norm.js';
 import type { Devices } from './devices/devices.js';
 
+/** Requirements of a backend that is started. */
 export interface BackendOptions {
   /** Refuse a backend that does not compute on a GPU. */
   requireGpu?: boolean;

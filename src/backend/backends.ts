@@ -8,6 +8,7 @@ import { webgpu } from './webgpu/index.js';
 /** Every backend, the most preferred first. */
 const table = [native, webgpu, wasm, cpu] as const;
 
+/** Name of a backend. */
 export type BackendName = (typeof table)[number]['name'];
 
 /** Value of `backend` in a recipe. */

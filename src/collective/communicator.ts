@@ -7,6 +7,7 @@ export type { ReduceOp, WireType } from '../transport/wire.js';
 /** Element types that a collective reduces. */
 export type Numbers = Float32Array | Float64Array;
 
+/** Options of every collective. All ranks give the same, but for `residual`. */
 export interface CollectiveOptions {
   /** Default `sum`. */
   op?: ReduceOp;
@@ -26,6 +27,7 @@ export interface CollectiveOptions {
   tag?: string;
 }
 
+/** Options of an all-gather. */
 export interface GatherOptions extends CollectiveOptions {
   /** Where ranks' parts begin and end: rank r owns elements `[offsets[r], offsets[r + 1])`; default: `shardRange`'s. */
   offsets?: readonly number[];
@@ -67,6 +69,7 @@ export interface Communicator {
 
   /** Combines `values` over all ranks, in place. */
   allReduce(values: Numbers, options?: CollectiveOptions): Promise<void>;
+  /** `allReduce`, which blocks. */
   allReduceSync(values: Numbers, options?: CollectiveOptions): void;
 
   /**
@@ -74,18 +77,22 @@ export interface Communicator {
    * `values`; the rest of `values` is undefined afterwards.
    */
   reduceScatter<T extends Numbers>(values: T, options?: CollectiveOptions): Promise<T>;
+  /** `reduceScatter`, which blocks. */
   reduceScatterSync<T extends Numbers>(values: T, options?: CollectiveOptions): T;
 
   /** Gathers every rank's part of `values` in place. Parts may be empty. */
   allGather(values: Numbers, options?: GatherOptions): Promise<void>;
+  /** `allGather`, which blocks. */
   allGatherSync(values: Numbers, options?: GatherOptions): void;
 
-  /** Both take values from `allocate`, which stay as they are until the wait is over. */
+  /** Starts `reduceScatter` of values from `allocate`, which are left alone until the wait is over. */
   startReduceScatter(values: Float32Array, options?: CollectiveOptions): Pending;
+  /** Starts `allGather` of values from `allocate`, which are left alone until the wait is over. */
   startAllGather(values: Float32Array, options?: GatherOptions): Pending;
 
   /** Copies `root`'s values to every rank. */
   broadcast(values: Numbers, root: number, options?: CollectiveOptions): Promise<void>;
+  /** `broadcast`, which blocks. */
   broadcastSync(values: Numbers, root: number, options?: CollectiveOptions): void;
 
   /**
@@ -96,6 +103,7 @@ export interface Communicator {
 
   /** Returns once every rank has called it. */
   barrier(options?: CollectiveOptions): Promise<void>;
+  /** `barrier`, which blocks. */
   barrierSync(options?: CollectiveOptions): void;
 
   /** Name of the algorithm of the last collective that was waited for; empty where there was none. */

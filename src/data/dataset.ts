@@ -12,8 +12,10 @@ export interface Batch {
   count: number;
 }
 
+/** The images to train with, or those to test with. */
 export type SplitName = 'train' | 'test';
 
+/** Batches of one split that are wanted. */
 export interface BatchRequest {
   split: SplitName;
   /** Image indices of each batch, in order; an empty array gives an empty batch. */

@@ -18,6 +18,7 @@ export interface SplitIndex {
   labels: Int32Array;
 }
 
+/** The image files of a data set and their classes. */
 export interface ImageIndex {
   /** Names of the class folders in Unicode's form NFC, sorted; a class is its position here. */
   classNames: readonly string[];

@@ -20,7 +20,15 @@ const augmentation = z.strictObject({
     .describe('side of a square at a random place of each training image that is set to the mean colour'),
 });
 
-/** Settings of a data set that is kept whole in memory, besides its own. */
+/**
+ * Settings of a data set that is kept whole in memory (`storedDataset`), besides its own: spread them into its schema.
+ *
+ * @example
+ * import { storedSettings, z } from 'pod-dist';
+ *
+ * const schema = z.strictObject({ name: z.literal('mine'), ...storedSettings });
+ * console.log(schema.parse({ name: 'mine' }).augment.flip);
+ */
 export const storedSettings = {
   augment: augmentation.prefault({}).meta({ ofItsChoice: true }),
   normalize: normalisation.optional().meta({ ofItsChoice: true }),
@@ -35,7 +43,15 @@ const pixelCache = z.strictObject({
   folder: path.optional().describe('where they are kept on disk; default: ~/.cache/pod-dist/pixels'),
 });
 
-/** Settings of a data set of image files, which threads decode, besides its own. */
+/**
+ * Settings of a data set of image files, which threads decode (`imageFiles`), besides its own: spread them into its schema.
+ *
+ * @example
+ * import { imageFileSettings, z } from 'pod-dist';
+ *
+ * const schema = z.strictObject({ name: z.literal('mine'), ...imageFileSettings });
+ * console.log(schema.parse({ name: 'mine', prefetch: 8 }).cache.memoryMegabytes);
+ */
 export const imageFileSettings = {
   augment: augmentation.prefault({}).meta({ ofItsChoice: true }),
   normalize: normalisation.optional().meta({ ofItsChoice: true }),

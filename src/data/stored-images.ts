@@ -10,6 +10,7 @@ export interface StoredSplit {
   labels: Int32Array;
 }
 
+/** A data set in memory. */
 export interface StoredImages {
   name: string;
   classNames: readonly string[];

@@ -93,4 +93,5 @@ export const evaluationSchema = totalsSchema.extend({
   plane: planeSchema.describe('directions of some test images in a plane of the class vectors'),
 });
 
+/** Evaluation of a model: images counted, cosines, angles in degrees, shares from 0 to 1. */
 export type Evaluation = z.output<typeof evaluationSchema>;

@@ -18,6 +18,7 @@ export const totalsSchema = z.object({
   ),
   cosineSum: z.number().describe('sum over the images of the cosine between features and own centroid'),
 });
+/** Counts and sums over the test images, which ranks add up. */
 export type EvaluationTotals = z.output<typeof totalsSchema>;
 
 /** Most classes for which a table of every pair of them is counted. */

@@ -6,6 +6,7 @@ import { makeFolder } from '../util/make-folder.js';
 
 export const exportFormats = ['tfjs', 'safetensors', 'onnx'] as const;
 
+/** Format of an exported model. */
 export type ExportFormat = (typeof exportFormats)[number];
 
 /** One file of an exported model. */

@@ -26,6 +26,7 @@ export interface Targets {
   wholeBases: number;
 }
 
+/** What a loss is created with: the ranks, and the directions of the classes. */
 export interface LossContext {
   communicator: Communicator;
   targets: Targets;
@@ -38,6 +39,7 @@ export interface LossValues {
   parts: Readonly<Record<string, number>>;
 }
 
+/** Result of a loss for one global batch. */
 export interface Computed {
   values: LossValues;
   /** Gradients with respect to `features`, [b, d], then to each of the class weights. */
@@ -77,6 +79,7 @@ export interface LossKind<Schema extends z.ZodObject = z.ZodObject> extends Kind
   classWeights?: { bias: boolean };
   /** The setting, if any, that makes the result depend on the number of workers, and what to choose instead. */
   workersMatter?(config: z.output<Schema>): { setting: string; advice: string } | undefined;
+  /** The loss with these settings. Every rank calls it. */
   create(config: z.output<Schema>, context: LossContext): Loss;
 }
 

@@ -5,6 +5,7 @@ import { checkLabels, type Labels } from './inputs.js';
 import { PodLoss } from './pod.js';
 import { matrixTargets } from './targets.js';
 
+/** Options of `podLoss`. */
 export interface PodLossOptions {
   /** delta of the norm-adaptive cosine. */
   delta: number;

@@ -16,23 +16,28 @@ const packingBudget = 1e9;
 /** Nor is it beside a frame whose largest cosine is within this factor of the bound: packings end higher. */
 const nearBound = 1.4;
 
+/** How centroids are made, by classes and dimensions (`generateCentroids`). */
 export type Construction = 'simplex' | 'orthoplex' | 'frame' | 'packing';
 
+/** Options of `generateCentroids`. */
 export interface CentroidOptions {
   /** Number of classes k. */
   classes: number;
   /** Feature dimension d. */
   dim: number;
+  /** Seed of the rotation, or of the packing. */
   seed: number;
   /** Called from time to time with the share of the work that is done, from 0 to 1. */
   onProgress?(share: number): void;
 }
 
+/** Unit vectors of classes. */
 export interface Centroids {
   /** Row-major [classes, dim], unit rows. */
   values: Float32Array;
   /** The largest cosine between two centroids; -1 for a single one. */
   maxCosine: number;
+  /** How they were made. */
   construction: Construction;
 }
 

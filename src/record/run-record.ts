@@ -16,9 +16,11 @@ const mostMetricsBytes = 500_000_000;
 
 /** Follows a run: the files in its folder, the console. */
 export interface RunListener {
+  /** Called after each step. */
   step?(record: StepRecord): void;
-  /** Once the checkpoint is on disk; before `epoch`. */
+  /** Called once a checkpoint is on disk; before `epoch`. */
   checkpoint?(record: CheckpointRecord): void;
+  /** Called after each epoch, once it is evaluated. */
   epoch?(record: EpochRecord, totals: EvaluationTotals): void;
   /** Called after `epoch`. */
   ranks?(record: RanksRecord): void;
@@ -26,6 +28,7 @@ export interface RunListener {
   evaluating?(images: number): void;
   /** Called after a full evaluation. */
   evaluated?(evaluation: Evaluation): void;
+  /** Called once every worker has finished. */
   finished?(report: Report): void;
 }
 

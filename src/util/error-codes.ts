@@ -109,6 +109,7 @@ const program = {
  */
 export const errorCodes = { input, job, again, program } as const;
 
+/** A code of `errorCodes`. */
 export type ErrorCode = {
   [Group in keyof typeof errorCodes]: keyof (typeof errorCodes)[Group];
 }[keyof typeof errorCodes];

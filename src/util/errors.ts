@@ -6,6 +6,17 @@ import type { ErrorCode } from './error-codes.js';
  *
  * `UserError` is a mistake in what the user gave (flags, configuration, data): the command prints its one line
  * and exits with 2. `PodDistError` is a broken run (a lost worker, a deadline, a mismatch): exit code 1.
+ *
+ * @example
+ * import { LocalCommunicator, PodDistError } from 'pod-dist';
+ *
+ * const communicator = new LocalCommunicator();
+ * await communicator.close();
+ * try {
+ *   await communicator.barrier();
+ * } catch (error) {
+ *   if (error instanceof PodDistError) console.log(error.code, error.message);
+ * }
  */
 export class PodDistError extends Error {
   override readonly name: string = 'PodDistError';
