@@ -71,6 +71,7 @@ export default tseslint.config(
   {
     ignores: [
       'dist/',
+      'examples/',
       'node_modules/',
       'src/**/assembly/',
       'src/wasm/generated/',
