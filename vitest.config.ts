@@ -10,7 +10,14 @@ const longest = [
   ...['launchers/launchers', 'integration/bitwise', 'integration/resume', 'integration/failure'],
   ...['integration/worker', 'integration/exactness', 'integration/webgpu', 'backend/setup'],
   ...['collective/collectives', 'collective/streams', 'collective/within-host', 'integration/endings'],
-  ...['integration/evaluate', 'integration/launch', 'integration/trace', 'docs/examples'],
+  ...[
+    'integration/evaluate',
+    'integration/launch',
+    'integration/trace',
+    'docs/examples',
+    'docs/example-folders',
+  ],
+  ...['integration/plugins'],
   ...['backend/webgpu/reads', 'export/networks', 'integration/optimisers', 'integration/module'],
   ...['launcher/doctor', 'launcher/cli', 'integration/run-folders', 'integration/report', 'fuzz/fuzz'],
 ];
@@ -27,8 +34,10 @@ class LongestFirst extends BaseSequencer {
 
 /** Folders whose tests start no sockets and leave nothing behind in their process, so that files share one. */
 const inOneProcess = [
-  'test/{batch-norm,checkpoint,classifier,config,data,evaluation,inference,losses,models,optim}/**/*.test.ts',
+  'test/{batch-norm,checkpoint,classifier,data,evaluation,inference,losses,models,optim}/**/*.test.ts',
   'test/{parallel,pedcc,record,report,trace,training,util,wasm}/**/*.test.ts',
+  // What a plug-in registers stays in its process.
+  'test/config/!(plugins).test.ts',
   'test/collective/{kernels/*,algorithms,pairwise}.test.ts',
   'test/export/{files,network,onnx,preprocessing,tfjs}.test.ts',
   'test/job/{join,secret}/*.test.ts',
