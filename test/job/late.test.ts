@@ -23,7 +23,7 @@ describe('a rank that others wait for', () => {
     });
     const address = `tcp://127.0.0.1:${coordinator.port}`;
     const children = [0, 1, 2].map((rank) =>
-      fork(new URL('./fixtures/late-rank.mjs', import.meta.url), {
+      fork(new URL('../../dist/test/job/fixtures/late-rank.js', import.meta.url), {
         env: { ...process.env, OPTIONS: JSON.stringify({ rank, worldSize: 3, address, blocking }) },
       }),
     );

@@ -27,7 +27,7 @@ describe('what cannot be sent', () => {
     });
     const children = [0, 1].map((rank) => {
       const given = { rank, address: `tcp://127.0.0.1:${coordinator.port}` };
-      const script = new URL('./fixtures/leaving-rank.mjs', import.meta.url);
+      const script = new URL('../../dist/test/job/fixtures/leaving-rank.js', import.meta.url);
       return fork(script, { env: { ...process.env, OPTIONS: JSON.stringify(given) } });
     });
     try {

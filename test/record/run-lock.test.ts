@@ -16,7 +16,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { holderOf, isLock, RunLock, type Holder } from '../../src/record/run-lock.js';
 
-const script = fileURLToPath(new URL('../training/fixtures/take.mjs', import.meta.url));
+const script = fileURLToPath(new URL('../../dist/test/training/fixtures/take.js', import.meta.url));
 
 describe('RunLock', () => {
   let place: string;

@@ -11,7 +11,7 @@ import { listPacks } from '../../../src/data/pixels/pack-folder.js';
 import { stream } from '../../../src/util/random.js';
 import { writeImage } from '../images.js';
 
-const script = fileURLToPath(new URL('./fixtures/read.mjs', import.meta.url));
+const script = fileURLToPath(new URL('../../../dist/test/data/pixels/fixtures/read.js', import.meta.url));
 const images = 240;
 
 interface Seen {

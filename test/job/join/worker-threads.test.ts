@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { availableCores } from '../../../src/util/cores.js';
 import { needs } from '../../needs.js';
 
-const script = fileURLToPath(new URL('../../launcher/fixtures/threads.mjs', import.meta.url));
+const script = fileURLToPath(new URL('../../../dist/test/launcher/fixtures/threads.js', import.meta.url));
 const cores = availableCores();
 const share = (count: number, workers: number) => Math.max(1, Math.floor(count / workers));
 const meeting = { MASTER_ADDR: '127.0.0.1', MASTER_PORT: '29500' };

@@ -17,7 +17,9 @@ const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
 chmodSync(folder, 0o777);
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const script = fileURLToPath(new URL('./fixtures/start-worker.mjs', import.meta.url));
+const script = fileURLToPath(
+  new URL('../../../dist/test/job/launch/fixtures/start-worker.js', import.meta.url),
+);
 
 /** What the job is told, by a process of its own, and after how long. */
 async function start(options: object, as: readonly string[] = []): Promise<Outcome> {
