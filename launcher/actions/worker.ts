@@ -5,6 +5,7 @@ import { endWithParent } from '../../src/job/launch/end-with-parent.js';
 import { WorkerStop } from '../../src/job/launch/stop-worker.js';
 import type { Resume } from '../../src/launching/plan-run.js';
 import { work as workAs, type WorkRequest } from '../../src/launching/work.js';
+import { resumeAdvice } from '../../src/util/errors.js';
 import { leaveSignalsToLauncher } from '../../src/util/signals.js';
 import { allowedModules, type ModuleArguments, overrides } from '../flags.js';
 
@@ -26,7 +27,11 @@ export async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<v
     allowed: allowedModules(args),
   };
   goOnWithoutConsole();
-  if (place.starter !== 'pod-dist') return WorkerStop.run((stop) => workAs(place, request, stop));
+  if (place.starter !== 'pod-dist')
+    return WorkerStop.run(
+      (stop) => workAs(place, request, stop),
+      evaluate === undefined ? resumeAdvice : undefined,
+    );
   endWithParent();
   leaveSignalsToLauncher();
   await workAs(place, request);

@@ -21,7 +21,7 @@ import { lastRunFolder, RunFolder } from '../record/run-folder.js';
 import { checkpointToResume, checkUnfinished, describeChanges } from '../training/resume.js';
 import { train } from '../training/train.js';
 import { setVariables } from '../util/environment.js';
-import { codeOf, resumable, StoppedError, UserError } from '../util/errors.js';
+import { codeOf, StoppedError, UserError } from '../util/errors.js';
 import type { Resume } from './plan-run.js';
 import { modulesOfRun, trustedConfig, type GivenSettings } from './trusted-config.js';
 
@@ -64,7 +64,7 @@ export async function work(place: JobEnvironment, request: WorkRequest, stop?: W
   } catch (error) {
     if (error instanceof UserError || error instanceof StoppedError) folder?.abandon();
     else folder?.release();
-    throw checkpoint ? error : resumable(error);
+    throw error;
   }
 }
 

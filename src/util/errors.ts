@@ -73,12 +73,15 @@ export class StoppedError extends PodDistError {
   }
 }
 
+/** Advice after a training that was stopped. */
+export const resumeAdvice = '--resume goes on from the last checkpoint';
+
 /** The error of a training: where it was stopped, one that says how to go on. */
 export function resumable(error: unknown): unknown {
   if (!(error instanceof StoppedError)) return error;
   return new StoppedError(error.by, {
     cause: error.cause,
-    advice: '--resume goes on from the last checkpoint',
+    advice: resumeAdvice,
   });
 }
 

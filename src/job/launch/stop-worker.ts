@@ -14,7 +14,7 @@ export class WorkerStop {
   private readonly stopped: Promise<never>;
   private giveUp!: (error: StoppedError) => void;
 
-  private constructor() {
+  private constructor(private readonly advice: string | undefined) {
     this.stopped = new Promise((_, reject) => (this.giveUp = reject));
   }
 
@@ -26,20 +26,20 @@ export class WorkerStop {
   /**
    * Runs the work of a worker that torchrun, Slurm or MPI have started. A signal stops the whole job: this rank
    * reports it to the coordinator, which stops the others. Rejects with `StoppedError`, at once where the rank has not
-   * joined or where a second signal comes, else once the work has ended.
+   * joined or where a second signal comes, else once the work has ended; its message ends with `advice`.
    */
-  static async run<T>(work: (stop: WorkerStop) => Promise<T>): Promise<T> {
-    const stop = new WorkerStop();
+  static async run<T>(work: (stop: WorkerStop) => Promise<T>, advice?: string): Promise<T> {
+    const stop = new WorkerStop(advice);
     let by: string | undefined;
     const following = followSignals((name) => {
       if (by === undefined) stop.begin(name);
-      else stop.giveUp(new StoppedError(name));
+      else stop.giveUp(new StoppedError(name, { advice }));
       by = name;
     });
     try {
       return await Promise.race([work(stop), stop.stopped]);
     } catch (error) {
-      throw by === undefined ? error : new StoppedError(by, { cause: error });
+      throw by === undefined ? error : new StoppedError(by, { cause: error, advice });
     } finally {
       following.stop();
     }
@@ -47,7 +47,7 @@ export class WorkerStop {
 
   private begin(name: string): void {
     this.controller.abort(name);
-    const error = new StoppedError(name);
+    const error = new StoppedError(name, { advice: this.advice });
     if (!this.member) return this.giveUp(error);
     void this.member.fail(error);
     void delay(endWithinMs, undefined, { ref: false }).then(() => this.giveUp(error));
