@@ -13,6 +13,8 @@ const shortcuts = [
   { flag: 'seed', path: 'seed', type: 'number' },
   { flag: 'backend', path: 'backend', type: 'string' },
   { flag: 'bitwise', path: 'distributed.bitwise', type: 'number' },
+  { flag: 'elastic', path: 'elastic.enabled', type: 'boolean' },
+  { flag: 'spares', path: 'elastic.spares', type: 'number' },
   { flag: 'wire', path: 'distributed.wire', type: 'string' },
   { flag: 'trace', path: 'trace', type: 'string' },
   { flag: 'check-collectives', path: 'distributed.checkCollectives', type: 'boolean' },

@@ -64,7 +64,7 @@ export class BenchmarkJob {
     const about: RankOptions = { settings, trace: onTrace !== undefined };
     for (let rank = 0; rank < workers; rank++) {
       const child = supervisor.start({
-        rank,
+        worker: rank,
         script: fileURLToPath(new URL('./rank.js', import.meta.url)),
         args: [JSON.stringify({ ...about, host: link?.addresses[rank] ?? host })],
         environment: {

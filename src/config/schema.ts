@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { automaticNames, backendNames, listed } from '../backend/backends.js';
 import { losses } from '../losses/index.js';
+import { elasticSchema } from './elastic.js';
 import { checkBitwise } from './bitwise.js';
 import { datasets } from '../data/index.js';
 import { distributedSchema } from '../collective/schema.js';
@@ -118,6 +119,7 @@ function settingsSchema<Data extends z.ZodType, Model extends z.ZodType, Loss ex
     trace: path
       .optional()
       .describe('file for a Chrome trace of what every worker spends its time on (ui.perfetto.dev opens it)'),
+    elastic: elasticSchema.prefault({}),
     distributed: distributedSchema.prefault({}),
   });
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { loadConfig, type LoadOptions } from '../config/load.js';
 import { importPlugins } from '../config/plugins.js';
 import { withErrorLog } from '../job/launch/error-log.js';
+import { describeIncident, type Incident } from '../job/coordinator/reform.js';
 import { runJob } from '../job/launch/job.js';
 import { RunCombiner } from '../record/combine.js';
 import type { Report } from '../record/records.js';
@@ -81,7 +82,7 @@ async function trainPlan(plan: RunPlan, options: RunOptions): Promise<void> {
   const { folder, listeners, notify, incident, stopping = neverStopping } = options;
   const outDir = folder.path;
   const logDir = join(outDir, 'logs');
-  if (config.workers === 1) {
+  if (config.workers === 1 && !config.elastic.enabled) {
     setVariables(devices.perWorker[0].env);
     const { trainAlone } = await import('../training/alone.js');
     const alone = { outDir, resume, listeners, requireGpu: devices.gpu };
@@ -95,7 +96,7 @@ async function trainPlan(plan: RunPlan, options: RunOptions): Promise<void> {
   const trace = openTrace(config.trace, { resumed: resume !== undefined, notify });
   try {
     const recorder = RunRecorder.open(outDir, config, resume?.epochs);
-    const combiner = new RunCombiner([recorder, ...listeners]);
+    const combiner = new RunCombiner([recorder, ...listeners], config.elastic.enabled);
     const workerArgs = ['--config', join(outDir, 'config.yaml'), '--out', outDir];
     if (resume) workerArgs.push('--resume=must');
     if (devices.gpu) workerArgs.push('--require-gpu');
@@ -106,7 +107,11 @@ async function trainPlan(plan: RunPlan, options: RunOptions): Promise<void> {
         incident?.(line);
       };
       const job = { config, devices, logDir, workerArgs, combiner, trace, lost, stopping };
-      await runJob({ ...job, notify: tell });
+      const onIncident = (one: Incident) => {
+        recorder.incident(one);
+        tell(describeIncident(one));
+      };
+      await runJob({ ...job, notify: tell, onIncident });
     } finally {
       recorder.close();
     }

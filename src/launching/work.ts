@@ -19,6 +19,7 @@ import type { WorkerStop } from '../job/launch/stop-worker.js';
 import { backendOptions } from '../parallel/bitwise.js';
 import { lastRunFolder, RunFolder } from '../record/run-folder.js';
 import { checkpointToResume, checkUnfinished, describeChanges } from '../training/resume.js';
+import { trainElastic } from '../training/train-elastic.js';
 import { train } from '../training/train.js';
 import { setVariables } from '../util/environment.js';
 import { codeOf, StoppedError, UserError } from '../util/errors.js';
@@ -136,15 +137,26 @@ async function workIn(
     const notify = place.localRank === 0 ? undefined : () => {};
     const evaluated = checkpoint?.classNames;
     const dataset = await openDataset(config.data, { seed: config.seed, threads, evaluated, notify });
-    const { communicator, tracer } = member;
+    const { tracer } = member;
     try {
       if (checkpoint) {
+        const { communicator } = member;
         await evaluateCheckpoint({ checkpoint, config, dataset, communicator, reporter: member });
       } else {
         const changes = resume && folder && (await describeChanges(resume, config, dataset));
         if (changes) say(changes);
-        const job = { config, dataset, communicator, reporter: member, backend, outDir };
-        await train({ ...job, resume, tracer, signal: stop?.signal });
+        const job = {
+          config,
+          dataset,
+          reporter: member,
+          backend,
+          outDir,
+          resume,
+          tracer,
+          signal: stop?.signal,
+        };
+        if (config.elastic.enabled) await trainElastic(job, member);
+        else await train({ ...job, communicator: member.communicator });
       }
     } finally {
       await dataset.close();

@@ -31,6 +31,15 @@ export function checkWorkers(
   throw refusal(bitwise, `${fewer.join(', ')} or ${bitwise} workers, not for ${workers}`);
 }
 
+/** Numbers of workers from `least` to `most` that the configuration can have, ascending. */
+export function permittedSizes(
+  { distributed: { bitwise } }: Pick<Config, 'distributed'>,
+  { least, most }: { least: number; most: number },
+): number[] {
+  const sizes = Array.from({ length: most - least + 1 }, (_, index) => least + index);
+  return sizes.filter((size) => bitwise === undefined || bitwise % size === 0);
+}
+
 /** Cut of the batches in a job of so many workers; throws as `checkWorkers`. */
 export function cutOf(
   config: Pick<Config, 'distributed' | 'backend'>,

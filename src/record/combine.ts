@@ -3,7 +3,14 @@ import type { Evaluation } from '../evaluation/schema.js';
 import { summarise, type EvaluationPart } from '../evaluation/summary.js';
 import { addTotals, perClassAccuracy } from '../evaluation/totals.js';
 import type { EpochRecord, RankTimes, Report } from './records.js';
-import { readNews, readPart, type EpochPart, type EpochResult, type FinishPart } from './reported.js';
+import {
+  readNews,
+  readPart,
+  type News,
+  type EpochPart,
+  type EpochResult,
+  type FinishPart,
+} from './reported.js';
 import type { RunListener } from './run-record.js';
 import { largest } from '../util/extremes.js';
 
@@ -18,8 +25,15 @@ export class RunCombiner {
   private last: EpochRecord | undefined;
   private lastStep = -1;
   private lastCheckpoint = 0;
+  /** Losses of the steps so far, by step, for those that are made again. */
+  private readonly losses = new Map<number, number>();
+  private replaying = false;
 
-  constructor(private readonly listeners: readonly RunListener[]) {}
+  /** @param keepLosses whether losses are kept, to compare those of steps that are made again */
+  constructor(
+    private readonly listeners: readonly RunListener[],
+    private readonly keepLosses = false,
+  ) {}
 
   readonly combine = (name: string, parts: readonly unknown[]): unknown => {
     switch (name) {
@@ -40,7 +54,9 @@ export class RunCombiner {
   /** Checks a rank's record and passes it to the listeners. Only rank 0 records steps and checkpoints, each once. */
   readonly record = (news: unknown, rank = 0): void => {
     const record = readNews(news);
+    if (this.replaying && this.isReplayed(record)) return;
     if (record.kind === 'step') {
+      if (this.keepLosses) this.losses.set(record.step, record.loss);
       if (rank !== 0 || record.step <= this.lastStep)
         throw new PodDistError('PROTOCOL_ERROR', `rank ${rank} records step ${record.step} out of turn`);
       this.lastStep = record.step;
@@ -60,6 +76,24 @@ export class RunCombiner {
     }
   };
 
+  /** From now on steps, checkpoints and epochs may come once more: each must be what it was, and is recorded once. */
+  replay(): void {
+    this.replaying = true;
+  }
+
+  /** Whether a record is of something that has been recorded before. */
+  private isReplayed(record: News): boolean {
+    if (record.kind === 'checkpoint') return record.epochs <= this.lastCheckpoint;
+    if (record.kind !== 'step' || record.step > this.lastStep) return false;
+    const before = this.losses.get(record.step);
+    if (before !== undefined && before !== record.loss)
+      throw new PodDistError(
+        'SILENT_CORRUPTION',
+        `step ${record.step} had the loss ${before}, and has ${record.loss} now that it was made again from the same state: a processor or memory is at fault`,
+      );
+    return true;
+  }
+
   private epoch(parts: readonly EpochPart[]): EpochResult {
     const totals = addTotals(parts.map((part) => part.totals));
     const [{ epoch, trainLoss }] = parts;
@@ -69,7 +103,8 @@ export class RunCombiner {
         'RANKS_DISAGREE',
         `rank 0 ends epoch ${epoch + 1}, rank ${other} epoch ${parts[other].epoch + 1}`,
       );
-    if (epoch <= (this.last?.epoch ?? -1))
+    const again = epoch <= (this.last?.epoch ?? -1);
+    if (again && !this.replaying)
       throw new PodDistError('PROTOCOL_ERROR', `the ranks end epoch ${epoch + 1} out of turn`);
     const ranks = parts.map((part) => part.times).filter((times) => times !== undefined);
     const record: EpochRecord = {
@@ -84,6 +119,7 @@ export class RunCombiner {
       seconds: largest(parts.map((part) => part.seconds)),
       ...exposedShare(ranks),
     };
+    if (again) return { record, totals };
     this.last = record;
     for (const listener of this.listeners) {
       listener.epoch?.(record, totals);

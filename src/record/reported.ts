@@ -99,7 +99,7 @@ const stepRecord = z
     return names.length <= mostParts && names.every((name) => name.length <= mostName);
   }, 'too many parts, or names too long');
 
-type News = StepRecord | CheckpointRecord | EvaluatedNews;
+export type News = StepRecord | CheckpointRecord | EvaluatedNews;
 
 const news: z.ZodType<News> = z.discriminatedUnion('kind', [
   stepRecord,

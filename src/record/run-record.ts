@@ -72,6 +72,18 @@ export class RunRecorder implements RunListener {
     this.append(record);
   }
 
+  /** Adds a line to `job/incidents.jsonl`: a fault that the run has gone on from. */
+  incident(incident: object): void {
+    const file = join(this.folder, 'job', 'incidents.jsonl');
+    const line = JSON.stringify({ time: new Date().toISOString(), ...incident });
+    writing(file, () => {
+      makeFolder(join(this.folder, 'job'));
+      const log = openSync(file, 'a');
+      writeSync(log, `${line}\n`);
+      closeSync(log);
+    });
+  }
+
   evaluated(evaluation: Evaluation): void {
     writeEvaluation(join(this.folder, 'evaluation.json'), evaluation);
   }

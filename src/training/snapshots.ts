@@ -1,4 +1,5 @@
-import { restoreSnapshot, takeSnapshot, type Snapshot, type Sources, type Trained } from './snapshot.js';
+import type { Held, Start } from './recovery-point.js';
+import { restoreSnapshot, takeSnapshot, type Snapshot, type Trained } from './snapshot.js';
 import type { TrainingState } from './state.js';
 
 /** Share of the time that snapshots may take, and seconds of steps that may have to be made again. */
@@ -6,21 +7,6 @@ const share = 0.005;
 const mostReplaySeconds = 2;
 /** Steps between snapshots where taking one changes how the next step rounds: fixed, so that every run does the same. */
 const everyRounding = 50;
-
-/** A snapshot that a rank has: the piece of its own number there, and that of the rank before. */
-export interface Held {
-  at: number;
-  /** Generation of the group that it was taken in, and the rank's number and the number of ranks there. */
-  generation: number;
-  rank: number;
-  worldSize: number;
-}
-
-/** Where a group starts from: a snapshot that some of its ranks have. */
-export interface Start extends Sources {
-  at: number;
-  generation: number;
-}
 
 export interface SnapshotOptions {
   /** Steps from one to the next; default: as many as keep their cost below 0.5 %, of at most two seconds together. */

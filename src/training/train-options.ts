@@ -4,7 +4,8 @@ import type { Config } from '../config/schema.js';
 import type { Dataset } from '../data/dataset.js';
 import type { Tracer } from '../trace/tracer.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
-import type { Snapshots, Start } from './snapshots.js';
+import type { Start } from './recovery-point.js';
+import type { Snapshots } from './snapshots.js';
 import type { Reporter } from '../record/reporter.js';
 
 /** Options for the training of one rank. */

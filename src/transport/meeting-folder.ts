@@ -23,6 +23,11 @@ export function meetingFolderName(secret: string, jobId: string): string {
   return deriveKey(secret, `folder ${jobId}`).toString('hex').slice(0, 24);
 }
 
+/** What the folder of a generation of a job is named after. */
+export function folderScope(jobId: string, generation: number): string {
+  return generation === 0 ? jobId : `${jobId} ${generation}`;
+}
+
 /**
  * The folder in which the ranks of a job on one host meet: socket files, pipes and shared files, below this user's own
  * folder (`user-folder.ts`). It is removed once all are connected.

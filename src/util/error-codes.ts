@@ -71,6 +71,9 @@ const job = {
   GPU_FAILED: 'the GPU has failed, or has run out of memory',
   OUT_OF_MEMORY: 'memory for communication, or of the wasm backend, is used up',
   RANKS_DISAGREE: 'ranks do not have the same data, centroids or weights',
+  REFORMING: 'the ranks of an elastic job begin again without one that was lost, or with others',
+  SILENT_CORRUPTION:
+    'a step that was made again has not come to the same loss: a processor or memory is at fault',
 } as const;
 
 /** Downloads and machines: trying again later, or elsewhere, may help. */

@@ -77,7 +77,12 @@ describe('a coordinator that knows the secret and means ill', () => {
       const names = ['0-1.0', '1-0.0', '0-1.1', '1-0.1', victim, `../${victim}`, '__proto__'];
       const endpoints = Object.fromEntries(names.map((name) => [name, where]));
       const heard = answer({
-        hello: [{ type: 'plan', jobId, hosts: [victim, victim], reached: [victim, '../..'], transport }],
+        hello: [
+          {
+            ...{ type: 'plan', jobId, hosts: [victim, victim], reached: [victim, '../..'], transport },
+            ...{ generation: 0, rank: 1, worldSize: 2, secret: victim.slice(0, 200) },
+          },
+        ],
         endpoints: [
           { type: 'table', table: { '0': endpoints, '1': endpoints, [victim]: endpoints } },
           { type: 'gathered', name: victim, result: { outDir: victim, file: `${victim}/probe` } },

@@ -2,12 +2,13 @@ import { Packr } from 'msgpackr';
 import { z } from 'zod';
 import { messageOf, PodDistError } from '../../util/errors.js';
 import { printable } from '../../util/printable.js';
+import type { Held } from '../../training/recovery-point.js';
 import { traceThreads } from '../../trace/tracer.js';
 import { maxMessageBytes } from './frames.js';
 import { checkMessagePack, type MessageLimits } from './msgpack-limits.js';
 
 /** Both sides of the control connection must speak the same version. */
-export const protocolVersion = 5;
+export const protocolVersion = 6;
 
 /** Most ranks of a job. */
 const mostRanks = 65_536;
@@ -24,6 +25,13 @@ const line = (longest: number) => z.string().max(longest).transform(printable);
 const name = line(200);
 const text = line(4000);
 const microseconds = z.number();
+const whole = z.int().min(0);
+const held: z.ZodType<Held> = z.object({
+  at: whole,
+  generation: whole,
+  rank,
+  worldSize: z.int().min(1).max(mostRanks),
+});
 const endpoints = z
   .record(z.string().max(100), z.string().max(1000))
   .refine((record) => Object.keys(record).length <= 100_000, 'too many endpoints');
@@ -33,8 +41,11 @@ export const workerMessage = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('hello'),
     version: z.int(),
-    rank: z.int().min(0),
+    /** Absent for a worker that takes the place of a lost one. */
+    rank: z.int().min(0).optional(),
     worldSize: z.int().positive(),
+    /** Number of the process in its job; default: its rank. */
+    worker: z.int().min(0).optional(),
     /** The host's name, for people. */
     host: name,
     /** Equal for ranks that share memory and socket files, else different. */
@@ -84,6 +95,10 @@ export const workerMessage = z.discriminatedUnion('type', [
     strangers: z.int().min(0).optional(),
   }),
   z.object({ type: z.literal('lost'), peer: rank }),
+  /** This rank cannot go on in this configuration, through no fault of its own. */
+  z.object({ type: z.literal('stuck'), generation: whole, code: name, message: text }),
+  /** This rank has left its configuration for the next one, and has these snapshots. */
+  z.object({ type: z.literal('ready'), generation: whole, held: z.array(held).max(4) }),
   z.object({ type: z.literal('failed'), code: name, message: text, user: z.boolean() }),
   z.object({ type: z.literal('finished') }),
 ]);
@@ -96,6 +111,16 @@ export const coordinatorMessage = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('plan'),
     jobId: name,
+    /** Counts the configurations of the job; this worker's number, and the number of ranks, in this one. */
+    generation: whole,
+    rank,
+    worldSize: z.int().min(1).max(mostRanks),
+    /** Known to the members of this configuration alone: the keys of their connections are derived from it. */
+    secret: z.string().max(200),
+    /** The snapshot from which the ranks go on; absent: from a checkpoint, or the start. */
+    start: z
+      .object({ at: whole, generation: whole, root: rank, holders: z.array(rank).max(mostRanks) })
+      .optional(),
     /** Each rank's machine, by rank: equal for ranks that share memory and socket files. */
     hosts: z.array(name),
     /** The coordinator's IP addresses, as ranks have reached it. */
@@ -105,6 +130,8 @@ export const coordinatorMessage = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('table'), table: z.record(z.string(), endpoints) }),
   z.object({ type: z.literal('go') }),
+  /** The present configuration ends: leave it and say that you are ready for this generation. */
+  z.object({ type: z.literal('reform'), generation: whole, message: text }),
   z.object({ type: z.literal('agreed'), name }),
   z.object({ type: z.literal('gathered'), name, result: z.unknown() }),
   z.object({ type: z.literal('pulse') }),

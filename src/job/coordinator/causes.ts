@@ -6,7 +6,7 @@ import { evidence, type JobFailure } from './failure.js';
 export type About = Pick<JobFailure, 'rank' | 'host' | 'pid'>;
 
 /** A piece of evidence about a failure, and how much it explains. */
-type Cause = [failure: JobFailure, weight: number];
+export type Cause = [failure: JobFailure, weight: number];
 
 /** A worker process on this host has ended, as its parent has seen it; `remark` says why a signal may have come. */
 export function exited(about: About, code: number | null, signal: NodeJS.Signals | null, remark = ''): Cause {

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { socketsClosed, prepareSockets } from '../../transport/zmq/sockets.js';
-import { meetingFolderName, removeLeftovers } from '../../transport/meeting-folder.js';
+import { folderScope, meetingFolderName, removeLeftovers } from '../../transport/meeting-folder.js';
 import type { ErrorCode } from '../../util/error-codes.js';
 import { codeOf, messageOf, PodDistError, UserError } from '../../util/errors.js';
 import { runningClock } from '../../util/running-clock.js';
 import type { TracePart } from '../../trace/trace-file.js';
 import { now as clockNow } from '../../trace/tracer.js';
-import { Assembly, disagreement } from './assembly.js';
+import { disagreement } from './assembly.js';
+import { Budget } from './budget.js';
 import {
   broken,
   disagreed,
@@ -18,10 +19,12 @@ import {
   stalled,
   stopped,
   type About,
+  type Cause,
 } from './causes.js';
 import { ControlServer, type Arrival, type Connection, type MemberConnections } from '../control/server.js';
-import { describeFailure, RootCause, type JobFailure } from './failure.js';
-import { describeWait, Lateness } from './lateness.js';
+import { describeFailure, evidence, RootCause, type JobFailure } from './failure.js';
+import { Generation } from './generation.js';
+import { describeWait } from './lateness.js';
 import type { ListenOptions } from '../control/listen.js';
 import { MemoryKills } from './memory-kills.js';
 import {
@@ -32,6 +35,8 @@ import {
   type Hello,
   type WorkerMessage,
 } from '../control/protocol.js';
+import { formGroup, Reform, type ElasticOptions } from './reform.js';
+import type { Start } from '../../training/recovery-point.js';
 import { Roster, type Member, type RosterOptions } from './roster.js';
 
 export interface CoordinatorOptions extends ListenOptions, RosterOptions {
@@ -56,6 +61,10 @@ export interface CoordinatorOptions extends ListenOptions, RosterOptions {
   onRecord?(rank: number, news: unknown): void;
   /** Called with the spans of each rank. */
   onTrace?(part: TracePart): void;
+  /** Called when the ranks begin again from a snapshot, a checkpoint or the start. */
+  onReplay?(): void;
+  /** Goes on after the loss of a worker; default: that ends the job. */
+  elastic?: ElasticOptions;
 }
 
 const defaultGraceMs = 400;
@@ -65,10 +74,7 @@ const checkEveryMs = 250;
  * report it themselves at the deadline.
  */
 const connectingGraceMs = 3000;
-/** Most names that one rank may have given values for while other ranks have not. */
-const mostOpen = 16;
-
-type State = 'joining' | 'connecting' | 'running' | 'ended';
+type State = 'joining' | 'connecting' | 'running' | 'reforming' | 'ended';
 
 /** State in which ranks may send each message; `lastWords` are allowed even after they have finished. */
 const stateOf: Partial<Record<WorkerMessage['type'], State>> = {
@@ -79,7 +85,22 @@ const stateOf: Partial<Record<WorkerMessage['type'], State>> = {
   record: 'running',
   finished: 'running',
 };
-const lastWords = new Set<WorkerMessage['type']>(['beat', 'clock', 'trace', 'lost', 'failed']);
+type InTurn = Exclude<WorkerMessage, { type: 'hello' | 'beat' | 'clock' | 'failed' | 'ready' }>;
+const lastWords = new Set<WorkerMessage['type']>(['beat', 'clock', 'trace', 'lost', 'stuck', 'failed']);
+
+/** Codes of failures that would come again: a mistake, or a training that does not work. */
+const final = new Set<ErrorCode>([
+  'STOPPED',
+  'START_FAILED',
+  'PROTOCOL_ERROR',
+  'RANKS_DISAGREE',
+  'COLLECTIVE_MISMATCH',
+  'SILENT_CORRUPTION',
+  'LOSS_NOT_FINITE',
+  'GRADIENT_NOT_FINITE',
+  'COORDINATOR_FAILED',
+  'RUN_FOLDER_LOST',
+]);
 
 /**
  * The control side of a job: lets the workers find each other, compares what they must agree on, adds up what they
@@ -96,12 +117,21 @@ export class Coordinator {
   readonly finished: Promise<void>;
   private readonly roster: Roster;
   private readonly cause: RootCause;
-  private readonly endpoints: Assembly<Record<string, string>>;
-  private readonly connections: Assembly<true>;
-  private readonly agreements: Assembly<string>;
-  private readonly gatherings: Assembly<unknown>;
-  private readonly lateness: Lateness;
+  private generation: Generation;
+  /** Change of configuration under way, and one whose ranks are not connected yet. */
+  private reform: Reform | undefined;
+  private formed: Reform[] = [];
+  /** A change whose cause may still be explained better, and how to report it. */
+  private explaining: Reform | undefined;
+  private tellNow = () => {};
+  private readonly budget: Budget | undefined;
+  /** Workers that were taken out. */
+  private readonly gone = new Set<number>();
+  /** Whether a step has been recorded: before that no fault is worth a second try. */
+  private stepped = false;
   private readonly memory = new MemoryKills();
+  /** Secret of the members of the present configuration. */
+  private secret: string;
   private readonly jobId = randomBytes(16).toString('hex');
   /** When the present state began. */
   private since = runningClock.now();
@@ -117,13 +147,11 @@ export class Coordinator {
   ) {
     this.port = server.port;
     const { worldSize, graceMs = defaultGraceMs } = options;
+    this.secret = options.token;
     this.cause = new RootCause(graceMs);
-    this.roster = new Roster(options);
-    this.lateness = new Lateness(options.stallWarningMs ?? Infinity);
-    this.endpoints = new Assembly(worldSize);
-    this.connections = new Assembly(worldSize);
-    this.agreements = new Assembly(worldSize, mostOpen);
-    this.gatherings = new Assembly(worldSize, mostOpen);
+    this.roster = new Roster({ ...options, spares: options.elastic !== undefined });
+    this.generation = new Generation(0, worldSize, options.stallWarningMs ?? Infinity);
+    this.budget = options.elastic && new Budget(worldSize, options.elastic, runningClock.now());
     this.finished = new Promise((resolve) => (this.resolveFinished = resolve));
     this.failure = this.cause.settled.then((failure) => {
       this.broadcast({ type: 'abort', message: describeFailure(failure) });
@@ -146,9 +174,15 @@ export class Coordinator {
   }
 
   /** Reports a worker process on this host that has ended, as its parent has seen it. */
-  reportExit(rank: number, code: number | null, signal: NodeJS.Signals | null): void {
-    if (this.stopped || (code === 0 && this.roster.get(rank)?.finished)) return;
-    this.cause.add(...exited(this.about(rank), code, signal, this.memory.explain(signal)));
+  reportExit(worker: number, code: number | null, signal: NodeJS.Signals | null): void {
+    const member = this.roster.ofWorker(worker);
+    if (this.stopped || this.gone.has(worker) || (code === 0 && member?.finished)) return;
+    const about = member ? this.about(member) : { rank: worker };
+    const cause = exited(about, code, signal, this.memory.explain(signal));
+    if (!member && this.stepped && this.budget?.take(runningClock.now()))
+      return this.options.elastic?.startWorker();
+    this.blame(cause, member);
+    if (member) this.lose(member);
   }
 
   /** Ends the job for a reason that no worker gave, such as a signal to the launcher. */
@@ -161,9 +195,10 @@ export class Coordinator {
     if (this.stopped) return;
     this.stopped = true;
     clearInterval(this.timer);
-    const { token, transport } = this.options;
+    this.tellNow();
+    const { transport } = this.options;
     if (transport === 'ipc' && this.state !== 'running' && this.state !== 'ended')
-      removeLeftovers(meetingFolderName(token, this.jobId));
+      removeLeftovers(meetingFolderName(this.secret, folderScope(this.jobId, this.generation.number)));
     await this.server.close();
     await socketsClosed();
   }
@@ -178,41 +213,53 @@ export class Coordinator {
 
   private receive(arrival: Arrival): void {
     const { connection } = arrival;
-    const rank = this.roster.rankOf(connection);
-    if (rank !== undefined && this.roster.get(rank)?.broken) return;
+    const member = this.roster.of(connection);
+    if (member?.broken) return;
     try {
       if ('fault' in arrival) throw new PodDistError('PROTOCOL_ERROR', arrival.fault);
       const message = decode(workerMessage, arrival.bytes);
       if (message.type === 'hello') this.admit(connection, message);
-      else if (rank !== undefined) this.handle(rank, message);
+      else if (member) this.handle(member, message);
     } catch (error) {
-      if (rank === undefined) this.refuseVersion(arrival);
-      else this.explain(rank, error);
+      if (member) this.explain(member, error);
+      else this.refuseVersion(arrival);
     }
   }
 
   /** Explains an error: as the member's where the member broke the protocol, else as this process's own. */
-  private explain(rank: number, error: unknown): void {
+  private explain(member: Member, error: unknown): void {
     const code = codeOf(error);
     if (code !== 'PROTOCOL_ERROR')
       return this.cause.add(...stopped(code, messageOf(error), error instanceof UserError));
-    (this.roster.get(rank) as Member).broken = true;
-    this.cause.add(...broken(this.about(rank), messageOf(error)));
+    member.broken = true;
+    this.cause.add(...broken(this.about(member), messageOf(error)));
   }
 
   private admit(connection: Connection, hello: Hello): void {
     const { roster } = this;
-    if (roster.rankOf(connection) !== undefined) return;
+    if (roster.of(connection)) return;
     const reason = roster.admit(connection, hello);
     if (reason) return this.refuse(connection, reason);
     this.server.admit(connection);
-    if (roster.missing.length > 0) return;
-    this.enter('connecting');
+    if (this.reform) return this.tryToForm();
+    if (this.state === 'running') return this.growIfPossible();
+    if (this.state !== 'joining' || roster.missing.length > 0) return;
     this.options.onAssembled?.();
-    const { jobId } = this;
-    const { transport } = this.options;
+    this.sendPlan(undefined);
+  }
+
+  /** Tells every rank its place in the present configuration. */
+  private sendPlan(start: Start | undefined): void {
+    this.enter('connecting');
+    const { jobId, roster } = this;
+    const { transport, token, elastic } = this.options;
+    const { number: generation, worldSize } = this.generation;
+    this.secret = elastic ? randomBytes(32).toString('hex') : token;
+    const { secret } = this;
+    const about = { jobId, generation, worldSize, secret, transport, start };
     const { machines: hosts, reached } = roster;
-    this.broadcast({ type: 'plan', jobId, hosts, transport, reached });
+    for (const [rank, { connection }] of roster.members)
+      this.post(connection, { type: 'plan', ...about, rank, hosts, reached });
   }
 
   /**
@@ -229,48 +276,65 @@ export class Coordinator {
     if (version !== undefined) this.refuse(arrival.connection, this.roster.objectionToVersion(version));
   }
 
-  private handle(rank: number, message: Exclude<WorkerMessage, Hello>): void {
-    const member = this.roster.get(rank) as Member;
+  private handle(member: Member, message: Exclude<WorkerMessage, Hello>): void {
+    const { rank } = member;
+    switch (message.type) {
+      case 'beat':
+        member.liveness.beat(message, runningClock.now());
+        if (rank !== undefined) this.noticeBeat(rank, message);
+        return this.post(member.connection, { type: 'pulse' });
+      case 'clock':
+        return this.post(member.connection, { ...message, answered: clockNow() });
+      case 'failed':
+        this.blame(reported(this.about(member), message), member);
+        return this.lose(member);
+      case 'ready':
+        if (message.generation !== this.reform?.generation) return;
+        member.ready = message.held;
+        return this.tryToForm();
+      default:
+        // What a rank said before it heard of the next configuration.
+        if (this.reform || rank === undefined) return;
+        return this.handleInTurn(member, rank, message);
+    }
+  }
+
+  private handleInTurn(member: Member, rank: number, message: InTurn): void {
     this.expectInState(message.type, member);
+    const { endpoints, connections } = this.generation;
     switch (message.type) {
       case 'endpoints': {
-        const all = this.endpoints.add('endpoints', rank, message.endpoints);
+        const all = endpoints.add('endpoints', rank, message.endpoints);
         if (all) this.broadcast({ type: 'table', table: Object.fromEntries(all.entries()) });
         return;
       }
       case 'connected':
-        if (!this.connections.add('connections', rank, true)) return;
-        this.enter('running');
-        for (const [, other] of this.roster.members) other.liveness.restart(runningClock.now());
-        this.broadcast({ type: 'go' });
-        return;
+        if (!connections.add('connections', rank, true)) return;
+        return this.go();
       case 'agree':
         return this.agree(rank, message.name, message.value);
       case 'gather':
         return this.gather(rank, message.name, message.part);
       case 'record':
+        this.stepped = true;
         return this.options.onRecord?.(rank, message.news);
-      case 'clock':
-        return this.post(member.connection, { ...message, answered: clockNow() });
       case 'trace': {
         const { spans, clock } = message;
         return this.options.onTrace?.({ rank, host: member.host, spans, clock });
       }
-      case 'beat':
-        member.liveness.beat(message, runningClock.now());
-        this.tellOfStrangers(rank, message.strangers ?? 0);
-        this.lateness.beat(rank, message.collectives, runningClock.now());
-        return this.post(member.connection, { type: 'pulse' });
-      case 'lost':
-        if (message.peer >= this.options.worldSize || message.peer === rank)
+      case 'stuck':
+        if (message.generation !== this.generation.number) return;
+        return this.blame(reported(this.about(member), { ...message, user: false }), undefined);
+      case 'lost': {
+        const peer = this.roster.get(message.peer);
+        if (message.peer >= this.generation.worldSize || message.peer === rank)
           throw new PodDistError(
             'PROTOCOL_ERROR',
             `it reports a lost connection to rank ${message.peer}, which is not one of its peers`,
           );
-        if (this.roster.get(message.peer)?.finished) return;
-        return this.cause.add(...lostBy(this.about(message.peer), rank));
-      case 'failed':
-        return this.cause.add(...reported(this.about(rank), message));
+        if (peer?.finished) return;
+        return this.blame(lostBy(peer ? this.about(peer) : { rank: message.peer }, rank), undefined);
+      }
       case 'finished':
         member.finished = true;
         if (!this.roster.finished) return;
@@ -291,7 +355,7 @@ export class Coordinator {
   }
 
   private agree(rank: number, name: string, value: string): void {
-    const values = this.agreements.add(name, rank, value);
+    const values = this.generation.agreements.add(name, rank, value);
     if (!values) return;
     const reason = disagreement(name, values);
     if (reason) this.cause.add(...disagreed(reason));
@@ -300,7 +364,7 @@ export class Coordinator {
 
   private gather(rank: number, name: string, part: unknown): void {
     const { readPart = (_name, given) => given, combine } = this.options;
-    const parts = this.gatherings.add(name, rank, readPart(name, part));
+    const parts = this.generation.gatherings.add(name, rank, readPart(name, part));
     if (!parts) return;
     try {
       this.broadcast({ type: 'gathered', name, result: combine(name, parts) });
@@ -324,14 +388,26 @@ export class Coordinator {
     if (this.state === 'connecting' && waited > joinTimeoutMs + connectingGraceMs)
       this.cause.add(...notTogether([], joinTimeoutMs));
     if (this.state === 'running') this.warn(now);
-    for (const [rank, { liveness, finished }] of this.roster.members) {
-      const cause = finished ? undefined : liveness.stalled(now);
-      if (cause) this.cause.add(...stalled(this.about(rank), cause));
+    if (this.reform) return this.watchReform(this.reform, now);
+    for (const member of this.roster.members.values()) {
+      const { liveness, finished } = member;
+      const cause = finished ? undefined : (liveness.stalled(now) ?? this.silence(member, now));
+      if (!cause) continue;
+      this.blame(stalled(this.about(member), cause), member);
+      if (this.reform) this.fence(member);
     }
   }
 
+  /** How long a rank has been silent while others wait, where that is too long for an elastic job. */
+  private silence({ liveness }: Member, now: number): string | undefined {
+    const { elastic } = this.options;
+    const silent = liveness.silentMs(now);
+    if (!elastic || this.state === 'joining' || silent <= elastic.silentMs) return undefined;
+    return `stalled: no sign of life for ${(silent / 1000).toFixed(1)} s`;
+  }
+
   private warn(now: number): void {
-    for (const late of this.lateness.find(now)) {
+    for (const late of this.generation.lateness.find(now)) {
       const { host, liveness, finished } = this.roster.get(late.rank) as Member;
       if (finished) continue;
       this.options.onNotice?.(
@@ -340,9 +416,131 @@ export class Coordinator {
     }
   }
 
-  private about(rank: number): About {
-    const member = this.roster.get(rank);
-    return { rank, host: member?.host, pid: member?.pid };
+  /**
+   * Takes evidence of a failure: the job ends with its cause, or goes on without the member that it is about, where there
+   * is one and the job is elastic.
+   */
+  private blame(cause: Cause, member: Member | undefined): void {
+    const [failure] = cause;
+    const known = this.reform ?? this.explaining;
+    if (known && !failure.user && !final.has(failure.code) && (this.reform || this.isAbout(known, failure))) {
+      known.consider(cause);
+      return;
+    }
+    if (!this.mayGoOn(failure)) return this.cause.add(...cause);
+    if (!member || member.rank !== undefined) this.beginReform(cause);
+  }
+
+  /** Whether evidence that comes after the ranks went on is of the fault before. */
+  private isAbout({ failure: known }: Reform, { pid }: JobFailure): boolean {
+    return pid !== undefined && pid === known.pid;
+  }
+
+  private mayGoOn({ code, user }: JobFailure): boolean {
+    const { budget, stepped, state } = this;
+    if (!budget || !stepped || user || final.has(code) || this.cause.found) return false;
+    if (state !== 'running' && state !== 'connecting') return false;
+    return budget.take(runningClock.now());
+  }
+
+  /** Ends the present configuration; every rank that lives leaves it and says what it can go on from. */
+  private beginReform(cause: Cause): void {
+    const number = this.generation.number + 1;
+    const [failure] = cause;
+    this.reform = new Reform(number, cause, runningClock.now());
+    this.state = 'reforming';
+    for (const member of this.roster.members.values()) member.ready = undefined;
+    this.broadcast({ type: 'reform', generation: number, message: describeFailure(failure) });
+  }
+
+  /** Begins a configuration of more ranks, where the present one has fewer than are wanted and enough have joined. */
+  private growIfPossible(): void {
+    const { elastic } = this.options;
+    const { members, spares } = this.roster;
+    const size = elastic?.sizes.findLast((one) => one <= members.size + spares.length) ?? 0;
+    if (size <= this.generation.worldSize || this.cause.found) return;
+    this.beginReform([
+      { code: 'REFORMING', cause: `${size} workers are there`, user: false },
+      evidence.stall,
+    ]);
+  }
+
+  /** Takes a member out whose process has ended, or is about to; asks for another one. */
+  private lose(member: Member): void {
+    const { elastic } = this.options;
+    if (!elastic || this.cause.found) return;
+    this.roster.remove(member);
+    this.gone.add(member.worker);
+    elastic.startWorker();
+    this.tryToForm();
+  }
+
+  private fence(member: Member): void {
+    this.options.elastic?.endWorker(member.worker);
+    this.lose(member);
+  }
+
+  private watchReform(reform: Reform, now: number): void {
+    const { elastic, joinTimeoutMs } = this.options;
+    if (!elastic) return;
+    for (const member of reform.late(this.roster.members.values(), now, elastic.silentMs)) this.fence(member);
+    if (now - reform.since > joinTimeoutMs) this.cause.add(reform.failure, evidence.signal);
+  }
+
+  /** Begins the next configuration once everybody who lives is ready, and they are enough. */
+  private tryToForm(): void {
+    const { reform, roster } = this;
+    const { elastic } = this.options;
+    if (!reform || !elastic || this.cause.found) return;
+    const survivors = [...roster.members.values()];
+    if (!survivors.every(({ ready }) => ready)) return;
+    const formation = formGroup([...survivors, ...roster.spares], elastic.sizes);
+    if (!formation) return;
+    const { group, start } = formation;
+    roster.assign(group);
+    for (const member of group) member.liveness.restart(runningClock.now());
+    this.generation = new Generation(
+      reform.generation,
+      group.length,
+      this.options.stallWarningMs ?? Infinity,
+    );
+    this.options.onReplay?.();
+    this.formed.push(reform);
+    this.reform = undefined;
+    this.sendPlan(start);
+  }
+
+  private go(): void {
+    this.enter('running');
+    const now = runningClock.now();
+    for (const [, other] of this.roster.members) other.liveness.restart(now);
+    this.broadcast({ type: 'go' });
+    for (const reform of this.formed.splice(0)) this.tellIncident(reform, (now - reform.since) / 1000);
+  }
+
+  /** Reports a fault from which the ranks have gone on, once no better explanation can come. */
+  private tellIncident(reform: Reform, seconds: number): void {
+    const { worldSize } = this.generation;
+    const { graceMs = defaultGraceMs, elastic } = this.options;
+    this.tellNow();
+    this.explaining = reform;
+    const timer = setTimeout(() => this.tellNow(), graceMs);
+    this.tellNow = () => {
+      clearTimeout(timer);
+      this.tellNow = () => {};
+      this.explaining = undefined;
+      const { code, cause, rank, host } = reform.failure;
+      elastic?.onIncident({ generation: reform.generation, rank, host, code, cause, seconds, worldSize });
+    };
+  }
+
+  private about({ rank, host, pid }: Member): About {
+    return { rank, host, pid };
+  }
+
+  private noticeBeat(rank: number, message: Extract<WorkerMessage, { type: 'beat' }>): void {
+    this.tellOfStrangers(rank, message.strangers ?? 0);
+    this.generation.lateness.beat(rank, message.collectives, runningClock.now());
   }
 
   private broadcast(message: CoordinatorMessage): void {

@@ -54,6 +54,11 @@ export class Liveness {
     return this.phase;
   }
 
+  /** Milliseconds since the last beat. */
+  silentMs(now: number): number {
+    return now - this.lastBeat;
+  }
+
   /** One line that says how the rank has stalled; undefined while it has not. */
   stalled(now: number): string | undefined {
     const { stallTimeoutMs: stall, phaseTimeoutMs: long = stall } = this.patience;

@@ -2,10 +2,15 @@ import type { Connection } from '../control/server.js';
 import { runningClock } from '../../util/running-clock.js';
 import { Liveness, type Patience } from './liveness.js';
 import { protocolVersion, type Hello } from '../control/protocol.js';
+import type { Held } from '../../training/recovery-point.js';
 
-/** A rank that has joined. */
+/** A worker process that has joined. */
 export interface Member {
   connection: Connection;
+  /** Number of the process in its job, which no other process gets. */
+  worker: number;
+  /** Its rank in the present configuration; undefined for a spare. */
+  rank: number | undefined;
   host: string;
   machine: string;
   /** The coordinator's address as this rank has reached it. */
@@ -15,16 +20,21 @@ export interface Member {
   finished: boolean;
   /** Whether it has broken the protocol: nothing more is read of it. */
   broken: boolean;
+  /** Snapshots that it can go on from, once it has left its configuration and is ready for the next. */
+  ready: readonly Held[] | undefined;
 }
 
 export interface RosterOptions extends Patience {
   worldSize: number;
+  /** Whether workers without a rank may join, to take the place of one that is lost; default: they may not. */
+  spares?: boolean;
 }
 
 /** The members of a job: decides which workers may join, and keeps those that have. */
 export class Roster {
+  /** Members by rank. */
   readonly members = new Map<number, Member>();
-  private readonly ranks = new Map<Connection, number>();
+  private readonly all = new Map<Connection, Member>();
   private digest: string | undefined;
 
   constructor(private readonly job: RosterOptions) {}
@@ -33,22 +43,58 @@ export class Roster {
   admit(connection: Connection, hello: Hello): string | undefined {
     const reason = this.objection(hello);
     if (reason) return reason;
-    const { rank, host, machine, reached, pid, digest } = hello;
+    const { rank, worker = rank ?? 0, host, machine, reached, pid, digest } = hello;
     const liveness = new Liveness(this.job, runningClock.now());
     this.digest ??= digest;
-    const about = { connection, host, machine, reached, pid };
-    this.members.set(rank, { ...about, liveness, finished: false, broken: false });
-    this.ranks.set(connection, rank);
+    const state = { liveness, finished: false, broken: false, ready: rank === undefined ? [] : undefined };
+    const member: Member = { connection, worker, rank, host, machine, reached, pid, ...state };
+    this.all.set(connection, member);
+    if (rank !== undefined) this.members.set(rank, member);
     return undefined;
+  }
+
+  /** Takes a member out, for good. */
+  remove(member: Member): void {
+    this.all.delete(member.connection);
+    if (member.rank !== undefined && this.members.get(member.rank) === member)
+      this.members.delete(member.rank);
+  }
+
+  /** Gives each member of `group` its place there as its rank; all others are spares. */
+  assign(group: readonly Member[]): void {
+    this.members.clear();
+    for (const member of this.all.values()) member.rank = undefined;
+    for (const [rank, member] of group.entries()) {
+      member.rank = rank;
+      member.ready = undefined;
+      this.members.set(rank, member);
+    }
   }
 
   get(rank: number): Member | undefined {
     return this.members.get(rank);
   }
 
-  /** The rank of a worker that has joined. */
-  rankOf(connection: Connection): number | undefined {
-    return this.ranks.get(connection);
+  /** A worker that has joined. */
+  of(connection: Connection): Member | undefined {
+    return this.all.get(connection);
+  }
+
+  /** The member that is this worker process. */
+  ofWorker(worker: number): Member | undefined {
+    return [...this.all.values()].find((member) => member.worker === worker);
+  }
+
+  /** Members without a rank, in the order of their numbers. */
+  get spares(): Member[] {
+    return [...this.all.values()]
+      .filter(({ rank }) => rank === undefined)
+      .toSorted((a, b) => a.worker - b.worker);
+  }
+
+  /** Every process that has joined. */
+  get everybody(): Member[] {
+    return [...this.all.values()];
   }
 
   /** Ranks that have not joined. */
@@ -60,7 +106,7 @@ export class Roster {
 
   /** Each rank's machine, by rank, once all have joined. */
   get machines(): string[] {
-    return Array.from({ length: this.job.worldSize }, (_, rank) => this.members.get(rank)?.machine ?? '');
+    return Array.from({ length: this.members.size }, (_, rank) => this.members.get(rank)?.machine ?? '');
   }
 
   /** The addresses by which ranks have reached the coordinator. */
@@ -78,15 +124,20 @@ export class Roster {
     return `a worker speaks protocol ${version}, the coordinator ${protocolVersion}: install one version everywhere`;
   }
 
-  private objection({ version, worldSize, rank, digest, host }: Hello): string | undefined {
+  private objection({ version, worldSize, rank, worker, digest, host }: Hello): string | undefined {
     const { job, members } = this;
     if (version !== protocolVersion) return this.objectionToVersion(version);
     if (worldSize !== job.worldSize)
       return `rank ${rank} expects ${worldSize} workers, the job has ${job.worldSize}`;
-    if (rank >= worldSize) return `rank ${rank} is outside the job of ${worldSize} workers`;
-    if (members.has(rank)) return `rank ${rank} has joined already, from ${members.get(rank)?.host}`;
+    if (rank === undefined && !job.spares) return `worker ${worker} has no rank, and the job takes no spares`;
+    if (rank !== undefined && rank >= worldSize)
+      return `rank ${rank} is outside the job of ${worldSize} workers`;
+    if (rank !== undefined && members.has(rank))
+      return `rank ${rank} has joined already, from ${members.get(rank)?.host}`;
+    if (worker !== undefined && this.ofWorker(worker)) return `worker ${worker} has joined already`;
+    const who = rank === undefined ? `worker ${worker}` : `rank ${rank}`;
     if (this.digest !== undefined && digest !== this.digest) {
-      return `rank ${rank} on ${host} has read another configuration than rank ${[...members.keys()][0]}: give every worker the same file and flags`;
+      return `${who} on ${host} has read another configuration than rank ${[...members.keys()][0]}: give every worker the same file and flags`;
     }
     return undefined;
   }

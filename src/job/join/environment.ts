@@ -11,8 +11,11 @@ export type Starter = 'pod-dist' | 'torchrun' | 'Slurm' | 'Open MPI' | 'MPICH';
 /** A worker's place in its job, as the environment gives it. */
 export interface JobEnvironment {
   starter: Starter;
+  /** -1 for a worker that takes the place of a lost one. */
   rank: number;
   worldSize: number;
+  /** Number of the process among those that `pod-dist launch` has started for the job. */
+  worker?: number;
   localRank: number;
   /** Workers of the job on this host. */
   localWorldSize: number;
@@ -76,6 +79,9 @@ const families: readonly Names[] = [
 export const launchVariables = {
   address: 'POD_DIST_ADDRESS',
   token: secretVariables.token,
+  worker: 'POD_DIST_WORKER',
+  /** Set for a worker that takes the place of a lost one. */
+  spare: 'POD_DIST_SPARE',
 } as const;
 
 /**
@@ -115,7 +121,9 @@ export function readJobEnvironment(
   if (launched) {
     const { host, port } = splitAddress(launched);
     const token = environment[launchVariables.token] ?? '';
-    const place = { starter: 'pod-dist', rank, worldSize, ...local, host, port, token } as const;
+    const own = environment[launchVariables.spare] === '1' ? -1 : rank;
+    const worker = Number(environment[launchVariables.worker] ?? rank);
+    const place = { starter: 'pod-dist', rank: own, worker, worldSize, ...local, host, port, token } as const;
     return { ...place, job: launched, ownCoordinator: false };
   }
   const { host, port } = meetingPoint(starter, environment, worldSize, parentPid);

@@ -41,9 +41,12 @@ export async function joinJob(options: JoinJobOptions): Promise<Joined> {
   const meeting = own ?? (await findCoordinator(options));
   const { distributed } = config;
   try {
-    const member = await Membership.join({
-      rank: place.rank,
+    const elastic = config.elastic.enabled && !evaluate;
+    const membership = {
+      rank: place.rank < 0 ? undefined : place.rank,
       worldSize: place.worldSize,
+      worker: place.worker,
+      elastic,
       address: meeting.address,
       token: meeting.token,
       host: fixedHost(config) ?? meeting.local,
@@ -58,7 +61,8 @@ export async function joinJob(options: JoinJobOptions): Promise<Joined> {
       checkCollectives: distributed.checkCollectives,
       trace: config.trace !== undefined && !evaluate,
       ...guardedBy(place),
-    });
+    };
+    const member = elastic ? Membership.enter(membership) : await Membership.join(membership);
     return { member, own: own?.coordinator };
   } catch (error) {
     const cause = await own?.coordinator.failure();

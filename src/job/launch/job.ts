@@ -1,6 +1,4 @@
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Config } from '../../config/schema.js';
 import { describeFailure } from '../coordinator/failure.js';
 import { Coordinator } from '../coordinator/coordinator.js';
@@ -9,10 +7,12 @@ import type { TraceFile } from '../../trace/trace-file.js';
 import { canonicalHost, isWildcard, tcpAddress } from '../../transport/addresses.js';
 import type { RunCombiner } from '../../record/combine.js';
 import type { DevicePlan } from '../../backend/devices/devices.js';
-import { launchVariables } from '../join/environment.js';
 import { newSecret } from '../secret/read-secret.js';
 import type { StopSource } from '../../util/signals.js';
+import type { Incident, ElasticOptions } from '../coordinator/reform.js';
+import { permittedSizes } from '../../parallel/virtual-workers.js';
 import { Supervisor } from './supervisor.js';
+import { WorkerPlaces } from './worker-places.js';
 
 export interface JobOptions {
   config: Config;
@@ -26,6 +26,8 @@ export interface JobOptions {
   trace?: TraceFile;
   /** Called with lines for people. */
   notify(line: string): void;
+  /** Called with each fault that an elastic job has gone on from. */
+  onIncident?(incident: Incident): void;
   /** Source of requests to stop the job. */
   stopping: StopSource;
   /** Ends the job when it is aborted; the reason of the abort is a `PodDistError`. */
@@ -34,6 +36,9 @@ export interface JobOptions {
 
 /** Milliseconds that workers may take to end by themselves once all have finished. */
 const endWithinMs = 10_000;
+
+/** Milliseconds without a word after which a worker of an elastic job is ended, so that the others go on. */
+const silentMs = 5000;
 
 /** Milliseconds after which a worker on this host that has not joined counts as hanging, however slow the machine. */
 const slowestStartMs = 20_000;
@@ -52,13 +57,16 @@ export async function runJob({
   combiner,
   trace,
   notify,
+  onIncident = () => {},
   stopping,
   lost,
 }: JobOptions): Promise<void> {
-  const worldSize = devices.perWorker.length;
+  const worldSize = config.workers;
   const { distributed } = config;
   mkdirSync(logDir, { recursive: true });
   const token = newSecret();
+  const places = new WorkerPlaces({ config, devices, logDir, workerArgs, token });
+  const { logOf } = places;
   const { listenOn, connectTo } = addressesOf(distributed.host);
   const coordinator = await Coordinator.start({
     host: listenOn,
@@ -75,6 +83,8 @@ export async function runJob({
     combine: combiner.combine,
     onRecord: (rank, news) => combiner.record(news, rank),
     onTrace: (part) => trace?.add(part),
+    onReplay: () => combiner.replay(),
+    elastic: config.elastic.enabled ? elasticOptions(config, places, onIncident) : undefined,
   });
   const supervisor = new Supervisor(coordinator);
   const following = stopping((by = '') => coordinator.abort('STOPPED', by));
@@ -83,24 +93,8 @@ export async function runJob({
     const { code, message } = lost.reason as PodDistError;
     coordinator.abort(code, message);
   });
-  const logOf = (rank: number) => join(logDir, `rank-${rank}.log`);
   try {
-    for (let rank = 0; rank < worldSize; rank++) {
-      const environment = {
-        RANK: String(rank),
-        WORLD_SIZE: String(worldSize),
-        LOCAL_RANK: String(rank),
-        LOCAL_WORLD_SIZE: String(worldSize),
-        [launchVariables.address]: tcpAddress(connectTo, coordinator.port),
-        [launchVariables.token]: token,
-        ...devices.perWorker[rank].env,
-      };
-      const script = fileURLToPath(new URL('../../../launcher/cli.js', import.meta.url));
-      const { within } = devices.perWorker[rank];
-      const args = ['worker', ...workerArgs];
-      const spec = { rank, script, args, environment, logFile: logOf(rank), within };
-      if (!supervisor.start(spec)) break;
-    }
+    places.open(supervisor, tcpAddress(connectTo, coordinator.port));
     const failure = await Promise.race([coordinator.finished.then(() => undefined), coordinator.failure]);
     if (!failure) {
       await Promise.race([
@@ -119,6 +113,23 @@ export async function runJob({
     following.stop();
     suspending.stop();
   }
+}
+
+/** How an elastic job on this host goes on after the loss of a worker. */
+function elasticOptions(
+  config: Config,
+  places: WorkerPlaces,
+  onIncident: (incident: Incident) => void,
+): ElasticOptions {
+  const { faultsPerWorkerHour, least = config.workers } = config.elastic;
+  return {
+    sizes: permittedSizes(config, { least, most: config.workers }),
+    faultsPerWorkerHour,
+    silentMs,
+    startWorker: () => places.startSpare(),
+    endWorker: (worker) => places.end(worker),
+    onIncident,
+  };
 }
 
 /** Addresses at which the coordinator listens, and at which workers of this host find it. */

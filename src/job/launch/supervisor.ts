@@ -6,7 +6,8 @@ import { openLog } from '../../util/regular-file.js';
 
 /** One worker process to start. */
 export interface WorkerSpec {
-  rank: number;
+  /** Number of the process in its job: its first rank, where it has one from the start. */
+  worker: number;
   /** Script and arguments. */
   script: string;
   args: readonly string[];
@@ -48,7 +49,7 @@ export class Supervisor {
         if (child.pid === undefined) this.failToStart(spec, error);
       });
       if (child.pid === undefined) return undefined;
-      this.follow(spec.rank, child);
+      this.follow(spec.worker, child);
       return child;
     } catch (error) {
       this.failToStart(spec, error);
@@ -70,26 +71,36 @@ export class Supervisor {
     clearTimeout(timer);
   }
 
+  /** Whether a worker runs. */
+  has(worker: number): boolean {
+    return this.children.has(worker);
+  }
+
+  /** Kills a worker, also one that is stopped. */
+  kill(worker: number): void {
+    this.children.get(worker)?.kill('SIGKILL');
+  }
+
   /** Stops all workers, or lets them go on. */
   pause(paused: boolean): void {
     this.signal(paused ? 'SIGSTOP' : 'SIGCONT');
   }
 
-  private follow(rank: number, child: ChildProcess): void {
-    this.children.set(rank, child);
+  private follow(worker: number, child: ChildProcess): void {
+    this.children.set(worker, child);
     this.exits.push(
       new Promise((resolve) => {
         child.once('exit', (code, signal) => {
-          this.children.delete(rank);
+          this.children.delete(worker);
           resolve();
-          this.coordinator.reportExit(rank, code, signal);
+          this.coordinator.reportExit(worker, code, signal);
         });
       }),
     );
   }
 
-  private failToStart({ rank }: WorkerSpec, error: unknown): void {
-    this.coordinator.abort('START_FAILED', `rank ${rank} could not be started: ${describeStart(error)}`);
+  private failToStart({ worker }: WorkerSpec, error: unknown): void {
+    this.coordinator.abort('START_FAILED', `rank ${worker} could not be started: ${describeStart(error)}`);
   }
 
   private signal(signal: NodeJS.Signals): void {

@@ -3,7 +3,7 @@ import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import type { Connections } from '../../collective/engine.js';
 import { ProcessGroup } from '../../collective/process-group.js';
 import { socketsClosed, prepareSockets } from '../../transport/zmq/sockets.js';
-import { MeetingFolder, meetingFolderName } from '../../transport/meeting-folder.js';
+import { folderScope, MeetingFolder, meetingFolderName } from '../../transport/meeting-folder.js';
 import { findUserFolder } from '../../transport/user-folder.js';
 import { readCode } from '../../util/error-codes.js';
 import { codeOf, messageOf, PodDistError } from '../../util/errors.js';
@@ -17,7 +17,10 @@ import { Guardian } from './guardian.js';
 import { machineId } from './machine.js';
 import { protocolVersion, type CoordinatorMessage, type WorkerMessage } from '../control/protocol.js';
 import { Status } from './status.js';
-import type { FromThread, ThreadData, ToThread } from './thread-protocol.js';
+import type { FromThread, Place, ThreadData, ToThread } from './thread-protocol.js';
+import type { Held } from '../../training/recovery-point.js';
+
+type Plan = Extract<CoordinatorMessage, { type: 'plan' }>;
 
 /** Round trips for the coordinator's clock before the job begins; afterwards there is one a beat. */
 const clockSamples = 8;
@@ -37,6 +40,12 @@ class CommunicationThread {
   private clockSamples = 0;
   private readonly group: ProcessGroup;
   private connections: Connections | undefined;
+  private place: Place | undefined;
+  /** Generation that this rank is to be ready for, once it has left its present one. */
+  private leaving: number | undefined;
+  /** Whether the compute thread is in no configuration, and the snapshots that it has. */
+  private away = true;
+  private held: readonly Held[] = [];
   private ended = false;
   private closing = false;
   private readonly joinTimer: { clear(): void };
@@ -54,7 +63,7 @@ class CommunicationThread {
     this.guardian = new Guardian(data, (error) => this.refuse(error));
     this.tracer = data.trace ? new SpanRecorder((spans) => void this.trace(spans)) : noTracer;
     const { arena, thresholds, checkCollectives } = data;
-    const lost = (peer: number) => void this.send({ type: 'lost', peer });
+    const lost = (peer: number) => void (this.leaving === undefined && this.send({ type: 'lost', peer }));
     this.group = new ProcessGroup({ arena, thresholds, checkCollectives, tracer: this.tracer, lost });
     this.joinTimer = runningClock.after(data.joinTimeoutMs, () => this.refuse(this.lateJoin()));
     this.beats = setInterval(() => this.beat(), 500);
@@ -64,9 +73,10 @@ class CommunicationThread {
   }
 
   private hello() {
-    const { rank, worldSize, digest, reached } = this.data;
+    const { rank, worldSize, worker, digest, reached } = this.data;
     const about = { host: hostname(), machine: machineId(), pid: process.pid };
-    return { type: 'hello', version: protocolVersion, rank, worldSize, digest, reached, ...about } as const;
+    const who = { rank, worldSize, worker };
+    return { type: 'hello', version: protocolVersion, ...who, digest, reached, ...about } as const;
   }
 
   private async listen(): Promise<void> {
@@ -98,25 +108,21 @@ class CommunicationThread {
     switch (message.type) {
       case 'refused':
         return this.refuse(new PodDistError(readCode(message.code), message.message));
-      case 'plan': {
-        const { rank, worldSize, token, dataPorts, security } = this.data;
-        const { jobId, hosts } = message;
-        const host = listeningAddress(this.data.host, message.reached);
-        const directory = await this.meetingFolder(message);
-        if (this.closing) return this.guardian.folder?.remove();
-        const place = { host, dataPorts, directory, security };
-        const endpoints = await this.group.bind({ rank, worldSize, secret: token, jobId, hosts, ...place });
-        if (this.closing) return;
-        if (this.data.trace) this.askForClock();
-        return this.send({ type: 'endpoints', endpoints });
-      }
+      case 'plan':
+        return this.bind(message);
       case 'table':
-        this.connections = await this.group.connect(message.table, this.data.joinTimeoutMs);
-        return this.send({ type: 'connected' });
+        return this.connect(message.table);
       case 'go':
         this.guardian.folder?.remove();
         this.group.serve();
-        return this.tell({ type: 'joined', connections: this.connections as Connections });
+        this.away = false;
+        return this.tell({
+          type: 'joined',
+          place: this.place as Place,
+          connections: this.connections as Connections,
+        });
+      case 'reform':
+        return this.reform(message);
       case 'agreed':
       case 'gathered':
         return this.tell(message);
@@ -135,14 +141,90 @@ class CommunicationThread {
     }
   }
 
+  /** Takes the place that the coordinator gives, and listens there for the other ranks. */
+  private async bind(plan: Plan): Promise<void> {
+    const { dataPorts, security } = this.data;
+    const { jobId, hosts, rank, worldSize, generation, secret, start } = plan;
+    this.checkPlan(plan);
+    this.place = { rank, worldSize, generation, start };
+    this.leaving = undefined;
+    const host = listeningAddress(this.data.host, plan.reached);
+    const directory = await this.meetingFolder(plan);
+    if (this.closing) return this.guardian.folder?.remove();
+    const where = { host, dataPorts, directory, security };
+    const who = { rank, worldSize, generation, secret, jobId, hosts };
+    const endpoints = await this.group.bind({ ...who, ...where });
+    if (this.closing) return;
+    if (this.data.trace) this.askForClock();
+    return this.send({ type: 'endpoints', endpoints });
+  }
+
+  /** Refuses a place that no coordinator of this job gives. */
+  private checkPlan({ hosts, rank, worldSize, start }: Plan): void {
+    const { data } = this;
+    const mine = data.elastic ? rank < worldSize : rank === data.rank && worldSize === data.worldSize;
+    const ranks = start ? [start.root, ...start.holders] : [];
+    if (mine && hosts.length === worldSize && ranks.every((one) => one < worldSize)) return;
+    throw new PodDistError(
+      'PROTOCOL_ERROR',
+      `the coordinator gives rank ${rank} of ${worldSize} to this worker`,
+    );
+  }
+
+  /** Connects to the other ranks; where one of them is gone meanwhile, an elastic job begins again. */
+  private async connect(table: Extract<CoordinatorMessage, { type: 'table' }>['table']): Promise<void> {
+    const { joinTimeoutMs, elastic } = this.data;
+    const place = this.place as Place;
+    const connecting = this.group.connect(table, joinTimeoutMs);
+    if (!elastic) {
+      this.connections = await connecting;
+      return this.send({ type: 'connected' });
+    }
+    connecting.then(
+      (connections) => {
+        if (this.place !== place || this.leaving !== undefined) return;
+        this.connections = connections;
+        void this.send({ type: 'connected' });
+      },
+      (error: unknown) => {
+        if (this.place !== place || this.leaving !== undefined) return;
+        const { generation } = place;
+        void this.send({ type: 'stuck', generation, code: codeOf(error), message: messageOf(error) });
+      },
+    );
+  }
+
+  /** The coordinator ends this configuration: a compute thread that is in it hears of it, and leaves. */
+  private reform({ generation, message }: Extract<CoordinatorMessage, { type: 'reform' }>): void {
+    this.leaving = generation;
+    this.guardian.folder?.remove();
+    const error = new PodDistError('REFORMING', `the ranks begin again: ${message}`);
+    this.group.fail(error);
+    if (this.away) this.sayReady();
+    else this.refuse(error);
+  }
+
+  /** The compute thread has left its configuration: because the coordinator says so, or because of what it met. */
+  private leave({ code, message, held }: Extract<ToThread, { type: 'leave' }>): void {
+    this.away = true;
+    this.held = held;
+    if (this.leaving !== undefined) return this.sayReady();
+    const { generation } = this.place as Place;
+    void this.send({ type: 'stuck', generation, code, message });
+  }
+
+  private sayReady(): void {
+    void this.send({ type: 'ready', generation: this.leaving as number, held: [...this.held] });
+  }
+
   /** The folder in which ranks of this host meet. Its name is derived from the secret, never sent. */
-  private async meetingFolder({ transport, hosts, jobId }: Extract<CoordinatorMessage, { type: 'plan' }>) {
-    const { rank, token } = this.data;
+  private async meetingFolder({ transport, hosts, jobId, rank, generation, secret }: Plan) {
     const alone = hosts.filter((other) => other === hosts[rank]).length === 1;
     if (transport === 'tcp' || alone) return undefined;
     const say = (line: string) => process.stderr.write(`${line}\n`);
     const user = () => findUserFolder(say);
-    this.guardian.folder = await MeetingFolder.make(meetingFolderName(token, jobId), rank, user);
+    const name = meetingFolderName(secret, folderScope(jobId, generation));
+    this.guardian.folder = await MeetingFolder.make(name, rank, user);
     return this.guardian.folder?.path;
   }
 
@@ -157,6 +239,8 @@ class CommunicationThread {
         this.tracer.flush();
         await this.send(message);
         return this.tell({ type: 'failed-sent' });
+      case 'leave':
+        return this.leave(message);
       case 'close':
         return this.close();
       default:

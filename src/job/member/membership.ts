@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import { arenaBytes, createArena } from '../../collective/arena.js';
 import { controlBytes } from '../../collective/control.js';
-import type { Connections } from '../../collective/engine.js';
 import { SharedCommunicator } from '../../collective/shared-communicator.js';
 import { codeOf, messageOf, PodDistError, UserError } from '../../util/errors.js';
 import { noTracer, SpanRecorder, type Tracer } from '../../trace/tracer.js';
@@ -10,9 +9,14 @@ import type { Gathers } from '../../record/reported.js';
 import type { Reporter } from '../../record/reporter.js';
 import { startSocketThread } from '../../transport/zmq/socket-thread.js';
 import { Status, statusBytes } from './status.js';
-import type { FromThread, JoinOptions, ThreadData, ToThread } from './thread-protocol.js';
+import type { ErrorCode } from '../../util/error-codes.js';
+import type { Held } from '../../training/recovery-point.js';
+import type { FromThread, JoinOptions, Place, ThreadData, ToThread } from './thread-protocol.js';
 
 const closeWithinMs = 2000;
+
+/** Codes of errors that the loss of another rank brings about. */
+const recoverable = new Set<ErrorCode>(['REFORMING', 'PEER_LOST', 'COLLECTIVE_TIMEOUT', 'MESH_FAILED']);
 
 interface Waiter {
   resolve(value: unknown): void;
@@ -26,7 +30,8 @@ interface Waiter {
  * If another rank fails, every wait here rejects with `JOB_ABORTED`.
  */
 export class Membership implements Reporter {
-  readonly communicator: SharedCommunicator;
+  private group: SharedCommunicator | undefined;
+  private taken: Place | undefined;
   /** Records what the compute thread does, if the job is traced. */
   readonly tracer: Tracer;
   private readonly waiters = new Map<string, Waiter>();
@@ -34,22 +39,12 @@ export class Membership implements Reporter {
   private closing: Promise<void> | undefined;
 
   private constructor(
-    options: JoinOptions,
-    arena: ReturnType<typeof createArena>,
+    private readonly options: JoinOptions,
+    private readonly arena: ReturnType<typeof createArena>,
     private readonly thread: Worker,
     private readonly status: Status,
   ) {
-    const { rank, worldSize, collectiveTimeoutMs } = options;
     this.tracer = options.trace ? new SpanRecorder((spans) => this.tell({ type: 'trace', spans })) : noTracer;
-    this.communicator = new SharedCommunicator({
-      arena,
-      rank,
-      worldSize,
-      timeoutMs: collectiveTimeoutMs,
-      thresholds: options.thresholds,
-      recordSites: options.checkCollectives,
-      tracer: this.tracer,
-    });
     thread.on('message', (message: FromThread) => this.hear(message));
     thread.on('error', (error) =>
       this.end(new PodDistError('COMMUNICATION_FAILED', messageOf(error), { cause: error })),
@@ -65,20 +60,85 @@ export class Membership implements Reporter {
    * Rejects with `JOIN_TIMEOUT` past the deadline and `JOIN_REFUSED` where the coordinator says why not.
    */
   static async join(options: JoinOptions): Promise<Membership> {
-    const arena = createArena({ bytes: arenaBytes, controlBytes });
-    const status = new SharedArrayBuffer(statusBytes);
-    const script = new URL('./communication-thread.js', import.meta.url);
-    const data: ThreadData = { ...options, arena, status };
-    const thread = startSocketThread(script, data, { type: 'close' } satisfies ToThread);
-    const membership = new Membership(options, arena, thread, new Status(status));
+    const membership = Membership.enter(options);
     try {
-      const connections = await membership.expect('joined', () => {});
-      await membership.communicator.connected(connections as Connections);
+      await membership.takePlace();
     } catch (error) {
       await membership.close();
       throw error;
     }
     return membership;
+  }
+
+  /** Begins to join the job. `takePlace` waits for a rank in it. */
+  static enter(options: JoinOptions): Membership {
+    const arena = createArena({ bytes: arenaBytes, controlBytes });
+    const status = new SharedArrayBuffer(statusBytes);
+    const script = new URL('./communication-thread.js', import.meta.url);
+    const data: ThreadData = { ...options, arena, status };
+    const thread = startSocketThread(script, data, { type: 'close' } satisfies ToThread);
+    return new Membership(options, arena, thread, new Status(status));
+  }
+
+  /** Resolves once this worker has a rank, and all ranks are connected. */
+  async takePlace(): Promise<Place> {
+    const { arena, tracer } = this;
+    const joined = (await this.expect('joined', () => {})) as Extract<FromThread, { type: 'joined' }>;
+    const { rank, worldSize } = joined.place;
+    const { collectiveTimeoutMs: timeoutMs, thresholds, checkCollectives: recordSites } = this.options;
+    const group = new SharedCommunicator({
+      arena,
+      rank,
+      worldSize,
+      timeoutMs,
+      thresholds,
+      recordSites,
+      tracer,
+    });
+    await group.connected(joined.connections);
+    this.group = group;
+    this.taken = joined.place;
+    return joined.place;
+  }
+
+  /**
+   * Leaves a configuration in which this rank cannot go on, and takes a place in the next one, together with all ranks that
+   * live. Nothing that `communicator` has allocated may be in use any more.
+   *
+   * @param held snapshots that this rank can go on from
+   */
+  async begin(cause: unknown, held: readonly Held[]): Promise<Place> {
+    const { status } = this;
+    status.move('leave the group');
+    await this.group?.close();
+    for (let first = true; ; first = false) {
+      if (this.ended && this.ended.code !== 'REFORMING') throw this.ended;
+      this.ended = undefined;
+      if (first)
+        this.tell({ type: 'leave', code: codeOf(cause), message: messageOf(cause).slice(0, 2000), held });
+      try {
+        return await this.takePlace();
+      } catch (error) {
+        if (codeOf(error) !== 'REFORMING') throw error;
+      }
+    }
+  }
+
+  /** Whether a failure is one that the job goes on from: the loss of another rank, in an elastic job. */
+  isRecoverable(error: unknown): boolean {
+    return this.options.elastic === true && !this.closing && recoverable.has(codeOf(error));
+  }
+
+  /** Collectives of the present configuration. */
+  get communicator(): SharedCommunicator {
+    if (!this.group) throw new PodDistError('MESH_FAILED', 'this worker has no rank yet');
+    return this.group;
+  }
+
+  /** This worker's place in the present configuration. */
+  get place(): Place {
+    if (!this.taken) throw new PodDistError('MESH_FAILED', 'this worker has no rank yet');
+    return this.taken;
   }
 
   async agree(name: string, value: string): Promise<void> {
@@ -134,7 +194,7 @@ export class Membership implements Reporter {
   }
 
   private async endThread(): Promise<void> {
-    await this.communicator.close();
+    await this.group?.close();
     this.end(new PodDistError('COMMUNICATOR_CLOSED', 'this worker has left its job'));
     if (this.thread.threadId === -1) return;
     this.tracer.flush();
@@ -163,7 +223,7 @@ export class Membership implements Reporter {
       case 'error':
         return this.end(new PodDistError(message.code, message.message));
       case 'joined':
-        return this.answer('joined', message.connections);
+        return this.answer('joined', message);
       case 'agreed':
         return this.answer(`agreed ${message.name}`);
       case 'gathered':

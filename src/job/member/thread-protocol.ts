@@ -4,12 +4,19 @@ import type { PortRange } from '../../transport/ports.js';
 import type { Security } from '../../transport/security.js';
 import type { Thresholds } from '../../collective/selection.js';
 import type { ErrorReport } from '../../util/errors.js';
+import type { Held, Start } from '../../training/recovery-point.js';
+import type { ErrorCode } from '../../util/error-codes.js';
 import type { TraceSpan } from '../../trace/tracer.js';
 
 /** Options with which a worker joins its job. */
 export interface JoinOptions {
-  rank: number;
+  /** Undefined for a worker that takes the place of a lost one. */
+  rank: number | undefined;
   worldSize: number;
+  /** Number of the process in its job; default: its rank. */
+  worker?: number;
+  /** Whether the job goes on without a rank that is lost. */
+  elastic?: boolean;
   /** The coordinator's address, such as `tcp://127.0.0.1:29500`. */
   address: string;
   /** The job's secret: the keys of its connections are derived from it. */
@@ -45,6 +52,14 @@ export interface ThreadData extends JoinOptions {
   status: SharedArrayBuffer;
 }
 
+/** A worker's place in a configuration of its job, and the snapshot from which the ranks go on in it. */
+export interface Place {
+  generation: number;
+  rank: number;
+  worldSize: number;
+  start?: Start;
+}
+
 /** Messages from the compute thread. */
 export type ToThread =
   | { type: 'agree'; name: string; value: string }
@@ -53,11 +68,12 @@ export type ToThread =
   | { type: 'trace'; spans: TraceSpan[] }
   | ({ type: 'failed'; user: boolean } & ErrorReport)
   | { type: 'finish' }
+  | { type: 'leave'; code: ErrorCode; message: string; held: readonly Held[] }
   | { type: 'close' };
 
 /** To the compute thread. */
 export type FromThread =
-  | { type: 'joined'; connections: Connections }
+  | { type: 'joined'; place: Place; connections: Connections }
   | { type: 'agreed'; name: string }
   | { type: 'gathered'; name: string; result: unknown }
   | { type: 'failed-sent' }

@@ -63,7 +63,11 @@ export const workerMessages: WorkerMessage[] = [
 
 const coordinatorMessages: CoordinatorMessage[] = [
   { type: 'refused', code: 'JOIN_REFUSED', message: 'why' },
-  { type: 'plan', jobId: 'job', hosts: ['a', 'b'], reached: ['10.0.0.1'], transport: 'tcp' },
+  {
+    ...{ type: 'plan', jobId: 'job', hosts: ['a', 'b'], reached: ['10.0.0.1'], transport: 'tcp' },
+    ...{ generation: 1, rank: 0, worldSize: 2, secret: 'key' },
+    start: { at: 3, generation: 0, root: 1, holders: [1, 1] },
+  },
   { type: 'table', table: { '0': { '1': 'tcp://127.0.0.1:5000' } } },
   { type: 'go' },
   { type: 'agreed', name: 'weights' },

@@ -1,0 +1,95 @@
+import { recoveryPoint, type Start } from '../../training/recovery-point.js';
+import type { Cause } from './causes.js';
+import type { JobFailure } from './failure.js';
+import type { Member } from './roster.js';
+
+/** Milliseconds that a rank may take to leave its configuration before its process is ended, beats or not. */
+const leaveWithinMs = 30_000;
+
+/** A fault that the job has gone on from. */
+export interface Incident {
+  /** Generation that began with it. */
+  generation: number;
+  rank?: number;
+  host?: string;
+  code: string;
+  cause: string;
+  /** Seconds from the first evidence until all ranks went on. */
+  seconds: number;
+  worldSize: number;
+}
+
+/** An incident in one line. */
+export function describeIncident({ rank, host, cause, seconds, worldSize }: Incident): string {
+  const who = rank === undefined ? '' : `rank ${rank}${host ? ` on host ${host}` : ''}: `;
+  return `${who}${cause}; ${worldSize} workers go on after ${seconds.toFixed(1)} s`;
+}
+
+/** How a job goes on after the loss of a worker. */
+export interface ElasticOptions {
+  /** Numbers of ranks that the job may go on with, ascending; the last one is the wanted number. */
+  sizes: readonly number[];
+  /** Faults of a worker in an hour, on average, after which the job ends. */
+  faultsPerWorkerHour: number;
+  /** Milliseconds without a word after which a rank that others wait for is ended. */
+  silentMs: number;
+  /** Starts a worker without a rank. */
+  startWorker(): void;
+  /** Ends a worker process that does not answer. */
+  endWorker(worker: number): void;
+  /** Called once the job has gone on. */
+  onIncident(incident: Incident): void;
+}
+
+/** Members of the next configuration, by rank, and the snapshot from which they go on. */
+export interface Formation {
+  group: Member[];
+  start: Start | undefined;
+}
+
+/**
+ * The next configuration, from members that are ready for it: as many of the wanted ranks as there are, on the largest
+ * permitted number of them. A member keeps its number where it is below that. Undefined: too few are there.
+ */
+export function formGroup(ready: readonly Member[], sizes: readonly number[]): Formation | undefined {
+  const size = sizes.findLast((one) => one <= ready.length);
+  if (size === undefined) return undefined;
+  const group: (Member | undefined)[] = Array.from({ length: size }, (_, rank) =>
+    ready.find((member) => member.rank === rank),
+  );
+  const others = ready.filter((member) => !group.includes(member));
+  const experienced = others.toSorted((a, b) => (b.ready?.length ?? 0) - (a.ready?.length ?? 0));
+  const whole = group.map((member) => member ?? (experienced.shift() as Member));
+  return { group: whole, start: recoveryPoint(whole.map((member) => member.ready ?? [])) };
+}
+
+/** A change of configuration under way: waits for the ranks that go on, and knows those that take too long. */
+export class Reform {
+  /** The evidence that explains it best. */
+  private best: Cause;
+
+  constructor(
+    readonly generation: number,
+    first: Cause,
+    readonly since: number,
+  ) {
+    this.best = first;
+  }
+
+  /** Takes more evidence. */
+  consider(cause: Cause): void {
+    if (cause[1] > this.best[1]) this.best = cause;
+  }
+
+  get failure(): JobFailure {
+    return this.best[0];
+  }
+
+  /** Ranks that have neither left the configuration before nor said anything for long. */
+  late(members: Iterable<Member>, now: number, silentMs: number): Member[] {
+    const tooLong = now - this.since > leaveWithinMs;
+    return [...members].filter(
+      ({ ready, liveness }) => !ready && (tooLong || liveness.silentMs(now) > silentMs),
+    );
+  }
+}

@@ -1,0 +1,83 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { DevicePlan } from '../../backend/devices/devices.js';
+import type { Config } from '../../config/schema.js';
+import { launchVariables } from '../join/environment.js';
+import type { Supervisor } from './supervisor.js';
+
+interface PlacesOptions {
+  config: Config;
+  devices: DevicePlan;
+  /** Folder of the workers' logs. */
+  logDir: string;
+  /** Arguments of `pod-dist worker`. */
+  workerArgs: readonly string[];
+  /** The job's secret. */
+  token: string;
+}
+
+/**
+ * The places for workers on this host: each has a device, or its share of the cores. A worker that takes the place of one
+ * that has ended gets its device.
+ */
+export class WorkerPlaces {
+  private supervisor: Supervisor | undefined;
+  private address = '';
+  /** Worker in each place, by place. */
+  private readonly taken: (number | undefined)[] = [];
+  private started = 0;
+
+  constructor(private readonly options: PlacesOptions) {}
+
+  /** File of a worker's output. */
+  readonly logOf = (worker: number): string => {
+    const { config, logDir } = this.options;
+    return join(logDir, worker < config.workers ? `rank-${worker}.log` : `worker-${worker}.log`);
+  };
+
+  /** Starts the ranks and the spares of a job whose coordinator is at `address`. */
+  open(supervisor: Supervisor, address: string): void {
+    this.supervisor = supervisor;
+    this.address = address;
+    const { workers, elastic } = this.options.config;
+    for (let rank = 0; rank < workers; rank++) if (!this.start(false)) return;
+    for (let spare = 0; spare < (elastic.enabled ? elastic.spares : 0); spare++) this.startSpare();
+  }
+
+  /** Starts a worker without a rank. */
+  startSpare(): void {
+    this.start(true);
+  }
+
+  /** Kills a worker. */
+  end(worker: number): void {
+    this.supervisor?.kill(worker);
+  }
+
+  private start(spare: boolean): boolean {
+    const { supervisor, address, options, taken } = this;
+    const { config, devices, workerArgs, token } = options;
+    const worker = this.started++;
+    const free = taken.findIndex((one) => one === undefined || !supervisor?.has(one));
+    const place = free < 0 ? taken.length : free;
+    taken[place] = worker;
+    const worldSize = config.workers;
+    const { env, within } = devices.perWorker[place % devices.perWorker.length];
+    const rank = String(place % worldSize);
+    const environment = {
+      RANK: rank,
+      WORLD_SIZE: String(worldSize),
+      LOCAL_RANK: rank,
+      LOCAL_WORLD_SIZE: String(worldSize),
+      [launchVariables.address]: address,
+      [launchVariables.token]: token,
+      [launchVariables.worker]: String(worker),
+      ...(spare && { [launchVariables.spare]: '1' }),
+      ...env,
+    };
+    const script = fileURLToPath(new URL('../../../launcher/cli.js', import.meta.url));
+    const args = ['worker', ...workerArgs];
+    const spec = { worker, script, args, environment, logFile: this.logOf(worker), within };
+    return supervisor?.start(spec) !== undefined;
+  }
+}

@@ -1,0 +1,47 @@
+/** A snapshot that a rank has: the piece of its own number there, and that of the rank before. */
+export interface Held {
+  /** The order of snapshots of a run. */
+  at: number;
+  /** Generation of the group that it was taken in, and the rank's number and the number of ranks there. */
+  generation: number;
+  rank: number;
+  worldSize: number;
+}
+
+/** Where a group starts from: a snapshot that some of its ranks have. */
+export interface Start {
+  at: number;
+  generation: number;
+  /** The rank that has the weights. */
+  root: number;
+  /** The rank that has the piece of each rank of the group in which it was taken. */
+  holders: number[];
+}
+
+/**
+ * The newest snapshot of which the ranks have every piece, the owner's or its neighbour's copy; undefined where there is
+ * none. `held` has the snapshots of each rank of the new group, by rank.
+ */
+export function recoveryPoint(held: readonly (readonly Held[])[]): Start | undefined {
+  const known = new Map<string, { one: Held; owners: Map<number, number> }>();
+  for (const [holder, snapshots] of held.entries()) {
+    for (const one of snapshots) {
+      const key = `${one.at} ${one.generation}`;
+      const { owners } = known.get(key) ?? { owners: new Map<number, number>() };
+      known.set(key, { one, owners });
+      owners.set(one.rank, holder);
+    }
+  }
+  const newestFirst = [...known.values()].toSorted(
+    (a, b) => b.one.at - a.one.at || b.one.generation - a.one.generation,
+  );
+  for (const { one, owners } of newestFirst) {
+    const holders = Array.from({ length: one.worldSize }, (_, rank) => {
+      return owners.get(rank) ?? owners.get((rank + 1) % one.worldSize);
+    });
+    if (!holders.every((holder) => holder !== undefined)) continue;
+    const [root] = owners.values();
+    return { at: one.at, generation: one.generation, root, holders };
+  }
+  return undefined;
+}

@@ -1,0 +1,74 @@
+/**
+ * Faults within a worker, at the phase that an order names. Loaded before the worker's own modules (`node --import`), it
+ * wraps methods of theirs: the program itself knows nothing of it.
+ *
+ * An order is a file `<phase>.<action>` in the folder of `POD_DIST_ORDERS`. The first worker that comes to the phase
+ * removes it, and does what it says to itself.
+ */
+import { readdirSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
+import { SharedCommunicator } from '../../src/collective/shared-communicator.js';
+import { Membership } from '../../src/job/member/membership.js';
+import { ShardedOptimiser } from '../../src/parallel/sharded-optimiser.js';
+import { Snapshots } from '../../src/training/snapshots.js';
+import { TrainingStep } from '../../src/training/step.js';
+
+export const phases = [
+  'start',
+  'forward',
+  'collective',
+  'update',
+  'snapshot',
+  'checkpoint',
+  'evaluation',
+  'recovery',
+] as const;
+export const actions = ['kill', 'stop', 'throw', 'delay'] as const;
+
+const folder = process.env.POD_DIST_ORDERS ?? '';
+const delayMs = 1500;
+
+/** Carries out an order for this phase, if there is one. */
+function at(phase: (typeof phases)[number]): void {
+  for (const name of readdirSync(folder)) {
+    const [wanted, action] = name.split('.');
+    if (wanted !== phase) continue;
+    try {
+      unlinkSync(join(folder, name));
+    } catch {
+      continue;
+    }
+    if (action === 'kill') process.kill(process.pid, 'SIGKILL');
+    if (action === 'stop') process.kill(process.pid, 'SIGSTOP');
+    if (action === 'delay') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, delayMs);
+    if (action === 'throw') throw new Error('a fault was ordered');
+  }
+}
+
+type Method = (...given: unknown[]) => unknown;
+
+function before(type: { prototype: object }, method: string, run: (...given: unknown[]) => void): void {
+  const prototype = type.prototype as Record<string, Method>;
+  const own = prototype[method];
+  prototype[method] = function (this: unknown, ...given: unknown[]) {
+    run(...given);
+    return own.apply(this, given);
+  };
+}
+
+if (isMainThread && folder) {
+  before(Membership, 'takePlace', () => at('start'));
+  before(TrainingStep, 'run', () => at('forward'));
+  for (const method of ['allReduceSync', 'reduceScatterSync', 'allGatherSync', 'allReduce', 'broadcast'])
+    before(SharedCommunicator, method, () => at('collective'));
+  before(ShardedOptimiser, 'update', () => at('update'));
+  before(Snapshots, 'take', () => at('snapshot'));
+  before(Snapshots, 'restore', () => at('recovery'));
+  before(Membership, 'lengthy', (phase) => {
+    if (phase === 'save the checkpoint') at('checkpoint');
+  });
+  before(Membership, 'progress', (phase) => {
+    if (phase === 'evaluate') at('evaluation');
+  });
+}

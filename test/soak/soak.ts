@@ -1,0 +1,263 @@
+/**
+ * Trains with random faults, and compares with a run that nothing disturbed: `node dist/test/soak/soak.js --faults 1000
+ * --seed 7`. The same seed orders the same faults; when a fault comes depends on the machine.
+ */
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { stream } from '../../src/util/random.js';
+import { actions, phases } from './inject.js';
+
+const cli = fileURLToPath(new URL('../../launcher/cli.js', import.meta.url));
+const injector = fileURLToPath(new URL('./inject.js', import.meta.url));
+
+/** Settings of disturbed runs besides. */
+const elastic = ['--elastic', '--set', 'elastic.faultsPerWorkerHour=100000'];
+
+/** Settings of the runs, in turns. */
+const variants: readonly (readonly string[])[] = [
+  ['--workers', '4', '--bitwise', '4', '--set', 'elastic.spares=1'],
+  ['--workers', '2'],
+  ['--workers', '4', '--bitwise', '4', '--set', 'elastic.least=2'],
+  [
+    '--workers',
+    '3',
+    '--set',
+    'optimizer.name=adamw',
+    '--set',
+    'learningRate.rate=0.01',
+    '--set',
+    'elastic.spares=2',
+  ],
+];
+
+export interface SoakOptions {
+  faults: number;
+  seed: number;
+  /** Faults in each run. */
+  perRun?: number;
+  epochs?: number;
+  onLine?(line: string): void;
+}
+
+export interface SoakResult {
+  runs: number;
+  faults: number;
+  /** What was not as it should be, in lines. */
+  failures: string[];
+  /** Seconds from each first evidence until all ranks went on. */
+  seconds: number[];
+}
+
+/** Trains until so many faults have been made. */
+export async function soak(options: SoakOptions): Promise<SoakResult> {
+  const { faults, seed, perRun = 12, epochs = 8, onLine = () => {} } = options;
+  const folder = mkdtempSync(join(tmpdir(), 'pod-dist-soak-'));
+  const wanted = new Map<number, Outcome>();
+  const result: SoakResult = { runs: 0, faults: 0, failures: [], seconds: [] };
+  while (result.faults < faults) {
+    const which = result.runs % variants.length;
+    const settings = [...variants[which], '--epochs', String(epochs), '--backend', 'wasm'];
+    const name = join(folder, String(result.runs));
+    if (!wanted.has(which)) wanted.set(which, await train(`${name}-undisturbed`, settings));
+    const random = stream(seed, result.runs);
+    const run = new DisturbedRun(name, [...settings, ...elastic]);
+    const orders = Math.min(perRun, faults - result.faults);
+    result.faults += await run.disturb(orders, () => random.uniform());
+    const outcome = await run.outcome();
+    result.runs++;
+    result.seconds.push(...outcome.seconds);
+    const before = wanted.get(which) as Outcome;
+    const problems = [
+      ...(outcome.code === 0 ? [] : [`ended with ${outcome.code}: ${outcome.lastLine}`]),
+      ...(outcome.weights === before.weights ? [] : ['has other weights']),
+      ...(outcome.metrics === before.metrics ? [] : ['has another record']),
+      ...leftovers(name),
+    ];
+    for (const problem of problems)
+      result.failures.push(`run ${result.runs - 1} (${settings.join(' ')}) ${problem}`);
+    onLine(
+      `run ${result.runs - 1}: ${run.made.join(', ')}; ${problems.length === 0 ? 'equal' : problems.join('; ')}; ${result.faults} faults so far`,
+    );
+    if (problems.length === 0) rmSync(name, { recursive: true, force: true });
+  }
+  if (result.failures.length === 0) rmSync(folder, { recursive: true, force: true });
+  return result;
+}
+
+interface Outcome {
+  code: number | null;
+  lastLine: string;
+  weights: string | undefined;
+  /** Digest of the record without its times. */
+  metrics: string;
+  seconds: number[];
+}
+
+/** One run in a process of its own. */
+class Run {
+  readonly made: string[] = [];
+  protected readonly orders: string;
+  protected readonly process: ChildProcess;
+  private readonly ended: Promise<number | null>;
+  private output = '';
+
+  constructor(
+    protected readonly folder: string,
+    settings: readonly string[],
+  ) {
+    this.orders = `${folder}.orders`;
+    mkdirSync(this.orders, { recursive: true });
+    this.process = spawn(process.execPath, [cli, 'launch', ...settings, '--out', folder, '--json'], {
+      env: { ...process.env, POD_DIST_ORDERS: this.orders, NODE_OPTIONS: `--import ${injector}` },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const from of [this.process.stdout, this.process.stderr])
+      from?.on('data', (text: Buffer) => (this.output += text.toString()));
+    this.ended = new Promise((resolve) => this.process.once('close', resolve));
+  }
+
+  async outcome(): Promise<Outcome> {
+    const code = await this.ended;
+    rmSync(this.orders, { recursive: true, force: true });
+    return {
+      code,
+      lastLine: this.output.trimEnd().split('\n').at(-1) ?? '',
+      weights: /"weightsSha256": ?"([0-9a-f]+)"/.exec(this.output)?.[1],
+      metrics: recordOf(this.folder),
+      seconds: this.incidents().map(({ seconds }) => seconds),
+    };
+  }
+
+  protected incidents(): { seconds: number; worldSize: number }[] {
+    const file = join(this.folder, 'job', 'incidents.jsonl');
+    return existsSync(file)
+      ? linesOf(file).map((line) => JSON.parse(line) as { seconds: number; worldSize: number })
+      : [];
+  }
+
+  protected get running(): boolean {
+    return this.process.exitCode === null && this.process.signalCode === null;
+  }
+
+  protected get steps(): number {
+    const file = join(this.folder, 'metrics.jsonl');
+    return existsSync(file) ? linesOf(file).length : 0;
+  }
+}
+
+class DisturbedRun extends Run {
+  /** Orders so many faults, one after another; resolves with the number that was carried out. */
+  async disturb(count: number, random: () => number): Promise<number> {
+    let made = 0;
+    // A fault before the first step ends a run.
+    await this.until(() => this.steps > 0);
+    while (made < count && this.running) {
+      const before = this.steps;
+      const two = random() < 0.15;
+      for (let index = 0; index < (two ? 2 : 1); index++) this.order(random);
+      if (!(await this.until(() => readdirSync(this.orders).length === 0))) break;
+      made += two ? 2 : 1;
+      if (!(await this.until(() => this.steps > before + 2))) break;
+    }
+    return made;
+  }
+
+  private order(random: () => number): void {
+    const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)];
+    const phase = pick(phases);
+    // A recovery happens only after another fault.
+    if (phase === 'recovery' || phase === 'start') writeFileSync(join(this.orders, 'forward.kill'), '');
+    const order = `${phase}.${pick(actions)}`;
+    writeFileSync(join(this.orders, order), '');
+    this.made.push(order);
+  }
+
+  private async until(condition: () => boolean): Promise<boolean> {
+    const deadline = performance.now() + 60_000;
+    while (this.running && performance.now() < deadline) {
+      if (condition()) return true;
+      await delay(50);
+    }
+    return condition();
+  }
+}
+
+async function train(folder: string, settings: readonly string[]): Promise<Outcome> {
+  const outcome = await new Run(folder, settings).outcome();
+  if (outcome.code !== 0) throw new Error(`the undisturbed run failed: ${outcome.lastLine}`);
+  rmSync(folder, { recursive: true, force: true });
+  return outcome;
+}
+
+/** Processes, sockets and shared files that a run has left. */
+function leftovers(folder: string): string[] {
+  const running = execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' });
+  const processes = running.split('\n').filter((line) => line.includes(folder));
+  const own = join('/dev/shm', `pod-dist-${userInfo().uid}`);
+  const files = existsSync(own) ? readdirSync(own) : [];
+  return [
+    ...(processes.length > 0 ? [`leaves processes: ${processes.join(' | ')}`] : []),
+    ...(files.length > 0 ? [`leaves ${files.join(', ')} in ${own}`] : []),
+  ];
+}
+
+const times = new Set([
+  'samplesPerSecond',
+  'exposedMs',
+  'seconds',
+  'exposedShare',
+  'loaderSeconds',
+  'exposedSeconds',
+]);
+
+function recordOf(folder: string): string {
+  const hash = createHash('sha256');
+  const file = join(folder, 'metrics.jsonl');
+  if (!existsSync(file)) return 'none';
+  for (const line of linesOf(file)) {
+    // Where time went depends on the ranks that there were.
+    if ((JSON.parse(line) as { kind: string }).kind === 'ranks') continue;
+    hash.update(
+      JSON.stringify(JSON.parse(line), (key, value: unknown) => (times.has(key) ? undefined : value)),
+    );
+  }
+  return hash.digest('hex');
+}
+
+function linesOf(file: string): string[] {
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .filter((line) => line.endsWith('}'));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { values } = parseArgs({ options: { faults: { type: 'string' }, seed: { type: 'string' } } });
+  const { faults = '1000', seed = '1' } = values;
+  const result = await soak({
+    faults: Number(faults),
+    seed: Number(seed),
+    onLine: (line) => console.log(line),
+  });
+  const sorted = result.seconds.toSorted((a, b) => a - b);
+  const at = (share: number) =>
+    sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]?.toFixed(2);
+  console.log(
+    `${result.faults} faults in ${result.runs} runs; recovery: median ${at(0.5)} s, 99 % within ${at(0.99)} s`,
+  );
+  for (const failure of result.failures) console.log(`FAILED: ${failure}`);
+  process.exitCode = result.failures.length > 0 ? 1 : 0;
+}
