@@ -155,8 +155,8 @@ async function workIn(
           tracer,
           signal: stop?.signal,
         };
-        if (config.elastic.enabled) await trainElastic(job, member);
-        else await train({ ...job, communicator: member.communicator });
+        if (config.elastic.enabled) return void (await trainElastic(job, member));
+        await train({ ...job, communicator: member.communicator });
       }
     } finally {
       await dataset.close();

@@ -9,10 +9,12 @@ import type { TrainOptions } from './train-options.js';
 
 /** A worker's places in the configurations of its job, one after another. */
 export interface Places {
-  /** Resolves with its first place, once all ranks are connected. */
-  takePlace(): Promise<{ generation: number; rank: number; start?: Start }>;
+  /** Resolves with its first place, once all ranks are connected; with undefined where the job ends without it. */
+  takePlace(): Promise<{ generation: number; rank: number; start?: Start } | undefined>;
   /** Leaves a configuration for the next one; resolves with the place there. */
   begin(cause: unknown, held: readonly Held[]): ReturnType<Places['takePlace']>;
+  /** Resolves once every rank is done. */
+  finish(): Promise<void>;
   /** Whether a failure is one from which the other ranks go on with this one. */
   isRecoverable(error: unknown): boolean;
   /** Collectives of the present configuration. */
@@ -23,28 +25,35 @@ export interface Places {
  * Trains as `train` does, and goes on after the loss of other ranks: in the next configuration every rank starts from the
  * newest snapshot of which all pieces are there, else from the newest whole checkpoint, else from the start. Steps are
  * functions of the state before them, so those that are made again come to the same losses and weights.
+ *
+ * @returns the run's report; undefined in a spare that was not needed
  */
 export async function trainElastic(
   options: Omit<TrainOptions, 'communicator' | 'recovery'>,
   places: Places,
-): Promise<Report> {
+): Promise<Report | undefined> {
   const { config, outDir } = options;
   const snapshots = new Snapshots({ every: config.elastic.snapshotSteps });
   let place = await places.takePlace();
-  for (;;) {
+  while (place) {
     const { generation, rank, start } = place;
-    const afresh = generation > 0 && rank === 0 && !start;
-    const resume: Checkpoint | undefined = afresh
-      ? await checkpointToResume(outDir, 'start', () => {})
-      : generation === 0
-        ? options.resume
-        : undefined;
+    let resume: Checkpoint | undefined;
+    if (generation === 0) resume = options.resume;
+    else if (rank === 0 && !start) resume = await checkpointToResume(outDir, 'start', () => {});
     try {
       const { communicator } = places;
-      return await train({ ...options, resume, communicator, recovery: { snapshots, generation, start } });
+      const report = await train({
+        ...options,
+        resume,
+        communicator,
+        recovery: { snapshots, generation, start },
+      });
+      await places.finish();
+      return report;
     } catch (error) {
       if (!places.isRecoverable(error)) throw error;
       place = await places.begin(error, snapshots.held);
     }
   }
+  return undefined;
 }

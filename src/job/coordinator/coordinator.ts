@@ -7,7 +7,6 @@ import { runningClock } from '../../util/running-clock.js';
 import type { TracePart } from '../../trace/trace-file.js';
 import { now as clockNow } from '../../trace/tracer.js';
 import { disagreement } from './assembly.js';
-import { Budget } from './budget.js';
 import {
   broken,
   disagreed,
@@ -22,7 +21,7 @@ import {
   type Cause,
 } from './causes.js';
 import { ControlServer, type Arrival, type Connection, type MemberConnections } from '../control/server.js';
-import { describeFailure, evidence, RootCause, type JobFailure } from './failure.js';
+import { describeFailure, RootCause, type JobFailure } from './failure.js';
 import { Generation } from './generation.js';
 import { describeWait } from './lateness.js';
 import type { ListenOptions } from '../control/listen.js';
@@ -35,7 +34,8 @@ import {
   type Hello,
   type WorkerMessage,
 } from '../control/protocol.js';
-import { formGroup, Reform, type ElasticOptions } from './reform.js';
+import { Recovery, type ElasticJob } from './recovery.js';
+import type { ElasticOptions, Formation } from './reform.js';
 import type { Start } from '../../training/recovery-point.js';
 import { Roster, type Member, type RosterOptions } from './roster.js';
 
@@ -74,7 +74,7 @@ const checkEveryMs = 250;
  * report it themselves at the deadline.
  */
 const connectingGraceMs = 3000;
-type State = 'joining' | 'connecting' | 'running' | 'reforming' | 'ended';
+type State = 'joining' | 'connecting' | 'running' | 'ended';
 
 /** State in which ranks may send each message; `lastWords` are allowed even after they have finished. */
 const stateOf: Partial<Record<WorkerMessage['type'], State>> = {
@@ -87,20 +87,6 @@ const stateOf: Partial<Record<WorkerMessage['type'], State>> = {
 };
 type InTurn = Exclude<WorkerMessage, { type: 'hello' | 'beat' | 'clock' | 'failed' | 'ready' }>;
 const lastWords = new Set<WorkerMessage['type']>(['beat', 'clock', 'trace', 'lost', 'stuck', 'failed']);
-
-/** Codes of failures that would come again: a mistake, or a training that does not work. */
-const final = new Set<ErrorCode>([
-  'STOPPED',
-  'START_FAILED',
-  'PROTOCOL_ERROR',
-  'RANKS_DISAGREE',
-  'COLLECTIVE_MISMATCH',
-  'SILENT_CORRUPTION',
-  'LOSS_NOT_FINITE',
-  'GRADIENT_NOT_FINITE',
-  'COORDINATOR_FAILED',
-  'RUN_FOLDER_LOST',
-]);
 
 /**
  * The control side of a job: lets the workers find each other, compares what they must agree on, adds up what they
@@ -118,17 +104,7 @@ export class Coordinator {
   private readonly roster: Roster;
   private readonly cause: RootCause;
   private generation: Generation;
-  /** Change of configuration under way, and one whose ranks are not connected yet. */
-  private reform: Reform | undefined;
-  private formed: Reform[] = [];
-  /** A change whose cause may still be explained better, and how to report it. */
-  private explaining: Reform | undefined;
-  private tellNow = () => {};
-  private readonly budget: Budget | undefined;
-  /** Workers that were taken out. */
-  private readonly gone = new Set<number>();
-  /** Whether a step has been recorded: before that no fault is worth a second try. */
-  private stepped = false;
+  private readonly recovery: Recovery | undefined;
   private readonly memory = new MemoryKills();
   /** Secret of the members of the present configuration. */
   private secret: string;
@@ -151,10 +127,10 @@ export class Coordinator {
     this.cause = new RootCause(graceMs);
     this.roster = new Roster({ ...options, spares: options.elastic !== undefined });
     this.generation = new Generation(0, worldSize, options.stallWarningMs ?? Infinity);
-    this.budget = options.elastic && new Budget(worldSize, options.elastic, runningClock.now());
+    this.recovery = options.elastic && new Recovery(this.elasticJob(graceMs), options.elastic);
     this.finished = new Promise((resolve) => (this.resolveFinished = resolve));
     this.failure = this.cause.settled.then((failure) => {
-      this.broadcast({ type: 'abort', message: describeFailure(failure) });
+      this.tellEverybody({ type: 'abort', message: describeFailure(failure) });
       return failure;
     });
     this.timer = setInterval(() => this.check(), checkEveryMs);
@@ -176,13 +152,12 @@ export class Coordinator {
   /** Reports a worker process on this host that has ended, as its parent has seen it. */
   reportExit(worker: number, code: number | null, signal: NodeJS.Signals | null): void {
     const member = this.roster.ofWorker(worker);
-    if (this.stopped || this.gone.has(worker) || (code === 0 && member?.finished)) return;
+    if (this.stopped || (code === 0 && member?.finished)) return;
     const about = member ? this.about(member) : { rank: worker };
     const cause = exited(about, code, signal, this.memory.explain(signal));
-    if (!member && this.stepped && this.budget?.take(runningClock.now()))
-      return this.options.elastic?.startWorker();
+    if (!member && this.recovery) return this.recovery.exitedOutside(worker, cause);
     this.blame(cause, member);
-    if (member) this.lose(member);
+    if (member) this.recovery?.lose(member);
   }
 
   /** Ends the job for a reason that no worker gave, such as a signal to the launcher. */
@@ -195,7 +170,7 @@ export class Coordinator {
     if (this.stopped) return;
     this.stopped = true;
     clearInterval(this.timer);
-    this.tellNow();
+    this.recovery?.stop();
     const { transport } = this.options;
     if (transport === 'ipc' && this.state !== 'running' && this.state !== 'ended')
       removeLeftovers(meetingFolderName(this.secret, folderScope(this.jobId, this.generation.number)));
@@ -241,8 +216,7 @@ export class Coordinator {
     const reason = roster.admit(connection, hello);
     if (reason) return this.refuse(connection, reason);
     this.server.admit(connection);
-    if (this.reform) return this.tryToForm();
-    if (this.state === 'running') return this.growIfPossible();
+    this.recovery?.joined();
     if (this.state !== 'joining' || roster.missing.length > 0) return;
     this.options.onAssembled?.();
     this.sendPlan(undefined);
@@ -287,14 +261,12 @@ export class Coordinator {
         return this.post(member.connection, { ...message, answered: clockNow() });
       case 'failed':
         this.blame(reported(this.about(member), message), member);
-        return this.lose(member);
+        return this.recovery?.lose(member);
       case 'ready':
-        if (message.generation !== this.reform?.generation) return;
-        member.ready = message.held;
-        return this.tryToForm();
+        return this.recovery?.ready(member, message.generation, message.held);
       default:
         // What a rank said before it heard of the next configuration.
-        if (this.reform || rank === undefined) return;
+        if (rank === undefined || this.recovery?.next !== undefined) return;
         return this.handleInTurn(member, rank, message);
     }
   }
@@ -316,7 +288,7 @@ export class Coordinator {
       case 'gather':
         return this.gather(rank, message.name, message.part);
       case 'record':
-        this.stepped = true;
+        this.recovery?.hasStepped();
         return this.options.onRecord?.(rank, message.news);
       case 'trace': {
         const { spans, clock } = message;
@@ -324,7 +296,7 @@ export class Coordinator {
       }
       case 'stuck':
         if (message.generation !== this.generation.number) return;
-        return this.blame(reported(this.about(member), { ...message, user: false }), undefined);
+        return this.blame(reported(this.about(member), { ...message, user: false }));
       case 'lost': {
         const peer = this.roster.get(message.peer);
         if (message.peer >= this.generation.worldSize || message.peer === rank)
@@ -333,13 +305,13 @@ export class Coordinator {
             `it reports a lost connection to rank ${message.peer}, which is not one of its peers`,
           );
         if (peer?.finished) return;
-        return this.blame(lostBy(peer ? this.about(peer) : { rank: message.peer }, rank), undefined);
+        return this.blame(lostBy(peer ? this.about(peer) : { rank: message.peer }, rank));
       }
       case 'finished':
         member.finished = true;
         if (!this.roster.finished) return;
         this.state = 'ended';
-        this.broadcast({ type: 'ended' });
+        this.tellEverybody({ type: 'ended' });
         this.resolveFinished();
     }
   }
@@ -388,22 +360,15 @@ export class Coordinator {
     if (this.state === 'connecting' && waited > joinTimeoutMs + connectingGraceMs)
       this.cause.add(...notTogether([], joinTimeoutMs));
     if (this.state === 'running') this.warn(now);
-    if (this.reform) return this.watchReform(this.reform, now);
+    if (this.recovery?.next !== undefined) return this.recovery.check(now);
     for (const member of this.roster.members.values()) {
-      const { liveness, finished } = member;
-      const cause = finished ? undefined : (liveness.stalled(now) ?? this.silence(member, now));
+      if (member.finished) continue;
+      const silence = this.state === 'joining' ? undefined : this.recovery?.silence(member, now);
+      const cause = member.liveness.stalled(now) ?? silence;
       if (!cause) continue;
       this.blame(stalled(this.about(member), cause), member);
-      if (this.reform) this.fence(member);
+      if (this.recovery?.next !== undefined) return this.recovery.fence(member);
     }
-  }
-
-  /** How long a rank has been silent while others wait, where that is too long for an elastic job. */
-  private silence({ liveness }: Member, now: number): string | undefined {
-    const { elastic } = this.options;
-    const silent = liveness.silentMs(now);
-    if (!elastic || this.state === 'joining' || silent <= elastic.silentMs) return undefined;
-    return `stalled: no sign of life for ${(silent / 1000).toFixed(1)} s`;
   }
 
   private warn(now: number): void {
@@ -416,97 +381,19 @@ export class Coordinator {
     }
   }
 
-  /**
-   * Takes evidence of a failure: the job ends with its cause, or goes on without the member that it is about, where there
-   * is one and the job is elastic.
-   */
-  private blame(cause: Cause, member: Member | undefined): void {
-    const [failure] = cause;
-    const known = this.reform ?? this.explaining;
-    if (known && !failure.user && !final.has(failure.code) && (this.reform || this.isAbout(known, failure))) {
-      known.consider(cause);
-      return;
-    }
-    if (!this.mayGoOn(failure)) return this.cause.add(...cause);
-    if (!member || member.rank !== undefined) this.beginReform(cause);
+  /** Takes evidence of a failure, of `member` where it is known whose: the job ends, or recovers. */
+  private blame(cause: Cause, member?: Member): void {
+    if (this.recovery) this.recovery.blame(cause, member);
+    else this.cause.add(...cause);
   }
 
-  /** Whether evidence that comes after the ranks went on is of the fault before. */
-  private isAbout({ failure: known }: Reform, { pid }: JobFailure): boolean {
-    return pid !== undefined && pid === known.pid;
-  }
-
-  private mayGoOn({ code, user }: JobFailure): boolean {
-    const { budget, stepped, state } = this;
-    if (!budget || !stepped || user || final.has(code) || this.cause.found) return false;
-    if (state !== 'running' && state !== 'connecting') return false;
-    return budget.take(runningClock.now());
-  }
-
-  /** Ends the present configuration; every rank that lives leaves it and says what it can go on from. */
-  private beginReform(cause: Cause): void {
-    const number = this.generation.number + 1;
-    const [failure] = cause;
-    this.reform = new Reform(number, cause, runningClock.now());
-    this.state = 'reforming';
-    for (const member of this.roster.members.values()) member.ready = undefined;
-    this.broadcast({ type: 'reform', generation: number, message: describeFailure(failure) });
-  }
-
-  /** Begins a configuration of more ranks, where the present one has fewer than are wanted and enough have joined. */
-  private growIfPossible(): void {
-    const { elastic } = this.options;
-    const { members, spares } = this.roster;
-    const size = elastic?.sizes.findLast((one) => one <= members.size + spares.length) ?? 0;
-    if (size <= this.generation.worldSize || this.cause.found) return;
-    this.beginReform([
-      { code: 'REFORMING', cause: `${size} workers are there`, user: false },
-      evidence.stall,
-    ]);
-  }
-
-  /** Takes a member out whose process has ended, or is about to; asks for another one. */
-  private lose(member: Member): void {
-    const { elastic } = this.options;
-    if (!elastic || this.cause.found) return;
-    this.roster.remove(member);
-    this.gone.add(member.worker);
-    elastic.startWorker();
-    this.tryToForm();
-  }
-
-  private fence(member: Member): void {
-    this.options.elastic?.endWorker(member.worker);
-    this.lose(member);
-  }
-
-  private watchReform(reform: Reform, now: number): void {
-    const { elastic, joinTimeoutMs } = this.options;
-    if (!elastic) return;
-    for (const member of reform.late(this.roster.members.values(), now, elastic.silentMs)) this.fence(member);
-    if (now - reform.since > joinTimeoutMs) this.cause.add(reform.failure, evidence.signal);
-  }
-
-  /** Begins the next configuration once everybody who lives is ready, and they are enough. */
-  private tryToForm(): void {
-    const { reform, roster } = this;
-    const { elastic } = this.options;
-    if (!reform || !elastic || this.cause.found) return;
-    const survivors = [...roster.members.values()];
-    if (!survivors.every(({ ready }) => ready)) return;
-    const formation = formGroup([...survivors, ...roster.spares], elastic.sizes);
-    if (!formation) return;
-    const { group, start } = formation;
-    roster.assign(group);
+  /** Begins the next configuration of an elastic job. */
+  private beginAgain(number: number, { group, start }: Formation): void {
+    this.roster.assign(group);
     for (const member of group) member.liveness.restart(runningClock.now());
-    this.generation = new Generation(
-      reform.generation,
-      group.length,
-      this.options.stallWarningMs ?? Infinity,
-    );
-    this.options.onReplay?.();
-    this.formed.push(reform);
-    this.reform = undefined;
+    const { stallWarningMs = Infinity, onReplay } = this.options;
+    this.generation = new Generation(number, group.length, stallWarningMs);
+    onReplay?.();
     this.sendPlan(start);
   }
 
@@ -515,23 +402,7 @@ export class Coordinator {
     const now = runningClock.now();
     for (const [, other] of this.roster.members) other.liveness.restart(now);
     this.broadcast({ type: 'go' });
-    for (const reform of this.formed.splice(0)) this.tellIncident(reform, (now - reform.since) / 1000);
-  }
-
-  /** Reports a fault from which the ranks have gone on, once no better explanation can come. */
-  private tellIncident(reform: Reform, seconds: number): void {
-    const { worldSize } = this.generation;
-    const { graceMs = defaultGraceMs, elastic } = this.options;
-    this.tellNow();
-    this.explaining = reform;
-    const timer = setTimeout(() => this.tellNow(), graceMs);
-    this.tellNow = () => {
-      clearTimeout(timer);
-      this.tellNow = () => {};
-      this.explaining = undefined;
-      const { code, cause, rank, host } = reform.failure;
-      elastic?.onIncident({ generation: reform.generation, rank, host, code, cause, seconds, worldSize });
-    };
+    this.recovery?.going(now);
   }
 
   private about({ rank, host, pid }: Member): About {
@@ -543,8 +414,33 @@ export class Coordinator {
     this.generation.lateness.beat(rank, message.collectives, runningClock.now());
   }
 
+  private elasticJob(graceMs: number): ElasticJob {
+    const { roster } = this;
+    const { joinTimeoutMs } = this.options;
+    const generation = () => this.generation;
+    const underWay = () => (this.state === 'running' || this.state === 'connecting') && !this.cause.found;
+    return {
+      ...{ roster, graceMs, joinTimeoutMs },
+      get generation() {
+        return generation();
+      },
+      get underWay() {
+        return underWay();
+      },
+      fail: (cause) => this.cause.add(...cause),
+      broadcast: (message) => this.broadcast(message),
+      begin: (number, formation) => this.beginAgain(number, formation),
+    };
+  }
+
+  /** Sends every rank a message. */
   private broadcast(message: CoordinatorMessage): void {
-    for (const [, { connection }] of this.roster.members) this.post(connection, message);
+    for (const { connection } of this.roster.members.values()) this.post(connection, message);
+  }
+
+  /** Sends every worker that has joined a message. */
+  private tellEverybody(message: CoordinatorMessage): void {
+    for (const { connection } of this.roster.everybody) this.post(connection, message);
   }
 
   private post(connection: Connection, message: CoordinatorMessage): void {

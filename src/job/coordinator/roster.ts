@@ -67,6 +67,7 @@ export class Roster {
     for (const [rank, member] of group.entries()) {
       member.rank = rank;
       member.ready = undefined;
+      member.finished = false;
       this.members.set(rank, member);
     }
   }

@@ -147,13 +147,14 @@ class CommunicationThread {
     const { jobId, hosts, rank, worldSize, generation, secret, start } = plan;
     this.checkPlan(plan);
     this.place = { rank, worldSize, generation, start };
-    this.leaving = undefined;
     const host = listeningAddress(this.data.host, plan.reached);
     const directory = await this.meetingFolder(plan);
     if (this.closing) return this.guardian.folder?.remove();
     const where = { host, dataPorts, directory, security };
     const who = { rank, worldSize, generation, secret, jobId, hosts };
     const endpoints = await this.group.bind({ ...who, ...where });
+    // Until now connections of the configuration before have ended, and no loss of those counts.
+    this.leaving = undefined;
     if (this.closing) return;
     if (this.data.trace) this.askForClock();
     return this.send({ type: 'endpoints', endpoints });

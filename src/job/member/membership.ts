@@ -80,10 +80,15 @@ export class Membership implements Reporter {
     return new Membership(options, arena, thread, new Status(status));
   }
 
-  /** Resolves once this worker has a rank, and all ranks are connected. */
-  async takePlace(): Promise<Place> {
+  /**
+   * Resolves once this worker has a rank, and all ranks are connected; with undefined where the job has ended without a need
+   * for this worker.
+   */
+  async takePlace(): Promise<Place | undefined> {
     const { arena, tracer } = this;
-    const joined = (await this.expect('joined', () => {})) as Extract<FromThread, { type: 'joined' }>;
+    const joined = (await this.expect('joined', () => {})) as
+      Extract<FromThread, { type: 'joined' }> | undefined;
+    if (!joined) return undefined;
     const { rank, worldSize } = joined.place;
     const { collectiveTimeoutMs: timeoutMs, thresholds, checkCollectives: recordSites } = this.options;
     const group = new SharedCommunicator({
@@ -107,7 +112,7 @@ export class Membership implements Reporter {
    *
    * @param held snapshots that this rank can go on from
    */
-  async begin(cause: unknown, held: readonly Held[]): Promise<Place> {
+  async begin(cause: unknown, held: readonly Held[]): Promise<Place | undefined> {
     const { status } = this;
     status.move('leave the group');
     await this.group?.close();
@@ -228,6 +233,9 @@ export class Membership implements Reporter {
         return this.answer(`agreed ${message.name}`);
       case 'gathered':
         return this.answer(`gathered ${message.name}`, message.result);
+      case 'ended':
+        this.answer('joined');
+        return this.answer('ended');
       default:
         return this.answer(message.type);
     }

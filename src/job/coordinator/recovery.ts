@@ -1,0 +1,205 @@
+import { runningClock } from '../../util/running-clock.js';
+import type { ErrorCode } from '../../util/error-codes.js';
+import type { CoordinatorMessage } from '../control/protocol.js';
+import { Budget } from './budget.js';
+import type { Cause } from './causes.js';
+import { describeFailure, evidence, type JobFailure } from './failure.js';
+import { formGroup, Reform, type ElasticOptions, type Formation } from './reform.js';
+import type { Member, Roster } from './roster.js';
+
+/** Codes of failures that would come again: a mistake, or a training that does not work. */
+const final = new Set<ErrorCode>([
+  'STOPPED',
+  'START_FAILED',
+  'PROTOCOL_ERROR',
+  'RANKS_DISAGREE',
+  'COLLECTIVE_MISMATCH',
+  'SILENT_CORRUPTION',
+  'LOSS_NOT_FINITE',
+  'GRADIENT_NOT_FINITE',
+  'COORDINATOR_FAILED',
+  'RUN_FOLDER_LOST',
+]);
+
+/** The job, as its recovery sees it. */
+export interface ElasticJob {
+  readonly roster: Roster;
+  /** Number of the present configuration, and of its ranks. */
+  readonly generation: { number: number; worldSize: number };
+  /** Whether it has begun and has neither ended nor failed. */
+  readonly underWay: boolean;
+  /** Milliseconds until all evidence of one failure has come. */
+  readonly graceMs: number;
+  /** Milliseconds that a change of configuration may take. */
+  readonly joinTimeoutMs: number;
+  /** Ends the job. */
+  fail(cause: Cause): void;
+  broadcast(message: CoordinatorMessage): void;
+  /** Begins the configuration of this number. */
+  begin(generation: number, formation: Formation): void;
+}
+
+/**
+ * Keeps an elastic job going: on evidence of a fault it ends the present configuration, waits until every rank that lives
+ * has left it, and begins the next one without the member that was lost.
+ *
+ *     evidence        an exit that the supervisor saw, a report, a lost connection, silence
+ *     reform g + 1    to every rank; each leaves its collectives and says which snapshots it has
+ *     plan g + 1      new ranks, new keys, and the newest snapshot of which every piece is there
+ *
+ * A rank that does not answer is ended. What a rank says of the configuration before is ignored, and so is evidence of
+ * a fault that is known.
+ */
+export class Recovery {
+  private reform: Reform | undefined;
+  /** Changes whose ranks are not connected yet. */
+  private formed: Reform[] = [];
+  /** A change whose cause may still be explained better, and how to report it. */
+  private explaining: Reform | undefined;
+  private tellNow = () => {};
+  private readonly budget: Budget;
+  /** Workers that were taken out. */
+  private readonly gone = new Set<number>();
+  /** Whether a step has been made: before that no fault is worth a second try. */
+  private stepped = false;
+
+  constructor(
+    private readonly job: ElasticJob,
+    private readonly options: ElasticOptions,
+  ) {
+    this.budget = new Budget(job.generation.worldSize, options, runningClock.now());
+  }
+
+  /** Number of the configuration that ranks are to be ready for; undefined while one is in place. */
+  get next(): number | undefined {
+    return this.reform?.generation;
+  }
+
+  /** Called once a step has been recorded. */
+  hasStepped(): void {
+    this.stepped = true;
+  }
+
+  /** Takes evidence of a failure, of `member` where it is known whose; ends the job where it cannot go on from that. */
+  blame(cause: Cause, member?: Member): void {
+    const [failure] = cause;
+    const known = this.reform ?? this.explaining;
+    const may = !failure.user && !final.has(failure.code);
+    if (known && may && (this.reform || isAbout(known, failure))) return known.consider(cause);
+    if (!may || !this.stepped || !this.job.underWay || !this.budget.take(runningClock.now()))
+      return this.job.fail(cause);
+    if (!member || member.rank !== undefined) this.begin(cause);
+  }
+
+  /** Takes out a member whose process has ended, or is about to; asks for another worker. */
+  lose(member: Member): void {
+    if (!this.job.underWay && !this.reform) return;
+    this.job.roster.remove(member);
+    this.gone.add(member.worker);
+    this.options.startWorker();
+    this.tryToForm();
+  }
+
+  /** A worker process has ended that was never a member, or is none any more. */
+  exitedOutside(worker: number, cause: Cause): void {
+    if (this.gone.has(worker)) return;
+    if (!this.stepped || !this.budget.take(runningClock.now())) return this.job.fail(cause);
+    this.options.startWorker();
+  }
+
+  /** Ends a member's process, and takes it out. */
+  fence(member: Member): void {
+    this.options.endWorker(member.worker);
+    this.lose(member);
+  }
+
+  /** How long a rank has been silent, where that is too long. */
+  silence({ liveness }: Member, now: number): string | undefined {
+    const silent = liveness.silentMs(now);
+    return silent > this.options.silentMs
+      ? `stalled: no sign of life for ${(silent / 1000).toFixed(1)} s`
+      : undefined;
+  }
+
+  /** A worker has joined. */
+  joined(): void {
+    if (this.reform) this.tryToForm();
+    else if (this.job.underWay) this.grow();
+  }
+
+  ready(member: Member, generation: number, held: NonNullable<Member['ready']>): void {
+    if (generation !== this.next) return;
+    member.ready = held;
+    this.tryToForm();
+  }
+
+  /** Called several times a second. */
+  check(now: number): void {
+    const { reform, job, options } = this;
+    if (!reform) return;
+    for (const member of reform.late(job.roster.members.values(), now, options.silentMs)) this.fence(member);
+    if (now - reform.since > job.joinTimeoutMs) job.fail([reform.failure, evidence.signal]);
+  }
+
+  /** The ranks of the present configuration go on. */
+  going(now: number): void {
+    for (const reform of this.formed.splice(0)) this.tell(reform, (now - reform.since) / 1000);
+  }
+
+  /** Reports what is not reported yet. */
+  stop(): void {
+    this.tellNow();
+  }
+
+  /** Ends the present configuration; every rank that lives leaves it and says what it can go on from. */
+  private begin(cause: Cause): void {
+    const { roster, generation } = this.job;
+    const number = generation.number + 1;
+    this.reform = new Reform(number, cause, runningClock.now());
+    for (const member of roster.members.values()) member.ready = undefined;
+    this.job.broadcast({ type: 'reform', generation: number, message: describeFailure(cause[0]) });
+  }
+
+  /** Begins a configuration of more ranks, where the present one has fewer than are wanted and enough have joined. */
+  private grow(): void {
+    const { roster, generation } = this.job;
+    const there = roster.members.size + roster.spares.length;
+    const size = this.options.sizes.findLast((one) => one <= there) ?? 0;
+    if (size <= generation.worldSize) return;
+    this.begin([{ code: 'REFORMING', cause: `${size} workers are there`, user: false }, evidence.stall]);
+  }
+
+  /** Begins the next configuration once everybody who lives is ready, and they are enough. */
+  private tryToForm(): void {
+    const { reform, job, options } = this;
+    if (!reform) return;
+    const survivors = [...job.roster.members.values()];
+    if (!survivors.every(({ ready }) => ready)) return;
+    const formation = formGroup([...survivors, ...job.roster.spares], options.sizes);
+    if (!formation) return;
+    this.formed.push(reform);
+    this.reform = undefined;
+    job.begin(reform.generation, formation);
+  }
+
+  /** Reports a fault from which the ranks have gone on, once no better explanation can come. */
+  private tell(reform: Reform, seconds: number): void {
+    const { generation, graceMs } = this.job;
+    const { worldSize } = generation;
+    this.tellNow();
+    this.explaining = reform;
+    const timer = setTimeout(() => this.tellNow(), graceMs);
+    this.tellNow = () => {
+      clearTimeout(timer);
+      this.tellNow = () => {};
+      this.explaining = undefined;
+      const { code, cause, rank, host } = reform.failure;
+      this.options.onIncident({ generation: reform.generation, rank, host, code, cause, seconds, worldSize });
+    };
+  }
+}
+
+/** Whether evidence that comes after the ranks went on is of the fault before. */
+function isAbout({ failure: known }: Reform, { pid }: JobFailure): boolean {
+  return pid !== undefined && pid === known.pid;
+}
