@@ -67,6 +67,36 @@ describe('checkpoints', () => {
   });
 });
 
+describe('steps that are made again', () => {
+  const step = (number: number, loss: number) => ({
+    ...{ kind: 'step', epoch: 0, step: number, loss, lr: 0.1, samplesPerSecond: 9 },
+  });
+
+  it('are recorded once, and must come to the losses that they had', () => {
+    const told: number[] = [];
+    const combiner = new RunCombiner([{ step: (record) => void told.push(record.step) }], true);
+    for (const number of [0, 1, 2]) combiner.record(step(number, number / 3));
+    expect(() => combiner.record(step(1, 1 / 3))).toThrow(/out of turn/);
+    combiner.replay();
+    for (const number of [1, 2, 3]) combiner.record(step(number, number / 3));
+    expect(told).toEqual([0, 1, 2, 3]);
+    expect(() => combiner.record(step(2, 2 / 3 + Number.EPSILON))).toThrow(
+      expect.objectContaining({ code: 'SILENT_CORRUPTION' }),
+    );
+  });
+
+  it('end epochs and write checkpoints that are recorded once', () => {
+    const { combiner, heard } = follow();
+    const result = combiner.combine('epoch', parts);
+    combiner.record({ kind: 'checkpoint', epochs: 5 });
+    const before = heard.length;
+    combiner.replay();
+    expect(combiner.combine('epoch', parts)).toEqual(result);
+    combiner.record({ kind: 'checkpoint', epochs: 5 });
+    expect(heard.length).toBe(before);
+  });
+});
+
 describe('RunCombiner', () => {
   it('adds up the counts of an epoch over the ranks', () => {
     const { combiner, heard } = follow();

@@ -245,11 +245,14 @@ function linesOf(file: string): string[] {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { values } = parseArgs({ options: { faults: { type: 'string' }, seed: { type: 'string' } } });
-  const { faults = '1000', seed = '1' } = values;
+  const text = { type: 'string' } as const;
+  const { values } = parseArgs({ options: { faults: text, seed: text, 'per-run': text } });
+  const { faults = '1000', seed = '1', 'per-run': perRun = '12' } = values;
   const result = await soak({
     faults: Number(faults),
     seed: Number(seed),
+    perRun: Number(perRun),
+    epochs: 6 + Number(perRun) / 4,
     onLine: (line) => console.log(line),
   });
   const sorted = result.seconds.toSorted((a, b) => a - b);

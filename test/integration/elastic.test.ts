@@ -1,0 +1,68 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { existsSync, readFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { until, Workplace } from './command.js';
+
+const run = promisify(execFile);
+const training = ['launch', '--backend', 'wasm', '--workers', '2', '--out', 'run', '--elastic'];
+
+/** Faults of the soak that every check makes; `benchmarks/results/recovery.md` has the long one. */
+const faults = 60;
+
+describe('an elastic job', () => {
+  let place: Workplace;
+  beforeEach(() => void (place = new Workplace()));
+  afterEach(() => place.clear());
+
+  const steps = () =>
+    existsSync(place.path('run/metrics.jsonl'))
+      ? readFileSync(place.path('run/metrics.jsonl'), 'utf8').split('\n').length
+      : 0;
+
+  it(
+    'comes to the weights and the record of an undisturbed one, whatever worker fails in whatever phase',
+    { timeout: 600_000 },
+    async () => {
+      const { stdout } = await run(process.execPath, [
+        'dist/test/soak/soak.js',
+        ...['--faults', String(faults), '--seed', '3', '--per-run', '20'],
+      ]);
+      expect(stdout).toMatch(new RegExp(`^${faults}\\d* faults in`, 'm'));
+      expect(stdout).not.toContain('FAILED');
+    },
+  );
+
+  it('ends where faults are too many, with the last one', async () => {
+    const command = place.start([...training, '--epochs', '500', '--set', 'elastic.faultsPerWorkerHour=0.5']);
+    await until('a step', () => (steps() > 1 ? true : undefined));
+    process.kill(await command.worker(1), 'SIGKILL');
+    await until('an incident', () => (existsSync(place.path('run/job/incidents.jsonl')) ? true : undefined));
+    const [line] = readFileSync(place.path('run/job/incidents.jsonl'), 'utf8').split('\n');
+    expect(JSON.parse(line)).toMatchObject({ code: 'KILLED', rank: 1, generation: 1, worldSize: 2 });
+    const before = steps();
+    await until('more steps', () => (steps() > before ? true : undefined));
+    process.kill(await command.worker(0), 'SIGKILL');
+    const { code, lastLine } = await command.ended;
+    expect(code).toBe(1);
+    expect(lastLine).toMatch(/rank 0 on host .*: killed by signal SIGKILL/);
+    expect(command.alive()).toEqual([]);
+    expect(place.leftovers()).toEqual([]);
+  });
+
+  it('ends at a fault before its first step, and at Ctrl-C', async () => {
+    const early = place.start([...training, '--epochs', '500']);
+    process.kill(await early.worker(1), 'SIGKILL');
+    const { code, lastLine } = await early.ended;
+    expect(code).toBe(1);
+    expect(lastLine).toMatch(/rank 1 on host .*: killed by signal SIGKILL/);
+
+    const args = [...training.slice(0, -2), 'again', '--elastic', '--spares', '1', '--epochs', '500'];
+    const command = place.start(args);
+    await until('a checkpoint', () => (place.epochs('again') > 0 ? true : undefined));
+    command.child.kill('SIGINT');
+    expect(await command.ended).toMatchObject({ code: 130 });
+    expect(command.alive()).toEqual([]);
+    expect(place.leftovers()).toEqual([]);
+  });
+});

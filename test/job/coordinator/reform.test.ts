@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import { Budget } from '../../../src/job/coordinator/budget.js';
+import { formGroup } from '../../../src/job/coordinator/reform.js';
+import type { Member } from '../../../src/job/coordinator/roster.js';
+
+function member(worker: number, rank: number | undefined, snapshots = rank === undefined ? 0 : 1): Member {
+  const ready = Array.from({ length: snapshots }, () => ({
+    at: 3,
+    generation: 0,
+    rank: rank ?? 0,
+    worldSize: 4,
+  }));
+  return { worker, rank, ready } as unknown as Member;
+}
+
+const workersOf = (members: readonly Member[], sizes: readonly number[]) =>
+  formGroup(members, sizes)?.group.map(({ worker }) => worker);
+
+describe('formGroup', () => {
+  it('gives a spare the rank of the lost member, and leaves the others theirs', () => {
+    expect(workersOf([member(0, 0), member(2, 2), member(3, 3), member(4, undefined)], [4])).toEqual([
+      0, 4, 2, 3,
+    ]);
+  });
+
+  it('waits where too few are there', () => {
+    expect(workersOf([member(0, 0), member(2, 2), member(3, 3)], [4])).toBeUndefined();
+  });
+
+  it('goes on with the largest permitted number, with those that have snapshots', () => {
+    expect(workersOf([member(9, undefined), member(2, 2), member(3, 3)], [1, 2])).toEqual([2, 3]);
+    expect(workersOf([member(3, 3), member(0, 0), member(1, 1)], [1, 2, 4])).toEqual([0, 1]);
+  });
+
+  it('starts from no snapshot where none is whole', () => {
+    expect(formGroup([member(7, undefined), member(8, undefined)], [2])).toMatchObject({ start: undefined });
+  });
+});
+
+describe('Budget', () => {
+  it('is used up by many faults in a short time, and comes back with time', () => {
+    const budget = new Budget(2, { faultsPerWorkerHour: 2 }, 0);
+    expect([0, 1, 2, 3].map((now) => budget.take(now))).toEqual([true, true, true, true]);
+    expect(budget.take(4)).toBe(false);
+    expect(budget.take(3_600_000)).toBe(true);
+  });
+});

@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { recoveryPoint, type Held } from '../../src/training/recovery-point.js';
+
+const held = (at: number, rank: number, worldSize = 4, generation = 0): Held => ({
+  at,
+  rank,
+  worldSize,
+  generation,
+});
+
+describe('recoveryPoint', () => {
+  it('is the newest snapshot that everybody has', () => {
+    const group = [0, 1, 2, 3].map((rank) => [held(9, rank), held(7, rank)]);
+    expect(recoveryPoint(group)).toEqual({ at: 9, generation: 0, root: 0, holders: [0, 1, 2, 3] });
+  });
+
+  it('takes the piece of a lost rank from the next one', () => {
+    const group = [[held(9, 0)], [], [held(9, 2)], [held(9, 3)]];
+    expect(recoveryPoint(group)).toMatchObject({ at: 9, holders: [0, 2, 2, 3] });
+    expect(recoveryPoint([[], [held(9, 1)], [held(9, 2)], [held(9, 0)]])).toMatchObject({
+      holders: [3, 1, 2, 3],
+    });
+  });
+
+  it('goes back to an older one where a piece of the newest is lost', () => {
+    const group = [[held(9, 0), held(7, 0)], [], [held(7, 2)], [held(7, 3)]];
+    expect(recoveryPoint(group)).toMatchObject({ at: 7, holders: [0, 2, 2, 3] });
+  });
+
+  it('is none where a rank and the next one are lost together', () => {
+    expect(recoveryPoint([[held(9, 0)], [], [], [held(9, 3)]])).toBeUndefined();
+    expect(recoveryPoint([[], []])).toBeUndefined();
+  });
+
+  it('does not mix snapshots of two generations', () => {
+    const group = [[held(9, 0, 2, 1)], [held(9, 2), held(9, 1, 2, 1)], [held(9, 3)]];
+    expect(recoveryPoint(group)).toEqual({ at: 9, generation: 1, root: 0, holders: [0, 1] });
+  });
+});
