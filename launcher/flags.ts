@@ -7,7 +7,7 @@ import { UserError } from '../src/util/errors.js';
 
 /** Flags that each set one setting of the recipe: name, setting and type. */
 const shortcuts = [
-  { flag: 'workers', path: 'workers', type: 'number', alias: 'n' },
+  { flag: 'workers', path: 'workers', type: 'string', alias: 'n' },
   { flag: 'epochs', path: 'epochs', type: 'number', alias: 'e' },
   { flag: 'batch-size', path: 'batchSize', type: 'number', alias: 'b' },
   { flag: 'seed', path: 'seed', type: 'number' },
@@ -109,6 +109,21 @@ export const runFlags: Record<string, Options> = {
 export function overrides(args: Readonly<Record<string, unknown>>): Override[] {
   return shortcuts.flatMap(({ flag, path }) => {
     const value = args[flag];
-    return value === undefined ? [] : [{ path, value, source: `--${flag}` }];
+    if (value === undefined) return [];
+    return flag === 'workers' ? readWorkers(String(value)) : [{ path, value, source: `--${flag}` }];
   });
+}
+
+/** A number of workers, or a range of an elastic job, such as 2:8. */
+function readWorkers(text: string): Override[] {
+  const source = `--workers ${text}`;
+  const range = /^(\d+):(\d+)$/.exec(text);
+  if (!range)
+    return [{ path: 'workers', value: text.trim() === '' ? NaN : Number(text), source: '--workers' }];
+  const [least, most] = range.slice(1).map(Number);
+  return [
+    { path: 'workers', value: most, source },
+    { path: 'elastic.least', value: least, source },
+    { path: 'elastic.enabled', value: true, source },
+  ];
 }

@@ -23,6 +23,10 @@ export const launchCommand: CommandModule<object, LaunchArguments> = {
       })
       .example('$0 launch --workers 4', 'train the embedded digits with four workers')
       .example(
+        '$0 launch --workers 2:4 --spares 1',
+        'go on in place when a worker is lost, with two at least',
+      )
+      .example(
         '$0 launch --gpus 2 --config cifar10-resnet20 --set data.root=./cifar10',
         'train on an image folder, a worker a GPU',
       )

@@ -22,3 +22,16 @@ export const elasticSchema = z.strictObject({
     .default(6)
     .describe('faults of a worker in an hour, on average, after which the run ends all the same'),
 });
+
+/** Refuses a least number of workers that is above the wanted one. */
+export function checkElastic(
+  { workers, elastic: { least } }: { workers: number; elastic: { least?: number } },
+  context: z.core.$RefinementCtx,
+): void {
+  if (least === undefined || least <= workers) return;
+  context.addIssue({
+    code: 'custom',
+    path: ['elastic', 'least'],
+    message: `is more than the ${workers} workers of the run: give --workers LEAST:MOST`,
+  });
+}

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { automaticNames, backendNames, listed } from '../backend/backends.js';
 import { losses } from '../losses/index.js';
-import { elasticSchema } from './elastic.js';
+import { checkElastic, elasticSchema } from './elastic.js';
 import { checkBitwise } from './bitwise.js';
 import { datasets } from '../data/index.js';
 import { distributedSchema } from '../collective/schema.js';
@@ -132,6 +132,8 @@ function build() {
   });
 }
 
+const checked = () => build().superRefine(checkBitwise).superRefine(checkElastic);
+
 /**
  * The zod schema of a recipe: it checks a configuration and fills in defaults. Another schema takes its place whenever
  * something is registered, such as a loss.
@@ -146,11 +148,11 @@ function build() {
  * });
  * console.log(config.batchSize, config.loss.name);
  */
-export let configSchema = build().superRefine(checkBitwise);
+export let configSchema = checked();
 
 /** Takes over what has been registered, or taken out again. */
 export function rebuildSchema(): void {
-  configSchema = build().superRefine(checkBitwise);
+  configSchema = checked();
 }
 
 /**

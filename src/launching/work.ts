@@ -58,6 +58,10 @@ export async function work(place: JobEnvironment, request: WorkRequest, stop?: W
   setVariables(threadVariables(threads, process.env));
   if (place.starter !== 'pod-dist')
     setVariables(await devicesOf(config.backend).ofLocalRank(place.localRank));
+  if (config.elastic.enabled && place.starter !== 'pod-dist')
+    say(
+      `a worker that is lost ends this run: only pod-dist launch, not ${place.starter}, replaces one in place`,
+    );
   const folder = await claimFolder(request, config, place);
   try {
     await workIn(folder, { request, config, place, checkpoint, threads, stop, say });

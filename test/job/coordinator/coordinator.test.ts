@@ -57,7 +57,18 @@ describe('joining', () => {
     const ranks = [job.client(0), job.client(1)];
     for (const rank of ranks) rank.hello({ machine: machineId() });
     const plan = await ranks[0].next('plan');
-    expect(Object.keys(plan).sort()).toEqual(['generation', 'hosts', 'jobId', 'rank', 'reached', 'secret', 'start', 'transport', 'type', 'worldSize']);
+    expect(Object.keys(plan).sort()).toEqual([
+      'generation',
+      'hosts',
+      'jobId',
+      'rank',
+      'reached',
+      'secret',
+      'start',
+      'transport',
+      'type',
+      'worldSize',
+    ]);
     const folder = await MeetingFolder.make(meetingFolderName(secret, plan.jobId), 0);
     expect(existsSync(folder?.path as string)).toBe(true);
     await job.stop();
