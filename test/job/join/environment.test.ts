@@ -35,6 +35,7 @@ describe('readJobEnvironment', () => {
     expect(readJobEnvironment(launched)).toEqual({
       starter: 'pod-dist',
       rank: 1,
+      worker: 1,
       worldSize: 4,
       localRank: 0,
       localWorldSize: 4,
@@ -45,6 +46,8 @@ describe('readJobEnvironment', () => {
       job: 'tcp://127.0.0.1:4000',
       ownCoordinator: false,
     });
+    const replacement = { ...launched, [launchVariables.worker]: '7', [launchVariables.spare]: '1' };
+    expect(readJobEnvironment(replacement)).toMatchObject({ rank: -1, worker: 7 });
   });
 
   it("takes torchrun's variables", () => {
