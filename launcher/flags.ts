@@ -110,7 +110,7 @@ export function overrides(args: Readonly<Record<string, unknown>>): Override[] {
   return shortcuts.flatMap(({ flag, path }) => {
     const value = args[flag];
     if (value === undefined) return [];
-    return flag === 'workers' ? readWorkers(String(value)) : [{ path, value, source: `--${flag}` }];
+    return flag === 'workers' ? readWorkers(value as string) : [{ path, value, source: `--${flag}` }];
   });
 }
 

@@ -181,7 +181,9 @@ class DisturbedRun extends Run {
     const phase = pick(phases);
     // A recovery happens only after another fault.
     if (phase === 'recovery' || phase === 'start') writeFileSync(join(this.orders, 'forward.kill'), '');
-    const order = `${phase}.${pick(actions)}`;
+    // A worker that stops costs five seconds of silence, so it is ordered less often.
+    const action = random() < 0.1 ? 'stop' : pick(actions.filter((one) => one !== 'stop'));
+    const order = `${phase}.${action}`;
     writeFileSync(join(this.orders, order), '');
     this.made.push(order);
   }
