@@ -31,7 +31,6 @@ interface Waiter {
  */
 export class Membership implements Reporter {
   private group: SharedCommunicator | undefined;
-  private taken: Place | undefined;
   /** Records what the compute thread does, if the job is traced. */
   readonly tracer: Tracer;
   private readonly waiters = new Map<string, Waiter>();
@@ -70,7 +69,11 @@ export class Membership implements Reporter {
     return membership;
   }
 
-  /** Begins to join the job. `takePlace` waits for a rank in it. */
+  /**
+   * Begins to join the job. `takePlace` waits for a rank in it.
+   *
+   * @hidden
+   */
   static enter(options: JoinOptions): Membership {
     const arena = createArena({ bytes: arenaBytes, controlBytes });
     const status = new SharedArrayBuffer(statusBytes);
@@ -83,6 +86,8 @@ export class Membership implements Reporter {
   /**
    * Resolves once this worker has a rank, and all ranks are connected; with undefined where the job has ended without a need
    * for this worker.
+   *
+   * @hidden
    */
   async takePlace(): Promise<Place | undefined> {
     const { arena, tracer } = this;
@@ -102,7 +107,6 @@ export class Membership implements Reporter {
     });
     await group.connected(joined.connections);
     this.group = group;
-    this.taken = joined.place;
     return joined.place;
   }
 
@@ -111,6 +115,7 @@ export class Membership implements Reporter {
    * live. Nothing that `communicator` has allocated may be in use any more.
    *
    * @param held snapshots that this rank can go on from
+   * @hidden
    */
   async begin(cause: unknown, held: readonly Held[]): Promise<Place | undefined> {
     const { status } = this;
@@ -138,12 +143,6 @@ export class Membership implements Reporter {
   get communicator(): SharedCommunicator {
     if (!this.group) throw new PodDistError('MESH_FAILED', 'this worker has no rank yet');
     return this.group;
-  }
-
-  /** This worker's place in the present configuration. */
-  get place(): Place {
-    if (!this.taken) throw new PodDistError('MESH_FAILED', 'this worker has no rank yet');
-    return this.taken;
   }
 
   async agree(name: string, value: string): Promise<void> {
