@@ -3,7 +3,11 @@ import type { AllowedModules } from '../src/checkpoint/modules.js';
 import type { Override } from '../src/config/layer.js';
 import { listSettings } from '../src/config/settings.js';
 import type { Resume } from '../src/launching/plan-run.js';
+import { readDuration } from '../src/util/duration.js';
+import type { EndRules } from '../src/util/signals.js';
 import { UserError } from '../src/util/errors.js';
+
+const mostGraceSeconds = 86_400;
 
 /** Flags that each set one setting of the recipe: name, setting and type. */
 const shortcuts = [
@@ -93,6 +97,23 @@ function readResume(given: string | boolean | undefined): Resume | undefined {
   throw new UserError('USAGE', `--resume takes no value but must, not ${given}: --out names the run folder`);
 }
 
+function readGrace(given: string): number {
+  const seconds = given.trim() === '' ? NaN : Number(given);
+  if (seconds >= 0 && seconds <= mostGraceSeconds) return seconds;
+  throw new UserError('USAGE', `--grace ${given}: give seconds from 0 to ${mostGraceSeconds}`);
+}
+
+export interface EndArguments {
+  /** Seconds. */
+  maxTime?: number;
+  grace: number;
+}
+
+/** How the job that these flags start follows requests to end. */
+export function endRules({ maxTime, grace }: EndArguments): EndRules {
+  return { graceSeconds: grace, maxSeconds: maxTime };
+}
+
 /** Flags of every command that trains. */
 export const runFlags: Record<string, Options> = {
   out: { type: 'string', alias: 'o', requiresArg: true, describe: 'run folder (default: runs/<name>)' },
@@ -101,6 +122,22 @@ export const runFlags: Record<string, Options> = {
     coerce: readResume,
     describe:
       'go on from the newest checkpoint of the run, or start where there is none yet (=must: refuse then)',
+  },
+  'max-time': {
+    type: 'string',
+    requiresArg: true,
+    coerce: (given: string | undefined) =>
+      given === undefined ? undefined : readDuration(given, '--max-time'),
+    describe:
+      'end in order after this time, such as 1h30m: with a checkpoint after the step under way, and exit code 75',
+  },
+  grace: {
+    type: 'string',
+    default: '30',
+    requiresArg: true,
+    coerce: readGrace,
+    describe:
+      'seconds that SIGTERM and SIGUSR1 leave the job to end in order, likewise; 0: they stop it at once',
   },
   'require-gpu': { type: 'boolean', default: false, describe: 'refuse to train without a GPU' },
 };

@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import {
   messageOf,
   PodDistError,
+  PreemptedError,
   reportOf,
   StoppedError,
   UserError,
   type ErrorReport,
 } from '../src/util/errors.js';
+import type { Report } from '../src/record/records.js';
 import { printable } from '../src/util/printable.js';
 import { fileReason } from '../src/util/regular-file.js';
 import { exitCodeOf } from '../src/util/signals.js';
@@ -29,6 +31,20 @@ export function reportFailure(error: unknown): number {
   return exitCode;
 }
 
+/** Exit code of a run that has trained to its end, or as far as it was to, and could not write all that it should. */
+const missedExitCode = 74;
+/** Exit code of a job that has ended early and in order, and that is to be started again. */
+const preemptedExitCode = 75;
+
+/** Where a run has missed files, says so and lets this process end with the exit code for it. */
+export function endWithMissed({ missed = [] }: Report): void {
+  const [first] = missed;
+  if (first === undefined) return;
+  const more = missed.length > 1 ? ` (and ${missed.length - 1} more)` : '';
+  process.stderr.write(`pod-dist: the run has trained to its end, but: ${printable(first)}${more}\n`);
+  process.exitCode = missedExitCode;
+}
+
 const tooManyOpen =
   'too many files are open for the limit of this shell: raise it, as with ulimit -n 4096, and start again';
 
@@ -39,6 +55,8 @@ function failureOf(error: unknown): Failure {
   const reason = fileReason(error);
   if (path !== undefined && reason !== undefined)
     return { code: 'FILE_UNUSABLE', message: `cannot use ${path}: ${reason}`, exitCode: 2 };
+  if (error instanceof PreemptedError)
+    return { ...reportOf(error), exitCode: error.code === 'PREEMPTED' ? preemptedExitCode : missedExitCode };
   if (error instanceof PodDistError) {
     const stopped = error instanceof StoppedError ? exitCodeOf(error.by) : 1;
     return { ...reportOf(error), exitCode: error instanceof UserError ? 2 : stopped };

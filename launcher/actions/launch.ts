@@ -5,10 +5,11 @@ import { refuseTask } from '../../src/job/join/environment.js';
 import { launchRun } from '../../src/launching/launch-run.js';
 import type { Resume, RunPlan } from '../../src/launching/plan-run.js';
 import { showRun } from '../../src/launching/show-run.js';
-import { followSignals } from '../../src/util/signals.js';
-import { allowedModules, type ModuleArguments, overrides } from '../flags.js';
+import { endRequests } from '../../src/util/signals.js';
+import { allowedModules, type EndArguments, endRules, type ModuleArguments, overrides } from '../flags.js';
+import { endWithMissed } from '../report-failure.js';
 
-export interface LaunchArguments extends ModuleArguments {
+export interface LaunchArguments extends ModuleArguments, EndArguments {
   gpus?: string;
   config?: string;
   set: string[];
@@ -31,9 +32,10 @@ export async function launch(args: ArgumentsCamelCase<LaunchArguments>): Promise
     return [display];
   };
   const notify = (line: string) => void process.stderr.write(`${line}\n`);
-  const hooks = { notify, begin, stopping: followSignals };
+  const hooks = { notify, begin, ...endRequests(endRules(args)) };
   const report = await launchRun({ ...request, allowed: allowedModules(args) }, hooks).finally(() =>
     display?.close(),
   );
   if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
+  endWithMissed(report);
 }

@@ -1,15 +1,16 @@
 import type { ArgumentsCamelCase } from 'yargs';
 import { goOnWithoutConsole } from '../../src/console/console.js';
 import { readJobEnvironment } from '../../src/job/join/environment.js';
-import { endWithParent } from '../../src/job/launch/end-with-parent.js';
+import { endWithParent, endingByParent } from '../../src/job/launch/end-with-parent.js';
 import { WorkerStop } from '../../src/job/launch/stop-worker.js';
 import type { Resume } from '../../src/launching/plan-run.js';
 import { work as workAs, type WorkRequest } from '../../src/launching/work.js';
 import { resumeAdvice } from '../../src/util/errors.js';
 import { leaveSignalsToLauncher } from '../../src/util/signals.js';
-import { allowedModules, type ModuleArguments, overrides } from '../flags.js';
+import { allowedModules, type EndArguments, endRules, type ModuleArguments, overrides } from '../flags.js';
+import { endWithMissed } from '../report-failure.js';
 
-export interface WorkerArguments extends ModuleArguments {
+export interface WorkerArguments extends ModuleArguments, EndArguments {
   config?: string;
   set: string[];
   out?: string;
@@ -27,12 +28,15 @@ export async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<v
     allowed: allowedModules(args),
   };
   goOnWithoutConsole();
-  if (place.starter !== 'pod-dist')
-    return WorkerStop.run(
-      (stop) => workAs(place, request, stop),
-      evaluate === undefined ? resumeAdvice : undefined,
-    );
-  endWithParent();
-  leaveSignalsToLauncher();
-  await workAs(place, request);
+  if (place.starter === 'pod-dist') {
+    endWithParent();
+    leaveSignalsToLauncher();
+    await workAs(place, request, { ending: endingByParent() });
+    return;
+  }
+  const report = await WorkerStop.run((stop) => workAs(place, request, stop), {
+    rules: endRules(args),
+    advice: evaluate === undefined ? resumeAdvice : undefined,
+  });
+  if (report && place.rank === 0) endWithMissed(report);
 }

@@ -1,14 +1,15 @@
 import { join } from 'node:path';
-import { checkpointFolder } from '../checkpoint/checkpoint.js';
 import type { EpochRecord, StepRecord } from '../record/records.js';
 import type { RunListener } from '../record/run-record.js';
 
 /** A checkpoint that has been written whole. */
 export interface SavedCheckpoint {
-  /** Its folder, as `evaluate`, `predict` and `exportModel` take it. Only the last `checkpoint.keep` are kept. */
+  /** Its folder, as `evaluate`, `predict` and `exportModel` take it. Only those that `checkpoint.keep` names stay. */
   readonly path: string;
   /** Epochs that it was trained for. */
   readonly epochs: number;
+  /** Steps of the epoch after these; 0 at the end of an epoch. */
+  readonly steps: number;
 }
 
 /** Something amiss that the run goes on with, such as a worker that the others wait for. */
@@ -37,7 +38,7 @@ export interface RunHooks {
 
 /** Hooks of a run of several workers. */
 export interface JobHooks extends RunHooks {
-  /** Called for each incident. One worker alone has none. */
+  /** Called for each incident. */
   onIncident?(incident: Incident): unknown;
 }
 
@@ -58,8 +59,9 @@ export class HookCaller {
     return {
       step: (record) => this.call('onStep', { ...record }),
       epoch: (record) => this.call('onEpoch', structuredClone(record)),
-      checkpoint: ({ epochs }) =>
-        this.call('onCheckpoint', { path: checkpointFolder(join(folder, 'checkpoints'), epochs), epochs }),
+      checkpoint: ({ name, epochs, steps }) =>
+        this.call('onCheckpoint', { path: join(folder, 'checkpoints', name), epochs, steps }),
+      missed: ({ message }) => this.incident(message),
     };
   }
 

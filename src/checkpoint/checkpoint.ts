@@ -1,6 +1,4 @@
-import { mkdir, rename, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { storedSchema, type Config } from '../config/schema.js';
 import { completeStored, describeDropped, dropUnknown } from '../config/stored.js';
@@ -9,35 +7,35 @@ import type { ModuleSource } from '../util/user-module.js';
 import { readRegularFile } from '../util/regular-file.js';
 import { totalsSchema, type EvaluationTotals } from '../evaluation/totals.js';
 import { pluginFile, type Modules } from './modules.js';
-import { readVerified, syncFolder, writeSynced, type Described } from './files.js';
+import { readVerified, type Described } from './files.js';
+import { covers, joinShards, shardLength, type OwnArray, type ShardLayout } from './layout.js';
 import { stateNames } from '../optim/index.js';
 import type { Slot } from '../parallel/parameters.js';
-import { seal, verifySeal } from './sealed.js';
+import { verifySeal } from './sealed.js';
 import type { OptimiserState } from '../parallel/sharded-state.js';
 
-/** Format 1 had no digest of its manifest, and the evaluation within it. */
-const formatVersion = 2;
+/**
+ * Format 1 had no digest of its manifest, and the evaluation within it. Up to format 2 each array had a file of its own;
+ * since then each rank has one.
+ */
+export const formatVersion = 3;
 const stateArrays = [...stateNames, 'residual'] as const;
 const arrayNames = ['weights', 'moving', ...stateArrays] as const;
 const describedArray = z.object({ length: z.int().min(0), sha256: z.string() });
-const manifestName = 'checkpoint.json';
-const evaluationName = 'evaluation.json';
-const largestManifest = 256 * 1024 * 1024;
+const describedFile = z.object({ bytes: z.int().min(0), sha256: z.string() });
+export const manifestName = 'checkpoint.json';
+export const evaluationName = 'evaluation.json';
+export const largestManifest = 256 * 1024 * 1024;
 
 /** Side of images in pixels, bounded as in recipes. */
 const side = z.int().min(1).max(4096);
 
-const describedModule = z.object({
-  name: z.string().regex(/^[^/\\]+$/),
-  bytes: z.int().min(0),
-  sha256: z.string(),
-});
+const describedModule = describedFile.extend({ name: z.string().regex(/^[^/\\]+$/) });
 
-/** Schema of a manifest with these settings. */
-const manifestSchema = (config: unknown) =>
+/** What manifests of all formats say, with these settings. */
+const common = (config: unknown) =>
   z.object({
-    format: z.int().min(1).max(formatVersion),
-    epochs: z.int().positive(),
+    epochs: z.int().min(0),
     /** delta, in checkpoints of earlier versions. */
     delta: z.number().optional(),
     lossState: z.array(z.number()).optional(),
@@ -52,19 +50,65 @@ const manifestSchema = (config: unknown) =>
     evaluation: totalsSchema.optional(),
     slots: z.array(z.object({ name: z.string(), shape: z.array(z.int()), offset: z.int(), size: z.int() })),
     updates: z.int().min(0).default(0),
-    arrays: z
-      .partialRecord(z.enum(arrayNames), describedArray)
-      .and(z.object({ weights: describedArray, moving: describedArray })),
     module: describedModule.optional(),
     plugins: z.array(describedModule).max(100).optional(),
   });
 
+const earlierSchema = (config: unknown) =>
+  common(config).extend({
+    format: z.int().min(1).max(2),
+    arrays: z
+      .partialRecord(z.enum(arrayNames), describedArray)
+      .and(z.object({ weights: describedArray, moving: describedArray })),
+  });
+
+const manifestSchema = (config: unknown) =>
+  common(config).extend({
+    format: z.literal(formatVersion),
+    within: z
+      .object({
+        steps: z.int().positive(),
+        step: z.int().positive(),
+        lossSum: z.number(),
+        lossSums: z.array(z.array(z.number())),
+      })
+      .optional(),
+    buckets: z.array(z.object({ start: z.int().min(0), end: z.int().min(0) })),
+    arrays: z
+      .array(z.enum(['weights', ...stateArrays]))
+      .refine(
+        (names) => names[0] === 'weights' && new Set(names).size === names.length,
+        'weights, then each once',
+      ),
+    own: z.array(z.object({ name: z.enum(['residual', 'moving']), length: z.int().min(0) })).max(2),
+    shards: z.array(describedFile).min(1).max(65_536),
+    moving: describedArray,
+  });
+
+type Sharded = z.output<ReturnType<typeof manifestSchema>>;
+type Earlier = z.output<ReturnType<typeof earlierSchema>>;
+type Manifest = Sharded | Earlier;
+
 const evaluationSchema = z.object({ of: z.string(), totals: totalsSchema });
 
-/** Everything that training needs to go on after an epoch. */
+/** How far a training has come in the middle of an epoch. */
+export interface WithinEpoch {
+  /** Steps made of the epoch. */
+  steps: number;
+  /** Steps of the whole run so far. */
+  step: number;
+  /** Sum of the losses of all images of the epoch's steps. */
+  lossSum: number;
+  /** Sums that the loss keeps of the epoch, of each rank: one for each of its virtual workers. */
+  lossSums: readonly (readonly number[])[];
+}
+
+/** Everything that training needs to go on. */
 export interface Checkpoint extends Modules {
   /** Epochs trained so far. */
   epochs: number;
+  /** Undefined at the end of an epoch. */
+  within?: WithinEpoch;
   /** The state that the loss keeps for the next epoch. */
   lossState: readonly number[];
   seed: number;
@@ -89,57 +133,21 @@ export interface Checkpoint extends Modules {
   state: OptimiserState;
   /** Moving statistics of the batch-norm layers, flat. */
   moving: Float32Array;
+  /**
+   * What each rank has of its own, by rank: what bf16 on the wire has kept back in the middle of an epoch, and moving
+   * statistics that are not synchronised.
+   */
+  own?: Partial<Record<OwnArray['name'], readonly Float32Array[]>>;
 }
 
-/** The folder of the checkpoint after `epochs` epochs, within the folder of a run's checkpoints. */
-export function checkpointFolder(folder: string, epochs: number): string {
-  return join(folder, `epoch-${String(epochs).padStart(4, '0')}`);
+/** The name of a checkpoint's folder, within the folder of a run's checkpoints. */
+export function checkpointName({ epochs, within }: Pick<Checkpoint, 'epochs' | 'within'>): string {
+  return within ? `step-${String(within.step).padStart(8, '0')}` : `epoch-${String(epochs).padStart(4, '0')}`;
 }
 
-/**
- * Writes `<folder>/epoch-<n>/`: a file of little-endian float32 an array, copies of the user's own modules, and a
- * manifest that ends with its own SHA-256 and holds that of every other file. The files are written and synced in a
- * temporary folder beside it, which is then renamed: a checkpoint is whole or is not there.
- */
-export async function saveCheckpoint(folder: string, checkpoint: Checkpoint): Promise<string> {
-  const final = checkpointFolder(folder, checkpoint.epochs);
-  const temporary = join(folder, `.${basename(final)}.${process.pid}`);
-  const { weights, moving, state, module, plugins = [], evaluation, ...rest } = checkpoint;
-  try {
-    await rm(temporary, { recursive: true, force: true });
-    // In two steps: with `recursive` Node calls whatever is wrong with the last folder ENOENT.
-    await mkdir(folder, { recursive: true });
-    await mkdir(temporary);
-    const arrays: Record<string, z.output<typeof describedArray>> = {};
-    for (const [name, array] of Object.entries({ weights, moving, ...state })) {
-      const { sha256 } = await writeSynced(join(temporary, `${name}.bin`), bytesOf(array));
-      arrays[name] = { length: array.length, sha256 };
-    }
-    const written = async (file: string, { name, text }: ModuleSource) => ({
-      name,
-      ...(await writeSynced(join(temporary, file), text)),
-    });
-    const modules = {
-      module: module && (await written(module.name, module)),
-      plugins: await Promise.all(plugins.map((plugin, index) => written(pluginFile(index, plugin), plugin))),
-    };
-    const manifest = seal({ format: formatVersion, ...rest, arrays, ...modules });
-    await writeSynced(join(temporary, manifestName), manifest);
-    if (evaluation) await saveEvaluation(temporary, evaluation);
-    await rm(final, { recursive: true, force: true });
-    await rename(temporary, final);
-    await syncFolder(folder);
-  } catch (error) {
-    await rm(temporary, { recursive: true, force: true }).catch(() => {});
-    throw error;
-  }
-  return final;
-}
-
-/** Adds the evaluation to a checkpoint; it belongs to this one alone. */
-export async function saveEvaluation(folder: string, totals: EvaluationTotals): Promise<void> {
-  const of = verifySeal(readRegularFile(join(folder, manifestName), { mostBytes: largestManifest }));
-  await writeFileAtomic(join(folder, evaluationName), seal({ of, totals }));
+/** The name of the file of a rank's numbers. */
+export function shardName(rank: number): string {
+  return `shard-${rank}.bin`;
 }
 
 /**
@@ -152,29 +160,15 @@ export async function loadCheckpoint(
 ): Promise<Checkpoint> {
   const { manifest, digest } = readManifest(folder, notify);
   const {
-    format: _format,
-    arrays,
     module,
     plugins = [],
     evaluation = readEvaluation(folder, digest),
-    delta,
-    lossState = delta === undefined ? [] : [delta],
-    ...rest
-  } = manifest;
-  const read = (name: string, { length, sha256 }: z.output<typeof describedArray>) => {
-    const bytes = readVerified(join(folder, `${name}.bin`), { bytes: 4 * length, sha256 });
-    return new Float32Array(new Uint8Array(bytes).buffer);
-  };
-  const state: OptimiserState = {};
-  for (const name of stateArrays) {
-    const described = arrays[name];
-    if (described) state[name] = read(name, described);
-  }
-  const weights = read('weights', arrays.weights);
-  const checkpoint = { ...rest, lossState, weights, moving: read('moving', arrays.moving), state };
-  checkLengths(folder, checkpoint);
+    ...about
+  } = withoutFiles(manifest);
+  const arrays = 'shards' in manifest ? readShards(folder, manifest) : readArrays(folder, manifest);
   return {
-    ...checkpoint,
+    ...about,
+    ...arrays,
     ...(evaluation ? { evaluation } : {}),
     ...(module ? { module: readModule(join(folder, module.name), module) } : {}),
     ...(plugins.length > 0
@@ -185,6 +179,80 @@ export async function loadCheckpoint(
         }
       : {}),
   };
+}
+
+/** What a manifest says besides its arrays. */
+function withoutFiles(manifest: Manifest) {
+  const {
+    format: _format,
+    arrays: _arrays,
+    delta,
+    lossState = delta === undefined ? [] : [delta],
+    ...rest
+  } = manifest;
+  if (rest.epochs === 0 && !('within' in rest && rest.within))
+    throw new UserError('CHECKPOINT_CORRUPT', 'a checkpoint of no epoch and no step: use another');
+  if (!('shards' in rest)) return { ...rest, lossState };
+  const { buckets: _buckets, own: _own, shards: _shards, moving: _moving, ...about } = rest;
+  return { ...about, lossState };
+}
+
+type Arrays = Pick<Checkpoint, 'weights' | 'state' | 'moving' | 'own'>;
+
+function readShards(folder: string, manifest: Sharded): Arrays {
+  const { slots, shards, buckets, arrays: names, own: ownArrays, moving } = manifest;
+  const numbers = countOf(slots);
+  const layout: ShardLayout = { buckets, names, own: ownArrays, worldSize: shards.length };
+  if (!covers(buckets, numbers))
+    throw new UserError(
+      'CHECKPOINT_CORRUPT',
+      `${folder} holds ${buckets.at(-1)?.end ?? 0} weights, but the model of this checkpoint has ${numbers}`,
+    );
+  const read = shards.map((described, rank) => {
+    const file = join(folder, shardName(rank));
+    const length = shardLength(rank, layout);
+    if (described.bytes !== 4 * length)
+      throw new UserError(
+        'CHECKPOINT_CORRUPT',
+        `${file} holds ${described.bytes} bytes, not ${length} numbers`,
+      );
+    return numbersOf(readVerified(file, described));
+  });
+  const { whole, own } = joinShards(read, layout);
+  const { weights, ...state } = whole;
+  const has = Object.keys(own).length > 0;
+  return { weights, state, moving: readArray(folder, 'moving', moving), ...(has ? { own } : {}) };
+}
+
+function readArrays(folder: string, { slots, arrays }: Earlier): Arrays {
+  const state: OptimiserState = {};
+  for (const name of stateArrays) {
+    const described = arrays[name];
+    if (described) state[name] = readArray(folder, name, described);
+  }
+  const weights = readArray(folder, 'weights', arrays.weights);
+  const numbers = countOf(slots);
+  for (const [name, array] of Object.entries({ weights, ...state })) {
+    if (array.length === numbers) continue;
+    throw new UserError(
+      'CHECKPOINT_CORRUPT',
+      `${join(folder, `${name}.bin`)} holds ${array.length} numbers, but the model of this checkpoint has ${numbers}`,
+    );
+  }
+  return { weights, state, moving: readArray(folder, 'moving', arrays.moving) };
+}
+
+function readArray(folder: string, name: string, described: z.output<typeof describedArray>): Float32Array {
+  const { length, sha256 } = described;
+  return numbersOf(readVerified(join(folder, `${name}.bin`), { bytes: 4 * length, sha256 }));
+}
+
+function numbersOf(bytes: Buffer): Float32Array {
+  return new Float32Array(new Uint8Array(bytes).buffer);
+}
+
+function countOf(slots: readonly Slot[]): number {
+  return slots.reduce((sum, { size }) => sum + size, 0);
 }
 
 /** The evaluation of a checkpoint folder as far as it can be read, without its arrays; else undefined. */
@@ -212,13 +280,13 @@ function readManifest(folder: string, notify: (line: string) => void) {
   return { manifest, digest };
 }
 
-function parseManifest(file: string, text: string, notify: (line: string) => void) {
+function parseManifest(file: string, text: string, notify: (line: string) => void): Manifest {
   try {
     const manifest: unknown = JSON.parse(text);
-    const { config } = (manifest ?? {}) as { config?: unknown };
+    const { config, format } = (manifest ?? {}) as { config?: unknown; format?: unknown };
     const dropped = dropUnknown(config);
     completeStored(config);
-    const parsed = manifestSchema(config).parse(manifest);
+    const parsed = (format === 1 || format === 2 ? earlierSchema : manifestSchema)(config).parse(manifest);
     if (dropped.length > 0) notify(describeDropped(file, dropped));
     return parsed;
   } catch (error) {
@@ -245,21 +313,4 @@ function readEvaluation(folder: string, of: string | undefined): EvaluationTotal
 function readModule(file: string, { name, ...described }: { name: string } & Described): ModuleSource {
   const text = readVerified(file, described);
   return { name, sha256: described.sha256, text };
-}
-
-type Arrays = Pick<Checkpoint, 'slots' | 'weights' | 'state'>;
-
-function checkLengths(folder: string, { slots, weights, state }: Arrays): void {
-  const numbers = slots.reduce((sum, { size }) => sum + size, 0);
-  for (const [name, array] of Object.entries({ weights, ...state })) {
-    if (array.length === numbers) continue;
-    throw new UserError(
-      'CHECKPOINT_CORRUPT',
-      `${join(folder, `${name}.bin`)} holds ${array.length} numbers, but the model of this checkpoint has ${numbers}`,
-    );
-  }
-}
-
-function bytesOf(array: Float32Array): Uint8Array {
-  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }

@@ -1,18 +1,70 @@
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, readSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { messageOf, UserError } from '../util/errors.js';
 import type { LoadOptions } from '../config/load.js';
-import { evaluationOf, loadCheckpoint, type Checkpoint } from './checkpoint.js';
-import { reasonOf } from './files.js';
 import { openConfig, type AllowedModules } from './modules.js';
+import type { Retention } from '../config/checkpoint-schema.js';
+import { openRegular } from '../util/regular-file.js';
+import { evaluationOf, loadCheckpoint, manifestName, type Checkpoint } from './checkpoint.js';
 
-/** Checkpoint folders of a run, oldest first. */
+const namePattern = /^(epoch|step)-(\d+)$/;
+const leftover = /^\.(?:epoch|step)-\d+\.\w+$/;
+
+/** Bytes at the start of a manifest that say where in the run it is. */
+const headBytes = 400;
+
+/** Whether a name is that of a checkpoint's folder. */
+export function isCheckpoint(name: string): boolean {
+  return namePattern.test(name);
+}
+
+/** How far a checkpoint has come. */
+export function positionOf({ epochs, within }: Pick<Checkpoint, 'epochs' | 'within'>) {
+  return { epochs, steps: within?.steps ?? 0 };
+}
+
+/** Checkpoint folders of a run, the one that has come furthest in the training last. */
 export async function listCheckpoints(runFolder: string): Promise<string[]> {
+  return (await placed(runFolder)).map(({ folder }) => folder);
+}
+
+interface Placed {
+  folder: string;
+  epochs: number;
+  steps: number;
+}
+
+async function placed(runFolder: string): Promise<Placed[]> {
   const folder = join(runFolder, 'checkpoints');
   if (!existsSync(folder)) return [];
-  const names = (await readdir(folder)).filter((name) => /^epoch-\d+$/.test(name));
-  return names.sort((a, b) => epochsOf(a) - epochsOf(b)).map((name) => join(folder, name));
+  const names = (await readdir(folder)).filter(isCheckpoint);
+  const all = names.map((name) => ({ folder: join(folder, name), ...placeOf(join(folder, name)) }));
+  return all.sort((a, b) => a.epochs - b.epochs || a.steps - b.steps || a.folder.localeCompare(b.folder));
+}
+
+/**
+ * How far a checkpoint has come. The number of steps an epoch may change in a run, so the name of one in the middle of an
+ * epoch does not say; one whose manifest does not either is broken, and comes last.
+ */
+function placeOf(folder: string): { epochs: number; steps: number } {
+  const [, kind, number] = namePattern.exec(basename(folder)) ?? [];
+  if (kind === 'epoch') return { epochs: Number(number), steps: 0 };
+  try {
+    const { descriptor } = openRegular(join(folder, manifestName));
+    const head = Buffer.alloc(headBytes);
+    try {
+      readSync(descriptor, head, 0, headBytes, 0);
+    } finally {
+      closeSync(descriptor);
+    }
+    const [, epochs, steps] =
+      /^\{\s*"format": \d+,\s*"epochs": (\d+),\s*"within": \{\s*"steps": (\d+),/.exec(head.toString()) ?? [];
+    if (steps !== undefined) return { epochs: Number(epochs), steps: Number(steps) };
+  } catch {
+    // As one that says nothing.
+  }
+  return { epochs: Infinity, steps: Number(number) };
 }
 
 /**
@@ -36,7 +88,7 @@ export async function findCheckpoint(
   const found = folders.length > 0 ? 'every checkpoint is broken' : 'no checkpoint';
   throw new UserError(
     'CHECKPOINT_NOT_FOUND',
-    `${found} under ${path}: give a run folder or one of its checkpoints/epoch-* folders`,
+    `${found} under ${path}: give a run folder or one of the folders in its checkpoints/`,
   );
 }
 
@@ -61,48 +113,33 @@ export async function openCheckpoint(
 }
 
 /**
- * Writes a part of an epoch into a run's checkpoints. An error says in one line why it failed and which checkpoints exist.
- *
- * @throws UserError `RUN_FOLDER_UNWRITABLE`
+ * Removes the checkpoints that a run does not keep, and the remains of interrupted writes. The newest stays in any case, as
+ * does `written`, the one that has just been written.
  */
-export async function writingTo<T>(runFolder: string, what: string, write: () => Promise<T>): Promise<T> {
-  try {
-    return await write();
-  } catch (error) {
-    const whole = (await listCheckpoints(runFolder)).map((folder) => basename(folder));
-    const shown = whole.length > 5 ? [...whole.slice(0, 2), '...', ...whole.slice(-2)] : whole;
-    throw new UserError(
-      'RUN_FOLDER_UNWRITABLE',
-      `cannot write ${what} to ${join(runFolder, 'checkpoints')}: ${reasonOf(error)}; whole checkpoints there: ` +
-        `${shown.join(', ') || 'none'}; make room (a smaller checkpoint.keep keeps fewer), then --resume goes on`,
-    );
-  }
-}
-
-export interface Retention {
-  /** Newest checkpoints kept; 0: all. */
-  keep: number;
-  /** Number of checkpoints kept besides: those of the best accuracy, of equal ones the newer. */
-  keepBest: number;
-}
-
-/** Removes the checkpoints that a run does not keep, and the remains of interrupted writes. */
-export async function pruneCheckpoints(runFolder: string, { keep, keepBest }: Retention): Promise<void> {
-  const folders = await listCheckpoints(runFolder);
+export async function pruneCheckpoints(
+  runFolder: string,
+  { last, best, everyEpochs }: Retention,
+  written?: string,
+): Promise<void> {
+  const all = await placed(runFolder);
   const parent = join(runFolder, 'checkpoints');
   const leftovers = (await readdir(parent))
-    .filter((name) => /^\.epoch-\d+\.\d+$/.test(name))
+    .filter((name) => leftover.test(name))
     .map((name) => join(parent, name));
-  const old = keep === 0 ? [] : folders.slice(0, Math.max(folders.length - keep, 0));
-  const best = old.length > 0 ? await bestOf(folders, keepBest) : [];
-  const removed = [...old.filter((folder) => !best.includes(folder)), ...leftovers];
-  await Promise.all(removed.map((folder) => rm(folder, { recursive: true, force: true })));
+  const old = last === 0 ? [] : all.slice(0, Math.max(all.length - last, 0));
+  const kept = new Set(old.length > 0 ? await bestOf(all, best) : []);
+  if (written !== undefined) kept.add(written);
+  if (everyEpochs > 0)
+    for (const { folder, epochs, steps } of all)
+      if (steps === 0 && epochs % everyEpochs === 0) kept.add(folder);
+  const removed = old.map(({ folder }) => folder).filter((folder) => !kept.has(folder));
+  await Promise.all([...removed, ...leftovers].map((folder) => rm(folder, { recursive: true, force: true })));
 }
 
-async function bestOf(folders: readonly string[], count: number): Promise<string[]> {
+async function bestOf(all: readonly Placed[], count: number): Promise<string[]> {
   if (count === 0) return [];
   const scored: { folder: string; accuracy: number }[] = [];
-  for (const folder of folders) {
+  for (const { folder } of all) {
     const totals = await evaluationOf(folder);
     if (totals) scored.unshift({ folder, accuracy: totals.correct / totals.total });
   }
@@ -110,8 +147,4 @@ async function bestOf(folders: readonly string[], count: number): Promise<string
     .sort((a, b) => b.accuracy - a.accuracy)
     .slice(0, count)
     .map(({ folder }) => folder);
-}
-
-function epochsOf(folder: string): number {
-  return Number(basename(folder).slice('epoch-'.length));
 }

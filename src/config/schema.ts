@@ -4,6 +4,7 @@ import { losses } from '../losses/index.js';
 import { checkElastic, elasticSchema } from './elastic.js';
 import { checkBitwise } from './bitwise.js';
 import { datasets } from '../data/index.js';
+import { checkpointSchema } from './checkpoint-schema.js';
 import { distributedSchema } from '../collective/schema.js';
 import { scheduleSchema } from '../optim/schedule-schema.js';
 import { models } from '../models/index.js';
@@ -96,18 +97,7 @@ function settingsSchema<Data extends z.ZodType, Model extends z.ZodType, Loss ex
           .describe('folder of images of classes that are not trained, to measure how they are rejected'),
       })
       .prefault({}),
-    checkpoint: z
-      .strictObject({
-        every: upTo(mostEpochs).default(1).describe('epochs'),
-        keep: z.int().min(0).max(mostEpochs).default(3).describe('newest checkpoints kept; 0: all'),
-        keepBest: z
-          .int()
-          .min(0)
-          .max(mostEpochs)
-          .default(1)
-          .describe('checkpoints kept besides: those of the best accuracy'),
-      })
-      .prefault({}),
+    checkpoint: checkpointSchema,
     run: z
       .strictObject({
         private: z

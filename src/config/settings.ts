@@ -99,6 +99,11 @@ function joinChoices(forms: readonly SettingForm[]): SettingForm {
 function describeValues(node: JsonSchema): string {
   const listed = listedValues(node);
   if (listed.length > 0) return listed.join(' | ');
+  const forms = variants(node);
+  if (forms.length > 1)
+    return forms
+      .map((form) => (form.type === 'string' && form.description) || describeValues(form))
+      .join(' | ');
   switch (node.type) {
     case 'boolean':
       return 'true | false';

@@ -1,7 +1,7 @@
 import { SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
 import type { EvaluationTotals } from '../evaluation/totals.js';
-import type { EpochRecord, StepRecord } from '../record/records.js';
+import type { EpochRecord, MissedRecord, Position, StepRecord } from '../record/records.js';
 import { printable } from '../util/printable.js';
 import type { RunListener } from '../record/run-record.js';
 import type { Report } from '../record/records.js';
@@ -10,8 +10,8 @@ import { clearLine, terminal } from './terminal.js';
 export interface DisplayOptions {
   epochs: number;
   stepsPerEpoch: number;
-  /** Epochs trained before this run. */
-  resumedEpochs: number;
+  /** How far the run had come before, where it goes on. */
+  resumed?: Position;
   /** Run folder, named at the end. */
   outDir: string;
   /** A terminal gets a progress bar, anything else plain lines. */
@@ -37,9 +37,9 @@ export class Display implements RunListener {
       clearOnComplete: true,
       stream: terminal(),
     });
-    const first = options.resumedEpochs * options.stepsPerEpoch;
+    const first = this.resumedSteps;
     const unknown = {
-      epoch: options.resumedEpochs + 1,
+      epoch: (options.resumed?.epochs ?? 0) + 1,
       epochs: options.epochs,
       loss: '-',
       speed: '-',
@@ -68,6 +68,10 @@ export class Display implements RunListener {
     this.options.write(
       `epoch ${state.epoch}/${epochs} step ${step}/${stepsPerEpoch} loss ${state.loss} ${state.speed} images/s ${state.left} left\n`,
     );
+  }
+
+  missed({ message }: MissedRecord): void {
+    this.line(message);
   }
 
   epoch(record: EpochRecord, _totals: EvaluationTotals): void {
@@ -115,9 +119,14 @@ export class Display implements RunListener {
     this.bar?.stop();
   }
 
+  private get resumedSteps(): number {
+    const { resumed = { epochs: 0, steps: 0 }, stepsPerEpoch } = this.options;
+    return resumed.epochs * stepsPerEpoch + resumed.steps;
+  }
+
   private left(steps: number): string {
-    const { epochs, stepsPerEpoch, resumedEpochs } = this.options;
-    const done = steps - resumedEpochs * stepsPerEpoch;
+    const { epochs, stepsPerEpoch } = this.options;
+    const done = steps - this.resumedSteps;
     const each = (performance.now() - this.started) / 1000 / done;
     const seconds = Math.round(each * (epochs * stepsPerEpoch - steps));
     return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { positionOf } from '../checkpoint/checkpoints.js';
 import { loadConfig, type LoadOptions } from '../config/load.js';
 import { importPlugins } from '../config/plugins.js';
 import { withErrorLog } from '../job/launch/error-log.js';
@@ -23,8 +24,10 @@ export interface LaunchHooks {
   incident?(line: string): void;
   /** Called once everything is checked, with the plan and the run folder; returns the listeners of the run. */
   begin?(plan: RunPlan, folder: string): readonly RunListener[];
-  /** Source of requests to stop the run; default: none. */
+  /** Source of requests to stop the run at once; default: none. */
   stopping?: StopSource;
+  /** Asks for the end after the step under way, with a checkpoint; its reason is an `EndCause`. */
+  ending?: AbortSignal;
 }
 
 /**
@@ -79,13 +82,13 @@ interface RunOptions extends LaunchHooks {
 
 async function trainPlan(plan: RunPlan, options: RunOptions): Promise<void> {
   const { config, devices, resume } = plan;
-  const { folder, listeners, notify, incident, stopping = neverStopping } = options;
+  const { folder, listeners, notify, incident, stopping = neverStopping, ending } = options;
   const outDir = folder.path;
   const logDir = join(outDir, 'logs');
   if (config.workers === 1 && !config.elastic.enabled) {
     setVariables(devices.perWorker[0].env);
     const { trainAlone } = await import('../training/alone.js');
-    const alone = { outDir, resume, listeners, requireGpu: devices.gpu };
+    const alone = { outDir, resume, listeners, requireGpu: devices.gpu, ending };
     const work = untilSignal(
       (signal) => trainAlone(config, { ...alone, signal: AbortSignal.any([signal, folder.lost]) }),
       stopping,
@@ -95,7 +98,7 @@ async function trainPlan(plan: RunPlan, options: RunOptions): Promise<void> {
   }
   const trace = openTrace(config.trace, { resumed: resume !== undefined, notify });
   try {
-    const recorder = RunRecorder.open(outDir, config, resume?.epochs);
+    const recorder = RunRecorder.open(outDir, config, resume && positionOf(resume));
     const combiner = new RunCombiner([recorder, ...listeners], config.elastic.enabled);
     const workerArgs = ['--config', join(outDir, 'config.yaml'), '--out', outDir];
     if (resume) workerArgs.push('--resume=must');
@@ -106,7 +109,7 @@ async function trainPlan(plan: RunPlan, options: RunOptions): Promise<void> {
         notify(line);
         incident?.(line);
       };
-      const job = { config, devices, logDir, workerArgs, combiner, trace, lost, stopping };
+      const job = { config, devices, logDir, workerArgs, combiner, trace, lost, stopping, ending };
       const onIncident = (one: Incident) => {
         recorder.incident(one);
         tell(describeIncident(one));

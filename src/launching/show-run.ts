@@ -1,3 +1,4 @@
+import { positionOf } from '../checkpoint/checkpoints.js';
 import { Display, type DisplayOptions } from '../console/display.js';
 import { stepsPerEpoch } from '../data/sampler.js';
 import type { RunPlan } from './plan-run.js';
@@ -11,7 +12,7 @@ export function showRun(
   const display = new Display({
     epochs: config.epochs,
     stepsPerEpoch: stepsPerEpoch(images, config),
-    resumedEpochs: resume?.epochs ?? 0,
+    resumed: resume && positionOf(resume),
     outDir: folder,
     ...output,
   });

@@ -1,4 +1,4 @@
-import { checkpointFolder, type Checkpoint } from '../checkpoint/checkpoint.js';
+import { checkpointName, type Checkpoint } from '../checkpoint/checkpoint.js';
 import type { Override } from '../config/layer.js';
 import type { Config } from '../config/schema.js';
 import { withoutOutsideFiles } from '../config/stored.js';
@@ -23,7 +23,7 @@ export interface StoredModules {
 }
 
 export function modulesOfRun(run: string, resume: Checkpoint | undefined): StoredModules {
-  const folder = resume ? checkpointFolder(join(run, 'checkpoints'), resume.epochs) : run;
+  const folder = resume ? join(run, 'checkpoints', checkpointName(resume)) : run;
   return { modules: resume ?? {}, folder };
 }
 

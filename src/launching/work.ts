@@ -4,7 +4,7 @@ import { devicesOf } from '../backend/backends.js';
 import { threadVariables } from '../backend/devices/cpu-plan.js';
 import { initBackend } from '../backend/index.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
-import { findCheckpoint, listCheckpoints, openCheckpoint } from '../checkpoint/checkpoints.js';
+import { findCheckpoint, listCheckpoints, openCheckpoint, positionOf } from '../checkpoint/checkpoints.js';
 import { noneAllowed, storedPlugins } from '../checkpoint/modules.js';
 import { loadConfig, settingsOf } from '../config/load.js';
 import { importPlugins, pluginsOf } from '../config/plugins.js';
@@ -15,14 +15,15 @@ import { isConsequence } from '../job/coordinator/failure.js';
 import { workerThreads } from '../job/join/worker-threads.js';
 import type { JobEnvironment } from '../job/join/environment.js';
 import { joinJob } from '../job/join/join-job.js';
-import type { WorkerStop } from '../job/launch/stop-worker.js';
+import type { Membership } from '../job/member/membership.js';
 import { backendOptions } from '../parallel/bitwise.js';
+import type { Report } from '../record/records.js';
 import { lastRunFolder, RunFolder } from '../record/run-folder.js';
 import { checkpointToResume, checkUnfinished, describeChanges } from '../training/resume.js';
 import { trainElastic } from '../training/train-elastic.js';
 import { train } from '../training/train.js';
 import { setVariables } from '../util/environment.js';
-import { codeOf, StoppedError, UserError } from '../util/errors.js';
+import { codeOf, PreemptedError, StoppedError, UserError } from '../util/errors.js';
 import type { Resume } from './plan-run.js';
 import { modulesOfRun, trustedConfig, type GivenSettings } from './trusted-config.js';
 
@@ -38,13 +39,29 @@ export interface WorkRequest extends GivenSettings {
   evaluate?: string;
 }
 
+/** Requests to end the work of a rank. */
+export interface WorkStop {
+  /** Set once the rank has joined its job. */
+  member?: Membership;
+  /** Stops it between two batches. */
+  readonly signal?: AbortSignal;
+  /** Asks for the end after the step under way, with a checkpoint; its reason is an `EndCause`. */
+  readonly ending?: AbortSignal;
+}
+
 /**
  * Works as one rank of a job: joins it, then trains or evaluates with all the others. Where no launcher of pod-dist's
  * does, rank 0 runs the coordinator and holds the run folder.
  *
- * @throws UserError for a mistake in the request; `StoppedError` where `stop` stops it; else the first cause of the job
+ * @returns the run's report; undefined for an evaluation
+ * @throws UserError for a mistake in the request; `StoppedError` where `stop` stops it; `PreemptedError` where it asks for an
+ *   end in order; else the first cause of the job
  */
-export async function work(place: JobEnvironment, request: WorkRequest, stop?: WorkerStop): Promise<void> {
+export async function work(
+  place: JobEnvironment,
+  request: WorkRequest,
+  stop: WorkStop = {},
+): Promise<Report | undefined> {
   const say = (line: string) => void (place.rank === 0 && process.stderr.write(`${line}\n`));
   const { set, flags, allowed = noneAllowed } = request;
   const checkpoint = request.evaluate
@@ -64,8 +81,9 @@ export async function work(place: JobEnvironment, request: WorkRequest, stop?: W
     );
   const folder = await claimFolder(request, config, place);
   try {
-    await workIn(folder, { request, config, place, checkpoint, threads, stop, say });
+    const report = await workIn(folder, { request, config, place, checkpoint, threads, stop, say });
     folder?.release();
+    return report;
   } catch (error) {
     if (error instanceof UserError || error instanceof StoppedError) folder?.abandon();
     else folder?.release();
@@ -111,14 +129,14 @@ interface WorkOptions {
   /** Checkpoint to evaluate. */
   checkpoint?: Checkpoint;
   threads: number;
-  stop?: WorkerStop;
+  stop: WorkStop;
   say(line: string): void;
 }
 
 async function workIn(
   folder: RunFolder | undefined,
   { request, config, place, checkpoint, threads, stop, say }: WorkOptions,
-): Promise<void> {
+): Promise<Report | undefined> {
   const outDir = folder?.path ?? request.out ?? '';
   const resume =
     request.resume && place.rank === 0 ? await checkpointToResume(outDir, request.resume, say) : undefined;
@@ -128,12 +146,12 @@ async function workIn(
     config,
     outDir,
     lockFile: folder?.lock.file,
-    resumedEpochs: resume?.epochs,
+    resumed: resume && positionOf(resume),
     evaluate: checkpoint !== undefined,
     notify: (line) => void process.stderr.write(`${line}\n`),
   });
   try {
-    if (stop) stop.member = member;
+    stop.member = member;
     member.lengthy('start the backend');
     const { requireGpu } = request;
     const backend = await initBackend(config.backend, { ...backendOptions(config), requireGpu });
@@ -142,6 +160,7 @@ async function workIn(
     const evaluated = checkpoint?.classNames;
     const dataset = await openDataset(config.data, { seed: config.seed, threads, evaluated, notify });
     const { tracer } = member;
+    let report: Report | undefined;
     try {
       if (checkpoint) {
         const { communicator } = member;
@@ -157,19 +176,21 @@ async function workIn(
           outDir,
           resume,
           tracer,
-          signal: stop?.signal,
+          signal: stop.signal,
+          ending: stop.ending,
         };
-        if (config.elastic.enabled) return void (await trainElastic(job, member));
-        await train({ ...job, communicator: member.communicator });
+        if (config.elastic.enabled) return await trainElastic(job, member);
+        report = await train({ ...job, communicator: member.communicator });
       }
     } finally {
       await dataset.close();
     }
     await member.finish();
     await own?.finished();
+    return report;
   } catch (error) {
     await member.fail(error);
-    if (!(error instanceof UserError)) console.error(error);
+    if (!(error instanceof UserError || error instanceof PreemptedError)) console.error(error);
     const cause = await own?.failure();
     if (cause && isConsequence(codeOf(error))) throw cause;
     throw error;

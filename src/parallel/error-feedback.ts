@@ -72,6 +72,17 @@ export class ErrorFeedback {
     });
   }
 
+  /** What this rank has kept so far in an epoch, one number a weight; undefined: nothing is kept. */
+  get kept(): Float32Array | undefined {
+    return this.residual;
+  }
+
+  /** Goes on from what this rank had kept so far in an epoch. */
+  adoptKept(values: Float32Array): void {
+    this.residual?.set(values);
+    this.carried.clear();
+  }
+
   /** Goes on from the sums of all shards, which every rank has. */
   adopt(sums: Float32Array | undefined): void {
     const { communicator, buckets, length } = this.options;

@@ -209,6 +209,16 @@ export class ShardedOptimiser {
     return copy;
   }
 
+  /** What rounding on the wire has taken away from this rank so far in an epoch; undefined: nothing is rounded. */
+  get residual(): Float32Array | undefined {
+    return this.feedback.kept;
+  }
+
+  /** Goes on from what `residual` was. */
+  adoptResidual(values: Float32Array): void {
+    this.feedback.adoptKept(values);
+  }
+
   /** Goes on from the state of all shards, which every rank has. */
   adoptState(state: OptimiserState, updates: number): void {
     this.state.adopt(state);

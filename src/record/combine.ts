@@ -2,7 +2,7 @@ import { PodDistError } from '../util/errors.js';
 import type { Evaluation } from '../evaluation/schema.js';
 import { summarise, type EvaluationPart } from '../evaluation/summary.js';
 import { addTotals, perClassAccuracy } from '../evaluation/totals.js';
-import type { EpochRecord, RankTimes, Report } from './records.js';
+import type { EpochRecord, Position, RankTimes, Report } from './records.js';
 import {
   readNews,
   readPart,
@@ -10,6 +10,7 @@ import {
   type EpochPart,
   type EpochResult,
   type FinishPart,
+  type SavedPart,
 } from './reported.js';
 import type { RunListener } from './run-record.js';
 import { largest } from '../util/extremes.js';
@@ -24,7 +25,8 @@ export class RunCombiner {
   evaluation: Evaluation | undefined;
   private last: EpochRecord | undefined;
   private lastStep = -1;
-  private lastCheckpoint = 0;
+  private lastCheckpoint: Position = { epochs: 0, steps: 0 };
+  private readonly missed: string[] = [];
   /** Losses of the steps so far, by step, for those that are made again. */
   private readonly losses = new Map<number, number>();
   private replaying = false;
@@ -43,6 +45,8 @@ export class RunCombiner {
         return this.evaluate(parts as EvaluationPart[]);
       case 'finish':
         return this.finish(parts as FinishPart[]);
+      case 'saved':
+        return sameCheckpoint(parts as SavedPart[]);
       default:
         throw new PodDistError('PROTOCOL_ERROR', `nothing is gathered under the name ${name}`);
     }
@@ -62,16 +66,18 @@ export class RunCombiner {
       this.lastStep = record.step;
     }
     if (record.kind === 'checkpoint') {
-      if (rank !== 0 || record.epochs <= this.lastCheckpoint)
+      if (rank !== 0 || !isAfter(record, this.lastCheckpoint))
         throw new PodDistError(
           'PROTOCOL_ERROR',
-          `rank ${rank} records the checkpoint of epoch ${record.epochs} out of turn`,
+          `rank ${rank} records the checkpoint ${record.name} out of turn`,
         );
-      this.lastCheckpoint = record.epochs;
+      this.lastCheckpoint = record;
     }
+    if (record.kind === 'missed') this.missed.push(record.message);
     for (const listener of this.listeners) {
       if (record.kind === 'step') listener.step?.(record);
       else if (record.kind === 'checkpoint') listener.checkpoint?.(record);
+      else if (record.kind === 'missed') listener.missed?.(record);
       else listener.evaluating?.(record.images);
     }
   };
@@ -83,7 +89,7 @@ export class RunCombiner {
 
   /** Whether a record is of something that has been recorded before. */
   private isReplayed(record: News): boolean {
-    if (record.kind === 'checkpoint') return record.epochs <= this.lastCheckpoint;
+    if (record.kind === 'checkpoint') return !isAfter(record, this.lastCheckpoint);
     if (record.kind !== 'step' || record.step > this.lastStep) return false;
     const before = this.losses.get(record.step);
     if (before !== undefined && before !== record.loss)
@@ -154,9 +160,26 @@ export class RunCombiner {
       weightsSha256: first.weightsSha256,
       seconds: largest(parts.map((part) => part.seconds)),
     };
-    for (const listener of this.listeners) listener.finished?.(report);
-    return report;
+    for (const listener of this.listeners) listener.finished?.(this.withMissed(report));
+    return this.withMissed(report);
   }
+
+  /** The report with what the listeners so far could not write. */
+  private withMissed(report: Report): Report {
+    const missed = [...this.missed, ...this.listeners.flatMap(({ unwritten = [] }) => unwritten)];
+    return missed.length > 0 ? { ...report, missed } : report;
+  }
+}
+
+function sameCheckpoint(parts: readonly SavedPart[]): readonly SavedPart[] {
+  const [{ name }] = parts;
+  const other = parts.findIndex((part) => part.name !== name);
+  if (other < 0) return parts;
+  throw new PodDistError('RANKS_DISAGREE', `rank 0 saves ${name}, rank ${other} ${parts[other].name}`);
+}
+
+function isAfter(one: Position, other: Position): boolean {
+  return one.epochs > other.epochs || (one.epochs === other.epochs && one.steps > other.steps);
 }
 
 /** Share of waiting over all ranks; absent for one worker, which waits for no other. */

@@ -49,11 +49,26 @@ export interface RanksRecord {
   ranks: RankTimes[];
 }
 
-/** A checkpoint that rank 0 has written completely. */
-export interface CheckpointRecord {
-  kind: 'checkpoint';
+/** How far a training has come. */
+export interface Position {
   /** Epochs that it was trained for. */
   epochs: number;
+  /** Steps of the epoch after these. */
+  steps: number;
+}
+
+/** A checkpoint that has been written completely. */
+export interface CheckpointRecord extends Position {
+  kind: 'checkpoint';
+  /** Name of its folder. */
+  name: string;
+}
+
+/** A checkpoint, or its evaluation, that could not be written. */
+export interface MissedRecord {
+  kind: 'missed';
+  /** One line: what, where, why, and what to do. */
+  message: string;
 }
 
 /** Contents of `report.json`. */
@@ -75,4 +90,6 @@ export interface Report {
   centroidsSha256: string;
   weightsSha256: string;
   seconds: number;
+  /** Checkpoints and other files that could not be written, a line each; absent where all are there. */
+  missed?: string[];
 }

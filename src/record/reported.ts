@@ -4,7 +4,16 @@ import { evaluationPartSchema } from '../evaluation/part-schema.js';
 import type { EvaluatedNews } from '../evaluation/evaluate.js';
 import type { EvaluationPart } from '../evaluation/summary.js';
 import { rankTotalsSchema, type EvaluationTotals } from '../evaluation/totals.js';
-import type { CheckpointRecord, EpochRecord, RankTimes, Report, StepRecord } from './records.js';
+import { isCheckpoint } from '../checkpoint/checkpoints.js';
+import type { Described } from '../checkpoint/files.js';
+import type {
+  CheckpointRecord,
+  EpochRecord,
+  MissedRecord,
+  RankTimes,
+  Report,
+  StepRecord,
+} from './records.js';
 
 /** A rank's part of the gather `epoch`. */
 export interface EpochPart {
@@ -29,6 +38,18 @@ export interface FinishPart {
   seconds: number;
 }
 
+/** A rank's part of the gather `saved`: its files of a checkpoint are on disk, or could not be written. */
+export interface SavedPart {
+  /** Name of the checkpoint. */
+  name: string;
+  /** Those that this rank has written, by rank. */
+  shards: Described[];
+  /** Sums that the loss keeps of the epoch under way. */
+  sums: number[];
+  /** Why this rank's files are not on disk. */
+  failed?: string;
+}
+
 export interface EpochResult {
   record: EpochRecord;
   totals: EvaluationTotals;
@@ -39,6 +60,8 @@ export interface Gathers {
   epoch: { part: EpochPart; result: EpochResult };
   evaluation: { part: EvaluationPart; result: null };
   finish: { part: FinishPart; result: Report };
+  /** The result is all parts, by rank. */
+  saved: { part: SavedPart; result: SavedPart[] };
 }
 
 const whole = z.int().min(0);
@@ -72,10 +95,20 @@ const finishPart: z.ZodType<FinishPart> = z.object({
   seconds: duration,
 });
 
+const checkpointName = z.string().max(40).refine(isCheckpoint, 'no name of a checkpoint');
+
+const savedPart: z.ZodType<SavedPart> = z.object({
+  name: checkpointName,
+  shards: z.array(z.object({ bytes: whole, sha256 })).max(65_536),
+  sums: z.array(z.number()).max(65_536),
+  failed: text.optional(),
+});
+
 const schemas: { readonly [Name in keyof Gathers]: z.ZodType<Gathers[Name]['part']> } = {
   epoch: epochPart,
   evaluation: evaluationPartSchema,
   finish: finishPart,
+  saved: savedPart,
 };
 
 /** Parts of a loss, and how long their names are, at most. */
@@ -99,11 +132,12 @@ const stepRecord = z
     return names.length <= mostParts && names.every((name) => name.length <= mostName);
   }, 'too many parts, or names too long');
 
-export type News = StepRecord | CheckpointRecord | EvaluatedNews;
+export type News = StepRecord | CheckpointRecord | MissedRecord | EvaluatedNews;
 
 const news: z.ZodType<News> = z.discriminatedUnion('kind', [
   stepRecord,
-  z.object({ kind: z.literal('checkpoint'), epochs: whole }),
+  z.object({ kind: z.literal('checkpoint'), name: checkpointName, epochs: whole, steps: whole }),
+  z.object({ kind: z.literal('missed'), message: text }),
   z.object({ kind: z.literal('evaluated'), images: whole }),
 ]);
 

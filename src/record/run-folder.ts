@@ -3,12 +3,11 @@ import { dirname, join, sep } from 'node:path';
 import { messageOf, UserError, type PodDistError } from '../util/errors.js';
 import { makeFolder } from '../util/make-folder.js';
 import { kindOfEntry, readRegularText } from '../util/regular-file.js';
+import { isCheckpoint } from '../checkpoint/checkpoints.js';
 import { recipeBytes } from '../config/recipe.js';
 import { parseYaml } from '../config/yaml.js';
 import { isLock, RunLock } from './run-lock.js';
 import { largest } from '../util/extremes.js';
-
-const checkpointName = /^epoch-\d+$/;
 
 /** A run folder that only this job may write to, until it lets go of it. */
 export class RunFolder {
@@ -62,7 +61,7 @@ export class RunFolder {
    * @throws UserError `RUN_BUSY` where a job still runs in it, `RUN_EXISTS` for other files
    */
   static async reclaim(path: string): Promise<RunFolder> {
-    if (!mayStart(path) && !namesIn(join(path, 'checkpoints')).some((name) => checkpointName.test(name)))
+    if (!mayStart(path) && !namesIn(join(path, 'checkpoints')).some(isCheckpoint))
       throw new UserError('RUN_EXISTS', `${path} holds files, but no run to go on with: give another --out`);
     for (const part of writtenIn(path)) refuseForeign(path, part);
     return RunFolder.take(path, false);
@@ -108,9 +107,7 @@ export function lastRunFolder(name: string): string | undefined {
 /** Whether a run has made its first step, so that there is something to lose. */
 export function isTrained(folder: string): boolean {
   const metrics = statSync(join(folder, 'metrics.jsonl'), { throwIfNoEntry: false });
-  return (
-    (metrics?.size ?? 0) > 0 || namesIn(join(folder, 'checkpoints')).some((name) => checkpointName.test(name))
-  );
+  return (metrics?.size ?? 0) > 0 || namesIn(join(folder, 'checkpoints')).some(isCheckpoint);
 }
 
 /** Names that pod-dist creates in a run folder; the first two come first. */

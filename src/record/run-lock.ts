@@ -1,5 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -87,7 +95,10 @@ export class RunLock {
     }
   }
 
-  /** Touches the lock until stopped; calls `onLost` once if another job has taken the folder or the folder is gone. */
+  /**
+   * Touches the lock until stopped; calls `onLost` once if another job has taken the folder. Where the folder is gone it says
+   * so once, and the job goes on: nobody else has it.
+   */
   keep(onLost: (error: PodDistError) => void): { stop(): void } {
     return keepLock(this.folder, this.file, onLost);
   }
@@ -100,14 +111,21 @@ export function keepLock(
   onLost: (error: PodDistError) => void,
 ): { stop(): void } {
   const text = readIfThere(file) ?? '';
+  let gone = false;
   const timer = setInterval(() => {
     try {
       // Written, not dated: its time is then the file system's, whatever this host's clock says.
       writeFileSync(file, text, { flag: 'r+' });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return;
+      if (!existsSync(folder)) {
+        if (!gone)
+          process.stderr.write(`the run folder ${folder} is gone: the training goes on without it\n`);
+        gone = true;
+        return;
+      }
       clearInterval(timer);
-      const what = `the run folder ${folder} is no longer this job's: it was removed, or another job has taken it`;
+      const what = `the run folder ${folder} is no longer this job's: it was emptied, or another job has taken it`;
       onLost(new PodDistError('RUN_FOLDER_LOST', what));
     }
   }, beatEveryMs);

@@ -3,13 +3,22 @@ import { join } from 'node:path';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { stringify } from 'yaml';
 import type { Config } from '../config/schema.js';
-import { UserError } from '../util/errors.js';
+import { messageOf, UserError } from '../util/errors.js';
 import { makeFolder } from '../util/make-folder.js';
+import { printable } from '../util/printable.js';
 import { regularBytes } from '../util/regular-file.js';
 import type { Evaluation } from '../evaluation/schema.js';
 import type { EvaluationTotals } from '../evaluation/totals.js';
 import { reasonOf } from '../checkpoint/files.js';
-import type { CheckpointRecord, EpochRecord, RanksRecord, Report, StepRecord } from './records.js';
+import type {
+  CheckpointRecord,
+  EpochRecord,
+  MissedRecord,
+  Position,
+  RanksRecord,
+  Report,
+  StepRecord,
+} from './records.js';
 
 /** Most bytes of `metrics.jsonl`, which is read into one string. */
 const mostMetricsBytes = 500_000_000;
@@ -20,6 +29,8 @@ export interface RunListener {
   step?(record: StepRecord): void;
   /** Called once a checkpoint is on disk; before `epoch`. */
   checkpoint?(record: CheckpointRecord): void;
+  /** Called for a checkpoint that could not be written, and its evaluation. */
+  missed?(record: MissedRecord): void;
   /** Called after each epoch, once it is evaluated. */
   epoch?(record: EpochRecord, totals: EvaluationTotals): void;
   /** Called after `epoch`. */
@@ -30,11 +41,25 @@ export interface RunListener {
   evaluated?(evaluation: Evaluation): void;
   /** Called once every worker has finished. */
   finished?(report: Report): void;
+  /** What could not be written, a line each; read after `finished`. */
+  readonly unwritten?: readonly string[];
 }
 
-/** Writes `config.yaml`, `metrics.jsonl`, `evaluation.json` and `report.json` of one run folder. */
+/** Most bytes of `metrics.jsonl` that are kept until there is room for them. */
+const mostPendingBytes = 256 * 2 ** 20;
+
+/**
+ * Writes `config.yaml`, `metrics.jsonl`, `evaluation.json` and `report.json` of one run folder.
+ *
+ * Once the run has begun, what cannot be written costs a line on standard error and a place in `unwritten`, not the run:
+ * lines of metrics are kept and written, in order, once there is room.
+ */
 export class RunRecorder implements RunListener {
   private metrics: number | undefined;
+  /** Metrics that are not written yet. */
+  private pending: Buffer = Buffer.alloc(0);
+  private readonly problems: string[] = [];
+  private metricsProblem: string | undefined;
 
   private constructor(
     readonly folder: string,
@@ -46,15 +71,15 @@ export class RunRecorder implements RunListener {
   }
 
   /**
-   * Makes the folder with `logs/` and `checkpoints/`, and starts `metrics.jsonl`. A run resumed after
-   * `resumedEpochs` epochs keeps the lines of those epochs and drops what came after its checkpoint.
+   * Makes the folder with `logs/` and `checkpoints/`, and starts `metrics.jsonl`. A run that goes on from `resumed` keeps
+   * the lines of the epochs and steps before, and drops what came after its checkpoint.
    */
-  static open(folder: string, config: Config, resumedEpochs = 0): RunRecorder {
+  static open(folder: string, config: Config, resumed: Position = { epochs: 0, steps: 0 }): RunRecorder {
     writing(folder, () => {
       for (const part of ['logs', 'checkpoints']) makeFolder(join(folder, part));
     });
     const file = join(folder, 'metrics.jsonl');
-    const kept = resumedEpochs > 0 ? linesBefore(file, resumedEpochs) : [];
+    const kept = linesBefore(file, resumed);
     writeWhole(join(folder, 'config.yaml'), stringify(config));
     writeWhole(file, kept.map((line) => `${line}\n`).join(''));
     return new RunRecorder(folder, openSync(file, 'a'), new Set(kept.filter(isEpoch).map(epochOf)));
@@ -85,25 +110,61 @@ export class RunRecorder implements RunListener {
   }
 
   evaluated(evaluation: Evaluation): void {
-    writeEvaluation(join(this.folder, 'evaluation.json'), evaluation);
+    this.attempt(() => writeEvaluation(join(this.folder, 'evaluation.json'), evaluation));
   }
 
   finished(report: Report): void {
-    writeWhole(join(this.folder, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
+    this.flush();
+    this.attempt(() => writeWhole(join(this.folder, 'report.json'), `${JSON.stringify(report, null, 2)}\n`));
+  }
+
+  get unwritten(): readonly string[] {
+    return this.metricsProblem === undefined ? this.problems : [...this.problems, this.metricsProblem];
   }
 
   /** Ends the record; safe to call twice. */
   close(): void {
     if (this.metrics === undefined) return;
+    this.flush();
     closeSync(this.metrics);
     this.metrics = undefined;
   }
 
   private append(record: StepRecord | EpochRecord | RanksRecord): void {
+    const line = Buffer.from(`${JSON.stringify(record)}\n`);
+    const room = this.pending.length + line.length <= mostPendingBytes;
+    if (room) this.pending = this.pending.length === 0 ? line : Buffer.concat([this.pending, line]);
+    else
+      this.problems[0] ??= `lines of ${join(this.folder, 'metrics.jsonl')} are lost: more than can be kept`;
+    this.flush();
+  }
+
+  private flush(): void {
     const { metrics } = this;
     if (metrics === undefined) return;
-    writing(join(this.folder, 'metrics.jsonl'), () => writeSync(metrics, `${JSON.stringify(record)}\n`));
+    try {
+      while (this.pending.length > 0) this.pending = this.pending.subarray(writeSync(metrics, this.pending));
+      this.metricsProblem = undefined;
+    } catch (error) {
+      const known = this.metricsProblem !== undefined;
+      this.metricsProblem = unwritable(join(this.folder, 'metrics.jsonl'), error).message;
+      if (!known)
+        say(`${this.metricsProblem}; the training goes on, and its lines are kept until there is room`);
+    }
   }
+
+  private attempt(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      this.problems.push(messageOf(error));
+      say(messageOf(error));
+    }
+  }
+}
+
+function say(line: string): void {
+  process.stderr.write(`${printable(line)}\n`);
 }
 
 /** Writes an evaluation as a JSON file, whole or not at all. */
@@ -119,25 +180,37 @@ function writing(file: string, write: () => unknown): void {
   try {
     write();
   } catch (error) {
-    throw new UserError(
-      'RUN_FOLDER_UNWRITABLE',
-      `cannot write ${file}: ${reasonOf(error)}; once that is mended, --resume goes on from the newest checkpoint`,
-    );
+    throw unwritable(file, error);
   }
 }
 
-function linesBefore(file: string, epochs: number): string[] {
+function unwritable(file: string, error: unknown): UserError {
+  return new UserError('RUN_FOLDER_UNWRITABLE', `cannot write ${file}: ${reasonOf(error)}`);
+}
+
+function linesBefore(file: string, { epochs, steps }: Position): string[] {
+  if (epochs === 0 && steps === 0) return [];
   let text: string;
   try {
     text = regularBytes(file, mostMetricsBytes).toString('utf8');
   } catch {
     return [];
   }
-  return text.split('\n').filter((line) => epochOf(line) < epochs);
+  const lines = text.split('\n').map((line) => ({ line, epoch: epochOf(line) }));
+  const within = lines.filter(({ line, epoch }) => epoch === epochs && isStep(line)).slice(0, steps);
+  return [...lines.filter(({ epoch }) => epoch < epochs), ...within].map(({ line }) => line);
 }
 
 function isEpoch(line: string): boolean {
-  return (JSON.parse(line) as { kind?: string }).kind === 'epoch';
+  return kindOf(line) === 'epoch';
+}
+
+function isStep(line: string): boolean {
+  return kindOf(line) === 'step';
+}
+
+function kindOf(line: string): string | undefined {
+  return (JSON.parse(line) as { kind?: string }).kind;
 }
 
 function epochOf(line: string): number {

@@ -7,6 +7,7 @@ import { openTrace } from '../trace/trace-file.js';
 import { noTracer, SpanRecorder, type Tracer } from '../trace/tracer.js';
 import { backendOptions } from '../parallel/bitwise.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { positionOf } from '../checkpoint/checkpoints.js';
 import { RunCombiner } from '../record/combine.js';
 import { LocalReporter } from '../record/local-reporter.js';
 import { RunRecorder, type RunListener } from '../record/run-record.js';
@@ -25,6 +26,8 @@ export interface AloneOptions {
   requireGpu?: boolean;
   /** Stops the training after the step under way: it rejects with `StoppedError`. */
   signal?: AbortSignal;
+  /** Asks for the end after the step under way, with a checkpoint; its reason is an `EndCause`. */
+  ending?: AbortSignal;
 }
 
 /** Options with a run folder that the caller has locked. */
@@ -49,17 +52,17 @@ export async function trainAlone(config: Config, options: InFolder): Promise<Rep
 }
 
 async function trainHere(config: Config, options: InFolder, tracer: Tracer): Promise<Report> {
-  const { outDir, resume, requireGpu, listeners = [], signal } = options;
+  const { outDir, resume, requireGpu, listeners = [], signal, ending } = options;
   const backend = await initBackend(config.backend, { ...backendOptions(config), requireGpu });
   throwIfStopped(signal);
   const dataset = await openDataset(config.data, { seed: config.seed });
   try {
-    const recorder = RunRecorder.open(outDir, config, resume?.epochs);
+    const recorder = RunRecorder.open(outDir, config, resume && positionOf(resume));
     try {
       const communicator = new LocalCommunicator();
       const reporter = new LocalReporter(new RunCombiner([recorder, ...listeners]));
       const job = { config, dataset, communicator, reporter, backend, outDir };
-      return await train({ ...job, resume, tracer, signal });
+      return await train({ ...job, resume, tracer, signal, ending });
     } finally {
       recorder.close();
     }

@@ -10,6 +10,7 @@ import { changedModules } from '../checkpoint/modules.js';
 import { findCheckpoint, listCheckpoints } from '../checkpoint/checkpoints.js';
 import type { Classifier } from '../classifier/classifier.js';
 import { checkFits } from '../checkpoint/restore.js';
+import { broadcastValue, sumsOf } from './snapshot.js';
 import type { TrainingState } from './state.js';
 import type { ShardedOptimiser } from '../parallel/sharded-optimiser.js';
 
@@ -55,27 +56,76 @@ export async function shareState({
   resume,
 }: ShareOptions): Promise<TrainingState> {
   const { weights, batchNorm } = classifier;
+  const { rank } = communicator;
   const moving = batchNorm.flatten();
-  const header = Float64Array.of(0, 0, 0, 0, 0, ...(loss.state?.values ?? []));
-  if (communicator.rank === 0 && resume) {
-    checkResumable(resume, config);
-    checkFits(resume, classifier, config);
-    weights.set(resume.weights);
-    moving.set(resume.moving);
-    const { trainLoss = 0, seconds = 0 } = resume.epoch ?? {};
-    const unevaluated = resume.evaluation === undefined || resume.epochs >= config.epochs;
-    const own = resume.lossState.length === header.length - 5 ? resume.lossState : [];
-    header.set([resume.epochs, resume.updates, Number(unevaluated), trainLoss, seconds, ...own]);
+  const given = rank === 0 ? resume : undefined;
+  if (given) {
+    checkResumable(given, config);
+    checkFits(given, classifier, config);
+    weights.set(given.weights);
+    moving.set(given.moving);
   }
-  await communicator.broadcast(header, 0, { tag: 'state' });
+  const start = await broadcastValue(rank === 0 ? startOf(resume, config, loss) : undefined, 0, communicator);
   await communicator.broadcast(weights, 0, { tag: 'weights' });
-  await optimiser.scatterState(communicator.rank === 0 ? resume?.state : undefined, header[1]);
   await communicator.broadcast(moving, 0, { tag: 'moving-statistics' });
+  const asBefore = optimiser.residual !== undefined && communicator.worldSize === start.residuals;
+  const residuals = given?.own?.residual;
+  const residual = residuals && !asBefore ? sumOf(residuals) : undefined;
+  await optimiser.scatterState(given && { ...given.state, ...(residual ? { residual } : {}) }, start.updates);
+  if (asBefore) {
+    const about = { count: start.residuals, length: weights.length, communicator };
+    optimiser.adoptResidual(await shareOwn(residuals, about));
+  }
+  const about = { count: start.moving, length: moving.length, communicator };
+  const ownMoving = start.moving > 0 ? await shareOwn(given?.own?.moving, about) : moving;
   classifier.loadWeights();
-  batchNorm.restore(moving);
-  if (loss.state) loss.state.values = [...header.subarray(5)];
-  const [epochs, , unevaluated, trainLoss, seconds] = header;
-  return { epochs, steps: 0, lossSum: 0, ...(unevaluated ? { unevaluated: { trainLoss, seconds } } : {}) };
+  batchNorm.restore(ownMoving);
+  if (loss.state) {
+    loss.state.values = start.lossValues;
+    loss.state.sums = sumsOf(
+      start.lossSums.map((sums) => ({ sums: Float64Array.from(sums) })),
+      { communicator, config },
+    );
+  }
+  return start.state;
+}
+
+/** What all ranks must know of rank 0's checkpoint, besides its arrays. */
+function startOf(resume: Checkpoint | undefined, config: Config, loss: Loss) {
+  const values = loss.state?.values ?? [];
+  const { epochs = 0, updates = 0, within, epoch, own, lossState = [] } = resume ?? {};
+  const { steps = 0, lossSum = 0, lossSums = [] } = within ?? {};
+  const state: TrainingState = { epochs, steps, lossSum };
+  const isOpen = resume && !within && (resume.evaluation === undefined || epochs >= config.epochs);
+  if (isOpen) state.unevaluated = epoch ?? { trainLoss: 0, seconds: 0 };
+  return {
+    state,
+    updates,
+    lossValues: lossState.length === values.length ? lossState : values,
+    lossSums,
+    residuals: own?.residual?.length ?? 0,
+    moving: own?.moving?.length ?? 0,
+  };
+}
+
+/** This rank's array out of those that rank 0's checkpoint has of `count` ranks. */
+async function shareOwn(
+  arrays: readonly Float32Array[] | undefined,
+  { count, length, communicator }: { count: number; length: number; communicator: Communicator },
+): Promise<Float32Array> {
+  let own = new Float32Array(length);
+  for (let rank = 0; rank < count; rank++) {
+    const values = arrays?.[rank].slice() ?? new Float32Array(length);
+    await communicator.broadcast(values, 0, { tag: `own/${rank}` });
+    if (rank === communicator.rank % count) own = values;
+  }
+  return own;
+}
+
+function sumOf(arrays: readonly Float32Array[]): Float32Array {
+  const sum = arrays[0].slice();
+  for (const array of arrays.slice(1)) array.forEach((value, index) => (sum[index] += value));
+  return sum;
 }
 
 /** Refuses a checkpoint that this configuration cannot go on from. */
@@ -97,6 +147,11 @@ export function checkResumable(checkpoint: Checkpoint, config: Config): void {
     throw mismatch(`was trained by ${name}, the configuration says optimizer.name ${config.optimizer.name}`);
   if (checkpoint.seed !== config.seed)
     throw mismatch(`was trained with seed ${checkpoint.seed}, the configuration says ${config.seed}`);
+  for (const name of ['batchSize', 'accumulate'] as const)
+    if (checkpoint.within && checkpoint.config[name] !== config[name])
+      throw mismatch(
+        `is of the middle of an epoch with ${name} ${checkpoint.config[name]}, the configuration says ${config[name]}: change it at the end of an epoch`,
+      );
   const [own, given] = [checkpoint.config, config].map(({ centroids, seed }) => centroids.seed ?? seed);
   if (own !== given)
     throw mismatch(
@@ -124,8 +179,12 @@ export function checkUnfinished(folder: string, checkpoint: Checkpoint, { epochs
  *
  * @throws UserError `CHECKPOINT_MISMATCH`
  */
-export function checkSameData(checkpoint: Pick<Checkpoint, 'classNames' | 'shape'>, dataset: Dataset): void {
+export function checkSameData(
+  checkpoint: Pick<Checkpoint, 'classNames' | 'shape' | 'data' | 'within'>,
+  dataset: Dataset,
+): void {
   const differences = [
+    describePosition(checkpoint, dataset),
     describeShapes(checkpoint.shape, dataset.shape),
     describeClasses(checkpoint.classNames, dataset.classNames),
   ].filter((text) => text !== undefined);
@@ -151,6 +210,15 @@ export async function describeChanges(
     changes.push(data.images === images ? 'other images' : `training images ${data.images} -> ${images}`);
   for (const name of changedModules(checkpoint, after)) changes.push(`the content of ${name}`);
   return changes.length > 0 ? `changed since the checkpoint: ${changes.join(', ')}` : undefined;
+}
+
+/** In the middle of an epoch the images must be as many as before: their order is another otherwise. */
+function describePosition(
+  { within, data }: Pick<Checkpoint, 'within' | 'data'>,
+  dataset: Dataset,
+): string | undefined {
+  if (!within || !data || data.images === dataset.labels.train.length) return undefined;
+  return `it has ${dataset.labels.train.length} training images, and the checkpoint is of the middle of an epoch with ${data.images}`;
 }
 
 function mismatch(what: string): UserError {

@@ -197,7 +197,10 @@ function assemble(pieces: readonly Piece[], common: Common, length: number): Opt
  * This rank's sums out of those of all virtual workers. Where these are as many as the ranks, and the ranks are others in
  * number, the first has the sum of all.
  */
-function sumsOf(pieces: readonly Piece[], { communicator, config }: Trained): number[] {
+export function sumsOf(
+  pieces: readonly Pick<Piece, 'sums'>[],
+  { communicator, config }: Pick<Trained, 'communicator' | 'config'>,
+): number[] {
   const { rank, worldSize } = communicator;
   if (worldSize === pieces.length) return [...pieces[rank].sums];
   const all = pieces.flatMap(({ sums }) => [...sums]);
@@ -237,7 +240,11 @@ function shardsLength({ buckets, names, worldSize }: Common, rank: number): numb
 }
 
 /** Sends a value of plain data from `root` to every rank. */
-async function broadcastValue<T>(value: T | undefined, root: number, communicator: Communicator): Promise<T> {
+export async function broadcastValue<T>(
+  value: T | undefined,
+  root: number,
+  communicator: Communicator,
+): Promise<T> {
   const bytes = value === undefined ? new Uint8Array() : Buffer.from(JSON.stringify(value));
   const length = Float64Array.of(bytes.length);
   await communicator.broadcast(length, root, { tag: 'snapshot/length' });

@@ -25,4 +25,6 @@ export interface TrainOptions {
   tracer?: Tracer;
   /** Stops a job of one rank between two batches. */
   signal?: AbortSignal;
+  /** Asks, on any rank, for the end after the step under way, with a checkpoint; its reason is an `EndCause`. */
+  ending?: AbortSignal;
 }

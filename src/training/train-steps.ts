@@ -4,6 +4,7 @@ import { noTracer } from '../trace/tracer.js';
 import { EpochTimes } from './epoch-times.js';
 import { MeanLoss } from './mean-loss.js';
 import type { RankTimes } from '../record/records.js';
+import type { Lookout } from './lookout.js';
 import type { Trained } from './snapshot.js';
 import type { TrainingState } from './state.js';
 import { learningRate } from '../optim/schedule.js';
@@ -18,13 +19,18 @@ export interface Steps {
   state: TrainingState;
   /** What a snapshot is taken of. */
   trained: Trained;
+  /** Decides on checkpoints and an early end. */
+  lookout: Lookout;
 }
 
 /**
  * Makes the steps that are left of the epoch that `state` has come to: this rank's slice of every global batch,
  * micro-batch by micro-batch. Rank 0 records each step. Returns where the time of the epoch went.
  */
-export async function trainSteps(options: TrainOptions, { step, state, trained }: Steps): Promise<RankTimes> {
+export async function trainSteps(
+  options: TrainOptions,
+  { step, state, trained, lookout }: Steps,
+): Promise<RankTimes> {
   const { epochs: epoch } = state;
   const { config, dataset, communicator, reporter, tracer = noTracer } = options;
   const { rank, worldSize } = communicator;
@@ -78,6 +84,7 @@ export async function trainSteps(options: TrainOptions, { step, state, trained }
     mean = new MeanLoss();
     state.steps++;
     await options.recovery?.snapshots.afterStep(trained, state);
+    if (state.steps < steps) await lookout.afterStep(state);
   }
   await step.complete();
   return times.end();

@@ -8,9 +8,11 @@ import { addTimes } from './epoch-times.js';
 import { evaluateEpoch, trainEpoch } from './epoch.js';
 import { collectGarbageRarely } from '../util/garbage.js';
 import { Inspection } from './inspect-images.js';
+import { Lookout } from './lookout.js';
 import { checkMemory } from './memory.js';
 import type { RankTimes } from '../record/records.js';
 import { checkSameData, shareState } from './resume.js';
+import { Saver } from './saver.js';
 import type { Report } from '../record/records.js';
 import { TrainingStep } from './step.js';
 import type { TrainOptions } from './train-options.js';
@@ -81,21 +83,30 @@ async function trainClassifier(
   });
   const { loss, optimiser } = step;
   const trained = { classifier, loss, optimiser, communicator, config };
-  recovery?.snapshots.begin(recovery.generation, stepsPerEpoch(dataset.labels.train.length, config));
+  const steps = stepsPerEpoch(dataset.labels.train.length, config);
+  recovery?.snapshots.begin(recovery.generation, steps);
   const state = recovery?.start
     ? await recovery.snapshots.restore(trained, recovery.start)
     : await shareState({ ...trained, resume });
   await recovery?.snapshots.take(trained, state);
 
-  reporter.progress('begin to train', state.epochs);
+  const about = { ...options, modules, stepsPerEpoch: steps };
+  const saver = await Saver.create(about, trained);
   let times: RankTimes = { images: 0, seconds: 0, loaderSeconds: 0, exposedSeconds: 0 };
-  const training = { classifier, step, state, trained, unknown, inspection, modules };
-  await inspection.start();
-  if (state.unevaluated) await evaluateEpoch(options, training);
-  for (let epoch = state.epochs; epoch < config.epochs; epoch++) {
-    times = addTimes(times, await trainEpoch(options, training));
+  try {
+    reporter.progress('begin to train', state.epochs);
+    const lookout = new Lookout(about, trained, saver);
+    const training = { classifier, step, state, trained, unknown, inspection, lookout, saver };
+    await inspection.start();
+    if (state.unevaluated) await evaluateEpoch(options, training);
+    for (let epoch = state.epochs; epoch < config.epochs; epoch++) {
+      times = addTimes(times, await trainEpoch(options, training));
+    }
+    step.dispose();
+    await saver.settled();
+  } finally {
+    await saver.close();
   }
-  step.dispose();
 
   await reporter.agree('weights', classifier.weightsSha256());
   const part: FinishPart = {

@@ -48,6 +48,9 @@ const input = {
 /** A job has been stopped: its checkpoints are whole, and `--resume` goes on once the cause is gone. */
 const job = {
   STOPPED: 'a signal has stopped the job, or the program that started it',
+  PREEMPTED:
+    'the time is over, or a signal has asked for the end: a checkpoint is written, and --resume goes on from it',
+  CHECKPOINT_MISSED: 'a checkpoint could not be written; the training went on without it',
   START_FAILED: 'a worker process could not be started',
   KILLED: 'a signal has ended a worker',
   EXITED: 'a worker has ended by itself',
@@ -64,7 +67,7 @@ const job = {
   MESSAGE_NOT_SENT: 'a message to the coordinator or to a worker cannot be sent',
   COLLECTIVE_TIMEOUT: 'a collective has not ended by its deadline',
   COLLECTIVE_FAILED: 'a collective could not be carried out',
-  RUN_FOLDER_LOST: 'the run folder was removed, or another job has taken it',
+  RUN_FOLDER_LOST: 'the run folder was emptied, or another job has taken it',
   LAUNCH_FAILED: 'the launching process has ended without saying why',
   LOSS_NOT_FINITE: 'the loss is not a finite number',
   GRADIENT_NOT_FINITE: 'a gradient is not finite; the message names the parameter and the step',

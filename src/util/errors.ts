@@ -85,6 +85,19 @@ export function resumable(error: unknown): unknown {
   });
 }
 
+/**
+ * The job has ended early and in order, because its time is over or a signal asked for it: `PREEMPTED`, with a checkpoint of
+ * the step under way, or `CHECKPOINT_MISSED` where none could be written.
+ */
+export class PreemptedError extends PodDistError {
+  constructor(
+    override readonly code: 'PREEMPTED' | 'CHECKPOINT_MISSED',
+    message: string,
+  ) {
+    super(code, message);
+  }
+}
+
 /** An error as another thread, process or program reads it. */
 export interface ErrorReport {
   code: ErrorCode;

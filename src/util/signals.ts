@@ -76,6 +76,64 @@ export type StopSource = (listener: (by?: string) => void) => { stop(): void };
 /** Source that never asks for the end. */
 export const neverStopping: StopSource = () => ({ stop: () => {} });
 
+/** What asks a job to end in order, with a checkpoint. */
+export const endCauses = ['SIGTERM', 'SIGUSR1', '--max-time'] as const;
+export type EndCause = (typeof endCauses)[number];
+
+/** How a job follows requests to end. */
+export interface EndRules {
+  /** Seconds that it has after SIGTERM or SIGUSR1 to end in order; 0: it stops at once. */
+  graceSeconds: number;
+  /** Seconds from the start of this process after which it is to end in order. */
+  maxSeconds?: number;
+}
+
+/** Most milliseconds that a timer of Node can wait. */
+const longestTimerMs = 2 ** 31 - 1;
+
+/**
+ * Requests to end a job: `ending` is aborted, with an `EndCause` as its reason, where it is to end in order; the listeners of
+ * `stopping` are called where it is to stop at once: at every other signal, and where the grace is over. A signal that comes
+ * once more within the grace, as from a launcher that passes it on to all processes, changes nothing. Both begin with the
+ * first listener of `stopping`.
+ */
+export function endRequests({ graceSeconds, maxSeconds }: EndRules): {
+  ending: AbortSignal;
+  stopping: StopSource;
+} {
+  const ending = new AbortController();
+  const stopping: StopSource = (listener) => {
+    let grace: NodeJS.Timeout | undefined;
+    const limit =
+      maxSeconds === undefined ? undefined : atUptime(maxSeconds, () => ending.abort('--max-time'));
+    const following = followSignals((name) => {
+      if ((name !== 'SIGTERM' && name !== 'SIGUSR1') || graceSeconds === 0) return listener(name);
+      grace ??= setTimeout(() => listener(name), Math.min(graceSeconds * 1000, longestTimerMs)).unref();
+      ending.abort(name satisfies EndCause);
+    });
+    return {
+      stop: () => {
+        clearTimeout(grace);
+        limit?.clear();
+        following.stop();
+      },
+    };
+  };
+  return { ending: ending.signal, stopping };
+}
+
+/** Calls `listener` once this process is so many seconds old; does not keep it alive. */
+function atUptime(seconds: number, listener: () => void): { clear(): void } {
+  let timer: NodeJS.Timeout;
+  const wait = () => {
+    const leftMs = 1000 * (seconds - process.uptime());
+    if (leftMs <= 0) listener();
+    else timer = setTimeout(wait, Math.min(leftMs, longestTimerMs)).unref();
+  };
+  timer = setTimeout(wait, 0).unref();
+  return { clear: () => clearTimeout(timer) };
+}
+
 /**
  * Runs work that ends by itself when its `AbortSignal` is aborted. The first signal to this process aborts it, with
  * the signal's name as the reason. Rejects with `StoppedError` at a second signal, or where the work takes longer than

@@ -1,17 +1,13 @@
 import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { configSchema, type Config } from '../../src/config/schema.js';
 import { emptyTotals } from '../../src/evaluation/totals.js';
-import {
-  loadCheckpoint,
-  saveCheckpoint,
-  saveEvaluation,
-  type Checkpoint,
-} from '../../src/checkpoint/checkpoint.js';
-import { findCheckpoint, pruneCheckpoints } from '../../src/checkpoint/checkpoints.js';
+import { loadCheckpoint, type Checkpoint } from '../../src/checkpoint/checkpoint.js';
+import { saveCheckpoint, saveEvaluation } from '../../src/checkpoint/save.js';
+import { findCheckpoint, listCheckpoints, pruneCheckpoints } from '../../src/checkpoint/checkpoints.js';
 import { seal } from '../../src/checkpoint/sealed.js';
 import { stream } from '../../src/util/random.js';
 
@@ -20,6 +16,21 @@ const config = configSchema.parse({
   model: { name: 'small-cnn' },
   learningRate: { schedule: 'constant', rate: 0.1 },
 });
+
+/** In the middle of an epoch, of two ranks that have arrays of their own. */
+function inside(epochs: number, steps: number, stepsPerEpoch = 30): Checkpoint {
+  const lossSums = [[0.1 + 0.2, 1 / 3], [1e-30]];
+  return {
+    ...checkpoint(epochs),
+    within: { steps, step: epochs * stepsPerEpoch + steps, lossSum: 7 / 3, lossSums },
+    evaluation: undefined,
+    moving: Float32Array.of(5),
+    own: {
+      residual: [Float32Array.of(1, 0, 2), Float32Array.of(0, 3, 0)],
+      moving: [Float32Array.of(5), Float32Array.of(6)],
+    },
+  };
+}
 
 function checkpoint(epochs: number): Checkpoint {
   return {
@@ -51,6 +62,59 @@ describe('checkpoints', () => {
     expect(await loadCheckpoint(folder)).toEqual(saved);
   });
 
+  it('of the middle of an epoch come back bit for bit, from one file a rank', async () => {
+    const { evaluation: _, ...saved } = inside(1, 7);
+    const folder = await saveCheckpoint(join(run, 'checkpoints'), saved, { shards: 2 });
+    expect(folder).toBe(join(run, 'checkpoints', 'step-00000037'));
+    expect((await readdir(folder)).sort()).toEqual([
+      'checkpoint.json',
+      'moving.bin',
+      'shard-0.bin',
+      'shard-1.bin',
+    ]);
+    expect(await loadCheckpoint(folder)).toEqual(saved);
+    const odd = {
+      ...checkpoint(2),
+      weights: new Float32Array(1),
+      slots: [{ name: 'w', shape: [1], offset: 0, size: 1 }],
+    };
+    const whole = { ...odd, state: { mean: Float32Array.of(4), square: Float32Array.of(5) } };
+    const spread = await saveCheckpoint(join(run, 'checkpoints'), whole, { shards: 3 });
+    expect(await loadCheckpoint(spread)).toEqual(whole);
+  });
+
+  it('are in the order of the training, whatever an epoch had of steps; the furthest is found', async () => {
+    const folder = join(run, 'checkpoints');
+    const saved = [
+      checkpoint(2),
+      inside(2, 1, 30),
+      inside(1, 29),
+      inside(2, 14, 15),
+      checkpoint(1),
+      inside(0, 5),
+    ];
+    for (const one of saved) await saveCheckpoint(folder, one, { shards: 2 });
+    const order = [
+      'step-00000005',
+      'epoch-0001',
+      'step-00000059',
+      'epoch-0002',
+      'step-00000061',
+      'step-00000044',
+    ];
+    expect(await listCheckpoints(run)).toEqual(order.map((name) => join(folder, name)));
+    const said: string[] = [];
+    const find = async () => (await findCheckpoint(run, (line) => said.push(line))).folder;
+    expect(await find()).toBe(join(folder, 'step-00000044'));
+    for (const [index, name] of ['step-00000044', 'step-00000061'].entries()) {
+      const bytes = await readFile(join(folder, name, 'checkpoint.json'));
+      bytes[30 + 9 * index] ^= 4;
+      await writeFile(join(folder, name, 'checkpoint.json'), bytes);
+    }
+    expect(await find()).toBe(join(folder, 'epoch-0002'));
+    expect(said).toHaveLength(2);
+  });
+
   it('are found by run folder or by their own, the newest first', async () => {
     for (const epochs of [1, 2, 10]) await saveCheckpoint(join(run, 'checkpoints'), checkpoint(epochs));
     expect((await findCheckpoint(run)).checkpoint.epochs).toBe(10);
@@ -60,7 +124,7 @@ describe('checkpoints', () => {
   it('name the file whose bytes changed, and a run falls back on the one before', async () => {
     const older = await saveCheckpoint(join(run, 'checkpoints'), checkpoint(1));
     const newer = await saveCheckpoint(join(run, 'checkpoints'), checkpoint(2));
-    const file = join(newer, 'weights.bin');
+    const file = join(newer, 'shard-0.bin');
     const bytes = await readFile(file);
     bytes[0] ^= 1;
     await writeFile(file, bytes);
@@ -99,10 +163,37 @@ describe('checkpoints', () => {
     });
   });
 
+  /** Writes a checkpoint as format 2 had it: a file for each array. */
+  async function asFormat2(folder: string, { weights, moving, state }: Checkpoint): Promise<Manifest> {
+    const {
+      buckets: _b,
+      own: _o,
+      shards: _s,
+      ...rest
+    } = (await readManifest(folder)) as Manifest & Record<string, unknown>;
+    const arrays: Record<string, object> = {};
+    for (const [name, array] of Object.entries({ weights, moving, ...state })) {
+      const bytes = Buffer.from(array.buffer);
+      await writeFile(join(folder, `${name}.bin`), bytes);
+      arrays[name] = { length: array.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+    }
+    await rm(join(folder, 'shard-0.bin'));
+    const manifest = { ...rest, format: 2, arrays };
+    await writeFile(join(folder, 'checkpoint.json'), seal(manifest));
+    return readManifest(folder);
+  }
+
+  it('of format 2, with a file for each array, are read', async () => {
+    const { evaluation: _, ...saved } = checkpoint(2);
+    const folder = await saveCheckpoint(join(run, 'checkpoints'), saved);
+    await asFormat2(folder, saved);
+    expect(await loadCheckpoint(folder)).toEqual(saved);
+  });
+
   it('of format 1, with no digest of the manifest and the evaluation within, are read, and kept all', async () => {
     const saved = checkpoint(2);
     const folder = await saveCheckpoint(join(run, 'checkpoints'), saved);
-    const { sha256: _, ...manifest } = await readManifest(folder);
+    const { sha256: _, ...manifest } = await asFormat2(folder, saved);
     const { keep: _keep, keepBest: _keepBest, ...checkpointing } = manifest.config.checkpoint;
     const old = { ...manifest, format: 1, evaluation: saved.evaluation };
     const settings = { ...manifest.config, checkpoint: checkpointing };
@@ -117,8 +208,8 @@ describe('checkpoints', () => {
   it('with any bit flipped, or cut anywhere, are refused or lack their evaluation', async () => {
     const module = { name: 'backbone.mjs', sha256: '', text: Buffer.from('export default () => {};') };
     module.sha256 = createHash('sha256').update(module.text).digest('hex');
-    const saved = { ...checkpoint(3), module };
-    const folder = await saveCheckpoint(join(run, 'checkpoints'), saved);
+    const saved = { ...inside(3, 2), evaluation: emptyTotals(2), module };
+    const folder = await saveCheckpoint(join(run, 'checkpoints'), saved, { shards: 2 });
     const { evaluation: _, ...unevaluated } = saved;
     const files = await Promise.all(
       (await readdir(folder)).map(async (name) => ({ name, bytes: await readFile(join(folder, name)) })),
@@ -146,6 +237,19 @@ describe('checkpoints', () => {
     }
     expect(outcomes.refused).toBeGreaterThan(1000);
     expect(outcomes.unevaluated).toBeGreaterThan(10);
+    for (const { name, bytes } of files) {
+      if (name === 'evaluation.json') continue;
+      const first = Buffer.from(bytes);
+      first[0] ^= 1;
+      for (const damaged of [first, bytes.subarray(0, -1), undefined]) {
+        if (damaged) await writeFile(join(folder, name), damaged);
+        else await rm(join(folder, name));
+        await expect(loadCheckpoint(folder), name).rejects.toMatchObject({
+          code: expect.stringMatching(/^CHECKPOINT_(CORRUPT|NOT_FOUND)$/),
+        });
+      }
+      await writeFile(join(folder, name), bytes);
+    }
     expect(await loadCheckpoint(folder)).toEqual(saved);
   });
 
@@ -154,7 +258,7 @@ describe('checkpoints', () => {
     const folder = await saveCheckpoint(join(run, 'checkpoints'), short);
     await expect(loadCheckpoint(folder)).rejects.toMatchObject({
       code: 'CHECKPOINT_CORRUPT',
-      message: expect.stringMatching(/weights\.bin holds 1 numbers, but the model of this checkpoint has 3$/),
+      message: expect.stringMatching(/epoch-0001 holds 1 weights, but the model of this checkpoint has 3$/),
     });
   });
 
@@ -192,6 +296,20 @@ describe('checkpoints', () => {
     });
   });
 
+  it('are pruned to every so many epochs besides, and the newest stays whatever the rules', async () => {
+    const folder = join(run, 'checkpoints');
+    for (let epochs = 1; epochs <= 6; epochs++) {
+      await saveCheckpoint(folder, checkpoint(epochs));
+      await saveCheckpoint(folder, inside(epochs, 4), { shards: 2 });
+    }
+    const left = async () => (await listCheckpoints(run)).map((one) => basename(one));
+    await pruneCheckpoints(run, { last: 1, best: 0, everyEpochs: 2 });
+    expect(await left()).toEqual(['epoch-0002', 'epoch-0004', 'epoch-0006', 'step-00000184']);
+    const written = join(folder, 'epoch-0004');
+    await pruneCheckpoints(run, { last: 1, best: 0, everyEpochs: 0 }, written);
+    expect(await left()).toEqual(['epoch-0004', 'step-00000184']);
+  });
+
   it('are pruned to the newest and the best, with what interrupted writes left', async () => {
     const folder = join(run, 'checkpoints');
     const correct = [3, 9, 4, 9, 5, 6];
@@ -201,11 +319,11 @@ describe('checkpoints', () => {
     }
     await writeFile(join(folder, '.epoch-0007.99'), '');
     const left = async () => (await readdir(folder)).map((name) => Number(name.slice(6)));
-    await pruneCheckpoints(run, { keep: 0, keepBest: 0 });
+    await pruneCheckpoints(run, { last: 0, best: 0, everyEpochs: 0 });
     expect(await left()).toEqual([1, 2, 3, 4, 5, 6]);
-    await pruneCheckpoints(run, { keep: 2, keepBest: 2 });
+    await pruneCheckpoints(run, { last: 2, best: 2, everyEpochs: 0 });
     expect(await left()).toEqual([2, 4, 5, 6]);
-    await pruneCheckpoints(run, { keep: 1, keepBest: 1 });
+    await pruneCheckpoints(run, { last: 1, best: 1, everyEpochs: 0 });
     expect(await left()).toEqual([4, 6]);
   });
 });

@@ -45,7 +45,7 @@ describe('a run whose terminal is closed', needs('Python', hasPython()), () => {
   it.each([
     ['stops in order', 1, 'obeyed', '', 129],
     ['stops in order', 2, 'obeyed', '', 129],
-    ['goes on where SIGHUP is ignored, and obeys SIGTERM', 2, 'ignored', 'SIGTERM', 143],
+    ['goes on where SIGHUP is ignored, and obeys SIGTERM', 2, 'ignored', 'SIGTERM', 75],
   ])('%s: %i workers', async (_what, workers, hangup, last, code) => {
     const run = `run-${workers}-${hangup}`;
     const launch = ['launch', '-n', String(workers), '--backend', 'wasm', '--epochs', '5000', '--out', run];

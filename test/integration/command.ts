@@ -97,10 +97,15 @@ export class Workplace {
     return existsSync(this.path(run, 'metrics.jsonl')) ? this.metrics(run).epochs.length : 0;
   }
 
+  /** Steps that a run under way has recorded. */
+  made(run: string): number {
+    return existsSync(this.path(run, 'metrics.jsonl')) ? this.metrics(run).steps.length : 0;
+  }
+
   /** Checkpoints that a run, perhaps under way, has written. */
   checkpoints(run: string): string[] {
     const folder = this.path(run, 'checkpoints');
-    return existsSync(folder) ? readdirSync(folder).filter((name) => /^epoch-\d+$/.test(name)) : [];
+    return existsSync(folder) ? readdirSync(folder).filter((name) => /^(epoch|step)-\d+$/.test(name)) : [];
   }
 
   /** Names of files and folders that commands have left in the temporary folder. */

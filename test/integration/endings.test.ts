@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Report } from '../../src/record/records.js';
 import { until, Workplace } from './command.js';
 import { needs } from '../needs.js';
 
@@ -30,69 +31,100 @@ describe('a run on a file system that fills up', needs('the right to mount', can
   afterAll(() => place.clear());
 
   it.each(['1', '2'])(
-    'of %s workers ends in one line, and goes on once there is room',
+    'of %s workers trains to its end, tells of every checkpoint, and goes on once there is room',
     async (workers) => {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2500k', 'tmpfs', disk]);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=900k', 'tmpfs', disk]);
       const run = [...quick, '--workers', workers, '--out', 'disk/run'];
       const model = ['--set', 'model={name: small-cnn, channels: [8, 16, 32]}'];
-      const full = await place.run(...run, ...model, '--epochs', '200', '--set', 'checkpoint.keep=0');
+      const full = await place.run(...run, ...model, '--epochs', '14', '--set', 'checkpoint.keep=0');
       expect(full, full.stderr).toMatchObject({
-        code: 2,
+        code: 74,
         lastLine: expect.stringMatching(
-          /^pod-dist: cannot write the (?:checkpoint|evaluation) of epoch \d+ to disk\/run\/checkpoints: no space is left; whole checkpoints there: epoch-0001, .*make room \(a smaller checkpoint\.keep/,
+          /^pod-dist: the run has trained to its end, but: cannot write .* to disk\/run\/checkpoints: no space is left; /,
         ),
       });
       const whole = place.checkpoints('disk/run');
-      expect(
-        execFileSync('ls', ['-A', `${disk}/run/checkpoints`])
-          .toString()
-          .trim()
-          .split('\n'),
-      ).toEqual(whole);
+      expect(whole.length).toBeGreaterThan(2);
+      const lines =
+        full.stdout.match(/^cannot write the checkpoint epoch-\d+ to .*: no space is left; .*$/gm) ?? [];
+      expect(lines).toHaveLength(14 - whole.length);
+      const report = place.report('disk/run');
+      expect(report.missed).toEqual(expect.arrayContaining(lines));
+      expect(readdirSync(`${disk}/run/checkpoints`)).toHaveLength(whole.length);
+      expect(place.metrics('disk/run').steps).toHaveLength(14 * 3);
+
       execFileSync('mount', ['-o', 'remount,size=64m', disk]);
-      const epochs = String(whole.length + 1);
-      const resumed = await place.run(...run, '--resume', '--epochs', epochs, '--set', 'checkpoint.keep=2');
+      const resumed = await place.run(...run, '--resume', '--set', 'checkpoint.keep=2');
       expect(resumed, resumed.stderr).toMatchObject({
         code: 0,
         stderr: expect.stringMatching(/changed since the checkpoint: .*checkpoint\.keep 0 -> 2/),
       });
       expect(place.checkpoints('disk/run').length).toBeLessThanOrEqual(3);
-      expect(place.metrics('disk/run').epochs).toHaveLength(whole.length + 1);
+      expect(place.report('disk/run').weightsSha256).toBe(report.weightsSha256);
+      expect(place.metrics('disk/run').epochs).toHaveLength(14);
     },
     90_000,
   );
+
+  // Besides the folder itself: lock, config, metrics, logs of two ranks.
+  it('and takes no further file ends likewise, without its report', async () => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m,nr_inodes=9', 'tmpfs', disk]);
+    const run = [...quick, '--workers', '2', '--epochs', '2', '--out', 'disk/run'];
+    const full = await place.run(...run, '--json');
+    expect(full, full.stderr).toMatchObject({
+      code: 74,
+      stderr: expect.stringMatching(/^cannot write disk\/run\/report\.json: no space is left$/m),
+    });
+    const { missed = [], weightsSha256 } = JSON.parse(full.stdout) as Report;
+    expect(missed.join()).toMatch(/epoch-0001 .*epoch-0002 .*evaluation\.json.*report\.json/);
+    execFileSync('mount', ['-o', 'remount,nr_inodes=1000', disk]);
+    const resumed = await place.run(...run, '--resume');
+    expect(resumed, resumed.stderr).toMatchObject({ code: 0 });
+    expect(place.report('disk/run').weightsSha256).toBe(weightsSha256);
+  }, 60_000);
 });
 
-describe('a run on a file system that takes no further file', needs('the right to mount', canMount), () => {
+describe('a run whose folder is removed, or its checkpoints made read-only', () => {
   const place = new Workplace();
-  const disk = place.path('disk');
-  beforeAll(() => mkdirSync(disk));
-  afterEach(() => void execFileSync('umount', [disk]));
   afterAll(() => place.clear());
 
-  // Besides the folder itself: lock, config, metrics, logs of two ranks; then two checkpoints and the evaluation.
-  it.each([
-    [
-      9,
-      /^pod-dist: cannot write the checkpoint of epoch 1 to disk\/run\/checkpoints: no space is left; whole/,
-    ],
-    [22, /^pod-dist: cannot write disk\/run\/report\.json: no space is left; once that is mended, --resume/],
-  ])(
-    'ends in one line, and goes on once there is room: %i files',
-    async (files, line) => {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=64m,nr_inodes=${files}`, 'tmpfs', disk]);
-      const run = [...quick, '--workers', '2', '--epochs', '2', '--out', 'disk/run'];
-      const full = await place.run(...run);
-      expect(full, full.stderr).toMatchObject({
-        code: 2,
-        lastLine: expect.stringMatching(line),
-      });
-      execFileSync('mount', ['-o', 'remount,nr_inodes=1000', disk]);
-      const resumed = await place.run(...run, '--resume');
-      expect(resumed, resumed.stderr).toMatchObject({ code: 0 });
-      expect(place.metrics('disk/run').epochs).toHaveLength(2);
+  it('trains to its end, makes no folder again, and says so', async () => {
+    const command = place.start([...quick, '--workers', '1', '--epochs', '10', '--out', 'gone']);
+    await until('a checkpoint', () => place.checkpoints('gone')[0]);
+    rmSync(place.path('gone'), { recursive: true });
+    const ended = await command.ended;
+    expect(ended, ended.stderr).toMatchObject({
+      code: 74,
+      stdout: expect.stringMatching(
+        /^cannot write the checkpoint epoch-0010 to gone\/checkpoints: its folder is gone/m,
+      ),
+      stderr: expect.stringMatching(/^cannot write gone\/report\.json: its folder is gone$/m),
+    });
+    expect(existsSync(place.path('gone'))).toBe(false);
+  }, 60_000);
+
+  it(
+    'trains to its end where the checkpoints are read-only',
+    needs('the right to mount', canMount),
+    async () => {
+      const command = place.start([...quick, '--workers', '2', '--epochs', '10', '--out', 'fixed']);
+      await until('a checkpoint', () => place.checkpoints('fixed')[0]);
+      const folder = place.path('fixed', 'checkpoints');
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', folder]);
+      try {
+        const ended = await command.ended;
+        expect(ended, ended.stderr).toMatchObject({
+          code: 74,
+          stdout: expect.stringMatching(
+            /^cannot write the checkpoint epoch-0010 to .*: the file system is read-only/m,
+          ),
+        });
+        expect(place.report('fixed').epochs).toBe(10);
+      } finally {
+        execFileSync('umount', [folder]);
+      }
+      expect(place.checkpoints('fixed').length).toBeGreaterThan(0);
     },
-    60_000,
   );
 });
 

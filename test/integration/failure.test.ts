@@ -100,18 +100,21 @@ describe('a job that fails', () => {
   });
 
   it.each([
-    ['SIGINT', 130, '1'],
-    ['SIGTERM', 143, '1'],
-    ['SIGINT', 130, '2'],
-    ['SIGTERM', 143, '2'],
-  ] as const)('stops on %s with exit code %i, of %s workers, and says how to go on', async (...given) => {
-    const [signal, code, workers] = given;
-    const command = place.start([...training, '--workers', workers]);
-    await command.says(/epoch 1\/500/);
-    command.child.kill(signal);
-    const lastLine = `pod-dist: stopped by ${signal}; --resume goes on from the last checkpoint`;
-    expect(await endsWithin10s(command, place)).toMatchObject({ code, lastLine });
-  });
+    ['SIGINT', 130, '1', '30'],
+    ['SIGTERM', 143, '1', '0'],
+    ['SIGINT', 130, '2', '30'],
+    ['SIGTERM', 143, '2', '0'],
+  ] as const)(
+    'stops at once on %s with exit code %i, of %s workers, with a grace of %s',
+    async (...given) => {
+      const [signal, code, workers, grace] = given;
+      const command = place.start([...training, '--workers', workers, '--grace', grace]);
+      await command.says(/epoch 1\/500/);
+      command.child.kill(signal);
+      const lastLine = `pod-dist: stopped by ${signal}; --resume goes on from the last checkpoint`;
+      expect(await endsWithin10s(command, place)).toMatchObject({ code, lastLine });
+    },
+  );
 });
 
 describe('a port in use', () => {

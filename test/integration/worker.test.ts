@@ -146,10 +146,23 @@ describe('workers that something else has started', () => {
     expect(place.leftovers()).toEqual([]);
   });
 
-  it.each([
-    ['SIGTERM', 143],
-    ['SIGUSR1', 138],
-  ] as const)('all end in order when one of them gets %s', async (signal, code) => {
+  it.each(['SIGTERM', 'SIGUSR1'] as const)('all end with a checkpoint when one gets %s', async (signal) => {
+    const commands = await torchrun(500);
+    await until('a first epoch', () => place.epochs('run') || undefined);
+    commands[1].child.kill(signal);
+    const ended = await Promise.all(commands.map((command) => command.ended));
+    const [line] = ended.map(({ lastLine }) => lastLine);
+    expect(line).toMatch(new RegExp(`^pod-dist: ended by ${signal} with the checkpoint (step|epoch)-\\d+; `));
+    expect(ended.map(({ code, lastLine }) => [code, lastLine])).toEqual([
+      [75, line],
+      [75, line],
+    ]);
+    expect(place.checkpoints('run')).toContain(/checkpoint (\S+);/.exec(line)?.[1]);
+    expect(place.leftovers()).toEqual([]);
+  });
+
+  it('all stop at once when one of them gets SIGUSR2', async () => {
+    const [signal, code] = ['SIGUSR2', 140] as const;
     const commands = await torchrun(500);
     await until('a first epoch', () => place.epochs('run') || undefined);
     commands[1].child.kill(signal);

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { saveCheckpoint } from '../../src/checkpoint/checkpoint.js';
+import { saveCheckpoint } from '../../src/checkpoint/save.js';
 import { configSchema } from '../../src/config/schema.js';
 import { emptyTotals } from '../../src/evaluation/totals.js';
 import { Workplace } from '../integration/command.js';

@@ -57,13 +57,46 @@ describe('checkpoints', () => {
   it('are told of once each, by rank 0', () => {
     const told: number[] = [];
     const combiner = new RunCombiner([{ checkpoint: ({ epochs }) => void told.push(epochs) }]);
-    const record = (epochs: unknown, rank?: number) => () =>
-      combiner.record({ kind: 'checkpoint', epochs }, rank);
+    const record =
+      (epochs: unknown, { rank = 0, steps = 0, name = 'epoch-0002' } = {}) =>
+      () =>
+        combiner.record({ kind: 'checkpoint', name, epochs, steps }, rank);
     record(2)();
-    for (const wrong of [record(2), record(1), record(3, 1), record(-1), record('4')])
+    const names = ['', '../epoch-0003', 'epoch-x', `step-${'0'.repeat(50)}`];
+    for (const wrong of [
+      ...[record(2), record(1), record(1, { steps: 9 }), record(3, { rank: 1 }), record(-1), record('4')],
+      ...names.map((name) => record(3, { name })),
+    ])
       expect(wrong).toThrow(expect.objectContaining({ code: 'PROTOCOL_ERROR' }));
+    record(2, { steps: 7, name: 'step-00000037' })();
     record(4)();
-    expect(told).toEqual([2, 4]);
+    expect(told).toEqual([2, 2, 4]);
+  });
+
+  it('are saved once every rank has told of its files, of the same one', () => {
+    const combiner = new RunCombiner([]);
+    const sha256 = '0'.repeat(64);
+    const part = (name: string) => ({ name, shards: [{ bytes: 8, sha256 }], sums: [0.5] });
+    const saved = [part('step-00000012'), part('step-00000012')];
+    expect(saved.map((one) => combiner.readPart('saved', one))).toEqual(saved);
+    expect(combiner.combine('saved', saved)).toEqual(saved);
+    expect(() => combiner.combine('saved', [part('step-00000012'), part('epoch-0001')])).toThrow(
+      'rank 0 saves step-00000012, rank 1 epoch-0001',
+    );
+    for (const wrong of [{ ...part('x') }, { ...part('epoch-0001'), shards: [{ bytes: -1, sha256 }] }])
+      expect(() => combiner.readPart('saved', wrong)).toThrow(/is not pod-dist's/);
+  });
+
+  it('that could not be written are in the report', () => {
+    const told: string[] = [];
+    const unwritten = ['cannot write report.json'];
+    const combiner = new RunCombiner([{ missed: ({ message }) => void told.push(message), unwritten }]);
+    combiner.combine('epoch', parts);
+    combiner.record({ kind: 'missed', message: 'cannot write epoch-0001' });
+    expect(told).toEqual(['cannot write epoch-0001']);
+    expect(combiner.combine('finish', [finish])).toMatchObject({
+      missed: ['cannot write epoch-0001', 'cannot write report.json'],
+    });
   });
 });
 

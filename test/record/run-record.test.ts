@@ -66,9 +66,26 @@ describe('RunRecorder', () => {
       if (epoch < 2) first.epoch(epochRecord(epoch));
     }
     first.close();
-    const second = RunRecorder.open(folder, config, 2);
+    const second = RunRecorder.open(folder, config, { epochs: 2, steps: 0 });
     second.step(step(2, 2));
     second.close();
     expect(metrics().map(({ epoch }) => epoch)).toEqual([0, 0, 1, 1, 2]);
+  });
+
+  it('keeps the steps before one in the middle of an epoch', () => {
+    const first = RunRecorder.open(folder, config);
+    for (const index of [0, 1, 2]) first.step(step(0, index));
+    first.epoch(epochRecord(0));
+    for (const index of [3, 4, 5]) first.step(step(1, index));
+    first.epoch(epochRecord(1));
+    first.close();
+    const second = RunRecorder.open(folder, config, { epochs: 1, steps: 2 });
+    second.step(step(1, 5));
+    second.close();
+    expect(metrics()).toEqual([
+      ...[0, 1, 2].map((index) => step(0, index)),
+      epochRecord(0),
+      ...[3, 4, 5].map((index) => step(1, index)),
+    ]);
   });
 });

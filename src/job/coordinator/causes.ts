@@ -22,11 +22,14 @@ export function lostBy(about: About, by: number): Cause {
   return [{ ...about, code: 'PEER_LOST_BY_OTHERS', cause, user: false }, evidence.lostConnection];
 }
 
+/** Codes of ends that somebody has asked for: their message says all. */
+const orderly = new Set<ErrorCode>(['STOPPED', 'PREEMPTED', 'CHECKPOINT_MISSED']);
+
 /** The rank reported the error that it ends with. */
 export function reported(about: About, error: { code: string; message: string; user: boolean }): Cause {
   const { message, user } = error;
   const code = readCode(error.code);
-  if (code === 'STOPPED') return [{ ...about, code, cause: message, user: false }, evidence.stopped];
+  if (orderly.has(code)) return [{ ...about, code, cause: message, user: false }, evidence.stopped];
   return [
     { ...about, code, cause: user ? message : `error ${code}: ${message}`, user },
     evidence.reportedError,

@@ -10,6 +10,8 @@ import type { Member, Roster } from './roster.js';
 /** Codes of failures that would come again: a mistake, or a training that does not work. */
 const final = new Set<ErrorCode>([
   'STOPPED',
+  'PREEMPTED',
+  'CHECKPOINT_MISSED',
   'START_FAILED',
   'PROTOCOL_ERROR',
   'RANKS_DISAGREE',

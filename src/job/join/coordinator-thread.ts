@@ -85,20 +85,20 @@ function say(line: string): void {
   writeNow(2, `${printable(line)}\n`);
 }
 
-async function openRecord({ config, outDir, resumedEpochs }: OwnCoordinatorOptions) {
+async function openRecord({ config, outDir, resumed }: OwnCoordinatorOptions) {
   const dataset = await openDataset(config.data, { seed: config.seed, notify: () => {} });
   await dataset.close();
   const display = new Display({
     epochs: config.epochs,
     stepsPerEpoch: stepsPerEpoch(dataset.labels.train.length, config),
-    resumedEpochs: resumedEpochs ?? 0,
+    resumed,
     outDir,
     terminal: false,
     // A thread's process.stdout waits for the main thread, which may be blocked in a collective.
     write: (text) => writeNow(1, printableLines(text)),
   });
-  const trace = openTrace(config.trace, { resumed: resumedEpochs !== undefined, notify: say });
-  const recorder = RunRecorder.open(outDir, config, resumedEpochs);
+  const trace = openTrace(config.trace, { resumed: resumed !== undefined, notify: say });
+  const recorder = RunRecorder.open(outDir, config, resumed);
   const listeners: RunListener[] = [recorder, display];
   const close = () => {
     recorder.close();

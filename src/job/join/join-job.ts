@@ -1,5 +1,6 @@
 import type { Config } from '../../config/schema.js';
 import { configDigest } from '../../config/load.js';
+import type { Position } from '../../record/records.js';
 import { Membership } from '../member/membership.js';
 import { thresholdsOf } from '../../parallel/bitwise.js';
 import { canonicalHost, isLoopback, isWildcard, tcpAddress } from '../../transport/addresses.js';
@@ -17,8 +18,8 @@ export interface JoinJobOptions {
   /** Run folder, and its lock where this process holds it. */
   outDir: string;
   lockFile?: string;
-  /** Epochs of the checkpoint that the run goes on from. */
-  resumedEpochs?: number;
+  /** Position of the checkpoint that the run goes on from. */
+  resumed?: Position;
   /** Whether it only evaluates a checkpoint. */
   evaluate: boolean;
   notify(line: string): void;
@@ -93,7 +94,7 @@ type Found = Omit<Meeting, 'reached'> & { reached?: string };
  * all addresses. Without a given secret, it makes one and leaves it where the other ranks find it.
  */
 async function startCoordinator(options: JoinJobOptions): Promise<Found & { coordinator: OwnCoordinator }> {
-  const { place, config, outDir, lockFile, resumedEpochs, evaluate } = options;
+  const { place, config, outDir, lockFile, resumed, evaluate } = options;
   const { host, port, worldSize } = place;
   const given = givenSecret(process.env);
   const token = given ?? newSecret();
@@ -109,7 +110,7 @@ async function startCoordinator(options: JoinJobOptions): Promise<Found & { coor
     config,
     outDir,
     lockFile,
-    resumedEpochs,
+    resumed,
     evaluate,
   });
   const local = alone ? host : '127.0.0.1';

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import type { Config } from '../../config/schema.js';
+import type { Position } from '../../record/records.js';
 import { PodDistError, UserError, type ErrorReport } from '../../util/errors.js';
 import { startSocketThread } from '../../transport/zmq/socket-thread.js';
 
@@ -18,8 +19,8 @@ export interface OwnCoordinatorOptions {
   outDir: string;
   /** Rank 0's hold on it, where something is recorded. */
   lockFile?: string;
-  /** Epochs of the checkpoint that the run goes on from, if it does. */
-  resumedEpochs?: number;
+  /** Position of the checkpoint that the run goes on from, if it does. */
+  resumed?: Position;
   /** Whether it only counts a checkpoint's test images and records nothing. */
   evaluate?: boolean;
 }

@@ -2,7 +2,14 @@ import { closeSync, writeSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
-import { codeOf, messageOf, PodDistError, StoppedError, UserError } from '../../util/errors.js';
+import {
+  codeOf,
+  messageOf,
+  PodDistError,
+  PreemptedError,
+  StoppedError,
+  UserError,
+} from '../../util/errors.js';
 import { openLog } from '../../util/regular-file.js';
 
 /**
@@ -13,7 +20,8 @@ export async function withErrorLog<T>(work: Promise<T>, logFile: string): Promis
   try {
     return await work;
   } catch (error) {
-    if (error instanceof UserError || error instanceof StoppedError) throw error;
+    if (error instanceof UserError || error instanceof StoppedError || error instanceof PreemptedError)
+      throw error;
     await mkdir(dirname(logFile), { recursive: true });
     const log = openLog(logFile);
     writeSync(log, `${error instanceof Error ? error.stack : String(error)}\n`);

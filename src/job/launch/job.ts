@@ -1,14 +1,15 @@
 import { mkdirSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../../config/schema.js';
 import { describeFailure } from '../coordinator/failure.js';
 import { Coordinator } from '../coordinator/coordinator.js';
-import { PodDistError, StoppedError, UserError } from '../../util/errors.js';
+import { PodDistError, PreemptedError, StoppedError, UserError } from '../../util/errors.js';
 import type { TraceFile } from '../../trace/trace-file.js';
 import { canonicalHost, isWildcard, tcpAddress } from '../../transport/addresses.js';
 import type { RunCombiner } from '../../record/combine.js';
 import type { DevicePlan } from '../../backend/devices/devices.js';
 import { newSecret } from '../secret/read-secret.js';
-import type { StopSource } from '../../util/signals.js';
+import type { EndCause, StopSource } from '../../util/signals.js';
 import type { Incident, ElasticOptions } from '../coordinator/reform.js';
 import { permittedSizes } from '../../parallel/virtual-workers.js';
 import { Supervisor } from './supervisor.js';
@@ -30,6 +31,8 @@ export interface JobOptions {
   onIncident?(incident: Incident): void;
   /** Source of requests to stop the job. */
   stopping: StopSource;
+  /** Asks for the end of the job after the step under way, with a checkpoint; its reason is an `EndCause`. */
+  ending?: AbortSignal;
   /** Ends the job when it is aborted; the reason of the abort is a `PodDistError`. */
   lost?: AbortSignal;
 }
@@ -59,6 +62,7 @@ export async function runJob({
   notify,
   onIncident = () => {},
   stopping,
+  ending,
   lost,
 }: JobOptions): Promise<void> {
   const worldSize = config.workers;
@@ -89,12 +93,15 @@ export async function runJob({
   const supervisor = new Supervisor(coordinator);
   const following = stopping((by = '') => coordinator.abort('STOPPED', by));
   const suspending = suspendWith(supervisor);
+  const askToEnd = () => supervisor.askToEnd(ending?.reason as EndCause);
+  ending?.addEventListener('abort', askToEnd);
   lost?.addEventListener('abort', () => {
     const { code, message } = lost.reason as PodDistError;
     coordinator.abort(code, message);
   });
   try {
     places.open(supervisor, tcpAddress(connectTo, coordinator.port));
+    if (ending?.aborted) askToEnd();
     const failure = await Promise.race([coordinator.finished.then(() => undefined), coordinator.failure]);
     if (!failure) {
       await Promise.race([
@@ -102,6 +109,10 @@ export async function runJob({
         new Promise((resolve) => setTimeout(resolve, endWithinMs).unref()),
       ]);
       return;
+    }
+    if (failure.code === 'PREEMPTED' || failure.code === 'CHECKPOINT_MISSED') {
+      await Promise.race([supervisor.ended(), delay(endWithinMs, undefined, { ref: false })]);
+      throw new PreemptedError(failure.code, failure.cause);
     }
     if (failure.code === 'STOPPED') throw new StoppedError(failure.cause || undefined);
     if (failure.user) throw new UserError(failure.code, failure.cause);
@@ -112,6 +123,7 @@ export async function runJob({
     await coordinator.stop();
     following.stop();
     suspending.stop();
+    ending?.removeEventListener('abort', askToEnd);
   }
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StoppedError } from '../../util/errors.js';
 import type { Membership } from '../member/membership.js';
-import { followSignals } from '../../util/signals.js';
+import { endRequests, type EndRules } from '../../util/signals.js';
 
 /** Milliseconds that a worker may take to end after it has reported a signal to its job. */
 const endWithinMs = 2500;
@@ -14,7 +14,11 @@ export class WorkerStop {
   private readonly stopped: Promise<never>;
   private giveUp!: (error: StoppedError) => void;
 
-  private constructor(private readonly advice: string | undefined) {
+  private constructor(
+    /** Asks for the end after the step under way, with a checkpoint. */
+    readonly ending: AbortSignal,
+    private readonly advice: string | undefined,
+  ) {
     this.stopped = new Promise((_, reject) => (this.giveUp = reject));
   }
 
@@ -24,14 +28,19 @@ export class WorkerStop {
   }
 
   /**
-   * Runs the work of a worker that torchrun, Slurm or MPI have started. A signal stops the whole job: this rank
-   * reports it to the coordinator, which stops the others. Rejects with `StoppedError`, at once where the rank has not
-   * joined or where a second signal comes, else once the work has ended; its message ends with `advice`.
+   * Runs the work of a worker that torchrun, Slurm or MPI have started, under `rules` for requests to end. A signal that
+   * is to stop it stops the whole job: this rank reports it to the coordinator, which stops the others. Rejects with
+   * `StoppedError`, at once where the rank has not joined or where a second signal comes, else once the work has ended;
+   * its message ends with `advice`.
    */
-  static async run<T>(work: (stop: WorkerStop) => Promise<T>, advice?: string): Promise<T> {
-    const stop = new WorkerStop(advice);
+  static async run<T>(
+    work: (stop: WorkerStop) => Promise<T>,
+    { rules, advice }: { rules: EndRules; advice?: string },
+  ): Promise<T> {
+    const { ending, stopping } = endRequests(rules);
+    const stop = new WorkerStop(ending, advice);
     let by: string | undefined;
-    const following = followSignals((name) => {
+    const following = stopping((name = '') => {
       if (by === undefined) stop.begin(name);
       else stop.giveUp(new StoppedError(name, { advice }));
       by = name;

@@ -3,6 +3,8 @@ import { closeSync } from 'node:fs';
 import type { Coordinator } from '../coordinator/coordinator.js';
 import { messageOf } from '../../util/errors.js';
 import { openLog } from '../../util/regular-file.js';
+import type { EndCause } from '../../util/signals.js';
+import type { EndMessage } from './end-with-parent.js';
 
 /** One worker process to start. */
 export interface WorkerSpec {
@@ -84,6 +86,12 @@ export class Supervisor {
   /** Stops all workers, or lets them go on. */
   pause(paused: boolean): void {
     this.signal(paused ? 'SIGSTOP' : 'SIGCONT');
+  }
+
+  /** Asks all workers to end in order. */
+  askToEnd(end: EndCause): void {
+    for (const child of this.children.values())
+      if (child.connected) child.send({ end } satisfies EndMessage, () => {});
   }
 
   private follow(worker: number, child: ChildProcess): void {

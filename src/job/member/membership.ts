@@ -152,8 +152,10 @@ export class Membership implements Reporter {
   async gather<Name extends keyof Gathers>(
     name: Name,
     part: Gathers[Name]['part'],
+    { aside = false }: { aside?: boolean } = {},
   ): Promise<Gathers[Name]['result']> {
-    const result = await this.expect(`gathered ${name}`, () => this.tell({ type: 'gather', name, part }));
+    const ask = () => this.tell({ type: 'gather', name, part });
+    const result = await this.expect(`gathered ${name}`, ask, aside);
     return result as Gathers[Name]['result'];
   }
 
@@ -212,10 +214,11 @@ export class Membership implements Reporter {
     timer.abort();
   }
 
-  private async expect(what: string, ask: () => void): Promise<unknown> {
+  private async expect(what: string, ask: () => void, aside = false): Promise<unknown> {
     if (this.ended) throw this.ended;
     const answer = new Promise<unknown>((resolve, reject) => this.waiters.set(what, { resolve, reject }));
     ask();
+    if (aside) return answer;
     const began = this.tracer.now();
     const value = await this.status.waiting(answer);
     this.tracer.span('compute', 'waiting', began, { for: what });

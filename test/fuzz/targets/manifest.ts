@@ -4,7 +4,8 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { configSchema } from '../../../src/config/schema.js';
 import { emptyTotals } from '../../../src/evaluation/totals.js';
-import { loadCheckpoint, saveCheckpoint, type Checkpoint } from '../../../src/checkpoint/checkpoint.js';
+import { loadCheckpoint, type Checkpoint } from '../../../src/checkpoint/checkpoint.js';
+import { saveCheckpoint } from '../../../src/checkpoint/save.js';
 import { Broken, type Target } from '../judge.js';
 import { anyJson, disturbed, mutated } from '../mutations.js';
 

@@ -1,0 +1,80 @@
+import { shardOf, type Range } from '../parallel/buckets.js';
+
+/** An array that each rank has whole and of its own, after its shards in its file. */
+export interface OwnArray {
+  name: 'residual' | 'moving';
+  length: number;
+}
+
+/**
+ * How the numbers of a training are cut into one file a rank, little-endian float32: of each array in `names` the parts
+ * that rank r has of every bucket (as the update cuts them), one after another; then its own arrays.
+ */
+export interface ShardLayout {
+  buckets: readonly Range[];
+  /** Arrays of one number a weight; `weights` comes first. */
+  names: readonly string[];
+  own: readonly OwnArray[];
+  worldSize: number;
+}
+
+/** The parts of an array, one number a weight, that a rank has, one after another. */
+export function cutOut(array: Float32Array, rank: number, { buckets, worldSize }: ShardLayout): Float32Array {
+  const part = new Float32Array(partLength(rank, { buckets, worldSize }));
+  let offset = 0;
+  for (const bucket of buckets) {
+    const { start, end } = shardOf(bucket, { rank, worldSize });
+    part.set(array.subarray(start, end), offset);
+    offset += end - start;
+  }
+  return part;
+}
+
+/** Numbers in the file of a rank. */
+export function shardLength(rank: number, layout: ShardLayout): number {
+  const own = layout.own.reduce((sum, { length }) => sum + length, 0);
+  return layout.names.length * partLength(rank, layout) + own;
+}
+
+/** The arrays that the files of all ranks hold together: whole ones by name, and each rank's own by name. */
+export function joinShards(
+  shards: readonly Float32Array[],
+  layout: ShardLayout,
+): { whole: Record<string, Float32Array>; own: Partial<Record<OwnArray['name'], Float32Array[]>> } {
+  const { buckets, names, worldSize } = layout;
+  const length = buckets.at(-1)?.end ?? 0;
+  const whole = Object.fromEntries(names.map((name) => [name, new Float32Array(length)]));
+  const own: Partial<Record<OwnArray['name'], Float32Array[]>> = {};
+  shards.forEach((shard, rank) => {
+    let offset = 0;
+    const next = (count: number) => shard.subarray(offset, (offset += count));
+    for (const name of names) {
+      for (const bucket of buckets) {
+        const { start, end } = shardOf(bucket, { rank, worldSize });
+        whole[name].set(next(end - start), start);
+      }
+    }
+    for (const { name, length: count } of layout.own) (own[name] ??= []).push(next(count).slice());
+  });
+  return { whole, own };
+}
+
+/** Whether the buckets cover so many numbers in order, without gap or overlap. */
+export function covers(buckets: readonly Range[], length: number): boolean {
+  let at = 0;
+  for (const { start, end } of buckets) {
+    if (start !== at || end < start) return false;
+    at = end;
+  }
+  return at === length;
+}
+
+function partLength(
+  rank: number,
+  { buckets, worldSize }: Pick<ShardLayout, 'buckets' | 'worldSize'>,
+): number {
+  return buckets.reduce((sum, bucket) => {
+    const { start, end } = shardOf(bucket, { rank, worldSize });
+    return sum + end - start;
+  }, 0);
+}

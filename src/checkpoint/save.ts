@@ -1,0 +1,160 @@
+import { createHash } from 'node:crypto';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
+import type { EvaluationTotals } from '../evaluation/totals.js';
+import type { ModuleSource } from '../util/user-module.js';
+import type { OptimiserState } from '../parallel/sharded-state.js';
+import { readRegularFile } from '../util/regular-file.js';
+import {
+  checkpointName,
+  evaluationName,
+  formatVersion,
+  largestManifest,
+  manifestName,
+  shardName,
+  type Checkpoint,
+} from './checkpoint.js';
+import { syncFolder, writeSynced, type Described } from './files.js';
+import { pluginFile, type Modules } from './modules.js';
+import { cutOut, type ShardLayout } from './layout.js';
+import { seal, verifySeal } from './sealed.js';
+
+/** Where a checkpoint is written, and where its files lie until all of them are on disk. */
+export interface Destination {
+  /** Folder of the run's checkpoints; the one above it must be there. */
+  folder: string;
+  name: string;
+  /** Makes the name of the temporary folder one that no other write has. */
+  tag: string;
+}
+
+/** What rank 0 writes once every rank's file is on disk. */
+export interface Finish {
+  about: Omit<Checkpoint, 'weights' | 'state' | 'moving' | 'own' | keyof Modules | 'evaluation'>;
+  layout: Pick<ShardLayout, 'buckets' | 'names' | 'own'>;
+  shards: readonly Described[];
+  moving: Float32Array;
+  modules: Modules;
+  evaluation?: EvaluationTotals;
+}
+
+/** The temporary folder of a checkpoint that is being written. */
+export function temporaryFolder({ folder, name, tag }: Destination): string {
+  return join(folder, `.${name}.${tag}`);
+}
+
+/** Writes a rank's numbers, one array after another, through to the disk. */
+export async function writeShard(
+  destination: Destination,
+  rank: number,
+  arrays: readonly Float32Array[],
+): Promise<Described> {
+  await makeFolders(destination);
+  const handle = await open(join(temporaryFolder(destination), shardName(rank)), 'w');
+  const hash = createHash('sha256');
+  let bytes = 0;
+  try {
+    for (const array of arrays) {
+      const part = bytesOf(array);
+      hash.update(part);
+      await handle.writeFile(part);
+      bytes += part.length;
+    }
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  return { bytes, sha256: hash.digest('hex') };
+}
+
+/**
+ * Ends a checkpoint whose shards are on disk: writes moving statistics and the backbone where it is a module, then the
+ * manifest, which has the SHA-256 of every file and ends with its own, and gives the folder its name. A checkpoint is
+ * whole or is not there.
+ */
+export async function finishCheckpoint(destination: Destination, finish: Finish): Promise<string> {
+  const { about, layout, shards, moving, modules, evaluation } = finish;
+  const { module, plugins = [] } = modules;
+  const temporary = temporaryFolder(destination);
+  const { sha256 } = await writeSynced(join(temporary, 'moving.bin'), bytesOf(moving));
+  const written = async (file: string, { name, text }: ModuleSource) => ({
+    name,
+    ...(await writeSynced(join(temporary, file), text)),
+  });
+  const { epochs, within, ...rest } = about;
+  const manifest = seal({
+    // Where it is in the run comes first: it is read without the rest.
+    ...{ format: formatVersion, epochs, within, ...rest },
+    ...{ buckets: layout.buckets, arrays: layout.names, own: layout.own },
+    ...{ shards, moving: { length: moving.length, sha256 } },
+    module: module && (await written(module.name, module)),
+    plugins: await Promise.all(plugins.map((plugin, index) => written(pluginFile(index, plugin), plugin))),
+  });
+  await writeSynced(join(temporary, manifestName), manifest);
+  if (evaluation) await saveEvaluation(temporary, evaluation);
+  await syncFolder(temporary);
+  const final = join(destination.folder, destination.name);
+  await rm(final, { recursive: true, force: true });
+  await rename(temporary, final);
+  await syncFolder(destination.folder);
+  return final;
+}
+
+/** Removes what there is of a checkpoint that could not be written. */
+export async function discardCheckpoint(destination: Destination): Promise<void> {
+  await rm(temporaryFolder(destination), { recursive: true, force: true });
+}
+
+/** Writes a whole checkpoint into `folder`, its numbers in so many files. */
+export async function saveCheckpoint(
+  folder: string,
+  checkpoint: Checkpoint,
+  { shards: worldSize = 1 }: { shards?: number } = {},
+): Promise<string> {
+  const { weights, moving, state, own = {}, module, plugins, evaluation, ...about } = checkpoint;
+  const destination = { folder, name: checkpointName(checkpoint), tag: String(process.pid) };
+  const whole: OptimiserState & { weights: Float32Array } = { weights, ...state };
+  const layout: ShardLayout = {
+    buckets: [{ start: 0, end: weights.length }],
+    names: Object.keys(whole),
+    own: Object.entries(own).map(([name, [first]]) => ({
+      name: name as keyof typeof own,
+      length: first.length,
+    })),
+    worldSize,
+  };
+  try {
+    const shards: Described[] = [];
+    for (let rank = 0; rank < worldSize; rank++) {
+      const parts = Object.values(whole).map((array) => cutOut(array, rank, layout));
+      const mine = Object.values(own).map((arrays) => arrays[rank]);
+      shards.push(await writeShard(destination, rank, [...parts, ...mine]));
+    }
+    return await finishCheckpoint(destination, {
+      ...{ about, layout, shards, moving, evaluation },
+      modules: { module, plugins },
+    });
+  } catch (error) {
+    await discardCheckpoint(destination).catch(() => {});
+    throw error;
+  }
+}
+
+/** Adds the evaluation to a checkpoint; it belongs to this one alone. */
+export async function saveEvaluation(folder: string, totals: EvaluationTotals): Promise<void> {
+  const of = verifySeal(readRegularFile(join(folder, manifestName), { mostBytes: largestManifest }));
+  await writeFileAtomic(join(folder, evaluationName), seal({ of, totals }));
+}
+
+/** Makes the temporary folder, and the folder of checkpoints where it is missing; not the run folder itself. */
+async function makeFolders(destination: Destination): Promise<void> {
+  for (const folder of [destination.folder, temporaryFolder(destination)])
+    await mkdir(folder).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+}
+
+function bytesOf(array: Float32Array): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}

@@ -1,0 +1,57 @@
+import { parentPort, type MessagePort } from 'node:worker_threads';
+import type { Retention } from '../config/checkpoint-schema.js';
+import type { EvaluationTotals } from '../evaluation/totals.js';
+import { messageOf } from '../util/errors.js';
+import { pruneCheckpoints } from './checkpoints.js';
+import { reasonOf, type Described } from './files.js';
+import {
+  discardCheckpoint,
+  finishCheckpoint,
+  saveEvaluation,
+  writeShard,
+  type Destination,
+  type Finish,
+} from './save.js';
+
+/** What the thread is asked to do; `done` says what each comes to. */
+export type WriterTask =
+  | { kind: 'shard'; to: Destination; rank: number; arrays: Float32Array[] }
+  | { kind: 'finish'; to: Destination; finish: Finish }
+  | { kind: 'discard'; to: Destination }
+  | { kind: 'evaluation'; folder: string; totals: EvaluationTotals }
+  | { kind: 'prune'; runFolder: string; rules: Retention; written: string };
+
+export type WriterAnswer =
+  { id: number; done: Described | string | undefined } | { id: number; failed: string };
+
+/** Writes checkpoints beside the training, one task after another. */
+async function perform(task: WriterTask): Promise<Described | string | undefined> {
+  switch (task.kind) {
+    case 'shard':
+      return writeShard(task.to, task.rank, task.arrays);
+    case 'finish':
+      return finishCheckpoint(task.to, task.finish);
+    case 'discard':
+      await discardCheckpoint(task.to);
+      return undefined;
+    case 'evaluation':
+      await saveEvaluation(task.folder, task.totals);
+      return undefined;
+    case 'prune':
+      await pruneCheckpoints(task.runFolder, task.rules, task.written);
+      return undefined;
+  }
+}
+
+const port = parentPort as MessagePort;
+let last = Promise.resolve();
+
+port.on('message', ({ id, task }: { id: number; task: WriterTask }) => {
+  last = last.then(async () => {
+    const answer: WriterAnswer = await perform(task).then(
+      (done) => ({ id, done }),
+      (error: unknown) => ({ id, failed: reasonOf(error) || messageOf(error) }),
+    );
+    port.postMessage(answer);
+  });
+});

@@ -1,0 +1,298 @@
+import { randomBytes } from 'node:crypto';
+import { accessSync, constants, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { intervalOf, retentionOf, type Interval } from '../config/checkpoint-schema.js';
+import { checkpointName } from '../checkpoint/checkpoint.js';
+import { listCheckpoints } from '../checkpoint/checkpoints.js';
+import type { Described } from '../checkpoint/files.js';
+import { cutOut, shardLength, type OwnArray, type ShardLayout } from '../checkpoint/layout.js';
+import type { Destination, Finish } from '../checkpoint/save.js';
+import { CheckpointWriter } from '../checkpoint/writer.js';
+import type { EvaluationTotals } from '../evaluation/totals.js';
+import type { Modules } from '../checkpoint/modules.js';
+import type { SavedPart } from '../record/reported.js';
+import { noTracer } from '../trace/tracer.js';
+import { messageOf } from '../util/errors.js';
+import { broadcastValue, type Trained } from './snapshot.js';
+import type { TrainingState } from './state.js';
+import type { TrainOptions } from './train-options.js';
+
+/** What a checkpoint is made of, copied out of a training. */
+interface Copy {
+  layout: ShardLayout;
+  /** Of each rank whose file this one writes, its arrays in the order of the file. */
+  files: { rank: number; arrays: Float32Array[] }[];
+  sums: number[];
+  moving: Float32Array;
+  about: Omit<Finish['about'], 'within'>;
+  within?: { steps: number; step: number; lossSum: number };
+}
+
+/** Milliseconds that a stopped job waits for a checkpoint that is being written. */
+const closeWithinMs = 2000;
+
+/**
+ * Writes the checkpoints of a run, beside the training.
+ *
+ *     1. each rank copies its shards of weights and optimiser state, 4 (k + 1) P / N bytes, and goes on
+ *     2. its writer thread writes the copy into a temporary folder of the run
+ *     3. each rank tells the coordinator the digest of its file, or why there is none
+ *     4. once all have, rank 0's thread adds the manifest and gives the folder its name; one file too few: nothing stays
+ *
+ * So a checkpoint is whole or is not there, whichever process ends when. Where a rank does not see rank 0's folder, the
+ * copies travel to rank 0 in (1), which writes all files. A checkpoint that cannot be written costs a line, not the run.
+ */
+export class Saver {
+  private readonly writer: CheckpointWriter;
+  private readonly interval: Interval;
+  private writing: Promise<void> = Promise.resolve();
+  private underWay = false;
+  /** In rank 0: why the last checkpoint is not on disk. */
+  private failure: string | undefined;
+  private broken: unknown;
+  private lastSaved = performance.now();
+
+  private constructor(
+    private readonly options: TrainOptions & { modules: Modules; stepsPerEpoch: number },
+    private readonly trained: Trained,
+    /** Folder of the run's checkpoints, and the tag of this process's writes. */
+    private readonly place: { folder: string; tag: string },
+    /** Whether every rank writes into that folder. */
+    private readonly together: boolean,
+  ) {
+    const { distributed, checkpoint } = options.config;
+    this.writer = new CheckpointWriter(distributed.phaseTimeoutSeconds * 1000);
+    this.interval = intervalOf(checkpoint);
+  }
+
+  /** Every rank calls it. */
+  static async create(
+    options: TrainOptions & { modules: Modules; stepsPerEpoch: number },
+    trained: Trained,
+  ): Promise<Saver> {
+    const { communicator } = trained;
+    const own = { folder: resolve(options.outDir, 'checkpoints'), tag: randomBytes(6).toString('hex') };
+    const given = communicator.rank === 0 ? own : undefined;
+    const probe = ({ folder, tag }: typeof own) => join(folder, `.probe.${tag}`);
+    if (given) attempt(() => writeFileSync(probe(given), given.tag));
+    const place = await broadcastValue(given, 0, communicator);
+    const sees = attempt(() => {
+      accessSync(place.folder, constants.W_OK);
+      return readFileSync(probe(place), 'utf8') === place.tag;
+    });
+    const apart = Float64Array.of(sees === true ? 0 : 1);
+    await communicator.allReduce(apart, { op: 'max', tag: 'checkpoint/folder' });
+    if (given) attempt(() => rmSync(probe(given), { force: true }));
+    return new Saver(options, trained, place, communicator.worldSize === 1 || apart[0] === 0);
+  }
+
+  /** Whether this rank still writes the last checkpoint. */
+  get busy(): boolean {
+    return this.underWay;
+  }
+
+  /** Whether a checkpoint is due after so many steps, or epochs: the same on all ranks. */
+  isDue({ epochs, steps }: TrainingState): boolean {
+    const { config, stepsPerEpoch } = this.options;
+    const { count, unit } = this.interval;
+    if (steps === 0 && epochs === config.epochs) return true;
+    if (unit === 'steps') return (epochs * stepsPerEpoch + steps) % count === 0;
+    return unit === 'epochs' && steps === 0 && epochs % count === 0;
+  }
+
+  /** Whether one is due by this rank's clock. */
+  get isTime(): boolean {
+    const { count, unit } = this.interval;
+    return unit === 'minutes' && performance.now() - this.lastSaved >= count * 60_000;
+  }
+
+  /** Copies the training as it is after a step, on every rank, and begins to write it; the last one is on disk. */
+  async save(state: TrainingState): Promise<void> {
+    const { tracer = noTracer } = this.options;
+    const began = tracer.now();
+    this.lastSaved = performance.now();
+    this.underWay = true;
+    const copy = await this.copy(state);
+    this.writing = this.write(copy)
+      .catch((error: unknown) => void (this.broken ??= error))
+      .finally(() => (this.underWay = false));
+    tracer.span('compute', 'checkpoint', began, { epoch: state.epochs });
+  }
+
+  /** Resolves once this rank has written its part; in rank 0, once the checkpoint is whole or given up. */
+  async written(): Promise<void> {
+    await this.writing;
+    if (this.broken !== undefined) throw this.broken;
+  }
+
+  /**
+   * Resolves, on every rank, once the last checkpoint is whole or given up, with whether it is whole. The ranks wait for the
+   * coordinator, not in a collective with a deadline.
+   */
+  async settled(): Promise<boolean> {
+    const { reporter } = this.options;
+    const { communicator } = this.trained;
+    reporter.lengthy('save the checkpoint');
+    await this.written();
+    await reporter.agree('checkpoint', 'written');
+    const failed = Float64Array.of(this.failure === undefined ? 0 : 1);
+    await communicator.broadcast(failed, 0, { tag: 'checkpoint/failed' });
+    return failed[0] === 0;
+  }
+
+  /** In rank 0: adds the evaluation to the checkpoint after so many epochs, where there is one, and drops old ones. */
+  addEvaluation(epochs: number, totals: EvaluationTotals): void {
+    const name = checkpointName({ epochs });
+    const folder = join(this.place.folder, name);
+    if (!existsSync(folder)) return;
+    this.underWay = true;
+    this.writing = this.writing
+      .then(() => this.writer.run({ kind: 'evaluation', folder, totals }))
+      .then(() => this.prune(name))
+      .catch((error: unknown) => this.miss(`the evaluation of ${name}`, messageOf(error)))
+      .finally(() => (this.underWay = false));
+  }
+
+  /** Ends the thread, after what it has begun to write where that does not take long. */
+  async close(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, closeWithinMs)));
+    await Promise.race([this.writing, late]);
+    clearTimeout(timer);
+    await this.writer.close();
+  }
+
+  private async copy(state: TrainingState): Promise<Copy> {
+    const { classifier, loss, optimiser, communicator, config } = this.trained;
+    const { rank, worldSize } = communicator;
+    const { dataset, stepsPerEpoch } = this.options;
+    await optimiser.complete();
+    const { steps, lossSum, unevaluated } = state;
+    const within = steps > 0 ? { steps, step: state.epochs * stepsPerEpoch + steps, lossSum } : undefined;
+    const residual = within && optimiser.residual;
+    const moving = classifier.batchNorm.flatten();
+    const local = config.batchNorm.statistics === 'local' && worldSize > 1;
+    const own: { name: OwnArray['name']; values: Float32Array }[] = [
+      ...(residual ? [{ name: 'residual' as const, values: residual.slice() }] : []),
+      ...(local ? [{ name: 'moving' as const, values: moving.slice() }] : []),
+    ];
+    const names = optimiser.shardedNames.filter((name) => !(residual && name === 'residual'));
+    const layout: ShardLayout = {
+      buckets: optimiser.buckets.map(({ start, end }) => ({ start, end })),
+      names: ['weights', ...names],
+      own: own.map(({ name, values }) => ({ name, length: values.length })),
+      worldSize,
+    };
+    const weights = cutOut(classifier.weights, rank, layout);
+    const shards = optimiser.copyShards().slice(0, weights.length * names.length);
+    const arrays = [weights, shards, ...own.map(({ values }) => values)];
+    const { name, labels } = dataset;
+    return {
+      layout,
+      files: this.together ? [{ rank, arrays }] : await this.collect(arrays, layout),
+      sums: [...(loss.state?.sums ?? [])],
+      moving,
+      about: {
+        epochs: state.epochs,
+        lossState: loss.state?.values ?? [],
+        seed: config.seed,
+        worldSize,
+        classNames: dataset.classNames,
+        shape: dataset.shape,
+        data: { name, images: labels.train.length, fingerprint: await dataset.fingerprint() },
+        centroidsSha256: classifier.centroidsSha256,
+        config,
+        ...(unevaluated ? { epoch: unevaluated } : {}),
+        slots: classifier.parameters.slots,
+        updates: optimiser.updates,
+      },
+      within,
+    };
+  }
+
+  /** The arrays of all ranks, in rank 0: 4 (k + 1) P bytes to every rank. */
+  private async collect(arrays: readonly Float32Array[], layout: ShardLayout): Promise<Copy['files']> {
+    const { communicator } = this.trained;
+    const files: Copy['files'] = [];
+    for (let rank = 0; rank < layout.worldSize; rank++) {
+      const values = new Float32Array(shardLength(rank, layout));
+      if (rank === communicator.rank) {
+        let offset = 0;
+        for (const array of arrays) values.set(array, (offset += array.length) - array.length);
+      }
+      await communicator.broadcast(values, rank, { tag: `checkpoint/${rank}` });
+      if (communicator.rank === 0) files.push({ rank, arrays: [values] });
+    }
+    return files;
+  }
+
+  private async write({ layout, files, sums, moving, about, within }: Copy): Promise<void> {
+    const { communicator } = this.trained;
+    const name = within
+      ? checkpointName({ ...about, within: { ...within, lossSums: [] } })
+      : checkpointName(about);
+    const to: Destination = { ...this.place, name };
+    const part: SavedPart = { name, shards: [], sums };
+    try {
+      for (const { rank, arrays } of files)
+        part.shards.push(await this.writer.run({ kind: 'shard', to, rank, arrays }, arrays));
+    } catch (error) {
+      part.failed = messageOf(error);
+    }
+    const parts = await this.options.reporter.gather('saved', part, { aside: true });
+    if (communicator.rank > 0) return;
+    const failed = parts.findIndex((one) => one.failed !== undefined);
+    const shards = parts.flatMap((one): Described[] => one.shards);
+    const lossSums = parts.map((one) => one.sums);
+    const finish: Finish = {
+      about: { ...about, ...(within ? { within: { ...within, lossSums } } : {}) },
+      ...{ layout, shards, moving, modules: this.options.modules },
+    };
+    try {
+      if (failed >= 0) throw new Error(parts[failed].failed);
+      await this.writer.run({ kind: 'finish', to, finish });
+    } catch (error) {
+      await this.writer.run({ kind: 'discard', to }).catch(() => {});
+      await this.miss(`the checkpoint ${name}`, messageOf(error));
+      this.failure = messageOf(error);
+      return;
+    }
+    this.failure = undefined;
+    const { epochs } = about;
+    this.options.reporter.record({ kind: 'checkpoint', name, epochs, steps: within?.steps ?? 0 });
+    await this.prune(name);
+  }
+
+  private async prune(name: string): Promise<void> {
+    const { folder } = this.place;
+    const rules = retentionOf(this.options.config.checkpoint);
+    const task = {
+      kind: 'prune',
+      runFolder: resolve(folder, '..'),
+      rules,
+      written: join(folder, name),
+    } as const;
+    await this.writer.run(task).catch(() => {});
+  }
+
+  /** Says that something could not be written, and which checkpoints there are. */
+  private async miss(what: string, why: string): Promise<void> {
+    const { outDir, reporter } = this.options;
+    const whole = await listCheckpoints(outDir).catch(() => []);
+    const names = whole.map((folder) => basename(folder));
+    const shown = names.length > 5 ? [...names.slice(0, 2), '...', ...names.slice(-2)] : names;
+    const message =
+      `cannot write ${what} to ${join(outDir, 'checkpoints')}: ${why}; the training goes on; checkpoints there: ` +
+      `${shown.join(', ') || 'none'}; make room, or mend the folder (a smaller checkpoint.keep keeps fewer)`;
+    reporter.record({ kind: 'missed', message: message.slice(0, 1000) });
+  }
+}
+
+/** What `work` gives, or undefined where it throws. */
+function attempt<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
+}
