@@ -26,16 +26,22 @@ export function reasonOf(error: unknown): string {
   return reasons[(error as NodeJS.ErrnoException).code ?? ''] ?? messageOf(error);
 }
 
-/** Writes a file through to the disk. */
-export async function writeSynced(file: string, bytes: Uint8Array): Promise<Described> {
+/** Writes a file through to the disk: these parts, one after another. */
+export async function writeSynced(file: string, ...parts: readonly Uint8Array[]): Promise<Described> {
   const handle = await open(file, 'w');
+  const hash = createHash('sha256');
+  let bytes = 0;
   try {
-    await handle.writeFile(bytes);
+    for (const part of parts) {
+      hash.update(part);
+      await handle.writeFile(part);
+      bytes += part.length;
+    }
     await handle.sync();
   } finally {
     await handle.close();
   }
-  return { bytes: bytes.length, sha256: sha256(bytes) };
+  return { bytes, sha256: hash.digest('hex') };
 }
 
 export async function syncFolder(folder: string): Promise<void> {

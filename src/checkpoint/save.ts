@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import type { EvaluationTotals } from '../evaluation/totals.js';
@@ -51,21 +50,7 @@ export async function writeShard(
   arrays: readonly Float32Array[],
 ): Promise<Described> {
   await makeFolders(destination);
-  const handle = await open(join(temporaryFolder(destination), shardName(rank)), 'w');
-  const hash = createHash('sha256');
-  let bytes = 0;
-  try {
-    for (const array of arrays) {
-      const part = bytesOf(array);
-      hash.update(part);
-      await handle.writeFile(part);
-      bytes += part.length;
-    }
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  return { bytes, sha256: hash.digest('hex') };
+  return writeSynced(join(temporaryFolder(destination), shardName(rank)), ...arrays.map(bytesOf));
 }
 
 /**

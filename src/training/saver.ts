@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { intervalOf, retentionOf, type Interval } from '../config/checkpoint-schema.js';
 import { checkpointName } from '../checkpoint/checkpoint.js';
@@ -13,6 +13,7 @@ import type { Modules } from '../checkpoint/modules.js';
 import type { SavedPart } from '../record/reported.js';
 import { noTracer } from '../trace/tracer.js';
 import { messageOf } from '../util/errors.js';
+import { readRegularText } from '../util/regular-file.js';
 import { broadcastValue, type Trained } from './snapshot.js';
 import type { TrainingState } from './state.js';
 import type { TrainOptions } from './train-options.js';
@@ -49,7 +50,7 @@ export class Saver {
   private underWay = false;
   /** In rank 0: why the last checkpoint is not on disk. */
   private failure: string | undefined;
-  private broken: unknown;
+  private broken: Error | undefined;
   private lastSaved = performance.now();
 
   private constructor(
@@ -78,7 +79,7 @@ export class Saver {
     const place = await broadcastValue(given, 0, communicator);
     const sees = attempt(() => {
       accessSync(place.folder, constants.W_OK);
-      return readFileSync(probe(place), 'utf8') === place.tag;
+      return readRegularText(probe(place), { mostBytes: 100 }) === place.tag;
     });
     const apart = Float64Array.of(sees === true ? 0 : 1);
     await communicator.allReduce(apart, { op: 'max', tag: 'checkpoint/folder' });
@@ -114,7 +115,7 @@ export class Saver {
     this.underWay = true;
     const copy = await this.copy(state);
     this.writing = this.write(copy)
-      .catch((error: unknown) => void (this.broken ??= error))
+      .catch((error: unknown) => void (this.broken ??= error as Error))
       .finally(() => (this.underWay = false));
     tracer.span('compute', 'checkpoint', began, { epoch: state.epochs });
   }

@@ -27,6 +27,7 @@ beforeAll(async () => {
     model: { name: 'small-cnn' },
     learningRate: { schedule: 'constant', rate: 0.1 },
   });
+  mkdirSync(place.path('run'));
   await saveCheckpoint(place.path('run', 'checkpoints'), {
     ...{ epochs: 1, lossState: [], seed: 1, worldSize: 1, classNames: ['a', 'b'], shape: [8, 8, 1], config },
     ...{ evaluation: emptyTotals(2), slots: [{ name: 'w', shape: [3], offset: 0, size: 3 }], updates: 1 },
