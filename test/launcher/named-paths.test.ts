@@ -41,7 +41,7 @@ beforeAll(async () => {
   socket.listen(place.path('socket'));
   symlinkSync('/dev/null', place.path('null.json'));
   symlinkSync('/dev/zero', place.path('zero.png'));
-  runWithPipe('weights', 'checkpoints', 'epoch-0001', 'weights.bin');
+  runWithPipe('weights', 'checkpoints', 'epoch-0001', 'shard-0.bin');
   runWithPipe('manifest', 'checkpoints', 'epoch-0001', 'checkpoint.json');
   runWithPipe('log', 'logs', 'rank-0.log');
   runWithPipe('lock', 'lock-0123456789abcdef.json');
