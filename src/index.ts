@@ -16,7 +16,7 @@ export { Membership } from './job/member/membership.js';
 export type { JoinOptions } from './job/member/thread-protocol.js';
 export type { WireType } from './transport/wire.js';
 export { errorCodes, type ErrorCode } from './util/error-codes.js';
-export { PodDistError, StoppedError, UserError } from './util/errors.js';
+export { PodDistError, PreemptedError, StoppedError, UserError } from './util/errors.js';
 export { evaluate, type EvaluateOptions } from './api/evaluate.js';
 export { exportModel, type ExportOptions } from './api/export-model.js';
 export type { Incident, JobHooks, RunHooks, SavedCheckpoint } from './api/hooks.js';
@@ -65,6 +65,7 @@ export type { Backbone, BackboneKind, BackboneOptions } from './models/index.js'
 export type {
   CheckpointRecord,
   EpochRecord,
+  MissedRecord,
   RanksRecord,
   RankTimes,
   Report,
