@@ -121,11 +121,11 @@ describe('steps that are made again', () => {
   it('end epochs and write checkpoints that are recorded once', () => {
     const { combiner, heard } = follow();
     const result = combiner.combine('epoch', parts);
-    combiner.record({ kind: 'checkpoint', epochs: 5 });
+    combiner.record({ kind: 'checkpoint', name: 'epoch-0005', epochs: 5, steps: 0 });
     const before = heard.length;
     combiner.replay();
     expect(combiner.combine('epoch', parts)).toEqual(result);
-    combiner.record({ kind: 'checkpoint', epochs: 5 });
+    combiner.record({ kind: 'checkpoint', name: 'epoch-0005', epochs: 5, steps: 0 });
     expect(heard.length).toBe(before);
   });
 });
