@@ -5,6 +5,8 @@ export const summaries = {
   evaluate: 'measure a checkpoint on its test images: the same numbers for any number of workers',
   predict: "name the classes of images with a checkpoint's model",
   export: "write a checkpoint's model for web pages, PyTorch or ONNX runtimes",
+  status: 'show how far a run has come, and who works on it',
+  stop: 'end a run that works, with a checkpoint',
   report: 'draw one run or several, side by side, on one HTML page that needs no network',
   config: 'list recipes, show one as resolved, say what a recipe may hold',
   centroids: 'make class centroids and measure them',

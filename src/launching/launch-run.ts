@@ -9,6 +9,7 @@ import { runJob } from '../job/launch/job.js';
 import { RunCombiner } from '../record/combine.js';
 import type { Report } from '../record/records.js';
 import { lastRunFolder, RunFolder } from '../record/run-folder.js';
+import type { Group } from '../record/run-status.js';
 import { RunRecorder, type RunListener } from '../record/run-record.js';
 import { openTrace } from '../trace/trace-file.js';
 import { setVariables } from '../util/environment.js';
@@ -114,7 +115,8 @@ async function trainPlan(plan: RunPlan, options: RunOptions): Promise<void> {
         recorder.incident(one);
         tell(describeIncident(one));
       };
-      await runJob({ ...job, notify: tell, onIncident });
+      const onGroup = (group: Group) => recorder.group(group);
+      await runJob({ onGroup, ...job, notify: tell, onIncident });
     } finally {
       recorder.close();
     }

@@ -138,6 +138,11 @@ export function holderOf(folder: string): Holder | undefined {
   return livingLock(folder, undefined)?.holder;
 }
 
+/** Whether a holder is a process of this machine. */
+export function isHere({ machine: theirs }: Holder): boolean {
+  return theirs === machine();
+}
+
 interface LivingLock {
   holder: Holder;
   /** Milliseconds since it was last touched, or taken where that is known better. */

@@ -8,6 +8,7 @@ import { makeFolder } from '../util/make-folder.js';
 import { printable } from '../util/printable.js';
 import { regularBytes } from '../util/regular-file.js';
 import type { Evaluation } from '../evaluation/schema.js';
+import type { Group } from './run-status.js';
 import type { EvaluationTotals } from '../evaluation/totals.js';
 import { reasonOf } from '../checkpoint/files.js';
 import type {
@@ -101,11 +102,21 @@ export class RunRecorder implements RunListener {
   incident(incident: object): void {
     const file = join(this.folder, 'job', 'incidents.jsonl');
     const line = JSON.stringify({ time: new Date().toISOString(), ...incident });
-    writing(file, () => {
+    this.attempt(() =>
+      writing(file, () => {
+        makeFolder(join(this.folder, 'job'));
+        const log = openSync(file, 'a');
+        writeSync(log, `${line}\n`);
+        closeSync(log);
+      }),
+    );
+  }
+
+  /** Writes `job/job.json`: the ranks that are there now. */
+  group(group: Group): void {
+    this.attempt(() => {
       makeFolder(join(this.folder, 'job'));
-      const log = openSync(file, 'a');
-      writeSync(log, `${line}\n`);
-      closeSync(log);
+      writeWhole(join(this.folder, 'job', 'job.json'), `${JSON.stringify(group)}\n`);
     });
   }
 

@@ -5,7 +5,7 @@ import type { TrainingState } from './state.js';
 /** Share of the time that snapshots may take, and seconds of steps that may have to be made again. */
 const share = 0.005;
 const mostReplaySeconds = 2;
-/** Steps between snapshots where taking one changes how the next step rounds: fixed, so that every run does the same. */
+/** Steps between snapshots where taking one changes how the next step rounds: by number, so that every run does the same. */
 const everyRounding = 50;
 
 export interface SnapshotOptions {
@@ -50,8 +50,11 @@ export class Snapshots {
 
   /** Called by every rank after each step; takes a snapshot where one is due. */
   async afterStep(trained: Trained, state: TrainingState): Promise<void> {
+    const fixed = this.fixedSteps(trained);
+    const step = state.epochs * this.stepsPerEpoch + state.steps;
     this.stepsSince++;
-    if (--this.left <= 0) await this.take(trained, state);
+    this.left--;
+    if (fixed === undefined ? this.left <= 0 : step % fixed === 0) await this.take(trained, state);
   }
 
   /** Takes a snapshot of what `state` has come to. */
@@ -64,23 +67,27 @@ export class Snapshots {
     await this.plan(trained, performance.now() - began, began);
   }
 
+  /** Steps between snapshots where the number of the step decides, not the time. */
+  private fixedSteps({ config }: Trained): number | undefined {
+    return this.options.every ?? (config.distributed.wire === 'float32' ? undefined : everyRounding);
+  }
+
   /** Decides, with all ranks, after how many steps the next one is due. */
-  private async plan({ communicator, config }: Trained, took: number, began: number): Promise<void> {
+  private async plan(trained: Trained, took: number, began: number): Promise<void> {
+    if (this.fixedSteps(trained) !== undefined) return;
     const perStep =
       this.lastEnded === undefined ? 0 : (began - this.lastEnded) / Math.max(1, this.stepsSince);
     const slowest = Float64Array.of(took, perStep);
-    if (this.options.every === undefined && config.distributed.wire === 'float32')
-      await communicator.allReduce(slowest, { op: 'max', tag: 'snapshot/times' });
-    this.left = this.every(slowest[0], slowest[1], config.distributed.wire);
+    await trained.communicator.allReduce(slowest, { op: 'max', tag: 'snapshot/times' });
+    this.left = stepsFor(slowest[0], slowest[1]);
     this.stepsSince = 0;
     this.lastEnded = performance.now();
   }
+}
 
-  private every(took: number, perStep: number, wire: string): number {
-    if (this.options.every !== undefined) return this.options.every;
-    if (wire !== 'float32') return everyRounding;
-    if (perStep === 0) return 1;
-    const most = Math.max(1, Math.floor((mostReplaySeconds * 1000) / perStep));
-    return Math.min(Math.max(1, Math.ceil(took / (share * perStep))), most);
-  }
+/** Steps until the next snapshot, of milliseconds that one takes and a step takes. */
+function stepsFor(took: number, perStep: number): number {
+  if (perStep === 0) return 1;
+  const most = Math.max(1, Math.floor((mostReplaySeconds * 1000) / perStep));
+  return Math.min(Math.max(1, Math.ceil(took / (share * perStep))), most);
 }

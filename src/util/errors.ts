@@ -88,6 +88,13 @@ export function resumable(error: unknown): unknown {
 /**
  * The job has ended early and in order, because its time is over or a signal asked for it: `PREEMPTED`, with a checkpoint of
  * the step under way, or `CHECKPOINT_MISSED` where none could be written.
+ *
+ * @example
+ * import { PreemptedError, UserError } from 'pod-dist';
+ *
+ * const exitCode = (error: unknown) =>
+ *   error instanceof PreemptedError ? 75 : error instanceof UserError ? 2 : 1;
+ * console.log(exitCode(new Error('another one')));
  */
 export class PreemptedError extends PodDistError {
   constructor(

@@ -52,13 +52,13 @@ describe('Snapshots', () => {
       const losses: number[] = [];
       for (const [index, seed] of [1, 2, 3].entries()) {
         losses.push(...(await train(disturbed, [seed])));
-        await snapshots.afterStep(disturbed.trained, startOf(2, index + 1));
+        await snapshots.afterStep(disturbed.trained, startOf(2, index + 2));
       }
-      expect(snapshots.held.map(({ at }) => at)).toEqual([47, 43]);
+      expect(snapshots.held.map(({ at }) => at)).toEqual([49, 45]);
 
       const [{ at, generation }] = snapshots.held;
       const state = await snapshots.restore(replacement.trained, { at, generation, root: 0, holders: [0] });
-      expect(state).toEqual(startOf(2, 3));
+      expect(state).toEqual(startOf(2, 4));
       losses.push(...(await train(replacement, [4, 5])));
       expect(losses).toEqual(wanted);
       await undisturbed.trained.loss.state?.afterEpoch(2, 25);

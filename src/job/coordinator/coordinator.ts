@@ -4,6 +4,7 @@ import { folderScope, meetingFolderName, removeLeftovers } from '../../transport
 import type { ErrorCode } from '../../util/error-codes.js';
 import { codeOf, messageOf, PodDistError, UserError } from '../../util/errors.js';
 import { runningClock } from '../../util/running-clock.js';
+import type { Group } from '../../record/run-status.js';
 import type { TracePart } from '../../trace/trace-file.js';
 import { now as clockNow } from '../../trace/tracer.js';
 import { disagreement } from './assembly.js';
@@ -61,6 +62,8 @@ export interface CoordinatorOptions extends ListenOptions, RosterOptions {
   onRecord?(rank: number, news: unknown): void;
   /** Called with the spans of each rank. */
   onTrace?(part: TracePart): void;
+  /** Called whenever the ranks of a configuration begin, or begin again, to train. */
+  onGroup?(group: Group): void;
   /** Called when the ranks begin again from a snapshot, a checkpoint or the start. */
   onReplay?(): void;
   /** Goes on after the loss of a worker; default: that ends the job. */
@@ -403,6 +406,16 @@ export class Coordinator {
     for (const [, other] of this.roster.members) other.liveness.restart(now);
     this.broadcast({ type: 'go' });
     this.recovery?.going(now);
+    const ranks = [...this.roster.members].map(([rank, { host, pid, worker }]) => ({
+      rank,
+      host,
+      pid,
+      worker,
+    }));
+    this.options.onGroup?.({
+      generation: this.generation.number,
+      ranks: ranks.toSorted((a, b) => a.rank - b.rank),
+    });
   }
 
   private about({ rank, host, pid }: Member): About {

@@ -6,6 +6,7 @@ import { Coordinator } from '../coordinator/coordinator.js';
 import { PodDistError, PreemptedError, StoppedError, UserError } from '../../util/errors.js';
 import type { TraceFile } from '../../trace/trace-file.js';
 import { canonicalHost, isWildcard, tcpAddress } from '../../transport/addresses.js';
+import type { Group } from '../../record/run-status.js';
 import type { RunCombiner } from '../../record/combine.js';
 import type { DevicePlan } from '../../backend/devices/devices.js';
 import { newSecret } from '../secret/read-secret.js';
@@ -27,6 +28,8 @@ export interface JobOptions {
   trace?: TraceFile;
   /** Called with lines for people. */
   notify(line: string): void;
+  /** Called whenever the ranks begin, or begin again, to train. */
+  onGroup?(group: Group): void;
   /** Called with each fault that an elastic job has gone on from. */
   onIncident?(incident: Incident): void;
   /** Source of requests to stop the job. */
@@ -60,6 +63,7 @@ export async function runJob({
   combiner,
   trace,
   notify,
+  onGroup,
   onIncident = () => {},
   stopping,
   ending,
@@ -87,6 +91,7 @@ export async function runJob({
     combine: combiner.combine,
     onRecord: (rank, news) => combiner.record(news, rank),
     onTrace: (part) => trace?.add(part),
+    onGroup,
     onReplay: () => combiner.replay(),
     elastic: config.elastic.enabled ? elasticOptions(config, places, onIncident) : undefined,
   });

@@ -1,0 +1,54 @@
+import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
+import { readRunStatus, type RunStatus } from '../../src/record/run-status.js';
+import { printableLines } from '../../src/util/printable.js';
+import { summaries } from '../summaries.js';
+
+interface StatusArguments {
+  run: string;
+  json: boolean;
+}
+
+export const statusCommand: CommandModule<object, StatusArguments> = {
+  command: 'status <run>',
+  describe: summaries.status,
+  builder: (yargs) =>
+    yargs
+      .positional('run', { type: 'string', demandOption: true, describe: 'run folder' })
+      .option('json', { type: 'boolean', default: false, describe: 'print it as JSON, and nothing else' })
+      .example(
+        '$0 status runs/digits',
+        'who trains it, how far it has come, faults so far',
+      ) as Argv<StatusArguments>,
+  handler: ({ run, json }: ArgumentsCamelCase<StatusArguments>) => {
+    const status = readRunStatus(run);
+    process.stdout.write(json ? `${JSON.stringify(status)}\n` : printableLines(describe(status)));
+  },
+};
+
+function describe(status: RunStatus): string {
+  const { folder, state, holder, group, incidents, lastIncident: last } = status;
+  const where = holder ? `, process ${holder.pid} on host ${holder.host}, since ${holder.since}` : '';
+  const lines = [`${folder}: ${state}${where}`, progressOf(status)];
+  if (group) {
+    lines.push(`generation ${group.generation}, ${group.ranks.length} workers`);
+    for (const { rank, host, pid } of group.ranks)
+      lines.push(`  rank ${rank}: process ${pid} on host ${host}`);
+  }
+  if (last) {
+    const who = last.rank === undefined ? '' : `rank ${last.rank}: `;
+    lines.push(`faults so far: ${incidents}; the last at ${last.time}: ${who}${last.cause}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function progressOf(status: RunStatus): string {
+  const { state, epochs, wantedEpochs, steps, loss, evalAccuracy, samplesPerSecond } = status;
+  const parts = [
+    `${epochs}${wantedEpochs === undefined ? '' : ` of ${wantedEpochs}`} epochs`,
+    `${steps} steps`,
+    loss !== undefined && `loss ${loss.toFixed(4)}`,
+    evalAccuracy !== undefined && `accuracy ${(100 * evalAccuracy).toFixed(2)} %`,
+    state === 'running' && samplesPerSecond !== undefined && `${samplesPerSecond.toFixed(0)} images/s`,
+  ];
+  return parts.filter(Boolean).join(', ');
+}

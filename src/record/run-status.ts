@@ -1,0 +1,115 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { parseYaml } from '../config/yaml.js';
+import { recipeBytes } from '../config/recipe.js';
+import { UserError } from '../util/errors.js';
+import { readRegularText, regularBytes } from '../util/regular-file.js';
+import { holderOf, type Holder } from './run-lock.js';
+
+const groupSchema = z.object({
+  /** Counts the configurations of the job, from 0: each fault that an elastic job goes on from begins another. */
+  generation: z.int().min(0),
+  ranks: z.array(z.object({ rank: z.int().min(0), host: z.string(), pid: z.int(), worker: z.int().min(0) })),
+});
+
+/** The ranks of a job that train together. */
+export type Group = z.output<typeof groupSchema>;
+
+/** How far a run has come, and who works on it. */
+export interface RunStatus {
+  folder: string;
+  state: 'running' | 'finished' | 'stopped';
+  /** The process that holds the run folder. */
+  holder?: Pick<Holder, 'host' | 'pid' | 'since'>;
+  /** Epochs that have ended, and that the run is to have. */
+  epochs: number;
+  wantedEpochs?: number;
+  /** Steps so far, and the loss and the speed of the last one. */
+  steps: number;
+  loss?: number;
+  samplesPerSecond?: number;
+  /** Accuracy after the last epoch, from 0 to 1. */
+  evalAccuracy?: number;
+  /** The ranks, where there are several and they work. */
+  group?: Group;
+  /** Faults that the run has gone on from, and the last one. */
+  incidents: number;
+  lastIncident?: z.output<typeof incidentSchema>;
+}
+
+const incidentSchema = z.object({
+  time: z.string(),
+  cause: z.string(),
+  rank: z.int().optional(),
+  seconds: z.number(),
+});
+const stepSchema = z.object({ step: z.int(), loss: z.number(), samplesPerSecond: z.number() });
+const epochSchema = z.object({ epoch: z.int(), evalAccuracy: z.number() });
+
+const mostBytes = 500_000_000;
+const mostGroupBytes = 16 * 2 ** 20;
+
+/**
+ * Reads how far a run has come from its folder.
+ *
+ * @throws UserError `RUN_NOT_FOUND`
+ */
+export function readRunStatus(folder: string): RunStatus {
+  if (!existsSync(join(folder, 'config.yaml')))
+    throw new UserError('RUN_NOT_FOUND', `there is no run in ${folder}: it has no config.yaml`);
+  const holder = holderOf(folder);
+  const metrics = linesOf(join(folder, 'metrics.jsonl'));
+  const step = lastOf(metrics, stepSchema);
+  const epoch = lastOf(metrics, epochSchema);
+  const incidents = linesOf(join(folder, 'job', 'incidents.jsonl'));
+  const ended = existsSync(join(folder, 'report.json')) ? 'finished' : 'stopped';
+  return {
+    folder,
+    state: holder ? 'running' : ended,
+    holder: holder && { host: holder.host, pid: holder.pid, since: holder.since },
+    epochs: epoch ? epoch.epoch + 1 : 0,
+    wantedEpochs: wantedOf(folder),
+    steps: step ? step.step + 1 : 0,
+    loss: step?.loss,
+    samplesPerSecond: step?.samplesPerSecond,
+    evalAccuracy: epoch?.evalAccuracy,
+    group: holder && readGroup(join(folder, 'job', 'job.json')),
+    incidents: incidents.length,
+    lastIncident: lastOf(incidents, incidentSchema),
+  };
+}
+
+function linesOf(file: string): string[] {
+  if (!existsSync(file)) return [];
+  const text = regularBytes(file, mostBytes).toString('utf8');
+  return text.split('\n').filter((line) => line.endsWith('}'));
+}
+
+/** The last line that holds such a record. */
+function lastOf<T>(lines: readonly string[], schema: z.ZodType<T>): T | undefined {
+  for (const line of lines.toReversed()) {
+    const { data } = schema.safeParse(parse(line));
+    if (data !== undefined) return data;
+  }
+  return undefined;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function wantedOf(folder: string): number | undefined {
+  const text = readRegularText(join(folder, 'config.yaml'), { mostBytes: recipeBytes });
+  const { epochs } = (parseYaml(text, '').value ?? {}) as { epochs?: unknown };
+  return typeof epochs === 'number' ? epochs : undefined;
+}
+
+function readGroup(file: string): Group | undefined {
+  if (!existsSync(file)) return undefined;
+  return groupSchema.safeParse(parse(readRegularText(file, { mostBytes: mostGroupBytes }))).data;
+}

@@ -1,0 +1,51 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { RunStatus } from '../../src/record/run-status.js';
+import { until, Workplace } from './command.js';
+
+describe('status and stop', () => {
+  let place: Workplace;
+  beforeEach(() => void (place = new Workplace()));
+  afterEach(() => place.clear());
+
+  async function status(): Promise<RunStatus> {
+    return JSON.parse((await place.ask('status', 'run', '--json')).stdout) as RunStatus;
+  }
+
+  it('show an elastic run, end it, and let it go on to the weights of one that was left alone', async () => {
+    const settings = ['--backend', 'wasm', '--workers', '2', '--epochs', '6'];
+    const command = place.start(['launch', ...settings, '--out', 'run', '--elastic']);
+    await until('an epoch', () => (place.epochs('run') > 0 ? true : undefined));
+    const before = await status();
+    const pids = [...command.workers().values()];
+    expect(before).toMatchObject({ state: 'running', wantedEpochs: 6, incidents: 0 });
+    expect(before.holder?.pid).toBe(command.child.pid);
+    expect(before.group?.ranks.map(({ pid }) => pid).toSorted()).toEqual(pids.toSorted());
+
+    process.kill(before.group?.ranks[1].pid as number, 'SIGKILL');
+    await command.says('killed by signal SIGKILL');
+    expect(await status()).toMatchObject({
+      group: { generation: 1 },
+      incidents: 1,
+      lastIncident: { rank: 1, cause: expect.stringContaining('SIGKILL') as string },
+    });
+
+    expect((await place.ask('stop', 'run')).stdout).toMatch(/has ended after \d epochs and \d+ steps/);
+    expect((await command.ended).code).toBe(75);
+    expect(await status()).toMatchObject({ state: 'stopped' });
+    expect((await place.ask('stop', 'run')).stdout).toContain('no process works on it');
+
+    const rest = await place.run('launch', '--resume', '--out', 'run');
+    expect(rest.code).toBe(0);
+    expect(await status()).toMatchObject({ state: 'finished', epochs: 6 });
+    await place.run('launch', ...settings, '--out', 'alone');
+    expect(place.report('run').weightsSha256).toBe(place.report('alone').weightsSha256);
+  });
+
+  it('name a folder that holds no run', async () => {
+    for (const command of ['status', 'stop']) {
+      const { code, lastLine } = await place.ask(command, 'nowhere');
+      expect(code).toBe(2);
+      expect(lastLine).toContain('there is no run in nowhere');
+    }
+  });
+});
