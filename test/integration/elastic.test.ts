@@ -26,7 +26,7 @@ describe('an elastic job', () => {
     async () => {
       const { stdout } = await run(process.execPath, [
         'dist/test/soak/soak.js',
-        ...['--faults', String(faults), '--seed', '3', '--per-run', '30'],
+        ...['--faults', String(faults), '--seed', '3', '--per-run', '30', '--variants', '1,2'],
       ]);
       expect(stdout).toMatch(new RegExp(`^${faults}\\d* faults in`, 'm'));
       expect(stdout).not.toContain('FAILED');

@@ -49,6 +49,8 @@ export interface SoakOptions {
   seed: number;
   /** Faults in each run. */
   perRun?: number;
+  /** Which of the variants; default: all of them, in turns. */
+  of?: readonly number[];
   epochs?: number;
   onLine?(line: string): void;
 }
@@ -64,12 +66,12 @@ export interface SoakResult {
 
 /** Trains until so many faults have been made. */
 export async function soak(options: SoakOptions): Promise<SoakResult> {
-  const { faults, seed, perRun = 12, epochs = 8, onLine = () => {} } = options;
+  const { faults, seed, perRun = 12, epochs = 8, of = [...variants.keys()], onLine = () => {} } = options;
   const folder = mkdtempSync(join(tmpdir(), 'pod-dist-soak-'));
   const wanted = new Map<number, Outcome>();
   const result: SoakResult = { runs: 0, faults: 0, failures: [], seconds: [] };
   while (result.faults < faults) {
-    const which = result.runs % variants.length;
+    const which = of[result.runs % of.length];
     const settings = [...variants[which], '--epochs', String(epochs), '--backend', 'wasm'];
     const name = join(folder, String(result.runs));
     if (!wanted.has(which)) wanted.set(which, await train(`${name}-undisturbed`, settings));
@@ -248,12 +250,14 @@ function linesOf(file: string): string[] {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const text = { type: 'string' } as const;
-  const { values } = parseArgs({ options: { faults: text, seed: text, 'per-run': text } });
+  const { values } = parseArgs({ options: { faults: text, seed: text, 'per-run': text, variants: text } });
   const { faults = '1000', seed = '1', 'per-run': perRun = '12' } = values;
+  const of = values.variants?.split(',').map(Number);
   const result = await soak({
     faults: Number(faults),
     seed: Number(seed),
     perRun: Number(perRun),
+    of,
     epochs: 6 + Number(perRun) / 4,
     onLine: (line) => console.log(line),
   });
