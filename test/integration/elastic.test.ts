@@ -8,7 +8,7 @@ const run = promisify(execFile);
 const training = ['launch', '--backend', 'wasm', '--workers', '2', '--out', 'run', '--elastic'];
 
 /** Faults of the soak that every check makes; `benchmarks/results/recovery.md` has the long one. */
-const faults = 60;
+const faults = 30;
 
 describe('an elastic job', () => {
   let place: Workplace;
@@ -26,7 +26,7 @@ describe('an elastic job', () => {
     async () => {
       const { stdout } = await run(process.execPath, [
         'dist/test/soak/soak.js',
-        ...['--faults', String(faults), '--seed', '3', '--per-run', '30', '--variants', '1,2'],
+        ...['--faults', String(faults), '--seed', '3', '--per-run', '15', '--variants', '1,2'],
       ]);
       expect(stdout).toMatch(new RegExp(`^${faults}\\d* faults in`, 'm'));
       expect(stdout).not.toContain('FAILED');

@@ -258,7 +258,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     seed: Number(seed),
     perRun: Number(perRun),
     of,
-    epochs: 6 + Number(perRun) / 4,
+    epochs: 6 + Math.ceil(Number(perRun) / 4),
     onLine: (line) => console.log(line),
   });
   const sorted = result.seconds.toSorted((a, b) => a - b);
