@@ -113,7 +113,12 @@ async function trainPlan(plan: RunPlan, options: RunOptions): Promise<void> {
       const job = { config, devices, logDir, workerArgs, combiner, trace, lost, stopping, ending };
       const onIncident = (one: Incident) => {
         recorder.incident(one);
-        tell(describeIncident(one));
+        tell(
+          describeIncident(one, {
+            workers: config.workers,
+            bitwise: config.distributed.bitwise !== undefined,
+          }),
+        );
       };
       const onGroup = (group: Group) => recorder.group(group);
       await runJob({ onGroup, ...job, notify: tell, onIncident });

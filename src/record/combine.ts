@@ -82,9 +82,13 @@ export class RunCombiner {
     }
   };
 
-  /** From now on steps, checkpoints and epochs may come once more: each must be what it was, and is recorded once. */
-  replay(): void {
+  /**
+   * From now on steps, checkpoints and epochs may come once more, and are recorded once. Steps must come to the losses
+   * that they had; without `sameBits`, where another number of ranks makes them, they may differ by rounding.
+   */
+  replay({ sameBits }: { sameBits: boolean }): void {
     this.replaying = true;
+    if (!sameBits) this.losses.clear();
   }
 
   /** Whether a record is of something that has been recorded before. */

@@ -63,13 +63,15 @@ export function readRunStatus(folder: string): RunStatus {
   const step = lastOf(metrics, stepSchema);
   const epoch = lastOf(metrics, epochSchema);
   const incidents = linesOf(join(folder, 'job', 'incidents.jsonl'));
-  const ended = existsSync(join(folder, 'report.json')) ? 'finished' : 'stopped';
+  const epochs = epoch ? epoch.epoch + 1 : 0;
+  const wantedEpochs = wantedOf(folder);
+  const all = epochs >= (wantedEpochs ?? 0) && existsSync(join(folder, 'report.json'));
   return {
     folder,
-    state: holder ? 'running' : ended,
+    state: holder ? 'running' : all ? 'finished' : 'stopped',
     holder: holder && { host: holder.host, pid: holder.pid, since: holder.since },
-    epochs: epoch ? epoch.epoch + 1 : 0,
-    wantedEpochs: wantedOf(folder),
+    epochs,
+    wantedEpochs,
     steps: step ? step.step + 1 : 0,
     loss: step?.loss,
     samplesPerSecond: step?.samplesPerSecond,

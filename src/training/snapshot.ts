@@ -143,7 +143,7 @@ export async function restoreSnapshot(
 }
 
 /** The piece of rank `old` that a snapshot holds. */
-export function pieceOf({ rank, own, neighbour, common }: Snapshot, old: number): Piece | undefined {
+function pieceOf({ rank, own, neighbour, common }: Snapshot, old: number): Piece | undefined {
   if (old === rank) return own;
   return old === previous(rank, common.worldSize) ? neighbour : undefined;
 }
@@ -195,7 +195,7 @@ function assemble(pieces: readonly Piece[], common: Common, length: number): Opt
 
 /**
  * This rank's sums out of those of all virtual workers. Where these are as many as the ranks, and the ranks are others in
- * number, the first has the sum of all.
+ * number, the first has the sum of all, and the others have 0.
  */
 export function sumsOf(
   pieces: readonly Pick<Piece, 'sums'>[],
@@ -205,7 +205,8 @@ export function sumsOf(
   if (worldSize === pieces.length) return [...pieces[rank].sums];
   const all = pieces.flatMap(({ sums }) => [...sums]);
   if (config.distributed.bitwise !== undefined) return all.slice(...shardRange(all.length, rank, worldSize));
-  return rank === 0 && all.length > 0 ? [all.reduce((sum, one) => sum + one, 0)] : [];
+  if (all.length === 0) return [];
+  return [rank === 0 ? all.reduce((sum, one) => sum + one, 0) : 0];
 }
 
 /** One array with the bits of all parts of a piece. */

@@ -50,6 +50,23 @@ describe('an elastic job', () => {
     expect(place.leftovers()).toEqual([]);
   });
 
+  it('goes on with fewer workers, to the same weights but for rounding', async () => {
+    const command = place.start([
+      ...training.slice(0, 3),
+      '--out',
+      'run',
+      '--workers',
+      '1:2',
+      '--epochs',
+      '60',
+    ]);
+    await until('an epoch', () => (place.epochs('run') > 0 ? true : undefined));
+    process.kill(await command.worker(1), 'SIGKILL');
+    await command.says(/1 worker goes on after .* but for rounding/);
+    await command.says(/2 workers are there; 2 workers go on/);
+    expect((await command.ended).code).toBe(0);
+  });
+
   it('ends at a fault before its first step, and at Ctrl-C', async () => {
     const early = place.start([...training, '--epochs', '500']);
     process.kill(await early.worker(1), 'SIGKILL');

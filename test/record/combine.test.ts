@@ -110,12 +110,17 @@ describe('steps that are made again', () => {
     const combiner = new RunCombiner([{ step: (record) => void told.push(record.step) }], true);
     for (const number of [0, 1, 2]) combiner.record(step(number, number / 3));
     expect(() => combiner.record(step(1, 1 / 3))).toThrow(/out of turn/);
-    combiner.replay();
+    combiner.replay({ sameBits: true });
     for (const number of [1, 2, 3]) combiner.record(step(number, number / 3));
     expect(told).toEqual([0, 1, 2, 3]);
     expect(() => combiner.record(step(2, 2 / 3 + Number.EPSILON))).toThrow(
       expect.objectContaining({ code: 'SILENT_CORRUPTION' }),
     );
+    combiner.replay({ sameBits: false });
+    combiner.record(step(2, 2 / 3 + Number.EPSILON));
+    combiner.record(step(4, 4 / 3));
+    combiner.replay({ sameBits: true });
+    expect(() => combiner.record(step(4, 1))).toThrow(/had the loss/);
   });
 
   it('end epochs and write checkpoints that are recorded once', () => {
@@ -123,7 +128,7 @@ describe('steps that are made again', () => {
     const result = combiner.combine('epoch', parts);
     combiner.record({ kind: 'checkpoint', name: 'epoch-0005', epochs: 5, steps: 0 });
     const before = heard.length;
-    combiner.replay();
+    combiner.replay({ sameBits: true });
     expect(combiner.combine('epoch', parts)).toEqual(result);
     combiner.record({ kind: 'checkpoint', name: 'epoch-0005', epochs: 5, steps: 0 });
     expect(heard.length).toBe(before);

@@ -64,8 +64,8 @@ export interface CoordinatorOptions extends ListenOptions, RosterOptions {
   onTrace?(part: TracePart): void;
   /** Called whenever the ranks of a configuration begin, or begin again, to train. */
   onGroup?(group: Group): void;
-  /** Called when the ranks begin again from a snapshot, a checkpoint or the start. */
-  onReplay?(): void;
+  /** Called when the ranks begin again from a snapshot, a checkpoint or the start; with their number before and now. */
+  onReplay?(before: number, now: number): void;
   /** Goes on after the loss of a worker; default: that ends the job. */
   elastic?: ElasticOptions;
 }
@@ -395,8 +395,9 @@ export class Coordinator {
     this.roster.assign(group);
     for (const member of group) member.liveness.restart(runningClock.now());
     const { stallWarningMs = Infinity, onReplay } = this.options;
+    const before = this.generation.worldSize;
     this.generation = new Generation(number, group.length, stallWarningMs);
-    onReplay?.();
+    onReplay?.(before, group.length);
     this.sendPlan(start);
   }
 

@@ -19,10 +19,15 @@ export interface Incident {
   worldSize: number;
 }
 
-/** An incident in one line. */
-export function describeIncident({ rank, host, cause, seconds, worldSize }: Incident): string {
+/** An incident in one line, of a job that is to have `workers`; `bitwise` where their number changes no bit. */
+export function describeIncident(
+  { rank, host, cause, seconds, worldSize }: Incident,
+  { workers, bitwise }: { workers: number; bitwise: boolean },
+): string {
   const who = rank === undefined ? '' : `rank ${rank}${host ? ` on host ${host}` : ''}: `;
-  return `${who}${cause}; ${worldSize} workers go on after ${seconds.toFixed(1)} s`;
+  const bits = bitwise ? 'to the same bits' : 'to the same weights but for rounding (--bitwise: to the bit)';
+  const others = worldSize === workers ? '' : `, ${bits}`;
+  return `${who}${cause}; ${worldSize} worker${worldSize > 1 ? 's go' : ' goes'} on after ${seconds.toFixed(1)} s${others}`;
 }
 
 /** How a job goes on after the loss of a worker. */

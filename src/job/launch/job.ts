@@ -92,7 +92,8 @@ export async function runJob({
     onRecord: (rank, news) => combiner.record(news, rank),
     onTrace: (part) => trace?.add(part),
     onGroup,
-    onReplay: () => combiner.replay(),
+    onReplay: (before, now) =>
+      combiner.replay({ sameBits: distributed.bitwise !== undefined || before === now }),
     elastic: config.elastic.enabled ? elasticOptions(config, places, onIncident) : undefined,
   });
   const supervisor = new Supervisor(coordinator);
