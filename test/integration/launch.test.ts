@@ -40,6 +40,7 @@ describe('launch', () => {
       'checkpoints',
       'config.yaml',
       'evaluation.json',
+      'job',
       'logs',
       'metrics.jsonl',
       'report.json',
