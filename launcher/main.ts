@@ -12,13 +12,14 @@ interface Declared {
 }
 
 /** Commands, loaded only when one is named: help does not start TensorFlow. */
-const commands: Readonly<Record<CommandName, () => Promise<CommandModule<object, never>>>> = {
+const commands: Readonly<Record<CommandName | 'agent', () => Promise<CommandModule<object, never>>>> = {
   launch: async () => (await import('./commands/launch.js')).launchCommand as never,
   worker: async () => (await import('./commands/worker.js')).workerCommand as never,
   evaluate: async () => (await import('./commands/evaluate.js')).evaluateCommand as never,
   predict: async () => (await import('./commands/predict.js')).predictCommand as never,
   export: async () => (await import('./commands/export.js')).exportCommand as never,
   status: async () => (await import('./commands/status.js')).statusCommand as never,
+  attach: async () => (await import('./commands/attach.js')).attachCommand as never,
   stop: async () => (await import('./commands/stop.js')).stopCommand as never,
   report: async () => (await import('./commands/report.js')).reportCommand as never,
   config: async () => (await import('./commands/config.js')).configCommand as never,
@@ -27,6 +28,7 @@ const commands: Readonly<Record<CommandName, () => Promise<CommandModule<object,
   data: async () => (await import('./commands/data.js')).dataCommand as never,
   doctor: async () => (await import('./commands/doctor.js')).doctorCommand as never,
   setup: async () => (await import('./commands/setup.js')).setupCommand as never,
+  agent: async () => (await import('./commands/agent.js')).agentCommand as never,
 };
 
 function version(): string {
@@ -36,7 +38,7 @@ function version(): string {
 
 /** Runs the command that the arguments name. */
 export async function main(args: string[]): Promise<void> {
-  const wanted = Object.hasOwn(commands, args[0] ?? '') ? (args[0] as CommandName) : undefined;
+  const wanted = Object.hasOwn(commands, args[0] ?? '') ? (args[0] as keyof typeof commands) : undefined;
   // yargs loses a lone dash among positional arguments.
   const given = wanted === 'predict' ? args.map((arg) => (arg === '-' ? '/dev/stdin' : arg)) : args;
   const parser = yargs(given) as Argv & { getOptions(): Declared };
@@ -55,7 +57,7 @@ export async function main(args: string[]): Promise<void> {
     .fail((message: string | null, error: Error | undefined) => {
       if (error && error.name !== 'YError') throw error;
       const line = message ?? messageOf(error);
-      const hint = suggestion(line, wanted ? Object.keys(parser.getOptions().key) : Object.keys(commands));
+      const hint = suggestion(line, wanted ? Object.keys(parser.getOptions().key) : Object.keys(summaries));
       throw new UserError('USAGE', `${line}; ${hint}see pod-dist ${wanted ? `${wanted} ` : ''}--help`);
     });
   if (wanted) parser.command(await commands[wanted]());

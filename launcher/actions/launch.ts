@@ -32,7 +32,8 @@ export async function launch(args: ArgumentsCamelCase<LaunchArguments>): Promise
     return [display];
   };
   const notify = (line: string) => void process.stderr.write(`${line}\n`);
-  const hooks = { notify, begin, ...endRequests(endRules(args)) };
+  const outliving = endRules(args);
+  const hooks = { notify, begin, outliving, ...endRequests(outliving) };
   const report = await launchRun({ ...request, allowed: allowedModules(args) }, hooks).finally(() =>
     display?.close(),
   );

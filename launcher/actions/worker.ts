@@ -1,7 +1,7 @@
 import type { ArgumentsCamelCase } from 'yargs';
 import { goOnWithoutConsole } from '../../src/console/console.js';
 import { readJobEnvironment } from '../../src/job/join/environment.js';
-import { endWithParent, endingByParent } from '../../src/job/launch/end-with-parent.js';
+import { endWithParent } from '../../src/job/launch/end-with-parent.js';
 import { WorkerStop } from '../../src/job/launch/stop-worker.js';
 import type { Resume } from '../../src/launching/plan-run.js';
 import { work as workAs, type WorkRequest } from '../../src/launching/work.js';
@@ -29,9 +29,10 @@ export async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<v
   };
   goOnWithoutConsole();
   if (place.starter === 'pod-dist') {
-    endWithParent();
+    if (!place.outlives) endWithParent();
+    process.channel?.unref();
     leaveSignalsToLauncher();
-    await workAs(place, request, { ending: endingByParent() });
+    await workAs(place, request);
     return;
   }
   const report = await WorkerStop.run((stop) => workAs(place, request, stop), {

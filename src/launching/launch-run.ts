@@ -9,12 +9,14 @@ import { runJob } from '../job/launch/job.js';
 import { RunCombiner } from '../record/combine.js';
 import type { Report } from '../record/records.js';
 import { lastRunFolder, RunFolder } from '../record/run-folder.js';
-import type { Group } from '../record/run-status.js';
+import { JobStateFile, type JobState } from '../record/job-state.js';
 import { RunRecorder, type RunListener } from '../record/run-record.js';
 import { openTrace } from '../trace/trace-file.js';
 import { setVariables } from '../util/environment.js';
 import { resumable, StoppedError, UserError } from '../util/errors.js';
-import { neverStopping, untilSignal, type StopSource } from '../util/signals.js';
+import { neverStopping, untilSignal, type EndRules, type StopSource } from '../util/signals.js';
+import { findUserFolder } from '../transport/user-folder.js';
+import { trainInAgent } from './agent/start-agent.js';
 import { planRun, type RunPlan, type RunRequest } from './plan-run.js';
 
 /** Callbacks of a launch, and its source of stop requests. */
@@ -29,6 +31,8 @@ export interface LaunchHooks {
   stopping?: StopSource;
   /** Asks for the end after the step under way, with a checkpoint; its reason is an `EndCause`. */
   ending?: AbortSignal;
+  /** Trains an elastic run in a process that goes on where this one ends, by these rules; default: in this one. */
+  outliving?: EndRules;
 }
 
 /**
@@ -48,9 +52,9 @@ export async function launchRun(request: RunRequest, hooks: LaunchHooks): Promis
     const reports: Report[] = [];
     const keep = { finished: (report: Report) => void reports.push(report) };
     const listeners = [...(hooks.begin?.(plan, folder.path) ?? []), keep];
-    await trainPlan(plan, { folder, listeners, ...hooks });
+    const report = await trainPlan(plan, { folder, listeners, ...hooks });
     folder.release();
-    return reports[0];
+    return report ?? reports[0];
   } catch (error) {
     if (error instanceof UserError || error instanceof StoppedError) folder?.abandon();
     else folder?.release();
@@ -81,9 +85,9 @@ interface RunOptions extends LaunchHooks {
   listeners: readonly RunListener[];
 }
 
-async function trainPlan(plan: RunPlan, options: RunOptions): Promise<void> {
+async function trainPlan(plan: RunPlan, options: RunOptions): Promise<Report | undefined> {
   const { config, devices, resume } = plan;
-  const { folder, listeners, notify, incident, stopping = neverStopping, ending } = options;
+  const { folder, listeners, notify, incident, stopping = neverStopping, ending, outliving } = options;
   const outDir = folder.path;
   const logDir = join(outDir, 'logs');
   if (config.workers === 1 && !config.elastic.enabled) {
@@ -95,15 +99,17 @@ async function trainPlan(plan: RunPlan, options: RunOptions): Promise<void> {
       stopping,
     );
     await withErrorLog(work, join(logDir, 'rank-0.log'));
-    return;
+    return undefined;
   }
+  const workerArgs = ['--config', join(outDir, 'config.yaml'), '--out', outDir];
+  if (resume) workerArgs.push('--resume=must');
+  if (devices.gpu) workerArgs.push('--require-gpu');
+  if (config.elastic.enabled && outliving && findUserFolder(notify) !== undefined)
+    return trainInAgent(plan, { ...options, stopping, workerArgs, rules: outliving });
   const trace = openTrace(config.trace, { resumed: resume !== undefined, notify });
   try {
     const recorder = RunRecorder.open(outDir, config, resume && positionOf(resume));
     const combiner = new RunCombiner([recorder, ...listeners], config.elastic.enabled);
-    const workerArgs = ['--config', join(outDir, 'config.yaml'), '--out', outDir];
-    if (resume) workerArgs.push('--resume=must');
-    if (devices.gpu) workerArgs.push('--require-gpu');
     try {
       const { lost } = folder;
       const tell = (line: string) => {
@@ -120,12 +126,14 @@ async function trainPlan(plan: RunPlan, options: RunOptions): Promise<void> {
           }),
         );
       };
-      const onGroup = (group: Group) => recorder.group(group);
-      await runJob({ onGroup, ...job, notify: tell, onIncident });
+      const state = new JobStateFile(outDir);
+      const onState = (change: Partial<JobState>) => recorder.job(state, change);
+      await runJob({ onState, ...job, notify: tell, onIncident });
     } finally {
       recorder.close();
     }
   } finally {
     trace?.close();
   }
+  return undefined;
 }

@@ -177,7 +177,7 @@ async function workIn(
           resume,
           tracer,
           signal: stop.signal,
-          ending: stop.ending,
+          ending: AbortSignal.any([member.ending, ...(stop.ending ? [stop.ending] : [])]),
         };
         if (config.elastic.enabled) return await trainElastic(job, member);
         report = await train({ ...job, communicator: member.communicator });

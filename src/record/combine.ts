@@ -2,7 +2,7 @@ import { PodDistError } from '../util/errors.js';
 import type { Evaluation } from '../evaluation/schema.js';
 import { summarise, type EvaluationPart } from '../evaluation/summary.js';
 import { addTotals, perClassAccuracy } from '../evaluation/totals.js';
-import type { EpochRecord, Position, RankTimes, Report } from './records.js';
+import type { EpochRecord, Position, RankTimes, Recorded, Report } from './records.js';
 import {
   readNews,
   readPart,
@@ -36,6 +36,19 @@ export class RunCombiner {
     private readonly listeners: readonly RunListener[],
     private readonly keepLosses = false,
   ) {}
+
+  /** Goes on with a run of which `steps` and epochs up to `last` are recorded: they may come once more. */
+  goOn({ steps, last }: Recorded): void {
+    for (const { step, loss } of steps) this.losses.set(step, loss);
+    this.lastStep = steps.at(-1)?.step ?? -1;
+    this.last = last;
+    this.replaying = true;
+  }
+
+  /** Number of steps that are recorded. */
+  get recordedSteps(): number {
+    return this.lastStep + 1;
+  }
 
   readonly combine = (name: string, parts: readonly unknown[]): unknown => {
     switch (name) {
@@ -131,10 +144,8 @@ export class RunCombiner {
     };
     if (again) return { record, totals };
     this.last = record;
-    for (const listener of this.listeners) {
-      listener.epoch?.(record, totals);
-      if (ranks.length > 0) listener.ranks?.({ kind: 'ranks', epoch, ranks });
-    }
+    const times = ranks.length > 0 ? ({ kind: 'ranks', epoch, ranks } as const) : undefined;
+    for (const listener of this.listeners) listener.epoch?.(record, totals, times);
     return { record, totals };
   }
 

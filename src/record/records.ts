@@ -49,6 +49,14 @@ export interface RanksRecord {
   ranks: RankTimes[];
 }
 
+/** What is recorded of a run already. */
+export interface Recorded {
+  /** Step and loss of each step. */
+  steps: readonly Pick<StepRecord, 'step' | 'loss'>[];
+  /** The last epoch. */
+  last: EpochRecord | undefined;
+}
+
 /** How far a training has come. */
 export interface Position {
   /** Epochs that it was trained for. */

@@ -14,16 +14,19 @@ export class RunFolder {
   /** Aborted, with the error as its reason, when the folder is no longer this job's. */
   readonly lost: AbortSignal;
   private readonly keeping: { stop(): void };
+  /** Whether the folder is another process's now. */
+  private given = false;
 
   private constructor(
     readonly path: string,
     readonly lock: RunLock,
     /** Whether this job has made the folder. */
-    private readonly made: boolean,
+    readonly made: boolean,
+    say?: (line: string) => void,
   ) {
     const lost = new AbortController();
     this.lost = lost.signal;
-    this.keeping = lock.keep((error: PodDistError) => lost.abort(error));
+    this.keeping = lock.keep((error: PodDistError) => lost.abort(error), say);
   }
 
   /**
@@ -67,6 +70,26 @@ export class RunFolder {
     return RunFolder.take(path, false);
   }
 
+  /**
+   * The folder of a job that this process has been given, with its lock, or takes over: its own process has ended. `made`
+   * says whether the folder was made for the job; `say` is called with lines for people.
+   */
+  static async inherit(
+    path: string,
+    { lockFile, made, say }: { lockFile?: string; made: boolean; say(line: string): void },
+  ): Promise<RunFolder> {
+    const given = lockFile !== undefined && existsSync(lockFile);
+    const lock = given ? RunLock.inherit(path, lockFile) : await RunLock.take(path);
+    return new RunFolder(path, lock, made, say);
+  }
+
+  /** Gives the folder to a job of another process on this machine. */
+  giveTo(pid: number): void {
+    this.keeping.stop();
+    this.lock.giveTo(pid);
+    this.given = true;
+  }
+
   private static async take(path: string, made: boolean): Promise<RunFolder> {
     try {
       return new RunFolder(path, await RunLock.take(path), made);
@@ -78,12 +101,14 @@ export class RunFolder {
 
   /** Lets other jobs go on with the run. */
   release(): void {
+    if (this.given) return;
     this.keeping.stop();
     this.lock.release();
   }
 
   /** Lets go of the folder, and removes it if this job has made it and nothing has been trained in it. */
   abandon(): void {
+    if (this.given) return;
     const remove = this.made && !this.lost.aborted && !isTrained(this.path);
     this.release();
     if (remove) rmSync(this.path, { recursive: true, force: true });
@@ -111,7 +136,15 @@ export function isTrained(folder: string): boolean {
 }
 
 /** Names that pod-dist creates in a run folder; the first two come first. */
-const parts = ['logs', 'checkpoints', 'config.yaml', 'metrics.jsonl', 'report.json', 'evaluation.json'];
+const parts = [
+  'logs',
+  'checkpoints',
+  'config.yaml',
+  'metrics.jsonl',
+  'report.json',
+  'evaluation.json',
+  'job',
+];
 
 /** Whether a folder is empty, or holds only the remains of a failed start. */
 function isFree(folder: string): boolean {
@@ -130,7 +163,7 @@ function mayStart(folder: string): boolean {
 function writtenIn(folder: string): string[] {
   const below = (part: string) => namesIn(join(folder, part)).map((name) => join(part, name));
   const checkpoints = below('checkpoints');
-  return [...parts, ...below('logs'), ...checkpoints, ...checkpoints.flatMap(below)];
+  return [...parts, ...below('logs'), ...below('job'), ...checkpoints, ...checkpoints.flatMap(below)];
 }
 
 /** Refuses a part of a run folder through which this job would write elsewhere, or wait for a named pipe. */

@@ -11,8 +11,10 @@ import {
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { z } from 'zod';
 import { PodDistError, UserError } from '../util/errors.js';
+import { identify, isRunning } from '../util/processes.js';
 import { readRegularText } from '../util/regular-file.js';
 
 const holderSchema = z.object({
@@ -77,13 +79,25 @@ export class RunLock {
   static async take(folder: string): Promise<RunLock> {
     for (let attempt = 1; ; attempt++) {
       const file = join(folder, `lock-${randomBytes(8).toString('hex')}.json`);
-      writeFileSync(file, `${JSON.stringify(ourselves())}\n`, { flag: 'wx' });
+      writeFileSync(file, `${JSON.stringify(holderFor(process.pid))}\n`, { flag: 'wx' });
       const other = livingLock(folder, file);
       if (!other) return new RunLock(folder, file);
       rmSync(file, { force: true });
       if (other.ageMs > settledAfterMs || attempt === mostTries) throw busy(folder, other.holder);
       await delay(50 + 200 * Math.random());
     }
+  }
+
+  /** A lock that another process of this machine has taken, and gives to this one. */
+  static inherit(folder: string, file: string): RunLock {
+    writeHolder(file, process.pid);
+    return new RunLock(folder, file);
+  }
+
+  /** Makes another process of this machine the holder: from now on it is that one's to release. */
+  giveTo(pid: number): void {
+    process.off('exit', this.onExit);
+    writeHolder(this.file, pid);
   }
 
   release(): void {
@@ -99,8 +113,8 @@ export class RunLock {
    * Touches the lock until stopped; calls `onLost` once if another job has taken the folder. Where the folder is gone it says
    * so once, and the job goes on: nobody else has it.
    */
-  keep(onLost: (error: PodDistError) => void): { stop(): void } {
-    return keepLock(this.folder, this.file, onLost);
+  keep(onLost: (error: PodDistError) => void, say?: (line: string) => void): { stop(): void } {
+    return keepLock(this.folder, this.file, onLost, say);
   }
 }
 
@@ -109,6 +123,7 @@ export function keepLock(
   folder: string,
   file: string,
   onLost: (error: PodDistError) => void,
+  say: (line: string) => void = (line) => void process.stderr.write(`${line}\n`),
 ): { stop(): void } {
   const text = readIfThere(file) ?? '';
   let gone = false;
@@ -119,8 +134,7 @@ export function keepLock(
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return;
       if (!existsSync(folder)) {
-        if (!gone)
-          process.stderr.write(`the run folder ${folder} is gone: the training goes on without it\n`);
+        if (!gone) say(`the run folder ${folder} is gone: the training goes on without it`);
         gone = true;
         return;
       }
@@ -189,32 +203,12 @@ function busy(folder: string, { host, pid, since }: Holder): UserError {
   );
 }
 
-function ourselves(): Holder {
-  return {
-    host: hostname(),
-    pid: process.pid,
-    since: new Date().toISOString(),
-    machine: machine(),
-    started: startOf(process.pid) ?? null,
-  };
+function writeHolder(file: string, pid: number): void {
+  writeFileAtomicSync(file, `${JSON.stringify(holderFor(pid))}\n`, { fsync: false });
 }
 
-function isRunning({ pid, started }: Holder): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-  const now = startOf(pid);
-  return now === undefined || started === null || now === started;
-}
-
-/** Start of a process, in the system's ticks since boot; empty for one that has ended; undefined if unknown. */
-function startOf(pid: number): string | undefined {
-  const text = readIfThere(`/proc/${pid}/stat`);
-  if (text === undefined) return undefined;
-  const [state, ...fields] = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return state === 'Z' || state === 'X' ? '' : fields[18];
+function holderFor(pid: number): Holder {
+  return { host: hostname(), since: new Date().toISOString(), machine: machine(), ...identify(pid) };
 }
 
 function machine(): string {

@@ -1,4 +1,4 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, truncateSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { stringify } from 'yaml';
@@ -8,7 +8,7 @@ import { makeFolder } from '../util/make-folder.js';
 import { printable } from '../util/printable.js';
 import { regularBytes } from '../util/regular-file.js';
 import type { Evaluation } from '../evaluation/schema.js';
-import type { Group } from './run-status.js';
+import type { JobState, JobStateFile } from './job-state.js';
 import type { EvaluationTotals } from '../evaluation/totals.js';
 import { reasonOf } from '../checkpoint/files.js';
 import type {
@@ -17,6 +17,7 @@ import type {
   MissedRecord,
   Position,
   RanksRecord,
+  Recorded,
   Report,
   StepRecord,
 } from './records.js';
@@ -32,10 +33,8 @@ export interface RunListener {
   checkpoint?(record: CheckpointRecord): void;
   /** Called for a checkpoint that could not be written, and its evaluation. */
   missed?(record: MissedRecord): void;
-  /** Called after each epoch, once it is evaluated. */
-  epoch?(record: EpochRecord, totals: EvaluationTotals): void;
-  /** Called after `epoch`. */
-  ranks?(record: RanksRecord): void;
+  /** Called after each epoch, once it is evaluated; `ranks` says where the time of its steps went. */
+  epoch?(record: EpochRecord, totals: EvaluationTotals, ranks?: RanksRecord): void;
   /** Called during a full evaluation with the number of images done. */
   evaluating?(images: number): void;
   /** Called after a full evaluation. */
@@ -67,6 +66,7 @@ export class RunRecorder implements RunListener {
     metrics: number,
     /** Epochs that have their line already. */
     private readonly recorded: ReadonlySet<number>,
+    private readonly say: (line: string) => void = sayHere,
   ) {
     this.metrics = metrics;
   }
@@ -86,16 +86,31 @@ export class RunRecorder implements RunListener {
     return new RunRecorder(folder, openSync(file, 'a'), new Set(kept.filter(isEpoch).map(epochOf)));
   }
 
+  /**
+   * Goes on with the record of a run whose process has ended, less a line that it had only begun. `say` is called with a line
+   * for each problem.
+   */
+  static goOn(folder: string, say?: (line: string) => void): { recorder: RunRecorder; recorded: Recorded } {
+    const file = join(folder, 'metrics.jsonl');
+    const bytes = regularBytes(file, mostMetricsBytes);
+    const whole = bytes.lastIndexOf(0x0a) + 1;
+    if (whole < bytes.length) truncateSync(file, whole);
+    const text = bytes.toString('utf8', 0, whole).trimEnd();
+    const records = text === '' ? [] : text.split('\n').map((line) => JSON.parse(line) as { kind: string });
+    const steps = records.filter(({ kind }) => kind === 'step') as unknown as StepRecord[];
+    const epochs = records.filter(({ kind }) => kind === 'epoch') as unknown as EpochRecord[];
+    const known = new Set(epochs.map(({ epoch }) => epoch));
+    const recorder = new RunRecorder(folder, openSync(file, 'a'), known, say);
+    return { recorder, recorded: { steps, last: epochs.at(-1) } };
+  }
+
   step(record: StepRecord): void {
     this.append(record);
   }
 
-  epoch(record: EpochRecord): void {
-    if (!this.recorded.has(record.epoch)) this.append(record);
-  }
-
-  ranks(record: RanksRecord): void {
-    this.append(record);
+  epoch(record: EpochRecord, _totals?: EvaluationTotals, ranks?: RanksRecord): void {
+    const known = this.recorded.has(record.epoch);
+    this.append(...(known ? [] : [record]), ...(ranks ? [ranks] : []));
   }
 
   /** Adds a line to `job/incidents.jsonl`: a fault that the run has gone on from. */
@@ -112,12 +127,9 @@ export class RunRecorder implements RunListener {
     );
   }
 
-  /** Writes `job/job.json`: the ranks that are there now. */
-  group(group: Group): void {
-    this.attempt(() => {
-      makeFolder(join(this.folder, 'job'));
-      writeWhole(join(this.folder, 'job', 'job.json'), `${JSON.stringify(group)}\n`);
-    });
+  /** Writes to `job/job.json`. */
+  job(state: JobStateFile, change: Partial<JobState>): void {
+    this.attempt(() => state.update(change));
   }
 
   evaluated(evaluation: Evaluation): void {
@@ -141,8 +153,9 @@ export class RunRecorder implements RunListener {
     this.metrics = undefined;
   }
 
-  private append(record: StepRecord | EpochRecord | RanksRecord): void {
-    const line = Buffer.from(`${JSON.stringify(record)}\n`);
+  /** Adds lines in one write: a process that ends leaves all of them or none. */
+  private append(...records: (StepRecord | EpochRecord | RanksRecord)[]): void {
+    const line = Buffer.from(records.map((record) => `${JSON.stringify(record)}\n`).join(''));
     const room = this.pending.length + line.length <= mostPendingBytes;
     if (room) this.pending = this.pending.length === 0 ? line : Buffer.concat([this.pending, line]);
     else
@@ -160,7 +173,7 @@ export class RunRecorder implements RunListener {
       const known = this.metricsProblem !== undefined;
       this.metricsProblem = unwritable(join(this.folder, 'metrics.jsonl'), error).message;
       if (!known)
-        say(`${this.metricsProblem}; the training goes on, and its lines are kept until there is room`);
+        this.say(`${this.metricsProblem}; the training goes on, and its lines are kept until there is room`);
     }
   }
 
@@ -169,12 +182,12 @@ export class RunRecorder implements RunListener {
       write();
     } catch (error) {
       this.problems.push(messageOf(error));
-      say(messageOf(error));
+      this.say(messageOf(error));
     }
   }
 }
 
-function say(line: string): void {
+function sayHere(line: string): void {
   process.stderr.write(`${printable(line)}\n`);
 }
 

@@ -5,16 +5,9 @@ import { parseYaml } from '../config/yaml.js';
 import { recipeBytes } from '../config/recipe.js';
 import { UserError } from '../util/errors.js';
 import { readRegularText, regularBytes } from '../util/regular-file.js';
+import type { JobEnd } from './job-end.js';
+import { readJobState, type Group } from './job-state.js';
 import { holderOf, type Holder } from './run-lock.js';
-
-const groupSchema = z.object({
-  /** Counts the configurations of the job, from 0: each fault that an elastic job goes on from begins another. */
-  generation: z.int().min(0),
-  ranks: z.array(z.object({ rank: z.int().min(0), host: z.string(), pid: z.int(), worker: z.int().min(0) })),
-});
-
-/** The ranks of a job that train together. */
-export type Group = z.output<typeof groupSchema>;
 
 /** How far a run has come, and who works on it. */
 export interface RunStatus {
@@ -33,6 +26,8 @@ export interface RunStatus {
   evalAccuracy?: number;
   /** The ranks, where there are several and they work. */
   group?: Group;
+  /** Why it has ended before its time. */
+  ended?: JobEnd;
   /** Faults that the run has gone on from, and the last one. */
   incidents: number;
   lastIncident?: z.output<typeof incidentSchema>;
@@ -48,7 +43,6 @@ const stepSchema = z.object({ step: z.int(), loss: z.number(), samplesPerSecond:
 const epochSchema = z.object({ epoch: z.int(), evalAccuracy: z.number() });
 
 const mostBytes = 500_000_000;
-const mostGroupBytes = 16 * 2 ** 20;
 
 /**
  * Reads how far a run has come from its folder.
@@ -63,6 +57,7 @@ export function readRunStatus(folder: string): RunStatus {
   const step = lastOf(metrics, stepSchema);
   const epoch = lastOf(metrics, epochSchema);
   const incidents = linesOf(join(folder, 'job', 'incidents.jsonl'));
+  const job = readJobState(folder);
   const epochs = epoch ? epoch.epoch + 1 : 0;
   const wantedEpochs = wantedOf(folder);
   const all = epochs >= (wantedEpochs ?? 0) && existsSync(join(folder, 'report.json'));
@@ -76,7 +71,8 @@ export function readRunStatus(folder: string): RunStatus {
     loss: step?.loss,
     samplesPerSecond: step?.samplesPerSecond,
     evalAccuracy: epoch?.evalAccuracy,
-    group: holder && readGroup(join(folder, 'job', 'job.json')),
+    group: holder && job && { generation: job.generation, ranks: job.ranks },
+    ended: holder ? undefined : job?.ended,
     incidents: incidents.length,
     lastIncident: lastOf(incidents, incidentSchema),
   };
@@ -109,9 +105,4 @@ function wantedOf(folder: string): number | undefined {
   const text = readRegularText(join(folder, 'config.yaml'), { mostBytes: recipeBytes });
   const { epochs } = (parseYaml(text, '').value ?? {}) as { epochs?: unknown };
   return typeof epochs === 'number' ? epochs : undefined;
-}
-
-function readGroup(file: string): Group | undefined {
-  if (!existsSync(file)) return undefined;
-  return groupSchema.safeParse(parse(readRegularText(file, { mostBytes: mostGroupBytes }))).data;
 }

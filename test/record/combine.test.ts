@@ -44,8 +44,7 @@ function follow(): { combiner: RunCombiner; heard: unknown[] } {
   const combiner = new RunCombiner([
     {
       step: (record) => heard.push(record),
-      epoch: (record, counted) => heard.push([record, counted]),
-      ranks: (record) => heard.push(record),
+      epoch: (record, counted, times) => heard.push([record, counted], times),
       evaluating: (images) => heard.push(images),
       finished: (report) => heard.push(report),
     },

@@ -2,13 +2,14 @@ import { Packr } from 'msgpackr';
 import { z } from 'zod';
 import { messageOf, PodDistError } from '../../util/errors.js';
 import { printable } from '../../util/printable.js';
+import { endCauses } from '../../util/signals.js';
 import type { Held } from '../../training/recovery-point.js';
 import { traceThreads } from '../../trace/tracer.js';
 import { maxMessageBytes } from './frames.js';
 import { checkMessagePack, type MessageLimits } from './msgpack-limits.js';
 
 /** Both sides of the control connection must speak the same version. */
-export const protocolVersion = 6;
+export const protocolVersion = 7;
 
 /** Most ranks of a job. */
 const mostRanks = 65_536;
@@ -58,6 +59,8 @@ export const workerMessage = z.discriminatedUnion('type', [
     digest: name,
     /** The coordinator's IP address as this rank has reached it; absent where the address was given. */
     reached: name.optional(),
+    /** Set for a worker that has been a member before and has lost the coordinator: its last place. */
+    again: z.object({ rank: rank.optional(), generation: whole }).optional(),
   }),
   z.object({ type: z.literal('endpoints'), endpoints }),
   z.object({ type: z.literal('connected') }),
@@ -134,7 +137,14 @@ export const coordinatorMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('reform'), generation: whole, message: text }),
   z.object({ type: z.literal('agreed'), name }),
   z.object({ type: z.literal('gathered'), name, result: z.unknown() }),
-  z.object({ type: z.literal('pulse') }),
+  /** Answer to a beat. */
+  z.object({
+    type: z.literal('pulse'),
+    /** Records that have come from this worker over this connection. */
+    records: whole,
+  }),
+  /** The worker is to end in order: after the step under way, with a checkpoint. */
+  z.object({ type: z.literal('end'), cause: z.enum(endCauses) }),
   z.object({ type: z.literal('clock'), sent: microseconds, answered: microseconds }),
   z.object({ type: z.literal('abort'), message: text }),
   z.object({ type: z.literal('ended') }),

@@ -16,10 +16,24 @@ export function exited(about: About, code: number | null, signal: NodeJS.Signals
     : [{ ...here, code: 'EXITED', cause: `ended with exit code ${code}` }, evidence.exitCode];
 }
 
+/** A worker process on this host has ended, which another process than its parent has seen. */
+export function ended(about: About): Cause {
+  return [
+    { ...about, host: hostname(), user: false, code: 'EXITED', cause: 'its process has ended' },
+    evidence.exitCode,
+  ];
+}
+
 /** Rank `by` has lost its connection to the rank. */
 export function lostBy(about: About, by: number): Cause {
   const cause = `lost: its connection to rank ${by} ended`;
   return [{ ...about, code: 'PEER_LOST_BY_OTHERS', cause, user: false }, evidence.lostConnection];
+}
+
+/** The rank has lost its connection to the coordinator, and has made another one. */
+export function linkLost(about: About): Cause {
+  const cause = 'its connection to the coordinator ended';
+  return [{ ...about, code: 'COORDINATOR_LOST', cause, user: false }, evidence.lostConnection];
 }
 
 /** Codes of ends that somebody has asked for: their message says all. */

@@ -4,13 +4,15 @@ import { folderScope, meetingFolderName, removeLeftovers } from '../../transport
 import type { ErrorCode } from '../../util/error-codes.js';
 import { codeOf, messageOf, PodDistError, UserError } from '../../util/errors.js';
 import { runningClock } from '../../util/running-clock.js';
-import type { Group } from '../../record/run-status.js';
+import type { EndCause } from '../../util/signals.js';
+import type { Group } from '../../record/job-state.js';
 import type { TracePart } from '../../trace/trace-file.js';
 import { now as clockNow } from '../../trace/tracer.js';
 import { disagreement } from './assembly.js';
 import {
   broken,
   disagreed,
+  ended,
   exited,
   lostBy,
   notTogether,
@@ -36,7 +38,7 @@ import {
   type WorkerMessage,
 } from '../control/protocol.js';
 import { Recovery, type ElasticJob } from './recovery.js';
-import type { ElasticOptions, Formation } from './reform.js';
+import type { ElasticOptions, Formation, Inherited } from './reform.js';
 import type { Start } from '../../training/recovery-point.js';
 import { Roster, type Member, type RosterOptions } from './roster.js';
 
@@ -68,6 +70,8 @@ export interface CoordinatorOptions extends ListenOptions, RosterOptions {
   onReplay?(before: number, now: number): void;
   /** Goes on after the loss of a worker; default: that ends the job. */
   elastic?: ElasticOptions;
+  /** An elastic job to take over, whose coordinator has ended. */
+  inherited?: Inherited;
 }
 
 const defaultGraceMs = 400;
@@ -88,7 +92,7 @@ const stateOf: Partial<Record<WorkerMessage['type'], State>> = {
   record: 'running',
   finished: 'running',
 };
-type InTurn = Exclude<WorkerMessage, { type: 'hello' | 'beat' | 'clock' | 'failed' | 'ready' }>;
+type InTurn = Exclude<WorkerMessage, { type: 'hello' | 'beat' | 'clock' | 'failed' | 'ready' | 'record' }>;
 const lastWords = new Set<WorkerMessage['type']>(['beat', 'clock', 'trace', 'lost', 'stuck', 'failed']);
 
 /**
@@ -118,6 +122,8 @@ export class Coordinator {
   private strangersTold = false;
   private state: State = 'joining';
   private stopped = false;
+  /** Why the workers are to end in order, once they are. */
+  private ending: EndCause | undefined;
   private readonly timer: NodeJS.Timeout;
 
   private constructor(
@@ -125,11 +131,12 @@ export class Coordinator {
     private readonly server: MemberConnections,
   ) {
     this.port = server.port;
-    const { worldSize, graceMs = defaultGraceMs } = options;
+    const { worldSize, graceMs = defaultGraceMs, inherited } = options;
     this.secret = options.token;
     this.cause = new RootCause(graceMs);
     this.roster = new Roster({ ...options, spares: options.elastic !== undefined });
-    this.generation = new Generation(0, worldSize, options.stallWarningMs ?? Infinity);
+    const { generation, worldSize: ranks } = inherited ?? { generation: 0, worldSize };
+    this.generation = new Generation(generation, ranks, options.stallWarningMs ?? Infinity);
     this.recovery = options.elastic && new Recovery(this.elasticJob(graceMs), options.elastic);
     this.finished = new Promise((resolve) => (this.resolveFinished = resolve));
     this.failure = this.cause.settled.then((failure) => {
@@ -137,6 +144,9 @@ export class Coordinator {
       return failure;
     });
     this.timer = setInterval(() => this.check(), checkEveryMs);
+    if (!inherited) return;
+    this.enter('running');
+    this.recovery?.inherit(inherited);
   }
 
   /** Listens; rejects with `UserError` `PORT_IN_USE` where the port is taken. */
@@ -157,10 +167,20 @@ export class Coordinator {
     const member = this.roster.ofWorker(worker);
     if (this.stopped || (code === 0 && member?.finished)) return;
     const about = member ? this.about(member) : { rank: worker };
-    const cause = exited(about, code, signal, this.memory.explain(signal));
-    if (!member && this.recovery) return this.recovery.exitedOutside(worker, cause);
-    this.blame(cause, member);
-    if (member) this.recovery?.lose(member);
+    this.lose(worker, member, exited(about, code, signal, this.memory.explain(signal)));
+  }
+
+  /** Reports a worker process on this host that has ended, of which nobody knows how. */
+  reportEnd(worker: number): void {
+    const member = this.roster.ofWorker(worker);
+    if (this.stopped || member?.finished) return;
+    this.lose(worker, member, ended(member ? this.about(member) : { rank: worker }));
+  }
+
+  /** Asks every worker to end in order: after the step under way, with a checkpoint. */
+  askToEnd(cause: EndCause): void {
+    this.ending = cause;
+    this.tellEverybody({ type: 'end', cause });
   }
 
   /** Ends the job for a reason that no worker gave, such as a signal to the launcher. */
@@ -219,7 +239,11 @@ export class Coordinator {
     const reason = roster.admit(connection, hello);
     if (reason) return this.refuse(connection, reason);
     this.server.admit(connection);
-    this.recovery?.joined();
+    if (this.ending) this.post(connection, { type: 'end', cause: this.ending });
+    const member = roster.of(connection) as Member;
+    if (hello.again && member.rank !== undefined)
+      return this.recovery?.joinedAgain(member, hello.again.generation);
+    this.recovery?.joined(member);
     if (this.state !== 'joining' || roster.missing.length > 0) return;
     this.options.onAssembled?.();
     this.sendPlan(undefined);
@@ -259,7 +283,7 @@ export class Coordinator {
       case 'beat':
         member.liveness.beat(message, runningClock.now());
         if (rank !== undefined) this.noticeBeat(rank, message);
-        return this.post(member.connection, { type: 'pulse' });
+        return this.post(member.connection, { type: 'pulse', records: member.records });
       case 'clock':
         return this.post(member.connection, { ...message, answered: clockNow() });
       case 'failed':
@@ -267,6 +291,10 @@ export class Coordinator {
         return this.recovery?.lose(member);
       case 'ready':
         return this.recovery?.ready(member, message.generation, message.held);
+      case 'record':
+        member.records++;
+        if (rank !== undefined) this.record(member, rank, message.news);
+        return;
       default:
         // What a rank said before it heard of the next configuration.
         if (rank === undefined || this.recovery?.next !== undefined) return;
@@ -290,9 +318,6 @@ export class Coordinator {
         return this.agree(rank, message.name, message.value);
       case 'gather':
         return this.gather(rank, message.name, message.part);
-      case 'record':
-        this.recovery?.hasStepped();
-        return this.options.onRecord?.(rank, message.news);
       case 'trace': {
         const { spans, clock } = message;
         return this.options.onTrace?.({ rank, host: member.host, spans, clock });
@@ -317,6 +342,13 @@ export class Coordinator {
         this.tellEverybody({ type: 'ended' });
         this.resolveFinished();
     }
+  }
+
+  /** Takes a record, also one that a rank made before it heard of the next configuration. */
+  private record(member: Member, rank: number, news: unknown): void {
+    this.expectInState('record', member);
+    this.recovery?.hasStepped();
+    this.options.onRecord?.(rank, news);
   }
 
   /** Refuses a message of this job's rank that comes out of turn. */
@@ -376,12 +408,20 @@ export class Coordinator {
 
   private warn(now: number): void {
     for (const late of this.generation.lateness.find(now)) {
-      const { host, liveness, finished } = this.roster.get(late.rank) as Member;
-      if (finished) continue;
+      const member = this.roster.get(late.rank);
+      if (!member || member.finished) continue;
+      const { host, liveness } = member;
       this.options.onNotice?.(
         `rank ${late.rank} on host ${host} is late (${liveness.doing}): ${describeWait(late)}`,
       );
     }
+  }
+
+  /** A worker process has ended. */
+  private lose(worker: number, member: Member | undefined, cause: Cause): void {
+    if (!member && this.recovery) return this.recovery.exitedOutside(worker, cause);
+    this.blame(cause, member);
+    if (member) this.recovery?.lose(member);
   }
 
   /** Takes evidence of a failure, of `member` where it is known whose: the job ends, or recovers. */
@@ -443,6 +483,7 @@ export class Coordinator {
       },
       fail: (cause) => this.cause.add(...cause),
       broadcast: (message) => this.broadcast(message),
+      post: ({ connection }, message) => this.post(connection, message),
       begin: (number, formation) => this.beginAgain(number, formation),
     };
   }

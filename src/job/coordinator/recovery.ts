@@ -2,9 +2,9 @@ import { runningClock } from '../../util/running-clock.js';
 import type { ErrorCode } from '../../util/error-codes.js';
 import type { CoordinatorMessage } from '../control/protocol.js';
 import { Budget } from './budget.js';
-import type { Cause } from './causes.js';
+import { linkLost, type Cause } from './causes.js';
 import { describeFailure, evidence, type JobFailure } from './failure.js';
-import { formGroup, Reform, type ElasticOptions, type Formation } from './reform.js';
+import { formGroup, Reform, type ElasticOptions, type Formation, type Inherited } from './reform.js';
 import type { Member, Roster } from './roster.js';
 
 /** Codes of failures that would come again: a mistake, or a training that does not work. */
@@ -23,6 +23,9 @@ const final = new Set<ErrorCode>([
   'RUN_FOLDER_LOST',
 ]);
 
+/** Milliseconds that workers of a job whose coordinator has ended may take to find the new one. */
+const rejoinWithinMs = 10_000;
+
 /** The job, as its recovery sees it. */
 export interface ElasticJob {
   readonly roster: Roster;
@@ -37,6 +40,7 @@ export interface ElasticJob {
   /** Ends the job. */
   fail(cause: Cause): void;
   broadcast(message: CoordinatorMessage): void;
+  post(member: Member, message: CoordinatorMessage): void;
   /** Begins the configuration of this number. */
   begin(generation: number, formation: Formation): void;
 }
@@ -64,17 +68,32 @@ export class Recovery {
   private readonly gone = new Set<number>();
   /** Whether a step has been made: before that no fault is worth a second try. */
   private stepped = false;
+  /** Workers of a job that was taken over which may still come. */
+  private readonly expected = new Set<number>();
 
   constructor(
     private readonly job: ElasticJob,
     private readonly options: ElasticOptions,
   ) {
-    this.budget = new Budget(job.generation.worldSize, options, runningClock.now());
+    this.budget = new Budget(job.generation.worldSize, options, Date.now(), options.faults);
   }
 
   /** Number of the configuration that ranks are to be ready for; undefined while one is in place. */
   get next(): number | undefined {
     return this.reform?.generation;
+  }
+
+  /** Takes over a job whose coordinator has ended: waits for its workers, and begins the next generation with them. */
+  inherit({ generation, workers, lostMs }: Inherited): void {
+    this.stepped = true;
+    for (const worker of workers) this.expected.add(worker);
+    const cause: Cause = [
+      { code: 'COORDINATOR_LOST', cause: 'the process of the coordinator was lost', user: false },
+      evidence.signal,
+    ];
+    if (!this.budget.take(Date.now())) return this.job.fail(cause);
+    this.options.onReform?.(generation + 1);
+    this.reform = new Reform(generation + 1, cause, runningClock.now() - lostMs);
   }
 
   /** Called once a step has been recorded. */
@@ -88,7 +107,7 @@ export class Recovery {
     const known = this.reform ?? this.explaining;
     const may = !failure.user && !final.has(failure.code);
     if (known && may && (this.reform || isAbout(known, failure))) return known.consider(cause);
-    if (!may || !this.stepped || !this.job.underWay || !this.budget.take(runningClock.now()))
+    if (!may || !this.stepped || !this.job.underWay || !this.budget.take(Date.now()))
       return this.job.fail(cause);
     if (!member || member.rank !== undefined) this.begin(cause);
   }
@@ -105,8 +124,10 @@ export class Recovery {
   /** A worker process has ended that was never a member, or is none any more. */
   exitedOutside(worker: number, cause: Cause): void {
     if (this.gone.has(worker)) return;
-    if (!this.stepped || !this.budget.take(runningClock.now())) return this.job.fail(cause);
+    const expected = this.expected.delete(worker);
+    if (!expected && (!this.stepped || !this.budget.take(Date.now()))) return this.job.fail(cause);
     this.options.startWorker();
+    this.tryToForm();
   }
 
   /** Ends a member's process, and takes it out. */
@@ -124,9 +145,18 @@ export class Recovery {
   }
 
   /** A worker has joined. */
-  joined(): void {
+  joined({ worker }: Member): void {
+    this.expected.delete(worker);
     if (this.reform) this.tryToForm();
     else if (this.job.underWay) this.grow();
+  }
+
+  /** A rank has joined again, that has heard of `generation`; says what it has to be ready for. */
+  joinedAgain(member: Member, generation: number): void {
+    if (!this.reform) return this.begin(linkLost({ rank: member.rank, host: member.host, pid: member.pid }));
+    this.expected.delete(member.worker);
+    if (generation >= this.reform.generation) this.renumber(generation + 1);
+    else this.job.post(member, this.reformMessage(this.reform));
   }
 
   ready(member: Member, generation: number, held: NonNullable<Member['ready']>): void {
@@ -140,7 +170,8 @@ export class Recovery {
     const { reform, job, options } = this;
     if (!reform) return;
     for (const member of reform.late(job.roster.members.values(), now, options.silentMs)) this.fence(member);
-    if (now - reform.since > job.joinTimeoutMs) job.fail([reform.failure, evidence.signal]);
+    if (this.expected.size > 0) this.tryToForm();
+    if (now - reform.began > job.joinTimeoutMs) job.fail([reform.failure, evidence.signal]);
   }
 
   /** The ranks of the present configuration go on. */
@@ -158,8 +189,25 @@ export class Recovery {
     const { roster, generation } = this.job;
     const number = generation.number + 1;
     this.reform = new Reform(number, cause, runningClock.now());
+    this.announce(this.reform, roster);
+  }
+
+  /** Gives the change under way another number: a rank has heard of one with its own. */
+  private renumber(generation: number): void {
+    const { reform, job } = this;
+    if (!reform) return;
+    reform.generation = generation;
+    this.announce(reform, job.roster);
+  }
+
+  private announce(reform: Reform, roster: Roster): void {
+    this.options.onReform?.(reform.generation);
     for (const member of roster.members.values()) member.ready = undefined;
-    this.job.broadcast({ type: 'reform', generation: number, message: describeFailure(cause[0]) });
+    this.job.broadcast(this.reformMessage(reform));
+  }
+
+  private reformMessage({ generation, failure }: Reform) {
+    return { type: 'reform', generation, message: describeFailure(failure) } as const;
   }
 
   /** Begins a configuration of more ranks, where the present one has fewer than are wanted and enough have joined. */
@@ -176,8 +224,10 @@ export class Recovery {
     const { reform, job, options } = this;
     if (!reform) return;
     const survivors = [...job.roster.members.values()];
-    if (!survivors.every(({ ready }) => ready)) return;
-    const formation = formGroup([...survivors, ...job.roster.spares], options.sizes);
+    const waits = this.expected.size > 0 && runningClock.now() - reform.began < rejoinWithinMs;
+    if (waits || !survivors.every(({ ready }) => ready)) return;
+    const recorded = options.recordedSteps?.();
+    const formation = formGroup([...survivors, ...job.roster.spares], options.sizes, recorded);
     if (!formation) return;
     this.formed.push(reform);
     this.reform = undefined;
@@ -196,7 +246,8 @@ export class Recovery {
       this.tellNow = () => {};
       this.explaining = undefined;
       const { code, cause, rank, host } = reform.failure;
-      this.options.onIncident({ generation: reform.generation, rank, host, code, cause, seconds, worldSize });
+      const incident = { generation: reform.generation, rank, host, code, cause, seconds, worldSize };
+      this.options.onIncident(incident, this.budget.faults);
     };
   }
 }

@@ -1,4 +1,6 @@
-import { recoveryPoint, type Start } from '../../training/recovery-point.js';
+import { runningClock } from '../../util/running-clock.js';
+import { recoveryPoint, type Held, type Start } from '../../training/recovery-point.js';
+import type { Faults } from './budget.js';
 import type { Cause } from './causes.js';
 import type { JobFailure } from './failure.js';
 import type { Member } from './roster.js';
@@ -36,14 +38,32 @@ export interface ElasticOptions {
   sizes: readonly number[];
   /** Faults of a worker in an hour, on average, after which the job ends. */
   faultsPerWorkerHour: number;
+  /** Faults before this process has taken the job over. */
+  faults?: Faults;
   /** Milliseconds without a word after which a rank that others wait for is ended. */
   silentMs: number;
   /** Starts a worker without a rank. */
   startWorker(): void;
   /** Ends a worker process that does not answer. */
   endWorker(worker: number): void;
-  /** Called once the job has gone on. */
-  onIncident(incident: Incident): void;
+  /** Number of steps that are recorded: the ranks go on from no later one, so that the record has every step. */
+  recordedSteps?(): number;
+  /** Called before the ranks hear that this generation is to begin. */
+  onReform?(generation: number): void;
+  /** Called once the job has gone on; with the faults so far. */
+  onIncident(incident: Incident, faults: Faults): void;
+}
+
+/** A job whose coordinator has ended. */
+export interface Inherited {
+  /** The last generation. */
+  generation: number;
+  /** Number of ranks in it. */
+  worldSize: number;
+  /** Workers that may still run. */
+  workers: readonly number[];
+  /** Milliseconds since its coordinator was lost. */
+  lostMs: number;
 }
 
 /** Members of the next configuration, by rank, and the snapshot from which they go on. */
@@ -54,9 +74,14 @@ export interface Formation {
 
 /**
  * The next configuration, from members that are ready for it: as many of the wanted ranks as there are, on the largest
- * permitted number of them. A member keeps its number where it is below that. Undefined: too few are there.
+ * permitted number of them. A member keeps its number where it is below that. They go on from no step after
+ * `recordedSteps`. Undefined: too few are there.
  */
-export function formGroup(ready: readonly Member[], sizes: readonly number[]): Formation | undefined {
+export function formGroup(
+  ready: readonly Member[],
+  sizes: readonly number[],
+  recordedSteps = Infinity,
+): Formation | undefined {
   const size = sizes.findLast((one) => one <= ready.length);
   if (size === undefined) return undefined;
   const group: (Member | undefined)[] = Array.from({ length: size }, (_, rank) =>
@@ -65,7 +90,12 @@ export function formGroup(ready: readonly Member[], sizes: readonly number[]): F
   const others = ready.filter((member) => !group.includes(member));
   const experienced = others.toSorted((a, b) => (b.ready?.length ?? 0) - (a.ready?.length ?? 0));
   const whole = group.map((member) => member ?? (experienced.shift() as Member));
-  return { group: whole, start: recoveryPoint(whole.map((member) => member.ready ?? [])) };
+  const held = whole.map(({ ready = [] }) => ready.filter((one) => stepsOf(one) <= recordedSteps));
+  return { group: whole, start: recoveryPoint(held) };
+}
+
+function stepsOf({ at }: Held): number {
+  return Math.floor(at / 2);
 }
 
 /** A change of configuration under way: waits for the ranks that go on, and knows those that take too long. */
@@ -73,8 +103,11 @@ export class Reform {
   /** The evidence that explains it best. */
   private best: Cause;
 
+  /** When this process began it; it is older where another process's end is its cause. */
+  readonly began = runningClock.now();
+
   constructor(
-    readonly generation: number,
+    public generation: number,
     first: Cause,
     readonly since: number,
   ) {
@@ -92,7 +125,7 @@ export class Reform {
 
   /** Ranks that have neither left the configuration before nor said anything for long. */
   late(members: Iterable<Member>, now: number, silentMs: number): Member[] {
-    const tooLong = now - this.since > leaveWithinMs;
+    const tooLong = now - this.began > leaveWithinMs;
     return [...members].filter(
       ({ ready, liveness }) => !ready && (tooLong || liveness.silentMs(now) > silentMs),
     );

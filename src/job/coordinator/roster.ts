@@ -20,6 +20,8 @@ export interface Member {
   finished: boolean;
   /** Whether it has broken the protocol: nothing more is read of it. */
   broken: boolean;
+  /** Records that have come from it over this connection. */
+  records: number;
   /** Snapshots that it can go on from, once it has left its configuration and is ready for the next. */
   ready: readonly Held[] | undefined;
 }
@@ -43,10 +45,14 @@ export class Roster {
   admit(connection: Connection, hello: Hello): string | undefined {
     const reason = this.objection(hello);
     if (reason) return reason;
-    const { rank, worker = rank ?? 0, host, machine, reached, pid, digest } = hello;
+    const { worker = hello.rank ?? 0, host, machine, reached, pid, digest, again } = hello;
+    const before = again && this.ofWorker(worker);
+    if (before) this.remove(before);
+    const rank = again ? this.ifFree(again.rank) : hello.rank;
     const liveness = new Liveness(this.job, runningClock.now());
     this.digest ??= digest;
-    const state = { liveness, finished: false, broken: false, ready: rank === undefined ? [] : undefined };
+    const ready = rank === undefined ? [] : undefined;
+    const state = { liveness, finished: false, broken: false, records: 0, ready };
     const member: Member = { connection, worker, rank, host, machine, reached, pid, ...state };
     this.all.set(connection, member);
     if (rank !== undefined) this.members.set(rank, member);
@@ -121,11 +127,15 @@ export class Roster {
     return [...this.members.values()].every(({ finished }) => finished);
   }
 
+  private ifFree(rank: number | undefined): number | undefined {
+    return rank === undefined || this.members.has(rank) ? undefined : rank;
+  }
+
   objectionToVersion(version: number): string {
     return `a worker speaks protocol ${version}, the coordinator ${protocolVersion}: install one version everywhere`;
   }
 
-  private objection({ version, worldSize, rank, worker, digest, host }: Hello): string | undefined {
+  private objection({ version, worldSize, rank, worker, digest, host, again }: Hello): string | undefined {
     const { job, members } = this;
     if (version !== protocolVersion) return this.objectionToVersion(version);
     if (worldSize !== job.worldSize)
@@ -133,9 +143,10 @@ export class Roster {
     if (rank === undefined && !job.spares) return `worker ${worker} has no rank, and the job takes no spares`;
     if (rank !== undefined && rank >= worldSize)
       return `rank ${rank} is outside the job of ${worldSize} workers`;
-    if (rank !== undefined && members.has(rank))
+    if (again && !job.spares) return `worker ${worker} has lost the coordinator, and the job is not elastic`;
+    if (!again && rank !== undefined && members.has(rank))
       return `rank ${rank} has joined already, from ${members.get(rank)?.host}`;
-    if (worker !== undefined && this.ofWorker(worker)) return `worker ${worker} has joined already`;
+    if (!again && worker !== undefined && this.ofWorker(worker)) return `worker ${worker} has joined already`;
     const who = rank === undefined ? `worker ${worker}` : `rank ${rank}`;
     if (this.digest !== undefined && digest !== this.digest) {
       return `${who} on ${host} has read another configuration than rank ${[...members.keys()][0]}: give every worker the same file and flags`;

@@ -28,6 +28,8 @@ export interface JobEnvironment {
   hostIsNode?: true;
   /** The job's secret, from `pod-dist launch`; empty where something else has started this worker. */
   token: string;
+  /** Whether it goes on where the process that has started it ends: another one then takes the job over. */
+  outlives?: boolean;
   /** The same in all workers of the job, and in no other job of this user at the same time. */
   job: string;
   /** Rank 0 runs the coordinator, since no launcher of pod-dist's does. */
@@ -82,6 +84,8 @@ export const launchVariables = {
   worker: 'POD_DIST_WORKER',
   /** Set for a worker that takes the place of a lost one. */
   spare: 'POD_DIST_SPARE',
+  /** Set for a worker that goes on where the process that has started it ends. */
+  outlives: 'POD_DIST_OUTLIVES',
 } as const;
 
 /**
@@ -124,7 +128,8 @@ export function readJobEnvironment(
     const own = environment[launchVariables.spare] === '1' ? -1 : rank;
     const worker = Number(environment[launchVariables.worker] ?? rank);
     const place = { starter: 'pod-dist', rank: own, worker, worldSize, ...local, host, port, token } as const;
-    return { ...place, job: launched, ownCoordinator: false };
+    const outlives = environment[launchVariables.outlives] === '1';
+    return { ...place, job: launched, outlives, ownCoordinator: false };
   }
   const { host, port } = meetingPoint(starter, environment, worldSize, parentPid);
   const job = jobName({ starter, host, port, worldSize }, environment);

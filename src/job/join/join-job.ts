@@ -61,6 +61,7 @@ export async function joinJob(options: JoinJobOptions): Promise<Joined> {
       thresholds: thresholdsOf(config),
       checkCollectives: distributed.checkCollectives,
       trace: config.trace !== undefined && !evaluate,
+      succession: place.outlives ? options.outDir : undefined,
       ...guardedBy(place),
     };
     const member = elastic ? Membership.enter(membership) : await Membership.join(membership);
@@ -75,8 +76,11 @@ export async function joinJob(options: JoinJobOptions): Promise<Joined> {
 /**
  * Processes that must live for this worker to go on. Variables that were set by hand may be of a shell that has ended.
  */
-function guardedBy({ starter, rankVariable }: JobEnvironment): { guardParent: boolean; starter?: number } {
-  if (starter === 'pod-dist') return { guardParent: true };
+function guardedBy({ starter, rankVariable, outlives = false }: JobEnvironment): {
+  guardParent: boolean;
+  starter?: number;
+} {
+  if (starter === 'pod-dist') return { guardParent: !outlives };
   if (starter === 'torchrun' && process.env.TORCHELASTIC_RUN_ID === undefined) return { guardParent: false };
   return { guardParent: true, starter: starterOf(process.ppid, rankVariable) };
 }

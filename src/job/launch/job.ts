@@ -2,16 +2,16 @@ import { mkdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../../config/schema.js';
 import { describeFailure } from '../coordinator/failure.js';
-import { Coordinator } from '../coordinator/coordinator.js';
-import { PodDistError, PreemptedError, StoppedError, UserError } from '../../util/errors.js';
+import { Coordinator, type CoordinatorOptions } from '../coordinator/coordinator.js';
+import { codeOf, PodDistError, PreemptedError, StoppedError, UserError } from '../../util/errors.js';
 import type { TraceFile } from '../../trace/trace-file.js';
 import { canonicalHost, isWildcard, tcpAddress } from '../../transport/addresses.js';
-import type { Group } from '../../record/run-status.js';
+import type { JobState } from '../../record/job-state.js';
 import type { RunCombiner } from '../../record/combine.js';
 import type { DevicePlan } from '../../backend/devices/devices.js';
 import { newSecret } from '../secret/read-secret.js';
 import type { EndCause, StopSource } from '../../util/signals.js';
-import type { Incident, ElasticOptions } from '../coordinator/reform.js';
+import type { ElasticOptions, Incident, Inherited } from '../coordinator/reform.js';
 import { permittedSizes } from '../../parallel/virtual-workers.js';
 import { Supervisor } from './supervisor.js';
 import { WorkerPlaces } from './worker-places.js';
@@ -28,16 +28,26 @@ export interface JobOptions {
   trace?: TraceFile;
   /** Called with lines for people. */
   notify(line: string): void;
-  /** Called whenever the ranks begin, or begin again, to train. */
-  onGroup?(group: Group): void;
+  /** Called whenever what another process would need to take the job over has changed. */
+  onState?(change: Partial<JobState>): void;
   /** Called with each fault that an elastic job has gone on from. */
   onIncident?(incident: Incident): void;
+  /** What binds a job to other processes than this one; default: it ends with this one. */
+  outlived?: Outlived;
   /** Source of requests to stop the job. */
   stopping: StopSource;
   /** Asks for the end of the job after the step under way, with a checkpoint; its reason is an `EndCause`. */
   ending?: AbortSignal;
   /** Ends the job when it is aborted; the reason of the abort is a `PodDistError`. */
   lost?: AbortSignal;
+}
+
+/** A job whose workers go on where this process ends, until another one takes it over. */
+export interface Outlived {
+  /** The job's secret, from process to process. */
+  token: string;
+  /** The job to take over, and the milliseconds since its coordinator was lost. */
+  former?: { state: JobState; lostMs: number };
 }
 
 /** Milliseconds that workers may take to end by themselves once all have finished. */
@@ -63,8 +73,9 @@ export async function runJob({
   combiner,
   trace,
   notify,
-  onGroup,
+  onState = () => {},
   onIncident = () => {},
+  outlived,
   stopping,
   ending,
   lost,
@@ -72,11 +83,16 @@ export async function runJob({
   const worldSize = config.workers;
   const { distributed } = config;
   mkdirSync(logDir, { recursive: true });
-  const token = newSecret();
-  const places = new WorkerPlaces({ config, devices, logDir, workerArgs, token });
+  const token = outlived?.token ?? newSecret();
+  const former = outlived?.former;
+  const owned = { outlived: outlived !== undefined, onChange: onState };
+  const places = new WorkerPlaces({ config, devices, logDir, workerArgs, token, ...owned });
   const { logOf } = places;
   const { listenOn, connectTo } = addressesOf(distributed.host);
-  const coordinator = await Coordinator.start({
+  const elastic = config.elastic.enabled
+    ? elasticOptions({ config, places, combiner, onState, onIncident, former: former?.state })
+    : undefined;
+  const coordinator = await startCoordinator(portOf(former?.state.address), {
     host: listenOn,
     port: distributed.port,
     worldSize,
@@ -91,22 +107,26 @@ export async function runJob({
     combine: combiner.combine,
     onRecord: (rank, news) => combiner.record(news, rank),
     onTrace: (part) => trace?.add(part),
-    onGroup,
+    onGroup: onState,
     onReplay: (before, now) =>
       combiner.replay({ sameBits: distributed.bitwise !== undefined || before === now }),
-    elastic: config.elastic.enabled ? elasticOptions(config, places, onIncident) : undefined,
+    elastic,
+    inherited: former && inheritedFrom(former),
   });
   const supervisor = new Supervisor(coordinator);
   const following = stopping((by = '') => coordinator.abort('STOPPED', by));
   const suspending = suspendWith(supervisor);
-  const askToEnd = () => supervisor.askToEnd(ending?.reason as EndCause);
+  const askToEnd = () => coordinator.askToEnd(ending?.reason as EndCause);
   ending?.addEventListener('abort', askToEnd);
   lost?.addEventListener('abort', () => {
     const { code, message } = lost.reason as PodDistError;
     coordinator.abort(code, message);
   });
   try {
-    places.open(supervisor, tcpAddress(connectTo, coordinator.port));
+    const address = tcpAddress(connectTo, coordinator.port);
+    onState({ address });
+    if (former) places.adopt(supervisor, address, former.state);
+    else places.open(supervisor, address);
     if (ending?.aborted) askToEnd();
     const failure = await Promise.race([coordinator.finished.then(() => undefined), coordinator.failure]);
     if (!failure) {
@@ -133,20 +153,53 @@ export async function runJob({
   }
 }
 
+/** Listens on the port of a coordinator that has ended, where there was one and the port is free: workers look there. */
+async function startCoordinator(
+  formerPort: number | undefined,
+  options: CoordinatorOptions,
+): Promise<Coordinator> {
+  if (formerPort === undefined) return Coordinator.start(options);
+  try {
+    return await Coordinator.start({ ...options, port: formerPort });
+  } catch (error) {
+    if (codeOf(error) !== 'PORT_IN_USE') throw error;
+    return Coordinator.start({ ...options, port: 0 });
+  }
+}
+
+function portOf(address: string | undefined): number | undefined {
+  return address === undefined ? undefined : Number(address.split(':').pop());
+}
+
+function inheritedFrom({ state, lostMs }: NonNullable<Outlived['former']>): Inherited {
+  const { generation, ranks, workers } = state;
+  return { generation, worldSize: ranks.length, workers: workers.map(({ worker }) => worker), lostMs };
+}
+
+interface ElasticParts extends Pick<JobOptions, 'config' | 'combiner'> {
+  places: WorkerPlaces;
+  former?: JobState;
+  onState(change: Partial<JobState>): void;
+  onIncident(incident: Incident): void;
+}
+
 /** How an elastic job on this host goes on after the loss of a worker. */
-function elasticOptions(
-  config: Config,
-  places: WorkerPlaces,
-  onIncident: (incident: Incident) => void,
-): ElasticOptions {
+function elasticOptions(parts: ElasticParts): ElasticOptions {
+  const { config, places, combiner, former, onState, onIncident } = parts;
   const { faultsPerWorkerHour, least = config.workers } = config.elastic;
   return {
     sizes: permittedSizes(config, { least, most: config.workers }),
     faultsPerWorkerHour,
     silentMs,
+    faults: former?.faults,
+    recordedSteps: () => combiner.recordedSteps,
+    onReform: (generation) => onState({ generation }),
     startWorker: () => places.startSpare(),
     endWorker: (worker) => places.end(worker),
-    onIncident,
+    onIncident: (incident, faults) => {
+      onState({ faults });
+      onIncident(incident);
+    },
   };
 }
 

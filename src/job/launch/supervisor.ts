@@ -3,8 +3,7 @@ import { closeSync } from 'node:fs';
 import type { Coordinator } from '../coordinator/coordinator.js';
 import { messageOf } from '../../util/errors.js';
 import { openLog } from '../../util/regular-file.js';
-import type { EndCause } from '../../util/signals.js';
-import type { EndMessage } from './end-with-parent.js';
+import { isRunning, signalProcess, type ProcessIdentity } from '../../util/processes.js';
 
 /** One worker process to start. */
 export interface WorkerSpec {
@@ -21,7 +20,7 @@ export interface WorkerSpec {
 }
 
 /** Receiver of reports about the workers' ends. */
-type Listener = Pick<Coordinator, 'reportExit' | 'abort'>;
+type Listener = Pick<Coordinator, 'reportExit' | 'reportEnd' | 'abort'>;
 
 /** Milliseconds that a worker may take to end after SIGTERM. */
 const terminateWithinMs = 3000;
@@ -33,9 +32,17 @@ const terminateWithinMs = 3000;
 const allocatorSettings =
   'glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=8589934592:glibc.malloc.top_pad=67108864';
 
+/** Milliseconds between two looks at a worker that another process has started. */
+const lookEveryMs = 100;
+
+/** A worker process, started by this one or by another. */
+interface Owned {
+  kill(signal: NodeJS.Signals): unknown;
+}
+
 /** Owns the worker processes of a job: starts them, notices their ends, and leaves none behind. */
 export class Supervisor {
-  private readonly children = new Map<number, ChildProcess>();
+  private readonly children = new Map<number, Owned>();
   private readonly exits: Promise<void>[] = [];
 
   constructor(private readonly coordinator: Listener) {}
@@ -57,6 +64,21 @@ export class Supervisor {
       this.failToStart(spec, error);
       return undefined;
     }
+  }
+
+  /** Owns a worker of this host from now on whose own supervisor has ended. */
+  adopt(worker: number, one: ProcessIdentity): void {
+    this.children.set(worker, { kill: (signal) => signalProcess(one, signal) });
+    const end = new Promise<void>((resolve) => {
+      const timer = setInterval(() => {
+        if (isRunning(one)) return;
+        clearInterval(timer);
+        this.children.delete(worker);
+        resolve();
+        this.coordinator.reportEnd(worker);
+      }, lookEveryMs);
+    });
+    this.exits.push(end);
   }
 
   /** Resolves when every worker has ended. */
@@ -86,12 +108,6 @@ export class Supervisor {
   /** Stops all workers, or lets them go on. */
   pause(paused: boolean): void {
     this.signal(paused ? 'SIGSTOP' : 'SIGCONT');
-  }
-
-  /** Asks all workers to end in order. */
-  askToEnd(end: EndCause): void {
-    for (const child of this.children.values())
-      if (child.connected) child.send({ end } satisfies EndMessage, () => {});
   }
 
   private follow(worker: number, child: ChildProcess): void {

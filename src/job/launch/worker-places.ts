@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { DevicePlan } from '../../backend/devices/devices.js';
 import type { Config } from '../../config/schema.js';
+import type { JobState, StartedWorker } from '../../record/job-state.js';
+import { identify } from '../../util/processes.js';
 import { launchVariables } from '../join/environment.js';
 import type { Supervisor } from './supervisor.js';
 
@@ -14,7 +16,14 @@ interface PlacesOptions {
   workerArgs: readonly string[];
   /** The job's secret. */
   token: string;
+  /** Whether the workers outlive this process, for another one to take over. */
+  outlived: boolean;
+  /** Called when a worker has started. */
+  onChange?(owned: OwnedWorkers): void;
 }
+
+/** Workers of this host that are owned, and the number of the next one. */
+export type OwnedWorkers = Pick<JobState, 'workers' | 'nextWorker'>;
 
 /**
  * The places for workers on this host: each has a device, or its share of the cores. A worker that takes the place of one
@@ -24,8 +33,8 @@ export class WorkerPlaces {
   private supervisor: Supervisor | undefined;
   private address = '';
   /** Worker in each place, by place. */
-  private readonly taken: (number | undefined)[] = [];
-  private started = 0;
+  private readonly taken: (StartedWorker | undefined)[] = [];
+  private next = 0;
 
   constructor(private readonly options: PlacesOptions) {}
 
@@ -44,6 +53,17 @@ export class WorkerPlaces {
     for (let spare = 0; spare < (elastic.enabled ? elastic.spares : 0); spare++) this.startSpare();
   }
 
+  /** Owns the workers from now on that another process has started, whose coordinator was at the same address. */
+  adopt(supervisor: Supervisor, address: string, { workers, nextWorker }: OwnedWorkers): void {
+    this.supervisor = supervisor;
+    this.address = address;
+    this.next = nextWorker;
+    for (const one of workers) {
+      this.taken[one.place] = one;
+      supervisor.adopt(one.worker, one);
+    }
+  }
+
   /** Starts a worker without a rank. */
   startSpare(): void {
     this.start(true);
@@ -56,11 +76,10 @@ export class WorkerPlaces {
 
   private start(spare: boolean): boolean {
     const { supervisor, address, options, taken } = this;
-    const { config, devices, workerArgs, token } = options;
-    const worker = this.started++;
-    const free = taken.findIndex((one) => one === undefined || !supervisor?.has(one));
+    const { config, devices, workerArgs, token, outlived } = options;
+    const worker = this.next++;
+    const free = taken.findIndex((one) => one === undefined || !supervisor?.has(one.worker));
     const place = free < 0 ? taken.length : free;
-    taken[place] = worker;
     const worldSize = config.workers;
     const { env, within } = devices.perWorker[place % devices.perWorker.length];
     const rank = String(place % worldSize);
@@ -73,11 +92,16 @@ export class WorkerPlaces {
       [launchVariables.token]: token,
       [launchVariables.worker]: String(worker),
       ...(spare && { [launchVariables.spare]: '1' }),
+      ...(outlived && { [launchVariables.outlives]: '1' }),
       ...env,
     };
     const script = fileURLToPath(new URL('../../../launcher/cli.js', import.meta.url));
     const args = ['worker', ...workerArgs];
     const spec = { worker, script, args, environment, logFile: this.logOf(worker), within };
-    return supervisor?.start(spec) !== undefined;
+    const pid = supervisor?.start(spec)?.pid;
+    if (pid === undefined) return false;
+    taken[place] = { worker, place, ...identify(pid) };
+    this.options.onChange?.({ workers: taken.filter((one) => one !== undefined), nextWorker: this.next });
+    return true;
   }
 }

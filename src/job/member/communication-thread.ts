@@ -12,7 +12,7 @@ import { runningClock } from '../../util/running-clock.js';
 import { listeningAddress } from '../../transport/addresses.js';
 import { noTracer, now, SpanRecorder, type Tracer, type TraceSpan } from '../../trace/tracer.js';
 import { socketsBegin, socketsEnd, type WithSockets } from '../../transport/zmq/socket-thread.js';
-import { ControlClient } from '../control/client.js';
+import { ControlLink } from './control-link.js';
 import { Guardian } from './guardian.js';
 import { machineId } from './machine.js';
 import { protocolVersion, type CoordinatorMessage, type WorkerMessage } from '../control/protocol.js';
@@ -32,7 +32,7 @@ const clockSamples = 8;
  * orders (see `Guardian`).
  */
 class CommunicationThread {
-  private readonly client: ControlClient;
+  private readonly link: ControlLink;
   private readonly status: Status;
   private readonly guardian: Guardian;
   private readonly tracer: Tracer;
@@ -46,6 +46,12 @@ class CommunicationThread {
   /** Whether the compute thread is in no configuration, and the snapshots that it has. */
   private away = true;
   private held: readonly Held[] = [];
+  /** The latest generation that a coordinator has told of. */
+  private heard = 0;
+  /** Whether the coordinator is lost, and the next one has not said yet what to be ready for. */
+  private orphaned = false;
+  /** Whether this worker has been a member of a coordinator before the present one. */
+  private rejoined = false;
   private ended = false;
   private closing = false;
   private readonly joinTimer: { clear(): void };
@@ -59,8 +65,11 @@ class CommunicationThread {
     socketsBegin(data);
     process.on('uncaughtException', (error) => this.refuse(failed(error)));
     this.status = new Status(data.status);
-    this.client = new ControlClient({ ...data, onLost: () => this.loseCoordinator() });
-    this.guardian = new Guardian(data, (error) => this.refuse(error));
+    this.guardian = new Guardian(
+      data,
+      (error) => this.refuse(error),
+      (reason) => this.link.giveUp(reason),
+    );
     this.tracer = data.trace ? new SpanRecorder((spans) => void this.trace(spans)) : noTracer;
     const { arena, thresholds, checkCollectives } = data;
     const lost = (peer: number) => void (this.leaving === undefined && this.send({ type: 'lost', peer }));
@@ -68,40 +77,55 @@ class CommunicationThread {
     this.joinTimer = runningClock.after(data.joinTimeoutMs, () => this.refuse(this.lateJoin()));
     this.beats = setInterval(() => this.beat(), 500);
     port.on('message', (message: ToThread) => void this.obey(message));
-    void this.send(this.hello());
-    void this.listen();
+    this.link = this.openLink();
   }
 
-  private hello() {
-    const { rank, worldSize, worker, digest, reached } = this.data;
-    const about = { host: hostname(), machine: machineId(), pid: process.pid };
-    const who = { rank, worldSize, worker };
-    return { type: 'hello', version: protocolVersion, ...who, digest, reached, ...about } as const;
-  }
-
-  private async listen(): Promise<void> {
-    try {
-      for await (const message of this.client.messages()) {
+  private openLink(): ControlLink {
+    return new ControlLink({
+      ...this.data,
+      hello: (again) => this.hello(again),
+      order: () => this.order(),
+      follow: (message) => {
         this.guardian.heardOfCoordinator();
         this.joinTimer.clear();
-        await this.follow(message);
-      }
-    } catch (error) {
-      const { message } = error as Error;
-      if (codeOf(error) === 'MESH_FAILED')
-        await this.send({ type: 'failed', code: 'MESH_FAILED', message, user: false });
-      this.refuse(
-        error instanceof PodDistError ? error : new PodDistError('COORDINATOR_LOST', messageOf(error)),
-      );
-    }
+        return this.follow(message);
+      },
+      onOrphaned: (error) => this.orphan(error),
+      onLost: (error) => void (this.ended || this.guardian.endSoon(error)),
+      onFailure: (error) => void this.giveUp(error),
+    });
   }
 
-  /** The coordinator's process is gone, or its host: the job cannot go on. */
-  private loseCoordinator(): void {
-    if (this.ended) return;
-    this.guardian.endSoon(
-      new PodDistError('COORDINATOR_LOST', `the connection to the coordinator at ${this.data.address} ended`),
-    );
+  private hello(again: boolean): WorkerMessage {
+    if (again) this.guardian.heardOfCoordinator();
+    const { rank, worldSize, worker, digest, reached } = this.data;
+    const about = { host: hostname(), machine: machineId(), pid: process.pid };
+    const who = { rank: again ? undefined : rank, worldSize, worker, digest, reached };
+    const last = again ? { again: { rank: this.place?.rank, generation: this.heard } } : {};
+    return { type: 'hello', version: protocolVersion, ...who, ...about, ...last };
+  }
+
+  /** This worker's place in the order of those that bring up another coordinator; before the first step none does. */
+  private order(): number | undefined {
+    if (this.ended || (this.place === undefined && this.data.rank !== undefined)) return undefined;
+    return this.place?.rank ?? this.data.worldSize;
+  }
+
+  /** The coordinator is lost, and another one is looked for: the ranks are to begin again with that. */
+  private orphan({ message }: PodDistError): void {
+    this.guardian.pause();
+    this.leaving ??= this.heard;
+    this.orphaned = this.rejoined = true;
+    this.guardian.folder?.remove();
+    const error = new PodDistError('REFORMING', `the ranks begin again: ${message}`);
+    this.group.fail(error);
+    if (!this.away) this.refuse(error);
+  }
+
+  private async giveUp(error: PodDistError): Promise<void> {
+    const { code, message } = error;
+    if (code === 'MESH_FAILED') await this.send({ type: 'failed', code, message, user: false });
+    this.refuse(error);
   }
 
   private async follow(message: CoordinatorMessage): Promise<void> {
@@ -133,6 +157,8 @@ class CommunicationThread {
       case 'ended':
         this.ended = true;
         return this.tell({ type: 'ended' });
+      case 'end':
+        return this.tell(message);
       case 'clock':
         this.clock.add({ ...message, received: now() });
         if (++this.clockSamples < clockSamples) this.askForClock();
@@ -146,6 +172,8 @@ class CommunicationThread {
     const { dataPorts, security } = this.data;
     const { jobId, hosts, rank, worldSize, generation, secret, start } = plan;
     this.checkPlan(plan);
+    this.heard = generation;
+    this.orphaned = false;
     this.place = { rank, worldSize, generation, start };
     const host = listeningAddress(this.data.host, plan.reached);
     const directory = await this.meetingFolder(plan);
@@ -197,7 +225,8 @@ class CommunicationThread {
 
   /** The coordinator ends this configuration: a compute thread that is in it hears of it, and leaves. */
   private reform({ generation, message }: Extract<CoordinatorMessage, { type: 'reform' }>): void {
-    this.leaving = generation;
+    this.leaving = this.heard = generation;
+    this.orphaned = false;
     this.guardian.folder?.remove();
     const error = new PodDistError('REFORMING', `the ranks begin again: ${message}`);
     this.group.fail(error);
@@ -209,6 +238,7 @@ class CommunicationThread {
   private leave({ code, message, held }: Extract<ToThread, { type: 'leave' }>): void {
     this.away = true;
     this.held = held;
+    if (this.orphaned) return;
     if (this.leaving !== undefined) return this.sayReady();
     const { generation } = this.place as Place;
     void this.send({ type: 'stuck', generation, code, message });
@@ -250,7 +280,7 @@ class CommunicationThread {
   }
 
   private beat(): void {
-    if (!this.group.bound) void this.send(this.hello());
+    if (!this.group.bound && this.link.isUp) void this.send(this.hello(this.rejoined));
     const { status, group } = this;
     const progress = status.progress + group.completed;
     const waiting = status.isWaiting || group.busy;
@@ -297,8 +327,7 @@ class CommunicationThread {
     clearInterval(this.beats);
     this.guardian.close();
     this.tracer.flush();
-    await this.client.sent();
-    await this.client.close();
+    await this.link.close();
     await this.group.close();
     this.guardian.folder?.remove();
     await socketsClosed();
@@ -309,7 +338,7 @@ class CommunicationThread {
   /** Sends the coordinator a message; where that cannot be, the worker fails. */
   private async send(message: WorkerMessage): Promise<void> {
     try {
-      await this.client.send(message);
+      await this.link.send(message);
     } catch (error) {
       if (!this.closing) this.refuse(error as PodDistError);
     }

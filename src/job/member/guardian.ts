@@ -1,6 +1,6 @@
 import { PodDistError } from '../../util/errors.js';
 import type { MeetingFolder } from '../../transport/meeting-folder.js';
-import { hasEnded } from '../../util/has-ended.js';
+import { hasEnded } from '../../util/processes.js';
 import { runningClock } from '../../util/running-clock.js';
 
 interface GuardianOptions {
@@ -8,9 +8,13 @@ interface GuardianOptions {
   /** Process id of the program that started this worker, directly or not. */
   starter?: number;
   stallTimeoutMs: number;
+  /** Set where another coordinator takes over from one that is lost. */
+  succession?: string;
 }
 
 const checkEveryMs = 500;
+/** Milliseconds without a word after which another coordinator takes over. */
+const successionAfterMs = 10_000;
 /** A stopped worker's compute thread has this long to end by itself. */
 const endWithinMs = 3000;
 
@@ -29,12 +33,19 @@ export class Guardian {
   constructor(
     private readonly options: GuardianOptions,
     private readonly fail: (error: PodDistError) => void,
+    /** Called when the coordinator has said nothing for too long. */
+    private readonly onSilence: (reason: string) => void,
   ) {
     this.timer = setInterval(() => this.check(), checkEveryMs);
   }
 
   heardOfCoordinator(): void {
     this.lastWord = runningClock.now();
+  }
+
+  /** Expects no word of a coordinator until there is one again. */
+  pause(): void {
+    this.lastWord = undefined;
   }
 
   /** Lets the compute thread see `error`, and kills the process if it does not end. */
@@ -53,14 +64,11 @@ export class Guardian {
     if (starter !== undefined && hasEnded(starter)) this.kill();
     if (this.lastWord === undefined) return;
     const silent = runningClock.now() - this.lastWord;
-    if (silent < this.options.stallTimeoutMs + checkEveryMs * 4) return;
-    this.close();
-    this.endSoon(
-      new PodDistError(
-        'COORDINATOR_LOST',
-        `no word from the coordinator for ${(silent / 1000).toFixed(1)} s`,
-      ),
-    );
+    const { succession, stallTimeoutMs } = this.options;
+    const most = stallTimeoutMs + checkEveryMs * 4;
+    if (silent < (succession === undefined ? most : Math.min(most, successionAfterMs))) return;
+    this.pause();
+    this.onSilence(`no word from the coordinator for ${(silent / 1000).toFixed(1)} s`);
   }
 
   private kill(): void {

@@ -36,6 +36,7 @@ export class Membership implements Reporter {
   private readonly waiters = new Map<string, Waiter>();
   private ended: PodDistError | undefined;
   private closing: Promise<void> | undefined;
+  private readonly asked = new AbortController();
 
   private constructor(
     private readonly options: JoinOptions,
@@ -139,6 +140,11 @@ export class Membership implements Reporter {
     return this.options.elastic === true && !this.closing && recoverable.has(codeOf(error));
   }
 
+  /** Aborted where the coordinator asks for an end in order; its reason is an `EndCause`. */
+  get ending(): AbortSignal {
+    return this.asked.signal;
+  }
+
   /** Collectives of the present configuration. */
   get communicator(): SharedCommunicator {
     if (!this.group) throw new PodDistError('MESH_FAILED', 'this worker has no rank yet');
@@ -235,6 +241,8 @@ export class Membership implements Reporter {
         return this.answer(`agreed ${message.name}`);
       case 'gathered':
         return this.answer(`gathered ${message.name}`, message.result);
+      case 'end':
+        return this.asked.abort(message.cause);
       case 'ended':
         this.answer('joined');
         return this.answer('ended');

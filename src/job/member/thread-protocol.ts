@@ -6,6 +6,7 @@ import type { Thresholds } from '../../collective/selection.js';
 import type { ErrorReport } from '../../util/errors.js';
 import type { Held, Start } from '../../training/recovery-point.js';
 import type { ErrorCode } from '../../util/error-codes.js';
+import type { EndCause } from '../../util/signals.js';
 import type { TraceSpan } from '../../trace/tracer.js';
 
 /** Options with which a worker joins its job. */
@@ -45,6 +46,8 @@ export interface JoinOptions {
   guardParent: boolean;
   /** Process id of the program that started this worker; the worker ends with it. */
   starter?: number;
+  /** Run folder of a job that goes on after the loss of its coordinator: another process then takes it over. */
+  succession?: string;
 }
 
 export interface ThreadData extends JoinOptions {
@@ -78,4 +81,5 @@ export type FromThread =
   | { type: 'gathered'; name: string; result: unknown }
   | { type: 'failed-sent' }
   | { type: 'ended' }
+  | { type: 'end'; cause: EndCause }
   | ({ type: 'error'; user: boolean } & ErrorReport);

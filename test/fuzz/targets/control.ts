@@ -72,7 +72,7 @@ const coordinatorMessages: CoordinatorMessage[] = [
   { type: 'go' },
   { type: 'agreed', name: 'weights' },
   { type: 'gathered', name: 'epoch', result: { record: [1] } },
-  { type: 'pulse' },
+  { type: 'pulse', records: 3 },
   { type: 'clock', sent: 1, answered: 2 },
   { type: 'abort', message: 'x' },
   { type: 'ended' },

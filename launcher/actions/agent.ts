@@ -1,0 +1,17 @@
+import { launchVariables } from '../../src/job/join/environment.js';
+import { isNeedless, runAgent } from '../../src/launching/agent/run-agent.js';
+import { lockVariable } from '../../src/launching/agent/start-agent.js';
+import type { AgentCommand } from '../commands/agent.js';
+
+export async function agent({ run: folder, lostAt, depose }: AgentCommand): Promise<void> {
+  const token = process.env[launchVariables.token] ?? '';
+  const lockFile = process.env[lockVariable];
+  // Workers get their own from this process.
+  delete process.env[launchVariables.token];
+  delete process.env[lockVariable];
+  try {
+    await runAgent({ folder, token, lockFile, lostAt, depose });
+  } catch (error) {
+    if (!isNeedless(error)) throw error;
+  }
+}

@@ -1,0 +1,23 @@
+import type { ArgumentsCamelCase } from 'yargs';
+import { goOnWithoutConsole } from '../../src/console/console.js';
+import { agentOf, followRun } from '../../src/launching/agent/follow-run.js';
+import { showRunUnderWay } from '../../src/launching/show-run.js';
+import { endWithMissed } from '../report-failure.js';
+
+export interface AttachArguments {
+  run: string;
+  json: boolean;
+}
+
+/** Follows a run that is under way; a signal to this process ends it alone. */
+export async function attach({ run, json }: ArgumentsCamelCase<AttachArguments>): Promise<void> {
+  agentOf(run);
+  const terminal = !json && process.stderr.isTTY;
+  const write = (text: string) => void (json ? process.stderr : process.stdout).write(text);
+  const display = showRunUnderWay(run, { terminal, write });
+  goOnWithoutConsole();
+  const notify = (line: string) => display.line(line);
+  const report = await followRun(run, { notify, listeners: [display] }).finally(() => display.close());
+  if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
+  endWithMissed(report);
+}

@@ -1,0 +1,25 @@
+import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
+
+interface AgentArguments {
+  run: string;
+  lostAt?: number;
+  depose: boolean;
+}
+
+/** Runs the job of a run folder whose plan is there: `launch` and workers start it, people do not. */
+export const agentCommand: CommandModule<object, AgentArguments> = {
+  command: 'agent <run>',
+  describe: false,
+  builder: (yargs) =>
+    yargs
+      .positional('run', { type: 'string', demandOption: true, describe: 'run folder' })
+      .option('lost-at', { type: 'number', describe: 'take over from an agent that was lost then' })
+      .option('depose', {
+        type: 'boolean',
+        default: false,
+        describe: 'end the agent before, which is silent',
+      }) as Argv<AgentArguments>,
+  handler: async (args) => (await import('../actions/agent.js')).agent(args),
+};
+
+export type AgentCommand = ArgumentsCamelCase<AgentArguments>;

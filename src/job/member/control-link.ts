@@ -1,0 +1,140 @@
+import { ControlClient } from '../control/client.js';
+import type { CoordinatorMessage, WorkerMessage } from '../control/protocol.js';
+import { codeOf, messageOf, PodDistError } from '../../util/errors.js';
+import { findSuccessor } from './succession.js';
+
+export interface ControlLinkOptions {
+  /** The coordinator's address, such as `tcp://127.0.0.1:29500`. */
+  address: string;
+  /** The job's secret. */
+  token: string;
+  /** Run folder of a job that another process takes over; default: the worker ends with the coordinator. */
+  succession?: string;
+  /** First message to a coordinator; `again`: to one that takes over. */
+  hello(again: boolean): WorkerMessage;
+  /** Place in the order of those that start the process which takes over; undefined where none is to. */
+  order(): number | undefined;
+  follow(message: CoordinatorMessage): Promise<void> | void;
+  /** Called when the coordinator is lost and another one is looked for. */
+  onOrphaned(error: PodDistError): void;
+  /** Called once the coordinator is lost for good. */
+  onLost(error: PodDistError): void;
+  /** Called where the connection fails through a fault of this worker, or of what the coordinator sends. */
+  onFailure(error: PodDistError): void;
+}
+
+type RecordMessage = Extract<WorkerMessage, { type: 'record' }>;
+
+/**
+ * A worker's connection to its coordinator, and to the one that takes over when that is lost. Records that the lost one has
+ * not confirmed are sent to the next one.
+ */
+export class ControlLink {
+  private client: ControlClient;
+  /** Records that are not confirmed, in order, and the number of those before them on this connection. */
+  private unconfirmed: RecordMessage[] = [];
+  private confirmed = 0;
+  private seeking = false;
+  private closed = false;
+  private readonly closing = new AbortController();
+
+  constructor(private readonly options: ControlLinkOptions) {
+    this.client = this.open(options.address);
+    this.post(options.hello(false));
+  }
+
+  /** Whether there is a coordinator, as far as is known. */
+  get isUp(): boolean {
+    return !this.seeking;
+  }
+
+  /** Sends a message; while a coordinator is looked for only records are kept. Rejects where it cannot be sent. */
+  async send(message: WorkerMessage): Promise<void> {
+    if (message.type === 'record' && this.options.succession !== undefined) this.unconfirmed.push(message);
+    const { client } = this;
+    if (this.seeking) return;
+    try {
+      await client.send(message);
+    } catch (error) {
+      if (client === this.client && !this.seeking) throw error;
+    }
+  }
+
+  /** Gives the coordinator up, as one that says nothing; see `lose`. */
+  giveUp(reason: string): void {
+    void this.lose(reason, true);
+  }
+
+  /** Sends what is under way, and ends the connection. */
+  async close(): Promise<void> {
+    this.closed = true;
+    this.closing.abort();
+    await this.client.sent();
+    await this.client.close();
+  }
+
+  private open(address: string): ControlClient {
+    const { token } = this.options;
+    const onLost = () => void this.lose(`the connection to the coordinator at ${address} ended`, false);
+    const client = new ControlClient({ address, token, onLost });
+    void this.listen(client);
+    return client;
+  }
+
+  private async listen(client: ControlClient): Promise<void> {
+    try {
+      for await (const message of client.messages()) {
+        if (message.type === 'pulse') this.confirm(message.records);
+        await this.options.follow(message);
+      }
+    } catch (error) {
+      if (client !== this.client || this.closed) return;
+      this.options.onFailure(
+        error instanceof PodDistError ? error : new PodDistError('COORDINATOR_LOST', messageOf(error)),
+      );
+    }
+  }
+
+  private confirm(records: number): void {
+    if (this.options.succession === undefined || records <= this.confirmed) return;
+    this.unconfirmed.splice(0, records - this.confirmed);
+    this.confirmed = records;
+  }
+
+  /** The coordinator is lost: looks for the one that takes over, where the job goes on. */
+  private async lose(reason: string, silent: boolean): Promise<void> {
+    const { succession: folder, token, order, hello, onOrphaned, onLost } = this.options;
+    if (this.closed || this.seeking) return;
+    const error = new PodDistError('COORDINATOR_LOST', reason);
+    const place = order();
+    if (folder === undefined || place === undefined) return onLost(error);
+    this.seeking = true;
+    onOrphaned(error);
+    const before = this.client;
+    try {
+      const address = await findSuccessor({
+        folder,
+        token,
+        order: place,
+        silent,
+        signal: this.closing.signal,
+      });
+      await before.close();
+      if (this.closed) return;
+      this.client = this.open(address);
+      this.confirmed = 0;
+      this.seeking = false;
+      this.post(hello(true));
+      for (const record of this.unconfirmed) this.post(record);
+    } catch (failure) {
+      onLost(failure instanceof PodDistError ? failure : error);
+    }
+  }
+
+  private post(message: WorkerMessage): void {
+    this.client.send(message).catch((error: unknown) => {
+      if (!this.closed && !this.seeking)
+        this.options.onFailure(new PodDistError(codeOf(error), messageOf(error)));
+    });
+  }
+}

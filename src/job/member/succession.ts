@@ -1,0 +1,88 @@
+import { spawn } from 'node:child_process';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { readJobState, type JobState } from '../../record/job-state.js';
+import { PodDistError } from '../../util/errors.js';
+import { isRunning } from '../../util/processes.js';
+import { runningClock } from '../../util/running-clock.js';
+import { launchVariables } from '../join/environment.js';
+
+/** A worker that has lost the coordinator. */
+export interface Orphan {
+  /** Run folder. */
+  folder: string;
+  /** The job's secret. */
+  token: string;
+  /** Place in the order in which workers start another process: its rank, or more. */
+  order: number;
+  /** Whether the coordinator's process may still be there, without a word. */
+  silent: boolean;
+  /** Ends the search. */
+  signal: AbortSignal;
+}
+
+const lookEveryMs = 100;
+/** Milliseconds after which the next worker in order starts a process, and after which each does so once more. */
+const nextInOrderMs = 400;
+const againMs = 15_000;
+/** Milliseconds that a worker lives without a coordinator. */
+const leaseMs = 60_000;
+
+/**
+ * Finds the process that takes over the job whose coordinator is lost, or starts it. Of several that are started one gets
+ * the run folder, and the others end. A coordinator that is there but silent loses the folder to it.
+ *
+ * @returns the address of its coordinator
+ * @throws PodDistError `COORDINATOR_LOST` where none is found within a minute
+ */
+export async function findSuccessor(orphan: Orphan): Promise<string> {
+  const { folder, order, silent, signal } = orphan;
+  const began = runningClock.now();
+  const lostAt = Date.now();
+  const before = readJobState(folder)?.term ?? 0;
+  let start = began + order * nextInOrderMs;
+  while (runningClock.now() - began < leaseMs) {
+    const state = readJobState(folder);
+    if (state?.ended) throw lost(`the job has ended: ${state.ended.message}`);
+    if (state?.address !== undefined && serves(state, silent ? before + 1 : 0)) return state.address;
+    if (runningClock.now() >= start) {
+      startSuccessor(orphan, lostAt);
+      start = runningClock.now() + againMs;
+    }
+    await delay(lookEveryMs, undefined, { signal });
+  }
+  throw lost(`no other process has taken the job over within ${leaseMs / 1000} s`);
+}
+
+/** Whether the process of this state runs, and is of this term or a later one. */
+function serves({ agent, term }: JobState, leastTerm: number): boolean {
+  return term >= leastTerm && isRunning(agent);
+}
+
+function startSuccessor({ folder, token, silent }: Orphan, lostAt: number): void {
+  const script = fileURLToPath(new URL('../../../launcher/cli.js', import.meta.url));
+  const args = ['agent', folder, '--lost-at', String(lostAt), ...(silent ? ['--depose'] : [])];
+  const child = spawn(process.execPath, [script, ...args], {
+    detached: true,
+    stdio: 'ignore',
+    env: { ...withoutPlace(process.env), [launchVariables.token]: token },
+  });
+  child.on('error', () => {});
+  child.unref();
+}
+
+/** The environment without this worker's own place. */
+function withoutPlace(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const own = new Set<string>([
+    ...Object.values(launchVariables),
+    'RANK',
+    'WORLD_SIZE',
+    'LOCAL_RANK',
+    'LOCAL_WORLD_SIZE',
+  ]);
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !own.has(name)));
+}
+
+function lost(reason: string): PodDistError {
+  return new PodDistError('COORDINATOR_LOST', `the coordinator is lost: ${reason}`);
+}

@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { jobEndSchema } from '../../record/job-end.js';
+import { endCauses } from '../../util/signals.js';
+
+/** Calls of a run's listeners that pass from the agent to those who follow the run. */
+export const feedCalls = [
+  'step',
+  'checkpoint',
+  'missed',
+  'epoch',
+  'evaluating',
+  'evaluated',
+  'finished',
+] as const;
+
+/** Line of the agent to those who follow. */
+export const feedEvent = z.union([
+  z.object({ call: z.enum(feedCalls), args: z.array(z.unknown()) }),
+  /** A line for people; an incident is one that the run goes on with. */
+  z.object({ line: z.string(), incident: z.boolean() }),
+  /** The run has ended well. */
+  z.object({ report: z.record(z.string(), z.unknown()) }),
+  z.object({ ended: jobEndSchema }),
+]);
+export type FeedEvent = z.output<typeof feedEvent>;
+
+/** Line of one who follows to the agent. */
+export const feedOrder = z.union([
+  /** Ends the run at once; `by` is the signal's name. */
+  z.object({ stop: z.string() }),
+  /** Ends it after the step under way, with a checkpoint. */
+  z.object({ end: z.enum(endCauses) }),
+  /** Goes on with another number of workers. */
+  z.object({ workers: z.int().min(1) }),
+]);
+export type FeedOrder = z.output<typeof feedOrder>;
+
+/** Most bytes of a line: a full evaluation is the longest. */
+export const mostLineBytes = 64 * 2 ** 20;

@@ -1,0 +1,186 @@
+import { closeSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { loadConfig } from '../../config/load.js';
+import { importPlugins } from '../../config/plugins.js';
+import type { Config } from '../../config/schema.js';
+import { describeIncident } from '../../job/coordinator/reform.js';
+import { runJob, type Outlived } from '../../job/launch/job.js';
+import { RunCombiner } from '../../record/combine.js';
+import { endOf } from '../../record/job-end.js';
+import { JobStateFile, readJobState, type JobState } from '../../record/job-state.js';
+import type { Report } from '../../record/records.js';
+import { RunFolder } from '../../record/run-folder.js';
+import { RunRecorder } from '../../record/run-record.js';
+import { openTrace } from '../../trace/trace-file.js';
+import { PodDistError, StoppedError, UserError } from '../../util/errors.js';
+import { isRunning, signalProcess } from '../../util/processes.js';
+import { openLog } from '../../util/regular-file.js';
+import { endRequests, type EndCause, type StopSource } from '../../util/signals.js';
+import { RunFeed } from './feed.js';
+import type { FeedOrder } from './feed-messages.js';
+import { readJobPlan, type JobPlan } from './job-plan.js';
+
+export interface AgentOptions {
+  /** Run folder, with the plan of its job. */
+  folder: string;
+  /** The job's secret. */
+  token: string;
+  /** Lock of the folder, where the process that has started this one gives it. */
+  lockFile?: string;
+  /** Takes over a job whose coordinator was lost at this time, in milliseconds since 1970. */
+  lostAt?: number;
+  /** Ends the process that holds the folder first: it says nothing any more. */
+  depose?: boolean;
+}
+
+const deposeWithinMs = 5000;
+
+/**
+ * Runs an elastic job on this host in a process that no terminal ends: coordinator, worker processes, record. Whoever has
+ * started it follows it as others may (`followRun`). Where this process ends before its time, a worker starts another one,
+ * which takes over workers and record: see `docs/elastic.md`.
+ *
+ * Rejects where there is nothing to do for it, such as `RUN_BUSY` where another process is faster.
+ */
+export async function runAgent(options: AgentOptions): Promise<void> {
+  const { folder, lostAt, lockFile } = options;
+  if (options.depose) await depose(readJobState(folder)?.agent);
+  const plan = readJobPlan(folder);
+  const log = openLog(join(folder, 'logs', 'job.log'));
+  const agent = new Agent(plan, (line) => writeSync(log, `${new Date().toISOString()} ${line}\n`));
+  const hold = await RunFolder.inherit(folder, { lockFile, made: plan.made, say: agent.say });
+  const former = lostAt === undefined ? undefined : readJobState(folder);
+  if (former?.ended) hold.release();
+  else await agent.run(hold, options, former);
+  closeSync(log);
+}
+
+/** Ends a process that holds the run folder and says nothing. */
+async function depose(agent: JobState['agent'] | undefined): Promise<void> {
+  if (!agent) return;
+  signalProcess(agent, 'SIGKILL');
+  const deadline = performance.now() + deposeWithinMs;
+  while (isRunning(agent) && performance.now() < deadline) await delay(20);
+}
+
+/** One job, and those who follow it. */
+class Agent {
+  private feed: RunFeed | undefined;
+  private readonly stops = new Set<(by?: string) => void>();
+  private readonly end = new AbortController();
+
+  constructor(
+    private readonly plan: JobPlan,
+    private readonly log: (line: string) => void,
+  ) {}
+
+  /** Tells those who follow a line for people. */
+  readonly say = (line: string, incident = false): void => {
+    this.log(line);
+    this.feed?.publish({ line, incident });
+  };
+
+  async run(hold: RunFolder, options: AgentOptions, former: JobState | undefined): Promise<void> {
+    if (former?.socket !== undefined) rmSync(former.socket, { force: true });
+    this.feed = await RunFeed.open((order) => this.obey(order));
+    const state = new JobStateFile(hold.path, former);
+    const { recorder, recorded } = RunRecorder.goOn(hold.path, this.say);
+    let report: Report | undefined;
+    try {
+      const config = await readConfig(hold.path);
+      const keep = { finished: (given: Report) => void (report = given) };
+      const combiner = new RunCombiner([recorder, ...(this.feed ? [this.feed.listener] : []), keep], true);
+      if (former) combiner.goOn(recorded);
+      recorder.job(state, { socket: this.feed?.socket, ended: undefined });
+      const lostMs = Date.now() - (options.lostAt ?? Date.now());
+      const outlived = { token: options.token, former: former && { state: former, lostMs } };
+      await this.train({ config, hold, recorder, combiner, state, outlived });
+      recorder.close();
+      hold.release();
+      if (report) this.feed?.publish({ report: { ...(report as Report) } });
+    } catch (error) {
+      const ended = endOf(error);
+      recorder.job(state, { ended });
+      recorder.close();
+      this.log(ended.message);
+      if (error instanceof UserError || error instanceof StoppedError) hold.abandon();
+      else hold.release();
+      this.feed?.publish({ ended });
+    } finally {
+      await this.feed?.close();
+    }
+  }
+
+  private async train({ config, hold, recorder, combiner, state, outlived }: Parts): Promise<void> {
+    const { devices, workerArgs, resumed } = this.plan;
+    const trace = openTrace(config.trace, {
+      resumed: resumed !== undefined || outlived.former !== undefined,
+      notify: this.say,
+    });
+    const requests = this.requests();
+    try {
+      await runJob({
+        ...{ config, devices, workerArgs, combiner, trace, outlived },
+        logDir: join(hold.path, 'logs'),
+        notify: (line) => this.say(line, true),
+        onState: (change) => recorder.job(state, change),
+        onIncident: (incident) => {
+          recorder.incident(incident);
+          const bitwise = config.distributed.bitwise !== undefined;
+          this.say(describeIncident(incident, { workers: config.workers, bitwise }), true);
+        },
+        lost: hold.lost,
+        ...requests,
+      });
+    } finally {
+      trace?.close();
+    }
+  }
+
+  /** Requests to end the job: signals to this process, and orders of those who follow. */
+  private requests(): { ending: AbortSignal; stopping: StopSource } {
+    const { endAt, graceSeconds } = this.plan;
+    const maxSeconds = endAt === undefined ? undefined : process.uptime() + (endAt - Date.now()) / 1000;
+    const { ending, stopping } = endRequests({ graceSeconds, maxSeconds });
+    return {
+      ending: AbortSignal.any([ending, this.end.signal]),
+      stopping: (listener) => {
+        const following = stopping(listener);
+        this.stops.add(listener);
+        return {
+          stop: () => {
+            following.stop();
+            this.stops.delete(listener);
+          },
+        };
+      },
+    };
+  }
+
+  private obey(order: FeedOrder): void {
+    if ('stop' in order) for (const stop of this.stops) stop(order.stop);
+    else if ('end' in order) this.end.abort(order.end satisfies EndCause);
+  }
+}
+
+interface Parts {
+  config: Config;
+  hold: RunFolder;
+  recorder: RunRecorder;
+  combiner: RunCombiner;
+  state: JobStateFile;
+  outlived: Outlived;
+}
+
+/** The run's own recipe, as whoever has planned the job has written it. */
+async function readConfig(folder: string): Promise<Config> {
+  const file = join(folder, 'config.yaml');
+  await importPlugins({ file });
+  return loadConfig({ file });
+}
+
+/** The error of an agent that has nothing to do, for its log. */
+export function isNeedless(error: unknown): boolean {
+  return error instanceof PodDistError && error.code === 'RUN_BUSY';
+}

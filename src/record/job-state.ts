@@ -1,0 +1,98 @@
+import { existsSync, rmSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { sync as writeFileAtomicSync } from 'write-file-atomic';
+import { z } from 'zod';
+import { makeFolder } from '../util/make-folder.js';
+import { identify } from '../util/processes.js';
+import { readRegularText } from '../util/regular-file.js';
+import { jobEndSchema } from './job-end.js';
+
+const whole = z.int().min(0);
+const started = z.string().nullable();
+
+const groupSchema = z.object({
+  /** Counts the configurations of the job, from 0: each fault that an elastic job goes on from begins another. */
+  generation: whole,
+  ranks: z.array(z.object({ rank: whole, host: z.string(), pid: z.int(), worker: whole })),
+});
+
+/** The ranks of a job that train together. */
+export type Group = z.output<typeof groupSchema>;
+
+const startedWorkerSchema = z.object({ worker: whole, place: whole, pid: z.int(), started });
+
+/** A worker process of this host, and the place that it was started in. */
+export type StartedWorker = z.output<typeof startedWorkerSchema>;
+
+const jobStateSchema = z.object({
+  ...groupSchema.shape,
+  /** Counts the processes that have run the coordinator. */
+  term: whole,
+  /** The process that does: it owns the workers. */
+  agent: z.object({ host: z.string(), pid: z.int(), started }),
+  /** The coordinator's address, such as `tcp://127.0.0.1:29500`. */
+  address: z.string().optional(),
+  /** Socket of the agent, for those who follow the run. */
+  socket: z.string().optional(),
+  /** Workers that the agent owns, and the number that the next one gets. */
+  workers: z.array(startedWorkerSchema),
+  nextWorker: whole,
+  /** Faults so far, less those that time has forgiven, and when that was counted, in milliseconds since 1970. */
+  faults: z.object({ spent: z.number(), at: z.number() }).optional(),
+  /** Why it has ended before its time. */
+  ended: jobEndSchema.optional(),
+});
+
+/** What a job has of its own in `job/job.json`: enough for another process to take it over. */
+export type JobState = z.output<typeof jobStateSchema>;
+
+const mostBytes = 16 * 2 ** 20;
+
+function fileIn(folder: string): string {
+  return join(folder, 'job', 'job.json');
+}
+
+/** Forgets the job that a run folder was written by before. */
+export function removeJobState(folder: string): void {
+  rmSync(fileIn(folder), { force: true });
+}
+
+/** State of the job that has written to a run folder last; undefined where none has. */
+export function readJobState(folder: string): JobState | undefined {
+  const file = fileIn(folder);
+  if (!existsSync(file)) return undefined;
+  try {
+    return jobStateSchema.safeParse(JSON.parse(readRegularText(file, { mostBytes }))).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Keeps `job/job.json` of a job that this process runs. */
+export class JobStateFile {
+  private state: JobState;
+
+  /** @param former what the process before has left, whose job this one takes over */
+  constructor(
+    private readonly folder: string,
+    former?: JobState,
+  ) {
+    this.state = {
+      ...{ generation: 0, ranks: [], workers: [], nextWorker: 0 },
+      ...former,
+      term: former ? former.term + 1 : 0,
+      agent: { host: hostname(), ...identify() },
+    };
+  }
+
+  /** Writes what has changed; throws the system's error. */
+  update(change: Partial<JobState>): void {
+    this.state = { ...this.state, ...change };
+    makeFolder(join(this.folder, 'job'), 0o700);
+    writeFileAtomicSync(fileIn(this.folder), `${JSON.stringify(this.state)}\n`, {
+      mode: 0o600,
+      fsync: false,
+    });
+  }
+}
