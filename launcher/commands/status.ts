@@ -36,7 +36,7 @@ function describe(status: RunStatus): string {
   }
   if (last) {
     const who = last.rank === undefined ? '' : `rank ${last.rank}: `;
-    lines.push(`faults so far: ${incidents}; the last at ${last.time}: ${who}${last.cause}`);
+    lines.push(`incidents so far: ${incidents}; the last at ${last.time}: ${who}${last.cause}`);
   }
   return `${lines.join('\n')}\n`;
 }

@@ -38,6 +38,8 @@ const jobStateSchema = z.object({
   /** Workers that the agent owns, and the number that the next one gets. */
   workers: z.array(startedWorkerSchema),
   nextWorker: whole,
+  /** Number of workers that were asked for since the job began. */
+  wanted: whole.optional(),
   /** Faults so far, less those that time has forgiven, and when that was counted, in milliseconds since 1970. */
   faults: z.object({ spent: z.number(), at: z.number() }).optional(),
   /** Why it has ended before its time. */

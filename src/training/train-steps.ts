@@ -55,7 +55,7 @@ export async function trainSteps(
       step: globalStep,
       totalSteps: config.epochs * steps,
       stepsPerEpoch: steps,
-      workers: worldSize,
+      workers: config.workers,
     });
     const counts = shardCounts(size, worldSize);
     const values = await step.run({ batch, counts, rate, micro, onPhase: phaseSpans(tracer) });

@@ -183,6 +183,11 @@ export class Coordinator {
     this.tellEverybody({ type: 'end', cause });
   }
 
+  /** Goes on with another number of ranks: the last of `sizes` that can be. */
+  resize(sizes: readonly number[]): void {
+    this.recovery?.resize(sizes);
+  }
+
   /** Ends the job for a reason that no worker gave, such as a signal to the launcher. */
   abort(code: ErrorCode, cause: string): void {
     this.cause.add(...stopped(code, cause));

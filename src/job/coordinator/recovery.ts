@@ -64,6 +64,8 @@ export class Recovery {
   private explaining: Reform | undefined;
   private tellNow = () => {};
   private readonly budget: Budget;
+  /** Numbers of ranks that the job may go on with, ascending. */
+  private sizes: readonly number[];
   /** Workers that were taken out. */
   private readonly gone = new Set<number>();
   /** Whether a step has been made: before that no fault is worth a second try. */
@@ -76,6 +78,7 @@ export class Recovery {
     private readonly options: ElasticOptions,
   ) {
     this.budget = new Budget(job.generation.worldSize, options, Date.now(), options.faults);
+    this.sizes = options.sizes;
   }
 
   /** Number of the configuration that ranks are to be ready for; undefined while one is in place. */
@@ -94,6 +97,20 @@ export class Recovery {
     if (!this.budget.take(Date.now())) return this.job.fail(cause);
     this.options.onReform?.(generation + 1);
     this.reform = new Reform(generation + 1, cause, runningClock.now() - lostMs);
+  }
+
+  /** Goes on with one of these numbers of ranks, the last one if it can be. */
+  resize(sizes: readonly number[]): void {
+    this.sizes = sizes;
+    const { roster, generation } = this.job;
+    const missing = this.wanted + this.options.spares - roster.everybody.length;
+    for (let more = 0; more < missing; more++) this.options.startWorker();
+    if (!this.job.underWay || this.reform) return;
+    if (this.wanted >= generation.worldSize) return this.grow();
+    this.begin([
+      { code: 'REFORMING', cause: `workers asked for: ${this.wanted}`, user: false },
+      evidence.stall,
+    ]);
   }
 
   /** Called once a step has been recorded. */
@@ -214,7 +231,7 @@ export class Recovery {
   private grow(): void {
     const { roster, generation } = this.job;
     const there = roster.members.size + roster.spares.length;
-    const size = this.options.sizes.findLast((one) => one <= there) ?? 0;
+    const size = this.sizes.findLast((one) => one <= there) ?? 0;
     if (size <= generation.worldSize) return;
     this.begin([{ code: 'REFORMING', cause: `${size} workers are there`, user: false }, evidence.stall]);
   }
@@ -227,11 +244,28 @@ export class Recovery {
     const waits = this.expected.size > 0 && runningClock.now() - reform.began < rejoinWithinMs;
     if (waits || !survivors.every(({ ready }) => ready)) return;
     const recorded = options.recordedSteps?.();
-    const formation = formGroup([...survivors, ...job.roster.spares], options.sizes, recorded);
+    const formation = formGroup([...survivors, ...job.roster.spares], this.sizes, recorded);
     if (!formation) return;
     this.formed.push(reform);
     this.reform = undefined;
     job.begin(reform.generation, formation);
+    this.dismissSurplus();
+  }
+
+  /** Number of ranks that the job is to have. */
+  private get wanted(): number {
+    return this.sizes.at(-1) ?? 0;
+  }
+
+  /** Ends workers without a rank that are more than the spares that are wanted. */
+  private dismissSurplus(): void {
+    const { roster } = this.job;
+    const surplus = Math.max(0, roster.everybody.length - this.wanted - this.options.spares);
+    for (const member of roster.spares.toReversed().slice(0, surplus)) {
+      this.gone.add(member.worker);
+      roster.remove(member);
+      this.options.endWorker(member.worker);
+    }
   }
 
   /** Reports a fault from which the ranks have gone on, once no better explanation can come. */

@@ -1,3 +1,4 @@
+import { largest } from '../../util/extremes.js';
 import { runningClock } from '../../util/running-clock.js';
 import { recoveryPoint, type Held, type Start } from '../../training/recovery-point.js';
 import type { Faults } from './budget.js';
@@ -36,6 +37,8 @@ export function describeIncident(
 export interface ElasticOptions {
   /** Numbers of ranks that the job may go on with, ascending; the last one is the wanted number. */
   sizes: readonly number[];
+  /** Workers that wait to take the place of a lost one. */
+  spares: number;
   /** Faults of a worker in an hour, on average, after which the job ends. */
   faultsPerWorkerHour: number;
   /** Faults before this process has taken the job over. */
@@ -73,9 +76,9 @@ export interface Formation {
 }
 
 /**
- * The next configuration, from members that are ready for it: as many of the wanted ranks as there are, on the largest
- * permitted number of them. A member keeps its number where it is below that. They go on from no step after
- * `recordedSteps`. Undefined: too few are there.
+ * The next configuration, from members that are ready for it: the largest permitted number of them. Of more than that
+ * those are left out without which the newest snapshot is still whole. A member keeps its number where it is below the
+ * number of ranks. They go on from no step after `recordedSteps`. Undefined: too few are there.
  */
 export function formGroup(
   ready: readonly Member[],
@@ -84,14 +87,28 @@ export function formGroup(
 ): Formation | undefined {
   const size = sizes.findLast((one) => one <= ready.length);
   if (size === undefined) return undefined;
+  const chosen = choose(ready, size, (members) => startOf(members, recordedSteps)?.at ?? -1);
   const group: (Member | undefined)[] = Array.from({ length: size }, (_, rank) =>
-    ready.find((member) => member.rank === rank),
+    chosen.find((member) => member.rank === rank),
   );
-  const others = ready.filter((member) => !group.includes(member));
+  const others = chosen.filter((member) => !group.includes(member));
   const experienced = others.toSorted((a, b) => (b.ready?.length ?? 0) - (a.ready?.length ?? 0));
   const whole = group.map((member) => member ?? (experienced.shift() as Member));
-  const held = whole.map(({ ready = [] }) => ready.filter((one) => stepsOf(one) <= recordedSteps));
-  return { group: whole, start: recoveryPoint(held) };
+  return { group: whole, start: startOf(whole, recordedSteps) };
+}
+
+/** As many members as `size`: leaves out one after the other, each the last one of those that cost the least. */
+function choose(members: readonly Member[], size: number, worth: (members: Member[]) => number): Member[] {
+  const chosen = [...members];
+  while (chosen.length > size) {
+    const worths = chosen.map((_, index) => worth(chosen.toSpliced(index, 1)));
+    chosen.splice(worths.lastIndexOf(largest(worths)), 1);
+  }
+  return chosen;
+}
+
+function startOf(group: readonly Member[], recordedSteps: number): Start | undefined {
+  return recoveryPoint(group.map(({ ready = [] }) => ready.filter((one) => stepsOf(one) <= recordedSteps)));
 }
 
 function stepsOf({ at }: Held): number {

@@ -12,7 +12,7 @@ import type { DevicePlan } from '../../backend/devices/devices.js';
 import { newSecret } from '../secret/read-secret.js';
 import type { EndCause, StopSource } from '../../util/signals.js';
 import type { ElasticOptions, Incident, Inherited } from '../coordinator/reform.js';
-import { permittedSizes } from '../../parallel/virtual-workers.js';
+import { checkWorkers, permittedSizes } from '../../parallel/virtual-workers.js';
 import { Supervisor } from './supervisor.js';
 import { WorkerPlaces } from './worker-places.js';
 
@@ -40,6 +40,8 @@ export interface JobOptions {
   ending?: AbortSignal;
   /** Ends the job when it is aborted; the reason of the abort is a `PodDistError`. */
   lost?: AbortSignal;
+  /** Called once, with a function that lets an elastic job go on with another number of workers (see `sizesOf`). */
+  onResizable?(resize: (workers: number) => void): void;
 }
 
 /** A job whose workers go on where this process ends, until another one takes it over. */
@@ -79,6 +81,7 @@ export async function runJob({
   stopping,
   ending,
   lost,
+  onResizable,
 }: JobOptions): Promise<void> {
   const worldSize = config.workers;
   const { distributed } = config;
@@ -125,6 +128,10 @@ export async function runJob({
   try {
     const address = tcpAddress(connectTo, coordinator.port);
     onState({ address });
+    onResizable?.((workers) => {
+      coordinator.resize(sizesOf(config, workers));
+      onState({ wanted: workers });
+    });
     if (former) places.adopt(supervisor, address, former.state);
     else places.open(supervisor, address);
     if (ending?.aborted) askToEnd();
@@ -183,12 +190,24 @@ interface ElasticParts extends Pick<JobOptions, 'config' | 'combiner'> {
   onIncident(incident: Incident): void;
 }
 
+/**
+ * Numbers of workers that an elastic job goes on with, the last one `wanted`.
+ *
+ * @throws UserError `CONFIG_INVALID` where the configuration does not permit that number
+ */
+export function sizesOf(config: Config, wanted: number): number[] {
+  const { least = config.workers } = config.elastic;
+  checkWorkers(config, wanted);
+  return permittedSizes(config, { least: Math.min(least, wanted), most: wanted });
+}
+
 /** How an elastic job on this host goes on after the loss of a worker. */
 function elasticOptions(parts: ElasticParts): ElasticOptions {
   const { config, places, combiner, former, onState, onIncident } = parts;
-  const { faultsPerWorkerHour, least = config.workers } = config.elastic;
+  const { faultsPerWorkerHour, spares } = config.elastic;
   return {
-    sizes: permittedSizes(config, { least, most: config.workers }),
+    sizes: sizesOf(config, former?.wanted ?? config.workers),
+    spares,
     faultsPerWorkerHour,
     silentMs,
     faults: former?.faults,

@@ -18,6 +18,8 @@ export const feedEvent = z.union([
   z.object({ call: z.enum(feedCalls), args: z.array(z.unknown()) }),
   /** A line for people; an incident is one that the run goes on with. */
   z.object({ line: z.string(), incident: z.boolean() }),
+  /** Answer to an order for another number of workers; `refusal`: why not. */
+  z.object({ resized: z.int(), refusal: z.string().optional() }),
   /** The run has ended well. */
   z.object({ report: z.record(z.string(), z.unknown()) }),
   z.object({ ended: jobEndSchema }),

@@ -186,6 +186,7 @@ function tell(event: Exclude<FeedEvent, Outcome>, { notify, incident, listeners 
     if (event.incident) incident?.(event.line);
     return;
   }
+  if (!('call' in event)) return;
   for (const listener of listeners)
     (listener[event.call] as ((...args: unknown[]) => void) | undefined)?.apply(listener, event.args);
 }

@@ -13,7 +13,7 @@ import type { Report } from '../../record/records.js';
 import { RunFolder } from '../../record/run-folder.js';
 import { RunRecorder } from '../../record/run-record.js';
 import { openTrace } from '../../trace/trace-file.js';
-import { PodDistError, StoppedError, UserError } from '../../util/errors.js';
+import { messageOf, PodDistError, StoppedError, UserError } from '../../util/errors.js';
 import { isRunning, signalProcess } from '../../util/processes.js';
 import { openLog } from '../../util/regular-file.js';
 import { endRequests, type EndCause, type StopSource } from '../../util/signals.js';
@@ -69,6 +69,7 @@ class Agent {
   private feed: RunFeed | undefined;
   private readonly stops = new Set<(by?: string) => void>();
   private readonly end = new AbortController();
+  private resizeJob: ((workers: number) => void) | undefined;
 
   constructor(
     private readonly plan: JobPlan,
@@ -131,6 +132,7 @@ class Agent {
           this.say(describeIncident(incident, { workers: config.workers, bitwise }), true);
         },
         lost: hold.lost,
+        onResizable: (resize) => (this.resizeJob = resize),
         ...requests,
       });
     } finally {
@@ -161,6 +163,20 @@ class Agent {
   private obey(order: FeedOrder): void {
     if ('stop' in order) for (const stop of this.stops) stop(order.stop);
     else if ('end' in order) this.end.abort(order.end satisfies EndCause);
+    else this.resize(order.workers);
+  }
+
+  private resize(resized: number): void {
+    try {
+      const { gpu, perWorker } = this.plan.devices;
+      if (gpu && resized > perWorker.length)
+        throw new UserError('GPU_UNAVAILABLE', `the job has ${perWorker.length} GPUs, one a worker`);
+      this.resizeJob?.(resized);
+      this.feed?.publish({ resized });
+      this.say(`workers asked for: ${resized}`);
+    } catch (error) {
+      this.feed?.publish({ resized, refusal: messageOf(error) });
+    }
   }
 }
 
