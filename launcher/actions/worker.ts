@@ -1,12 +1,14 @@
 import type { ArgumentsCamelCase } from 'yargs';
 import { goOnWithoutConsole } from '../../src/console/console.js';
-import { readJobEnvironment } from '../../src/job/join/environment.js';
-import { endWithParent } from '../../src/job/launch/end-with-parent.js';
+import { readJobEnvironment, type JobEnvironment } from '../../src/job/join/environment.js';
+import { endWithParent, requestsOfParent } from '../../src/job/launch/end-with-parent.js';
 import { WorkerStop } from '../../src/job/launch/stop-worker.js';
+import type { KeptOutcome } from '../../src/launching/keep-worker.js';
 import type { Resume } from '../../src/launching/plan-run.js';
 import { work as workAs, type WorkRequest } from '../../src/launching/work.js';
-import { resumeAdvice } from '../../src/util/errors.js';
-import { leaveSignalsToLauncher } from '../../src/util/signals.js';
+import { endOf } from '../../src/record/job-end.js';
+import { PodDistError, resumeAdvice } from '../../src/util/errors.js';
+import { endRequests, leaveSignalsToLauncher } from '../../src/util/signals.js';
 import { allowedModules, type EndArguments, endRules, type ModuleArguments, overrides } from '../flags.js';
 import { endWithMissed } from '../report-failure.js';
 
@@ -26,18 +28,40 @@ export async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<v
   const request: WorkRequest = {
     ...{ file, set, flags, out, resume, requireGpu, evaluate },
     allowed: allowedModules(args),
+    args: process.argv.slice(2),
   };
   goOnWithoutConsole();
+  const advice = evaluate === undefined ? resumeAdvice : undefined;
   if (place.starter === 'pod-dist') {
     if (!place.outlives) endWithParent();
-    process.channel?.unref();
     leaveSignalsToLauncher();
+    if (place.home) return workInKeptPlace(place, request, advice);
+    process.channel?.unref();
     await workAs(place, request);
     return;
   }
-  const report = await WorkerStop.run((stop) => workAs(place, request, stop), {
-    rules: endRules(args),
-    advice: evaluate === undefined ? resumeAdvice : undefined,
-  });
+  const requests = endRequests(endRules(args));
+  const report = await WorkerStop.run((stop) => workAs(place, request, stop), { requests, advice });
   if (report && place.rank === 0) endWithMissed(report);
+}
+
+/** Tells the process that keeps the place how the work has ended; where it does not, the worker counts as lost. */
+async function workInKeptPlace(
+  place: JobEnvironment,
+  request: WorkRequest,
+  advice: string | undefined,
+): Promise<void> {
+  let outcome: KeptOutcome;
+  const requests = requestsOfParent();
+  process.channel?.unref();
+  try {
+    outcome = {
+      report: await WorkerStop.run((stop) => workAs(place, request, stop), { requests, advice }),
+    };
+  } catch (error) {
+    if (!(error instanceof PodDistError)) throw error;
+    outcome = { ended: endOf(error) };
+    process.exitCode = 1;
+  }
+  await new Promise((resolve) => process.send?.(outcome, resolve));
 }

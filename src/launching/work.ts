@@ -14,7 +14,7 @@ import { evaluateCheckpoint } from '../inference/evaluate-checkpoint.js';
 import { isConsequence } from '../job/coordinator/failure.js';
 import { workerThreads } from '../job/join/worker-threads.js';
 import type { JobEnvironment } from '../job/join/environment.js';
-import { joinJob } from '../job/join/join-job.js';
+import { joinJob, type JoinJobOptions } from '../job/join/join-job.js';
 import type { Membership } from '../job/member/membership.js';
 import { backendOptions } from '../parallel/bitwise.js';
 import type { Report } from '../record/records.js';
@@ -24,6 +24,7 @@ import { trainElastic } from '../training/train-elastic.js';
 import { train } from '../training/train.js';
 import { setVariables } from '../util/environment.js';
 import { codeOf, PreemptedError, StoppedError, UserError } from '../util/errors.js';
+import { keepWorker } from './keep-worker.js';
 import type { Resume } from './plan-run.js';
 import { modulesOfRun, trustedConfig, type GivenSettings } from './trusted-config.js';
 
@@ -37,12 +38,14 @@ export interface WorkRequest extends GivenSettings {
   requireGpu?: boolean;
   /** A checkpoint to evaluate in place of training. */
   evaluate?: string;
+  /** Arguments of the command that does the same work in another process. */
+  args: readonly string[];
 }
 
 /** Requests to end the work of a rank. */
 export interface WorkStop {
-  /** Set once the rank has joined its job. */
-  member?: Membership;
+  /** Set once the rank has joined its job: reports an error to the other ranks. */
+  member?: Pick<Membership, 'fail'>;
   /** Stops it between two batches. */
   readonly signal?: AbortSignal;
   /** Asks for the end after the step under way, with a checkpoint; its reason is an `EndCause`. */
@@ -75,13 +78,11 @@ export async function work(
   setVariables(threadVariables(threads, process.env));
   if (place.starter !== 'pod-dist')
     setVariables(await devicesOf(config.backend).ofLocalRank(place.localRank));
-  if (config.elastic.enabled && place.starter !== 'pod-dist')
-    say(
-      `a worker that is lost ends this run: only pod-dist launch, not ${place.starter}, replaces one in place`,
-    );
   const folder = await claimFolder(request, config, place);
+  const kept = config.elastic.enabled && place.starter !== 'pod-dist' && !checkpoint;
   try {
-    const report = await workIn(folder, { request, config, place, checkpoint, threads, stop, say });
+    const options = { request, config, place, checkpoint, threads, stop, say };
+    const report = await (kept ? keepPlace(folder, options) : workIn(folder, options));
     folder?.release();
     return report;
   } catch (error) {
@@ -133,23 +134,36 @@ interface WorkOptions {
   say(line: string): void;
 }
 
-async function workIn(
-  folder: RunFolder | undefined,
-  { request, config, place, checkpoint, threads, stop, say }: WorkOptions,
-): Promise<Report | undefined> {
+/** Lets a worker of its own work in this rank's place of an elastic job, and replaces it where it is lost. */
+async function keepPlace(folder: RunFolder | undefined, options: WorkOptions): Promise<Report | undefined> {
+  const { request, config, place, threads, stop } = options;
+  const { join } = await prepare(folder, options);
+  const args = [...request.args, ...(folder && request.out === undefined ? ['--out', folder.path] : [])];
+  const say = (line: string) => void process.stderr.write(`${line}\n`);
+  return keepWorker({ join, config, place, threads, args, stop, say });
+}
+
+/** The run folder, and the checkpoint that rank 0 goes on from. */
+async function prepare(folder: RunFolder | undefined, options: WorkOptions) {
+  const { request, config, place, checkpoint, say } = options;
   const outDir = folder?.path ?? request.out ?? '';
   const resume =
     request.resume && place.rank === 0 ? await checkpointToResume(outDir, request.resume, say) : undefined;
   if (resume) checkUnfinished(outDir, resume, config);
-  const { member, own } = await joinJob({
-    place,
-    config,
-    outDir,
+  const join: JoinJobOptions = {
+    ...{ place, config, outDir },
     lockFile: folder?.lock.file,
     resumed: resume && positionOf(resume),
     evaluate: checkpoint !== undefined,
     notify: (line) => void process.stderr.write(`${line}\n`),
-  });
+  };
+  return { outDir, resume, join };
+}
+
+async function workIn(folder: RunFolder | undefined, options: WorkOptions): Promise<Report | undefined> {
+  const { request, config, place, checkpoint, threads, stop, say } = options;
+  const { outDir, resume, join } = await prepare(folder, options);
+  const { member, own } = await joinJob(join);
   try {
     stop.member = member;
     member.lengthy('start the backend');

@@ -88,6 +88,12 @@ export interface EndRules {
   maxSeconds?: number;
 }
 
+/** Requests to end a job: `ending` in order, with an `EndCause` as its reason; `stopping` at once. */
+export interface EndRequests {
+  ending: AbortSignal;
+  stopping: StopSource;
+}
+
 /** Most milliseconds that a timer of Node can wait. */
 const longestTimerMs = 2 ** 31 - 1;
 
@@ -97,10 +103,7 @@ const longestTimerMs = 2 ** 31 - 1;
  * once more within the grace, as from a launcher that passes it on to all processes, changes nothing. Both begin with the
  * first listener of `stopping`.
  */
-export function endRequests({ graceSeconds, maxSeconds }: EndRules): {
-  ending: AbortSignal;
-  stopping: StopSource;
-} {
+export function endRequests({ graceSeconds, maxSeconds }: EndRules): EndRequests {
   const ending = new AbortController();
   const stopping: StopSource = (listener) => {
     let grace: NodeJS.Timeout | undefined;

@@ -144,7 +144,7 @@ export class Command {
   /** Process ids of the workers that are there now, by rank. */
   workers(): Map<number, number> {
     const found = new Map<number, number>();
-    for (const pid of childrenOf(this.child.pid as number)) {
+    for (const pid of descendantsOf(this.child.pid as number)) {
       const rank = rankOf(pid);
       if (rank !== undefined) found.set(rank, pid);
       this.seen.add(pid);
@@ -204,6 +204,11 @@ export async function until<T>(what: string, probe: () => T | undefined, withinM
   }
   const printed = [...started].map((command) => `\n${command.describe()}`);
   throw new Error(`waited ${withinMs / 1000} s for ${what}${printed.join('')}`);
+}
+
+/** Processes that it has started, and those that they have: an elastic job has its own process for the workers. */
+function descendantsOf(pid: number): number[] {
+  return childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)]);
 }
 
 function childrenOf(pid: number): number[] {

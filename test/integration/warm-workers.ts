@@ -37,7 +37,7 @@ export class WarmWorkers {
                 ...{ LOCAL_RANK: String(rank), LOCAL_WORLD_SIZE: String(workers) },
                 ...{ MASTER_ADDR: '127.0.0.1', MASTER_PORT: String(port) },
               };
-        return this.run(rank, { environment, request: { set, out, resume } });
+        return this.run(rank, { environment, request: { set, out, resume, args: [] } });
       }),
     );
     const errors = answers.flatMap(({ error }, rank) =>

@@ -14,10 +14,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { readJobState } from '../../src/record/job-state.js';
 import { stream } from '../../src/util/random.js';
 import { actions, phases } from './inject.js';
 
@@ -124,7 +125,12 @@ class Run {
     this.orders = `${folder}.orders`;
     mkdirSync(this.orders, { recursive: true });
     this.process = spawn(process.execPath, [cli, 'launch', ...settings, '--out', folder, '--json'], {
-      env: { ...process.env, POD_DIST_ORDERS: this.orders, NODE_OPTIONS: `--import ${injector}` },
+      env: {
+        ...process.env,
+        TMPDIR: dirname(folder),
+        POD_DIST_ORDERS: this.orders,
+        NODE_OPTIONS: `--import ${injector}`,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const from of [this.process.stdout, this.process.stderr])
@@ -180,6 +186,7 @@ class DisturbedRun extends Run {
 
   private order(random: () => number): void {
     const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)];
+    if (random() < 0.12) return this.killAgent();
     const phase = pick(phases);
     // A recovery happens only after another fault.
     if (phase === 'recovery' || phase === 'start') writeFileSync(join(this.orders, 'forward.kill'), '');
@@ -188,6 +195,14 @@ class DisturbedRun extends Run {
     const order = `${phase}.${action}`;
     writeFileSync(join(this.orders, order), '');
     this.made.push(order);
+  }
+
+  /** Kills the process that runs the coordinator. */
+  private killAgent(): void {
+    const state = readJobState(this.folder);
+    if (!state) return;
+    process.kill(state.agent.pid, 'SIGKILL');
+    this.made.push('agent.kill');
   }
 
   private async until(condition: () => boolean): Promise<boolean> {
@@ -211,7 +226,7 @@ async function train(folder: string, settings: readonly string[]): Promise<Outco
 function leftovers(folder: string): string[] {
   const running = execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' });
   const processes = running.split('\n').filter((line) => line.includes(folder));
-  const own = join('/dev/shm', `pod-dist-${userInfo().uid}`);
+  const own = join(dirname(folder), `pod-dist-${userInfo().uid}`);
   const files = existsSync(own) ? readdirSync(own) : [];
   return [
     ...(processes.length > 0 ? [`leaves processes: ${processes.join(' | ')}`] : []),

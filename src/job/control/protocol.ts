@@ -59,6 +59,10 @@ export const workerMessage = z.discriminatedUnion('type', [
     digest: name,
     /** The coordinator's IP address as this rank has reached it; absent where the address was given. */
     reached: name.optional(),
+    /** Set for a worker that takes the place of one that has ended: the number of that. */
+    replaces: whole.optional(),
+    /** Set where the worker's starter keeps a place for it: its rank there, and whether it has the run folder. */
+    home: z.object({ rank, leads: z.boolean() }).optional(),
     /** Set for a worker that has been a member before and has lost the coordinator: its last place. */
     again: z.object({ rank: rank.optional(), generation: whole }).optional(),
   }),

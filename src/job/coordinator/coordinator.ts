@@ -248,6 +248,7 @@ export class Coordinator {
     const member = roster.of(connection) as Member;
     if (hello.again && member.rank !== undefined)
       return this.recovery?.joinedAgain(member, hello.again.generation);
+    if (hello.replaces !== undefined) this.reportEnd(hello.replaces);
     this.recovery?.joined(member);
     if (this.state !== 'joining' || roster.missing.length > 0) return;
     this.options.onAssembled?.();

@@ -141,6 +141,7 @@ export class Recovery {
   /** A worker process has ended that was never a member, or is none any more. */
   exitedOutside(worker: number, cause: Cause): void {
     if (this.gone.has(worker)) return;
+    this.gone.add(worker);
     const expected = this.expected.delete(worker);
     if (!expected && (!this.stepped || !this.budget.take(Date.now()))) return this.job.fail(cause);
     this.options.startWorker();
@@ -149,6 +150,10 @@ export class Recovery {
 
   /** Ends a member's process, and takes it out. */
   fence(member: Member): void {
+    this.job.post(member, {
+      type: 'abort',
+      message: 'it was silent for too long, and the others go on without it',
+    });
     this.options.endWorker(member.worker);
     this.lose(member);
   }

@@ -1,5 +1,7 @@
 import { largest } from '../../util/extremes.js';
 import { runningClock } from '../../util/running-clock.js';
+import type { Config } from '../../config/schema.js';
+import { checkWorkers, permittedSizes } from '../../parallel/virtual-workers.js';
 import { recoveryPoint, type Held, type Start } from '../../training/recovery-point.js';
 import type { Faults } from './budget.js';
 import type { Cause } from './causes.js';
@@ -69,6 +71,20 @@ export interface Inherited {
   lostMs: number;
 }
 
+/** Milliseconds without a word after which a worker of an elastic job is ended, so that the others go on. */
+export const silentAfterMs = 5000;
+
+/**
+ * Numbers of workers that an elastic job goes on with, the last one `wanted`.
+ *
+ * @throws UserError `CONFIG_INVALID` where the configuration does not permit that number
+ */
+export function sizesOf(config: Config, wanted: number): number[] {
+  const { least = config.workers } = config.elastic;
+  checkWorkers(config, wanted);
+  return permittedSizes(config, { least: Math.min(least, wanted), most: wanted });
+}
+
 /** Members of the next configuration, by rank, and the snapshot from which they go on. */
 export interface Formation {
   group: Member[];
@@ -93,18 +109,26 @@ export function formGroup(
   );
   const others = chosen.filter((member) => !group.includes(member));
   const experienced = others.toSorted((a, b) => (b.ready?.length ?? 0) - (a.ready?.length ?? 0));
-  const whole = group.map((member) => member ?? (experienced.shift() as Member));
+  const whole = group.map((member, rank) => member ?? take(experienced, rank));
+  if (!whole.every((member) => member !== undefined) || !whole[0].home.leads) return undefined;
   return { group: whole, start: startOf(whole, recordedSteps) };
 }
 
 /** As many members as `size`: leaves out one after the other, each the last one of those that cost the least. */
 function choose(members: readonly Member[], size: number, worth: (members: Member[]) => number): Member[] {
-  const chosen = [...members];
+  const chosen = members.toSorted((a, b) => (b.ready?.length ?? 0) - (a.ready?.length ?? 0));
   while (chosen.length > size) {
     const worths = chosen.map((_, index) => worth(chosen.toSpliced(index, 1)));
     chosen.splice(worths.lastIndexOf(largest(worths)), 1);
   }
   return chosen;
+}
+
+/** Takes a member for a rank out of those that have none: one whose place it is, if there is one. */
+function take(others: Member[], rank: number): Member | undefined {
+  const index = others.findIndex(({ home }) => home.rank === rank);
+  const leader = index >= 0 || rank > 0 ? index : others.findIndex(({ home }) => home.leads);
+  return others.splice(Math.max(0, leader), 1)[0];
 }
 
 function startOf(group: readonly Member[], recordedSteps: number): Start | undefined {

@@ -20,6 +20,8 @@ export interface Member {
   finished: boolean;
   /** Whether it has broken the protocol: nothing more is read of it. */
   broken: boolean;
+  /** The rank that it is to have if it can, and whether it can be rank 0. */
+  home: { rank?: number; leads: boolean };
   /** Records that have come from it over this connection. */
   records: number;
   /** Snapshots that it can go on from, once it has left its configuration and is ready for the next. */
@@ -46,6 +48,7 @@ export class Roster {
     const reason = this.objection(hello);
     if (reason) return reason;
     const { worker = hello.rank ?? 0, host, machine, reached, pid, digest, again } = hello;
+    const { home = { leads: true } } = hello;
     const before = again && this.ofWorker(worker);
     if (before) this.remove(before);
     const rank = again ? this.ifFree(again.rank) : hello.rank;
@@ -53,7 +56,7 @@ export class Roster {
     this.digest ??= digest;
     const ready = rank === undefined ? [] : undefined;
     const state = { liveness, finished: false, broken: false, records: 0, ready };
-    const member: Member = { connection, worker, rank, host, machine, reached, pid, ...state };
+    const member: Member = { connection, worker, rank, host, machine, reached, pid, home, ...state };
     this.all.set(connection, member);
     if (rank !== undefined) this.members.set(rank, member);
     return undefined;

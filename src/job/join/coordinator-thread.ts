@@ -2,6 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { describeFailure } from '../coordinator/failure.js';
 import { Coordinator } from '../coordinator/coordinator.js';
+import { describeIncident, silentAfterMs, sizesOf, type ElasticOptions } from '../coordinator/reform.js';
+import type { Config } from '../../config/schema.js';
+import { JobStateFile } from '../../record/job-state.js';
 import { openDataset } from '../../data/index.js';
 import { stepsPerEpoch } from '../../data/sampler.js';
 import { messageOf, reportOf, UserError } from '../../util/errors.js';
@@ -25,7 +28,8 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & Wi
   const { listenOn, port: tcpPort, worldSize, token, config } = options;
   const { distributed } = config;
   const record = options.evaluate ? undefined : await openRecord(options);
-  const combiner = new RunCombiner(record?.listeners ?? []);
+  const elastic = config.elastic.enabled && record ? elasticOptions(config, record.recorder) : undefined;
+  const combiner = new RunCombiner(record?.listeners ?? [], elastic !== undefined);
   let secret: PublishedSecret | undefined;
   socketsBegin(options);
   const coordinator = await Coordinator.start({
@@ -45,6 +49,10 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & Wi
     combine: combiner.combine,
     onRecord: (rank, news) => combiner.record(news, rank),
     onTrace: (part) => record?.trace?.add(part),
+    onGroup: (group) => record?.recorder.job(record.state, group),
+    onReplay: (before, now) =>
+      combiner.replay({ sameBits: distributed.bitwise !== undefined || before === now }),
+    elastic: elastic && { ...elastic, recordedSteps: () => combiner.recordedSteps },
   }).catch((error: unknown) => {
     record?.close();
     throw error;
@@ -81,6 +89,22 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & Wi
     });
 }
 
+/** How the job goes on after the loss of a worker: whoever keeps the worker's place starts another one. */
+function elasticOptions(config: Config, recorder: RunRecorder): ElasticOptions {
+  const { faultsPerWorkerHour } = config.elastic;
+  const about = { workers: config.workers, bitwise: config.distributed.bitwise !== undefined };
+  return {
+    ...{ sizes: sizesOf(config, config.workers), faultsPerWorkerHour, silentMs: silentAfterMs },
+    spares: Infinity,
+    startWorker: () => {},
+    endWorker: () => {},
+    onIncident: (incident) => {
+      recorder.incident(incident);
+      say(describeIncident(incident, about));
+    },
+  };
+}
+
 function say(line: string): void {
   writeNow(2, `${printable(line)}\n`);
 }
@@ -104,7 +128,7 @@ async function openRecord({ config, outDir, resumed }: OwnCoordinatorOptions) {
     recorder.close();
     trace?.close();
   };
-  return { listeners, trace, close };
+  return { listeners, recorder, state: new JobStateFile(outDir), trace, close };
 }
 
 const port = parentPort as MessagePort;

@@ -28,6 +28,12 @@ export interface JobEnvironment {
   hostIsNode?: true;
   /** The job's secret, from `pod-dist launch`; empty where something else has started this worker. */
   token: string;
+  /** Number of the worker whose place it takes. */
+  replaces?: number;
+  /** Set where a process of torchrun, Slurm or MPI keeps its place: its rank there, and whether it has the run folder. */
+  home?: { rank: number; leads: boolean };
+  /** Threads to compute with, where whoever has started it says so. */
+  threads?: number;
   /** Whether it goes on where the process that has started it ends: another one then takes the job over. */
   outlives?: boolean;
   /** The same in all workers of the job, and in no other job of this user at the same time. */
@@ -84,6 +90,12 @@ export const launchVariables = {
   worker: 'POD_DIST_WORKER',
   /** Set for a worker that takes the place of a lost one. */
   spare: 'POD_DIST_SPARE',
+  /** Number of the worker whose place it takes. */
+  replaces: 'POD_DIST_REPLACES',
+  /** Set for a worker whose place a process of torchrun, Slurm or MPI keeps; 1: it has the run folder. */
+  kept: 'POD_DIST_KEPT',
+  /** Threads to compute with. */
+  threads: 'POD_DIST_THREADS',
   /** Set for a worker that goes on where the process that has started it ends. */
   outlives: 'POD_DIST_OUTLIVES',
 } as const;
@@ -128,8 +140,14 @@ export function readJobEnvironment(
     const own = environment[launchVariables.spare] === '1' ? -1 : rank;
     const worker = Number(environment[launchVariables.worker] ?? rank);
     const place = { starter: 'pod-dist', rank: own, worker, worldSize, ...local, host, port, token } as const;
-    const outlives = environment[launchVariables.outlives] === '1';
-    return { ...place, job: launched, outlives, ownCoordinator: false };
+    const { outlives, replaces, kept, threads } = launchVariables;
+    return {
+      ...{ ...place, job: launched, ownCoordinator: false },
+      outlives: environment[outlives] === '1',
+      replaces: optional(environment, replaces),
+      home: environment[kept] === undefined ? undefined : { rank, leads: environment[kept] === '1' },
+      threads: optional(environment, threads),
+    };
   }
   const { host, port } = meetingPoint(starter, environment, worldSize, parentPid);
   const job = jobName({ starter, host, port, worldSize }, environment);
@@ -264,6 +282,10 @@ function splitAddress(address: string): { host: string; port: number } {
       `${launchVariables.address} is ${address}, not tcp://host:port`,
     );
   return { host, port: Number(port) };
+}
+
+function optional(environment: Environment, name: string): number | undefined {
+  return environment[name] === undefined ? undefined : whole(environment, name, 0, Number.MAX_SAFE_INTEGER);
 }
 
 function whole(environment: Environment, name: string, least: number, most = 65_535): number {

@@ -37,9 +37,7 @@ export interface Joined {
  */
 export async function joinJob(options: JoinJobOptions): Promise<Joined> {
   const { place, config, evaluate } = options;
-  if (place.hostIsNode) await checkKnown(place.host);
-  const own = place.ownCoordinator && place.rank === 0 ? await startCoordinator(options) : undefined;
-  const meeting = own ?? (await findCoordinator(options));
+  const { own, ...meeting } = await meetCoordinator(options);
   const { distributed } = config;
   try {
     const elastic = config.elastic.enabled && !evaluate;
@@ -47,6 +45,8 @@ export async function joinJob(options: JoinJobOptions): Promise<Joined> {
       rank: place.rank < 0 ? undefined : place.rank,
       worldSize: place.worldSize,
       worker: place.worker,
+      replaces: place.replaces,
+      home: place.home,
       elastic,
       address: meeting.address,
       token: meeting.token,
@@ -65,12 +65,21 @@ export async function joinJob(options: JoinJobOptions): Promise<Joined> {
       ...guardedBy(place),
     };
     const member = elastic ? Membership.enter(membership) : await Membership.join(membership);
-    return { member, own: own?.coordinator };
+    return { member, own };
   } catch (error) {
-    const cause = await own?.coordinator.failure();
-    await own?.coordinator.stop();
+    const cause = await own?.failure();
+    await own?.stop();
     throw cause ?? error;
   }
+}
+
+/** Finds the coordinator of the job; in rank 0, where no launcher does, starts it. */
+export async function meetCoordinator(options: JoinJobOptions): Promise<Met> {
+  const { place } = options;
+  if (place.hostIsNode) await checkKnown(place.host);
+  if (!place.ownCoordinator || place.rank !== 0) return findCoordinator(options);
+  const { coordinator: own, ...meeting } = await startCoordinator(options);
+  return { ...meeting, own };
 }
 
 /**
@@ -92,6 +101,9 @@ function fixedHost({ distributed }: Config): string | undefined {
 }
 
 type Found = Omit<Meeting, 'reached'> & { reached?: string };
+
+/** Where the coordinator is; where this process has started it, itself. */
+export type Met = Found & { own?: OwnCoordinator };
 
 /**
  * Starts rank 0's own coordinator: on loopback where MASTER_ADDR is, unless the configuration says otherwise, else on

@@ -107,7 +107,8 @@ interface Route {
   remote: string;
 }
 
-function findRoute(host: string, port: number): Promise<Route> {
+/** Connects to an address and back off; rejects with the system's error. */
+export function findRoute(host: string, port: number): Promise<Route> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port, autoSelectFamily: true });
     const fail = (error: Error) => {

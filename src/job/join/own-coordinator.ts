@@ -40,9 +40,10 @@ const settleWithinMs = 2000;
  * own because rank 0's compute thread blocks in collectives and in native code.
  */
 export class OwnCoordinator {
+  /** Resolves once the job has ended, well or not. */
+  readonly settled: Promise<void>;
   private cause: PodDistError | undefined;
   private done = false;
-  private readonly settled: Promise<void>;
 
   private constructor(private readonly thread: Worker) {
     this.settled = new Promise((resolve) => {

@@ -13,6 +13,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * that it has given: `SLURM_CPUS_PER_TASK`, else the share of `SLURM_CPUS_ON_NODE`.
  */
 export function workerThreads(place: JobEnvironment, environment: Environment = process.env): number {
+  if (place.threads !== undefined) return place.threads;
   const own = availableCores();
   const shared = sharedCores(place, environment) ?? own;
   return Math.max(1, Math.min(own, Math.floor(shared / place.localWorldSize)));

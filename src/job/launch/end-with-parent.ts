@@ -1,3 +1,5 @@
+import type { EndCause, EndRequests, StopSource } from '../../util/signals.js';
+
 /** Milliseconds that a worker which has joined its job has to end in order, before it is killed. */
 const endWithinMs = 1500;
 
@@ -6,4 +8,22 @@ export function endWithParent(): void {
   const end = () => process.kill(process.pid, 'SIGKILL');
   if (process.connected) process.on('disconnect', () => setTimeout(end, endWithinMs));
   else end();
+}
+
+/** Message to a worker from the process that keeps its place: it is to end in order, or at once. */
+export type EndMessage = { end: EndCause } | { stop: string };
+
+/** Requests to end of the process that has forked this one. */
+export function requestsOfParent(): EndRequests {
+  const ending = new AbortController();
+  const listeners = new Set<(by?: string) => void>();
+  process.on('message', (message: Partial<Record<'end' | 'stop', string>>) => {
+    if (message.end !== undefined) ending.abort(message.end);
+    if (message.stop !== undefined) for (const listener of listeners) listener(message.stop);
+  });
+  const stopping: StopSource = (listener) => {
+    listeners.add(listener);
+    return { stop: () => void listeners.delete(listener) };
+  };
+  return { ending: ending.signal, stopping };
 }

@@ -11,8 +11,13 @@ import type { RunCombiner } from '../../record/combine.js';
 import type { DevicePlan } from '../../backend/devices/devices.js';
 import { newSecret } from '../secret/read-secret.js';
 import type { EndCause, StopSource } from '../../util/signals.js';
-import type { ElasticOptions, Incident, Inherited } from '../coordinator/reform.js';
-import { checkWorkers, permittedSizes } from '../../parallel/virtual-workers.js';
+import {
+  silentAfterMs,
+  sizesOf,
+  type ElasticOptions,
+  type Incident,
+  type Inherited,
+} from '../coordinator/reform.js';
 import { Supervisor } from './supervisor.js';
 import { WorkerPlaces } from './worker-places.js';
 
@@ -55,9 +60,6 @@ export interface Outlived {
 /** Milliseconds that workers may take to end by themselves once all have finished. */
 const endWithinMs = 10_000;
 
-/** Milliseconds without a word after which a worker of an elastic job is ended, so that the others go on. */
-const silentMs = 5000;
-
 /** Milliseconds after which a worker on this host that has not joined counts as hanging, however slow the machine. */
 const slowestStartMs = 20_000;
 
@@ -88,12 +90,13 @@ export async function runJob({
   mkdirSync(logDir, { recursive: true });
   const token = outlived?.token ?? newSecret();
   const former = outlived?.former;
-  const owned = { outlived: outlived !== undefined, onChange: onState };
+  const onOwned = outlived ? onState : () => {};
+  const owned = { outlived: outlived !== undefined, onChange: onOwned };
   const places = new WorkerPlaces({ config, devices, logDir, workerArgs, token, ...owned });
   const { logOf } = places;
   const { listenOn, connectTo } = addressesOf(distributed.host);
   const elastic = config.elastic.enabled
-    ? elasticOptions({ config, places, combiner, onState, onIncident, former: former?.state })
+    ? elasticOptions({ config, places, combiner, onState: onOwned, onIncident, former: former?.state })
     : undefined;
   const coordinator = await startCoordinator(portOf(former?.state.address), {
     host: listenOn,
@@ -127,10 +130,10 @@ export async function runJob({
   });
   try {
     const address = tcpAddress(connectTo, coordinator.port);
-    onState({ address });
+    onOwned({ address });
     onResizable?.((workers) => {
       coordinator.resize(sizesOf(config, workers));
-      onState({ wanted: workers });
+      onOwned({ wanted: workers });
     });
     if (former) places.adopt(supervisor, address, former.state);
     else places.open(supervisor, address);
@@ -190,17 +193,6 @@ interface ElasticParts extends Pick<JobOptions, 'config' | 'combiner'> {
   onIncident(incident: Incident): void;
 }
 
-/**
- * Numbers of workers that an elastic job goes on with, the last one `wanted`.
- *
- * @throws UserError `CONFIG_INVALID` where the configuration does not permit that number
- */
-export function sizesOf(config: Config, wanted: number): number[] {
-  const { least = config.workers } = config.elastic;
-  checkWorkers(config, wanted);
-  return permittedSizes(config, { least: Math.min(least, wanted), most: wanted });
-}
-
 /** How an elastic job on this host goes on after the loss of a worker. */
 function elasticOptions(parts: ElasticParts): ElasticOptions {
   const { config, places, combiner, former, onState, onIncident } = parts;
@@ -209,7 +201,7 @@ function elasticOptions(parts: ElasticParts): ElasticOptions {
     sizes: sizesOf(config, former?.wanted ?? config.workers),
     spares,
     faultsPerWorkerHour,
-    silentMs,
+    silentMs: silentAfterMs,
     faults: former?.faults,
     recordedSteps: () => combiner.recordedSteps,
     onReform: (generation) => onState({ generation }),

@@ -1,15 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StoppedError } from '../../util/errors.js';
-import type { Membership } from '../member/membership.js';
-import { endRequests, type EndRules } from '../../util/signals.js';
+import type { EndRequests } from '../../util/signals.js';
 
 /** Milliseconds that a worker may take to end after it has reported a signal to its job. */
 const endWithinMs = 2500;
 
 /** Stops the work of a worker at a signal. */
 export class WorkerStop {
-  /** Membership that reports the signal to the rest of the job; undefined until the rank has joined. */
-  member: Membership | undefined;
+  /** Reports the signal to the rest of the job; undefined until the rank has joined. */
+  member: { fail(error: Error): Promise<void> } | undefined;
   private readonly controller = new AbortController();
   private readonly stopped: Promise<never>;
   private giveUp!: (error: StoppedError) => void;
@@ -28,16 +27,16 @@ export class WorkerStop {
   }
 
   /**
-   * Runs the work of a worker that torchrun, Slurm or MPI have started, under `rules` for requests to end. A signal that
+   * Runs the work of a worker that torchrun, Slurm or MPI have started, under `requests` for its end. A signal that
    * is to stop it stops the whole job: this rank reports it to the coordinator, which stops the others. Rejects with
    * `StoppedError`, at once where the rank has not joined or where a second signal comes, else once the work has ended;
    * its message ends with `advice`.
    */
   static async run<T>(
     work: (stop: WorkerStop) => Promise<T>,
-    { rules, advice }: { rules: EndRules; advice?: string },
+    { requests, advice }: { requests: EndRequests; advice?: string },
   ): Promise<T> {
-    const { ending, stopping } = endRequests(rules);
+    const { ending, stopping } = requests;
     const stop = new WorkerStop(ending, advice);
     let by: string | undefined;
     const following = stopping((name = '') => {

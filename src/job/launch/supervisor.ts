@@ -32,6 +32,17 @@ const terminateWithinMs = 3000;
 const allocatorSettings =
   'glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=8589934592:glibc.malloc.top_pad=67108864';
 
+/** Environment of every worker process. */
+export const workerEnvironment = { GLIBC_TUNABLES: allocatorSettings };
+
+/** Node's flags of every worker process. */
+export function workerFlags(): string[] {
+  const flags = process.versions.node.startsWith('20.') ? ['--harmony-rab-gsab-transfer'] : [];
+  // SIGUSR1 would open Node's debugger until the worker follows it.
+  if (process.allowedNodeEnvironmentFlags.has('--disable-sigusr1')) flags.push('--disable-sigusr1');
+  return flags;
+}
+
 /** Milliseconds between two looks at a worker that another process has started. */
 const lookEveryMs = 100;
 
@@ -136,14 +147,11 @@ function startProcess({ script, args, environment, logFile, within = [] }: Worke
   const log = openLog(logFile);
   try {
     const [command, ...before] = [...within, process.execPath];
-    const flags = process.versions.node.startsWith('20.') ? ['--harmony-rab-gsab-transfer'] : [];
-    // SIGUSR1 would open Node's debugger until the worker follows it.
-    if (process.allowedNodeEnvironmentFlags.has('--disable-sigusr1')) flags.push('--disable-sigusr1');
     return fork(script, [...args], {
       execPath: command,
-      env: { ...process.env, GLIBC_TUNABLES: allocatorSettings, ...environment },
+      env: { ...process.env, ...workerEnvironment, ...environment },
       stdio: ['ignore', log, log, 'ipc'],
-      execArgv: [...before, ...flags],
+      execArgv: [...before, ...workerFlags()],
     });
   } finally {
     closeSync(log);

@@ -98,10 +98,10 @@ class CommunicationThread {
 
   private hello(again: boolean): WorkerMessage {
     if (again) this.guardian.heardOfCoordinator();
-    const { rank, worldSize, worker, digest, reached } = this.data;
+    const { rank, worldSize, worker, digest, reached, home, replaces } = this.data;
     const about = { host: hostname(), machine: machineId(), pid: process.pid };
-    const who = { rank: again ? undefined : rank, worldSize, worker, digest, reached };
-    const last = again ? { again: { rank: this.place?.rank, generation: this.heard } } : {};
+    const who = { rank: again ? undefined : rank, worldSize, worker, digest, reached, home };
+    const last = again ? { again: { rank: this.place?.rank, generation: this.heard } } : { replaces };
     return { type: 'hello', version: protocolVersion, ...who, ...about, ...last };
   }
 

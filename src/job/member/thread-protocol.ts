@@ -24,6 +24,10 @@ export interface JoinOptions {
   token: string;
   /** Own address on the route to the coordinator, on which this rank listens for its peers, over tcp. */
   host: string;
+  /** Number of the worker whose place it takes. */
+  replaces?: number;
+  /** Its rank in the place that its starter keeps for it, and whether it has the run folder. */
+  home?: { rank: number; leads: boolean };
   /** The coordinator's IP address, where this rank had to find it. */
   reached?: string;
   /** Ports that it listens on there; default: any free ones. */

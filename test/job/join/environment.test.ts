@@ -45,6 +45,7 @@ describe('readJobEnvironment', () => {
       token: 'secret',
       job: 'tcp://127.0.0.1:4000',
       ownCoordinator: false,
+      outlives: false,
     });
     const replacement = { ...launched, [launchVariables.worker]: '7', [launchVariables.spare]: '1' };
     expect(readJobEnvironment(replacement)).toMatchObject({ rank: -1, worker: 7 });
