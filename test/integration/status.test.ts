@@ -18,7 +18,9 @@ describe('status and stop', () => {
     const before = await status();
     const workers = command.workers();
     expect(before).toMatchObject({ state: 'running', wantedEpochs: 6, incidents: 0 });
-    expect(before.group?.ranks.map(({ rank, pid }) => [rank, pid])).toEqual([...workers].toSorted(([a], [b]) => a - b));
+    expect(before.group?.ranks.map(({ rank, pid }) => [rank, pid])).toEqual(
+      [...workers].toSorted(([a], [b]) => a - b),
+    );
 
     process.kill(before.group?.ranks[1].pid as number, 'SIGKILL');
     await command.says('killed by signal SIGKILL');

@@ -190,4 +190,43 @@ describe('workers that something else has started', () => {
     const ended = await place.start(['worker'], { RANK: '0', WORLD_SIZE: 'many' }).ended;
     expect(ended).toMatchObject({ code: 2, lastLine: expect.stringContaining('WORLD_SIZE is "many"') });
   });
+
+  it('is replaced in an elastic job, whose starter sees nothing of its end', async () => {
+    const args = ['worker', '--backend', 'wasm', '--bitwise', '2', '--epochs', '12'];
+    const port = String(await freePort());
+    const start = (rank: number) =>
+      place.start([...args, '--out', 'run', '--elastic'], {
+        ...{ RANK: String(rank), WORLD_SIZE: '2', LOCAL_RANK: String(rank) },
+        ...{ MASTER_ADDR: '127.0.0.1', MASTER_PORT: port },
+      });
+    const commands = [start(0), start(1)];
+    for (const [rank, command] of commands.entries()) {
+      const before = place.epochs('run');
+      await until('an epoch', () => (place.epochs('run') > before ? true : undefined));
+      process.kill(await command.worker(rank), 'SIGKILL');
+      await commands[0].says(new RegExp(`rank ${rank} on host .*; 2 workers go on after`));
+    }
+    const ended = await Promise.all(commands.map((command) => command.ended));
+    expect(ended.map(({ code }) => code)).toEqual([0, 0]);
+    await place.run('launch', ...args.slice(1), '--workers', '2', '--out', 'alone');
+    expect(place.report('run').weightsSha256).toBe(place.report('alone').weightsSha256);
+    expect(commands.flatMap((command) => command.alive())).toEqual([]);
+    expect(place.leftovers()).toEqual([]);
+  });
+
+  it('ends in order with the job where its starter asks for that', async () => {
+    const port = String(await freePort());
+    const commands = [0, 1].map((rank) =>
+      place.start(['worker', '--backend', 'wasm', '--epochs', '500', '--out', 'run', '--elastic'], {
+        ...{ RANK: String(rank), WORLD_SIZE: '2', LOCAL_RANK: String(rank) },
+        ...{ MASTER_ADDR: '127.0.0.1', MASTER_PORT: port },
+      }),
+    );
+    await until('an epoch', () => place.epochs('run') || undefined);
+    for (const { child } of commands) child.kill('SIGTERM');
+    const ended = await Promise.all(commands.map((command) => command.ended));
+    expect(ended.map(({ code }) => code)).toEqual([75, 75]);
+    expect(ended[0].lastLine).toMatch(/ended by SIGTERM with the checkpoint step-\d+/);
+    expect(commands.flatMap((command) => command.alive())).toEqual([]);
+  });
 });

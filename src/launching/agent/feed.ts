@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RunListener } from '../../record/run-record.js';
@@ -14,6 +14,7 @@ const mostKept = 10_000;
 /** A follower that has not read so many bytes is let go. */
 const mostUnread = 64 * 2 ** 20;
 const closeWithinMs = 1000;
+const mostTries = 5;
 
 /**
  * Tells everybody who follows a run what happens in it, and takes their orders: a Unix socket in this user's own folder,
@@ -34,14 +35,21 @@ export class RunFeed {
 
   /** Listens; undefined where no folder is this user's alone. */
   static async open(onOrder: (order: FeedOrder) => void): Promise<RunFeed | undefined> {
-    const folder = findUserFolder();
-    if (folder === undefined) return undefined;
-    await removeAbandoned(folder);
-    const socket = join(folder, `run-${randomBytes(6).toString('hex')}`);
-    const server = createServer();
-    server.listen(socket);
-    await once(server, 'listening');
-    return new RunFeed(socket, server, onOrder);
+    for (let tries = 0; tries < mostTries; tries++) {
+      const folder = findUserFolder();
+      if (folder === undefined) return undefined;
+      await removeAbandoned(folder);
+      const socket = join(folder, `run-${randomBytes(6).toString('hex')}`);
+      const server = createServer();
+      try {
+        await once(server.listen(socket), 'listening');
+        return new RunFeed(socket, server, onOrder);
+      } catch (error) {
+        // Another job has removed the folder, which was empty.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      }
+    }
+    return undefined;
   }
 
   /** Listener of the run that passes its calls on. */
@@ -70,6 +78,7 @@ export class RunFeed {
     for (const follower of this.followers) follower.destroy();
     this.server.close();
     rmSync(this.socket, { force: true });
+    removeIfEmpty(dirname(this.socket));
   }
 
   private admit(follower: Socket): void {
@@ -78,10 +87,20 @@ export class RunFeed {
     follower.on('close', () => this.followers.delete(follower));
     for (const line of this.kept ?? []) follower.write(line);
     this.kept = undefined;
-    createInterface({ input: follower }).on('line', (line) => {
+    const lines = createInterface({ input: follower });
+    lines.on('error', () => {});
+    lines.on('line', (line) => {
       const order = readOrder(line);
       if (order) this.onOrder(order);
     });
+  }
+}
+
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // Others use it.
   }
 }
 

@@ -169,6 +169,7 @@ class Following {
   private async read(hooks: FollowHooks): Promise<Outcome | undefined> {
     let outcome: Outcome | undefined;
     const lines = createInterface({ input: this.socket });
+    lines.on('error', () => {});
     lines.on('line', (line) => {
       const { data: event } = feedEvent.safeParse(JSON.parse(line));
       if (!event) return;

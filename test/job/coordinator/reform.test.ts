@@ -10,7 +10,7 @@ function member(worker: number, rank: number | undefined, snapshots = rank === u
     rank: rank ?? 0,
     worldSize: 4,
   }));
-  return { worker, rank, ready } as unknown as Member;
+  return { worker, rank, ready, home: { leads: true } } as unknown as Member;
 }
 
 const workersOf = (members: readonly Member[], sizes: readonly number[]) =>
@@ -29,7 +29,34 @@ describe('formGroup', () => {
 
   it('goes on with the largest permitted number, with those that have snapshots', () => {
     expect(workersOf([member(9, undefined), member(2, 2), member(3, 3)], [1, 2])).toEqual([2, 3]);
-    expect(workersOf([member(3, 3), member(0, 0), member(1, 1)], [1, 2, 4])).toEqual([0, 1]);
+    expect(workersOf([member(3, 3), member(0, 0), member(1, 1)], [1, 2, 4])).toEqual([3, 1]);
+  });
+
+  it('leaves out those of whose pieces the others have copies', () => {
+    const formation = formGroup(
+      [0, 1, 2, 3].map((rank) => member(rank, rank)),
+      [2],
+    );
+    expect(formation).toMatchObject({
+      group: [{ worker: 0 }, { worker: 2 }],
+      start: { holders: [0, 1, 1, 0] },
+    });
+  });
+
+  it('goes on from no step that is not recorded', () => {
+    const all = [0, 1, 2, 3].map((rank) => member(rank, rank));
+    expect(formGroup(all, [4], 1)?.start).toMatchObject({ at: 3 });
+    expect(formGroup(all, [4], 0)?.start).toBeUndefined();
+  });
+
+  it('gives a place to whom it is kept for, and rank 0 to one with the run folder', () => {
+    const at = (worker: number, rank: number, leads: boolean) => ({
+      ...member(worker, undefined),
+      home: { rank, leads },
+    });
+    const others = [member(1, 1)];
+    expect(workersOf([...others, at(6, 2, false), at(4, 0, true)], [3])).toEqual([4, 1, 6]);
+    expect(workersOf([...others, at(6, 2, false)], [2])).toBeUndefined();
   });
 
   it('starts from no snapshot where none is whole', () => {

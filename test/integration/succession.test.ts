@@ -1,0 +1,115 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { readJobState, type JobState } from '../../src/record/job-state.js';
+import { isRunning } from '../../src/util/processes.js';
+import { Workplace, until, type Command } from './command.js';
+
+const settings = ['--backend', 'wasm', '--workers', '2', '--bitwise', '2', '--epochs', '16'];
+
+describe('an elastic job whose launcher or coordinator is killed', () => {
+  let place: Workplace;
+  let undisturbed: { weights: string; record: string[] };
+
+  beforeAll(async () => {
+    place = new Workplace();
+    await place.run('launch', ...settings, '--out', 'run');
+    undisturbed = outcome();
+    await place.clear();
+  }, 60_000);
+  beforeEach(() => void (place = new Workplace()));
+  afterEach(() => place.clear());
+
+  function outcome() {
+    const times = new Set(['samplesPerSecond', 'exposedMs', 'seconds', 'exposedShare']);
+    const { steps, epochs } = place.metrics('run');
+    const record = [...steps, ...epochs].map((line) =>
+      JSON.stringify(line, (key, value: unknown) => (times.has(key) ? undefined : value)),
+    );
+    return { weights: place.report('run').weightsSha256, record };
+  }
+
+  const state = () => readJobState(place.path('run')) as JobState;
+  const launch = () => place.start(['launch', ...settings, '--out', 'run', '--elastic']);
+  const epochs = (count: number) =>
+    until(`${count} epochs`, () => (place.epochs('run') >= count ? true : undefined));
+  const report = () =>
+    until('the report', () => (existsSync(place.path('run/report.json')) ? true : undefined), 60_000);
+  const gone = (pids: readonly number[]) =>
+    until('their end', () => (pids.some((pid) => isRunning({ pid, started: null })) ? undefined : true));
+
+  async function survives(command: Command): Promise<void> {
+    await report();
+    expect(outcome()).toEqual(undisturbed);
+    const { agent, workers } = state();
+    await gone([agent.pid, ...workers.map(({ pid }) => pid)]);
+    await command.ended;
+    expect(place.leftovers()).toEqual([]);
+  }
+
+  it('goes on without its launcher, shows itself to others, and stops when told so', async () => {
+    const command = launch();
+    await epochs(1);
+    command.child.kill('SIGKILL');
+    await command.ended;
+    const follower = place.start(['attach', 'run', '--json']);
+    await follower.says(/epoch \d+\/16 loss/);
+    await survives(follower);
+    const { code, stdout } = await follower.ended;
+    expect(code).toBe(0);
+    expect(stdout).toContain(undisturbed.weights);
+    const late = await place.ask('attach', 'run');
+    expect(late).toMatchObject({
+      code: 2,
+      lastLine: expect.stringContaining('no process works on it') as string,
+    });
+  });
+
+  it('goes on from the very step when its coordinator is killed, twice, with and without a worker', async () => {
+    const command = launch();
+    await epochs(1);
+    process.kill(state().agent.pid, 'SIGKILL');
+    await command.says(/the process of the coordinator was lost; 2 workers go on after/);
+    await epochs(place.epochs('run') + 2);
+    const { agent, ranks, term } = state();
+    expect(term).toBe(1);
+    process.kill(agent.pid, 'SIGKILL');
+    process.kill(ranks[0].pid, 'SIGKILL');
+    await survives(command);
+    expect(await command.ended).toMatchObject({ code: 0 });
+    const incidents = readFileSync(place.path('run/job/incidents.jsonl'), 'utf8').trimEnd().split('\n');
+    expect(incidents.map((line) => (JSON.parse(line) as { code: string }).code)).toContain(
+      'COORDINATOR_LOST',
+    );
+  });
+
+  it('begins again from its checkpoint when every process but its launcher is killed', async () => {
+    const command = launch();
+    await epochs(2);
+    const { agent, ranks } = state();
+    for (const { pid } of [agent, ...ranks]) process.kill(pid, 'SIGKILL');
+    await survives(command);
+  });
+
+  it('takes over from a coordinator that says nothing any more', async () => {
+    const command = launch();
+    await epochs(1);
+    const { agent } = state();
+    process.kill(agent.pid, 'SIGSTOP');
+    await command.says(/the process of the coordinator was lost; 2 workers go on after/);
+    await gone([agent.pid]);
+    await survives(command);
+  });
+
+  it('goes on with the number of workers that resize asks for, to the same bits', async () => {
+    const command = launch();
+    await epochs(1);
+    const refused = await place.ask('resize', 'run', '--workers', '3');
+    expect(refused).toMatchObject({ code: 2, lastLine: expect.stringContaining('1 or 2 workers') as string });
+    expect(await place.ask('resize', 'run', '--workers', '1')).toMatchObject({ code: 0 });
+    await command.says(/1 worker goes on after/);
+    expect(state().ranks).toHaveLength(1);
+    await place.ask('resize', 'run', '--workers', '2');
+    await command.says(/2 workers are there; 2 workers go on/);
+    await survives(command);
+  });
+});
