@@ -12,7 +12,7 @@ interface PlacesOptions {
   devices: DevicePlan;
   /** Folder of the workers' logs. */
   logDir: string;
-  /** Arguments of `pod-dist worker`. */
+  /** Arguments of `launcher/worker-process.ts`. */
   workerArgs: readonly string[];
   /** The job's secret. */
   token: string;
@@ -95,9 +95,8 @@ export class WorkerPlaces {
       ...(outlived && { [launchVariables.outlives]: '1' }),
       ...env,
     };
-    const script = fileURLToPath(new URL('../../../launcher/cli.js', import.meta.url));
-    const args = ['worker', ...workerArgs];
-    const spec = { worker, script, args, environment, logFile: this.logOf(worker), within };
+    const script = fileURLToPath(new URL('../../../launcher/worker-process.js', import.meta.url));
+    const spec = { worker, script, args: workerArgs, environment, logFile: this.logOf(worker), within };
     const pid = supervisor?.start(spec)?.pid;
     if (pid === undefined) return false;
     taken[place] = { worker, place, ...identify(pid) };

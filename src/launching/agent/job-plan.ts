@@ -16,7 +16,7 @@ const jobPlanSchema = z.object({
     gpu: z.boolean(),
     notice: text.optional(),
   }),
-  /** Arguments of `pod-dist worker`. */
+  /** Arguments of `launcher/worker-process.ts`. */
   workerArgs: z.array(text),
   /** What the run is, for those who follow it. */
   name: text,

@@ -22,7 +22,7 @@ export const lockVariable = 'POD_DIST_LOCK';
 
 export interface StartOptions extends FollowHooks {
   folder: RunFolder;
-  /** Arguments of `pod-dist worker`. */
+  /** Arguments of `launcher/worker-process.ts`. */
   workerArgs: readonly string[];
   rules: EndRules;
 }
