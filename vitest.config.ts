@@ -52,6 +52,7 @@ export default defineConfig({
     alias: [{ find: /^(?:\.\.\/)+(src|launcher|benchmarks)\//, replacement: `${root}dist/$1/` }],
   },
   test: {
+    globalSetup: './test/bundles.ts',
     pool: 'forks',
     // One more than the two cores that the suite is meant for: many tests wait for processes.
     maxWorkers: 3,

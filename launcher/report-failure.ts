@@ -14,6 +14,7 @@ import type { Report } from '../src/record/records.js';
 import { printable } from '../src/util/printable.js';
 import { fileReason } from '../src/util/regular-file.js';
 import { exitCodeOf } from '../src/util/signals.js';
+import { withSources } from '../src/util/source-positions.js';
 
 interface Failure extends ErrorReport {
   exitCode: number;
@@ -49,7 +50,7 @@ const tooManyOpen =
   'too many files are open for the limit of this shell: raise it, as with ulimit -n 4096, and start again';
 
 function failureOf(error: unknown): Failure {
-  if (/\bEMFILE\b|too many open files/i.test(messageOf(error)))
+  if (/\bEMFILE\b|too many open file/i.test(messageOf(error)))
     return { code: 'FILE_UNUSABLE', message: tooManyOpen, exitCode: 2 };
   const { path } = error as NodeJS.ErrnoException;
   const reason = fileReason(error);
@@ -68,7 +69,7 @@ function failureOf(error: unknown): Failure {
 function kept(error: unknown): string {
   try {
     const file = join(mkdtempSync(join(tmpdir(), 'pod-dist-error-')), 'stack.txt');
-    writeFileSync(file, error instanceof Error ? (error.stack ?? error.message) : String(error));
+    writeFileSync(file, withSources(error instanceof Error ? (error.stack ?? error.message) : String(error)));
     return `; its stack is in ${file}`;
   } catch {
     return '';

@@ -4,6 +4,7 @@ import { build } from 'esbuild';
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { bundlePrograms } from './bundle-programs.js';
 
 const require = createRequire(import.meta.url);
 const native = 'dist/src/backend/native';
@@ -63,6 +64,8 @@ writeFileSync(
   ].join('\n'),
 );
 cpSync('src/tf/packages.d.ts', 'dist/src/tf/packages.d.ts');
+
+results.push(...(await bundlePrograms()));
 
 const addon = dirname(require.resolve('@tensorflow/tfjs-node-gpu/package.json'));
 cpSync('src/tf/registrations.d.ts', 'dist/src/tf/registrations.d.ts');

@@ -1,3 +1,5 @@
+import { withSources } from '../util/source-positions.js';
+
 /**
  * Where in the program the running collective was called: the innermost place outside this folder, as
  * `training/step.ts:51`. Empty where the stack does not say.
@@ -5,7 +7,7 @@
 export function callSite(): string {
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 20;
-  const stack = new Error().stack ?? '';
+  const stack = withSources(new Error().stack ?? '');
   Error.stackTraceLimit = stackTraceLimit;
   const frame = stack
     .split('\n')

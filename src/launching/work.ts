@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { devicesOf } from '../backend/backends.js';
 import { threadVariables } from '../backend/devices/cpu-plan.js';
 import { initBackend } from '../backend/index.js';
@@ -24,6 +25,7 @@ import { trainElastic } from '../training/train-elastic.js';
 import { train } from '../training/train.js';
 import { setVariables } from '../util/environment.js';
 import { codeOf, PreemptedError, StoppedError, UserError } from '../util/errors.js';
+import { withSources } from '../util/source-positions.js';
 import { keepWorker } from './keep-worker.js';
 import type { Resume } from './plan-run.js';
 import { modulesOfRun, trustedConfig, type GivenSettings } from './trusted-config.js';
@@ -204,7 +206,8 @@ async function workIn(folder: RunFolder | undefined, options: WorkOptions): Prom
     return report;
   } catch (error) {
     await member.fail(error);
-    if (!(error instanceof UserError || error instanceof PreemptedError)) console.error(error);
+    if (!(error instanceof UserError || error instanceof PreemptedError))
+      console.error(withSources(inspect(error)));
     const cause = await own?.failure();
     if (cause && isConsequence(codeOf(error))) throw cause;
     throw error;

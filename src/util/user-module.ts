@@ -8,6 +8,7 @@ import { cacheFolder } from './cache-folder.js';
 import type { ErrorCode } from './error-codes.js';
 import { messageOf, UserError } from './errors.js';
 import { makeFolder } from './make-folder.js';
+import { packageEntry } from './package-entry.js';
 import { readRegularFile, readRegularText } from './regular-file.js';
 
 /** The file of a user's own backbone, or of a plug-in. */
@@ -62,7 +63,7 @@ let isFound = false;
 function findOwnPackage(): void {
   if (isFound) return;
   isFound = true;
-  const own = JSON.stringify(new URL('../index.js', import.meta.url).href);
+  const own = JSON.stringify(packageEntry);
   const hook = `export const resolve = (specifier, context, next) =>
     specifier === 'pod-dist' ? { url: ${own}, shortCircuit: true } : next(specifier, context);`;
   register(`data:text/javascript,${encodeURIComponent(hook)}`);

@@ -11,6 +11,7 @@ import {
   UserError,
 } from '../../util/errors.js';
 import { openLog } from '../../util/regular-file.js';
+import { withSources } from '../../util/source-positions.js';
 
 /**
  * Runs the work of the only worker of a job. Where it fails, its stack goes to the log file and the error says in one
@@ -24,7 +25,10 @@ export async function withErrorLog<T>(work: Promise<T>, logFile: string): Promis
       throw error;
     await mkdir(dirname(logFile), { recursive: true });
     const log = openLog(logFile);
-    writeSync(log, `${error instanceof Error ? error.stack : String(error)}\n`);
+    writeSync(
+      log,
+      `${withSources(error instanceof Error ? (error.stack ?? error.message) : String(error))}\n`,
+    );
     closeSync(log);
     const code = codeOf(error);
     throw new PodDistError(

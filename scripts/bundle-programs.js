@@ -1,0 +1,146 @@
+// Bundles each program that is started often, so that a start reads one file of pod-dist instead of hundreds: the
+// command and its workers, with what `import 'pod-dist'` gives, and the threads. The file that tsc has written for an
+// entry becomes one that runs the bundle; all other modules stay as they are, for tests and types.
+import { build } from 'esbuild';
+import { chmodSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { dirname, relative, resolve } from 'node:path';
+
+const folder = 'dist/bundle';
+
+/** Entries of each bundle, by the name that it exports them under. */
+const programs = {
+  main: {
+    cli: 'launcher/cli.ts',
+    worker: 'launcher/worker-process.ts',
+    coordinator: 'src/job/join/coordinator-thread.ts',
+  },
+  communication: { thread: 'src/job/member/communication-thread.ts' },
+  writer: { thread: 'src/checkpoint/writer-thread.ts' },
+  loader: { thread: 'src/data/loader-thread.ts' },
+};
+const api = 'src/index.ts';
+
+/** What is loaded from node_modules: what has native code, and TensorFlow.js, of which a process has one. */
+const external = [
+  ...['@tensorflow/*', 'msgpackr', 'piscina', 'sharp', 'webgpu', 'zeromq'],
+  // Loaded for single commands.
+  ...['@bufbuild/protobuf', 'onnx-buf', 'tar', 'yauzl'],
+];
+
+const common = {
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'eof',
+  logLevel: 'warning',
+  metafile: true,
+  external,
+  mainFields: ['module', 'main'],
+};
+
+/** Builds the bundles, and returns what esbuild says that is in them. */
+export async function bundlePrograms() {
+  const results = await Promise.all([
+    ...Object.entries(programs).map(([name, entries]) => bundle(name, entries)),
+    build({ ...common, entryPoints: [api], format: 'esm', outdir: folder, write: false, plugins: [placed] }),
+  ]);
+  const { metafile } = results.at(-1);
+  const [{ exports }] = Object.values(metafile.outputs);
+  writeFileSync(
+    `${folder}/index.js`,
+    starting('./main.cjs', `export const { ${exports.join(', ')} } = bundle.api();`),
+  );
+  for (const [name, entries] of Object.entries(programs))
+    for (const [entry, source] of Object.entries(entries)) writeStart(name, entry, source);
+  chmodSync('dist/launcher/cli.js', 0o755);
+  cpSync('node_modules/yargs/locales', `${folder}/yargs/locales`, { recursive: true });
+  return results;
+}
+
+function bundle(name, entries) {
+  const all = name === 'main' ? { ...entries, api } : entries;
+  const lines = Object.entries(all).map(
+    ([entry, source]) => `exports.${entry} = () => require('./${source}');`,
+  );
+  return build({
+    ...common,
+    stdin: { contents: lines.join('\n'), resolveDir: '.' },
+    outfile: `${folder}/${name}.cjs`,
+    format: 'cjs',
+    sourcemap: true,
+    sourcesContent: false,
+    banner: {
+      js: "const urlIn = ((base) => (file) => new URL(file, base).href)(require('node:url').pathToFileURL(__dirname + '/../').href);",
+    },
+    plugins: name === 'main' ? [placed] : [placed, inEnglish],
+  });
+}
+
+function writeStart(name, entry, source) {
+  const file = `dist/${source.replace(/\.ts$/, '.js')}`;
+  mkdirSync(dirname(file), { recursive: true });
+  const bundled = relative(dirname(file), `${folder}/${name}.cjs`);
+  const start = name === 'loader' ? 'export default bundle.thread().default;' : `bundle.${entry}();`;
+  const text = starting(bundled.startsWith('.') ? bundled : `./${bundled}`, start);
+  writeFileSync(file, entry === 'cli' ? `#!/usr/bin/env node\n${text}` : text);
+}
+
+function starting(bundled, start) {
+  return [
+    "import { createRequire } from 'node:module';",
+    `const bundle = createRequire(import.meta.url)('${bundled}');`,
+    start,
+    '',
+  ].join('\n');
+}
+
+/** Keeps a package out of the source map: a mapping of nothing. */
+const noMapping = Buffer.from('{"version":3,"sources":[""],"mappings":"AAAA"}').toString('base64');
+const unmapped = `//# sourceMappingURL=data:application/json;base64,${noMapping}`;
+
+/**
+ * Gives each bundled module the address that it has outside the bundle, for the files that it finds beside itself, and
+ * `pod-dist` the bundle's own.
+ */
+const placed = {
+  name: 'placed',
+  setup({ onLoad, onResolve }) {
+    onLoad({ filter: /[\\/]util[\\/]package-entry\.ts$/ }, () => ({
+      contents: "export const packageEntry = urlIn('bundle/index.js');",
+    }));
+    onLoad({ filter: /\.[cm]?[jt]s$/ }, async ({ path }) => {
+      const isOwn = !path.includes('node_modules');
+      const text = await readFile(path, 'utf8');
+      const placedText = text.replaceAll('import.meta.url', `urlIn('${addressOf(path)}')`);
+      const contents = isOwn ? placedText : `${placedText}\n${unmapped}`;
+      return { contents, loader: path.endsWith('.ts') ? 'ts' : 'js' };
+    });
+    // Written by scripts/bundle.js.
+    onResolve({ filter: /^\.\/(packages|registrations)\.js$/ }, ({ path, resolveDir }) => ({
+      path: resolve('dist', relative('.', resolveDir), path),
+    }));
+    onResolve({ filter: /\/echarts\.js$/ }, () => ({ path: '../src/report/echarts.js', external: true }));
+  },
+};
+
+/** zod's messages in the other languages, which a plug-in may want, and no thread of pod-dist. */
+const inEnglish = {
+  name: 'in-english',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/locales\/index\.js$/ }, ({ path, resolveDir }) => ({
+      path: resolve(resolveDir, path, '../en.js'),
+    }));
+  },
+};
+
+/** Where a module is outside the bundle, or would find what is copied beside the bundle, from dist/. */
+function addressOf(path) {
+  const [, inPackage] = /.*[\\/]node_modules[\\/](.*)$/.exec(path) ?? [];
+  if (inPackage !== undefined) return `bundle/${inPackage}`;
+  return relative('.', path)
+    .replace(/^dist[\\/]/, '')
+    .replace(/\.ts$/, '.js');
+}
