@@ -20,6 +20,7 @@ const commands: Readonly<Record<CommandName | 'agent', () => Promise<CommandModu
   export: async () => (await import('./commands/export.js')).exportCommand as never,
   status: async () => (await import('./commands/status.js')).statusCommand as never,
   attach: async () => (await import('./commands/attach.js')).attachCommand as never,
+  join: async () => (await import('./commands/join.js')).joinCommand as never,
   resize: async () => (await import('./commands/resize.js')).resizeCommand as never,
   stop: async () => (await import('./commands/stop.js')).stopCommand as never,
   report: async () => (await import('./commands/report.js')).reportCommand as never,

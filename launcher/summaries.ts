@@ -7,6 +7,7 @@ export const summaries = {
   export: "write a checkpoint's model for web pages, PyTorch or ONNX runtimes",
   status: 'show how far a run has come, and who works on it',
   attach: 'follow a run that works, as the command that has started it does',
+  join: 'work for a run that is under way, from this host or another one',
   resize: 'let a run that works go on with another number of workers',
   stop: 'end a run that works, with a checkpoint',
   report: 'draw one run or several, side by side, on one HTML page that needs no network',

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { z } from 'zod';
 import { makeFolder } from '../util/make-folder.js';
-import { identify } from '../util/processes.js';
+import { identify, processSpace } from '../util/processes.js';
 import { readRegularText } from '../util/regular-file.js';
 import { jobEndSchema } from './job-end.js';
 
@@ -30,9 +30,13 @@ const jobStateSchema = z.object({
   /** Counts the processes that have run the coordinator. */
   term: whole,
   /** The process that does: it owns the workers. */
-  agent: z.object({ host: z.string(), pid: z.int(), started }),
+  agent: z.object({ host: z.string(), pid: z.int(), started, machine: z.string() }),
   /** The coordinator's address, such as `tcp://127.0.0.1:29500`. */
   address: z.string().optional(),
+  /** Address that it listens on; `*`: all of its host. */
+  listensOn: z.string().optional(),
+  /** The job's secret while the job runs, for workers that join it. */
+  secret: z.string().optional(),
   /** Socket of the agent, for those who follow the run. */
   socket: z.string().optional(),
   /** Workers that the agent owns, and the number that the next one gets. */
@@ -84,7 +88,7 @@ export class JobStateFile {
       ...{ generation: 0, ranks: [], workers: [], nextWorker: 0 },
       ...former,
       term: former ? former.term + 1 : 0,
-      agent: { host: hostname(), ...identify() },
+      agent: { host: hostname(), machine: processSpace(), ...identify() },
     };
   }
 

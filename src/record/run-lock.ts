@@ -1,20 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import {
-  existsSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { z } from 'zod';
 import { PodDistError, UserError } from '../util/errors.js';
-import { identify, isRunning } from '../util/processes.js';
+import { identify, isRunning, processSpace } from '../util/processes.js';
 import { readRegularText } from '../util/regular-file.js';
 
 const holderSchema = z.object({
@@ -154,7 +146,7 @@ export function holderOf(folder: string): Holder | undefined {
 
 /** Whether a holder is a process of this machine. */
 export function isHere({ machine: theirs }: Holder): boolean {
-  return theirs === machine();
+  return theirs === processSpace();
 }
 
 interface LivingLock {
@@ -173,7 +165,7 @@ function livingLock(folder: string, own: string | undefined): LivingLock | undef
     if (modified === undefined) continue;
     const holder = readHolder(file);
     const untouchedMs = now - modified;
-    const lives = holder?.machine === machine() ? isRunning(holder) : untouchedMs < forgottenAfterMs;
+    const lives = holder?.machine === processSpace() ? isRunning(holder) : untouchedMs < forgottenAfterMs;
     if (!lives) {
       rmSync(file, { force: true });
       continue;
@@ -208,18 +200,7 @@ function writeHolder(file: string, pid: number): void {
 }
 
 function holderFor(pid: number): Holder {
-  return { host: hostname(), since: new Date().toISOString(), machine: machine(), ...identify(pid) };
-}
-
-function machine(): string {
-  const boot = readIfThere('/proc/sys/kernel/random/boot_id')?.trim() ?? hostname();
-  let processes = '';
-  try {
-    processes = readlinkSync('/proc/self/ns/pid');
-  } catch {
-    processes = '';
-  }
-  return `${boot} ${processes}`.trim();
+  return { host: hostname(), since: new Date().toISOString(), machine: processSpace(), ...identify(pid) };
 }
 
 function readIfThere(file: string): string | undefined {

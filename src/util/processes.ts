@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { hostname } from 'node:os';
 
 /** A process that no later one of the same number is taken for. */
 export interface ProcessIdentity {
@@ -40,6 +41,19 @@ export function isStopped(pid: number): boolean {
 export function hasEnded(pid: number): boolean {
   const started = startOf(pid);
   return started === '' || (started === undefined && !isRunning({ pid, started: null }));
+}
+
+/** One boot and one space of process ids: within it, a pid shows whether a process lives. */
+export function processSpace(): string {
+  let boot = hostname();
+  let processes = '';
+  try {
+    boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    processes = readlinkSync('/proc/self/ns/pid');
+  } catch {
+    // A system without /proc has one space of process ids.
+  }
+  return `${boot} ${processes}`.trim();
 }
 
 /** Sends a signal to a process that still runs. */

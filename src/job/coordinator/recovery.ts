@@ -5,7 +5,7 @@ import { Budget } from './budget.js';
 import { linkLost, type Cause } from './causes.js';
 import { describeFailure, evidence, type JobFailure } from './failure.js';
 import { formGroup, Reform, type ElasticOptions, type Formation, type Inherited } from './reform.js';
-import type { Member, Roster } from './roster.js';
+import { isGuest, type Member, type Roster } from './roster.js';
 
 /** Codes of failures that would come again: a mistake, or a training that does not work. */
 const final = new Set<ErrorCode>([
@@ -265,8 +265,10 @@ export class Recovery {
   /** Ends workers without a rank that are more than the spares that are wanted. */
   private dismissSurplus(): void {
     const { roster } = this.job;
-    const surplus = Math.max(0, roster.everybody.length - this.wanted - this.options.spares);
-    for (const member of roster.spares.toReversed().slice(0, surplus)) {
+    const own = roster.spares.filter((member) => !isGuest(member));
+    const guests = roster.everybody.filter(isGuest).length;
+    const surplus = Math.max(0, roster.everybody.length - guests - this.wanted - this.options.spares);
+    for (const member of own.toReversed().slice(0, surplus)) {
       this.gone.add(member.worker);
       roster.remove(member);
       this.options.endWorker(member.worker);

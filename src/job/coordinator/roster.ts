@@ -34,12 +34,21 @@ export interface RosterOptions extends Patience {
   spares?: boolean;
 }
 
+/** Workers that nobody has started for the job get numbers from here on. */
+const firstGuest = 1_000_000;
+
+/** Whether a worker has joined from elsewhere, and was not started for the job. */
+export function isGuest({ worker }: Pick<Member, 'worker'>): boolean {
+  return worker >= firstGuest;
+}
+
 /** The members of a job: decides which workers may join, and keeps those that have. */
 export class Roster {
   /** Members by rank. */
   readonly members = new Map<number, Member>();
   private readonly all = new Map<Connection, Member>();
   private digest: string | undefined;
+  private nextGuest = firstGuest;
 
   constructor(private readonly job: RosterOptions) {}
 
@@ -47,7 +56,7 @@ export class Roster {
   admit(connection: Connection, hello: Hello): string | undefined {
     const reason = this.objection(hello);
     if (reason) return reason;
-    const { worker = hello.rank ?? 0, host, machine, reached, pid, digest, again } = hello;
+    const { worker = hello.rank ?? this.nextGuest++, host, machine, reached, pid, digest, again } = hello;
     const { home = { leads: true } } = hello;
     const before = again && this.ofWorker(worker);
     if (before) this.remove(before);

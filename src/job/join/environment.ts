@@ -28,6 +28,8 @@ export interface JobEnvironment {
   hostIsNode?: true;
   /** The job's secret, from `pod-dist launch`; empty where something else has started this worker. */
   token: string;
+  /** Set for a worker that has come by itself, maybe from another host. */
+  guest?: true;
   /** Number of the worker whose place it takes. */
   replaces?: number;
   /** Set where a process of torchrun, Slurm or MPI keeps its place: its rank there, and whether it has the run folder. */
@@ -274,7 +276,8 @@ function portFor(job: string): number {
   return 20_000 + (createHash('sha256').update(job).digest().readUInt32LE(0) % 20_000);
 }
 
-function splitAddress(address: string): { host: string; port: number } {
+/** Host and port of a coordinator's address. */
+export function splitAddress(address: string): { host: string; port: number } {
   const [, host, port] = /^tcp:\/\/\[?([^[\]]+)\]?:(\d+)$/.exec(address) ?? [];
   if (!host)
     throw new UserError(

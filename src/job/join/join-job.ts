@@ -61,7 +61,7 @@ export async function joinJob(options: JoinJobOptions): Promise<Joined> {
       thresholds: thresholdsOf(config),
       checkCollectives: distributed.checkCollectives,
       trace: config.trace !== undefined && !evaluate,
-      succession: place.outlives ? options.outDir : undefined,
+      succession: place.outlives || place.guest ? options.outDir : undefined,
       ...guardedBy(place),
     };
     const member = elastic ? Membership.enter(membership) : await Membership.join(membership);
@@ -85,11 +85,11 @@ export async function meetCoordinator(options: JoinJobOptions): Promise<Met> {
 /**
  * Processes that must live for this worker to go on. Variables that were set by hand may be of a shell that has ended.
  */
-function guardedBy({ starter, rankVariable, outlives = false }: JobEnvironment): {
+function guardedBy({ starter, rankVariable, outlives, guest }: JobEnvironment): {
   guardParent: boolean;
   starter?: number;
 } {
-  if (starter === 'pod-dist') return { guardParent: !outlives };
+  if (starter === 'pod-dist') return { guardParent: !outlives && !guest };
   if (starter === 'torchrun' && process.env.TORCHELASTIC_RUN_ID === undefined) return { guardParent: false };
   return { guardParent: true, starter: starterOf(process.ppid, rankVariable) };
 }
@@ -134,9 +134,9 @@ async function startCoordinator(options: JoinJobOptions): Promise<Found & { coor
 }
 
 async function findCoordinator({ place, config, notify }: JoinJobOptions): Promise<Found> {
-  const { rank, host, port, token, ownCoordinator, job } = place;
-  if (!ownCoordinator) return { token, address: tcpAddress(host, port), local: host };
-  const given = givenSecret(process.env);
+  const { rank, host, port, token, ownCoordinator, job, guest } = place;
+  if (!ownCoordinator && !guest) return { token, address: tcpAddress(host, port), local: host };
+  const given = guest ? token : givenSecret(process.env);
   return meet({
     rank,
     host,

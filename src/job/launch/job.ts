@@ -130,7 +130,7 @@ export async function runJob({
   });
   try {
     const address = tcpAddress(connectTo, coordinator.port);
-    onOwned({ address });
+    onOwned({ address, listensOn: listenOn, secret: token });
     onResizable?.((workers) => {
       coordinator.resize(sizesOf(config, workers));
       onOwned({ wanted: workers });

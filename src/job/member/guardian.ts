@@ -1,4 +1,4 @@
-import { PodDistError } from '../../util/errors.js';
+import type { PodDistError } from '../../util/errors.js';
 import type { MeetingFolder } from '../../transport/meeting-folder.js';
 import { hasEnded } from '../../util/processes.js';
 import { runningClock } from '../../util/running-clock.js';

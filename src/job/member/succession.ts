@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { readJobState, type JobState } from '../../record/job-state.js';
-import { PodDistError } from '../../util/errors.js';
-import { isRunning } from '../../util/processes.js';
+import { isLoopback, isWildcard, tcpAddress } from '../../transport/addresses.js';
+import { PodDistError, UserError } from '../../util/errors.js';
+import { isRunning, processSpace } from '../../util/processes.js';
 import { runningClock } from '../../util/running-clock.js';
 import { launchVariables } from '../join/environment.js';
 
@@ -25,6 +26,8 @@ const lookEveryMs = 100;
 /** Milliseconds after which the next worker in order starts a process, and after which each does so once more. */
 const nextInOrderMs = 400;
 const againMs = 15_000;
+/** Milliseconds after which a worker of another host looks for the same coordinator once more. */
+const tryAgainMs = 2000;
 /** Milliseconds that a worker lives without a coordinator. */
 const leaseMs = 60_000;
 
@@ -44,8 +47,12 @@ export async function findSuccessor(orphan: Orphan): Promise<string> {
   while (runningClock.now() - began < leaseMs) {
     const state = readJobState(folder);
     if (state?.ended) throw lost(`the job has ended: ${state.ended.message}`);
-    if (state?.address !== undefined && serves(state, silent ? before + 1 : 0)) return state.address;
-    if (runningClock.now() >= start) {
+    const elsewhere = state !== undefined && state.agent.machine !== processSpace();
+    if (state?.address !== undefined && !elsewhere && serves(state, silent ? before + 1 : 0))
+      return state.address;
+    if (state && elsewhere && (state.term > before || runningClock.now() - began > tryAgainMs))
+      return reachableAt(state);
+    if (!elsewhere && runningClock.now() >= start) {
       startSuccessor(orphan, lostAt);
       start = runningClock.now() + againMs;
     }
@@ -57,6 +64,21 @@ export async function findSuccessor(orphan: Orphan): Promise<string> {
 /** Whether the process of this state runs, and is of this term or a later one. */
 function serves({ agent, term }: JobState, leastTerm: number): boolean {
   return term >= leastTerm && isRunning(agent);
+}
+
+/**
+ * Address of a job's coordinator as other hosts than its own reach it.
+ *
+ * @throws UserError `ADDRESS_INVALID` where it listens to its own host alone
+ */
+export function reachableAt({ agent, address = '', listensOn = '' }: JobState): string {
+  const port = Number(address.split(':').pop());
+  if (!isWildcard(listensOn) && isLoopback(listensOn))
+    throw new UserError(
+      'ADDRESS_INVALID',
+      `the job's coordinator listens to its own host ${agent.host} alone: launch the run with --set distributed.host=0.0.0.0, or an address of that host`,
+    );
+  return tcpAddress(isWildcard(listensOn) ? agent.host : listensOn, port);
 }
 
 function startSuccessor({ folder, token, silent }: Orphan, lostAt: number): void {

@@ -97,12 +97,13 @@ class Agent {
       const lostMs = Date.now() - (options.lostAt ?? Date.now());
       const outlived = { token: options.token, former: former && { state: former, lostMs } };
       await this.train({ config, hold, recorder, combiner, state, outlived });
+      recorder.job(state, { secret: undefined });
       recorder.close();
       hold.release();
       if (report) this.feed?.publish({ report: { ...(report as Report) } });
     } catch (error) {
       const ended = endOf(error);
-      recorder.job(state, { ended });
+      recorder.job(state, { ended, secret: undefined });
       recorder.close();
       this.log(ended.message);
       if (error instanceof UserError || error instanceof StoppedError) hold.abandon();
