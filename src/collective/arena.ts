@@ -44,10 +44,15 @@ export function createArena({ bytes, controlBytes }: { bytes: number; controlByt
   );
 }
 
-/** Gives all of the arena back and clears its commands. Call it only when no memory taken from it is in use. */
+/**
+ * Gives all of the arena back, filled with zeros as at first, and clears its commands. Call it only when no memory taken
+ * from it is in use.
+ */
 export function resetArena(arena: Arena): void {
+  const allocated = new BigUint64Array(arena.allocated);
   new Uint8Array(arena.control).fill(0);
-  Atomics.store(new BigUint64Array(arena.allocated), 0, BigInt(firstOffset));
+  new Uint8Array(arena.memory.buffer).fill(0, firstOffset, Number(Atomics.load(allocated, 0)));
+  Atomics.store(allocated, 0, BigInt(firstOffset));
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { OptimiserKernels } from './kernels/optimisers.js';
 import type { KernelProgram } from './kernels/program.js';
+import type { KeptFiles } from '../transport/host/kept-file.js';
 import type { ReduceOp, WireType } from '../transport/wire.js';
 
 export type { ReduceOp, WireType } from '../transport/wire.js';
@@ -41,6 +42,8 @@ export interface Pending {
   wait(): Promise<void>;
   /** Blocks; throws as the collective would have. */
   waitSync(): void;
+  /** Whether it has ended, so that a wait returns at once. */
+  readonly over: boolean;
 }
 
 /**
@@ -57,6 +60,8 @@ export interface Communicator {
   readonly worldSize: number;
   /** Whether all ranks share a host and no network is between them. */
   readonly withinHost: boolean;
+  /** Files in which ranks keep what is to outlive them; undefined unless all ranks share a host that has such files. */
+  readonly kept?: KeptFiles;
 
   /**
    * A float32 region of `length` elements in the arena that compute and communication threads share. Collectives on
@@ -100,6 +105,8 @@ export interface Communicator {
    * second half. `values` has the same even length on all ranks; one rank gets its own.
    */
   shift(values: Float32Array, options?: CollectiveOptions): Promise<void>;
+  /** Starts `shift`; `values` may be used for something else once the wait is over. */
+  startShift(values: Float32Array, options?: CollectiveOptions): Pending;
 
   /** Returns once every rank has called it. */
   barrier(options?: CollectiveOptions): Promise<void>;

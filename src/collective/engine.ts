@@ -1,4 +1,5 @@
 import type { HostDescriptors } from '../transport/host/connection.js';
+import type { KeptFiles } from '../transport/host/kept-file.js';
 import { wakeReader } from '../transport/host/pipes.js';
 import { PodDistError } from '../util/errors.js';
 import type { Tracer } from '../trace/tracer.js';
@@ -29,6 +30,8 @@ export interface Connections {
   withinHost: boolean;
   /** Descriptors over which the compute thread may make blocking collectives itself; undefined: it may not. */
   direct?: HostDescriptors;
+  /** Files in which ranks keep what is to outlive them. */
+  kept?: KeptFiles;
   generation: number;
   /** Each rank's host, by rank. */
   hosts: readonly string[];
@@ -102,7 +105,8 @@ export class Engine {
     const { mesh, checkCollectives } = this.options;
     const { withinHost, generation, hosts } = mesh;
     const direct = checkCollectives ? undefined : withinHost;
-    return { withinHost: withinHost !== undefined, direct, generation, hosts };
+    const { kept } = withinHost ?? {};
+    return { withinHost: withinHost !== undefined, direct, kept, generation, hosts };
   }
 
   /** Fails the running and every later collective with this error; wakes a compute thread that waits. */

@@ -6,7 +6,7 @@ import { loadKernels, type Kernels } from './kernels/index.js';
 import type { OptimiserKernels } from './kernels/optimisers.js';
 import type { KernelProgram } from './kernels/program.js';
 
-const over: Pending = { wait: async () => {}, waitSync() {} };
+const over: Pending = { wait: async () => {}, waitSync() {}, over: true };
 
 /**
  * The communicator of a job of one rank: every collective is the identity.
@@ -87,9 +87,14 @@ export class LocalCommunicator implements Communicator {
     this.throwIfClosed();
   }
 
-  async shift(values: Float32Array, _options?: CollectiveOptions): Promise<void> {
+  async shift(values: Float32Array, options?: CollectiveOptions): Promise<void> {
+    this.startShift(values, options);
+  }
+
+  startShift(values: Float32Array, _options?: CollectiveOptions): Pending {
     this.throwIfClosed();
     values.copyWithin(values.length / 2, 0, values.length / 2);
+    return over;
   }
 
   async barrier(options?: CollectiveOptions): Promise<void> {

@@ -21,6 +21,7 @@ import type { Thresholds } from './selection.js';
 import { Staging } from './staging.js';
 import { streamOf, streams, urgent } from './streams.js';
 import { WaitClock } from './wait-clock.js';
+import type { KeptFiles } from '../transport/host/kept-file.js';
 import type { ElementType, Kind, ReducingKind } from '../transport/wire.js';
 
 /** The engine ends a collective at its deadline; the compute thread waits this much longer for its error. */
@@ -64,6 +65,7 @@ export class SharedCommunicator implements Communicator {
   readonly rank: number;
   readonly worldSize: number;
   withinHost = false;
+  kept: KeptFiles | undefined;
   /** Channels by stream. */
   private readonly channels: readonly Channel[];
   /** Number of calls so far. */
@@ -86,9 +88,10 @@ export class SharedCommunicator implements Communicator {
   }
 
   /** Takes over the connections of the communication thread; the same on all ranks. */
-  async connected({ withinHost, direct, generation, hosts }: Connections): Promise<void> {
+  async connected({ withinHost, kept, direct, generation, hosts }: Connections): Promise<void> {
     const { arena, rank, thresholds } = this.options;
     this.withinHost = withinHost;
+    this.kept = kept;
     if (!direct || !blockingAlgorithms.includes(thresholds.algorithm ?? 'auto')) return;
     this.direct = await BlockingCollectives.create(direct, {
       arena,
@@ -165,6 +168,10 @@ export class SharedCommunicator implements Communicator {
 
   async shift(values: Float32Array, options?: CollectiveOptions): Promise<void> {
     await this.wait(this.start(awaited, 'shift', values, options));
+  }
+
+  startShift(values: Float32Array, options?: CollectiveOptions): Pending {
+    return this.pending(this.start(awaited, 'shift', values, options));
   }
 
   async barrier(options?: CollectiveOptions): Promise<void> {
@@ -286,6 +293,9 @@ export class SharedCommunicator implements Communicator {
     return {
       wait: async () => (isOver() ? this.finish(call) : this.wait(call)),
       waitSync: () => (isOver() ? this.finish(call) : this.waitSync(call)),
+      get over() {
+        return isOver();
+      },
     };
   }
 

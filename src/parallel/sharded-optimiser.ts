@@ -191,22 +191,15 @@ export class ShardedOptimiser {
     this.updates = updates;
   }
 
-  /** Names of the arrays that `copyShards` copies; the same on all ranks. */
+  /** Names of the arrays that `shards` has; the same on all ranks. */
   get shardedNames(): (keyof OptimiserState)[] {
     return [...this.optimiser.stateNames, ...(this.feedback.shards ? (['residual'] as const) : [])];
   }
 
-  /** Copies this rank's shards of every array, one after another, after `settle`. */
-  copyShards(): Float32Array {
+  /** This rank's shards of every array, one after another, after `settle`: views, which the next step changes. */
+  get shards(): Float32Array[] {
     const { arrays, length } = this.state;
-    const copy = new Float32Array(length * this.shardedNames.length);
-    arrays.forEach((array, index) => copy.set(array.subarray(0, length), index * length));
-    let offset = length * arrays.length;
-    for (const shard of this.feedback.shards ?? []) {
-      copy.set(shard, offset);
-      offset += shard.length;
-    }
-    return copy;
+    return [...arrays.map((array) => array.subarray(0, length)), ...(this.feedback.shards ?? [])];
   }
 
   /** What rounding on the wire has taken away from this rank so far in an epoch; undefined: nothing is rounded. */

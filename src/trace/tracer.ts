@@ -1,7 +1,10 @@
 /** Rows for the collectives of each stream. */
 export const streamThreads = ['communication', 'urgent communication'] as const;
-/** Rows of a rank's trace. Buckets overlap each other; the spans of the others nest. */
-export const traceThreads = ['compute', ...streamThreads, 'buckets'] as const;
+/**
+ * Rows of a rank's trace. Buckets overlap each other; the spans of the others nest. `incidents` has what follows the loss of
+ * another rank, in an elastic run.
+ */
+export const traceThreads = ['compute', ...streamThreads, 'buckets', 'incidents'] as const;
 export type TraceThread = (typeof traceThreads)[number];
 
 /** A named interval of time. */

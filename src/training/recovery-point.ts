@@ -1,4 +1,4 @@
-/** A snapshot that a rank has: the piece of its own number there, and that of the rank before. */
+/** A snapshot that a rank has, with the piece of its own number there. */
 export interface Held {
   /** The order of snapshots of a run. */
   at: number;
@@ -6,6 +6,8 @@ export interface Held {
   generation: number;
   rank: number;
   worldSize: number;
+  /** Whether it has a copy of the piece of the rank before, too. */
+  copy: boolean;
 }
 
 /** Where a group starts from: a snapshot that some of its ranks have. */
@@ -18,27 +20,33 @@ export interface Start {
   holders: number[];
 }
 
+/** A snapshot, and the ranks of the new group that have the piece of each rank of the old one. */
+interface Known {
+  one: Held;
+  owners: Map<number, number>;
+  copies: Map<number, number>;
+}
+
 /**
  * The newest snapshot of which the ranks have every piece, the owner's or its neighbour's copy; undefined where there is
  * none. `held` has the snapshots of each rank of the new group, by rank.
  */
 export function recoveryPoint(held: readonly (readonly Held[])[]): Start | undefined {
-  const known = new Map<string, { one: Held; owners: Map<number, number> }>();
+  const known = new Map<string, Known>();
   for (const [holder, snapshots] of held.entries()) {
     for (const one of snapshots) {
       const key = `${one.at} ${one.generation}`;
-      const { owners } = known.get(key) ?? { owners: new Map<number, number>() };
-      known.set(key, { one, owners });
+      const { owners, copies } = known.get(key) ?? { owners: new Map(), copies: new Map() };
+      known.set(key, { one, owners, copies });
       owners.set(one.rank, holder);
+      if (one.copy) copies.set((one.rank + one.worldSize - 1) % one.worldSize, holder);
     }
   }
   const newestFirst = [...known.values()].toSorted(
     (a, b) => b.one.at - a.one.at || b.one.generation - a.one.generation,
   );
-  for (const { one, owners } of newestFirst) {
-    const holders = Array.from({ length: one.worldSize }, (_, rank) => {
-      return owners.get(rank) ?? owners.get((rank + 1) % one.worldSize);
-    });
+  for (const { one, owners, copies } of newestFirst) {
+    const holders = Array.from({ length: one.worldSize }, (_, rank) => owners.get(rank) ?? copies.get(rank));
     if (!holders.every((holder) => holder !== undefined)) continue;
     const [root] = owners.values();
     return { at: one.at, generation: one.generation, root, holders };

@@ -185,8 +185,8 @@ export class Saver {
       worldSize,
     };
     const weights = cutOut(classifier.weights, rank, layout);
-    const shards = optimiser.copyShards().slice(0, weights.length * names.length);
-    const arrays = [weights, shards, ...own.map(({ values }) => values)];
+    const shards = optimiser.shards.slice(0, residual ? names.length : undefined);
+    const arrays = [weights, ...shards.map((shard) => shard.slice()), ...own.map(({ values }) => values)];
     const { name, labels } = dataset;
     return {
       layout,

@@ -2,10 +2,13 @@ import type { Classifier } from '../classifier/classifier.js';
 import { shardRange, type Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import { shardOf, type Range } from '../parallel/buckets.js';
+import { cutOf } from '../parallel/virtual-workers.js';
 import type { ShardedOptimiser } from '../parallel/sharded-optimiser.js';
 import type { OptimiserState } from '../parallel/sharded-state.js';
 import type { Loss } from '../losses/index.js';
+import { PodDistError } from '../util/errors.js';
 import { largest } from '../util/extremes.js';
+import type { Pieces } from './pieces.js';
 import type { TrainingState } from './state.js';
 
 /** The parts of a training that a snapshot is taken of, and that go on from one. */
@@ -17,26 +20,28 @@ export interface Trained {
   config: Config;
 }
 
-/** What one rank alone holds: its shards of the optimiser's state, one after another, and its sums of the epoch. */
-export interface Piece {
-  shards: Float32Array;
-  sums: Float64Array;
-  /** Moving statistics, where each rank has its own. */
-  moving: Float32Array;
+/**
+ * How what one rank alone has is laid out in its piece, by float32: its shards of the optimiser's state, one after another;
+ * its sums of the epoch, float64; its moving statistics, where each rank has its own.
+ */
+export interface PieceLayout {
+  worldSize: number;
+  buckets: readonly Range[];
+  /** Arrays that pieces hold shards of. */
+  names: readonly (keyof OptimiserState)[];
+  sums: number;
+  moving: number;
 }
+
+/** Room for so many sums, which a loss keeps or not. */
+const leastSums = 64;
 
 /** What is equal on all ranks after a step, besides weights and moving statistics. */
 interface Common {
   state: TrainingState;
   updates: number;
   lossValues: readonly number[];
-  worldSize: number;
-  buckets: readonly Range[];
-  /** Arrays that pieces hold shards of. */
-  names: readonly (keyof OptimiserState)[];
-  /** Sums and own moving statistics in each piece. */
-  sums: number;
-  moving: number;
+  layout: PieceLayout;
 }
 
 /** A rank's copy of a training after a step. */
@@ -50,52 +55,73 @@ export interface Snapshot {
   weights: Float32Array;
   /** Moving statistics; empty where each rank has its own. */
   moving: Float32Array;
-  own: Piece;
-  /** The piece of the rank before this one. */
-  neighbour: Piece;
+  /** Where the pieces of this rank and of the one before it are. */
+  pieces: Pieces;
+}
+
+/** Layout of the pieces of a training's ranks; `sums` is what a loss keeps at most. */
+export function pieceLayout({ classifier, optimiser, communicator, config }: Trained): PieceLayout {
+  const { worldSize } = communicator;
+  const local = config.batchNorm.statistics === 'local';
+  return {
+    worldSize,
+    buckets: optimiser.buckets.map(({ start, end }) => ({ start, end })),
+    names: optimiser.shardedNames,
+    sums: Math.max(leastSums, cutOf(config, communicator).virtualWorkers / worldSize),
+    moving: local ? classifier.batchNorm.flatten().length : 0,
+  };
+}
+
+/** Numbers of the longest piece. */
+export function longestPiece(layout: PieceLayout): number {
+  return largest(Array.from({ length: layout.worldSize }, (_, rank) => lengthsOf(layout, rank).whole));
+}
+
+interface TakeOptions {
+  generation: number;
+  stepsPerEpoch: number;
+  layout: PieceLayout;
+  pieces: Pieces;
+  /** A snapshot that is needed no more: its memory is used again. */
+  former?: Snapshot;
 }
 
 /**
- * Copies the training of all ranks as it is after a step, in memory outside the arena. Each rank also gets the piece of the
- * rank before it, so that no single loss of a rank loses anything: 4 (k + 1) P + 8 k P / N bytes a rank for k arrays of
- * optimiser state and P weights; k P / N numbers travel to a neighbour.
+ * Copies the training of all ranks as it is after a step, in memory outside the arena: the weights, 4 P bytes, and this
+ * rank's piece of what no other rank has, of which the next rank gets a copy (`pieces.ts`).
  */
 export async function takeSnapshot(
   trained: Trained,
   state: TrainingState,
-  { generation, stepsPerEpoch }: { generation: number; stepsPerEpoch: number },
+  { generation, stepsPerEpoch, layout, pieces, former }: TakeOptions,
 ): Promise<Snapshot> {
-  const { classifier, loss, optimiser, communicator, config } = trained;
-  const { rank, worldSize } = communicator;
+  const { classifier, loss, optimiser, communicator } = trained;
   await optimiser.settle();
-  const local = config.batchNorm.statistics === 'local';
   const moving = classifier.batchNorm.flatten();
-  const own: Piece = {
-    shards: optimiser.copyShards(),
-    sums: Float64Array.from(loss.state?.sums ?? []),
-    moving: local ? moving : new Float32Array(0),
-  };
+  const steps = state.epochs * stepsPerEpoch + state.steps;
+  const at = 2 * steps + (state.unevaluated ? 0 : 1);
+  const own = layout.moving > 0 ? [moving] : [];
+  const sums = Float64Array.from(loss.state?.sums ?? []);
+  await pieces.put(at, [...optimiser.shards, sums, ...own]);
+  const { length } = classifier.weights;
+  const weights = former?.weights.length === length ? former.weights : new Float32Array(length);
+  weights.set(classifier.weights);
+  const lossValues = [...(loss.state?.values ?? [])];
   const common: Common = {
     state: structuredClone(state),
     updates: optimiser.updates,
-    lossValues: [...(loss.state?.values ?? [])],
-    worldSize,
-    buckets: optimiser.buckets.map(({ start, end }) => ({ start, end })),
-    names: optimiser.shardedNames,
-    sums: own.sums.length,
-    moving: own.moving.length,
+    lossValues,
+    layout: { ...layout, sums: sums.length },
   };
-  const neighbour = await exchange(own, common, communicator);
-  const steps = state.epochs * stepsPerEpoch + state.steps;
+  const { rank } = communicator;
   return {
-    at: 2 * steps + (state.unevaluated ? 0 : 1),
+    at,
     generation,
     rank,
     common,
-    weights: classifier.weights.slice(),
-    moving: local ? new Float32Array(0) : moving,
-    own,
-    neighbour,
+    weights,
+    moving: own.length > 0 ? new Float32Array(0) : moving,
+    pieces,
   };
 }
 
@@ -109,7 +135,9 @@ export interface Sources {
 
 /**
  * Starts every rank from a snapshot that some of them have, whatever the number of ranks now and then. Weights and pieces
- * are broadcast by those that have them: 4 (k + 1) P bytes to each rank.
+ * are broadcast by those that have them: 4 (k + 1) P bytes to each rank. A rank that has the weights itself compares them.
+ *
+ * @throws PodDistError `SILENT_CORRUPTION` where they differ
  */
 export async function restoreSnapshot(
   trained: Trained,
@@ -120,6 +148,7 @@ export async function restoreSnapshot(
   const { rank } = communicator;
   const given = rank === root ? snapshot : undefined;
   const common = await broadcastValue(given?.common, root, communicator);
+  const { layout } = common;
   const moving = classifier.batchNorm.flatten();
   if (given) {
     classifier.weights.set(given.weights);
@@ -127,14 +156,18 @@ export async function restoreSnapshot(
   }
   await communicator.broadcast(classifier.weights, root, { tag: 'weights' });
   await communicator.broadcast(moving, root, { tag: 'moving-statistics' });
+  if (snapshot) requireEqual(snapshot.weights, classifier.weights);
   const pieces: Piece[] = [];
   for (const [old, holder] of holders.entries()) {
-    const piece = rank === holder && snapshot ? pieceOf(snapshot, old) : undefined;
-    pieces.push(await broadcastPiece(piece, { old, holder, common, communicator }));
+    const { whole } = lengthsOf(layout, old);
+    const held = rank === holder && snapshot;
+    const values = held ? pieceOf(held, old, whole) : new Float32Array(whole);
+    await communicator.broadcast(values, holder, { tag: `snapshot/${old}` });
+    pieces.push(unpack(values, layout, old));
   }
-  optimiser.adoptState(assemble(pieces, common, classifier.weights.length), common.updates);
+  optimiser.adoptState(assemble(pieces, layout, classifier.weights.length), common.updates);
   classifier.loadWeights();
-  classifier.batchNorm.restore(common.moving > 0 ? pieces[rank % common.worldSize].moving : moving);
+  classifier.batchNorm.restore(layout.moving > 0 ? pieces[rank % layout.worldSize].moving : moving);
   if (loss.state) {
     loss.state.values = [...common.lossValues];
     loss.state.sums = sumsOf(pieces, trained);
@@ -143,40 +176,32 @@ export async function restoreSnapshot(
 }
 
 /** The piece of rank `old` that a snapshot holds. */
-function pieceOf({ rank, own, neighbour, common }: Snapshot, old: number): Piece | undefined {
-  if (old === rank) return own;
-  return old === previous(rank, common.worldSize) ? neighbour : undefined;
+function pieceOf({ at, rank, pieces }: Snapshot, old: number, length: number): Float32Array {
+  return pieces.get(at, old === rank ? 'own' : 'before', length);
 }
 
-function previous(rank: number, worldSize: number): number {
-  return (rank + worldSize - 1) % worldSize;
+function requireEqual(own: Float32Array, given: Float32Array): void {
+  const bytes = (values: Float32Array) => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+  if (own.length === given.length && bytes(own).equals(bytes(given))) return;
+  throw new PodDistError(
+    'SILENT_CORRUPTION',
+    'the weights that two ranks have kept of one snapshot differ: a processor or memory is at fault; --resume goes on from a checkpoint',
+  );
 }
 
-/** Gives the next rank this one's piece; returns the previous one's. */
-async function exchange(own: Piece, common: Common, communicator: Communicator): Promise<Piece> {
-  const { rank, worldSize } = communicator;
-  const packed = pack(own);
-  const lengths = Array.from({ length: worldSize }, (_, other) => packedLength(common, other));
-  const longest = largest(lengths);
-  const values = new Float32Array(2 * longest);
-  values.set(packed);
-  await communicator.shift(values, { tag: 'snapshot' });
-  return unpack(values.subarray(longest), common, previous(rank, worldSize));
-}
-
-async function broadcastPiece(
-  piece: Piece | undefined,
-  about: { old: number; holder: number; common: Common; communicator: Communicator },
-): Promise<Piece> {
-  const { old, holder, common, communicator } = about;
-  const values = piece ? pack(piece) : new Float32Array(packedLength(common, old));
-  await communicator.broadcast(values, holder, { tag: `snapshot/${old}` });
-  return unpack(values, common, old);
+/** The parts of a piece. */
+interface Piece {
+  shards: Float32Array;
+  sums: Float64Array;
+  moving: Float32Array;
 }
 
 /** The state of all shards. */
-function assemble(pieces: readonly Piece[], common: Common, length: number): OptimiserState {
-  const { names, buckets, worldSize } = common;
+function assemble(
+  pieces: readonly Piece[],
+  { names, buckets, worldSize }: PieceLayout,
+  length: number,
+): OptimiserState {
   const state: OptimiserState = {};
   names.forEach((name, index) => {
     const whole = new Float32Array(length);
@@ -209,35 +234,23 @@ export function sumsOf(
   return [rank === 0 ? all.reduce((sum, one) => sum + one, 0) : 0];
 }
 
-/** One array with the bits of all parts of a piece. */
-function pack({ shards, sums, moving }: Piece): Float32Array {
-  const packed = new Float32Array(shards.length + 2 * sums.length + moving.length);
-  packed.set(shards);
-  packed.set(new Float32Array(sums.buffer, sums.byteOffset, 2 * sums.length), shards.length);
-  packed.set(moving, shards.length + 2 * sums.length);
-  return packed;
-}
-
-function unpack(packed: Float32Array, common: Common, rank: number): Piece {
-  const shards = shardsLength(common, rank);
-  const sums = shards + 2 * common.sums;
+function unpack(packed: Float32Array, layout: PieceLayout, rank: number): Piece {
+  const { shards, sums, whole } = lengthsOf(layout, rank);
   return {
     shards: packed.slice(0, shards),
-    sums: new Float64Array(packed.slice(shards, sums).buffer),
-    moving: packed.slice(sums, sums + common.moving),
+    sums: new Float64Array(packed.slice(shards, shards + sums).buffer),
+    moving: packed.slice(shards + sums, whole),
   };
 }
 
-function packedLength(common: Common, rank: number): number {
-  return shardsLength(common, rank) + 2 * common.sums + common.moving;
-}
-
-function shardsLength({ buckets, names, worldSize }: Common, rank: number): number {
+/** Numbers of the parts of a rank's piece, and of all of it. */
+function lengthsOf({ buckets, names, worldSize, sums, moving }: PieceLayout, rank: number) {
   const lengths = buckets.map((bucket) => {
     const { start, end } = shardOf(bucket, { rank, worldSize });
     return end - start;
   });
-  return names.length * lengths.reduce((sum, length) => sum + length, 0);
+  const shards = names.length * lengths.reduce((sum, length) => sum + length, 0);
+  return { shards, sums: 2 * sums, whole: shards + 2 * sums + moving };
 }
 
 /** Sends a value of plain data from `root` to every rank. */

@@ -1,5 +1,7 @@
 import type { Communicator } from '../collective/communicator.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { noTracer } from '../trace/tracer.js';
+import { messageOf } from '../util/errors.js';
 import type { Report } from '../record/records.js';
 import type { Held, Start } from './recovery-point.js';
 import { checkpointToResume } from './resume.js';
@@ -32,8 +34,8 @@ export async function trainElastic(
   options: Omit<TrainOptions, 'communicator' | 'recovery'>,
   places: Places,
 ): Promise<Report | undefined> {
-  const { config, outDir } = options;
-  const snapshots = new Snapshots({ every: config.elastic.snapshotSteps });
+  const { config, outDir, tracer = noTracer } = options;
+  const snapshots = new Snapshots({ every: config.elastic.snapshotSteps, tracer });
   let place = await places.takePlace();
   while (place) {
     const { generation, rank, start } = place;
@@ -52,7 +54,12 @@ export async function trainElastic(
       return report;
     } catch (error) {
       if (!places.isRecoverable(error)) throw error;
-      place = await places.begin(error, snapshots.held);
+      const began = tracer.now();
+      place = await places.begin(error, snapshots.leave());
+      tracer.span('incidents', 'reform', began, {
+        for: messageOf(error),
+        generation: place?.generation ?? 0,
+      });
     }
   }
   return undefined;

@@ -84,10 +84,9 @@ async function trainClassifier(
   const { loss, optimiser } = step;
   const trained = { classifier, loss, optimiser, communicator, config };
   const steps = stepsPerEpoch(dataset.labels.train.length, config);
-  recovery?.snapshots.begin(recovery.generation, steps);
-  const state = recovery?.start
-    ? await recovery.snapshots.restore(trained, recovery.start)
-    : await shareState({ ...trained, resume });
+  const { generation = 0, start } = recovery ?? {};
+  const restored = await recovery?.snapshots.begin(trained, { generation, stepsPerEpoch: steps, start });
+  const state = restored ?? (await shareState({ ...trained, resume }));
   await recovery?.snapshots.take(trained, state);
 
   const about = { ...options, modules, stepsPerEpoch: steps };

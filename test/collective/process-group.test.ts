@@ -60,6 +60,7 @@ function start(count: number) {
     const results = await Promise.all(
       all.map(async (communicator, rank) => {
         const values = communicator.allocate(elements);
+        if (values.some((value) => value !== 0)) expect.fail('memory that has something in it');
         values.fill(generation + members[rank]);
         await communicator.allReduce(values);
         return values;

@@ -123,7 +123,7 @@ describe('launch --trace', () => {
       const named = traceEvents.filter(({ pid, ph, args }) => pid === rank && ph === 'M' && args.name);
       expect(named.map(({ args }) => args.name)).toEqual([
         expect.stringMatching(new RegExp(`^rank ${rank} on `)) as string,
-        ...['compute', 'communication', 'urgent communication', 'buckets'],
+        ...['compute', 'communication', 'urgent communication', 'buckets', 'incidents'],
       ]);
     }
     expectNested(traceEvents);

@@ -64,7 +64,9 @@ if (isMainThread && folder) {
     before(SharedCommunicator, method, () => at('collective'));
   before(ShardedOptimiser, 'update', () => at('update'));
   before(Snapshots, 'take', () => at('snapshot'));
-  before(Snapshots, 'restore', () => at('recovery'));
+  before(Snapshots, 'begin', (_trained, about) => {
+    if ((about as { start?: object }).start) at('recovery');
+  });
   before(Membership, 'lengthy', (phase) => {
     if (phase === 'save the checkpoint') at('checkpoint');
   });

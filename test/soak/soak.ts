@@ -26,24 +26,25 @@ const cli = fileURLToPath(new URL('../../launcher/cli.js', import.meta.url));
 const injector = fileURLToPath(new URL('./inject.js', import.meta.url));
 
 /** Settings of disturbed runs besides. */
-const elastic = ['--elastic', '--set', 'elastic.faultsPerWorkerHour=100000'];
+const elastic = ['--elastic', ...set('elastic.faultsPerWorkerHour=100000')];
 
-/** Settings of the runs, in turns. */
+const smallBatches = ['batchSize=30', 'accumulate=3'];
+
+/** Settings of the runs, in turns. Where gradients are rounded, snapshots settle what rounding took away, in every run. */
 const variants: readonly (readonly string[])[] = [
-  ['--workers', '4', '--bitwise', '4', '--set', 'elastic.spares=1'],
+  ['--workers', '4', '--bitwise', '4', ...set('elastic.spares=1')],
   ['--workers', '2'],
-  ['--workers', '4', '--bitwise', '4', '--set', 'elastic.least=2'],
-  [
-    '--workers',
-    '3',
-    '--set',
-    'optimizer.name=adamw',
-    '--set',
-    'learningRate.rate=0.01',
-    '--set',
-    'elastic.spares=2',
-  ],
+  ['--workers', '4', '--bitwise', '4', ...set('elastic.least=2')],
+  ['--workers', '3', ...set('optimizer.name=adamw', 'learningRate.rate=0.01', 'elastic.spares=2')],
+  ['--workers', '3', ...set('distributed.transport=tcp', 'elastic.snapshotSteps=1')],
+  ['--workers', '2', ...set('model={name: small-cnn, batchNorm: true}', 'batchNorm.statistics=local')],
+  ['--workers', '3', '--elastic', ...set('distributed.wire=bf16', ...smallBatches)],
+  ['--workers', '4', '--bitwise', '4', ...set('elastic.spares=1', 'optimizer.clipNorm=1', ...smallBatches)],
 ];
+
+function set(...settings: readonly string[]): string[] {
+  return settings.flatMap((setting) => ['--set', setting]);
+}
 
 export interface SoakOptions {
   faults: number;
@@ -68,7 +69,7 @@ export interface SoakResult {
 /** Trains until so many faults have been made. */
 export async function soak(options: SoakOptions): Promise<SoakResult> {
   const { faults, seed, perRun = 12, epochs = 8, of = [...variants.keys()], onLine = () => {} } = options;
-  const folder = mkdtempSync(join(tmpdir(), 'pod-dist-soak-'));
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'soak-'));
   const wanted = new Map<number, Outcome>();
   const result: SoakResult = { runs: 0, faults: 0, failures: [], seconds: [] };
   while (result.faults < faults) {

@@ -6,6 +6,7 @@ const held = (at: number, rank: number, worldSize = 4, generation = 0): Held => 
   rank,
   worldSize,
   generation,
+  copy: true,
 });
 
 describe('recoveryPoint', () => {
@@ -25,6 +26,17 @@ describe('recoveryPoint', () => {
   it('goes back to an older one where a piece of the newest is lost', () => {
     const group = [[held(9, 0), held(7, 0)], [], [held(7, 2)], [held(7, 3)]];
     expect(recoveryPoint(group)).toMatchObject({ at: 7, holders: [0, 2, 2, 3] });
+  });
+
+  it('does not take the piece of a lost rank from a copy that is not there yet', () => {
+    const late = [
+      [held(9, 0), held(7, 0)],
+      [],
+      [{ ...held(9, 2), copy: false }, held(7, 2)],
+      [held(9, 3), held(7, 3)],
+    ];
+    expect(recoveryPoint(late)).toMatchObject({ at: 7, holders: [0, 2, 2, 3] });
+    expect(recoveryPoint([[held(9, 0)], [{ ...held(9, 1), copy: false }]])).toBeUndefined();
   });
 
   it('is none where a rank and the next one are lost together', () => {

@@ -32,6 +32,7 @@ const held: z.ZodType<Held> = z.object({
   generation: whole,
   rank,
   worldSize: z.int().min(1).max(mostRanks),
+  copy: z.boolean(),
 });
 const endpoints = z
   .record(z.string().max(100), z.string().max(1000))

@@ -2,6 +2,7 @@ import { readSync, writeSync } from 'node:fs';
 import { PodDistError } from '../../util/errors.js';
 import type { Connection, Message } from '../connection.js';
 import { headerBytes, payloadBytesAt } from '../wire.js';
+import type { KeptFiles } from './kept-file.js';
 import type { PipeEnds } from './pipes.js';
 import { readShared, roundBytes, SharedFile } from './shared-file.js';
 
@@ -17,6 +18,7 @@ export interface HostDescriptors {
   pipes: PipeEnds;
   /** Every rank's shared file. */
   files: readonly number[];
+  kept: KeptFiles;
 }
 
 interface HostOptions {

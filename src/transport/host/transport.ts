@@ -1,6 +1,7 @@
 import { closeSync } from 'node:fs';
 import type { Connection, Endpoints, Transport } from '../connection.js';
 import { HostConnections, type HostDescriptors } from './connection.js';
+import { closeKeptFiles, makeKeptFile, openKeptFiles } from './kept-file.js';
 import { closePipes, makePipes, openPipes, pipesFit } from './pipes.js';
 import { makeSharedFile, openSharedFiles } from './shared-file.js';
 
@@ -31,7 +32,8 @@ export class HostTransport implements Transport {
     const { rank, hosts, directory } = this.options;
     if (!pipesFit(hosts)) return;
     const place = { directory, rank, worldSize: hosts.length };
-    if ((await makePipes(place)) && makeSharedFile(directory, rank)) this.endpoints[made] = 'made';
+    const all = (await makePipes(place)) && makeSharedFile(directory, rank) && makeKeptFile(directory, rank);
+    if (all) this.endpoints[made] = 'made';
   }
 
   /** Descriptors of all ranks' pipes and files; undefined where not every rank has made them. */
@@ -39,8 +41,11 @@ export class HostTransport implements Transport {
     const { rank, hosts, directory } = this.options;
     const worldSize = hosts.length;
     if (!Object.values(table).every((endpoints) => made in endpoints)) return undefined;
-    const pipes = openPipes({ directory, rank, worldSize });
-    this.descriptors = { pipes, files: openSharedFiles(directory, rank, worldSize) };
+    this.descriptors = {
+      pipes: openPipes({ directory, rank, worldSize }),
+      files: openSharedFiles(directory, rank, worldSize),
+      kept: openKeptFiles(directory, rank, worldSize),
+    };
     return this.descriptors;
   }
 
@@ -57,6 +62,7 @@ export class HostTransport implements Transport {
     this.descriptors = undefined;
     if (!descriptors) return;
     closePipes(descriptors.pipes);
+    closeKeptFiles(descriptors.kept);
     for (const file of descriptors.files) closeSync(file);
   }
 }
