@@ -60,7 +60,11 @@ export interface Communicator {
   readonly worldSize: number;
   /** Whether all ranks share a host and no network is between them. */
   readonly withinHost: boolean;
-  /** Files in which ranks keep what is to outlive them; undefined unless all ranks share a host that has such files. */
+  /**
+   * Files in which ranks keep what is to outlive them; undefined unless all ranks share a host that has such files.
+   *
+   * @hidden
+   */
   readonly kept?: KeptFiles;
 
   /**
