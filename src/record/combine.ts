@@ -30,6 +30,8 @@ export class RunCombiner {
   /** Losses of the steps so far, by step, for those that are made again. */
   private readonly losses = new Map<number, number>();
   private replaying = false;
+  /** Steps that had been recorded when steps were last made again, and how many of them are. */
+  lastReplay: { step?: number; replayed?: number } = {};
 
   /** @param keepLosses whether losses are kept, to compare those of steps that are made again */
   constructor(
@@ -98,9 +100,13 @@ export class RunCombiner {
   /**
    * From now on steps, checkpoints and epochs may come once more, and are recorded once. Steps must come to the losses
    * that they had; without `sameBits`, where another number of ranks makes them, they may differ by rounding.
+   *
+   * @param from steps that had been made of which the ranks go on; absent where a checkpoint decides
    */
-  replay({ sameBits }: { sameBits: boolean }): void {
+  replay({ sameBits, from }: { sameBits: boolean; from?: number }): void {
     this.replaying = true;
+    const step = this.recordedSteps;
+    this.lastReplay = { step, ...(from === undefined ? {} : { replayed: Math.max(0, step - from) }) };
     if (!sameBits) this.losses.clear();
   }
 

@@ -7,7 +7,7 @@ import { ownCharts } from './charts/own.js';
 import { timeCharts } from './charts/time.js';
 import { escapeHtml, scriptJson } from './html.js';
 import type { Run } from './run.js';
-import { confusionTables, gapList, resultTable, settingsTable } from './tables.js';
+import { confusionTables, gapList, incidentTable, resultTable, settingsTable } from './tables.js';
 
 interface Section {
   title: string;
@@ -33,6 +33,7 @@ export function reportPage(runs: readonly Run[]): string {
   const charts = sections.flatMap((section) => section.charts);
   const title = runs.map(({ name }) => name).join(', ');
   const settings = settingsTable(runs);
+  const incidents = incidentTable(runs);
   const style = asset('page.css');
   const scripts = [plottingLibrary(), asset('page.js')];
   return `<!doctype html>
@@ -50,6 +51,7 @@ export function reportPage(runs: readonly Run[]): string {
 ${gapList(runs)}
 <section><h2>Results</h2>${resultTable(runs)}</section>
 ${settings === '' ? '' : `<section><h2>${runs.length > 1 ? 'Settings that differ' : 'Settings'}</h2>${settings}</section>`}
+${incidents === '' ? '' : `<section id="incidents"><h2>Incidents</h2><p>Faults that the run has gone on from, without a trace in its weights.</p>${incidents}</section>`}
 ${sections.map(({ title, html }) => `<section><h2>${title}</h2>${html}</section>`).join('\n')}
 </main>
 <footer>Test images are those of the test split. Angles, margins and thresholds are of cosines between features and class vectors. “SC share” is the share of the squares of the features’ correlation that lies off its diagonal; “margin error” the calibration error of the margin between the best and the second best cosine, read as the confidence (1 + margin) / 2; “margin AUROC” the probability that a rightly assigned image has a larger margin than a wrong one.</footer>

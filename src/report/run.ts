@@ -52,6 +52,19 @@ const reportSchema = z.object({
   seconds: number,
 });
 
+const incidentSchema = z.object({
+  time: z.string(),
+  cause: z.string(),
+  rank: number.optional(),
+  host: z.string().optional(),
+  worldSize: number,
+  seconds: number,
+  step: number.optional(),
+  replayed: number.optional(),
+});
+
+export type Incident = z.output<typeof incidentSchema>;
+
 type StepLine = z.output<typeof stepSchema>;
 
 /** Contents of a run folder, as far as they are there. */
@@ -66,12 +79,15 @@ export interface Run {
   ranks: z.output<typeof ranksSchema>[];
   report?: z.output<typeof reportSchema>;
   evaluation?: Evaluation;
+  /** Faults that an elastic run has gone on from. */
+  incidents: Incident[];
   /** Missing or broken parts, a line each. */
   gaps: string[];
 }
 
 /** The files of a run, each of which may be missing from a run that was stopped. */
 const files = ['config.yaml', 'metrics.jsonl', 'report.json', 'evaluation.json'] as const;
+const incidentsFile = 'job/incidents.jsonl';
 
 /**
  * Reads run folders; missing or broken parts are left out and become `gaps`.
@@ -94,7 +110,7 @@ function readRun(folder: string): Run {
   if (!files.some((file) => existsSync(join(folder, file))))
     throw new UserError('RUN_NOT_FOUND', `${folder} is no run folder: it holds none of ${files.join(', ')}`);
   const gaps: string[] = [];
-  const read = (file: (typeof files)[number], without: string): string | undefined => {
+  const read = (file: string, without: string): string | undefined => {
     try {
       return readRegularText(join(folder, file), { mostBytes });
     } catch (error) {
@@ -103,11 +119,7 @@ function readRun(folder: string): Run {
       return undefined;
     }
   };
-  const checked = <T>(
-    file: (typeof files)[number],
-    without: string,
-    use: (text: string) => T,
-  ): T | undefined => {
+  const checked = <T>(file: string, without: string, use: (text: string) => T): T | undefined => {
     const text = read(file, without);
     if (text === undefined) return undefined;
     try {
@@ -127,11 +139,34 @@ function readRun(folder: string): Run {
   );
   const again = `pod-dist evaluate --checkpoint ${folder} --out ${join(folder, 'evaluation.json')} makes it`;
   const evaluation = checked('evaluation.json', again, (text) => evaluationSchema.parse(JSON.parse(text)));
+  const incidents = existsSync(join(folder, incidentsFile))
+    ? checked(incidentsFile, 'the faults are not shown', (text) => readIncidents(text, gaps))
+    : undefined;
   const { steps = [], epochs = [], ranks = [] } = lines ?? {};
   if (epochs.length > 0 && ranks.length === 0)
     gaps.push('metrics.jsonl has no lines of the kind ranks: there are no times of each rank');
   const name = basename(resolve(folder));
-  return { name, folder, settings: settings ?? new Map(), steps, epochs, ranks, report, evaluation, gaps };
+  return {
+    ...{ name, folder, settings: settings ?? new Map(), steps, epochs, ranks },
+    ...{ report, evaluation, incidents: incidents ?? [], gaps },
+  };
+}
+
+function readIncidents(text: string, gaps: string[]): Incident[] {
+  const lines = text.split('\n').filter((line) => line !== '');
+  const incidents = lines.flatMap((line) => {
+    try {
+      return [incidentSchema.parse(JSON.parse(line))];
+    } catch {
+      return [];
+    }
+  });
+  const broken = lines.length - incidents.length;
+  if (broken > 0)
+    gaps.push(
+      `${incidentsFile} has ${broken} line${broken > 1 ? 's' : ''} that cannot be read, left out here`,
+    );
+  return incidents;
 }
 
 function readMetrics(text: string, gaps: string[]): Pick<Run, 'steps' | 'epochs' | 'ranks'> {

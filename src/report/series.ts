@@ -33,6 +33,33 @@ export function stepCurve(run: Run, value: (step: Run['steps'][number]) => numbe
   return curve;
 }
 
+/** Most places of a curve that are marked, and most incidents that are named at one of them. */
+const mostMarks = 100;
+const mostNamed = 3;
+
+/** The incidents of a run at the points of one of its curves, those at one point together, in words. */
+export function incidentsAt(
+  run: Run,
+  points: readonly (readonly [x: number, y: number])[],
+): { at: readonly [x: number, y: number]; text: string }[] {
+  const each = stepsPerEpoch(run);
+  const found = new Map<(typeof points)[number], string[]>();
+  for (const { step, rank, cause, replayed, seconds } of points.length > 0 ? run.incidents : []) {
+    if (step === undefined) continue;
+    const x = step / each;
+    const distance = ([at]: readonly number[]) => Math.abs(at - x);
+    const nearest = points.reduce((best, point) => (distance(point) < distance(best) ? point : best));
+    const who = rank === undefined ? '' : `rank ${rank}: `;
+    const again = replayed === undefined ? '' : `${replayed} step${replayed === 1 ? '' : 's'} made again, `;
+    const texts = found.get(nearest) ?? [];
+    found.set(nearest, [...texts, `${who}${cause}; ${again}${seconds.toFixed(2)} s`]);
+  }
+  return [...found].slice(0, mostMarks).map(([at, texts]) => {
+    const more = texts.length > mostNamed ? [`and ${texts.length - mostNamed} more`] : [];
+    return { at, text: [...texts.slice(0, mostNamed), ...more].join(' · ') };
+  });
+}
+
 /** Five significant digits, as many as a reader can use. */
 export function round(value: number): number {
   return Number(value.toPrecision(5));

@@ -88,6 +88,33 @@ export function confusionTables(runs: readonly Run[]): string[] {
   });
 }
 
+/** Incidents that are shown at once; more of them fold away. */
+const shownIncidents = 20;
+
+/** The faults that runs have gone on from, a row each; empty where there are none. */
+export function incidentTable(runs: readonly Run[]): string {
+  const rows = runs.flatMap(({ name, incidents }) =>
+    incidents.map(({ time, step, rank, host, cause, replayed, seconds, worldSize }) =>
+      [
+        ...(runs.length > 1 ? [name] : []),
+        ...[time.replace('T', ' ').replace(/\.\d+Z$/, ' UTC'), step === undefined ? undefined : step + 1],
+        ...[rank, host, cause, replayed, seconds.toFixed(2), worldSize],
+      ]
+        .map((value) => `<td>${cell(value)}</td>`)
+        .join(''),
+    ),
+  );
+  if (rows.length === 0) return '';
+  const head = [
+    ...(runs.length > 1 ? ['run'] : []),
+    ...['time', 'in step', 'rank', 'host', 'cause', 'steps made again', 'seconds', 'workers after it'],
+  ];
+  const shown = table(head, rows);
+  return rows.length > shownIncidents
+    ? `<details><summary>${rows.length} incidents</summary>${shown}</details>`
+    : shown;
+}
+
 /** List of the missing parts of the runs; empty where nothing is missing. */
 export function gapList(runs: readonly Run[]): string {
   const lines = runs.flatMap(({ name, gaps }) =>

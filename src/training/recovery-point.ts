@@ -20,6 +20,11 @@ export interface Start {
   holders: number[];
 }
 
+/** Steps that had been made when a snapshot was taken: `at` is twice as many, and 1 more after an evaluation. */
+export function stepsOf({ at }: { at: number }): number {
+  return Math.floor(at / 2);
+}
+
 /** A snapshot, and the ranks of the new group that have the piece of each rank of the old one. */
 interface Known {
   one: Held;

@@ -1,10 +1,10 @@
-import { appendFileSync, cpSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeImage } from '../data/images.js';
 import { browserFlags, findChromium } from '../report/browser.js';
-import { Workplace } from './command.js';
+import { until, Workplace } from './command.js';
 import { needs } from '../needs.js';
 
 const place = new Workplace();
@@ -22,6 +22,30 @@ beforeAll(async () => {
     const ended = await place.run('launch', '--backend', 'wasm', '--epochs', '3', '--out', name, ...args);
     expect(ended, ended.stderr).toMatchObject({ code: 0 });
   }
+  const elastic = [
+    '--workers',
+    '2',
+    '--elastic',
+    '--set',
+    'elastic.snapshotSteps=20',
+    '--trace',
+    'trace.json',
+  ];
+  const command = place.start([
+    'launch',
+    '--backend',
+    'wasm',
+    '--epochs',
+    '12',
+    '--out',
+    'struck',
+    ...elastic,
+  ]);
+  await until('two epochs', () => (place.epochs('struck') > 1 ? true : undefined));
+  const job = readFileSync(place.path('struck/job/job.json'), 'utf8');
+  const { ranks } = JSON.parse(job) as { ranks: { rank: number; pid: number }[] };
+  process.kill(ranks.find(({ rank }) => rank === 1)?.pid as number, 'SIGKILL');
+  expect(await command.ended).toMatchObject({ code: 0 });
   cpSync(place.path('pod'), place.path('killed'), { recursive: true });
   for (const file of ['report.json', 'evaluation.json']) rmSync(place.path('killed', file));
   appendFileSync(place.path('killed', 'metrics.jsonl'), '{"kind":"step","ep');
@@ -37,6 +61,44 @@ describe('pod-dist report', () => {
       /killed: evaluation\.json is missing: pod-dist evaluate --checkpoint killed --out/,
     );
     expect(stderr).toMatch(/killed: metrics\.jsonl has 1 line that cannot be read, left out here/);
+  });
+
+  it('lists the faults that a run has gone on from', async () => {
+    const [incident] = readFileSync(place.path('struck/job/incidents.jsonl'), 'utf8').split('\n');
+    const { step, replayed, cause } = JSON.parse(incident) as Record<string, number | string>;
+    expect(step).toBeGreaterThan(30);
+    expect(replayed).toBeLessThanOrEqual(20);
+    await place.ask('report', 'struck');
+    const page = readFileSync(place.path('struck/report.html'), 'utf8');
+    const [, section] = /<section id="incidents">(.*?)<\/section>/s.exec(page) ?? [];
+    expect(section).toContain(`<td>${Number(step) + 1}</td><td>1</td>`);
+    expect(section).toContain(`<td>${cause}</td><td>${replayed}</td>`);
+    const charts = /<script type="application\/json" id="charts">(.*?)<\/script>/s.exec(page)?.[1] ?? '';
+    const marks = (
+      JSON.parse(charts) as { id: string; option: { series: { type: string; name: string }[] } }[]
+    )
+      .filter(({ option }) =>
+        option.series.some(({ type, name }) => type === 'scatter' && name.startsWith('rank 1: ')),
+      )
+      .map(({ id }) => id);
+    expect(marks).toEqual(['loss', 'accuracy']);
+
+    await place.ask('report', 'pod');
+    expect(readFileSync(place.path('pod/report.html'), 'utf8')).not.toContain('Incidents');
+  });
+
+  it('is told by the trace what a fault came to', () => {
+    const { traceEvents } = JSON.parse(readFileSync(place.path('trace.json'), 'utf8')) as {
+      traceEvents: { name: string; pid: number; cat: string; dur: number; args: { steps?: number } }[];
+    };
+    const of = (rank: number) => traceEvents.filter(({ pid, cat }) => pid === rank && cat === 'incidents');
+    const replay = of(0).find(({ name }) => name === 'replay');
+    expect(of(0).map(({ name }) => name)).toEqual(['reform', 'restore', ...(replay ? ['replay'] : [])]);
+    expect(of(1).map(({ name }) => name)).toEqual(['restore']);
+    for (const { dur } of [...of(0), ...of(1)]) expect(dur).toBeGreaterThan(0);
+    const [incident] = readFileSync(place.path('struck/job/incidents.jsonl'), 'utf8').split('\n');
+    const { replayed } = JSON.parse(incident) as { replayed: number };
+    expect(Math.abs((replay?.args.steps ?? 0) - replayed)).toBeLessThanOrEqual(1);
   });
 
   it('refuses what is no run folder', async () => {
@@ -126,6 +188,18 @@ describe(
       );
       expect(await page.locator('#waiting svg').textContent()).toContain('rank 1');
       expect(await page.locator('aside').count()).toBe(0);
+      expect(complaints).toEqual([]);
+    });
+
+    it('marks the faults of a run on its curves', async () => {
+      await place.ask('report', 'struck');
+      const { page, complaints } = await open('struck/report.html', { width: 1280 });
+      expect(await page.innerText('#incidents')).toMatch(/killed by signal SIGKILL/);
+      for (const chart of ['#loss', '#accuracy']) {
+        const mark = page.locator(`${chart} svg path[fill="#c0182b"]`).first();
+        await mark.hover({ force: true });
+        await expect.poll(() => page.innerText(chart)).toMatch(/rank 1: .*SIGKILL.*made again, \d+\.\d\d s/);
+      }
       expect(complaints).toEqual([]);
     });
 

@@ -66,8 +66,8 @@ export interface CoordinatorOptions extends ListenOptions, RosterOptions {
   onTrace?(part: TracePart): void;
   /** Called whenever the ranks of a configuration begin, or begin again, to train. */
   onGroup?(group: Group): void;
-  /** Called when the ranks begin again from a snapshot, a checkpoint or the start; with their number before and now. */
-  onReplay?(before: number, now: number): void;
+  /** Called when the ranks begin again, with their number before and now; from a checkpoint or the start without a snapshot. */
+  onReplay?(before: number, now: number, from: Start | undefined): void;
   /** Goes on after the loss of a worker; default: that ends the job. */
   elastic?: ElasticOptions;
   /** An elastic job to take over, whose coordinator has ended. */
@@ -443,7 +443,7 @@ export class Coordinator {
     const { stallWarningMs = Infinity, onReplay } = this.options;
     const before = this.generation.worldSize;
     this.generation = new Generation(number, group.length, stallWarningMs);
-    onReplay?.(before, group.length);
+    onReplay?.(before, group.length, start);
     this.sendPlan(start);
   }
 

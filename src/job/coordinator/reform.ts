@@ -22,6 +22,9 @@ export interface Incident {
   /** Seconds from the first evidence until all ranks went on. */
   seconds: number;
   worldSize: number;
+  /** Steps that had been made, and how many of them were made again; unknown where the ranks began from a checkpoint. */
+  step?: number;
+  replayed?: number;
 }
 
 /** An incident in one line, of a job that is to have `workers`; `bitwise` where their number changes no bit. */

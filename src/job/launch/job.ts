@@ -18,6 +18,7 @@ import {
   type Incident,
   type Inherited,
 } from '../coordinator/reform.js';
+import { stepsOf } from '../../training/recovery-point.js';
 import { Supervisor } from './supervisor.js';
 import { WorkerPlaces } from './worker-places.js';
 
@@ -114,8 +115,11 @@ export async function runJob({
     onRecord: (rank, news) => combiner.record(news, rank),
     onTrace: (part) => trace?.add(part),
     onGroup: onState,
-    onReplay: (before, now) =>
-      combiner.replay({ sameBits: distributed.bitwise !== undefined || before === now }),
+    onReplay: (before, now, from) =>
+      combiner.replay({
+        sameBits: distributed.bitwise !== undefined || before === now,
+        from: from && stepsOf(from),
+      }),
     elastic,
     inherited: former && inheritedFrom(former),
   });
@@ -209,7 +213,7 @@ function elasticOptions(parts: ElasticParts): ElasticOptions {
     endWorker: (worker) => places.end(worker),
     onIncident: (incident, faults) => {
       onState({ faults });
-      onIncident(incident);
+      onIncident({ ...incident, ...combiner.lastReplay });
     },
   };
 }

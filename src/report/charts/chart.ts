@@ -51,26 +51,43 @@ export interface Axis {
   unit?: string;
 }
 
+/** Something that happened at a point of a curve; the tooltip there shows its text. */
+export interface Mark {
+  text: string;
+  at: readonly [x: number, y: number];
+}
+
 /** A chart of curves with a legend, where there are several, and a tooltip. */
-export function lineOption(x: Axis, y: Axis, curves: readonly Curve[]): object {
+export function lineOption(x: Axis, y: Axis, curves: readonly Curve[], marks: readonly Mark[] = []): object {
+  const lines = curves.map(({ name, points, colour, dash = 0, dots, steps, sizes }) => ({
+    type: 'line',
+    name,
+    data: sizes ? points.map((value, index) => ({ value, symbolSize: sizes[index] })) : points,
+    step: steps,
+    showSymbol: dots || points.length === 1,
+    symbol: 'circle',
+    symbolSize: 6,
+    itemStyle: { color: colour },
+    lineStyle: { color: colour, width: 2, type: dashes[dash] },
+    emphasis: { focus: 'series' },
+  }));
+  // A series each, since the tooltip shows the names of series.
+  const marked = marks.map(({ text, at }) => ({
+    type: 'scatter',
+    name: text,
+    data: [at],
+    symbol: 'triangle',
+    symbolSize: 12,
+    itemStyle: { color: '@mark', borderColor: '@surface', borderWidth: 1 },
+    z: 5,
+  }));
   return {
     grid: gridOption(curves.length > 1),
-    legend: legend(curves.length > 1),
+    legend: { ...legend(curves.length > 1), data: curves.map(({ name }) => name) },
     tooltip: { trigger: 'axis', confine: true },
     xAxis: axisOption(x, 'middle', 28),
     yAxis: axisOption(y, 'end', 12),
-    series: curves.map(({ name, points, colour, dash = 0, dots, steps, sizes }) => ({
-      type: 'line',
-      name,
-      data: sizes ? points.map((value, index) => ({ value, symbolSize: sizes[index] })) : points,
-      step: steps,
-      showSymbol: dots || points.length === 1,
-      symbol: 'circle',
-      symbolSize: 6,
-      itemStyle: { color: colour },
-      lineStyle: { color: colour, width: 2, type: dashes[dash] },
-      emphasis: { focus: 'series' },
-    })),
+    series: [...lines, ...marked],
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Run } from '../run.js';
-import { round, stepCurve, type Point } from '../series.js';
-import { curveName, lineOption, percent, runColour, type Chart, type Curve } from './chart.js';
+import { incidentsAt, round, stepCurve, type Point } from '../series.js';
+import { curveName, lineOption, percent, runColour, type Chart, type Curve, type Mark } from './chart.js';
 
 type Step = Run['steps'][number];
 
@@ -33,29 +33,43 @@ export function trainingCharts(runs: readonly Run[]): Chart[] {
     chart: Omit<Chart, 'option'>,
     unit: Parameters<typeof lineOption>[1],
     curves: Curve[],
+    marks?: Mark[],
   ): Chart[] => {
     const known = curves.filter(({ points }) => points.length > 0);
-    return known.length > 0 ? [{ ...chart, option: lineOption(epochAxis, unit, known) }] : [];
+    return known.length > 0 ? [{ ...chart, option: lineOption(epochAxis, unit, known, marks) }] : [];
   };
+  const marksOn = (curves: readonly Curve[]) =>
+    runs.flatMap((run, index) =>
+      incidentsAt(run, curves[index].points).map(({ at, text }) => ({
+        at,
+        text: runs.length > 1 ? `${run.name}: ${text}` : text,
+      })),
+    );
+  const losses = perStep('loss', ({ loss }) => loss);
+  const accuracies = perEpoch('accuracy', ({ evalAccuracy }) => percent(evalAccuracy));
+  const isMarked = runs.some(({ incidents }) => incidents.some(({ step }) => step !== undefined));
+  const legendOfMarks = isMarked ? ' A triangle is a fault that the run has gone on from.' : '';
   return [
     ...drawn(
       {
         id: 'loss',
         title: 'Training loss',
-        caption: 'Of each global batch; a point is the mean of neighbouring steps where there are many.',
+        caption: `Of each global batch; a point is the mean of neighbouring steps where there are many.${legendOfMarks}`,
       },
       { name: 'loss', min: 0 },
-      perStep('loss', ({ loss }) => loss),
+      losses,
+      marksOn(losses),
     ),
     ...partCharts(runs),
     ...drawn(
       {
         id: 'accuracy',
         title: 'Test accuracy',
-        caption: 'Top-1, by the nearest centroid (by the largest logit for plain softmax), after each epoch.',
+        caption: `Top-1, by the nearest centroid (by the largest logit for plain softmax), after each epoch.${legendOfMarks}`,
       },
       { name: 'accuracy', unit: ' %' },
-      perEpoch('accuracy', ({ evalAccuracy }) => percent(evalAccuracy)),
+      accuracies,
+      marksOn(accuracies),
     ),
     ...drawn(
       {
