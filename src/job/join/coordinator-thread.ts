@@ -9,6 +9,7 @@ import { openDataset } from '../../data/index.js';
 import { stepsPerEpoch } from '../../data/sampler.js';
 import { messageOf, reportOf, UserError } from '../../util/errors.js';
 import { openTrace } from '../../trace/trace-file.js';
+import { stepsOf } from '../../training/recovery-point.js';
 import { RunCombiner } from '../../record/combine.js';
 import { keepLock } from '../../record/run-lock.js';
 import { RunRecorder, type RunListener } from '../../record/run-record.js';
@@ -28,8 +29,9 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & Wi
   const { listenOn, port: tcpPort, worldSize, token, config } = options;
   const { distributed } = config;
   const record = options.evaluate ? undefined : await openRecord(options);
-  const elastic = config.elastic.enabled && record ? elasticOptions(config, record.recorder) : undefined;
-  const combiner = new RunCombiner(record?.listeners ?? [], elastic !== undefined);
+  const { enabled } = config.elastic;
+  const combiner = new RunCombiner(record?.listeners ?? [], enabled && record !== undefined);
+  const elastic = enabled && record ? elasticOptions(config, record.recorder, combiner) : undefined;
   let secret: PublishedSecret | undefined;
   socketsBegin(options);
   const coordinator = await Coordinator.start({
@@ -50,9 +52,12 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & Wi
     onRecord: (rank, news) => combiner.record(news, rank),
     onTrace: (part) => record?.trace?.add(part),
     onGroup: (group) => record?.recorder.job(record.state, group),
-    onReplay: (before, now) =>
-      combiner.replay({ sameBits: distributed.bitwise !== undefined || before === now }),
-    elastic: elastic && { ...elastic, recordedSteps: () => combiner.recordedSteps },
+    onReplay: (before, now, from) =>
+      combiner.replay({
+        sameBits: distributed.bitwise !== undefined || before === now,
+        from: from && stepsOf(from),
+      }),
+    elastic,
   }).catch((error: unknown) => {
     record?.close();
     throw error;
@@ -90,16 +95,21 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & Wi
 }
 
 /** How the job goes on after the loss of a worker: whoever keeps the worker's place starts another one. */
-function elasticOptions(config: Config, recorder: RunRecorder): ElasticOptions {
+function elasticOptions(
+  config: Config,
+  recorder: RunRecorder,
+  combiner: RunCombiner,
+): ElasticOptions {
   const { faultsPerWorkerHour } = config.elastic;
   const about = { workers: config.workers, bitwise: config.distributed.bitwise !== undefined };
   return {
     ...{ sizes: sizesOf(config, config.workers), faultsPerWorkerHour, silentMs: silentAfterMs },
     spares: Infinity,
+    recordedSteps: () => combiner.recordedSteps,
     startWorker: () => {},
     endWorker: () => {},
     onIncident: (incident) => {
-      recorder.incident(incident);
+      recorder.incident({ ...incident, ...combiner.lastReplay });
       say(describeIncident(incident, about));
     },
   };
