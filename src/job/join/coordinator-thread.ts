@@ -95,11 +95,7 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & Wi
 }
 
 /** How the job goes on after the loss of a worker: whoever keeps the worker's place starts another one. */
-function elasticOptions(
-  config: Config,
-  recorder: RunRecorder,
-  combiner: RunCombiner,
-): ElasticOptions {
+function elasticOptions(config: Config, recorder: RunRecorder, combiner: RunCombiner): ElasticOptions {
   const { faultsPerWorkerHour } = config.elastic;
   const about = { workers: config.workers, bitwise: config.distributed.bitwise !== undefined };
   return {

@@ -9,6 +9,7 @@ function member(worker: number, rank: number | undefined, snapshots = rank === u
     generation: 0,
     rank: rank ?? 0,
     worldSize: 4,
+    copy: true,
   }));
   return { worker, rank, ready, home: { leads: true } } as unknown as Member;
 }
