@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import type { Communicator } from '../../src/collective/communicator.js';
 import { LocalCommunicator } from '../../src/collective/local-communicator.js';
 import { run } from './ranks.js';
-// @ts-expect-error: a fixture of the ranks, in JavaScript
-import { callsOn, failuresOf } from './fixtures/close-scenarios.mjs';
+import { callsOn, failuresOf } from './fixtures/close-scenarios.js';
 
 const closed = Object.fromEntries(
-  Object.keys((callsOn as (of: object) => object)({})).map((name) => [name, 'COMMUNICATOR_CLOSED']),
+  Object.keys(callsOn({} as Communicator)).map((name) => [name, 'COMMUNICATOR_CLOSED']),
 );
 
 describe('a closed communicator', () => {

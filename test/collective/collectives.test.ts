@@ -117,7 +117,7 @@ describe('collectives', () => {
       const [, left, right] = /rank 0, 2: (.*) at .*; rank 1: (.*) at /.exec(error?.message ?? '') ?? [];
       expect(left).toMatch(first);
       expect(right).toMatch(second);
-      expect(error?.message.match(/ at fixtures\/scenarios\.mjs:\d+/g)).toHaveLength(2);
+      expect(error?.message.match(/ at fixtures\/scenarios\.js:\d+/g)).toHaveLength(2);
     }
   });
 

@@ -28,11 +28,14 @@ const defaults: Thresholds = {
   hierarchicalBytes: 65_536,
 };
 
+/** Compiled: a rank starts a thread of its own. */
+const rankProgram = new URL('../../dist/test/collective/fixtures/rank.js', import.meta.url);
+
 /** Processes whose last scenario has ended well: they take another one. They end with this process. */
 const idle: ChildProcess[] = [];
 
 function takeProcess(): ChildProcess {
-  const child = idle.pop() ?? fork(new URL('./fixtures/rank.mjs', import.meta.url));
+  const child = idle.pop() ?? fork(rankProgram);
   child.ref();
   child.channel?.ref();
   return child;

@@ -129,7 +129,7 @@ describe('calls that would go to different streams', () => {
             `rank 1: .* of ${length} float32 .*; rank 2: .* of 10 float32 .*, and only one of the two blocks and is short`,
         ),
       );
-      expect(outcome?.error?.message.match(/ at fixtures\/stream-scenarios\.mjs:\d+/g)).toHaveLength(2);
+      expect(outcome?.error?.message.match(/ at fixtures\/stream-scenarios\.js:\d+/g)).toHaveLength(2);
     }
   });
 });
