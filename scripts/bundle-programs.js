@@ -19,6 +19,8 @@ const programs = {
   writer: { thread: 'src/checkpoint/writer-thread.ts' },
   loader: { thread: 'src/data/loader-thread.ts' },
 };
+/** Workers with faults, for the soak: in no package. */
+const soak = 'test/soak/faulty-worker.ts';
 const api = 'src/index.ts';
 
 /** What is loaded from node_modules: what has native code, and TensorFlow.js, of which a process has one. */
@@ -45,6 +47,7 @@ const common = {
 export async function bundlePrograms() {
   const results = await Promise.all([
     ...Object.entries(programs).map(([name, entries]) => bundle(name, entries)),
+    bundle('soak', { worker: soak }, 'dist/test/soak.cjs'),
     build({ ...common, entryPoints: [api], format: 'esm', outdir: folder, write: false, plugins: [placed] }),
   ]);
   const { metafile } = results.at(-1);
@@ -60,7 +63,7 @@ export async function bundlePrograms() {
   return results;
 }
 
-function bundle(name, entries) {
+function bundle(name, entries, outfile = `${folder}/${name}.cjs`) {
   const all = name === 'main' ? { ...entries, api } : entries;
   const lines = Object.entries(all).map(
     ([entry, source]) => `exports.${entry} = () => require('./${source}');`,
@@ -68,14 +71,14 @@ function bundle(name, entries) {
   return build({
     ...common,
     stdin: { contents: lines.join('\n'), resolveDir: '.' },
-    outfile: `${folder}/${name}.cjs`,
+    outfile,
     format: 'cjs',
     sourcemap: true,
     sourcesContent: false,
     banner: {
       js: "const urlIn = ((base) => (file) => new URL(file, base).href)(require('node:url').pathToFileURL(__dirname + '/../').href);",
     },
-    plugins: name === 'main' ? [placed] : [placed, inEnglish],
+    plugins: name === 'main' || name === 'soak' ? [placed] : [placed, inEnglish],
   });
 }
 

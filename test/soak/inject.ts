@@ -1,5 +1,5 @@
 /**
- * Faults within a worker, at the phase that an order names. Loaded before the worker's own modules (`node --import`), it
+ * Faults within a worker, at the phase that an order names. Loaded before the worker's own modules (`faulty-worker.ts`), it
  * wraps methods of theirs: the program itself knows nothing of it.
  *
  * An order is a file `<phase>.<action>` in the folder of `POD_DIST_ORDERS`. The first worker that comes to the phase

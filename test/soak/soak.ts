@@ -23,7 +23,7 @@ import { stream } from '../../src/util/random.js';
 import { actions, phases } from './inject.js';
 
 const cli = fileURLToPath(new URL('../../launcher/cli.js', import.meta.url));
-const injector = fileURLToPath(new URL('./inject.js', import.meta.url));
+const injector = fileURLToPath(new URL('./redirect.js', import.meta.url));
 
 /** Settings of disturbed runs besides. */
 const elastic = ['--elastic', ...set('elastic.faultsPerWorkerHour=100000')];
@@ -66,12 +66,16 @@ export interface SoakResult {
   seconds: number[];
 }
 
+/** Runs one after another that end before a fault comes to them, at most. */
+const mostIdle = 3;
+
 /** Trains until so many faults have been made. */
 export async function soak(options: SoakOptions): Promise<SoakResult> {
   const { faults, seed, perRun = 12, epochs = 8, of = [...variants.keys()], onLine = () => {} } = options;
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'soak-'));
   const wanted = new Map<number, Outcome>();
   const result: SoakResult = { runs: 0, faults: 0, failures: [], seconds: [] };
+  let idle = 0;
   while (result.faults < faults) {
     const which = of[result.runs % of.length];
     const settings = [...variants[which], '--epochs', String(epochs), '--backend', 'wasm'];
@@ -80,7 +84,10 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     const random = stream(seed, result.runs);
     const run = new DisturbedRun(name, [...settings, ...elastic]);
     const orders = Math.min(perRun, faults - result.faults);
-    result.faults += await run.disturb(orders, () => random.uniform());
+    const made = await run.disturb(orders, () => random.uniform());
+    result.faults += made;
+    idle = made === 0 ? idle + 1 : 0;
+    if (idle > mostIdle) throw new Error(`${idle} runs in which no fault was carried out`);
     const outcome = await run.outcome();
     result.runs++;
     result.seconds.push(...outcome.seconds);
