@@ -30,6 +30,8 @@ export interface FollowHooks {
 }
 
 const lookEveryMs = 50;
+/** Milliseconds that an agent may take to end after its last word. */
+const leaveWithinMs = 5000;
 /** Milliseconds that another agent may take to take a run over. */
 const successionWithinMs = 60_000;
 
@@ -54,7 +56,10 @@ export async function followRun(folder: string, hooks: FollowHooks): Promise<Rep
       last = new Following(state, hooks);
       if (hooks.ending?.aborted) end();
       const event = await last.ended;
-      if (event) return outcome(event);
+      if (event) {
+        await last.left();
+        return outcome(event);
+      }
       hooks.notify('the process that runs the job is lost: another one takes over');
       term = state.term + 1;
     }
@@ -164,6 +169,13 @@ class Following {
 
   close(): void {
     this.socket.destroy();
+  }
+
+  /** Resolves once the agent has ended, which it does after its last word. */
+  async left(): Promise<void> {
+    this.close();
+    const deadline = performance.now() + leaveWithinMs;
+    while (isRunning(this.agent) && performance.now() < deadline) await delay(lookEveryMs);
   }
 
   private async read(hooks: FollowHooks): Promise<Outcome | undefined> {
