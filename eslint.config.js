@@ -47,7 +47,7 @@ const ofBrowsersOnly = [
 
 /** Files that open only what the system, the package or this process itself names. */
 const openersOfOwnFiles = [
-  'src/util/{regular-file,cores,has-ended,signals,source-positions}.ts',
+  'src/util/{regular-file,cores,processes,signals,source-positions,code-cache}.ts',
   'src/wasm/load.ts',
   'src/trace/trace-file.ts',
   'src/transport/host/*.ts',

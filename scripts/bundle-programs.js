@@ -48,14 +48,21 @@ export async function bundlePrograms() {
   const results = await Promise.all([
     ...Object.entries(programs).map(([name, entries]) => bundle(name, entries)),
     bundle('soak', { worker: soak }, 'dist/test/soak.cjs'),
+    build({
+      ...common,
+      entryPoints: ['src/util/code-cache.ts'],
+      outfile: `${folder}/code-cache.cjs`,
+      format: 'cjs',
+    }),
     build({ ...common, entryPoints: [api], format: 'esm', outdir: folder, write: false, plugins: [placed] }),
   ]);
   const { metafile } = results.at(-1);
   const [{ exports }] = Object.values(metafile.outputs);
   writeFileSync(
     `${folder}/index.js`,
-    starting('./main.cjs', `export const { ${exports.join(', ')} } = bundle.api();`),
+    `${requiring}export const { ${exports.join(', ')} } = require('./main.cjs').api();\n`,
   );
+  writeFileSync(`${folder}/import.cjs`, 'module.exports = (name) => import(name);\n');
   for (const [name, entries] of Object.entries(programs))
     for (const [entry, source] of Object.entries(entries)) writeStart(name, entry, source);
   chmodSync('dist/launcher/cli.js', 0o755);
@@ -63,41 +70,53 @@ export async function bundlePrograms() {
   return results;
 }
 
-function bundle(name, entries, outfile = `${folder}/${name}.cjs`) {
+/**
+ * What bundled modules use in place of `import.meta.url`, and of `import()` of what is in no bundle: code that is kept
+ * cannot import.
+ */
+const banner = `const urlIn = ((base) => (file) => new URL(file, base).href)(require('node:url').pathToFileURL(__dirname + '/../').href);
+const importOther = require(__dirname + '/../bundle/import.cjs');`;
+
+async function bundle(name, entries, outfile = `${folder}/${name}.cjs`) {
   const all = name === 'main' ? { ...entries, api } : entries;
   const lines = Object.entries(all).map(
     ([entry, source]) => `exports.${entry} = () => require('./${source}');`,
   );
-  return build({
+  const result = await build({
     ...common,
     stdin: { contents: lines.join('\n'), resolveDir: '.' },
     outfile,
     format: 'cjs',
     sourcemap: true,
     sourcesContent: false,
-    banner: {
-      js: "const urlIn = ((base) => (file) => new URL(file, base).href)(require('node:url').pathToFileURL(__dirname + '/../').href);",
-    },
+    banner: { js: banner },
     plugins: name === 'main' || name === 'soak' ? [placed] : [placed, inEnglish],
   });
+  if (/\bimport\(/.test(await readFile(outfile, 'utf8')))
+    throw new Error(`${outfile} imports: see importOther`);
+  return result;
 }
 
+const requiring =
+  "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);\n";
+
+/** Commands whose starts are kept apart: each needs functions of its own. */
+const commands = ['launch', 'agent', 'worker', 'evaluate', 'predict'];
+const kindOfCommand = `${JSON.stringify(commands)}.includes(process.argv[2]) ? process.argv[2] : 'cli'`;
+
+/** Writes the file that starts a program, in place of what tsc has written for its entry. */
 function writeStart(name, entry, source) {
   const file = `dist/${source.replace(/\.ts$/, '.js')}`;
-  mkdirSync(dirname(file), { recursive: true });
-  const bundled = relative(dirname(file), `${folder}/${name}.cjs`);
-  const start = name === 'loader' ? 'export default bundle.thread().default;' : `bundle.${entry}();`;
-  const text = starting(bundled.startsWith('.') ? bundled : `./${bundled}`, start);
-  writeFileSync(file, entry === 'cli' ? `#!/usr/bin/env node\n${text}` : text);
-}
-
-function starting(bundled, start) {
-  return [
-    "import { createRequire } from 'node:module';",
-    `const bundle = createRequire(import.meta.url)('${bundled}');`,
-    start,
+  const kind = entry === 'cli' ? kindOfCommand : entry === 'thread' ? `'${name}'` : `'${entry}'`;
+  const bundles = relative(dirname(file), folder);
+  const start = `require('${bundles}/${name}.cjs').${entry}()`;
+  const text = [
+    `${requiring}require('${bundles}/code-cache.cjs').keepCode(${kind});`,
+    name === 'loader' ? `export default ${start}.default;` : `${start};`,
     '',
   ].join('\n');
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, entry === 'cli' ? `#!/usr/bin/env node\n${text}` : text);
 }
 
 /** Keeps a package out of the source map: a mapping of nothing. */
@@ -118,7 +137,9 @@ const placed = {
       const isOwn = !path.includes('node_modules');
       const text = await readFile(path, 'utf8');
       const placedText = text.replaceAll('import.meta.url', `urlIn('${addressOf(path)}')`);
-      const contents = isOwn ? placedText : `${placedText}\n${unmapped}`;
+      const contents = isOwn
+        ? placedText.replaceAll(/\bimport\((?!\s*['"]\.)/g, 'importOther(')
+        : `${placedText}\n${unmapped}`;
       return { contents, loader: path.endsWith('.ts') ? 'ts' : 'js' };
     });
     // Written by scripts/bundle.js.

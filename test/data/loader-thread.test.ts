@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 /** Packages that a bundle takes from node_modules. */
 function packagesOf(bundle: string): string[] {
   const source = readFileSync(new URL(`../../dist/bundle/${bundle}.cjs`, import.meta.url), 'utf8');
-  return [...source.matchAll(/(?:require|import)\(['"]([^'"]+)['"]\)/g)].map(([, name]) => name);
+  return [...source.matchAll(/(?:require|importOther)\(['"]([^'"]+)['"]\)/g)].map(([, name]) => name);
 }
 
 const tensorflow = /tensorflow/;
