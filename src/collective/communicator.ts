@@ -46,6 +46,9 @@ export interface Pending {
   readonly over: boolean;
 }
 
+/** Sees what a rank gives to a collective, and what it gets. */
+export type Witness = (values: Numbers, is: 'given' | 'result') => void;
+
 /**
  * Collective operations over the ranks of a job. Every rank calls the same operations in the same order with the
  * same lengths. Every operation has two faces on one engine: `await` it, or block in its `Sync` form, which may be
@@ -66,6 +69,13 @@ export interface Communicator {
    * @hidden
    */
   readonly kept?: KeptFiles;
+  /**
+   * Called with what this rank gives to each blocking `allReduce`, before it does, and with the result. What it throws ends
+   * that call.
+   *
+   * @hidden
+   */
+  witness?: Witness;
 
   /**
    * A float32 region of `length` elements in the arena that compute and communication threads share. Collectives on

@@ -12,6 +12,7 @@ import {
   type GatherOptions,
   type Numbers,
   type Pending,
+  type Witness,
 } from './communicator.js';
 import type { Connections } from './engine.js';
 import { loadKernels } from './kernels/index.js';
@@ -66,6 +67,7 @@ export class SharedCommunicator implements Communicator {
   readonly worldSize: number;
   withinHost = false;
   kept: KeptFiles | undefined;
+  witness: Witness | undefined;
   /** Channels by stream. */
   private readonly channels: readonly Channel[];
   /** Number of calls so far. */
@@ -232,8 +234,11 @@ export class SharedCommunicator implements Communicator {
   }
 
   private runSync(kind: ReducingKind, values: Numbers, options: GatherOptions = {}): void {
+    const witness = kind === 'allReduce' ? this.witness : undefined;
+    witness?.(values, 'given');
     if (this.direct && options.wire !== 'bf16') this.runDirectly(this.direct, kind, values, options);
     else this.waitSync(this.start(blocking, kind, values, options));
+    witness?.(values, 'result');
   }
 
   private runDirectly(

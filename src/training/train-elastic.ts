@@ -5,6 +5,7 @@ import { messageOf } from '../util/errors.js';
 import type { Report } from '../record/records.js';
 import type { Held, Start } from './recovery-point.js';
 import { checkpointToResume } from './resume.js';
+import { Contributions } from './contributions.js';
 import { Snapshots } from './snapshots.js';
 import { train } from './train.js';
 import type { TrainOptions } from './train-options.js';
@@ -36,6 +37,7 @@ export async function trainElastic(
 ): Promise<Report | undefined> {
   const { config, outDir, tracer = noTracer } = options;
   const snapshots = new Snapshots({ every: config.elastic.snapshotSteps, tracer });
+  const contributions = new Contributions();
   let place = await places.takePlace();
   while (place) {
     const { generation, rank, start } = place;
@@ -44,11 +46,12 @@ export async function trainElastic(
     else if (rank === 0 && !start) resume = await checkpointToResume(outDir, 'start', () => {});
     try {
       const { communicator } = places;
+      contributions.begin(rank, communicator.worldSize);
       const report = await train({
         ...options,
         resume,
         communicator,
-        recovery: { snapshots, generation, start },
+        recovery: { snapshots, contributions, generation, start },
       });
       await places.finish();
       return report;

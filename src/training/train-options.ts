@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.js';
 import type { Dataset } from '../data/dataset.js';
 import type { Tracer } from '../trace/tracer.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import type { Contributions } from './contributions.js';
 import type { Start } from './recovery-point.js';
 import type { Snapshots } from './snapshots.js';
 import type { Reporter } from '../record/reporter.js';
@@ -19,8 +20,8 @@ export interface TrainOptions {
   outDir: string;
   /** Checkpoint to go on from; only rank 0's counts. */
   resume?: Checkpoint;
-  /** Takes snapshots from which the ranks go on after the loss of one, and the one to go on from. */
-  recovery?: { snapshots: Snapshots; generation: number; start?: Start };
+  /** Takes snapshots from which the ranks go on after the loss of one, compares steps that are made again; where to go on. */
+  recovery?: { snapshots: Snapshots; contributions: Contributions; generation: number; start?: Start };
   /** Records what the compute thread does; default: no tracing. */
   tracer?: Tracer;
   /** Stops a job of one rank between two batches. */

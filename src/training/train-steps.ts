@@ -46,6 +46,7 @@ export async function trainSteps(
   const times = new EpochTimes(communicator, done);
   let stepClock = new EpochTimes(communicator);
   let mean = new MeanLoss();
+  const contributions = options.recovery?.contributions;
   for await (const batch of times.loading(untilStopped(loaded, options.signal))) {
     const began = tracer.now();
     const { size, micro, stepOfEpoch } = plan[index];
@@ -58,7 +59,9 @@ export async function trainSteps(
       workers: config.workers,
     });
     const counts = shardCounts(size, worldSize);
-    const values = await step.run({ batch, counts, rate, micro, onPhase: phaseSpans(tracer) });
+    const run = () => step.run({ batch, counts, rate, micro, onPhase: phaseSpans(tracer) });
+    const key = (epoch * steps + stepOfEpoch) * config.accumulate + micro.index;
+    const values = await (contributions ? contributions.during(communicator, key, run) : run());
     tracer.span('compute', 'step', began, { epoch, step: globalStep });
     state.lossSum += values.loss * size;
     mean.add(values, size, micro.count);

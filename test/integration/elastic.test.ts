@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { flip } from '../soak/inject.js';
 import { until, Workplace } from './command.js';
 
 const run = promisify(execFile);
@@ -81,5 +83,31 @@ describe('an elastic job', () => {
     expect(await command.ended).toMatchObject({ code: 130 });
     expect(command.alive()).toEqual([]);
     expect(place.leftovers()).toEqual([]);
+  });
+
+  it('names the rank that comes to other values when a step is made again', async () => {
+    const orders = place.path('orders');
+    mkdirSync(orders);
+    const settings = ['--workers', '3', '--batch-size', '6', '--set', 'elastic.snapshotSteps=100000'];
+    const command = place.start(['launch', '--backend', 'wasm', ...settings, '--out', 'run', '--elastic'], {
+      POD_DIST_ORDERS: orders,
+      NODE_OPTIONS: `--import ${resolve('dist/test/soak/redirect.js')}`,
+    });
+    await until('ten steps', () => (steps() > 10 ? true : undefined));
+    writeFileSync(join(orders, flip), '');
+    const flipped = await until('the fault', () =>
+      readdirSync(orders)
+        .filter((name) => name.startsWith('flipped-'))
+        .map((name) => Number(name.slice(8)))
+        .at(0),
+    );
+    const other = [0, 1, 2].find((rank) => rank !== flipped) as number;
+    process.kill(await command.worker(other), 'SIGKILL');
+    const { code, lastLine } = await command.ended;
+    expect(code).toBe(1);
+    expect(lastLine).toMatch(
+      new RegExp(`rank ${flipped} on host .*: error SILENT_CORRUPTION: it has come to other values`),
+    );
+    expect(command.alive()).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readJobState, type JobState } from '../../src/record/job-state.js';
 import { isRunning } from '../../src/util/processes.js';
@@ -51,12 +51,19 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
     await epochs(1);
     command.child.kill('SIGKILL');
     await command.ended;
+    expect(state().secret).toMatch(/^[0-9a-f]{64}$/);
+    for (const [path, mode] of [
+      ['run/job/job.json', 0o600],
+      ['run/job', 0o700],
+    ] as const)
+      expect(statSync(place.path(path)).mode & 0o777).toBe(mode);
     const follower = place.start(['attach', 'run', '--json']);
     await follower.says(/epoch \d+\/16 loss/);
     await survives(follower);
     const { code, stdout } = await follower.ended;
     expect(code).toBe(0);
     expect(stdout).toContain(undisturbed.weights);
+    expect(state().secret).toBeUndefined();
     const late = await place.ask('attach', 'run');
     expect(late).toMatchObject({
       code: 2,

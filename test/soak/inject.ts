@@ -5,7 +5,7 @@
  * An order is a file `<phase>.<action>` in the folder of `POD_DIST_ORDERS`. The first worker that comes to the phase
  * removes it, and does what it says to itself.
  */
-import { readdirSync, unlinkSync } from 'node:fs';
+import { readdirSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { SharedCommunicator } from '../../src/collective/shared-communicator.js';
@@ -25,12 +25,14 @@ export const phases = [
   'recovery',
 ] as const;
 export const actions = ['kill', 'stop', 'throw', 'delay'] as const;
+/** In what a rank gives to a collective, the last bit of a number is another one. */
+export const flip = 'collective.flip';
 
 const folder = process.env.POD_DIST_ORDERS ?? '';
 const delayMs = 1500;
 
 /** Carries out an order for this phase, if there is one. */
-function at(phase: (typeof phases)[number]): void {
+function at(phase: (typeof phases)[number], values?: unknown): void {
   for (const name of readdirSync(folder)) {
     const [wanted, action] = name.split('.');
     if (wanted !== phase) continue;
@@ -43,7 +45,14 @@ function at(phase: (typeof phases)[number]): void {
     if (action === 'stop') process.kill(process.pid, 'SIGSTOP');
     if (action === 'delay') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, delayMs);
     if (action === 'throw') throw new Error('a fault was ordered');
+    if (action === 'flip' && ArrayBuffer.isView(values)) flipIn(values);
   }
+}
+
+/** Changes a number, and leaves the rank's name in the folder of orders. */
+function flipIn(values: ArrayBufferView): void {
+  new Uint8Array(values.buffer, values.byteOffset)[0] ^= 1;
+  writeFileSync(join(folder, `flipped-${process.env.RANK}`), '');
 }
 
 type Method = (...given: unknown[]) => unknown;
@@ -61,7 +70,7 @@ if (isMainThread && folder) {
   before(Membership, 'takePlace', () => at('start'));
   before(TrainingStep, 'run', () => at('forward'));
   for (const method of ['allReduceSync', 'reduceScatterSync', 'allGatherSync', 'allReduce', 'broadcast'])
-    before(SharedCommunicator, method, () => at('collective'));
+    before(SharedCommunicator, method, (values) => at('collective', values));
   before(ShardedOptimiser, 'update', () => at('update'));
   before(Snapshots, 'take', () => at('snapshot'));
   before(Snapshots, 'begin', (_trained, about) => {

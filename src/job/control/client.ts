@@ -84,6 +84,15 @@ export class ControlClient {
     await this.ended;
   }
 
+  /** Closes the connection at once: nothing that is queued reaches anybody who listens there later. */
+  async drop(): Promise<void> {
+    this.closed = true;
+    clearTimeout(this.lost);
+    this.socket.linger = 0;
+    this.socket.close();
+    await this.ended;
+  }
+
   private async transmit(message: WorkerMessage): Promise<void> {
     try {
       if (this.closed) throw new Error('the connection is closed');

@@ -64,6 +64,8 @@ export class RootCause {
   /** End of the process of each rank, by rank. */
   private readonly ends = new Map<number | undefined, Evidence>();
   private readonly told = new Set<number | undefined>();
+  /** Ranks that have come to other values in a step that was made again. */
+  private readonly corrupt = new Set<number | undefined>();
   private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly graceMs: number) {
@@ -74,6 +76,7 @@ export class RootCause {
     const real = consequences.has(failure.code) ? Math.min(weight, evidence.stall) : weight;
     const piece = { failure, weight: real };
     if (weight === evidence.reportedError) this.told.add(failure.rank);
+    if (failure.code === 'SILENT_CORRUPTION') this.corrupt.add(failure.rank);
     if (weight === evidence.exitCode || weight === evidence.signal) {
       if (!this.ends.has(failure.rank)) this.ends.set(failure.rank, piece);
     } else this.best = heavier(this.best, piece);
@@ -88,8 +91,16 @@ export class RootCause {
     const unexplained = [...this.ends].filter(([rank]) => !this.told.has(rank)).map(([, end]) => end);
     const [first] = this.ends.values();
     const cause = unexplained.reduce(heavier, this.best) ?? first;
-    this.resolve(cause.failure);
+    this.resolve(this.corrupt.size > 1 ? untold(cause.failure) : cause.failure);
   }
+}
+
+/** The failure where the fault of one rank has reached others: it may be any of them. */
+function untold(failure: JobFailure): JobFailure {
+  if (failure.code !== 'SILENT_CORRUPTION') return failure;
+  const cause =
+    'error SILENT_CORRUPTION: several ranks have come to other values in a step that was made again from the same state: the processor or memory of one of them is at fault';
+  return { ...failure, rank: undefined, host: undefined, pid: undefined, cause };
 }
 
 /** The piece that explains more; of equals the first. */

@@ -60,7 +60,7 @@ export class Roster {
     const { home = { leads: true } } = hello;
     const before = again && this.ofWorker(worker);
     if (before) this.remove(before);
-    const rank = again ? this.ifFree(again.rank) : hello.rank;
+    const rank = again ? this.ifFree(again.rank ?? before?.rank) : hello.rank;
     const liveness = new Liveness(this.job, runningClock.now());
     this.digest ??= digest;
     const ready = rank === undefined ? [] : undefined;

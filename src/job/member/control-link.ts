@@ -110,8 +110,8 @@ export class ControlLink {
     if (folder === undefined || place === undefined) return onLost(error);
     this.seeking = true;
     onOrphaned(error);
-    const before = this.client;
     try {
+      await this.client.drop();
       const address = await findSuccessor({
         folder,
         token,
@@ -119,7 +119,6 @@ export class ControlLink {
         silent,
         signal: this.closing.signal,
       });
-      await before.close();
       if (this.closed) return;
       this.client = this.open(address);
       this.confirmed = 0;
