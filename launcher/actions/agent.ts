@@ -1,9 +1,19 @@
+import type { ArgumentsCamelCase } from 'yargs';
 import { launchVariables } from '../../src/job/join/environment.js';
 import { isNeedless, runAgent } from '../../src/launching/agent/run-agent.js';
 import { lockVariable } from '../../src/launching/agent/start-agent.js';
-import type { AgentCommand } from '../commands/agent.js';
 
-export async function agent({ run: folder, lostAt, depose }: AgentCommand): Promise<void> {
+export interface AgentArguments {
+  run: string;
+  lostAt?: number;
+  depose: boolean;
+}
+
+export async function agent({
+  run: folder,
+  lostAt,
+  depose,
+}: ArgumentsCamelCase<AgentArguments>): Promise<void> {
   const token = process.env[launchVariables.token] ?? '';
   const lockFile = process.env[lockVariable];
   // Workers get their own from this process.

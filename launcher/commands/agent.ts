@@ -1,10 +1,5 @@
-import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
-
-interface AgentArguments {
-  run: string;
-  lostAt?: number;
-  depose: boolean;
-}
+import type { Argv, CommandModule } from 'yargs';
+import type { AgentArguments } from '../actions/agent.js';
 
 /** Runs the job of a run folder whose plan is there: `launch` and workers start it, people do not. */
 export const agentCommand: CommandModule<object, AgentArguments> = {
@@ -21,5 +16,3 @@ export const agentCommand: CommandModule<object, AgentArguments> = {
       }) as Argv<AgentArguments>,
   handler: async (args) => (await import('../actions/agent.js')).agent(args),
 };
-
-export type AgentCommand = ArgumentsCamelCase<AgentArguments>;

@@ -3,6 +3,7 @@ import { devicesOf } from '../backend/backends.js';
 import { loadConfig } from '../config/load.js';
 import { importPlugins } from '../config/plugins.js';
 import { splitAddress, type JobEnvironment } from '../job/join/environment.js';
+import type { WorkStop } from '../job/launch/stop-worker.js';
 import { reachableAt } from '../job/member/succession.js';
 import { readJobState } from '../record/job-state.js';
 import { holderOf } from '../record/run-lock.js';
@@ -10,7 +11,7 @@ import { availableCores } from '../util/cores.js';
 import { setVariables } from '../util/environment.js';
 import { UserError } from '../util/errors.js';
 import { processSpace } from '../util/processes.js';
-import { work, type WorkStop } from './work.js';
+import { work } from './work.js';
 
 /**
  * Joins an elastic run that is under way, from any host that sees its folder and reaches its coordinator: as a spare, which

@@ -8,13 +8,13 @@ import { launchVariables, type JobEnvironment } from '../job/join/environment.js
 import { meetCoordinator, type JoinJobOptions } from '../job/join/join-job.js';
 import { findRoute } from '../job/join/meet.js';
 import type { EndMessage } from '../job/launch/end-with-parent.js';
+import type { WorkStop } from '../job/launch/stop-worker.js';
 import { workerEnvironment, workerFlags } from '../job/launch/supervisor.js';
 import { errorOf, jobEndSchema, type JobEnd } from '../record/job-end.js';
 import type { Report } from '../record/records.js';
 import type { ErrorCode } from '../util/error-codes.js';
 import { PodDistError } from '../util/errors.js';
 import { isStopped } from '../util/processes.js';
-import type { WorkStop } from './work.js';
 
 export interface KeepOptions {
   join: JoinJobOptions;

@@ -16,7 +16,7 @@ import { isConsequence } from '../job/coordinator/failure.js';
 import { workerThreads } from '../job/join/worker-threads.js';
 import type { JobEnvironment } from '../job/join/environment.js';
 import { joinJob, type JoinJobOptions } from '../job/join/join-job.js';
-import type { Membership } from '../job/member/membership.js';
+import type { WorkStop } from '../job/launch/stop-worker.js';
 import { backendOptions } from '../parallel/bitwise.js';
 import type { Report } from '../record/records.js';
 import { lastRunFolder, RunFolder } from '../record/run-folder.js';
@@ -42,16 +42,6 @@ export interface WorkRequest extends GivenSettings {
   evaluate?: string;
   /** Arguments of the command that does the same work in another process. */
   args: readonly string[];
-}
-
-/** Requests to end the work of a rank. */
-export interface WorkStop {
-  /** Set once the rank has joined its job: reports an error to the other ranks. */
-  member?: Pick<Membership, 'fail'>;
-  /** Stops it between two batches. */
-  readonly signal?: AbortSignal;
-  /** Asks for the end after the step under way, with a checkpoint; its reason is an `EndCause`. */
-  readonly ending?: AbortSignal;
 }
 
 /**

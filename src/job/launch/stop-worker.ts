@@ -2,13 +2,23 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { StoppedError } from '../../util/errors.js';
 import type { EndRequests } from '../../util/signals.js';
 
+/** Requests to end the work of a rank. */
+export interface WorkStop {
+  /** Set once the rank has joined its job: reports an error to the other ranks. */
+  member?: { fail(error: unknown): Promise<void> };
+  /** Stops it between two batches. */
+  readonly signal?: AbortSignal;
+  /** Asks for the end after the step under way, with a checkpoint; its reason is an `EndCause`. */
+  readonly ending?: AbortSignal;
+}
+
 /** Milliseconds that a worker may take to end after it has reported a signal to its job. */
 const endWithinMs = 2500;
 
 /** Stops the work of a worker at a signal. */
-export class WorkerStop {
+export class WorkerStop implements WorkStop {
   /** Reports the signal to the rest of the job; undefined until the rank has joined. */
-  member: { fail(error: Error): Promise<void> } | undefined;
+  member: WorkStop['member'];
   private readonly controller = new AbortController();
   private readonly stopped: Promise<never>;
   private giveUp!: (error: StoppedError) => void;
