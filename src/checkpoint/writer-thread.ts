@@ -1,3 +1,6 @@
+import { readlinkSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
+import { basename } from 'node:path';
 import { parentPort, type MessagePort } from 'node:worker_threads';
 import type { Retention } from '../config/checkpoint-schema.js';
 import type { EvaluationTotals } from '../evaluation/totals.js';
@@ -43,6 +46,16 @@ async function perform(task: WriterTask): Promise<Described | string | undefined
   }
 }
 
+/** Leaves the processors to the training wherever it wants them: threads of Linux have priorities of their own. */
+function giveWay(): void {
+  try {
+    setPriority(Number(basename(readlinkSync('/proc/thread-self'))), constants.priority.PRIORITY_LOW);
+  } catch {
+    // Elsewhere a priority is that of the whole process.
+  }
+}
+
+giveWay();
 const port = parentPort as MessagePort;
 let last = Promise.resolve();
 

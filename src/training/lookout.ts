@@ -41,7 +41,7 @@ export class Lookout {
     this.steps++;
     const due = this.saver.isDue(state);
     if (!due && this.steps < this.nextLook) return;
-    const seen = await this.look();
+    const seen = this.look();
     if (seen.ending) return this.end(seen.ending, state);
     this.overdue ||= due || seen.isTime;
     if (this.overdue && !seen.busy) await this.save(state);
@@ -50,7 +50,7 @@ export class Lookout {
   /** Called by every rank at the end of each epoch, before its evaluation; `must`: a checkpoint is due in any case. */
   async afterEpoch(state: TrainingState, must: boolean): Promise<void> {
     this.steps++;
-    const seen = await this.look();
+    const seen = this.look();
     if (seen.ending) return this.end(seen.ending, state);
     if (!must && !this.overdue && !seen.isTime && !this.saver.isDue(state)) return;
     if (seen.busy) await this.saver.settled();
@@ -83,7 +83,7 @@ export class Lookout {
         );
   }
 
-  private async look(): Promise<{ ending?: EndCause; isTime: boolean; busy: boolean }> {
+  private look(): { ending?: EndCause; isTime: boolean; busy: boolean } {
     const { communicator } = this.trained;
     const { rank } = communicator;
     const { ending } = this.options;
@@ -95,7 +95,7 @@ export class Lookout {
       Number(this.saver.busy),
       rank === 0 ? this.stepsToLook() : 0,
     );
-    await communicator.allReduce(numbers, { op: 'max', tag: 'look' });
+    communicator.allReduceSync(numbers, { op: 'max', tag: 'look' });
     this.steps = 0;
     this.nextLook = numbers[3];
     this.lookedAt = performance.now();

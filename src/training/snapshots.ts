@@ -103,7 +103,7 @@ export class Snapshots {
     const taken = await takeSnapshot(trained, state, { ...(this.group as Group), former });
     this.keep([taken, ...this.kept.slice(0, 1)]);
     this.tracer.span('compute', 'snapshot', traced, { step: this.stepOf(state) });
-    await this.plan(trained, performance.now() - began, began);
+    this.plan(trained, performance.now() - began, began);
   }
 
   /** Takes down how long steps were made again that had been made in a group before. */
@@ -140,12 +140,12 @@ export class Snapshots {
   }
 
   /** Decides, with all ranks, after how many steps the next one is due. */
-  private async plan(trained: Trained, took: number, began: number): Promise<void> {
+  private plan(trained: Trained, took: number, began: number): void {
     if (this.fixedSteps(trained) !== undefined) return;
     const perStep =
       this.lastEnded === undefined ? 0 : (began - this.lastEnded) / Math.max(1, this.stepsSince);
     const slowest = Float64Array.of(took, perStep);
-    await trained.communicator.allReduce(slowest, { op: 'max', tag: 'snapshot/times' });
+    trained.communicator.allReduceSync(slowest, { op: 'max', tag: 'snapshot/times' });
     this.left = stepsFor(slowest[0], slowest[1]);
     this.stepsSince = 0;
     this.lastEnded = performance.now();
