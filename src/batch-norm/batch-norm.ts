@@ -97,6 +97,12 @@ export class BatchNorm {
     }
   }
 
+  /** Disposes of statistics that a pass which was interrupted has left. */
+  dispose(): void {
+    tf.dispose(this.pending.map(({ moments }) => moments.filter((one) => one instanceof tf.Tensor)));
+    this.pending.length = 0;
+  }
+
   private arrays(): Float32Array[] {
     this.settle();
     return [...this.moving.values()].flatMap(({ mean, variance }) => [mean, variance]);

@@ -14,6 +14,8 @@ interface InspectOptions {
   datasets: readonly Dataset[];
   communicator: Communicator;
   reporter: Reporter;
+  /** Shares that this process has found whole before, by rank and number of ranks; it adds its own. */
+  inspected?: Set<string>;
 }
 
 /**
@@ -62,6 +64,9 @@ export class Inspection {
   }
 
   private async inspect(): Promise<void> {
+    const { communicator, inspected } = this.options;
+    const share = `${communicator.rank} of ${communicator.worldSize}`;
+    if (inspected?.has(share)) return;
     try {
       for (const dataset of this.options.datasets.filter(({ origins }) => origins !== undefined)) {
         for await (const _ of dataset.read({ split: 'test', batches: this.share(dataset), epoch: 0 })) {
@@ -69,6 +74,7 @@ export class Inspection {
           if (this.awaited) this.options.reporter.progress('look at the images of the evaluation');
         }
       }
+      inspected?.add(share);
     } catch (error) {
       this.error = error as Error;
     }

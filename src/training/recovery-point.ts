@@ -1,6 +1,8 @@
+import type { TrainingState } from './state.js';
+
 /** A snapshot that a rank has, with the piece of its own number there. */
 export interface Held {
-  /** The order of snapshots of a run. */
+  /** The order of snapshots of a run (`momentOf`). */
   at: number;
   /** Generation of the group that it was taken in, and the rank's number and the number of ranks there. */
   generation: number;
@@ -20,9 +22,18 @@ export interface Start {
   holders: number[];
 }
 
-/** Steps that had been made when a snapshot was taken: `at` is twice as many, and 1 more after an evaluation. */
+/** After so many steps a run is in each of these states: within its epoch, at the end of it, after the evaluation. */
+const momentsOfStep = 3;
+
+/** The order of a state among those of a run: no two of its states have the same. */
+export function momentOf({ epochs, steps, unevaluated }: TrainingState, stepsPerEpoch: number): number {
+  const moment = steps > 0 ? 0 : unevaluated ? 1 : 2;
+  return momentsOfStep * (epochs * stepsPerEpoch + steps) + moment;
+}
+
+/** Steps that had been made when a snapshot was taken. */
 export function stepsOf({ at }: { at: number }): number {
-  return Math.floor(at / 2);
+  return Math.floor(at / momentsOfStep);
 }
 
 /** A snapshot, and the ranks of the new group that have the piece of each rank of the old one. */

@@ -9,6 +9,7 @@ import type { Loss } from '../losses/index.js';
 import { PodDistError } from '../util/errors.js';
 import { largest } from '../util/extremes.js';
 import type { Pieces } from './pieces.js';
+import { momentOf } from './recovery-point.js';
 import type { TrainingState } from './state.js';
 
 /** The parts of a training that a snapshot is taken of, and that go on from one. */
@@ -46,7 +47,7 @@ interface Common {
 
 /** A rank's copy of a training after a step. */
 export interface Snapshot {
-  /** The order of snapshots of a run: twice the steps so far, and 1 more where nothing is left to evaluate. */
+  /** The order of snapshots of a run (`momentOf`). */
   at: number;
   /** Generation of the group that it was taken in, and this rank's number there. */
   generation: number;
@@ -98,8 +99,7 @@ export async function takeSnapshot(
   const { classifier, loss, optimiser, communicator } = trained;
   await optimiser.settle();
   const moving = classifier.batchNorm.flatten();
-  const steps = state.epochs * stepsPerEpoch + state.steps;
-  const at = 2 * steps + (state.unevaluated ? 0 : 1);
+  const at = momentOf(state, stepsPerEpoch);
   const own = layout.moving > 0 ? [moving] : [];
   const sums = Float64Array.from(loss.state?.sums ?? []);
   await pieces.put(at, [...optimiser.shards, sums, ...own]);

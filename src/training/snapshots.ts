@@ -84,7 +84,7 @@ export class Snapshots {
     });
   }
 
-  /** Called by every rank after each step; takes a snapshot where one is due. */
+  /** Called by every rank after each step but the last one of an epoch; takes a snapshot where one is due. */
   async afterStep(trained: Trained, state: TrainingState): Promise<void> {
     const fixed = this.fixedSteps(trained);
     const step = this.stepOf(state);
@@ -100,6 +100,7 @@ export class Snapshots {
     const began = performance.now();
     const traced = this.tracer.now();
     const former = this.kept.at(1);
+    this.noticeReplay(this.stepOf(state));
     const taken = await takeSnapshot(trained, state, { ...(this.group as Group), former });
     this.keep([taken, ...this.kept.slice(0, 1)]);
     this.tracer.span('compute', 'snapshot', traced, { step: this.stepOf(state) });

@@ -8,7 +8,7 @@ import { checkpointToResume } from './resume.js';
 import { Contributions } from './contributions.js';
 import { Snapshots } from './snapshots.js';
 import { train } from './train.js';
-import type { TrainOptions } from './train-options.js';
+import type { Reuse, TrainOptions } from './train-options.js';
 
 /** A worker's places in the configurations of its job, one after another. */
 export interface Places {
@@ -38,32 +38,38 @@ export async function trainElastic(
   const { config, outDir, tracer = noTracer } = options;
   const snapshots = new Snapshots({ every: config.elastic.snapshotSteps, tracer });
   const contributions = new Contributions();
-  let place = await places.takePlace();
-  while (place) {
-    const { generation, rank, start } = place;
-    let resume: Checkpoint | undefined;
-    if (generation === 0) resume = options.resume;
-    else if (rank === 0 && !start) resume = await checkpointToResume(outDir, 'start', () => {});
-    try {
-      const { communicator } = places;
-      contributions.begin(rank, communicator.worldSize);
-      const report = await train({
-        ...options,
-        resume,
-        communicator,
-        recovery: { snapshots, contributions, generation, start },
-      });
-      await places.finish();
-      return report;
-    } catch (error) {
-      if (!places.isRecoverable(error)) throw error;
-      const began = tracer.now();
-      place = await places.begin(error, snapshots.leave());
-      tracer.span('incidents', 'reform', began, {
-        for: messageOf(error),
-        generation: place?.generation ?? 0,
-      });
+  const reuse: Reuse = { inspected: new Set() };
+  try {
+    let place = await places.takePlace();
+    while (place) {
+      const { generation, rank, start } = place;
+      let resume: Checkpoint | undefined;
+      if (generation === 0) resume = options.resume;
+      else if (rank === 0 && !start) resume = await checkpointToResume(outDir, 'start', () => {});
+      try {
+        const { communicator } = places;
+        contributions.begin(rank, communicator.worldSize);
+        const report = await train({
+          ...options,
+          resume,
+          communicator,
+          recovery: { snapshots, contributions, generation, start },
+          reuse,
+        });
+        await places.finish();
+        return report;
+      } catch (error) {
+        if (!places.isRecoverable(error)) throw error;
+        const began = tracer.now();
+        place = await places.begin(error, snapshots.leave());
+        tracer.span('incidents', 'reform', began, {
+          for: messageOf(error),
+          generation: place?.generation ?? 0,
+        });
+      }
     }
+    return undefined;
+  } finally {
+    await reuse.unknown?.close();
   }
-  return undefined;
 }

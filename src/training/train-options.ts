@@ -9,6 +9,14 @@ import type { Start } from './recovery-point.js';
 import type { Snapshots } from './snapshots.js';
 import type { Reporter } from '../record/reporter.js';
 
+/** What one training of a process leaves for its next one. */
+export interface Reuse {
+  /** Images of classes that are not trained, once they are opened. */
+  unknown?: Dataset;
+  /** Shares of the images of evaluations that have been found whole, by rank and number of ranks. */
+  readonly inspected: Set<string>;
+}
+
 /** Options for the training of one rank. */
 export interface TrainOptions {
   config: Config;
@@ -22,6 +30,8 @@ export interface TrainOptions {
   resume?: Checkpoint;
   /** Takes snapshots from which the ranks go on after the loss of one, compares steps that are made again; where to go on. */
   recovery?: { snapshots: Snapshots; contributions: Contributions; generation: number; start?: Start };
+  /** What a process that trains again after the loss of another rank keeps; whoever gives it closes it. */
+  reuse?: Reuse;
   /** Records what the compute thread does; default: no tracing. */
   tracer?: Tracer;
   /** Stops a job of one rank between two batches. */

@@ -86,8 +86,10 @@ export async function trainSteps(
     }
     mean = new MeanLoss();
     state.steps++;
+    // The end of the epoch has a snapshot of its own, and a check.
+    if (state.steps === steps) continue;
     await options.recovery?.snapshots.afterStep(trained, state);
-    if (state.steps < steps) await lookout.afterStep(state);
+    await lookout.afterStep(state);
   }
   await step.complete();
   return times.end();

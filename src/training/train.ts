@@ -24,14 +24,16 @@ import type { TrainOptions } from './train-options.js';
  */
 export async function train(options: TrainOptions): Promise<Report> {
   collectGarbageRarely();
-  const unknown = await openUnknown(options.config, options.dataset);
+  const { reuse } = options;
+  const unknown = reuse?.unknown ?? (await openUnknown(options.config, options.dataset));
+  if (reuse) reuse.unknown = unknown;
   const datasets = [options.dataset, ...(unknown ? [unknown] : [])];
-  const inspection = new Inspection({ ...options, datasets });
+  const inspection = new Inspection({ ...options, datasets, inspected: reuse?.inspected });
   try {
     return await trainEpochs(options, unknown, inspection);
   } finally {
     await inspection.stop();
-    await unknown?.close();
+    if (!reuse) await unknown?.close();
   }
 }
 
@@ -101,9 +103,9 @@ async function trainClassifier(
     for (let epoch = state.epochs; epoch < config.epochs; epoch++) {
       times = addTimes(times, await trainEpoch(options, training));
     }
-    step.dispose();
     await saver.settled();
   } finally {
+    step.dispose();
     await saver.close();
   }
 

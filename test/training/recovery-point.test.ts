@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { recoveryPoint, type Held } from '../../src/training/recovery-point.js';
+import { momentOf, recoveryPoint, stepsOf, type Held } from '../../src/training/recovery-point.js';
 
 const held = (at: number, rank: number, worldSize = 4, generation = 0): Held => ({
   at,
@@ -26,6 +26,19 @@ describe('recoveryPoint', () => {
   it('goes back to an older one where a piece of the newest is lost', () => {
     const group = [[held(9, 0), held(7, 0)], [], [held(7, 2)], [held(7, 3)]];
     expect(recoveryPoint(group)).toMatchObject({ at: 7, holders: [0, 2, 2, 3] });
+  });
+
+  it('tells the last step of an epoch, its end and its evaluation apart, in order', () => {
+    const end = { lossSum: 0, steps: 0 };
+    const moments = [
+      momentOf({ ...end, epochs: 2, steps: 9 }, 10),
+      momentOf({ ...end, epochs: 2, steps: 10 }, 10),
+      momentOf({ ...end, epochs: 3, unevaluated: { trainLoss: 1, seconds: 1 } }, 10),
+      momentOf({ ...end, epochs: 3 }, 10),
+      momentOf({ ...end, epochs: 3, steps: 1 }, 10),
+    ];
+    expect(moments).toEqual([...new Set(moments)].toSorted((a, b) => a - b));
+    expect(moments.map((at) => stepsOf({ at }))).toEqual([29, 30, 30, 30, 31]);
   });
 
   it('does not take the piece of a lost rank from a copy that is not there yet', () => {

@@ -56,8 +56,8 @@ describe('Snapshots', () => {
       }
       const held = snapshots.leave();
       expect(held.map(({ at, copy }) => [at, copy])).toEqual([
-        [49, true],
-        [45, true],
+        [72, true],
+        [66, true],
       ]);
 
       const start = { at: held[0].at, generation: 0, root: 0, holders: [0] };
