@@ -71,6 +71,27 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
     });
   });
 
+  it('goes on when its terminal is closed, and ends when told so while nobody runs the coordinator', async () => {
+    const command = launch();
+    await epochs(1);
+    command.child.kill('SIGHUP');
+    expect(await command.ended).toMatchObject({ code: 129 });
+    await epochs(place.epochs('run') + 1);
+    expect(await place.ask('stop', 'run', '--now')).toMatchObject({ code: 0 });
+    await gone(state().workers.map(({ pid }) => pid));
+
+    const again = place.start(['launch', ...settings.slice(0, -1), '500', '--out', 'again', '--elastic']);
+    const { agent } = await until('its state', () => {
+      const found = readJobState(place.path('again'));
+      return place.epochs('again') > 0 ? found : undefined;
+    });
+    process.kill(agent.pid, 'SIGKILL');
+    await again.says('another one takes over');
+    again.child.kill('SIGINT');
+    expect(await again.ended).toMatchObject({ code: 130 });
+    expect(again.alive()).toEqual([]);
+  });
+
   it('goes on from the very step when its coordinator is killed, twice, with and without a worker', async () => {
     const command = launch();
     await epochs(1);

@@ -8,7 +8,7 @@ import { errorOf } from '../../record/job-end.js';
 import { readJobState, type JobState } from '../../record/job-state.js';
 import { holderOf, isHere } from '../../record/run-lock.js';
 import type { RunListener } from '../../record/run-record.js';
-import { PodDistError, UserError } from '../../util/errors.js';
+import { PodDistError, StoppedError, UserError } from '../../util/errors.js';
 import { isRunning, signalProcess, type ProcessIdentity } from '../../util/processes.js';
 import type { EndCause, StopSource } from '../../util/signals.js';
 import { feedEvent, type FeedEvent, type FeedOrder } from './feed-messages.js';
@@ -37,25 +37,37 @@ const successionWithinMs = 60_000;
 
 /**
  * Follows a run that an agent of this host trains, until it ends. Where the agent is lost, it follows the one that takes
- * over.
+ * over. It follows no further after SIGHUP.
  *
  * @returns the run's report
  * @throws UserError, StoppedError, PreemptedError, PodDistError: what the run has ended with
  */
 export async function followRun(folder: string, hooks: FollowHooks): Promise<Report> {
   let last: Following | undefined;
-  const order = (one: FeedOrder) => void last?.order(one);
-  const following = hooks.stopping?.((by = '') => order({ stop: by }));
+  let asked: FeedOrder | undefined;
+  const order = (one: FeedOrder) => {
+    asked = one;
+    last?.order(one);
+  };
+  let leave: (error: StoppedError) => void = () => {};
+  const left = new Promise<never>((_, reject) => (leave = reject));
+  left.catch(() => {});
+  const following = hooks.stopping?.((by = '') => {
+    // The terminal is gone, and the run goes on without it.
+    if (by === 'SIGHUP') leave(new StoppedError(by));
+    else order({ stop: by });
+  });
   const suspending = hooks.stopping && suspendWith(() => last?.agent);
   const end = () => order({ end: hooks.ending?.reason as EndCause });
   hooks.ending?.addEventListener('abort', end);
   try {
     for (let term = 0; ;) {
-      const state =
-        term === 0 ? await findAgent(folder, hooks.started) : await findSuccessor(folder, term, hooks);
+      const finding = term === 0 ? findAgent(folder, hooks.started) : findSuccessor(folder, term, hooks);
+      const state = await Promise.race([finding, left]);
       last = new Following(state, hooks);
       if (hooks.ending?.aborted) end();
-      const event = await last.ended;
+      else if (asked) last.order(asked);
+      const event = await Promise.race([last.ended, left]);
       if (event) {
         await last.left();
         return outcome(event);
