@@ -2,7 +2,7 @@ import { largest } from '../../util/extremes.js';
 import { runningClock } from '../../util/running-clock.js';
 import type { Config } from '../../config/schema.js';
 import { checkWorkers, permittedSizes } from '../../parallel/virtual-workers.js';
-import { recoveryPoint, type Held, type Start } from '../../training/recovery-point.js';
+import { recoveryPoint, stepsOf, type Start } from '../../training/recovery-point.js';
 import type { Faults } from './budget.js';
 import type { Cause } from './causes.js';
 import type { JobFailure } from './failure.js';
@@ -136,10 +136,6 @@ function take(others: Member[], rank: number): Member | undefined {
 
 function startOf(group: readonly Member[], recordedSteps: number): Start | undefined {
   return recoveryPoint(group.map(({ ready = [] }) => ready.filter((one) => stepsOf(one) <= recordedSteps)));
-}
-
-function stepsOf({ at }: Held): number {
-  return Math.floor(at / 2);
 }
 
 /** A change of configuration under way: waits for the ranks that go on, and knows those that take too long. */
