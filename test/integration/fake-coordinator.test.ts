@@ -69,7 +69,7 @@ describe('a coordinator that knows the secret and means ill', () => {
         ['worker', '--backend', 'wasm', '--set', 'distributed.joinTimeoutSeconds=4'],
         {
           ...{ RANK: '1', WORLD_SIZE: '2', MASTER_ADDR: '127.0.0.1', MASTER_PORT: String(port) },
-          ...{ POD_DIST_TOKEN: token, HOME: place.path('victim') },
+          ...{ POD_DIST_TOKEN: token, HOME: place.path('victim'), NODE_DISABLE_COMPILE_CACHE: '1' },
         },
       );
       const jobId = `../../../../..${victim}`.slice(0, 200);
