@@ -121,7 +121,7 @@ export async function runJob({
         from: from && stepsOf(from),
       }),
     elastic,
-    inherited: former && inheritedFrom(former),
+    inherited: former && inheritedFrom(former, worldSize),
   });
   const supervisor = new Supervisor(coordinator);
   const following = stopping((by = '') => coordinator.abort('STOPPED', by));
@@ -185,9 +185,10 @@ function portOf(address: string | undefined): number | undefined {
   return address === undefined ? undefined : Number(address.split(':').pop());
 }
 
-function inheritedFrom({ state, lostMs }: NonNullable<Outlived['former']>): Inherited {
+function inheritedFrom({ state, lostMs }: NonNullable<Outlived['former']>, planned: number): Inherited {
   const { generation, ranks, workers } = state;
-  return { generation, worldSize: ranks.length, workers: workers.map(({ worker }) => worker), lostMs };
+  const worldSize = ranks.length || planned;
+  return { generation, worldSize, workers: workers.map(({ worker }) => worker), lostMs };
 }
 
 interface ElasticParts extends Pick<JobOptions, 'config' | 'combiner'> {

@@ -91,13 +91,13 @@ class CommunicationThread {
         return this.follow(message);
       },
       onOrphaned: (error) => this.orphan(error),
+      onFound: () => this.guardian.heardOfCoordinator(),
       onLost: (error) => void (this.ended || this.guardian.endSoon(error)),
       onFailure: (error) => void this.giveUp(error),
     });
   }
 
   private hello(again: boolean): WorkerMessage {
-    if (again) this.guardian.heardOfCoordinator();
     const { rank, worldSize, worker, digest, reached, home, replaces } = this.data;
     const about = { host: hostname(), machine: machineId(), pid: process.pid };
     const who = { rank: again ? undefined : rank, worldSize, worker, digest, reached, home };

@@ -17,6 +17,8 @@ export interface ControlLinkOptions {
   follow(message: CoordinatorMessage): Promise<void> | void;
   /** Called when the coordinator is lost and another one is looked for. */
   onOrphaned(error: PodDistError): void;
+  /** Called once the next one is found. */
+  onFound(): void;
   /** Called once the coordinator is lost for good. */
   onLost(error: PodDistError): void;
   /** Called where the connection fails through a fault of this worker, or of what the coordinator sends. */
@@ -123,6 +125,7 @@ export class ControlLink {
       this.client = this.open(address);
       this.confirmed = 0;
       this.seeking = false;
+      this.options.onFound();
       this.post(hello(true));
       for (const record of this.unconfirmed) this.post(record);
     } catch (failure) {
