@@ -42,7 +42,20 @@ const inOneProcess = [
   'test/collective/{kernels/*,algorithms,pairwise}.test.ts',
   'test/export/{files,network,onnx,preprocessing,tfjs}.test.ts',
   'test/job/{join,secret}/*.test.ts',
-  'test/launcher/{centroid-file,flags,settings-table}.test.ts',
+  'test/job/control/{frames,msgpack-limits,protocol}.test.ts',
+  'test/job/coordinator/{assembly,failure,liveness,memory-kills,reform}.test.ts',
+  'test/job/{launch/error-log,member/status}.test.ts',
+  'test/launcher/{centroid-file,flags,settings-table,doctor/advice}.test.ts',
+  'test/transport/{addresses,keys,sealed,wire}.test.ts',
+  'test/{benchmarks/{models,overlap-spans},console/display}.test.ts',
+];
+
+/** Files that only start processes, and look at what these do: they share a process of their own. */
+const ofProcesses = [
+  'test/integration/!(fake-coordinator|launch|stranger|webgpu).test.ts',
+  'test/launcher/{bad-input,bench,bound-workers,cli,doctor,loading,named-paths,commands/*}.test.ts',
+  'test/collective/{close,collectives,compressed,streams,stress,traffic,within-host}.test.ts',
+  'test/docs/*.test.ts',
 ];
 
 // Tests import sources by their TypeScript paths and run what users run: the compiled files in dist/.
@@ -62,7 +75,11 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     reporters: ['default', './test/skipped-reporter.ts'],
     projects: [
-      { extends: true, test: { name: 'apart', include: ['test/**/*.test.ts'], exclude: inOneProcess } },
+      {
+        extends: true,
+        test: { name: 'apart', include: ['test/**/*.test.ts'], exclude: [...inOneProcess, ...ofProcesses] },
+      },
+      { extends: true, test: { name: 'processes', include: ofProcesses, isolate: false } },
       { extends: true, test: { name: 'together', include: inOneProcess, isolate: false } },
     ],
   },
