@@ -22,7 +22,9 @@ async function coresOfWorkers(bindCores: boolean): Promise<string[]> {
   const ended = once(child, 'close');
   const workers = () => {
     const pids = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ');
-    return pids.filter((pid) => pid && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('worker-process.js'));
+    return pids.filter(
+      (pid) => pid && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('worker-process.js'),
+    );
   };
   try {
     const deadline = performance.now() + 60_000;
