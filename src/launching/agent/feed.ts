@@ -31,6 +31,8 @@ export class RunFeed {
     private readonly onOrder: (order: FeedOrder) => void,
   ) {
     server.on('connection', (follower) => this.admit(follower));
+    // One that cannot be let in, as where too many files are open, follows later.
+    server.on('error', () => {});
   }
 
   /** Listens; undefined where no folder is this user's alone. */
@@ -70,10 +72,9 @@ export class RunFeed {
 
   /** Ends, once the followers have read everything, or a second later. */
   async close(): Promise<void> {
-    const ends = [...this.followers].map(async (follower) => {
-      follower.end();
-      await once(follower, 'close');
-    });
+    const ends = [...this.followers].map(
+      (follower) => new Promise((resolve) => follower.once('close', resolve).end()),
+    );
     await Promise.race([Promise.all(ends), delay(closeWithinMs, undefined, { ref: false })]);
     for (const follower of this.followers) follower.destroy();
     this.server.close();

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
@@ -200,7 +199,8 @@ class Following {
       if ('report' in event || 'ended' in event) outcome = event;
       else tell(event, hooks);
     });
-    await once(lines, 'close');
+    // Also after an error, such as a connection that an agent's end has reset.
+    await new Promise((resolve) => this.socket.once('close', resolve));
     return outcome;
   }
 }
