@@ -46,6 +46,9 @@ function set(...settings: readonly string[]): string[] {
   return settings.flatMap((setting) => ['--set', setting]);
 }
 
+/** Share of the recoveries that must be from a snapshot; both copies of one are lost seldom. */
+const leastFromSnapshot = 0.7;
+
 export interface SoakOptions {
   faults: number;
   seed: number;
@@ -64,6 +67,8 @@ export interface SoakResult {
   failures: string[];
   /** Seconds from each first evidence until all ranks went on. */
   seconds: number[];
+  /** Recoveries that went on from a snapshot, not from a checkpoint. */
+  fromSnapshot: number;
 }
 
 /** Runs one after another that end before a fault comes to them, at most. */
@@ -74,7 +79,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
   const { faults, seed, perRun = 12, epochs = 8, of = [...variants.keys()], onLine = () => {} } = options;
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'soak-'));
   const wanted = new Map<number, Outcome>();
-  const result: SoakResult = { runs: 0, faults: 0, failures: [], seconds: [] };
+  const result: SoakResult = { runs: 0, faults: 0, failures: [], seconds: [], fromSnapshot: 0 };
   let idle = 0;
   while (result.faults < faults) {
     const which = of[result.runs % of.length];
@@ -91,6 +96,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     const outcome = await run.outcome();
     result.runs++;
     result.seconds.push(...outcome.seconds);
+    result.fromSnapshot += outcome.fromSnapshot;
     const before = wanted.get(which) as Outcome;
     const problems = [
       ...(outcome.code === 0 ? [] : [`ended with ${outcome.code}: ${outcome.lastLine}`]),
@@ -105,6 +111,11 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     );
     if (problems.length === 0) rmSync(name, { recursive: true, force: true });
   }
+  // Checkpoints lead to the same weights: equal ones do not show that snapshots were of use.
+  if (result.fromSnapshot < leastFromSnapshot * result.seconds.length)
+    result.failures.push(
+      `${result.fromSnapshot} of ${result.seconds.length} recoveries were from a snapshot`,
+    );
   if (result.failures.length === 0) rmSync(folder, { recursive: true, force: true });
   return result;
 }
@@ -116,6 +127,15 @@ interface Outcome {
   /** Digest of the record without its times. */
   metrics: string;
   seconds: number[];
+  /** Recoveries that went on from a snapshot, not from a checkpoint. */
+  fromSnapshot: number;
+}
+
+/** A line of `job/incidents.jsonl`. */
+interface Incident {
+  seconds: number;
+  /** Steps that were made again; absent where the ranks began from a checkpoint. */
+  replayed?: number;
 }
 
 /** One run in a process of its own. */
@@ -155,14 +175,13 @@ class Run {
       weights: /"weightsSha256": ?"([0-9a-f]+)"/.exec(this.output)?.[1],
       metrics: recordOf(this.folder),
       seconds: this.incidents().map(({ seconds }) => seconds),
+      fromSnapshot: this.incidents().filter(({ replayed }) => replayed !== undefined).length,
     };
   }
 
-  protected incidents(): { seconds: number; worldSize: number }[] {
+  protected incidents(): Incident[] {
     const file = join(this.folder, 'job', 'incidents.jsonl');
-    return existsSync(file)
-      ? linesOf(file).map((line) => JSON.parse(line) as { seconds: number; worldSize: number })
-      : [];
+    return existsSync(file) ? linesOf(file).map((line) => JSON.parse(line) as Incident) : [];
   }
 
   protected get running(): boolean {
@@ -288,7 +307,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const at = (share: number) =>
     sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]?.toFixed(2);
   console.log(
-    `${result.faults} faults in ${result.runs} runs; recovery: median ${at(0.5)} s, 99 % within ${at(0.99)} s`,
+    `${result.faults} faults in ${result.runs} runs; recovery: median ${at(0.5)} s, 99 % within ${at(0.99)} s; ${result.fromSnapshot} of ${sorted.length} from a snapshot`,
   );
   for (const failure of result.failures) console.log(`FAILED: ${failure}`);
   process.exitCode = result.failures.length > 0 ? 1 : 0;
