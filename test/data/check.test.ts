@@ -82,7 +82,7 @@ describe('checkDataset', () => {
       const before = process.resourceUsage().maxRSS;
       console.log(JSON.stringify({ mb: before / 1000 }));`;
     const { mb } = JSON.parse(await run(program, data)) as { mb: number };
-    expect(mb).toBeLessThan(350);
+    expect(mb).toBeLessThan(450);
     const { broken } = await checkDataset(data, { rules: { maxMegapixels: 40 } });
     expect(broken).toHaveLength(3);
     expect(broken[0].problem).toMatch(/it has more than 40 megapixels/);
