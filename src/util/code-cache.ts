@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { lstatSync, readFileSync, renameSync, statSync, writeFileSync, type Stats } from 'node:fs';
 import module, { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { cachedDataVersionTag } from 'node:v8';
@@ -19,6 +19,7 @@ const kept =
 
 /** After this time a start has compiled what it needs. */
 const startMs = 700;
+const writableByOthers = 0o022;
 
 /** What Node has, but does not describe: the function that compiles a CommonJS module. */
 type Compile = (this: NodeJS.Module, content: string, filename: string) => unknown;
@@ -55,13 +56,20 @@ export function keepCode(kind: string): void {
   process.on('exit', save);
 }
 
-/** Undefined for a user without a home folder. */
+/** Undefined for a user without a home folder, and where others may write to the folder: what lies there is run. */
 function folderOfCode(): string | undefined {
   try {
-    return join(cacheFolder(), 'code');
+    const folder = join(cacheFolder(), 'code');
+    const there = lstatSync(folder, { throwIfNoEntry: false });
+    return there === undefined || (there.isDirectory() && isOwn(there)) ? folder : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Whether it is this user's, and nobody else may write to it. */
+function isOwn({ uid, mode }: Stats): boolean {
+  return (process.getuid === undefined || uid === process.getuid()) && (mode & writableByOthers) === 0;
 }
 
 type Run = (this: unknown, ...given: unknown[]) => unknown;
@@ -113,6 +121,7 @@ class CodeCache {
 
 function readCode(file: string, stamp: number): Buffer | undefined {
   try {
+    if (!isOwn(lstatSync(file))) return undefined;
     const whole = readFileSync(file);
     const code = whole.subarray(headerBytes);
     return crc32(code, stamp) === whole.readUInt32LE(0) ? code : undefined;

@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import module from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -52,5 +61,13 @@ describe('compiled code that is kept', () => {
     const file = join(folder, 'file');
     writeFileSync(file, '');
     expect(start(file)).toMatchObject({ status: 0, stderr: '' });
+  });
+
+  it('is neither taken from a folder or file that others may write to, nor put there', () => {
+    const cache = join(folder, 'shared');
+    mkdirSync(join(cache, 'code'), { recursive: true });
+    chmodSync(join(cache, 'code'), 0o777);
+    expect(start(cache)).toMatchObject({ status: 0, stderr: '' });
+    expect(readdirSync(join(cache, 'code'))).toEqual([]);
   });
 });
