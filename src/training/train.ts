@@ -89,6 +89,9 @@ async function trainClassifier(
   const { generation = 0, start } = recovery ?? {};
   const restored = await recovery?.snapshots.begin(trained, { generation, stepsPerEpoch: steps, start });
   const state = restored ?? (await shareState({ ...trained, resume }));
+  // A checkpoint is of before its evaluation, for which ranks take the mean of their moving statistics.
+  const isEvaluated = state.epochs > 0 && state.steps === 0 && !state.unevaluated;
+  if (!restored && isEvaluated) await classifier.batchNorm.publish();
   await recovery?.snapshots.take(trained, state);
 
   const about = { ...options, modules, stepsPerEpoch: steps };

@@ -79,6 +79,27 @@ describe('a run with bf16 on the wire', () => {
   );
 });
 
+describe('a run with local statistics', () => {
+  it(
+    'goes on from an evaluated epoch with the statistics of that evaluation',
+    { timeout: 60_000 },
+    async () => {
+      const local = [
+        'model={name: small-cnn, batchNorm: true}',
+        'batchNorm.statistics=local',
+        'batchSize=96',
+      ];
+      await place.train(2, [...local, 'epochs=3'], { out: 'local' });
+      await place.train(2, [...local, 'epochs=2'], { out: 'parts' });
+      await place.train(2, [...local, 'epochs=3'], { out: 'parts', resume: 'must' });
+      const [wanted, actual] = ['local', 'parts'].map((run) =>
+        place.metrics(run).epochs.map(({ meanCosine }) => meanCosine),
+      );
+      expect(actual).toEqual(wanted);
+    },
+  );
+});
+
 describe('a run of an earlier version, whose settings are gone since', () => {
   const flags = ['--backend', 'wasm', '--set', 'batchSize=480'];
   const edit = (from: string, to: string, ...path: string[]) => {
