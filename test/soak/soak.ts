@@ -47,7 +47,7 @@ function set(...settings: readonly string[]): string[] {
 }
 
 /** Share of the recoveries that must be from a snapshot; both copies of one are lost seldom. */
-const leastFromSnapshot = 0.7;
+const leastFromSnapshot = 0.5;
 
 export interface SoakOptions {
   faults: number;
