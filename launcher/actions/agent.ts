@@ -1,7 +1,6 @@
 import type { ArgumentsCamelCase } from 'yargs';
 import { launchVariables } from '../../src/job/join/environment.js';
 import { isNeedless, runAgent } from '../../src/launching/agent/run-agent.js';
-import { lockVariable } from '../../src/launching/agent/start-agent.js';
 
 export interface AgentArguments {
   run: string;
@@ -15,10 +14,10 @@ export async function agent({
   depose,
 }: ArgumentsCamelCase<AgentArguments>): Promise<void> {
   const token = process.env[launchVariables.token] ?? '';
-  const lockFile = process.env[lockVariable];
+  const lockFile = process.env[launchVariables.lock];
   // Workers get their own from this process.
   delete process.env[launchVariables.token];
-  delete process.env[lockVariable];
+  delete process.env[launchVariables.lock];
   try {
     await runAgent({ folder, token, lockFile, lostAt, depose });
   } catch (error) {

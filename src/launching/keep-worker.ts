@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { devicesOf } from '../backend/backends.js';
 import type { Config } from '../config/schema.js';
 import { launchVariables, type JobEnvironment } from '../job/join/environment.js';
+import { wouldComeAgain } from '../job/coordinator/failure.js';
 import { meetCoordinator, type JoinJobOptions } from '../job/join/join-job.js';
 import { findRoute } from '../job/join/meet.js';
 import type { EndMessage } from '../job/launch/end-with-parent.js';
@@ -15,6 +16,7 @@ import type { Report } from '../record/records.js';
 import type { ErrorCode } from '../util/error-codes.js';
 import { PodDistError } from '../util/errors.js';
 import { isStopped } from '../util/processes.js';
+import type { EndCause } from '../util/signals.js';
 
 export interface KeepOptions {
   join: JoinJobOptions;
@@ -62,11 +64,11 @@ export async function keepWorker(options: KeepOptions): Promise<Report | undefin
 }
 
 /** Codes of ends of the whole job. */
-const finalCodes = new Set<ErrorCode>(['JOB_ABORTED', 'JOIN_REFUSED', 'JOIN_TIMEOUT', 'COORDINATOR_LOST']);
+const codesOfJob = new Set<ErrorCode>(['JOB_ABORTED', 'JOIN_REFUSED', 'JOIN_TIMEOUT', 'COORDINATOR_LOST']);
 
 /** Whether a worker has ended with its job, and not by a fault of its own that the others go on from. */
 function isFinal({ kind, code }: JobEnd): boolean {
-  return kind !== 'failure' || finalCodes.has(code);
+  return kind !== 'failure' || codesOfJob.has(code) || wouldComeAgain(code);
 }
 
 /** Whether something listens at the coordinator's address. */
@@ -92,9 +94,7 @@ class WorkerKeeper {
     private readonly coordinator: { address: string; token: string },
   ) {
     const { stop } = options;
-    const end = () => this.send({ end: stop.ending?.reason as never });
-    if (stop.ending?.aborted) end();
-    stop.ending?.addEventListener('abort', end);
+    stop.ending?.addEventListener('abort', () => this.passEnd());
     stop.member = {
       fail: async () => this.send({ stop: String(stop.signal?.reason ?? '') }),
     };
@@ -183,7 +183,14 @@ class WorkerKeeper {
     });
     await once(child, 'spawn');
     this.child = child;
+    this.passEnd();
     return child;
+  }
+
+  /** Asks the worker to end in order where this process was asked to. */
+  private passEnd(): void {
+    const { ending } = this.options.stop;
+    if (ending?.aborted) this.send({ end: ending.reason as EndCause });
   }
 
   private send(message: EndMessage): void {

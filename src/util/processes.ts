@@ -29,7 +29,7 @@ export function isRunning({ pid, started }: ProcessIdentity): boolean {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
   const now = startOf(pid);
-  return now === undefined || started === null || now === started;
+  return now === undefined || (now !== '' && (started === null || now === started));
 }
 
 /** Whether a process is stopped, as by SIGSTOP. */
@@ -39,8 +39,7 @@ export function isStopped(pid: number): boolean {
 
 /** Whether a process has ended, zombies included. */
 export function hasEnded(pid: number): boolean {
-  const started = startOf(pid);
-  return started === '' || (started === undefined && !isRunning({ pid, started: null }));
+  return !isRunning({ pid, started: null });
 }
 
 /** One boot and one space of process ids: within it, a pid shows whether a process lives. */

@@ -70,6 +70,18 @@ export function followSignals(listener: (signal: EndSignal) => void): { stop(): 
   };
 }
 
+/** Calls `pause` at Ctrl-Z, or SIGTSTP to this process alone, before this process is stopped, and once it is continued. */
+export function followSuspension(pause: (paused: boolean) => void): { stop(): void } {
+  if (process.platform === 'win32') return { stop: () => {} };
+  const suspend = () => {
+    pause(true);
+    process.kill(process.pid, 'SIGSTOP');
+  };
+  const resume = () => pause(false);
+  process.on('SIGTSTP', suspend).on('SIGCONT', resume);
+  return { stop: () => void process.off('SIGTSTP', suspend).off('SIGCONT', resume) };
+}
+
 /** Calls its listener at each request to end, with the name of its cause, such as a signal's; `stop` ends that. */
 export type StopSource = (listener: (by?: string) => void) => { stop(): void };
 

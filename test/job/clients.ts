@@ -4,7 +4,8 @@ import {
   type CoordinatorMessage,
   type WorkerMessage,
 } from '../../src/job/control/protocol.js';
-import { Coordinator, type CoordinatorOptions } from '../../src/job/coordinator/coordinator.js';
+import { Coordinator } from '../../src/job/coordinator/coordinator.js';
+import type { CoordinatorOptions } from '../../src/job/coordinator/options.js';
 
 type Hello = Extract<WorkerMessage, { type: 'hello' }>;
 

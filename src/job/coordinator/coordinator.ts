@@ -5,13 +5,9 @@ import type { ErrorCode } from '../../util/error-codes.js';
 import { codeOf, messageOf, PodDistError, UserError } from '../../util/errors.js';
 import { runningClock } from '../../util/running-clock.js';
 import type { EndCause } from '../../util/signals.js';
-import type { Group } from '../../record/job-state.js';
-import type { TracePart } from '../../trace/trace-file.js';
 import { now as clockNow } from '../../trace/tracer.js';
-import { disagreement } from './assembly.js';
 import {
   broken,
-  disagreed,
   ended,
   exited,
   lostBy,
@@ -25,9 +21,10 @@ import {
 } from './causes.js';
 import { ControlServer, type Arrival, type Connection, type MemberConnections } from '../control/server.js';
 import { describeFailure, RootCause, type JobFailure } from './failure.js';
+import { Exchange } from './exchange.js';
 import { Generation } from './generation.js';
+import type { CoordinatorOptions } from './options.js';
 import { describeWait } from './lateness.js';
-import type { ListenOptions } from '../control/listen.js';
 import { MemoryKills } from './memory-kills.js';
 import {
   decode,
@@ -38,41 +35,9 @@ import {
   type WorkerMessage,
 } from '../control/protocol.js';
 import { Recovery, type ElasticJob } from './recovery.js';
-import type { ElasticOptions, Formation, Inherited } from './reform.js';
+import type { Formation } from './reform.js';
 import type { Start } from '../../training/recovery-point.js';
-import { Roster, type Member, type RosterOptions } from './roster.js';
-
-export interface CoordinatorOptions extends ListenOptions, RosterOptions {
-  transport: 'ipc' | 'tcp';
-  joinTimeoutMs: number;
-  /**
-   * Milliseconds to wait for a better explanation, since evidence of one failure arrives from several sides; default:
-   * 400.
-   */
-  graceMs?: number;
-  /** Milliseconds that others may wait for a rank before `onNotice` names it; default: none is named. */
-  stallWarningMs?: number;
-  /** Called with one line for each notice to the user while the job runs. */
-  onNotice?(line: string): void;
-  /** Called once, when every rank has joined. */
-  onAssembled?(): void;
-  /** Checks and returns a rank's part of a gather; throws `PROTOCOL_ERROR` if it is not one. */
-  readPart?(name: string, part: unknown): unknown;
-  /** Makes one result of what the ranks gather under a name; parts by rank. */
-  combine(name: string, parts: unknown[]): unknown;
-  /** Called with each record of a rank; throws `PROTOCOL_ERROR` if it is not a record. */
-  onRecord?(rank: number, news: unknown): void;
-  /** Called with the spans of each rank. */
-  onTrace?(part: TracePart): void;
-  /** Called whenever the ranks of a configuration begin, or begin again, to train. */
-  onGroup?(group: Group): void;
-  /** Called when the ranks begin again, with their number before and now; from a checkpoint or the start without a snapshot. */
-  onReplay?(before: number, now: number, from: Start | undefined): void;
-  /** Goes on after the loss of a worker; default: that ends the job. */
-  elastic?: ElasticOptions;
-  /** An elastic job to take over, whose coordinator has ended. */
-  inherited?: Inherited;
-}
+import { Roster, type Member } from './roster.js';
 
 const defaultGraceMs = 400;
 const checkEveryMs = 250;
@@ -113,6 +78,7 @@ export class Coordinator {
   private generation: Generation;
   private readonly recovery: Recovery | undefined;
   private readonly memory = new MemoryKills();
+  private readonly exchange: Exchange;
   /** Secret of the members of the present configuration. */
   private secret: string;
   private readonly jobId = randomBytes(16).toString('hex');
@@ -134,6 +100,11 @@ export class Coordinator {
     const { worldSize, graceMs = defaultGraceMs, inherited } = options;
     this.secret = options.token;
     this.cause = new RootCause(graceMs);
+    this.exchange = new Exchange({
+      ...options,
+      answer: (message) => this.broadcast(message),
+      fail: (cause) => this.cause.add(...cause),
+    });
     this.roster = new Roster({ ...options, spares: options.elastic !== undefined });
     const { generation, worldSize: ranks } = inherited ?? { generation: 0, worldSize };
     this.generation = new Generation(generation, ranks, options.stallWarningMs ?? Infinity);
@@ -321,9 +292,9 @@ export class Coordinator {
         if (!connections.add('connections', rank, true)) return;
         return this.go();
       case 'agree':
-        return this.agree(rank, message.name, message.value);
+        return this.exchange.agree(this.generation, rank, message);
       case 'gather':
-        return this.gather(rank, message.name, message.part);
+        return this.exchange.gather(this.generation, rank, message);
       case 'trace': {
         const { spans, clock } = message;
         return this.options.onTrace?.({ rank, host: member.host, spans, clock });
@@ -365,30 +336,6 @@ export class Coordinator {
         'PROTOCOL_ERROR',
         `it says ${type} ${inTime ? 'after it has finished' : 'out of turn'}`,
       );
-  }
-
-  private agree(rank: number, name: string, value: string): void {
-    const values = this.generation.agreements.add(name, rank, value);
-    if (!values) return;
-    const reason = disagreement(name, values);
-    if (reason) this.cause.add(...disagreed(reason));
-    else this.broadcast({ type: 'agreed', name });
-  }
-
-  private gather(rank: number, name: string, part: unknown): void {
-    const { readPart = (_name, given) => given, combine } = this.options;
-    const parts = this.generation.gatherings.add(name, rank, readPart(name, part));
-    if (!parts) return;
-    try {
-      this.broadcast({ type: 'gathered', name, result: combine(name, parts) });
-    } catch (error) {
-      // Such as a full disk under the run folder.
-      if (error instanceof UserError) return this.cause.add(...stopped(error.code, messageOf(error), true));
-      const reason = `the coordinator could not combine ${name}: ${messageOf(error)}`;
-      // Each part is valid by itself, so the parts do not fit together.
-      if (error instanceof PodDistError) this.cause.add(...disagreed(reason));
-      else this.abort('COORDINATOR_FAILED', reason);
-    }
   }
 
   private check(): void {

@@ -46,6 +46,27 @@ export function isConsequence(code: ErrorCode): boolean {
   return consequences.has(code);
 }
 
+/** Codes of failures that would come again: a mistake, or a training that does not work. */
+const recurring = new Set<ErrorCode>([
+  'STOPPED',
+  'PREEMPTED',
+  'CHECKPOINT_MISSED',
+  'START_FAILED',
+  'PROTOCOL_ERROR',
+  'RANKS_DISAGREE',
+  'COLLECTIVE_MISMATCH',
+  'SILENT_CORRUPTION',
+  'LOSS_NOT_FINITE',
+  'GRADIENT_NOT_FINITE',
+  'COORDINATOR_FAILED',
+  'RUN_FOLDER_LOST',
+]);
+
+/** Whether a failure of this code would come again, so that a second try is of no use. */
+export function wouldComeAgain(code: ErrorCode): boolean {
+  return recurring.has(code);
+}
+
 interface Evidence {
   failure: JobFailure;
   weight: number;

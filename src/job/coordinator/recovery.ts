@@ -1,27 +1,10 @@
 import { runningClock } from '../../util/running-clock.js';
-import type { ErrorCode } from '../../util/error-codes.js';
 import type { CoordinatorMessage } from '../control/protocol.js';
 import { Budget } from './budget.js';
 import { linkLost, type Cause } from './causes.js';
-import { describeFailure, evidence, type JobFailure } from './failure.js';
+import { describeFailure, evidence, wouldComeAgain, type JobFailure } from './failure.js';
 import { formGroup, Reform, type ElasticOptions, type Formation, type Inherited } from './reform.js';
 import { isGuest, type Member, type Roster } from './roster.js';
-
-/** Codes of failures that would come again: a mistake, or a training that does not work. */
-const final = new Set<ErrorCode>([
-  'STOPPED',
-  'PREEMPTED',
-  'CHECKPOINT_MISSED',
-  'START_FAILED',
-  'PROTOCOL_ERROR',
-  'RANKS_DISAGREE',
-  'COLLECTIVE_MISMATCH',
-  'SILENT_CORRUPTION',
-  'LOSS_NOT_FINITE',
-  'GRADIENT_NOT_FINITE',
-  'COORDINATOR_FAILED',
-  'RUN_FOLDER_LOST',
-]);
 
 /** Milliseconds that workers of a job whose coordinator has ended may take to find the new one. */
 const rejoinWithinMs = 10_000;
@@ -122,7 +105,7 @@ export class Recovery {
   blame(cause: Cause, member?: Member): void {
     const [failure] = cause;
     const known = this.reform ?? this.explaining;
-    const may = !failure.user && !final.has(failure.code);
+    const may = !failure.user && !wouldComeAgain(failure.code);
     if (known && may && (this.reform || isAbout(known, failure))) return known.consider(cause);
     if (!may || !this.stepped || !this.job.underWay || !this.budget.take(Date.now()))
       return this.job.fail(cause);
@@ -175,7 +158,11 @@ export class Recovery {
 
   /** A rank has joined again, that has heard of `generation`; says what it has to be ready for. */
   joinedAgain(member: Member, generation: number): void {
-    if (!this.reform) return this.begin(linkLost({ rank: member.rank, host: member.host, pid: member.pid }));
+    if (!this.reform) {
+      const cause = linkLost({ rank: member.rank, host: member.host, pid: member.pid });
+      if (this.job.underWay && this.budget.take(Date.now())) return this.begin(cause);
+      return this.job.fail(cause);
+    }
     this.expected.delete(member.worker);
     if (generation >= this.reform.generation) this.renumber(generation + 1);
     else this.job.post(member, this.reformMessage(this.reform));

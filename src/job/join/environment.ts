@@ -98,6 +98,8 @@ export const launchVariables = {
   kept: 'POD_DIST_KEPT',
   /** Threads to compute with. */
   threads: 'POD_DIST_THREADS',
+  /** Lock of the run folder, for the process that runs the job. */
+  lock: 'POD_DIST_LOCK',
   /** Set for a worker that goes on where the process that has started it ends. */
   outlives: 'POD_DIST_OUTLIVES',
 } as const;

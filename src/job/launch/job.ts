@@ -2,7 +2,8 @@ import { mkdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../../config/schema.js';
 import { describeFailure } from '../coordinator/failure.js';
-import { Coordinator, type CoordinatorOptions } from '../coordinator/coordinator.js';
+import { Coordinator } from '../coordinator/coordinator.js';
+import type { CoordinatorOptions } from '../coordinator/options.js';
 import { codeOf, PodDistError, PreemptedError, StoppedError, UserError } from '../../util/errors.js';
 import type { TraceFile } from '../../trace/trace-file.js';
 import { canonicalHost, isWildcard, tcpAddress } from '../../transport/addresses.js';
@@ -10,7 +11,7 @@ import type { JobState } from '../../record/job-state.js';
 import type { RunCombiner } from '../../record/combine.js';
 import type { DevicePlan } from '../../backend/devices/devices.js';
 import { newSecret } from '../secret/read-secret.js';
-import type { EndCause, StopSource } from '../../util/signals.js';
+import { followSuspension, type EndCause, type StopSource } from '../../util/signals.js';
 import {
   silentAfterMs,
   sizesOf,
@@ -125,7 +126,7 @@ export async function runJob({
   });
   const supervisor = new Supervisor(coordinator);
   const following = stopping((by = '') => coordinator.abort('STOPPED', by));
-  const suspending = suspendWith(supervisor);
+  const suspending = followSuspension((paused) => supervisor.pause(paused));
   const askToEnd = () => coordinator.askToEnd(ending?.reason as EndCause);
   ending?.addEventListener('abort', askToEnd);
   lost?.addEventListener('abort', () => {
@@ -225,18 +226,6 @@ function addressesOf(host: string): { listenOn: string; connectTo: string } {
   return isWildcard(canonical)
     ? { listenOn: '*', connectTo: '127.0.0.1' }
     : { listenOn: canonical, connectTo: canonical };
-}
-
-/** Stops the workers at Ctrl-Z, or SIGTSTP to this process alone, and continues them with this process. */
-function suspendWith(supervisor: Supervisor): { stop(): void } {
-  if (process.platform === 'win32') return { stop: () => {} };
-  const suspend = () => {
-    supervisor.pause(true);
-    process.kill(process.pid, 'SIGSTOP');
-  };
-  const resume = () => supervisor.pause(false);
-  process.on('SIGTSTP', suspend).on('SIGCONT', resume);
-  return { stop: () => void process.off('SIGTSTP', suspend).off('SIGCONT', resume) };
 }
 
 /** Workers that this process starts need not be waited for as long as other hosts: a stalled one ends the job. */

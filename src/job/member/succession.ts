@@ -1,12 +1,10 @@
-import { spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { readJobState, type JobState } from '../../record/job-state.js';
 import { isLoopback, isWildcard, tcpAddress } from '../../transport/addresses.js';
-import { PodDistError, UserError } from '../../util/errors.js';
+import { messageOf, PodDistError, UserError } from '../../util/errors.js';
 import { isRunning, processSpace } from '../../util/processes.js';
 import { runningClock } from '../../util/running-clock.js';
-import { launchVariables } from '../join/environment.js';
+import { startAgent } from '../launch/agent-process.js';
 
 /** A worker that has lost the coordinator. */
 export interface Orphan {
@@ -81,28 +79,13 @@ export function reachableAt({ agent, address = '', listensOn = '' }: JobState): 
   return tcpAddress(isWildcard(listensOn) ? agent.host : listensOn, port);
 }
 
+/** Starts a process that takes the job over; where that cannot be, as without a run folder, another worker may. */
 function startSuccessor({ folder, token, silent }: Orphan, lostAt: number): void {
-  const script = fileURLToPath(new URL('../../../launcher/cli.js', import.meta.url));
-  const args = ['agent', folder, '--lost-at', String(lostAt), ...(silent ? ['--depose'] : [])];
-  const child = spawn(process.execPath, [script, ...args], {
-    detached: true,
-    stdio: 'ignore',
-    env: { ...withoutPlace(process.env), [launchVariables.token]: token },
-  });
-  child.on('error', () => {});
-  child.unref();
-}
-
-/** The environment without this worker's own place. */
-function withoutPlace(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const own = new Set<string>([
-    ...Object.values(launchVariables),
-    'RANK',
-    'WORLD_SIZE',
-    'LOCAL_RANK',
-    'LOCAL_WORLD_SIZE',
-  ]);
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => !own.has(name)));
+  try {
+    startAgent({ folder, token, lostAt, depose: silent });
+  } catch (error) {
+    process.stderr.write(`${messageOf(error)}\n`);
+  }
 }
 
 function lost(reason: string): PodDistError {

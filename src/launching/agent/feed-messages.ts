@@ -28,6 +28,8 @@ export type FeedEvent = z.output<typeof feedEvent>;
 
 /** Line of one who follows to the agent. */
 export const feedOrder = z.union([
+  /** Sends everything from now on, and to the first one what was before. */
+  z.object({ follow: z.literal(true) }),
   /** Ends the run at once; `by` is the signal's name. */
   z.object({ stop: z.string() }),
   /** Ends it after the step under way, with a checkpoint. */
@@ -37,5 +39,11 @@ export const feedOrder = z.union([
 ]);
 export type FeedOrder = z.output<typeof feedOrder>;
 
-/** Most bytes of a line: a full evaluation is the longest. */
-export const mostLineBytes = 64 * 2 ** 20;
+/** What a line holds; undefined where it is none of these, as the last one of a process that was killed may be. */
+export function readLine<T>(schema: z.ZodType<T>, line: string): T | undefined {
+  try {
+    return schema.safeParse(JSON.parse(line)).data;
+  } catch {
+    return undefined;
+  }
+}

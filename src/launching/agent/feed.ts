@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RunListener } from '../../record/run-record.js';
 import { findUserFolder } from '../../transport/user-folder.js';
-import { feedCalls, feedOrder, type FeedEvent, type FeedOrder } from './feed-messages.js';
+import { feedCalls, feedOrder, readLine, type FeedEvent, type FeedOrder } from './feed-messages.js';
 
 /** Events that are kept until somebody follows. */
 const mostKept = 10_000;
@@ -62,6 +62,7 @@ export class RunFeed {
   }
 
   publish(event: FeedEvent): void {
+    if (!this.kept && this.followers.size === 0) return;
     const line = `${JSON.stringify(event)}\n`;
     if (this.kept && this.kept.length < mostKept) this.kept.push(line);
     for (const follower of this.followers) {
@@ -82,17 +83,19 @@ export class RunFeed {
     removeIfEmpty(dirname(this.socket));
   }
 
+  /** Whoever connects hears nothing until it has given an order: another agent may only look whether this one is there. */
   private admit(follower: Socket): void {
-    this.followers.add(follower);
     follower.on('error', () => {});
     follower.on('close', () => this.followers.delete(follower));
-    for (const line of this.kept ?? []) follower.write(line);
-    this.kept = undefined;
     const lines = createInterface({ input: follower });
     lines.on('error', () => {});
     lines.on('line', (line) => {
-      const order = readOrder(line);
-      if (order) this.onOrder(order);
+      const order = readLine(feedOrder, line);
+      if (!order) return;
+      this.followers.add(follower);
+      if (!('follow' in order)) return this.onOrder(order);
+      for (const line of this.kept ?? []) follower.write(line);
+      this.kept = undefined;
     });
   }
 }
@@ -116,13 +119,5 @@ async function removeAbandoned(folder: string): Promise<void> {
     });
     socket.destroy();
     if (abandoned) rmSync(path, { force: true });
-  }
-}
-
-function readOrder(line: string): FeedOrder | undefined {
-  try {
-    return feedOrder.safeParse(JSON.parse(line)).data;
-  } catch {
-    return undefined;
   }
 }

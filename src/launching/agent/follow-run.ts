@@ -9,8 +9,8 @@ import { holderOf, isHere } from '../../record/run-lock.js';
 import type { RunListener } from '../../record/run-record.js';
 import { PodDistError, StoppedError, UserError } from '../../util/errors.js';
 import { isRunning, signalProcess, type ProcessIdentity } from '../../util/processes.js';
-import type { EndCause, StopSource } from '../../util/signals.js';
-import { feedEvent, type FeedEvent, type FeedOrder } from './feed-messages.js';
+import { followSuspension, type EndCause, type StopSource } from '../../util/signals.js';
+import { feedEvent, readLine, type FeedEvent, type FeedOrder } from './feed-messages.js';
 
 export interface FollowHooks {
   /** Called with lines for people. */
@@ -56,7 +56,11 @@ export async function followRun(folder: string, hooks: FollowHooks): Promise<Rep
     if (by === 'SIGHUP') leave(new StoppedError(by));
     else order({ stop: by });
   });
-  const suspending = hooks.stopping && suspendWith(() => last?.agent);
+  const suspending =
+    hooks.stopping &&
+    followSuspension((paused) => {
+      if (last) signalProcess(last.agent, paused ? 'SIGTSTP' : 'SIGCONT');
+    });
   const end = () => order({ end: hooks.ending?.reason as EndCause });
   hooks.ending?.addEventListener('abort', end);
   try {
@@ -71,6 +75,8 @@ export async function followRun(folder: string, hooks: FollowHooks): Promise<Rep
         await last.left();
         return outcome(event);
       }
+      const { ended } = readJobState(folder) ?? {};
+      if (ended) throw errorOf(ended);
       hooks.notify('the process that runs the job is lost: another one takes over');
       term = state.term + 1;
     }
@@ -80,21 +86,6 @@ export async function followRun(folder: string, hooks: FollowHooks): Promise<Rep
     hooks.ending?.removeEventListener('abort', end);
     last?.close();
   }
-}
-
-/** Suspends the job at Ctrl-Z, or SIGTSTP to this process alone, and continues it with this process. */
-function suspendWith(agent: () => ProcessIdentity | undefined): { stop(): void } {
-  const pass = (signal: NodeJS.Signals) => {
-    const one = agent();
-    if (one) signalProcess(one, signal);
-  };
-  const suspend = () => {
-    pass('SIGTSTP');
-    process.kill(process.pid, 'SIGSTOP');
-  };
-  const resume = () => pass('SIGCONT');
-  process.on('SIGTSTP', suspend).on('SIGCONT', resume);
-  return { stop: () => void process.off('SIGTSTP', suspend).off('SIGCONT', resume) };
 }
 
 /** State of the job's agent, once it listens. */
@@ -172,6 +163,7 @@ class Following {
     this.socket = connect(socket);
     this.socket.on('error', () => {});
     this.ended = this.read(hooks);
+    this.order({ follow: true });
   }
 
   order(order: FeedOrder): void {
@@ -194,7 +186,7 @@ class Following {
     const lines = createInterface({ input: this.socket });
     lines.on('error', () => {});
     lines.on('line', (line) => {
-      const { data: event } = feedEvent.safeParse(JSON.parse(line));
+      const event = readLine(feedEvent, line);
       if (!event) return;
       if ('report' in event || 'ended' in event) outcome = event;
       else tell(event, hooks);

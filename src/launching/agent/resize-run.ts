@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { PodDistError, UserError } from '../../util/errors.js';
-import { feedEvent, type FeedOrder } from './feed-messages.js';
+import { feedEvent, readLine, type FeedOrder } from './feed-messages.js';
 import { agentOf } from './follow-run.js';
 
 const answerWithinMs = 10_000;
@@ -20,7 +20,7 @@ export async function resizeRun(folder: string, workers: number): Promise<void> 
     await once(socket, 'connect');
     socket.write(`${JSON.stringify({ workers } satisfies FeedOrder)}\n`);
     for await (const line of createInterface({ input: socket })) {
-      const { data: event } = feedEvent.safeParse(JSON.parse(line));
+      const event = readLine(feedEvent, line);
       if (!event || !('resized' in event) || event.resized !== workers) continue;
       if (event.refusal === undefined) return;
       throw new UserError('CONFIG_INVALID', `${folder} cannot have ${workers} workers: ${event.refusal}`);

@@ -164,7 +164,7 @@ class Agent {
   private obey(order: FeedOrder): void {
     if ('stop' in order) for (const stop of this.stops) stop(order.stop);
     else if ('end' in order) this.end.abort(order.end satisfies EndCause);
-    else this.resize(order.workers);
+    else if ('workers' in order) this.resize(order.workers);
   }
 
   private resize(resized: number): void {

@@ -8,7 +8,7 @@ import { MeetingFolder, meetingFolderName } from '../../../src/transport/meeting
 import { machineId } from '../../../src/job/member/machine.js';
 import type { WorkerMessage } from '../../../src/job/control/protocol.js';
 import { describeFailure } from '../../../src/job/coordinator/failure.js';
-import type { CoordinatorOptions } from '../../../src/job/coordinator/coordinator.js';
+import type { CoordinatorOptions } from '../../../src/job/coordinator/options.js';
 import { UserError } from '../../../src/util/errors.js';
 import { Job, secret } from '../clients.js';
 
