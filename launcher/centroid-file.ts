@@ -11,17 +11,21 @@ interface CentroidTable {
   values: Float32Array;
 }
 
-const encoders: Readonly<Record<string, (table: CentroidTable) => Buffer>> = {
-  '.npy': npy,
-  '.json': ({ classes, dim, seed, values }) =>
-    Buffer.from(`${JSON.stringify({ classes, dim, seed, values: Array.from(values) })}\n`),
-  '.bin': ({ values }) => bytesOf(values),
-};
+const encoders = new Map<string, (table: CentroidTable) => Buffer>([
+  ['.npy', npy],
+  ['.json', json],
+  ['.bin', ({ values }) => bytesOf(values)],
+]);
 
 /** @throws UserError for a name whose ending names no format (`CENTROID_FILE_INVALID`), or where no file can be written */
 export function checkCentroidFile(file: string): void {
   requireReplaceable(file);
-  if (Object.hasOwn(encoders, extname(file))) return;
+  encoderFor(file);
+}
+
+function encoderFor(file: string): (table: CentroidTable) => Buffer {
+  const encoder = encoders.get(extname(file));
+  if (encoder !== undefined) return encoder;
   throw new UserError(
     'CENTROID_FILE_INVALID',
     `${file}: end the name in .npy (NumPy), .json or .bin (little-endian float32, row by row)`,
@@ -30,8 +34,9 @@ export function checkCentroidFile(file: string): void {
 
 /** Writes centroids, whole or not at all, in the format that the file's ending names. */
 export function writeCentroids(file: string, table: CentroidTable): void {
+  const encode = encoderFor(file);
   try {
-    writeFileAtomicSync(file, encoders[extname(file)](table));
+    writeFileAtomicSync(file, encode(table));
   } catch (error) {
     throw new UserError('CENTROID_FILE_INVALID', `cannot write ${file}: ${messageOf(error)}`);
   }
@@ -49,6 +54,10 @@ function npy({ classes, dim, values }: CentroidTable): Buffer {
   head.write('\x93NUMPY\x01\x00', 'latin1');
   head.writeUInt16LE(length, 8);
   return Buffer.concat([head, Buffer.from(`${text.padEnd(length - 1)}\n`), bytesOf(values)]);
+}
+
+function json({ classes, dim, seed, values }: CentroidTable): Buffer {
+  return Buffer.from(`${JSON.stringify({ classes, dim, seed, values: Array.from(values) })}\n`);
 }
 
 function bytesOf(values: Float32Array): Buffer {

@@ -48,13 +48,15 @@ function summaryTable(evaluation: Evaluation): string {
 function rejectionRows({ thresholds, accepted, correct, unknown }: Evaluation['rejection'], total: number) {
   const rows: [string, string][] = [];
   const wide = accepted.findLastIndex((count) => count >= 0.95 * total);
-  if (wide >= 0) {
-    const right = percent(correct[wide] / accepted[wide]);
+  const threshold = thresholds[wide];
+  if (threshold !== undefined) {
+    const at = (counts: readonly number[]) => counts[wide] ?? NaN;
+    const right = percent(at(correct) / at(accepted));
     const strangers = unknown
-      ? `, with ${percent(unknown.accepted[wide] / unknown.images)} of the unknown`
+      ? `, with ${percent(at(unknown.accepted) / unknown.images)} of the unknown`
       : '';
-    const shown = `${percent(accepted[wide] / total)} accepted${strangers}, ${right} of them right`;
-    rows.push([`cosine of at least ${thresholds[wide].toFixed(2)}`, shown]);
+    const shown = `${percent(at(accepted) / total)} accepted${strangers}, ${right} of them right`;
+    rows.push([`cosine of at least ${threshold.toFixed(2)}`, shown]);
   }
   if (unknown)
     rows.push([
@@ -72,9 +74,9 @@ function classTable(evaluation: Evaluation): string {
     style: { head: [], border: [] },
   });
   classNames.slice(0, mostRows).forEach((name, label) => {
-    const [images, correct] = [classTotal[label], classCorrect[label]];
+    const [images, correct] = [classTotal[label] ?? 0, classCorrect[label] ?? 0];
     const accuracy = percent(images > 0 ? correct / images : null);
-    table.push([printable(name), images, correct, accuracy, `${number(classAngle[label], 1)}°`]);
+    table.push([printable(name), images, correct, accuracy, `${number(classAngle[label] ?? null, 1)}°`]);
   });
   const rest = classNames.length - mostRows;
   return rest > 0 ? `${table.toString()}\n${rest} more classes: see --json` : table.toString();

@@ -27,7 +27,7 @@ const shortcuts = [
 
 /** Flags of every command that reads a recipe; their help comes from the recipe's schema. */
 export function recipeFlags(): Record<string, Options> {
-  const descriptions = new Map(listSettings().map(({ path, forms }) => [path, forms[0].description]));
+  const descriptions = new Map(listSettings().map(({ path, forms }) => [path, forms[0]?.description]));
   const flags: Record<string, Options> = {
     config: {
       type: 'string',
@@ -65,7 +65,7 @@ export const checkpointFlag = {
 
 /** Flag of the commands that work with a trained model: names the backend that computes it. */
 export function backendFlag() {
-  const { describe } = recipeFlags().backend;
+  const describe = recipeFlags().backend?.describe;
   return { type: 'string', requiresArg: true, describe } as const satisfies Options;
 }
 

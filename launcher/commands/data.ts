@@ -172,9 +172,10 @@ async function readThrough(dir: string, options: CheckOptions = {}): Promise<Dat
 
 /** Describes the first broken file, in one line; undefined where none is broken. */
 function describeBroken(dir: string, { broken }: DataReport): string | undefined {
-  if (broken.length === 0) return undefined;
+  const [first] = broken;
+  if (first === undefined) return undefined;
   const rest = broken.length > 1 ? `, and ${broken.length - 1} more` : '';
-  return `${dir} is broken: ${broken[0].problem}${rest}`;
+  return `${dir} is broken: ${first.problem}${rest}`;
 }
 
 function summary({ format, classNames, splits, broken, warnings }: DataReport) {

@@ -49,7 +49,7 @@ function describeMachine(machine: Machine): string {
   const adapters = machine.adapters.map(
     ({ name, driver, software }) => `${name}, ${driver}${software ? ' (software)' : ''}`,
   );
-  return [
+  const lines: [name: string, value: string][] = [
     ['Node', `${machine.node}, ${machine.platform}`],
     ['processor', `${machine.cpu}, ${machine.cores} core${machine.cores === 1 ? '' : 's'} to use`],
     ['memory', `${machine.memoryGigabytes.toFixed(1)} GB, ${machine.freeMemoryGigabytes.toFixed(1)} free`],
@@ -59,9 +59,8 @@ function describeMachine(machine: Machine): string {
     ['sharp', part(machine.sharp)],
     ['GPU', gpus.length > 0 ? gpus.join('; ') : 'none that nvidia-smi lists'],
     ['WebGPU', adapters.length > 0 ? adapters.join('; ') : 'no adapter'],
-  ]
-    .map(([name, value]) => `${name.padEnd(12)}${value}`)
-    .join('\n');
+  ];
+  return lines.map(([name, value]) => `${name.padEnd(12)}${value}`).join('\n');
 }
 
 function describeBackends(backends: readonly BackendHealth[]): string {

@@ -103,9 +103,7 @@ async function examineIpc(): Promise<PartHealth> {
       calling.connect(address);
       await calling.send('well');
       const [answer] = await listening.receive();
-      return answer.toString() === 'well'
-        ? { ok: true }
-        : { ok: false, reason: 'a message came out changed' };
+      return String(answer) === 'well' ? { ok: true } : { ok: false, reason: 'a message came out changed' };
     } finally {
       calling.close();
       listening.close();
@@ -142,13 +140,11 @@ async function listGpuDetails(): Promise<Gpu[]> {
       .trim()
       .split('\n')
       .map((line) => line.split(',').map((field) => field.trim()))
-      .filter((fields) => fields.length === 4)
-      .map(([index, name, memory, driver]) => ({
-        index: Number(index),
-        name,
-        memoryMegabytes: Number(memory),
-        driver,
-      }));
+      .flatMap(([index, name, memory, driver]) =>
+        name === undefined || driver === undefined
+          ? []
+          : [{ index: Number(index), name, memoryMegabytes: Number(memory), driver }],
+      );
   } catch {
     return [];
   }

@@ -13,6 +13,7 @@ import { stateNames } from '../optim/index.js';
 import type { Slot } from '../parallel/parameters.js';
 import { verifySeal } from './sealed.js';
 import type { OptimiserState } from '../parallel/sharded-state.js';
+import { present } from '../util/present.js';
 
 /**
  * Format 1 had no digest of its manifest, and the evaluation within it. Up to format 2 each array had a file of its own;
@@ -221,7 +222,12 @@ function readShards(folder: string, manifest: Sharded): Arrays {
   const { whole, own } = joinShards(read, layout);
   const { weights, ...state } = whole;
   const has = Object.keys(own).length > 0;
-  return { weights, state, moving: readArray(folder, 'moving', moving), ...(has ? { own } : {}) };
+  return {
+    weights: present(weights, 'the array of weights'),
+    state,
+    moving: readArray(folder, 'moving', moving),
+    ...(has ? { own } : {}),
+  };
 }
 
 function readArrays(folder: string, { slots, arrays }: Earlier): Arrays {

@@ -43,20 +43,20 @@ export function joinShards(
 ): { whole: Record<string, Float32Array>; own: Partial<Record<OwnArray['name'], Float32Array[]>> } {
   const { buckets, names, worldSize } = layout;
   const length = buckets.at(-1)?.end ?? 0;
-  const whole = Object.fromEntries(names.map((name) => [name, new Float32Array(length)]));
+  const arrays = names.map((name) => [name, new Float32Array(length)] as const);
   const own: Partial<Record<OwnArray['name'], Float32Array[]>> = {};
   shards.forEach((shard, rank) => {
     let offset = 0;
     const next = (count: number) => shard.subarray(offset, (offset += count));
-    for (const name of names) {
+    for (const [, array] of arrays) {
       for (const bucket of buckets) {
         const { start, end } = shardOf(bucket, { rank, worldSize });
-        whole[name].set(next(end - start), start);
+        array.set(next(end - start), start);
       }
     }
     for (const { name, length: count } of layout.own) (own[name] ??= []).push(next(count).slice());
   });
-  return { whole, own };
+  return { whole: Object.fromEntries(arrays), own };
 }
 
 /** Whether the buckets cover so many numbers in order, without gap or overlap. */

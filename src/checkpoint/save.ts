@@ -18,6 +18,7 @@ import { syncFolder, writeSynced, type Described } from './files.js';
 import { pluginFile, type Modules } from './modules.js';
 import { cutOut, type ShardLayout } from './layout.js';
 import { seal, verifySeal } from './sealed.js';
+import { present } from '../util/present.js';
 
 /** Where a checkpoint is written, and where its files lie until all of them are on disk. */
 export interface Destination {
@@ -105,7 +106,7 @@ export async function saveCheckpoint(
     names: Object.keys(whole),
     own: Object.entries(own).map(([name, [first]]) => ({
       name: name as keyof typeof own,
-      length: first.length,
+      length: first?.length ?? 0,
     })),
     worldSize,
   };
@@ -113,7 +114,7 @@ export async function saveCheckpoint(
     const shards: Described[] = [];
     for (let rank = 0; rank < worldSize; rank++) {
       const parts = Object.values(whole).map((array) => cutOut(array, rank, layout));
-      const mine = Object.values(own).map((arrays) => arrays[rank]);
+      const mine = Object.values(own).map((arrays) => present(arrays[rank], `an array of rank ${rank}`));
       shards.push(await writeShard(destination, rank, [...parts, ...mine]));
     }
     return await finishCheckpoint(destination, {

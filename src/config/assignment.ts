@@ -67,9 +67,9 @@ function isOf({ type, const: only, enum: listed }: JsonSchema, value: unknown): 
 
 /** Sets one setting, making the sections that it is in. */
 export function assign(settings: Settings, { path, value, source }: Override): void {
-  const parts = path.split('.');
+  const cut = path.lastIndexOf('.');
   let at = settings;
-  for (const part of parts.slice(0, -1)) {
+  for (const part of cut < 0 ? [] : path.slice(0, cut).split('.')) {
     if (!Object.hasOwn(at, part) || at[part] === null || at[part] === undefined) define(at, part, {});
     const below = at[part];
     if (!isSection(below))
@@ -79,7 +79,7 @@ export function assign(settings: Settings, { path, value, source }: Override): v
       );
     at = below;
   }
-  define(at, parts[parts.length - 1], value);
+  define(at, path.slice(cut + 1), value);
 }
 
 /** Sets a property of the object itself, whatever its name. */

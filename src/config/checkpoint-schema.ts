@@ -68,7 +68,7 @@ type CheckpointConfig = z.output<typeof checkpointSchema>;
 /** What `checkpoint.every` says. */
 export function intervalOf({ every }: CheckpointConfig): Interval {
   if (typeof every === 'number') return { count: every, unit: 'epochs' };
-  const [, count, word] = /^(\d+) *(\w+)$/.exec(every) ?? [];
+  const [, count, word = ''] = /^(\d+) *(\w+)$/.exec(every) ?? [];
   const unit = (Object.keys(units) as Unit[]).find((name) =>
     (units[name] as readonly string[]).includes(word),
   );

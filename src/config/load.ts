@@ -8,6 +8,7 @@ import { findRecipe, placeModules, readRecipe, shippedFile } from './recipe.js';
 import { configSchema, type Config, type ConfigInput, type PixelRules } from './schema.js';
 import { completeRules, completeStored, describeDropped, dropUnknown } from './stored.js';
 import { suggestion } from './suggestion.js';
+import { present } from '../util/present.js';
 
 /** Characters of a key that an error repeats. */
 const shownCharacters = 60;
@@ -70,7 +71,7 @@ function checkLayer(layer: Layer): Config {
   const result = configSchema.safeParse(layer.settings);
   if (result.success) return result.data;
   const { issues } = result.error;
-  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
+  const issue = present(issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0], 'an issue');
   const key = issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [];
   const where = placeOf(layer, [...issue.path, ...key]);
   throw new UserError('CONFIG_INVALID', messageOf(`${where}: ${explain(issue, layer.settings)}`));
@@ -84,7 +85,7 @@ export function configDigest(config: Config): string {
 function explain(issue: z.core.$ZodIssue, settings: unknown): string {
   const path = issue.path.join('.');
   if (issue.code === 'unrecognized_keys') {
-    const key = issue.keys[0];
+    const [key = ''] = issue.keys;
     const shown = key.length > shownCharacters ? `${key.slice(0, shownCharacters)}...` : key;
     return `unknown key ${path ? `${path}.` : ''}${shown}; ${suggestion(settings, issue.path, shown)}`;
   }

@@ -3,8 +3,9 @@ import { jsonSchema, listedValues, variants, type JsonSchema } from './json-sche
 /** Key by which a section chooses its variant, such as `name`: the schema lists its values in every one. */
 export function choiceKey(node: JsonSchema): string | undefined {
   const all = variants(node);
-  if (all.length < 2) return undefined;
-  return Object.keys(all[0].properties ?? {}).find((key) =>
+  const [first, second] = all;
+  if (first === undefined || second === undefined) return undefined;
+  return Object.keys(first.properties ?? {}).find((key) =>
     all.every(({ properties = {} }) => listedValues(properties[key] ?? {}).length > 0),
   );
 }
@@ -20,7 +21,7 @@ export function choiceOf(node: JsonSchema, section: unknown): unknown {
   return (
     given ??
     variants(node)
-      .map(({ properties = {} }) => properties[key].default)
+      .map(({ properties = {} }) => properties[key]?.default)
       .find((value) => value !== undefined)
   );
 }
@@ -30,7 +31,7 @@ export function variantOf(node: JsonSchema, section: unknown): JsonSchema | unde
   const key = choiceKey(node);
   if (key === undefined) return variants(node).length === 1 ? variants(node)[0] : undefined;
   const choice = choiceOf(node, section);
-  return variants(node).find(({ properties = {} }) => listedValues(properties[key]).includes(choice));
+  return variants(node).find(({ properties = {} }) => listedValues(properties[key] ?? {}).includes(choice));
 }
 
 /** The schemas of a setting in every variant that has it; none if there is no such setting. */
@@ -48,6 +49,7 @@ function nodesAt(path: readonly string[]): JsonSchema[] {
   for (const key of path)
     nodes = nodes
       .flatMap(variants)
-      .flatMap(({ properties = {} }) => (Object.hasOwn(properties, key) ? [properties[key]] : []));
+      .map(({ properties = {} }) => (Object.hasOwn(properties, key) ? properties[key] : undefined))
+      .filter((child) => child !== undefined);
   return nodes;
 }

@@ -49,7 +49,7 @@ function visit(
   const choice = choiceKey(node);
   if (choice !== undefined) choices.push(`${path}.${choice}`);
   for (const { properties = {}, required = [] } of all) {
-    const chosen = choice === undefined ? of : listedValues(properties[choice]).map(String);
+    const chosen = choice === undefined ? of : listedValues(properties[choice] ?? {}).map(String);
     for (const [key, child] of Object.entries(properties)) {
       const about = (key === choice && node.description) || '';
       const place = { path: path ? `${path}.${key}` : key, of: chosen };
@@ -77,7 +77,8 @@ function merge(
   found: ReadonlyMap<string, readonly SettingForm[]>,
   choices: readonly string[],
 ): SettingForm[] {
-  if (choices.includes(path) && forms.length > 1) return [joinChoices(forms)];
+  const [first] = forms;
+  if (choices.includes(path) && first !== undefined && forms.length > 1) return [joinChoices(first, forms)];
   const merged = new Map<string, SettingForm>();
   for (const { of, ...rest } of forms) {
     const same = JSON.stringify(rest);
@@ -90,8 +91,10 @@ function merge(
 }
 
 /** The setting that chooses the variant: allows the values of all variants. */
-function joinChoices(forms: readonly SettingForm[]): SettingForm {
-  const [{ description, default: standard, required }] = forms;
+function joinChoices(
+  { description, default: standard, required }: SettingForm,
+  forms: readonly SettingForm[],
+): SettingForm {
   const values = forms.map((form) => form.values).join(' | ');
   return { of: [], values, description, default: standard, required };
 }

@@ -52,6 +52,7 @@ export function parseYaml(text: string, complaint: string): YamlText {
   if (deep) throw fail(`more than ${mostDepth} levels are nested`, deep.offset);
   const composer = new Composer({ prettyErrors: false, uniqueKeys: false, logLevel: 'silent' });
   const [document, another] = composer.compose(tokens, true, text.length);
+  if (!document) throw fail('it is empty');
   if (another) throw fail('a second document begins', another.range[0]);
   const [error] = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0]);
   if (error) throw fail(plainErrors.has(error.code) ? error.message : words(error.code), error.pos[0]);

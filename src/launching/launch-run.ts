@@ -18,6 +18,7 @@ import { neverStopping, untilSignal, type EndRules, type StopSource } from '../u
 import { findUserFolder } from '../transport/user-folder.js';
 import { trainInAgent } from './agent/start-agent.js';
 import { planRun, type RunPlan, type RunRequest } from './plan-run.js';
+import { present } from '../util/present.js';
 
 /** Callbacks of a launch, and its source of stop requests. */
 export interface LaunchHooks {
@@ -54,7 +55,7 @@ export async function launchRun(request: RunRequest, hooks: LaunchHooks): Promis
     const listeners = [...(hooks.begin?.(plan, folder.path) ?? []), keep];
     const report = await trainPlan(plan, { folder, listeners, ...hooks });
     folder.release();
-    return report ?? reports[0];
+    return present(report ?? reports[0], 'the report');
   } catch (error) {
     if (error instanceof UserError || error instanceof StoppedError) folder?.abandon();
     else folder?.release();
@@ -91,7 +92,7 @@ async function trainPlan(plan: RunPlan, options: RunOptions): Promise<Report | u
   const outDir = folder.path;
   const logDir = join(outDir, 'logs');
   if (config.workers === 1 && !config.elastic.enabled) {
-    setVariables(devices.perWorker[0].env);
+    setVariables(present(devices.perWorker[0], 'a device').env);
     const { trainAlone } = await import('../training/alone.js');
     const alone = { outDir, resume, listeners, requireGpu: devices.gpu, ending };
     const work = untilSignal(

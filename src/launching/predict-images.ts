@@ -9,6 +9,7 @@ import type { ClassScore } from '../evaluation/top-classes.js';
 import { Predictor, type ScoreKind } from '../inference/predictor.js';
 import { UserError } from '../util/errors.js';
 import { throwIfStopped, untilStopped } from '../util/until-stopped.js';
+import { present } from '../util/present.js';
 
 /** Which images are to be classified, and by what. */
 export interface PredictRequest {
@@ -90,14 +91,19 @@ export async function predictImages(request: PredictRequest, hooks: PredictHooks
   await initBackend(config.backend);
   const predictor = await Predictor.create(checkpoint, mirror);
   const { scoreKind } = predictor;
-  const named = ({ index, score }: ClassScore) => ({ class: checkpoint.classNames[index], index, score });
+  const named = ({ index, score }: ClassScore) => ({
+    class: present(checkpoint.classNames[index], `a name of class ${index}`),
+    index,
+    score,
+  });
   let done = 0;
   try {
     const batches = readImageFiles(files, preprocessing, config.evaluation.batchSize);
     for await (const batch of untilStopped(batches, signal)) {
       const predictions = predictor.predict(batch.images, top).map((classes, index) => {
-        const file = batch.files[index];
-        const known = classes.length > 0 && (threshold === undefined || classes[0].score >= threshold);
+        const file = present(batch.files[index], 'the file of an image');
+        const [best] = classes;
+        const known = best !== undefined && (threshold === undefined || best.score >= threshold);
         return { file, top: classes.map(named), known, animated: batch.animated.has(file), scoreKind };
       });
       done += batch.files.length + batch.broken.length;

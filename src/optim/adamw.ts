@@ -1,6 +1,7 @@
 import type { ValueKernels } from '../collective/kernels/program.js';
 import type { OptimizerConfig } from './schema.js';
 import type { Optimiser, Segment, UpdateOptions } from './optimiser.js';
+import { present } from '../util/present.js';
 
 type AdamWConfig = Extract<OptimizerConfig, { name: 'adamw' }>;
 
@@ -24,7 +25,7 @@ export class AdamW implements Optimiser {
   ): void {
     const { betas, epsilon } = this.config;
     const weightDecay = decays ? this.config.weightDecay : 0;
-    const [mean, square] = state;
+    const [mean, square] = [present(state[0], 'mean'), present(state[1], 'square')];
     kernels.adamW(weights, gradients, mean, square, { rate, betas, epsilon, weightDecay, step, scale });
   }
 }

@@ -1,6 +1,7 @@
 import type { ValueKernels } from '../collective/kernels/program.js';
 import type { OptimizerConfig } from './schema.js';
 import type { Optimiser, Segment, UpdateOptions } from './optimiser.js';
+import { present } from '../util/present.js';
 
 type LarsConfig = Extract<OptimizerConfig, { name: 'lars' }>;
 
@@ -27,7 +28,7 @@ export class Lars implements Optimiser {
     const length = norms.gradients * scale + weightDecay * norms.weights;
     const adapts = segment.matrix && norms.weights > 0 && length > 0;
     const local = adapts ? (trust * norms.weights) / length : 1;
-    kernels.sgd(segment.weights, segment.gradients, segment.state[0], {
+    kernels.sgd(segment.weights, segment.gradients, present(segment.state[0], 'velocity'), {
       rate,
       momentum,
       nesterov,

@@ -1,6 +1,7 @@
 import type { ValueKernels } from '../collective/kernels/program.js';
 import type { OptimizerConfig } from './schema.js';
 import type { Optimiser, Segment, UpdateOptions } from './optimiser.js';
+import { present } from '../util/present.js';
 
 type SgdConfig = Extract<OptimizerConfig, { name: 'sgd' }>;
 
@@ -24,6 +25,12 @@ export class Sgd implements Optimiser {
   ): void {
     const { momentum, nesterov } = this.config;
     const weightDecay = decays ? this.config.weightDecay : 0;
-    kernels.sgd(weights, gradients, state[0], { rate, momentum, nesterov, weightDecay, scale });
+    kernels.sgd(weights, gradients, present(state[0], 'velocity'), {
+      rate,
+      momentum,
+      nesterov,
+      weightDecay,
+      scale,
+    });
   }
 }

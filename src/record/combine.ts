@@ -14,6 +14,7 @@ import {
 } from './reported.js';
 import type { RunListener } from './run-record.js';
 import { largest } from '../util/extremes.js';
+import { present } from '../util/present.js';
 
 /**
  * The coordinator's side of a run: combines the ranks' parts into one result and passes it to the listeners.
@@ -125,13 +126,13 @@ export class RunCombiner {
 
   private epoch(parts: readonly EpochPart[]): EpochResult {
     const totals = addTotals(parts.map((part) => part.totals));
-    const [{ epoch, trainLoss }] = parts;
-    const other = parts.findIndex((part) => part.epoch !== epoch);
-    if (other >= 0)
-      throw new PodDistError(
-        'RANKS_DISAGREE',
-        `rank 0 ends epoch ${epoch + 1}, rank ${other} epoch ${parts[other].epoch + 1}`,
-      );
+    const { epoch, trainLoss } = first(parts);
+    for (const [rank, other] of parts.entries())
+      if (other.epoch !== epoch)
+        throw new PodDistError(
+          'RANKS_DISAGREE',
+          `rank 0 ends epoch ${epoch + 1}, rank ${rank} epoch ${other.epoch + 1}`,
+        );
     const again = epoch <= (this.last?.epoch ?? -1);
     if (again && !this.replaying)
       throw new PodDistError('PROTOCOL_ERROR', `the ranks end epoch ${epoch + 1} out of turn`);
@@ -163,22 +164,22 @@ export class RunCombiner {
 
   private finish(parts: readonly FinishPart[]): Report {
     if (!this.last) throw new PodDistError('PROTOCOL_ERROR', 'the ranks finished before their first epoch');
-    const [first] = parts;
+    const own = first(parts);
     const ranks = parts.map((part) => part.times);
     const images = sum(ranks, 'images');
     const report: Report = {
       worldSize: parts.length,
-      backend: first.backend,
+      backend: own.backend,
       devices: parts.map((part) => part.device),
-      parameters: first.parameters,
-      epochs: first.epochs,
+      parameters: own.parameters,
+      epochs: own.epochs,
       evalCorrect: this.last.evalCorrect,
       evalTotal: this.last.evalTotal,
       evalAccuracy: this.last.evalAccuracy,
       samplesPerSecond: images > 0 ? images / largest(ranks.map(({ seconds }) => seconds)) : 0,
       ...exposedShare(ranks),
-      centroidsSha256: first.centroidsSha256,
-      weightsSha256: first.weightsSha256,
+      centroidsSha256: own.centroidsSha256,
+      weightsSha256: own.weightsSha256,
       seconds: largest(parts.map((part) => part.seconds)),
     };
     for (const listener of this.listeners) listener.finished?.(this.withMissed(report));
@@ -193,10 +194,15 @@ export class RunCombiner {
 }
 
 function sameCheckpoint(parts: readonly SavedPart[]): readonly SavedPart[] {
-  const [{ name }] = parts;
-  const other = parts.findIndex((part) => part.name !== name);
-  if (other < 0) return parts;
-  throw new PodDistError('RANKS_DISAGREE', `rank 0 saves ${name}, rank ${other} ${parts[other].name}`);
+  const { name } = first(parts);
+  for (const [rank, other] of parts.entries())
+    if (other.name !== name)
+      throw new PodDistError('RANKS_DISAGREE', `rank 0 saves ${name}, rank ${rank} ${other.name}`);
+  return parts;
+}
+
+function first<T>(parts: readonly T[]): T {
+  return present(parts[0], 'the part of rank 0');
 }
 
 function isAfter(one: Position, other: Position): boolean {

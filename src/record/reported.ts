@@ -14,6 +14,7 @@ import type {
   Report,
   StepRecord,
 } from './records.js';
+import { present } from '../util/present.js';
 
 /** A rank's part of the gather `epoch`. */
 export interface EpochPart {
@@ -166,7 +167,7 @@ export function readNews(given: unknown): News {
 function read<T>(schema: z.ZodType<T>, given: unknown, what: string): T {
   const { success, data, error } = schema.safeParse(given);
   if (success) return data;
-  const [{ path, message }] = error.issues;
+  const { path, message } = present(error.issues[0], 'an issue');
   const where =
     path.length > 0 ? ` (${path.map(String).join('.').slice(0, 100)}: ${message.slice(0, 200)})` : '';
   throw new PodDistError('PROTOCOL_ERROR', `${what} is not pod-dist's${where}`);

@@ -45,7 +45,8 @@ export class SpanRecorder implements Tracer {
   span(thread: TraceThread, name: string, start: number, details: TraceSpan['details'] = {}): void {
     const end = now();
     this.spans.push({ name, thread, start, end, details });
-    if (this.spans.length >= mostSpans || end - this.spans[0].end > oldestMicroseconds) this.flush();
+    if (this.spans.length >= mostSpans || end - (this.spans[0]?.end ?? end) > oldestMicroseconds)
+      this.flush();
   }
 
   flush(): void {

@@ -22,7 +22,7 @@ export function canonicalHost(host: string): string {
   const address = hostname.replace(/^\[(.*)\]$/, '$1');
   if (isIP(address) === 0) return bare;
   const [, high, low] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(address) ?? [];
-  if (high === undefined) return address;
+  if (high === undefined || low === undefined) return address;
   const bits = Number.parseInt(high, 16) * 65_536 + Number.parseInt(low, 16);
   return [24, 16, 8, 0].map((shift) => (bits >>> shift) & 255).join('.');
 }
@@ -68,7 +68,8 @@ export function listeningAddress(
 ): string {
   if (!isLoopback(own)) return own;
   const outside = reached.filter((address) => !isLoopback(address));
-  if (outside.length === 0) return own;
-  const sameFamily = (address: string) => address.includes(':') === outside[0].includes(':');
+  const [first] = outside;
+  if (first === undefined) return own;
+  const sameFamily = (address: string) => address.includes(':') === first.includes(':');
   return outside.find((address) => addresses.includes(address)) ?? addresses.find(sameFamily) ?? own;
 }

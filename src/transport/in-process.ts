@@ -1,4 +1,5 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { present } from '../util/present.js';
 import type { Connection, Endpoints, Message, Transport, TransportOptions } from './connection.js';
 
 interface InProcessOptions extends TransportOptions {
@@ -11,11 +12,11 @@ type Packet = [stream: number, header: Uint8Array, payload: Uint8Array];
 /** Each rank's ports to all others: to be handed to the ranks' threads, or used in one. */
 export function connectInProcess(worldSize: number): Map<number, MessagePort>[] {
   const ports = Array.from({ length: worldSize }, () => new Map<number, MessagePort>());
-  for (let low = 0; low < worldSize; low++)
-    for (let high = low + 1; high < worldSize; high++) {
+  for (const [low, lower] of ports.entries())
+    for (const [index, higher] of ports.slice(low + 1).entries()) {
       const { port1, port2 } = new MessageChannel();
-      ports[low].set(high, port1);
-      ports[high].set(low, port2);
+      lower.set(low + 1 + index, port1);
+      higher.set(low, port2);
     }
   return ports;
 }
@@ -40,7 +41,7 @@ export class InProcessTransport implements Transport {
         (_, stream) => new PortConnection(peer, stream, port),
       );
       port.on('message', ([stream, header, payload]: Packet) =>
-        connections[stream].take({ header, payload }),
+        present(connections[stream], 'a stream').take({ header, payload }),
       );
       port.on('close', () => {
         if (!this.closed) lost(peer);

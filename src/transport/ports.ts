@@ -8,7 +8,7 @@ const pattern = /^(\d{1,5})-(\d{1,5})$/;
 
 /** Reads `20000-20100`; undefined where the text is no range of ports. */
 export function readPortRange(text: string): PortRange | undefined {
-  const [, first, last] = (pattern.exec(text) ?? []).map(Number);
+  const [, first = 0, last = 0] = (pattern.exec(text) ?? []).map(Number);
   return first >= 1 && last >= first && last <= 65_535 ? { first, last } : undefined;
 }
 

@@ -99,11 +99,11 @@ export function decodeHeader(frame: Uint8Array): Header {
     );
   }
   return {
-    kind: meaning(kinds, view[6], 'kind'),
-    type: meaning(elementTypes, view[7], 'element type'),
-    op: meaning(ops, view[8], 'operation'),
-    wire: meaning(wireTypes, view[9], 'wire type'),
-    stream: view[10],
+    kind: meaning(kinds, view.readUInt8(6), 'kind'),
+    type: meaning(elementTypes, view.readUInt8(7), 'element type'),
+    op: meaning(ops, view.readUInt8(8), 'operation'),
+    wire: meaning(wireTypes, view.readUInt8(9), 'wire type'),
+    stream: view.readUInt8(10),
     sequence: view.readUInt32LE(12),
     step: view.readUInt32LE(16),
     chunk: view.readUInt32LE(20),
@@ -116,7 +116,8 @@ export function decodeHeader(frame: Uint8Array): Header {
 }
 
 function meaning<T>(words: readonly T[], byte: number, what: string): T {
-  if (byte < words.length) return words[byte];
+  const word = words[byte];
+  if (word !== undefined) return word;
   throw new PodDistError(
     'PROTOCOL_ERROR',
     `a header on a data connection has ${what} ${byte}, which is none`,

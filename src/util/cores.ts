@@ -41,7 +41,7 @@ export function cpuQuota(pid: number | 'self', { proc, cgroup } = system): numbe
   let quota = Infinity;
   for (const line of (textOf(join(proc, String(pid), 'cgroup')) ?? '').trim().split('\n')) {
     const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
-    if (path === undefined) continue;
+    if (controllers === undefined || path === undefined) continue;
     const second = controllers === '';
     if (!second && !controllers.split(',').includes('cpu')) continue;
     const mounts = second ? ['', 'unified'] : [controllers, 'cpu'];
@@ -58,8 +58,8 @@ export function cpuQuota(pid: number | 'self', { proc, cgroup } = system): numbe
 
 /** `cpu.max`: microseconds of time in a period of so many, or `max`. */
 function secondVersion(folder: string): number {
-  const [time, period] = (textOf(join(folder, 'cpu.max')) ?? 'max').trim().split(' ').map(Number);
-  return time > 0 ? time / period : Infinity;
+  const [time = NaN, period = NaN] = (textOf(join(folder, 'cpu.max')) ?? 'max').trim().split(' ').map(Number);
+  return time > 0 && period > 0 ? time / period : Infinity;
 }
 
 function firstVersion(folder: string): number {
@@ -71,7 +71,7 @@ function firstVersion(folder: string): number {
 /** First and last core of each range in a list such as `0-3,8`. */
 function ranges(list: string): [number, number][] {
   return list.split(',').map((range) => {
-    const [first, last = first] = range.split('-').map(Number);
+    const [first = NaN, last = first] = range.split('-').map(Number);
     return [first, last];
   });
 }

@@ -64,6 +64,9 @@ describe('coresOf', () => {
     const quota = { 'proc/7/cgroup': '0::/', 'cgroup/cpu.max': '250000 100000' };
     expect(coresOf(7, write(quota))).toBe(2);
     expect(coresOf(7, write({ 'cgroup/cpu.max': '1000 100000' }))).toBe(1);
+    expect(coresOf(7, write({ 'cgroup/cpu.max': '250000' }))).toBe(
+      coresOf(7, write({ 'cgroup/cpu.max': 'max' })),
+    );
     expect(coresOf(8, write({}))).toBeUndefined();
   });
 });

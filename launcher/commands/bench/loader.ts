@@ -10,6 +10,7 @@ import { UserError } from '../../../src/util/errors.js';
 import { requireReplaceable } from '../../../src/util/regular-file.js';
 import { devicesOf } from '../../../src/backend/backends.js';
 import { overrides, recipeFlags } from '../../flags.js';
+import { present } from '../../../src/util/present.js';
 
 interface LoaderArguments {
   config?: string;
@@ -94,13 +95,15 @@ function nameOf({ pass, training }: LoaderRow): string {
 /** Origin of the pixels, such as `decoded`, or `12 decoded, 100 disk` where a pass was mixed. */
 function originOf({ origins }: LoaderRow): string {
   const parts = Object.entries<number>({ ...origins }).filter(([, count]) => count > 0);
-  if (parts.length === 1) return parts[0][0];
+  const [first, second] = parts;
+  if (first !== undefined && second === undefined) return first[0];
   return parts.map(([origin, count]) => `${count} ${origin}`).join(', ');
 }
 
 function draw(rows: readonly LoaderRow[]): string {
+  const { batch, threads } = present(rows[0], 'a row');
   return drawBars({
-    title: `Loader, batch ${rows[0].batch}, ${rows[0].threads} threads`,
+    title: `Loader, batch ${batch}, ${threads} threads`,
     unit: 'images/s',
     bars: rows.map((row) => ({ name: nameOf(row), value: row.imagesPerSecond })),
   });

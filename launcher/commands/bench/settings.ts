@@ -32,6 +32,6 @@ export function parseSettings(texts: readonly string[]): Partial<TransportSettin
   if (success) return data;
   throw new UserError(
     'USAGE',
-    `--set ${texts.join(' ')}: ${error.issues[0].message}; give ${Object.keys(settable.shape).join(', ')}, as in a recipe's distributed`,
+    `--set ${texts.join(' ')}: ${error.issues[0]?.message ?? 'invalid'}; give ${Object.keys(settable.shape).join(', ')}, as in a recipe's distributed`,
   );
 }

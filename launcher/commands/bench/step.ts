@@ -9,6 +9,7 @@ import { configSchema, modelNames, type Config } from '../../../src/config/schem
 import { availableCores } from '../../../src/util/cores.js';
 import { UserError } from '../../../src/util/errors.js';
 import { requireReplaceable } from '../../../src/util/regular-file.js';
+import { present } from '../../../src/util/present.js';
 
 interface StepArguments {
   model: string;
@@ -145,7 +146,7 @@ function toTable(rows: readonly StepRow[]): string {
       ...times.map((ms) => ms.toFixed(1)),
     ]);
   }
-  const [{ model, batch, parameters }] = rows;
+  const { model, batch, parameters } = present(rows[0], 'a row');
   const title = `${model}, batch ${batch}, 32x32x3, ${parameters.toLocaleString('en')} parameters; medians`;
   const profiles = rows.flatMap(({ system, kernels }) =>
     kernels ? [`${system}:\n${profileTable(kernels)}`] : [],
@@ -167,7 +168,7 @@ function profileTable(kernels: readonly KernelTime[]): string {
 }
 
 function draw(rows: readonly StepRow[]): string {
-  const [{ model, batch, threads }] = rows;
+  const { model, batch, threads } = present(rows[0], 'a row');
   return drawBars({
     title: `Training step of ${model}, batch ${batch}, ${threads} threads`,
     unit: 'images/s',

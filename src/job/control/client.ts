@@ -11,6 +11,7 @@ import {
   type CoordinatorMessage,
   type WorkerMessage,
 } from './protocol.js';
+import { present } from '../../util/present.js';
 
 export interface ClientOptions {
   /** The coordinator's address, such as `tcp://127.0.0.1:29500`. */
@@ -70,7 +71,7 @@ export class ControlClient {
   async *messages(): AsyncIterable<CoordinatorMessage> {
     const frames = new FrameJoiner();
     for await (const [frame] of this.socket) {
-      const bytes = frames.add(frame);
+      const bytes = frames.add(present(frame, 'a frame'));
       if (bytes) yield decode(coordinatorMessage, bytes);
     }
   }

@@ -25,11 +25,12 @@ export class FrameJoiner {
 
   /** Takes a frame; returns the message that ends with it. Throws for an invalid frame, or too long a message. */
   add(frame: Uint8Array): Uint8Array | undefined {
-    if (frame.length === 0 || frame[0] > more) throw new RangeError('a frame without its first byte');
+    const kind = frame[0] ?? Infinity;
+    if (kind > more) throw new RangeError('a frame without its first byte');
     this.bytes += frame.length - 1;
     if (this.bytes > maxMessageBytes) throw new RangeError(`a message of more than ${maxMessageBytes} bytes`);
     // A copy: the frame's own memory belongs to ZeroMQ and is freed late.
-    if (frame[0] === more) {
+    if (kind === more) {
       this.parts.push(Uint8Array.from(frame.subarray(1)));
       return undefined;
     }

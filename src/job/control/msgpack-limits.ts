@@ -25,15 +25,19 @@ const undefinedValue = [0xd4, 0, 0] as const;
  */
 export function checkMessagePack(bytes: Uint8Array, limits: MessageLimits): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const open: number[] = [1];
+  const open: number[] = [];
+  let left = 1;
   let at = 0;
   let values = 0;
   let containers = 0;
-  while (open.length > 0) {
-    if (open[open.length - 1]-- === 0) {
-      open.pop();
+  for (;;) {
+    if (left === 0) {
+      const above = open.pop();
+      if (above === undefined) break;
+      left = above;
       continue;
     }
+    left--;
     if (at >= bytes.length) throw new RangeError('cut short');
     const { bytes: more, held, container } = shapeOf(view, at);
     at += 1 + more;
@@ -42,8 +46,9 @@ export function checkMessagePack(bytes: Uint8Array, limits: MessageLimits): void
     if (!container) continue;
     if (++containers > limits.containers)
       throw new RangeError(`more than ${limits.containers} arrays and maps`);
-    if (open.length > limits.depth) throw new RangeError(`nested more than ${limits.depth} deep`);
-    open.push(held);
+    if (open.length >= limits.depth) throw new RangeError(`nested more than ${limits.depth} deep`);
+    open.push(left);
+    left = held;
   }
   if (at !== bytes.length) throw new RangeError('more behind its end');
 }

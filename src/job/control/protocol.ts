@@ -7,6 +7,7 @@ import type { Held } from '../../training/recovery-point.js';
 import { traceThreads } from '../../trace/tracer.js';
 import { maxMessageBytes } from './frames.js';
 import { checkMessagePack, type MessageLimits } from './msgpack-limits.js';
+import { present } from '../../util/present.js';
 
 /** Both sides of the control connection must speak the same version. */
 export const protocolVersion = 7;
@@ -203,6 +204,6 @@ export function foreignVersion(bytes: Uint8Array): number | undefined {
 /** Reason of an error in a few words, without any content of the message. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof z.ZodError)) return messageOf(error).slice(0, 100);
-  const [{ path, code }] = error.issues;
+  const { path, code } = present(error.issues[0], 'an issue');
   return `${path.length > 0 ? path.map(String).join('.').slice(0, 100) : 'the whole'} (${code.replaceAll('_', ' ')})`;
 }

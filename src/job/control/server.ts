@@ -67,7 +67,7 @@ export class ControlServer implements MemberConnections {
     for await (const [name, frame, ...rest] of this.socket) {
       if (this.unsendable) throw this.unsendable;
       yield* this.faults.splice(0);
-      if (frame === undefined || rest.length > 0) continue;
+      if (name === undefined || frame === undefined || rest.length > 0) continue;
       const arrival = this.read(name.toString('hex'), frame);
       if (arrival) yield arrival;
     }

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../../util/error-codes.js';
+import { present } from '../../util/present.js';
 
 /** Why a job has ended early: what its last line says. */
 export interface JobFailure {
@@ -111,7 +112,7 @@ export class RootCause {
   private settle(): void {
     const unexplained = [...this.ends].filter(([rank]) => !this.told.has(rank)).map(([, end]) => end);
     const [first] = this.ends.values();
-    const cause = unexplained.reduce(heavier, this.best) ?? first;
+    const cause = present(unexplained.reduce(heavier, this.best) ?? first, 'a cause');
     this.resolve(this.corrupt.size > 1 ? untold(cause.failure) : cause.failure);
   }
 }

@@ -113,7 +113,7 @@ export function formGroup(
   const others = chosen.filter((member) => !group.includes(member));
   const experienced = others.toSorted((a, b) => (b.ready?.length ?? 0) - (a.ready?.length ?? 0));
   const whole = group.map((member, rank) => member ?? take(experienced, rank));
-  if (!whole.every((member) => member !== undefined) || !whole[0].home.leads) return undefined;
+  if (!whole.every((member) => member !== undefined) || !whole[0]?.home.leads) return undefined;
   return { group: whole, start: startOf(whole, recordedSteps) };
 }
 

@@ -269,7 +269,7 @@ function defaultHost(starter: Starter, environment: Environment, worldSize: numb
 
 /** The first host of a Slurm node list: `n[03-05,9],m1` gives `n03`. */
 export function firstHost(nodes: string): string {
-  const [, name, range, rest] = /^([^[,]+)(?:\[([^\]]+)\])?([^[,]*)/.exec(nodes) ?? [];
+  const [, name = nodes, range, rest] = /^([^[,]+)(?:\[([^\]]+)\])?([^[,]*)/.exec(nodes) ?? [];
   return range === undefined ? name : `${name}${range.split(/[-,]/)[0]}${rest}`;
 }
 

@@ -6,6 +6,7 @@ import type { JobState, StartedWorker } from '../../record/job-state.js';
 import { identify } from '../../util/processes.js';
 import { launchVariables } from '../join/environment.js';
 import type { Supervisor } from './supervisor.js';
+import { present } from '../../util/present.js';
 
 interface PlacesOptions {
   config: Config;
@@ -81,7 +82,7 @@ export class WorkerPlaces {
     const free = taken.findIndex((one) => one === undefined || !supervisor?.has(one.worker));
     const place = free < 0 ? taken.length : free;
     const worldSize = config.workers;
-    const { env, within } = devices.perWorker[place % devices.perWorker.length];
+    const { env, within } = present(devices.perWorker[place % devices.perWorker.length], 'a device');
     const rank = String(place % worldSize);
     const environment = {
       RANK: rank,

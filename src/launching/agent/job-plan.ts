@@ -10,9 +10,11 @@ const whole = z.int().min(0);
 const jobPlanSchema = z.object({
   /** Device of each worker (`DevicePlan`). */
   devices: z.object({
-    perWorker: z.array(
-      z.object({ env: z.record(text, text), device: text, within: z.array(text).readonly().optional() }),
-    ),
+    perWorker: z
+      .array(
+        z.object({ env: z.record(text, text), device: text, within: z.array(text).readonly().optional() }),
+      )
+      .min(1),
     gpu: z.boolean(),
     notice: text.optional(),
   }),

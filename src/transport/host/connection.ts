@@ -5,6 +5,7 @@ import { headerBytes, payloadBytesAt } from '../wire.js';
 import type { KeptFiles } from './kept-file.js';
 import type { PipeEnds } from './pipes.js';
 import { readShared, roundBytes, SharedFile } from './shared-file.js';
+import { present } from '../../util/present.js';
 
 /** Longest payload that travels in a pipe: two messages of it are less than the 64 KiB that a pipe holds. */
 export const inlineBytes = 16_384;
@@ -37,13 +38,10 @@ export class HostConnections {
 
   constructor({ pipes, files }: HostDescriptors, options: HostOptions) {
     const { rank } = options;
-    this.file = new SharedFile(files[rank]);
-    const peers = [...files.keys()].filter((peer) => peer !== rank);
+    this.file = new SharedFile(present(files[rank], 'the own file'));
+    const peers = [...files.entries()].filter(([peer]) => peer !== rank);
     this.connections = new Map(
-      peers.map((peer) => [
-        peer,
-        new HostConnection(peer, this.file, { ...options, pipes, file: files[peer] }),
-      ]),
+      peers.map(([peer, file]) => [peer, new HostConnection(peer, this.file, { ...options, pipes, file })]),
     );
   }
 
@@ -89,7 +87,7 @@ class HostConnection implements Connection {
     outgoing.writeUInt32LE(short ? inline : this.own.write(payload), headerBytes);
     if (short) outgoing.set(payload, prefixBytes);
     const length = prefixBytes + (short ? payload.length : 0);
-    const pipe = this.options.pipes.outgoing[this.peer];
+    const pipe = present(this.options.pipes.outgoing[this.peer], 'the pipe to the peer');
     for (let done = 0; done < length;) done += writeSync(pipe, outgoing, done, length - done);
   }
 
@@ -121,9 +119,10 @@ class HostConnection implements Connection {
   /** Reads the pipe until `incoming` holds at least `least` bytes, of at most `end`; returns how many it holds. */
   private read(start: number, least: number, end: number): number {
     const { pipes, interrupted } = this.options;
+    const pipe = present(pipes.incoming[this.peer], 'the pipe of the peer');
     let got = start;
     while (got < least) {
-      got += readSync(pipes.incoming[this.peer], this.incoming, got, end - got, null);
+      got += readSync(pipe, this.incoming, got, end - got, null);
       interrupted();
     }
     return got;

@@ -70,6 +70,6 @@ export class ZmqConnection implements Connection {
 
   private async read(): Promise<Message> {
     const [header, payload] = await this.ends.incoming.receive();
-    return { header, payload: payload ?? Buffer.alloc(0) };
+    return { header: header ?? Buffer.alloc(0), payload: payload ?? Buffer.alloc(0) };
   }
 }

@@ -78,8 +78,8 @@ async function startHandler(): Promise<zmq.Reply> {
 /** CURVE sockets, such as a coordinator's in this process, have done their own check when they ask. */
 async function answer(socket: zmq.Reply): Promise<void> {
   for await (const [version, id, domain, , , mechanism, , password] of socket) {
-    const known = mechanism.toString() === 'CURVE' || isAccepted(domain.toString(), password);
-    await socket.send([version, id, known ? '200' : '400', known ? 'OK' : 'unknown', '', '']);
+    const known = String(mechanism) === 'CURVE' || isAccepted(String(domain), password);
+    await socket.send([version ?? '', id ?? '', known ? '200' : '400', known ? 'OK' : 'unknown', '', '']);
   }
 }
 
