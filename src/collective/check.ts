@@ -1,6 +1,7 @@
+import { z } from 'zod';
 import { PodDistError } from '../util/errors.js';
 import type { Message } from '../transport/connection.js';
-import { decodeHeader, encodeHeader } from '../transport/wire.js';
+import { decodeHeader, elementTypes, encodeHeader, kinds, ops, wireTypes } from '../transport/wire.js';
 import type { Command } from './channel.js';
 import type { Links } from './mesh.js';
 import type { Steps } from './steps.js';
@@ -16,13 +17,13 @@ export function* checkAgreement(command: Command, links: Links): Steps {
   const { sequence } = command;
   const { rank, ranks, stream, generation } = links;
   const peers = ranks.filter((other) => other !== rank);
-  const own = JSON.stringify(callOf(command));
-  const payload = Buffer.from(own);
+  const own = callOf(command);
+  const payload = Buffer.from(JSON.stringify(own));
   const about = { kind: 'check', type: 'float32', op: 'sum', wire: 'float32', stream, sequence } as const;
   const where = { step: 0, chunk: 0, source: rank, tag: 0, elements: 0, bytes: payload.length, generation };
   const frame = encodeHeader({ ...about, ...where });
   for (const peer of peers) links.connection(peer).send(frame, payload);
-  const calls = new Map<number, Call>([[rank, JSON.parse(own) as Call]]);
+  const calls = new Map<number, Call>([[rank, own]]);
   for (const peer of peers) {
     const message = yield { connection: links.connection(peer), bytes: payload.length };
     const header = decodeHeader(message.header);
@@ -32,7 +33,7 @@ export function* checkAgreement(command: Command, links: Links): Steps {
         `rank ${rank} compares collective ${sequence} and got a ${header.kind} of collective ${header.sequence} from rank ${peer}`,
       );
     }
-    calls.set(peer, JSON.parse(Buffer.from(message.payload).toString('utf8')) as Call);
+    calls.set(peer, readCall(message.payload, peer));
   }
   compare(calls, sequence);
 }
@@ -51,7 +52,7 @@ export function disagreementWith(
   if (sequence !== command.sequence) return undefined;
   const own = { ranks: [rank], call: callOf(command) };
   if (kind === 'check') {
-    const other = { ranks: [peer], call: JSON.parse(Buffer.from(payload).toString('utf8')) as Call };
+    const other = { ranks: [peer], call: readCall(payload, peer) };
     return difference(rank < peer ? [own, other] : [other, own], sequence, apart);
   }
   return new PodDistError(
@@ -69,6 +70,33 @@ function callOf({ kind, type, op, wire, root, length, tag, offsets, site }: Comm
 }
 
 type Call = Pick<Command, 'kind' | 'type' | 'op' | 'wire' | 'root' | 'length' | 'tag' | 'offsets' | 'site'>;
+
+const whole = z.int().min(0);
+const callSchema: z.ZodType<Call> = z.object({
+  kind: z.enum(kinds),
+  type: z.enum(elementTypes),
+  op: z.enum(ops),
+  wire: z.enum(wireTypes),
+  root: whole,
+  length: whole,
+  tag: z.string(),
+  offsets: z.array(whole),
+  site: z.string(),
+});
+
+/**
+ * Reads the description of a peer's call.
+ *
+ * @throws PodDistError `PROTOCOL_ERROR` for anything else
+ */
+export function readCall(payload: Uint8Array, peer: number): Call {
+  try {
+    return callSchema.parse(JSON.parse(Buffer.from(payload).toString('utf8')));
+  } catch (cause) {
+    const message = `rank ${peer} describes its call in bytes that are not pod-dist's`;
+    throw new PodDistError('PROTOCOL_ERROR', message, { cause });
+  }
+}
 
 /** A call, and the ranks that are about to make it. */
 interface Side {

@@ -4,17 +4,23 @@ import { summarise, type EvaluationPart } from '../evaluation/summary.js';
 import { addTotals, perClassAccuracy } from '../evaluation/totals.js';
 import type { EpochRecord, Position, RankTimes, Recorded, Report } from './records.js';
 import {
+  gatherOf,
   readNews,
   readPart,
   type News,
   type EpochPart,
   type EpochResult,
   type FinishPart,
+  type Gathers,
   type SavedPart,
 } from './reported.js';
 import type { RunListener } from './run-record.js';
 import { largest } from '../util/extremes.js';
 import { present } from '../util/present.js';
+
+type Combiners = {
+  readonly [Name in keyof Gathers]: (parts: readonly Gathers[Name]['part'][]) => Gathers[Name]['result'];
+};
 
 /**
  * The coordinator's side of a run: combines the ranks' parts into one result and passes it to the listeners.
@@ -28,6 +34,12 @@ export class RunCombiner {
   private lastStep = -1;
   private lastCheckpoint: Position = { epochs: 0, steps: 0 };
   private readonly missed: string[] = [];
+  private readonly combiners: Combiners = {
+    epoch: (parts) => this.epoch(parts),
+    evaluation: (parts) => this.evaluate(parts),
+    finish: (parts) => this.finish(parts),
+    saved: sameCheckpoint,
+  };
   /** Losses of the steps so far, by step, for those that are made again. */
   private readonly losses = new Map<number, number>();
   private replaying = false;
@@ -53,23 +65,20 @@ export class RunCombiner {
     return this.lastStep + 1;
   }
 
-  readonly combine = (name: string, parts: readonly unknown[]): unknown => {
-    switch (name) {
-      case 'epoch':
-        return this.epoch(parts as EpochPart[]);
-      case 'evaluation':
-        return this.evaluate(parts as EvaluationPart[]);
-      case 'finish':
-        return this.finish(parts as FinishPart[]);
-      case 'saved':
-        return sameCheckpoint(parts as SavedPart[]);
-      default:
-        throw new PodDistError('PROTOCOL_ERROR', `nothing is gathered under the name ${name}`);
-    }
-  };
+  /** Makes one result of the parts of all ranks, by rank. */
+  combine<Name extends keyof Gathers>(
+    name: Name,
+    parts: readonly Gathers[Name]['part'][],
+  ): Gathers[Name]['result'] {
+    return this.combiners[name](parts);
+  }
 
-  /** Checks a rank's part of a gather. */
-  readonly readPart = readPart;
+  /** Checks a rank's part of a gather, as another process has sent it. */
+  readonly readPart = (name: string, part: unknown): unknown => readPart(gatherOf(name), part);
+
+  /** Makes one result of parts that `readPart` has returned. */
+  readonly combineRead = (name: string, parts: readonly unknown[]): unknown =>
+    this.combine(gatherOf(name), parts as readonly Gathers[keyof Gathers]['part'][]);
 
   /** Checks a rank's record and passes it to the listeners. Only rank 0 records steps and checkpoints, each once. */
   readonly record = (news: unknown, rank = 0): void => {
@@ -193,12 +202,12 @@ export class RunCombiner {
   }
 }
 
-function sameCheckpoint(parts: readonly SavedPart[]): readonly SavedPart[] {
+function sameCheckpoint(parts: readonly SavedPart[]): SavedPart[] {
   const { name } = first(parts);
   for (const [rank, other] of parts.entries())
     if (other.name !== name)
       throw new PodDistError('RANKS_DISAGREE', `rank 0 saves ${name}, rank ${rank} ${other.name}`);
-  return parts;
+  return [...parts];
 }
 
 function first<T>(parts: readonly T[]): T {

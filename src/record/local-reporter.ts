@@ -12,7 +12,7 @@ export class LocalReporter implements Reporter {
     name: Name,
     part: Gathers[Name]['part'],
   ): Promise<Gathers[Name]['result']> {
-    return this.combiner.combine(name, [part]) as Gathers[Name]['result'];
+    return this.combiner.combine(name, [part]);
   }
 
   record(news: { kind: string }): void {

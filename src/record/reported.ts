@@ -105,11 +105,52 @@ const savedPart: z.ZodType<SavedPart> = z.object({
   failed: text.optional(),
 });
 
-const schemas: { readonly [Name in keyof Gathers]: z.ZodType<Gathers[Name]['part']> } = {
-  epoch: epochPart,
-  evaluation: evaluationPartSchema,
-  finish: finishPart,
-  saved: savedPart,
+/** A ratio; none, 0/0, of an evaluation without images. */
+const ratio = z.union([z.number(), z.nan()]);
+const share = z.number().optional();
+
+const epochRecord: z.ZodType<EpochRecord> = z.object({
+  kind: z.literal('epoch'),
+  epoch: whole,
+  trainLoss: z.number(),
+  evalCorrect: whole,
+  evalTotal: whole,
+  evalAccuracy: ratio,
+  perClassAccuracy: z.array(z.number()),
+  meanCosine: ratio,
+  seconds: duration,
+  exposedShare: share,
+});
+
+const report: z.ZodType<Report> = z.object({
+  worldSize: whole,
+  backend: text,
+  devices: z.array(text).max(65_536),
+  parameters: whole,
+  epochs: whole,
+  evalCorrect: whole,
+  evalTotal: whole,
+  evalAccuracy: ratio,
+  samplesPerSecond: duration,
+  exposedShare: share,
+  centroidsSha256: text,
+  weightsSha256: sha256,
+  seconds: duration,
+  missed: z.array(z.string()).optional(),
+});
+
+type Schemas = {
+  readonly [Name in keyof Gathers]: {
+    part: z.ZodType<Gathers[Name]['part']>;
+    result: z.ZodType<Gathers[Name]['result']>;
+  };
+};
+
+const schemas: Schemas = {
+  epoch: { part: epochPart, result: z.object({ record: epochRecord, totals: rankTotalsSchema }) },
+  evaluation: { part: evaluationPartSchema, result: z.null() },
+  finish: { part: finishPart, result: report },
+  saved: { part: savedPart, result: z.array(savedPart).max(65_536) },
 };
 
 /** Parts of a loss, and how long their names are, at most. */
@@ -143,16 +184,31 @@ const news: z.ZodType<News> = z.discriminatedUnion('kind', [
 ]);
 
 /**
+ * The gather of a name that another process has sent.
+ *
+ * @throws PodDistError `PROTOCOL_ERROR` where there is none
+ */
+export function gatherOf(name: string): keyof Gathers {
+  for (const known of Object.keys(schemas) as (keyof Gathers)[]) if (known === name) return known;
+  throw new PodDistError('PROTOCOL_ERROR', `nothing is gathered under the name '${name}'`);
+}
+
+/**
  * Reads a rank's part of a gather, as another process has sent it.
  *
  * @throws PodDistError `PROTOCOL_ERROR` for anything else than what belongs there
  */
-export function readPart(name: string, part: unknown): unknown {
-  const schema: z.ZodType | undefined = Object.hasOwn(schemas, name)
-    ? schemas[name as keyof Gathers]
-    : undefined;
-  if (!schema) throw new PodDistError('PROTOCOL_ERROR', `nothing is gathered under the name '${name}'`);
-  return read(schema, part, `what it gives for '${name}'`);
+export function readPart<Name extends keyof Gathers>(name: Name, part: unknown): Gathers[Name]['part'] {
+  return read(schemas[name].part, part, `what it gives for '${name}'`);
+}
+
+/**
+ * Reads what the coordinator has made of the parts of a gather.
+ *
+ * @throws PodDistError `PROTOCOL_ERROR` for anything else than what belongs there
+ */
+export function readResult<Name extends keyof Gathers>(name: Name, result: unknown): Gathers[Name]['result'] {
+  return read(schemas[name].result, result, `what the coordinator answers to '${name}'`);
 }
 
 /**

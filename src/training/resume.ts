@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { z } from 'zod';
 import type { Communicator } from '../collective/communicator.js';
 import { differingRules, type Config } from '../config/schema.js';
 import type { Dataset } from '../data/dataset.js';
@@ -10,8 +11,9 @@ import { changedModules } from '../checkpoint/modules.js';
 import { findCheckpoint, listCheckpoints } from '../checkpoint/checkpoints.js';
 import type { Classifier } from '../classifier/classifier.js';
 import { checkFits } from '../checkpoint/restore.js';
-import { broadcastValue, sumsOf } from './snapshot.js';
-import type { TrainingState } from './state.js';
+import { broadcastValue } from './broadcast-value.js';
+import { sumsOf } from './snapshot.js';
+import { trainingStateSchema, type TrainingState } from './state.js';
 import type { ShardedOptimiser } from '../parallel/sharded-optimiser.js';
 
 /** Most bytes of `report.json`, names of devices included. */
@@ -65,7 +67,8 @@ export async function shareState({
     weights.set(given.weights);
     moving.set(given.moving);
   }
-  const start = await broadcastValue(rank === 0 ? startOf(resume, config, loss) : undefined, 0, communicator);
+  const own = rank === 0 ? startOf(resume, config, loss) : undefined;
+  const start = await broadcastValue(startSchema, own, 0, communicator);
   await communicator.broadcast(weights, 0, { tag: 'weights' });
   await communicator.broadcast(moving, 0, { tag: 'moving-statistics' });
   const asBefore = optimiser.residual !== undefined && communicator.worldSize === start.residuals;
@@ -90,8 +93,22 @@ export async function shareState({
   return start.state;
 }
 
+const whole = z.int().min(0);
+const numbers = z.array(z.number());
+
 /** What all ranks must know of rank 0's checkpoint, besides its arrays. */
-function startOf(resume: Checkpoint | undefined, config: Config, loss: Loss) {
+const startSchema = z.object({
+  state: trainingStateSchema,
+  updates: whole,
+  lossValues: numbers,
+  /** Sums of the epoch that the loss keeps, of each rank. */
+  lossSums: z.array(numbers),
+  /** Ranks that have arrays of their own in the checkpoint: what rounding has kept back, and moving statistics. */
+  residuals: whole,
+  moving: whole,
+});
+
+function startOf(resume: Checkpoint | undefined, config: Config, loss: Loss): z.output<typeof startSchema> {
   const values = loss.state?.values ?? [];
   const { epochs = 0, updates = 0, within, epoch, own, lossState = [] } = resume ?? {};
   const { steps = 0, lossSum = 0, lossSums = [] } = within ?? {};
@@ -101,8 +118,8 @@ function startOf(resume: Checkpoint | undefined, config: Config, loss: Loss) {
   return {
     state,
     updates,
-    lossValues: lossState.length === values.length ? lossState : values,
-    lossSums,
+    lossValues: [...(lossState.length === values.length ? lossState : values)],
+    lossSums: lossSums.map((sums) => [...sums]),
     residuals: own?.residual?.length ?? 0,
     moving: own?.moving?.length ?? 0,
   };
@@ -260,7 +277,7 @@ function listed(names: readonly string[]): string {
 function reportedEpochs(folder: string): number | undefined {
   try {
     const text = readRegularText(join(folder, 'report.json'), { mostBytes: mostReportBytes });
-    return (JSON.parse(text) as { epochs?: number }).epochs;
+    return z.object({ epochs: whole }).parse(JSON.parse(text)).epochs;
   } catch {
     return undefined;
   }

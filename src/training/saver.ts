@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import { z } from 'zod';
 import { intervalOf, retentionOf, type Interval } from '../config/checkpoint-schema.js';
 import { checkpointName } from '../checkpoint/checkpoint.js';
 import { listCheckpoints } from '../checkpoint/checkpoints.js';
@@ -14,7 +15,8 @@ import type { SavedPart } from '../record/reported.js';
 import { noTracer } from '../trace/tracer.js';
 import { messageOf } from '../util/errors.js';
 import { readRegularText } from '../util/regular-file.js';
-import { broadcastValue, type Trained } from './snapshot.js';
+import { broadcastValue } from './broadcast-value.js';
+import type { Trained } from './snapshot.js';
 import type { TrainingState } from './state.js';
 import type { TrainOptions } from './train-options.js';
 
@@ -28,6 +30,9 @@ interface Copy {
   about: Omit<Finish['about'], 'within'>;
   within?: { steps: number; step: number; lossSum: number };
 }
+
+/** Rank 0's folder of checkpoints, and the end of the names of files on their way into it. */
+const placeSchema = z.object({ folder: z.string(), tag: z.string().regex(/^[0-9a-f]{12}$/) });
 
 /** Milliseconds that a stopped job waits for a checkpoint that is being written. */
 const closeWithinMs = 2000;
@@ -76,7 +81,7 @@ export class Saver {
     const given = communicator.rank === 0 ? own : undefined;
     const probe = ({ folder, tag }: typeof own) => join(folder, `.probe.${tag}`);
     if (given) attempt(() => writeFileSync(probe(given), given.tag));
-    const place = await broadcastValue(given, 0, communicator);
+    const place = await broadcastValue(placeSchema, given, 0, communicator);
     const sees = attempt(() => {
       accessSync(place.folder, constants.W_OK);
       return readRegularText(probe(place), { mostBytes: 100 }) === place.tag;

@@ -1,16 +1,19 @@
+import { z } from 'zod';
 import type { Classifier } from '../classifier/classifier.js';
 import { shardRange, type Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import { shardOf, type Range } from '../parallel/buckets.js';
 import { cutOf } from '../parallel/virtual-workers.js';
+import { stateNames } from '../optim/index.js';
 import type { ShardedOptimiser } from '../parallel/sharded-optimiser.js';
 import type { OptimiserState } from '../parallel/sharded-state.js';
 import type { Loss } from '../losses/index.js';
 import { PodDistError } from '../util/errors.js';
 import { largest } from '../util/extremes.js';
 import type { Pieces } from './pieces.js';
+import { broadcastValue } from './broadcast-value.js';
 import { momentOf } from './recovery-point.js';
-import type { TrainingState } from './state.js';
+import { trainingStateSchema, type TrainingState } from './state.js';
 
 /** The parts of a training that a snapshot is taken of, and that go on from one. */
 export interface Trained {
@@ -44,6 +47,21 @@ interface Common {
   lossValues: readonly number[];
   layout: PieceLayout;
 }
+
+const whole = z.int().min(0);
+
+const commonSchema: z.ZodType<Common> = z.object({
+  state: trainingStateSchema,
+  updates: whole,
+  lossValues: z.array(z.number()),
+  layout: z.object({
+    worldSize: z.int().min(1),
+    buckets: z.array(z.object({ start: whole, end: whole })),
+    names: z.array(z.enum([...stateNames, 'residual'])),
+    sums: whole,
+    moving: whole,
+  }),
+});
 
 /** A rank's copy of a training after a step. */
 export interface Snapshot {
@@ -147,7 +165,7 @@ export async function restoreSnapshot(
   const { classifier, loss, optimiser, communicator } = trained;
   const { rank } = communicator;
   const given = rank === root ? snapshot : undefined;
-  const common = await broadcastValue(given?.common, root, communicator);
+  const common = await broadcastValue(commonSchema, given?.common, root, communicator);
   const { layout } = common;
   const moving = classifier.batchNorm.flatten();
   if (given) {
@@ -251,20 +269,4 @@ function lengthsOf({ buckets, names, worldSize, sums, moving }: PieceLayout, ran
   });
   const shards = names.length * lengths.reduce((sum, length) => sum + length, 0);
   return { shards, sums: 2 * sums, whole: shards + 2 * sums + moving };
-}
-
-/** Sends a value of plain data from `root` to every rank. */
-export async function broadcastValue<T>(
-  value: T | undefined,
-  root: number,
-  communicator: Communicator,
-): Promise<T> {
-  const bytes = value === undefined ? new Uint8Array() : Buffer.from(JSON.stringify(value));
-  const length = Float64Array.of(bytes.length);
-  await communicator.broadcast(length, root, { tag: 'snapshot/length' });
-  const numbers = new Float64Array(Math.ceil(length[0] / 8));
-  const room = Buffer.from(numbers.buffer);
-  room.set(bytes);
-  await communicator.broadcast(numbers, root, { tag: 'snapshot/state' });
-  return JSON.parse(room.subarray(0, length[0]).toString()) as T;
 }

@@ -1,3 +1,5 @@
+import { z } from 'zod';
+
 /** How far a training has come; equal on all ranks. What a step changes besides: weights, optimiser, loss, statistics. */
 export interface TrainingState {
   /** Epochs trained so far. */
@@ -9,3 +11,12 @@ export interface TrainingState {
   /** Results of the last epoch, where its evaluation is still to be made. */
   unevaluated?: { trainLoss: number; seconds: number };
 }
+
+const whole = z.int().min(0);
+
+export const trainingStateSchema: z.ZodType<TrainingState> = z.object({
+  epochs: whole,
+  steps: whole,
+  lossSum: z.number(),
+  unevaluated: z.object({ trainLoss: z.number(), seconds: z.number() }).optional(),
+});

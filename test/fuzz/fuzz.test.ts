@@ -11,7 +11,21 @@ const program = fileURLToPath(new URL('../../dist/test/fuzz/main.js', import.met
 /** Inputs of each kind: as many as a few seconds allow. `npm run fuzz` gives more, and others. */
 const [fewest, most, seconds] = [5, 2000, 2];
 const groups = [
-  ['control', 'coordinator', 'header', 'manifest', 'recipe', 'place', 'run-folder', 'idx', 'cifar', 'image'],
+  [
+    'answer',
+    'call',
+    'feed',
+    'control',
+    'coordinator',
+    'header',
+    'manifest',
+    'recipe',
+    'place',
+    'run-folder',
+    'idx',
+    'cifar',
+    'image',
+  ],
   ['tar', 'tar.gz', 'zip'],
 ];
 

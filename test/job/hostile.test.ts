@@ -9,7 +9,7 @@ afterEach(() => job.stop());
 
 async function running(): Promise<[Client, Client]> {
   const combiner = new RunCombiner([]);
-  const { readPart, combine, record } = combiner;
+  const { readPart, combineRead: combine, record } = combiner;
   job = await Job.start({ readPart, combine, onRecord: (rank, news) => record(news, rank) });
   return job.running();
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { emptyTotals, type EvaluationTotals } from '../../src/evaluation/totals.js';
 import { RunCombiner } from '../../src/record/combine.js';
-import type { EpochPart, FinishPart } from '../../src/record/reported.js';
+import { readResult, type EpochPart, type FinishPart } from '../../src/record/reported.js';
 
 function totals(total: number, correct: number, cosineSum: number): EvaluationTotals {
   return { ...emptyTotals(2), total, correct, classTotal: [total, 0], classCorrect: [correct, 0], cosineSum };
@@ -35,9 +35,11 @@ const finish: FinishPart = {
   epochs: 5,
   times: { images: 150, seconds: 2, loaderSeconds: 1, exposedSeconds: 0.25 },
   centroidsSha256: 'c',
-  weightsSha256: 'w',
+  weightsSha256: 'a'.repeat(64),
   seconds: 2,
 };
+
+const saved = { name: 'epoch-0001', shards: [{ bytes: 8, sha256: '0'.repeat(64) }], sums: [0.5] };
 
 function follow(): { combiner: RunCombiner; heard: unknown[] } {
   const heard: unknown[] = [];
@@ -170,7 +172,7 @@ describe('RunCombiner', () => {
       samplesPerSecond: 100,
       exposedShare: 0.25,
       seconds: 4,
-      weightsSha256: 'w',
+      weightsSha256: finish.weightsSha256,
     });
     expect(heard[2]).toEqual(report);
   });
@@ -187,7 +189,25 @@ describe('RunCombiner', () => {
 
   it('refuses what nobody gathers, and an end before the first epoch', () => {
     const { combiner } = follow();
-    expect(() => combiner.combine('weights', [])).toThrow(/nothing is gathered under the name weights/);
+    for (const name of ['weights', 'toString', '']) {
+      expect(() => combiner.readPart(name, {})).toThrow(`nothing is gathered under the name '${name}'`);
+      expect(() => combiner.combineRead(name, [])).toThrow(`nothing is gathered under the name '${name}'`);
+    }
     expect(() => combiner.combine('finish', [finish])).toThrow(/before their first epoch/);
+  });
+
+  it('tells the ranks results that are read as they were made', () => {
+    const { combiner } = follow();
+    const result = { epoch: combiner.combine('epoch', parts), saved: combiner.combine('saved', [saved]) };
+    expect(readResult('epoch', structuredClone(result.epoch))).toEqual(result.epoch);
+    expect(readResult('saved', structuredClone(result.saved))).toEqual(result.saved);
+    combiner.record({ kind: 'missed', message: 'cannot write epoch-0001' });
+    const report = combiner.combine('finish', [finish, finish]);
+    expect(readResult('finish', structuredClone(report))).toEqual(report);
+    expect(readResult('evaluation', null)).toBeNull();
+    for (const wrong of [undefined, {}, { ...report, worldSize: -1 }, { ...report, missed: [1] }])
+      expect(() => readResult('finish', wrong)).toThrow(
+        /what the coordinator answers to 'finish' is not pod-dist's/,
+      );
   });
 });

@@ -45,8 +45,8 @@ export const workerMessage = z.discriminatedUnion('type', [
     type: z.literal('hello'),
     version: z.int(),
     /** Absent for a worker that takes the place of a lost one. */
-    rank: z.int().min(0).optional(),
-    worldSize: z.int().positive(),
+    rank: rank.optional(),
+    worldSize: z.int().min(1).max(mostRanks),
     /** Number of the process in its job; default: its rank. */
     worker: z.int().min(0).optional(),
     /** The host's name, for people. */
@@ -131,9 +131,9 @@ export const coordinatorMessage = z.discriminatedUnion('type', [
       .object({ at: whole, generation: whole, root: rank, holders: z.array(rank).max(mostRanks) })
       .optional(),
     /** Each rank's machine, by rank: equal for ranks that share memory and socket files. */
-    hosts: z.array(name),
+    hosts: z.array(name).max(mostRanks),
     /** The coordinator's IP addresses, as ranks have reached it. */
-    reached: z.array(name),
+    reached: z.array(name).max(mostRanks),
     /** Ranks of one host are connected over ipc. */
     transport: z.enum(['ipc', 'tcp']),
   }),

@@ -48,7 +48,7 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & Wi
     onNotice: say,
     onAssembled: () => secret?.remove(),
     readPart: combiner.readPart,
-    combine: combiner.combine,
+    combine: combiner.combineRead,
     onRecord: (rank, news) => combiner.record(news, rank),
     onTrace: (part) => record?.trace?.add(part),
     onGroup: (group) => record?.recorder.job(record.state, group),

@@ -112,7 +112,7 @@ export async function runJob({
     stallWarningMs: distributed.stallWarningSeconds * 1000,
     onNotice: notify,
     readPart: combiner.readPart,
-    combine: combiner.combine,
+    combine: combiner.combineRead,
     onRecord: (rank, news) => combiner.record(news, rank),
     onTrace: (part) => trace?.add(part),
     onGroup: onState,

@@ -5,7 +5,7 @@ import { controlBytes } from '../../collective/control.js';
 import { SharedCommunicator } from '../../collective/shared-communicator.js';
 import { codeOf, messageOf, PodDistError, UserError } from '../../util/errors.js';
 import { noTracer, SpanRecorder, type Tracer } from '../../trace/tracer.js';
-import type { Gathers } from '../../record/reported.js';
+import { readResult, type Gathers } from '../../record/reported.js';
 import type { Reporter } from '../../record/reporter.js';
 import { startSocketThread } from '../../transport/zmq/socket-thread.js';
 import { Status, statusBytes } from './status.js';
@@ -161,8 +161,7 @@ export class Membership implements Reporter {
     { aside = false }: { aside?: boolean } = {},
   ): Promise<Gathers[Name]['result']> {
     const ask = () => this.tell({ type: 'gather', name, part });
-    const result = await this.expect(`gathered ${name}`, ask, aside);
-    return result as Gathers[Name]['result'];
+    return readResult(name, await this.expect(`gathered ${name}`, ask, aside));
   }
 
   record(news: Parameters<Reporter['record']>[0]): void {

@@ -35,7 +35,7 @@ export const feedOrder = z.union([
   /** Ends it after the step under way, with a checkpoint. */
   z.object({ end: z.enum(endCauses) }),
   /** Goes on with another number of workers. */
-  z.object({ workers: z.int().min(1) }),
+  z.object({ workers: z.int().min(1).max(65_536) }),
 ]);
 export type FeedOrder = z.output<typeof feedOrder>;
 

@@ -193,7 +193,7 @@ export const coordinator: Target<Script> = {
       ...{ joinTimeoutMs: 1e6, stallTimeoutMs: 1e6, stallWarningMs: 0, graceMs: 0 },
       onNotice: checkLine,
       readPart: combiner.readPart,
-      combine: combiner.combine,
+      combine: combiner.combineRead,
       onRecord: (rank, news) => combiner.record(news, rank),
       onTrace: (part) => trace.add(part),
     });

@@ -1,5 +1,6 @@
 import type { Target } from '../judge.js';
 import { tar, tarGz, zipped } from './archives.js';
+import { answer, call, feed } from './answers.js';
 import { control } from './control.js';
 import { coordinator } from './coordinator.js';
 import { header } from './header.js';
@@ -13,6 +14,9 @@ import { cifar, idxFiles } from './stored-images.js';
 /** Every reader of what others have written, by name. */
 export const targets: ReadonlyMap<string, Target> = new Map(
   [
+    answer,
+    call,
+    feed,
     control,
     coordinator,
     header,
