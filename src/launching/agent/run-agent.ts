@@ -68,6 +68,8 @@ async function depose(agent: JobState['agent'] | undefined): Promise<void> {
 class Agent {
   private feed: RunFeed | undefined;
   private readonly stops = new Set<(by?: string) => void>();
+  /** What has asked for the end at once, if anything: also before the job begins, as while it is taken over. */
+  private stoppedBy: string | undefined;
   private readonly end = new AbortController();
   private resizeJob: ((workers: number) => void) | undefined;
 
@@ -151,6 +153,8 @@ class Agent {
       stopping: (listener) => {
         const following = stopping(listener);
         this.stops.add(listener);
+        const { stoppedBy } = this;
+        if (stoppedBy !== undefined) queueMicrotask(() => listener(stoppedBy));
         return {
           stop: () => {
             following.stop();
@@ -162,9 +166,14 @@ class Agent {
   }
 
   private obey(order: FeedOrder): void {
-    if ('stop' in order) for (const stop of this.stops) stop(order.stop);
+    if ('stop' in order) this.stop(order.stop);
     else if ('end' in order) this.end.abort(order.end satisfies EndCause);
     else if ('workers' in order) this.resize(order.workers);
+  }
+
+  private stop(by: string): void {
+    this.stoppedBy = by;
+    for (const stop of this.stops) stop(by);
   }
 
   private resize(resized: number): void {
@@ -172,7 +181,9 @@ class Agent {
       const { gpu, perWorker } = this.plan.devices;
       if (gpu && resized > perWorker.length)
         throw new UserError('GPU_UNAVAILABLE', `the job has ${perWorker.length} GPUs, one a worker`);
-      this.resizeJob?.(resized);
+      if (!this.resizeJob)
+        throw new UserError('RUN_BUSY', 'the job is only beginning: ask again in a moment');
+      this.resizeJob(resized);
       this.feed?.publish({ resized });
       this.say(`workers asked for: ${resized}`);
     } catch (error) {
