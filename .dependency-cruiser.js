@@ -7,6 +7,7 @@ const layers = [
   'wasm',
   'tf',
   'trace',
+  'kernels',
   'transport',
   'collective',
   'backend',

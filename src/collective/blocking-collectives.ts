@@ -6,7 +6,7 @@ import { allocate, type Arena } from './arena.js';
 import type { BlockingCall } from './call-record.js';
 import { Context, scratchBytes, type Workspace } from './context.js';
 import { callRecord } from './control.js';
-import { loadKernels, type Kernels } from './kernels/index.js';
+import { loadKernels, type Kernels } from './kernels.js';
 import { begin, Selection, type Thresholds } from './selection.js';
 import { driveBlocking } from './steps.js';
 import { urgent } from './streams.js';

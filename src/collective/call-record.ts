@@ -83,7 +83,7 @@ export class CallRecord implements Watched {
       timeoutMs: buffer.readDoubleLE(16),
       offset: 0,
       residual: 0,
-      program: 0,
+      before: 0,
       length: buffer.readDoubleLE(24),
       tag: Buffer.from(buffer.subarray(tagAt, tagAt + buffer[34])).toString('utf8'),
       site: '',

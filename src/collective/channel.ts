@@ -18,8 +18,8 @@ export interface Command {
   offset: number;
   /** Byte offset of the residuals of a compressed call; 0: none. */
   residual: number;
-  /** Byte offset of a kernel program that runs before the collective; 0: none. */
-  program: number;
+  /** Byte offset of calls of kernels that are made before the collective; 0: none. */
+  before: number;
   /** Elements. */
   length: number;
   tag: string;
@@ -222,7 +222,7 @@ export class Channel {
     buffer.writeUInt32LE(site.length, start + 40);
     buffer.writeUInt32LE(command.sequence, start + 44);
     buffer.writeDoubleLE(command.residual, start + 48);
-    buffer.writeDoubleLE(command.program, start + 56);
+    buffer.writeDoubleLE(command.before, start + 56);
     site.copy(buffer, start + 64 + tagBytes);
     command.offsets.forEach((offset, index) => buffer.writeDoubleLE(offset, start + offsetsAt + 8 * index));
   }
@@ -243,7 +243,7 @@ export class Channel {
       timeoutMs: buffer.readDoubleLE(start + 8),
       offset: buffer.readDoubleLE(start + 16),
       residual: buffer.readDoubleLE(start + 48),
-      program: buffer.readDoubleLE(start + 56),
+      before: buffer.readDoubleLE(start + 56),
       length: buffer.readDoubleLE(start + 24),
       tag: text(64, buffer.readUInt32LE(start + 32)),
       site: text(64 + tagBytes, buffer.readUInt32LE(start + 40)),

@@ -1,5 +1,3 @@
-import type { OptimiserKernels } from './kernels/optimisers.js';
-import type { KernelProgram } from './kernels/program.js';
 import type { KeptFiles } from '../transport/host/kept-file.js';
 import type { ReduceOp, WireType } from '../transport/wire.js';
 
@@ -28,12 +26,18 @@ export interface CollectiveOptions {
   tag?: string;
 }
 
+/** Calls of kernels that are written into the arena, for the thread that serves a collective to make. */
+export interface WrittenCalls {
+  /** Where they lie in the arena, in bytes. */
+  readonly offset: number;
+}
+
 /** Options of an all-gather. */
 export interface GatherOptions extends CollectiveOptions {
   /** Where ranks' parts begin and end: rank r owns elements `[offsets[r], offsets[r + 1])`; default: `shardRange`'s. */
   offsets?: readonly number[];
-  /** Kernels that the communication thread runs before it gathers, such as the update of this rank's part. */
-  program?: KernelProgram;
+  /** What is done before the gather, by the thread that serves it, such as the update of this rank's part. */
+  before?: WrittenCalls;
 }
 
 /** A collective that has been started, and that the caller waits for later, once. */
@@ -83,8 +87,8 @@ export interface Communicator {
    */
   allocate(length: number): Float32Array;
 
-  /** The optimiser kernels for regions from `allocate`. */
-  loadOptimisers(): Promise<OptimiserKernels>;
+  /** The arena's memory, for kernels that work on regions from `allocate`. */
+  readonly memory: WebAssembly.Memory;
 
   /** Combines `values` over all ranks, in place. */
   allReduce(values: Numbers, options?: CollectiveOptions): Promise<void>;

@@ -10,7 +10,7 @@ import {
 } from '../transport/wire.js';
 import type { Command } from './channel.js';
 import { shardRange } from './communicator.js';
-import type { Kernels } from './kernels/index.js';
+import type { Kernels } from './kernels.js';
 import type { Links } from './mesh.js';
 import { pairwise, slotsFor, sumInto } from './pairwise.js';
 import type { SendStage } from './send-stage.js';

@@ -7,7 +7,7 @@ import type { Arena } from './arena.js';
 import type { CallRecord } from './call-record.js';
 import type { Command } from './channel.js';
 import { callRecord } from './control.js';
-import { loadKernels } from './kernels/index.js';
+import { loadKernels } from './kernels.js';
 import type { Mesh } from './mesh.js';
 import { Selection, type Thresholds } from './selection.js';
 import { Stream } from './stream.js';

@@ -1,10 +1,15 @@
-import { PodDistError } from '../util/errors.js';
+import { runProgram } from '../kernels/program.js';
+import { loadProgram, type ArenaKernels } from '../wasm/load.js';
 import { allocate, arenaBytes, createArena, type Arena } from './arena.js';
 import { communicatorClosed } from './channel.js';
-import type { CollectiveOptions, Communicator, GatherOptions, Numbers, Pending } from './communicator.js';
-import { loadKernels, type Kernels } from './kernels/index.js';
-import type { OptimiserKernels } from './kernels/optimisers.js';
-import type { KernelProgram } from './kernels/program.js';
+import type {
+  CollectiveOptions,
+  Communicator,
+  GatherOptions,
+  Numbers,
+  Pending,
+  WrittenCalls,
+} from './communicator.js';
 
 const over: Pending = { wait: async () => {}, waitSync() {}, over: true };
 
@@ -27,7 +32,7 @@ export class LocalCommunicator implements Communicator {
   readonly waitedMs = 0;
   readonly lastAlgorithm = '';
 
-  private kernels: Kernels | undefined;
+  private kernels: ArenaKernels | undefined;
   private closed = false;
   private readonly arena: Arena = createArena({ bytes: arenaBytes, controlBytes: 0 });
 
@@ -36,10 +41,8 @@ export class LocalCommunicator implements Communicator {
     return new Float32Array(this.arena.memory.buffer, allocate(this.arena, length * 4), length);
   }
 
-  async loadOptimisers(): Promise<OptimiserKernels> {
-    this.throwIfClosed();
-    this.kernels ??= await loadKernels(this.arena.memory);
-    return this.kernels.optimisers;
+  get memory(): WebAssembly.Memory {
+    return this.arena.memory;
   }
 
   async allReduce(values: Numbers, options?: CollectiveOptions): Promise<void> {
@@ -59,14 +62,13 @@ export class LocalCommunicator implements Communicator {
     return values;
   }
 
-  /** Runs the program of a call, which needs `loadOptimisers` first; all three forms of the all-gather do. */
   async allGather(values: Numbers, options?: GatherOptions): Promise<void> {
     this.allGatherSync(values, options);
   }
 
-  allGatherSync(_values: Numbers, { program }: GatherOptions = {}): void {
+  allGatherSync(_values: Numbers, { before }: GatherOptions = {}): void {
     this.throwIfClosed();
-    if (program) this.run(program);
+    if (before) this.run(before);
   }
 
   startReduceScatter(_values: Float32Array, _options?: CollectiveOptions): Pending {
@@ -113,8 +115,9 @@ export class LocalCommunicator implements Communicator {
     if (this.closed) throw communicatorClosed();
   }
 
-  private run(program: KernelProgram): void {
-    if (!this.kernels) throw new PodDistError('NOT_LOADED', 'the kernels of a program are not loaded yet');
-    this.kernels.run(program.offset);
+  private run({ offset }: WrittenCalls): void {
+    const { memory } = this.arena;
+    this.kernels ??= loadProgram('arena', memory);
+    runProgram(memory, offset, this.kernels);
   }
 }

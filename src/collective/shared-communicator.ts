@@ -13,11 +13,9 @@ import {
   type Numbers,
   type Pending,
   type Witness,
+  type WrittenCalls,
 } from './communicator.js';
 import type { Connections } from './engine.js';
-import { loadKernels } from './kernels/index.js';
-import type { OptimiserKernels } from './kernels/optimisers.js';
-import type { KernelProgram } from './kernels/program.js';
 import type { Thresholds } from './selection.js';
 import { Staging } from './staging.js';
 import { streamOf, streams, urgent } from './streams.js';
@@ -121,9 +119,8 @@ export class SharedCommunicator implements Communicator {
     return new Float32Array(arena.memory.buffer, allocate(arena, length * 4), length);
   }
 
-  async loadOptimisers(): Promise<OptimiserKernels> {
-    this.throwIfOver();
-    return (await loadKernels(this.options.arena.memory)).optimisers;
+  get memory(): WebAssembly.Memory {
+    return this.options.arena.memory;
   }
 
   async allReduce(values: Numbers, options?: CollectiveOptions): Promise<void> {
@@ -216,7 +213,7 @@ export class SharedCommunicator implements Communicator {
       timeoutMs,
       offset,
       residual: 0,
-      program: options.program?.offset ?? 0,
+      before: options.before?.offset ?? 0,
       length: values.length,
       site: this.options.recordSites ? callSite() : '',
       offsets: options.offsets ?? [],
@@ -252,7 +249,7 @@ export class SharedCommunicator implements Communicator {
     const command = { ...this.command(values, options, offset), kind, tag: options.tag ?? kind };
     const { sequence, tag } = command;
     this.calls = sequence;
-    if (options.program) this.runProgram(direct, options.program, tag);
+    if (options.before) this.runBefore(direct, options.before, tag);
     const details = { collective: sequence, stream: urgent };
     const began = this.tracer.now();
     this.clock.begin();
@@ -269,7 +266,7 @@ export class SharedCommunicator implements Communicator {
     finish();
   }
 
-  private runProgram(direct: BlockingCollectives, { offset }: KernelProgram, tag: string): void {
+  private runBefore(direct: BlockingCollectives, { offset }: WrittenCalls, tag: string): void {
     const began = this.tracer.now();
     direct.kernels.run(offset);
     this.tracer.span('compute', `update ${tag}`, began);

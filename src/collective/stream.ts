@@ -6,7 +6,7 @@ import { allocate, type Arena } from './arena.js';
 import { Channel, type Command } from './channel.js';
 import { checkAgreement, disagreementWith } from './check.js';
 import { Context, nothing, scratchBytes, type Workspace } from './context.js';
-import type { Kernels } from './kernels/index.js';
+import type { Kernels } from './kernels.js';
 import type { Mesh } from './mesh.js';
 import { begin, type Selection } from './selection.js';
 import { SendStage } from './send-stage.js';
@@ -155,11 +155,11 @@ export class Stream implements Watched {
     }
   }
 
-  /** Runs the kernels that a command brings along, such as the update of weights before they are gathered. */
-  private prepare({ program, tag }: Command, kernels: Kernels, tracer: Tracer): void {
-    if (program === 0) return;
+  /** Makes the calls that a command brings along, such as the update of weights before they are gathered. */
+  private prepare({ before, tag }: Command, kernels: Kernels, tracer: Tracer): void {
+    if (before === 0) return;
     const began = tracer.now();
-    kernels.run(program);
+    kernels.run(before);
     tracer.span(streamThreads[this.stream], `update ${tag}`, began);
   }
 }

@@ -1,4 +1,4 @@
-import type { ValueKernels } from '../collective/kernels/program.js';
+import type { ValueKernels } from '../kernels/program.js';
 
 /** A run of weights in this rank's shard that are updated in the same way, all arrays of one length in the arena. */
 export interface Segment {

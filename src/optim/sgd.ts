@@ -1,4 +1,4 @@
-import type { ValueKernels } from '../collective/kernels/program.js';
+import type { ValueKernels } from '../kernels/program.js';
 import type { OptimizerConfig } from './schema.js';
 import type { Optimiser, Segment, UpdateOptions } from './optimiser.js';
 import { present } from '../util/present.js';

@@ -1,5 +1,5 @@
 import type { Communicator } from '../collective/communicator.js';
-import type { ValueKernels } from '../collective/kernels/program.js';
+import type { ValueKernels } from '../kernels/program.js';
 import type { ShardedBucket } from './sharded-state.js';
 
 /**

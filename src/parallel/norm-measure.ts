@@ -1,5 +1,5 @@
 import type { Communicator } from '../collective/communicator.js';
-import type { OptimiserKernels } from '../collective/kernels/optimisers.js';
+import type { OptimiserKernels } from '../kernels/optimisers.js';
 import { sumArrays } from '../collective/pairwise.js';
 import { shardOf, type Range } from './buckets.js';
 import type { Cut } from './virtual-workers.js';

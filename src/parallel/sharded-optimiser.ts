@@ -1,6 +1,6 @@
 import type { Communicator, Pending } from '../collective/communicator.js';
-import type { OptimiserKernels } from '../collective/kernels/optimisers.js';
-import { KernelProgram, type ValueKernels } from '../collective/kernels/program.js';
+import { loadOptimisers, type OptimiserKernels } from '../kernels/optimisers.js';
+import { KernelProgram, type ValueKernels } from '../kernels/program.js';
 import type { Config } from '../config/schema.js';
 import { codeOf, PodDistError } from '../util/errors.js';
 import { noTracer, type Tracer } from '../trace/tracer.js';
@@ -86,15 +86,11 @@ export class ShardedOptimiser {
   /** Time at which each bucket was full, for the trace. */
   private readonly full: number[] = [];
 
-  static async create(options: ShardedOptimiserOptions): Promise<ShardedOptimiser> {
-    return new ShardedOptimiser(options, await options.communicator.loadOptimisers());
-  }
+  private readonly kernels: OptimiserKernels;
 
-  private constructor(
-    private readonly options: ShardedOptimiserOptions,
-    private readonly kernels: OptimiserKernels,
-  ) {
+  constructor(private readonly options: ShardedOptimiserOptions) {
     const { parameters, communicator, config, overlap = false } = options;
+    this.kernels = loadOptimisers(communicator.memory);
     this.slots = parameters.slots;
     this.noNorms = Norms.none(this.slots.length);
     this.tracer = options.tracer ?? noTracer;
@@ -295,7 +291,7 @@ export class ShardedOptimiser {
     for (const segment of segments)
       this.optimiser.update(program, segment, { rate, step, scale, norms: norms.of(segment.parameter) });
     const values = weights.subarray(start, end);
-    const options = { tag: `weights/${index}`, program };
+    const options = { tag: `weights/${index}`, before: program };
     if (overlap) {
       this.gathering[index] = communicator.startAllGather(values, options);
     } else {

@@ -63,7 +63,7 @@ export class TrainingStep {
     const { parameters, weights } = classifier;
     const overlap = await decideOverlap(communicator, { wanted: config.distributed.overlap, gpu });
     const about = { parameters, weights, communicator, config, overlap, tracer };
-    const optimiser = await ShardedOptimiser.create(about);
+    const optimiser = new ShardedOptimiser(about);
     const loader = new WeightLoader({ parameters, weights, optimiser, tracer });
     return new TrainingStep(classifier, communicator, config, { optimiser, loader, overlap });
   }

@@ -96,7 +96,6 @@ const program = {
   MODEL_UNSUPPORTED: 'a model with layers that are used more than once',
   NOT_FINITE: 'a number that is to be finite is not',
   NOT_IN_ARENA: 'an array that communicator.allocate has not made',
-  NOT_LOADED: 'a kernel is called before the kernels are loaded',
   NOT_SUPPORTED: 'values that the backend cannot give',
   KERNEL_UNSUPPORTED: 'a kernel that a program cannot hold',
   PROTOCOL_ERROR: "a message that is not pod-dist's",

@@ -2,7 +2,7 @@ import { algorithms } from '../../src/collective/algorithms/index.js';
 import { allocate, createArena } from '../../src/collective/arena.js';
 import type { Command } from '../../src/collective/channel.js';
 import { Context, scratchBytes, type Workspace } from '../../src/collective/context.js';
-import { loadKernels } from '../../src/collective/kernels/index.js';
+import { loadKernels } from '../../src/collective/kernels.js';
 import { begin, Selection } from '../../src/collective/selection.js';
 import { SendStage } from '../../src/collective/send-stage.js';
 import { drive } from '../../src/collective/steps.js';
@@ -105,7 +105,7 @@ export class RanksInThread {
   private command(kind: Command['kind'], length: number): Command {
     return {
       ...{ sequence: this.sequence, kind, type: 'float32', op: 'sum', wire: 'float32', root: 0 },
-      ...{ timeoutMs: 1000, offset: 0, residual: 0, program: 0, length, tag: 'test', site: '', offsets: [] },
+      ...{ timeoutMs: 1000, offset: 0, residual: 0, before: 0, length, tag: 'test', site: '', offsets: [] },
     };
   }
 }

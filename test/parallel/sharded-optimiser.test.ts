@@ -35,7 +35,7 @@ async function create(optimizer: ConfigInput['optimizer'], bucketBytes = 4_000_0
     optimizer,
     distributed: { bucketBytes },
   });
-  return { optimiser: await ShardedOptimiser.create({ parameters, weights, communicator, config }), weights };
+  return { optimiser: new ShardedOptimiser({ parameters, weights, communicator, config }), weights };
 }
 
 async function update(optimiser: ShardedOptimiser, values: ArrayLike<number>, count = 1): Promise<void> {

@@ -28,8 +28,8 @@ function optimiserOf(
   { parameters, weights }: Classifier,
   config: Config,
   communicator: LocalCommunicator,
-): Promise<ShardedOptimiser> {
-  return ShardedOptimiser.create({ parameters, weights, communicator, config });
+): ShardedOptimiser {
+  return new ShardedOptimiser({ parameters, weights, communicator, config });
 }
 
 function lossFor(config: Config, { centroids }: Classifier, communicator: LocalCommunicator): Loss {
@@ -64,7 +64,7 @@ describe('shareState', () => {
     const classifier = await create(config);
     const initial = classifier.weights.slice();
     const communicator = new LocalCommunicator();
-    const optimiser = await optimiserOf(classifier, config, communicator);
+    const optimiser = optimiserOf(classifier, config, communicator);
     const loss = lossFor(config, classifier, communicator);
     expect(await shareState({ classifier, loss, optimiser, communicator, config })).toEqual({
       epochs: 0,
@@ -84,7 +84,7 @@ describe('shareState', () => {
     const classifier = await create(config);
     const resume = checkpointOf(classifier, config);
     const communicator = new LocalCommunicator();
-    const optimiser = await optimiserOf(classifier, config, communicator);
+    const optimiser = optimiserOf(classifier, config, communicator);
     const loss = lossFor(config, classifier, communicator);
     expect(await shareState({ classifier, loss, optimiser, communicator, config, resume })).toEqual({
       epochs: 3,
@@ -108,7 +108,7 @@ describe('shareState', () => {
     const [first, ...rest] = resume.slots;
     resume.slots = [{ ...first, shape: [3, 3, 3, 3] }, ...rest];
     const communicator = new LocalCommunicator();
-    const optimiser = await optimiserOf(classifier, config, communicator);
+    const optimiser = optimiserOf(classifier, config, communicator);
     const loss = lossFor(config, classifier, communicator);
     const share = shareState({ classifier, loss, optimiser, communicator, config, resume });
     await expect(share).rejects.toMatchObject({ name: 'UserError', code: 'CHECKPOINT_MISMATCH' });
@@ -120,7 +120,7 @@ describe('shareState', () => {
     const resume = checkpointOf(classifier, config);
     resume.weights = resume.weights.slice(1);
     const communicator = new LocalCommunicator();
-    const optimiser = await optimiserOf(classifier, config, communicator);
+    const optimiser = optimiserOf(classifier, config, communicator);
     const loss = lossFor(config, classifier, communicator);
     const share = shareState({ classifier, loss, optimiser, communicator, config, resume });
     await expect(share).rejects.toMatchObject({ name: 'UserError', code: 'CHECKPOINT_CORRUPT' });
@@ -135,7 +135,7 @@ describe('shareState', () => {
     const epoch = { trainLoss: 0.5, seconds: 2 };
     const resume = { ...checkpointOf(classifier, config), ...changes, epoch };
     const communicator = new LocalCommunicator();
-    const optimiser = await optimiserOf(classifier, config, communicator);
+    const optimiser = optimiserOf(classifier, config, communicator);
     const loss = lossFor(config, classifier, communicator);
     const state = await shareState({ classifier, loss, optimiser, communicator, config, resume });
     expect(state).toEqual({ epochs: 3, steps: 0, lossSum: 0, unevaluated: epoch });

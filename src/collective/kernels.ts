@@ -1,8 +1,7 @@
-import { loadProgram } from '../../wasm/load.js';
-import type { ReduceOp } from '../communicator.js';
-import type { ElementType } from '../../transport/wire.js';
-import { OptimiserKernels } from './optimisers.js';
-import { runProgram } from './program.js';
+import { runProgram } from '../kernels/program.js';
+import { loadProgram } from '../wasm/load.js';
+import type { ReduceOp } from './communicator.js';
+import type { ElementType } from '../transport/wire.js';
 
 /** `target[i] = target[i] (op) source[i]` on the arena; offsets and length in bytes. */
 export type ReduceKernel = (target: number, source: number, bytes: number) => void;
@@ -21,10 +20,8 @@ export interface Bfloat16Kernels {
 export interface Kernels {
   reduce: Record<ElementType, Record<ReduceOp, ReduceKernel>>;
   bfloat16: Bfloat16Kernels;
-  /** Kernels of optimisers, on typed arrays that view the same memory. */
-  optimisers: OptimiserKernels;
-  /** Makes the calls of the program at a byte offset (`program.ts`). */
-  run(program: number): void;
+  /** Makes the calls that are written at a byte offset (`src/kernels/program.ts`). */
+  run(offset: number): void;
 }
 
 /** Instantiates the kernels on a memory, such as the arena's. Its first 64 KiB stay unused by callers. */
@@ -40,7 +37,6 @@ export async function loadKernels(memory: WebAssembly.Memory): Promise<Kernels> 
       unpackAdd: arena.unpackAddBfloat16,
       unpack: arena.unpackBfloat16,
     },
-    optimisers: new OptimiserKernels(memory, arena),
-    run: (program) => runProgram(memory, program, arena),
+    run: (offset) => runProgram(memory, offset, arena),
   };
 }

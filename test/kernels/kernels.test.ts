@@ -1,9 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { loadKernels, type Kernels } from '../../../src/collective/kernels/index.js';
-import { stream } from '../../../src/util/random.js';
+import { loadKernels, type Kernels } from '../../src/collective/kernels.js';
+import { loadOptimisers, type OptimiserKernels } from '../../src/kernels/optimisers.js';
+import { stream } from '../../src/util/random.js';
 
 const memory = new WebAssembly.Memory({ initial: 64, maximum: 64, shared: true });
 let kernels: Kernels;
+let optimisers: OptimiserKernels;
 let next: number;
 
 /** Lengths around the width of a SIMD step, and one of many steps. */
@@ -31,6 +33,7 @@ function close(actual: ArrayLike<number>, wanted: ArrayLike<number>, tolerance: 
 
 beforeAll(async () => {
   kernels = await loadKernels(memory);
+  optimisers = loadOptimisers(memory);
 });
 
 /** The nearest bfloat16, from its two neighbours in double precision; ties go to the one with the even last bit. */
@@ -73,7 +76,7 @@ describe.each(lengths)('kernels on %i values', (length) => {
     const other = random(length, 5);
     const wanted = Float64Array.from(values, (value, index) => (value + other[index]) * 0.37);
     kernels.reduce.float32.sum(values.byteOffset, other.byteOffset, values.byteLength);
-    kernels.optimisers.scale(values, 0.37);
+    optimisers.scale(values, 0.37);
     close(values, wanted, 1e-6);
   });
 
@@ -88,7 +91,7 @@ describe.each(lengths)('kernels on %i values', (length) => {
     const [w, v] = [Float64Array.from(weights), Float64Array.from(velocity)];
     for (let step = 1; step <= 3; step++) {
       const gradients = random(length, 7 + step);
-      kernels.optimisers.sgd(weights, gradients, velocity, {
+      optimisers.sgd(weights, gradients, velocity, {
         rate: 0.1,
         momentum,
         nesterov,
@@ -114,7 +117,7 @@ describe.each(lengths)('kernels on %i values', (length) => {
     for (let step = 1; step <= 4; step++) {
       const gradients = random(length, 20 + step);
       const options = { rate: 0.01, betas: [0.9, 0.999] as const, epsilon: 1e-8, weightDecay: 0.05, step };
-      kernels.optimisers.adamW(weights, gradients, mean, square, options);
+      optimisers.adamW(weights, gradients, mean, square, options);
       for (let index = 0; index < length; index++) {
         m[index] = 0.9 * m[index] + 0.1 * gradients[index];
         s[index] = 0.999 * s[index] + 0.001 * gradients[index] ** 2;
@@ -131,18 +134,18 @@ describe.each(lengths)('kernels on %i values', (length) => {
     next = 65_536;
     const values = random(length, 30, 1000);
     const wanted = values.reduce((sum, value) => sum + value * value, 0);
-    expect(Math.abs(kernels.optimisers.squaredNorm(values) - wanted)).toBeLessThanOrEqual(1e-12 * wanted);
+    expect(Math.abs(optimisers.squaredNorm(values) - wanted)).toBeLessThanOrEqual(1e-12 * wanted);
   });
 
   it('find the first value that is not finite, wherever it stands', () => {
     next = 65_536;
     const values = random(length, 40);
-    expect(kernels.optimisers.firstNonFinite(values)).toBe(-1);
+    expect(optimisers.firstNonFinite(values)).toBe(-1);
     for (const bad of [NaN, Infinity, -Infinity]) {
       for (const index of new Set([0, length >> 1, length - 1].filter((at) => at >= 0 && at < length))) {
         const kept = values[index];
         values[index] = bad;
-        expect(kernels.optimisers.firstNonFinite(values)).toBe(index);
+        expect(optimisers.firstNonFinite(values)).toBe(index);
         values[index] = kept;
       }
     }
@@ -161,7 +164,7 @@ describe('kernels', () => {
       kernels.bfloat16.pack(packed.byteOffset, values.byteOffset, residual.byteOffset, values.byteLength);
       kernels.bfloat16.unpack(values.byteOffset, packed.byteOffset, values.byteLength);
       expect(Array.from(values.subarray(0, 6))).toEqual([NaN, NaN, NaN, Infinity, -Infinity, Infinity]);
-      expect(kernels.optimisers.firstNonFinite(residual)).toBe(-1);
+      expect(optimisers.firstNonFinite(residual)).toBe(-1);
     }
   });
 
@@ -178,6 +181,6 @@ describe('kernels', () => {
   });
 
   it('refuse arrays that lie elsewhere', () => {
-    expect(() => kernels.optimisers.scale(new Float32Array(4), 2)).toThrow(/Communicator.allocate/);
+    expect(() => optimisers.scale(new Float32Array(4), 2)).toThrow(/Communicator.allocate/);
   });
 });

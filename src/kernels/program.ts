@@ -1,4 +1,4 @@
-import { PodDistError } from '../../util/errors.js';
+import { PodDistError } from '../util/errors.js';
 import { OptimiserKernels, type RawOptimisers } from './optimisers.js';
 
 /** Operations of a program; each is stored as its index here. */

@@ -1,5 +1,5 @@
-import { PodDistError } from '../../util/errors.js';
-import type { ArenaKernels } from '../../wasm/load.js';
+import { PodDistError } from '../util/errors.js';
+import { loadProgram, type ArenaKernels } from '../wasm/load.js';
 
 /** The kernels of the arena that optimisers use. */
 export type RawOptimisers = Pick<
@@ -121,4 +121,9 @@ export class OptimiserKernels {
     }
     return arrays.map((array) => array.byteOffset);
   }
+}
+
+/** The kernels on the memory of `Communicator.allocate`. */
+export function loadOptimisers(memory: WebAssembly.Memory): OptimiserKernels {
+  return new OptimiserKernels(memory, loadProgram('arena', memory));
 }

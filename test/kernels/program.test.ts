@@ -1,13 +1,19 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { loadKernels, type Kernels } from '../../../src/collective/kernels/index.js';
-import { KernelProgram, type ValueKernels } from '../../../src/collective/kernels/program.js';
-import { stream } from '../../../src/util/random.js';
+import { loadOptimisers, type OptimiserKernels } from '../../src/kernels/optimisers.js';
+import { KernelProgram, runProgram, type ValueKernels } from '../../src/kernels/program.js';
+import { stream } from '../../src/util/random.js';
+import { loadProgram } from '../../src/wasm/load.js';
 
 const length = 37;
 const memory = new WebAssembly.Memory({ initial: 4, maximum: 4, shared: true });
 
-let kernels: Kernels;
-beforeAll(async () => void (kernels = await loadKernels(memory)));
+let kernels: OptimiserKernels;
+let run: (offset: number) => void;
+beforeAll(() => {
+  kernels = loadOptimisers(memory);
+  const arena = loadProgram('arena', memory);
+  run = (offset) => runProgram(memory, offset, arena);
+});
 
 function fill(values: Float32Array, seed: number): Float32Array {
   const random = stream(7, seed);
@@ -42,12 +48,12 @@ describe('KernelProgram', () => {
     const [direct, later] = [arrays(0), arrays(10)];
     const written = program();
     for (let round = 0; round < 2; round++) {
-      work(kernels.optimisers, direct);
+      work(kernels, direct);
       const before = later.map((values) => values.slice());
       written.begin();
       work(written, later);
       expect(later).toEqual(before);
-      kernels.run(written.offset);
+      run(written.offset);
       expect(later).toEqual(direct);
       expect(later).not.toEqual(before);
     }
@@ -59,13 +65,11 @@ describe('KernelProgram', () => {
     written.begin();
     written.requireFinite(values);
     written.clear(target);
-    kernels.run(written.offset);
+    run(written.offset);
     expect(target.every((number) => number === 0)).toBe(true);
     target.fill(1);
     values[length - 1] = value;
-    expect(() => kernels.run(written.offset)).toThrow(
-      expect.objectContaining({ code: 'NOT_FINITE' }) as Error,
-    );
+    expect(() => run(written.offset)).toThrow(expect.objectContaining({ code: 'NOT_FINITE' }) as Error);
     expect(target.every((number) => number === 1)).toBe(true);
   });
 });
