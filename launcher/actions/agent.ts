@@ -5,13 +5,15 @@ import { isNeedless, runAgent } from '../../src/launching/agent/run-agent.js';
 export interface AgentArguments {
   run: string;
   lostAt?: number;
-  depose: boolean;
+  depose?: number;
+  host?: string;
 }
 
 export async function agent({
   run: folder,
   lostAt,
   depose,
+  host,
 }: ArgumentsCamelCase<AgentArguments>): Promise<void> {
   const token = process.env[launchVariables.token] ?? '';
   const lockFile = process.env[launchVariables.lock];
@@ -19,7 +21,7 @@ export async function agent({
   delete process.env[launchVariables.token];
   delete process.env[launchVariables.lock];
   try {
-    await runAgent({ folder, token, lockFile, lostAt, depose });
+    await runAgent({ folder, token, lockFile, lostAt, depose, host });
   } catch (error) {
     if (!isNeedless(error)) throw error;
   }

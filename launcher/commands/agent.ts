@@ -9,10 +9,10 @@ export const agentCommand: CommandModule<object, AgentArguments> = {
     yargs
       .positional('run', { type: 'string', demandOption: true, describe: 'run folder' })
       .option('lost-at', { type: 'number', describe: 'take over from an agent that was lost then' })
-      .option('depose', {
-        type: 'boolean',
-        default: false,
-        describe: 'end the agent before, which is silent',
+      .option('depose', { type: 'number', describe: 'term of that agent, which is ended if it is silent' })
+      .option('host', {
+        type: 'string',
+        describe: 'address of this host, as others reach it',
       }) as Argv<AgentArguments>,
   handler: async (args) => (await import('../actions/agent.js')).agent(args),
 };

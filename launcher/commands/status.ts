@@ -1,4 +1,5 @@
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
+import type { JobEnd } from '../../src/record/job-end.js';
 import { readRunStatus, type RunStatus } from '../../src/record/run-status.js';
 import { printableLines } from '../../src/util/printable.js';
 import { summaries } from '../summaries.js';
@@ -26,19 +27,26 @@ export const statusCommand: CommandModule<object, StatusArguments> = {
 };
 
 function describe(status: RunStatus): string {
-  const { folder, state, holder, group, incidents, lastIncident: last } = status;
+  const { folder, state, holder, group, ended, incidents, lastIncident: last } = status;
   const where = holder ? `, process ${holder.pid} on host ${holder.host}, since ${holder.since}` : '';
   const lines = [`${folder}: ${state}${where}`, progressOf(status)];
   if (group) {
     lines.push(`generation ${group.generation}, ${group.ranks.length} workers`);
     for (const { rank, host, pid } of group.ranks)
       lines.push(`  rank ${rank}: process ${pid} on host ${host}`);
+    for (const { host, pid } of group.spares) lines.push(`  spare: process ${pid} on host ${host}`);
   }
   if (last) {
     const who = last.rank === undefined ? '' : `rank ${last.rank}: `;
     lines.push(`incidents so far: ${incidents}; the last at ${last.time}: ${who}${last.cause}`);
   }
+  if (ended) lines.push(`it has ended: ${describeEnd(ended)}`);
   return `${lines.join('\n')}\n`;
+}
+
+/** Why a run has ended before its time. */
+function describeEnd({ kind, code, message }: JobEnd): string {
+  return kind === 'failure' ? `${message} (${code})` : message;
 }
 
 function progressOf(status: RunStatus): string {

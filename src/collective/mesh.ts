@@ -36,6 +36,8 @@ export interface MeshOptions {
   host?: string;
   /** Ports to listen on, for tcp; default: any free ones. */
   dataPorts?: PortRange;
+  /** Whether a peer that cannot be reached over tcp any more counts as lost within five seconds; default: it does not. */
+  keepalive?: boolean;
   /** Ports to each rank, where all ranks are threads of this process. */
   ports?: ReadonlyMap<number, MessagePort>;
 }
@@ -70,6 +72,8 @@ export class Mesh {
    * named pipes.
    */
   withinHost: HostDescriptors | undefined;
+  /** Peers that have not answered within the deadline of `connect`. */
+  unreached: number[] = [];
   private readonly transports: readonly Transport[];
   private readonly within: HostTransport | undefined;
   /** Connections by stream and peer. */
@@ -126,6 +130,7 @@ export class Mesh {
     const deadline = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
         const [{ peer, stream }] = waitedFor;
+        this.unreached = [...new Set([...waitedFor].map((connection) => connection.peer))];
         const direction = directionName(this.rank, peer, stream);
         const where =
           peer < this.rank
@@ -188,7 +193,7 @@ export class Mesh {
   /** Transports: peers are reached over ports where there are some, else over ipc within a host, else over tcp. */
   private makeTransports(): Transport[] {
     const { rank, hosts, directory, ports, secret, jobId, dataPorts } = this.options;
-    const { host = '127.0.0.1', security = 'encrypted' } = this.options;
+    const { host = '127.0.0.1', security = 'encrypted', keepalive = false } = this.options;
     const common: Omit<TransportOptions, 'peers'> & { urgent: number } = {
       rank,
       streams: streams.length,
@@ -200,7 +205,7 @@ export class Mesh {
     const local = this.peers.filter(isLocal);
     const remote = this.peers.filter((peer) => !isLocal(peer));
     const scope = `${jobId} ${this.generation}`;
-    const tcp = { ...common, peers: remote, host, dataPorts, secret, scope, security };
+    const tcp = { ...common, peers: remote, host, dataPorts, secret, scope, security, keepalive };
     return [
       ...(directory !== undefined && local.length > 0
         ? [new IpcTransport({ ...common, peers: local }, directory)]

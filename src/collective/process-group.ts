@@ -54,6 +54,11 @@ export class ProcessGroup {
     return engine.connections;
   }
 
+  /** Peers that `connect` has not reached. */
+  get unreached(): number[] {
+    return this.mesh?.unreached ?? [];
+  }
+
   /** Serves the compute thread's collectives until the configuration ends. */
   serve(): void {
     this.serving = this.engine?.serve();

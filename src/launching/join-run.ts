@@ -1,7 +1,9 @@
-import { join } from 'node:path';
+import { randomInt } from 'node:crypto';
+import { join, resolve } from 'node:path';
 import { devicesOf } from '../backend/backends.js';
 import { loadConfig } from '../config/load.js';
 import { importPlugins } from '../config/plugins.js';
+import { firstGuest } from '../job/coordinator/roster.js';
 import { splitAddress, type JobEnvironment } from '../job/join/environment.js';
 import type { WorkStop } from '../job/launch/stop-worker.js';
 import { reachableAt } from '../job/member/succession.js';
@@ -37,6 +39,7 @@ export async function joinRun(folder: string, stop: WorkStop): Promise<void> {
     ...{ rankVariable: 'RANK', threads, guest: true, ownCoordinator: false },
     ...splitAddress(here ? state.address : reachableAt(state)),
     ...{ token: state.secret, job: state.address },
+    worker: firstGuest + randomInt(2 ** 40),
   };
-  await work(place, { file, set: [], out: folder, args: [] }, stop);
+  await work(place, { file, set: [], out: resolve(folder), args: [] }, stop);
 }

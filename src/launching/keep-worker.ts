@@ -7,8 +7,9 @@ import type { Config } from '../config/schema.js';
 import { launchVariables, type JobEnvironment } from '../job/join/environment.js';
 import { wouldComeAgain } from '../job/coordinator/failure.js';
 import { meetCoordinator, type JoinJobOptions } from '../job/join/join-job.js';
-import { findRoute } from '../job/join/meet.js';
 import type { EndMessage } from '../job/launch/end-with-parent.js';
+import { findSuccessor, folderOfJob, isThere } from '../job/member/succession.js';
+import { runningClock } from '../util/running-clock.js';
 import type { WorkStop } from '../job/launch/stop-worker.js';
 import { workerEnvironment, workerFlags } from '../job/launch/supervisor.js';
 import { errorOf, jobEndSchema, type JobEnd } from '../record/job-end.js';
@@ -32,6 +33,11 @@ export interface KeepOptions {
 /** Last message of a worker to the process that keeps its place. */
 export type KeptOutcome = { report: Report | undefined } | { ended: JobEnd };
 
+/** Message of a worker whose coordinator was lost: where the next one is. */
+export interface Moved {
+  moved: string;
+}
+
 /** Milliseconds that a worker may be stopped before it is killed, so that the others go on. */
 const stoppedMs = 5000;
 const lookEveryMs = 500;
@@ -43,7 +49,8 @@ const shortLifeMs = 20_000;
 /**
  * Keeps a rank's place in an elastic job that torchrun, Slurm or MPI has started: the worker is a process of its own below
  * this one. Where it is lost, another one is started, so that nothing of its end reaches torchrun, Slurm or MPI, which
- * would end the whole job. In rank 0 the coordinator runs here: its loss ends the job.
+ * would end the whole job. In rank 0 the coordinator runs here; where this process is lost, a worker of another rank starts
+ * the process that takes over, and where that has happened while this one was stopped, it goes on as that of any other rank.
  *
  * @returns the run's report in rank 0
  * @throws what the worker has ended with, where the job does not go on from that
@@ -71,15 +78,6 @@ function isFinal({ kind, code }: JobEnd): boolean {
   return kind !== 'failure' || codesOfJob.has(code) || wouldComeAgain(code);
 }
 
-/** Whether something listens at the coordinator's address. */
-async function answers(address: string): Promise<boolean> {
-  const { hostname, port } = new URL(address);
-  return findRoute(hostname.replace(/^\[|\]$/g, ''), Number(port)).then(
-    () => true,
-    () => false,
-  );
-}
-
 function coordinatorLost(): PodDistError {
   return new PodDistError('COORDINATOR_LOST', 'the coordinator, in the process of rank 0, has ended');
 }
@@ -87,6 +85,7 @@ function coordinatorLost(): PodDistError {
 class WorkerKeeper {
   private child: ChildProcess | undefined;
   private closed = false;
+  private readonly ended = new AbortController();
   private coolDownMs = firstCoolDownMs;
 
   constructor(
@@ -117,14 +116,28 @@ class WorkerKeeper {
       say(`rank ${rank}: its worker ${how}; another one starts${wait > 0 ? ` in ${wait / 1000} s` : ''}`);
       if (wait > 0) this.coolDownMs = Math.min(longestCoolDownMs, 2 * this.coolDownMs);
       await delay(wait);
-      if (!(await answers(this.coordinator.address)))
-        throw outcome ? errorOf(outcome.ended) : coordinatorLost();
+      if (!(await this.findCoordinator())) throw outcome ? errorOf(outcome.ended) : coordinatorLost();
     }
+  }
+
+  /** Whether there is a coordinator, be it another one than before. */
+  private async findCoordinator(): Promise<boolean> {
+    const { join, place } = this.options;
+    const { address, token } = this.coordinator;
+    if (await isThere(address)) return true;
+    const folder = folderOfJob([join.outDir || undefined], token);
+    if (folder === undefined) return false;
+    this.coordinator.address = await findSuccessor({
+      ...{ folder, token, addresses: [], order: place.rank, silent: false },
+      ...{ since: runningClock.now(), signal: this.ended.signal },
+    });
+    return true;
   }
 
   /** Ends the worker, at once. */
   async close(): Promise<void> {
     this.closed = true;
+    this.ended.abort();
     const { child } = this;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     child.kill('SIGKILL');
@@ -135,8 +148,11 @@ class WorkerKeeper {
   private async live(worker: number, replaces: number | undefined) {
     const child = await this.start(worker, replaces);
     let outcome: KeptOutcome | undefined;
-    child.on('message', (message: KeptOutcome) => {
-      outcome = 'ended' in message ? { ended: jobEndSchema.parse(message.ended) } : message;
+    child.on('message', (message: KeptOutcome | Moved) => {
+      if ('moved' in message) this.coordinator.address = message.moved;
+      else if ('ended' in message) outcome = { ended: jobEndSchema.parse(message.ended) };
+      // A worker that was not needed has none.
+      else outcome = { report: message.report };
     });
     const watching = this.watch(child);
     const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];

@@ -9,6 +9,7 @@ import { runJob } from '../job/launch/job.js';
 import { RunCombiner } from '../record/combine.js';
 import type { Report } from '../record/records.js';
 import { lastRunFolder, RunFolder } from '../record/run-folder.js';
+import { workerArgsOf } from '../record/job-plan.js';
 import { JobStateFile, type JobState } from '../record/job-state.js';
 import { RunRecorder, type RunListener } from '../record/run-record.js';
 import { openTrace } from '../trace/trace-file.js';
@@ -102,11 +103,10 @@ async function trainPlan(plan: RunPlan, options: RunOptions): Promise<Report | u
     await withErrorLog(work, join(logDir, 'rank-0.log'));
     return undefined;
   }
-  const workerArgs = ['--config', join(outDir, 'config.yaml'), '--out', outDir];
-  if (resume) workerArgs.push('--resume=must');
-  if (devices.gpu) workerArgs.push('--require-gpu');
+  const more = [...(resume ? ['--resume=must'] : []), ...(devices.gpu ? ['--require-gpu'] : [])];
   if (config.elastic.enabled && outliving && findUserFolder(notify) !== undefined)
-    return trainInAgent(plan, { ...options, stopping, workerArgs, rules: outliving });
+    return trainInAgent(plan, { ...options, stopping, workerArgs: more, rules: outliving });
+  const workerArgs = workerArgsOf(outDir, more);
   const trace = openTrace(config.trace, { resumed: resume !== undefined, notify });
   try {
     const recorder = RunRecorder.open(outDir, config, resume && positionOf(resume));

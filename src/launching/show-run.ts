@@ -2,7 +2,7 @@ import { positionOf } from '../checkpoint/checkpoints.js';
 import { Display, type DisplayOptions } from '../console/display.js';
 import { stepsPerEpoch } from '../data/sampler.js';
 import { readRunStatus } from '../record/run-status.js';
-import { readJobPlan } from './agent/job-plan.js';
+import { readJobPlan } from '../record/job-plan.js';
 import type { RunPlan } from './plan-run.js';
 
 /** Begins to show a run: a line that says what it is, then its epochs as they end. */

@@ -26,7 +26,7 @@ import { train } from '../training/train.js';
 import { setVariables } from '../util/environment.js';
 import { codeOf, PreemptedError, StoppedError, UserError } from '../util/errors.js';
 import { withSources } from '../util/source-positions.js';
-import { keepWorker } from './keep-worker.js';
+import { keepWorker, type Moved } from './keep-worker.js';
 import type { Resume } from './plan-run.js';
 import { modulesOfRun, trustedConfig, type GivenSettings } from './trusted-config.js';
 
@@ -158,6 +158,7 @@ async function workIn(folder: RunFolder | undefined, options: WorkOptions): Prom
   const { member, own } = await joinJob(join);
   try {
     stop.member = member;
+    if (place.home) member.onMoved = (address) => process.send?.({ moved: address } satisfies Moved);
     member.lengthy('start the backend');
     const { requireGpu } = request;
     const backend = await initBackend(config.backend, { ...backendOptions(config), requireGpu });

@@ -15,6 +15,8 @@ const groupSchema = z.object({
   /** Counts the configurations of the job, from 0: each fault that an elastic job goes on from begins another. */
   generation: whole,
   ranks: z.array(z.object({ rank: whole, host: z.string(), pid: z.int(), worker: whole })),
+  /** Workers that have joined and have no rank. */
+  spares: z.array(z.object({ host: z.string(), pid: z.int(), worker: whole })).default([]),
 });
 
 /** The ranks of a job that train together. */
@@ -35,6 +37,8 @@ const jobStateSchema = z.object({
   address: z.string().optional(),
   /** Address that it listens on; `*`: all of its host. */
   listensOn: z.string().optional(),
+  /** Its host's address as other hosts reach it, where that is known better than by the name. */
+  reachableAs: z.string().optional(),
   /** The job's secret while the job runs, for workers that join it. */
   secret: z.string().optional(),
   /** Socket of the agent, for those who follow the run. */
@@ -85,8 +89,10 @@ export class JobStateFile {
     former?: JobState,
   ) {
     this.state = {
-      ...{ generation: 0, ranks: [], workers: [], nextWorker: 0 },
+      ...{ generation: 0, ranks: [], spares: [], workers: [], nextWorker: 0 },
       ...former,
+      // Nobody listens there any more.
+      ...{ address: undefined, listensOn: undefined, reachableAs: undefined, socket: undefined },
       term: former ? former.term + 1 : 0,
       agent: { host: hostname(), machine: processSpace(), ...identify() },
     };

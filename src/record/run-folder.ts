@@ -6,14 +6,21 @@ import { kindOfEntry, readRegularText } from '../util/regular-file.js';
 import { isCheckpoint } from '../checkpoint/checkpoints.js';
 import { recipeBytes } from '../config/recipe.js';
 import { parseYaml } from '../config/yaml.js';
-import { isLock, RunLock } from './run-lock.js';
+import { isLock, RunLock, type KeptLock } from './run-lock.js';
 import { largest } from '../util/extremes.js';
+
+export interface InheritOptions {
+  lockFile?: string;
+  made: boolean;
+  succeeds?: boolean;
+  say(line: string): void;
+}
 
 /** A run folder that only this job may write to, until it lets go of it. */
 export class RunFolder {
   /** Aborted, with the error as its reason, when the folder is no longer this job's. */
   readonly lost: AbortSignal;
-  private readonly keeping: { stop(): void };
+  private readonly keeping: KeptLock;
   /** Whether the folder is another process's now. */
   private given = false;
 
@@ -72,14 +79,12 @@ export class RunFolder {
 
   /**
    * The folder of a job that this process has been given, with its lock, or takes over: its own process has ended. `made`
-   * says whether the folder was made for the job; `say` is called with lines for people.
+   * says whether the folder was made for the job; `say` is called with lines for people. A process of another machine
+   * (`succeeds`) counts as ended once it no longer touches its lock.
    */
-  static async inherit(
-    path: string,
-    { lockFile, made, say }: { lockFile?: string; made: boolean; say(line: string): void },
-  ): Promise<RunFolder> {
+  static async inherit(path: string, { lockFile, made, succeeds, say }: InheritOptions): Promise<RunFolder> {
     const given = lockFile !== undefined && existsSync(lockFile);
-    const lock = given ? RunLock.inherit(path, lockFile) : await RunLock.take(path);
+    const lock = given ? RunLock.inherit(path, lockFile) : await RunLock.take(path, { succeeds });
     return new RunFolder(path, lock, made, say);
   }
 
@@ -98,6 +103,9 @@ export class RunFolder {
       throw new UserError('RUN_FOLDER_INVALID', `${path} cannot be written to: ${messageOf(error)}`);
     }
   }
+
+  /** Whether it is still this job's, as its file system has it now. */
+  readonly isHeld = (): boolean => this.keeping.isHeld();
 
   /** Lets other jobs go on with the run. */
   release(): void {

@@ -1,5 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,6 +17,7 @@ import { z } from 'zod';
 import { PodDistError, UserError } from '../util/errors.js';
 import { identify, isRunning, processSpace } from '../util/processes.js';
 import { readRegularText } from '../util/regular-file.js';
+import { runningClock } from '../util/running-clock.js';
 
 const holderSchema = z.object({
   host: z.string(),
@@ -26,10 +36,14 @@ export type Holder = z.output<typeof holderSchema>;
 const lockName = /^lock-[0-9a-f]{16}\.json$/;
 
 /** Milliseconds after which a holder touches its lock again. */
-const beatEveryMs = 10_000;
+const beatEveryMs = 1000;
 
 /** The lock of a holder on another machine counts as left behind when it has not been touched for this long. */
 const forgottenAfterMs = 120_000;
+
+/** Milliseconds without a touch after which another process takes an elastic job over. */
+export const leaseMs = 3000;
+const lookEveryMs = 200;
 
 /** Two locks that are younger than this may belong to jobs that start at the same moment. */
 const settledAfterMs = 1000;
@@ -51,7 +65,9 @@ export function isLock(name: string): boolean {
  * used again, so no living lock can be hit.
  *
  * On one machine a holder is alive if its process is. On another one (a shared folder) it is alive if it has touched
- * its lock within two minutes, as the clock of the file system has it.
+ * its lock within two minutes, as the clock of the file system has it. To a process that takes over an elastic job the
+ * lock is a lease: it waits three seconds for a touch. So the lock is also the term of whoever writes: one that finds its
+ * own removed is no longer the holder, and writes nothing more (`isHeld`).
  */
 export class RunLock {
   private readonly onExit = () => this.release();
@@ -66,16 +82,23 @@ export class RunLock {
   /**
    * Takes a folder that is there.
    *
+   * @param succeeds whether it takes over the job of a holder that no longer touches its lock
    * @throws UserError `RUN_BUSY`, naming the host, the process and the time of the job that holds it
    */
-  static async take(folder: string): Promise<RunLock> {
-    for (let attempt = 1; ; attempt++) {
+  static async take(folder: string, { succeeds = false } = {}): Promise<RunLock> {
+    let awaited: string | undefined;
+    for (let attempt = 1; ;) {
       const file = join(folder, `lock-${randomBytes(8).toString('hex')}.json`);
       writeFileSync(file, `${JSON.stringify(holderFor(process.pid))}\n`, { flag: 'wx' });
-      const other = livingLock(folder, file);
+      const other = livingLock(folder, { own: file, succeeds });
       if (!other) return new RunLock(folder, file);
       rmSync(file, { force: true });
-      if (other.ageMs > settledAfterMs || attempt === mostTries) throw busy(folder, other.holder);
+      awaited ??= other.touch;
+      if (succeeds && other.touch === awaited) {
+        await delay(lookEveryMs);
+        continue;
+      }
+      if (other.ageMs > settledAfterMs || attempt++ === mostTries) throw busy(folder, other.holder);
       await delay(50 + 200 * Math.random());
     }
   }
@@ -105,9 +128,15 @@ export class RunLock {
    * Touches the lock until stopped; calls `onLost` once if another job has taken the folder. Where the folder is gone it says
    * so once, and the job goes on: nobody else has it.
    */
-  keep(onLost: (error: PodDistError) => void, say?: (line: string) => void): { stop(): void } {
+  keep(onLost: (error: PodDistError) => void, say?: (line: string) => void): KeptLock {
     return keepLock(this.folder, this.file, onLost, say);
   }
+}
+
+export interface KeptLock {
+  stop(): void;
+  /** Whether the folder is still this job's, as its file system has it now; calls `onLost` where it is not. */
+  isHeld(): boolean;
 }
 
 /** As `RunLock.keep`, for a thread that does not hold the lock itself. */
@@ -116,13 +145,14 @@ export function keepLock(
   file: string,
   onLost: (error: PodDistError) => void,
   say: (line: string) => void = (line) => void process.stderr.write(`${line}\n`),
-): { stop(): void } {
+): KeptLock {
   const text = readIfThere(file) ?? '';
   let gone = false;
-  const timer = setInterval(() => {
+  let lost = false;
+  const attempt = (touch: () => void) => {
+    if (lost) return;
     try {
-      // Written, not dated: its time is then the file system's, whatever this host's clock says.
-      writeFileSync(file, text, { flag: 'r+' });
+      touch();
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return;
       if (!existsSync(folder)) {
@@ -130,18 +160,77 @@ export function keepLock(
         gone = true;
         return;
       }
+      lost = true;
       clearInterval(timer);
       const what = `the run folder ${folder} is no longer this job's: it was emptied, or another job has taken it`;
       onLost(new PodDistError('RUN_FOLDER_LOST', what));
     }
-  }, beatEveryMs);
+  };
+  // Written, not dated: its time is then the file system's, whatever this host's clock says.
+  const timer = setInterval(() => attempt(() => writeFileSync(file, text, { flag: 'r+' })), beatEveryMs);
   timer.unref();
-  return { stop: () => clearInterval(timer) };
+  return {
+    stop: () => clearInterval(timer),
+    isHeld: () => {
+      // Opened, not looked up: a network file system then asks its server.
+      attempt(() => closeSync(openSync(file, 'r')));
+      return !lost;
+    },
+  };
+}
+
+/** Watches whether somebody touches the locks of a folder. */
+export class LeaseWatch {
+  private last: ReadonlyMap<string, number> | undefined;
+  private since = runningClock.now();
+  /** Holders that have touched their locks since the first look. */
+  private readonly active = new Set<string>();
+
+  constructor(private readonly folder: string) {}
+
+  /** Milliseconds for which no lock has been touched, since the first look. */
+  look(): number {
+    const { last } = this;
+    const now = new Map(locksIn(this.folder).map(({ file, touched }) => [file, touched]));
+    this.last = now;
+    const changed = [...now].filter(([file, touched]) => last?.get(file) !== touched);
+    if (changed.length > 0 || last?.size !== now.size) this.since = runningClock.now();
+    for (const [file] of changed) {
+      const holder = last?.has(file) ? readHolder(file) : undefined;
+      if (holder) this.active.add(nameOf(holder));
+    }
+    return runningClock.now() - this.since;
+  }
+
+  /** Whether this process has touched its lock since the first look. */
+  isTouchedBy(process: Pick<Holder, 'machine' | 'pid'>): boolean {
+    return this.active.has(nameOf(process));
+  }
+}
+
+function nameOf({ machine, pid }: Pick<Holder, 'machine' | 'pid'>): string {
+  return `${pid} ${machine}`;
+}
+
+/** The locks in a folder, and when each was touched last, as the server of a network file system has it now. */
+function locksIn(folder: string): { file: string; touched: number }[] {
+  const names = existsSync(folder) ? readdirSync(folder).filter(isLock) : [];
+  return names.flatMap((name) => {
+    const file = join(folder, name);
+    try {
+      const descriptor = openSync(file, 'r');
+      const touched = fstatSync(descriptor).mtimeMs;
+      closeSync(descriptor);
+      return { file, touched };
+    } catch {
+      return [];
+    }
+  });
 }
 
 /** The living holder of a folder, if it has one. */
 export function holderOf(folder: string): Holder | undefined {
-  return livingLock(folder, undefined)?.holder;
+  return livingLock(folder)?.holder;
 }
 
 /** Whether a holder is a process of this machine. */
@@ -151,28 +240,33 @@ export function isHere({ machine: theirs }: Holder): boolean {
 
 interface LivingLock {
   holder: Holder;
+  /** Its file and when it was touched last. */
+  touch: string;
   /** Milliseconds since it was last touched, or taken where that is known better. */
   ageMs: number;
 }
 
 /** A lock besides `own` whose holder lives; those of holders that are gone are removed on the way. */
-function livingLock(folder: string, own: string | undefined): LivingLock | undefined {
-  const now = own === undefined ? Date.now() : statSync(own).mtimeMs;
-  for (const name of readdirSync(folder).filter(isLock)) {
-    const file = join(folder, name);
+function livingLock(
+  folder: string,
+  { own, succeeds = false }: { own?: string; succeeds?: boolean } = {},
+): LivingLock | undefined {
+  const locks = locksIn(folder);
+  const now = locks.find(({ file }) => file === own)?.touched ?? Date.now();
+  for (const { file, touched } of locks) {
     if (file === own) continue;
-    const modified = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
-    if (modified === undefined) continue;
     const holder = readHolder(file);
-    const untouchedMs = now - modified;
-    const lives = holder?.machine === processSpace() ? isRunning(holder) : untouchedMs < forgottenAfterMs;
+    const untouchedMs = now - touched;
+    const here = holder !== undefined && isHere(holder);
+    const patienceMs = succeeds ? leaseMs : here ? Infinity : forgottenAfterMs;
+    const lives = untouchedMs < patienceMs && (!here || isRunning(holder));
     if (!lives) {
       rmSync(file, { force: true });
       continue;
     }
     const since = Date.parse(holder?.since ?? '');
     const ageMs = Math.max(untouchedMs, Number.isNaN(since) ? 0 : Date.now() - since);
-    return { holder: holder ?? unknownHolder, ageMs };
+    return { holder: holder ?? unknownHolder, touch: `${file} ${touched}`, ageMs };
   }
   return undefined;
 }

@@ -1,4 +1,4 @@
-import { closeSync, openSync, truncateSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { stringify } from 'yaml';
@@ -67,15 +67,22 @@ export class RunRecorder implements RunListener {
     /** Epochs that have their line already. */
     private readonly recorded: ReadonlySet<number>,
     private readonly say: (line: string) => void = sayHere,
+    /** Whether the folder is still this job's: else nothing is written any more. */
+    private readonly isHeld: () => boolean = () => true,
   ) {
     this.metrics = metrics;
   }
 
   /**
    * Makes the folder with `logs/` and `checkpoints/`, and starts `metrics.jsonl`. A run that goes on from `resumed` keeps
-   * the lines of the epochs and steps before, and drops what came after its checkpoint.
+   * the lines of the epochs and steps before, and drops what came after its checkpoint. `isHeld` is asked before each write.
    */
-  static open(folder: string, config: Config, resumed: Position = { epochs: 0, steps: 0 }): RunRecorder {
+  static open(
+    folder: string,
+    config: Config,
+    resumed: Position = { epochs: 0, steps: 0 },
+    isHeld?: () => boolean,
+  ): RunRecorder {
     writing(folder, () => {
       for (const part of ['logs', 'checkpoints']) makeFolder(join(folder, part));
     });
@@ -83,24 +90,30 @@ export class RunRecorder implements RunListener {
     const kept = linesBefore(file, resumed);
     writeWhole(join(folder, 'config.yaml'), stringify(config));
     writeWhole(file, kept.map((line) => `${line}\n`).join(''));
-    return new RunRecorder(folder, openSync(file, 'a'), new Set(kept.filter(isEpoch).map(epochOf)));
+    const epochs = new Set(kept.filter(isEpoch).map(epochOf));
+    return new RunRecorder(folder, openSync(file, 'a'), epochs, undefined, isHeld);
   }
 
   /**
-   * Goes on with the record of a run whose process has ended, less a line that it had only begun. `say` is called with a line
-   * for each problem.
+   * Goes on with the record of a run whose process has ended, less a line that it had only begun. The metrics become a new
+   * file: a process that has only been stopped, and wakes in the middle of a write, reaches the one that is no longer there.
+   * `say` is called with a line for each problem, `isHeld` is asked before each write.
    */
-  static goOn(folder: string, say?: (line: string) => void): { recorder: RunRecorder; recorded: Recorded } {
+  static goOn(
+    folder: string,
+    say?: (line: string) => void,
+    isHeld?: () => boolean,
+  ): { recorder: RunRecorder; recorded: Recorded } {
     const file = join(folder, 'metrics.jsonl');
     const bytes = regularBytes(file, mostMetricsBytes);
     const whole = bytes.lastIndexOf(0x0a) + 1;
-    if (whole < bytes.length) truncateSync(file, whole);
+    writing(file, () => writeFileAtomicSync(file, bytes.subarray(0, whole)));
     const text = bytes.toString('utf8', 0, whole).trimEnd();
     const records = text === '' ? [] : text.split('\n').map((line) => JSON.parse(line) as { kind: string });
     const steps = records.filter(({ kind }) => kind === 'step') as unknown as StepRecord[];
     const epochs = records.filter(({ kind }) => kind === 'epoch') as unknown as EpochRecord[];
     const known = new Set(epochs.map(({ epoch }) => epoch));
-    const recorder = new RunRecorder(folder, openSync(file, 'a'), known, say);
+    const recorder = new RunRecorder(folder, openSync(file, 'a'), known, say, isHeld);
     return { recorder, recorded: { steps, last: epochs.at(-1) } };
   }
 
@@ -165,7 +178,7 @@ export class RunRecorder implements RunListener {
 
   private flush(): void {
     const { metrics } = this;
-    if (metrics === undefined) return;
+    if (metrics === undefined || this.pending.length === 0 || !this.isHeld()) return;
     try {
       while (this.pending.length > 0) this.pending = this.pending.subarray(writeSync(metrics, this.pending));
       this.metricsProblem = undefined;
@@ -178,6 +191,7 @@ export class RunRecorder implements RunListener {
   }
 
   private attempt(write: () => void): void {
+    if (!this.isHeld()) return;
     try {
       write();
     } catch (error) {

@@ -71,7 +71,7 @@ export function readRunStatus(folder: string): RunStatus {
     loss: step?.loss,
     samplesPerSecond: step?.samplesPerSecond,
     evalAccuracy: epoch?.evalAccuracy,
-    group: holder && job && { generation: job.generation, ranks: job.ranks },
+    group: holder && job && { generation: job.generation, ranks: job.ranks, spares: job.spares },
     ended: holder ? undefined : job?.ended,
     incidents: incidents.length,
     lastIncident: lastOf(incidents, incidentSchema),

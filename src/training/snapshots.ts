@@ -21,6 +21,8 @@ const everyRounding = 50;
 export interface SnapshotOptions {
   /** Steps from one to the next; default: as many as keep their cost below 0.5 %, of at most two seconds together. */
   every?: number;
+  /** Called with the moment of each snapshot, once it is taken. */
+  onTaken?(at: number): void;
   /** Records snapshots, restores and steps that are made again; default: no tracing. */
   tracer?: Tracer;
 }
@@ -105,6 +107,7 @@ export class Snapshots {
     this.keep([taken, ...this.kept.slice(0, 1)]);
     this.tracer.span('compute', 'snapshot', traced, { step: this.stepOf(state) });
     this.plan(trained, performance.now() - began, began);
+    this.options.onTaken?.(taken.at);
   }
 
   /** Takes down how long steps were made again that had been made in a group before. */

@@ -16,6 +16,8 @@ export interface Places {
   takePlace(): Promise<{ generation: number; rank: number; start?: Start } | undefined>;
   /** Leaves a configuration for the next one; resolves with the place there. */
   begin(cause: unknown, held: readonly Held[]): ReturnType<Places['takePlace']>;
+  /** Reports that this rank has taken the snapshot of this moment. */
+  sealed(at: number): void;
   /** Resolves once every rank is done. */
   finish(): Promise<void>;
   /** Whether a failure is one from which the other ranks go on with this one. */
@@ -36,7 +38,11 @@ export async function trainElastic(
   places: Places,
 ): Promise<Report | undefined> {
   const { config, outDir, tracer = noTracer } = options;
-  const snapshots = new Snapshots({ every: config.elastic.snapshotSteps, tracer });
+  const snapshots = new Snapshots({
+    every: config.elastic.snapshotSteps,
+    onTaken: (at) => places.sealed(at),
+    tracer,
+  });
   const contributions = new Contributions();
   const reuse: Reuse = { inspected: new Set() };
   try {
@@ -70,6 +76,7 @@ export async function trainElastic(
     }
     return undefined;
   } finally {
+    await reuse.writer?.close();
     await reuse.unknown?.close();
   }
 }

@@ -33,6 +33,7 @@ describe('status and stop', () => {
     expect((await place.ask('stop', 'run')).stdout).toMatch(/has ended after \d epochs and \d+ steps/);
     expect((await command.ended).code).toBe(75);
     expect(await status()).toMatchObject({ state: 'stopped' });
+    expect((await place.ask('status', 'run')).stdout).toMatch(/^it has ended: .*checkpoint/m);
     expect((await place.ask('stop', 'run')).stdout).toContain('no process works on it');
 
     const rest = await place.run('launch', '--resume', '--out', 'run');

@@ -29,6 +29,10 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
   }
 
   const state = () => readJobState(place.path('run')) as JobState;
+  const incidents = () => {
+    const lines = readFileSync(place.path('run/job/incidents.jsonl'), 'utf8').trimEnd().split('\n');
+    return lines.map((line) => JSON.parse(line) as { code: string; replayed?: number });
+  };
   const launch = () => place.start(['launch', ...settings, '--out', 'run', '--elastic']);
   const epochs = (count: number) =>
     until(`${count} epochs`, () => (place.epochs('run') >= count ? true : undefined));
@@ -104,10 +108,7 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
     process.kill(ranks[0].pid, 'SIGKILL');
     await survives(command);
     expect(await command.ended).toMatchObject({ code: 0 });
-    const incidents = readFileSync(place.path('run/job/incidents.jsonl'), 'utf8').trimEnd().split('\n');
-    expect(incidents.map((line) => (JSON.parse(line) as { code: string }).code)).toContain(
-      'COORDINATOR_LOST',
-    );
+    expect(incidents().map(({ code }) => code)).toContain('COORDINATOR_LOST');
   });
 
   it('begins again from its checkpoint when every process but its launcher is killed', async () => {
@@ -139,5 +140,10 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
     await place.ask('resize', 'run', '--workers', '2');
     await command.says(/2 workers are there; 2 workers go on/);
     await survives(command);
+    // Each change waits for a snapshot.
+    for (const { code, replayed } of incidents()) {
+      expect(code).toBe('REFORMING');
+      expect(replayed).toBeLessThan(6);
+    }
   });
 });

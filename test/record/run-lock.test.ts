@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { holderOf, isLock, RunLock, type Holder } from '../../src/record/run-lock.js';
+import { holderOf, isLock, LeaseWatch, RunLock, type Holder } from '../../src/record/run-lock.js';
 
 const script = fileURLToPath(new URL('../../dist/test/training/fixtures/take.js', import.meta.url));
 
@@ -103,6 +103,28 @@ describe('RunLock', () => {
     await RunLock.take(folder);
     rewrite({ started: '1' });
     (await RunLock.take(folder)).release();
+  });
+
+  it('of another machine goes to one that takes the job over, once it is not touched for three seconds', async () => {
+    const own = await RunLock.take(folder);
+    rewrite({ machine: 'another', host: 'elsewhere', pid: 1 });
+    let lost: Error | undefined;
+    const keeping = own.keep((error) => (lost = error));
+    const watch = new LeaseWatch(folder);
+    watch.look();
+    await expect(RunLock.take(folder, { succeeds: true })).rejects.toThrow(/process 1 on host elsewhere/);
+    watch.look();
+    expect(watch.isTouchedBy({ machine: 'another', pid: 1 })).toBe(true);
+    expect(keeping.isHeld()).toBe(true);
+
+    keeping.stop();
+    const began = performance.now();
+    const next = await RunLock.take(folder, { succeeds: true });
+    expect(performance.now() - began).toBeGreaterThan(1500);
+    expect(locks()).toHaveLength(1);
+    expect(keeping.isHeld()).toBe(false);
+    expect(lost).toMatchObject({ code: 'RUN_FOLDER_LOST' });
+    next.release();
   });
 
   it('that is half written counts until it is old', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { configSchema } from '../../src/config/schema.js';
+import type { Evaluation } from '../../src/evaluation/schema.js';
 import type { EpochRecord, StepRecord } from '../../src/record/records.js';
 import { RunRecorder } from '../../src/record/run-record.js';
 
@@ -47,6 +48,24 @@ describe('RunRecorder', () => {
       .map((line) => JSON.parse(line) as { epoch: number });
   beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'))));
   afterEach(() => rmSync(folder, { recursive: true }));
+
+  it("writes nothing once the folder is another job's, which goes on in a file of its own", () => {
+    let held = true;
+    const former = RunRecorder.open(folder, config, undefined, () => held);
+    former.step(step(0, 0));
+    const { recorder } = RunRecorder.goOn(folder);
+    former.step(step(0, 7));
+    recorder.step(step(0, 1));
+    held = false;
+    former.step(step(0, 8));
+    former.incident({ rank: 1 });
+    former.evaluated({} as Evaluation);
+    former.close();
+    recorder.close();
+    expect(metrics()).toEqual([step(0, 0), step(0, 1)]);
+    expect(readdirSync(folder)).not.toContain('evaluation.json');
+    expect(readdirSync(folder)).not.toContain('job');
+  });
 
   it('writes the configuration as resolved, and a line a record', () => {
     const recorder = RunRecorder.open(folder, config);

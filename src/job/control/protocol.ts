@@ -10,7 +10,7 @@ import { checkMessagePack, type MessageLimits } from './msgpack-limits.js';
 import { present } from '../../util/present.js';
 
 /** Both sides of the control connection must speak the same version. */
-export const protocolVersion = 7;
+export const protocolVersion = 8;
 
 /** Most ranks of a job. */
 const mostRanks = 65_536;
@@ -61,6 +61,8 @@ export const workerMessage = z.discriminatedUnion('type', [
     digest: name,
     /** The coordinator's IP address as this rank has reached it; absent where the address was given. */
     reached: name.optional(),
+    /** This host's address on the route to the coordinator, where others may reach it. */
+    local: name.optional(),
     /** Set for a worker that takes the place of one that has ended: the number of that. */
     replaces: whole.optional(),
     /** Set where the worker's starter keeps a place for it: its rank there, and whether it has the run folder. */
@@ -105,7 +107,16 @@ export const workerMessage = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('lost'), peer: rank }),
   /** This rank cannot go on in this configuration, through no fault of its own. */
-  z.object({ type: z.literal('stuck'), generation: whole, code: name, message: text }),
+  z.object({
+    type: z.literal('stuck'),
+    generation: whole,
+    code: name,
+    message: text,
+    /** Ranks that it could not connect to. */
+    unreached: z.array(rank).max(mostRanks).optional(),
+  }),
+  /** This rank has taken the snapshot of this moment. */
+  z.object({ type: z.literal('sealed'), at: whole }),
   /** This rank has left its configuration for the next one, and has these snapshots. */
   z.object({ type: z.literal('ready'), generation: whole, held: z.array(held).max(4) }),
   z.object({ type: z.literal('failed'), code: name, message: text, user: z.boolean() }),
@@ -134,6 +145,8 @@ export const coordinatorMessage = z.discriminatedUnion('type', [
     hosts: z.array(name).max(mostRanks),
     /** The coordinator's IP addresses, as ranks have reached it. */
     reached: z.array(name).max(mostRanks),
+    /** Where the job goes on after the loss of its coordinator: the run folder, and each rank's address, in that order. */
+    succession: z.object({ folder: text, standby: z.array(name).max(mostRanks) }).optional(),
     /** Ranks of one host are connected over ipc. */
     transport: z.enum(['ipc', 'tcp']),
   }),

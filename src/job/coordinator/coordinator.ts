@@ -57,7 +57,10 @@ const stateOf: Partial<Record<WorkerMessage['type'], State>> = {
   record: 'running',
   finished: 'running',
 };
-type InTurn = Exclude<WorkerMessage, { type: 'hello' | 'beat' | 'clock' | 'failed' | 'ready' | 'record' }>;
+type InTurn = Exclude<
+  WorkerMessage,
+  { type: 'hello' | 'beat' | 'clock' | 'failed' | 'ready' | 'record' | 'sealed' }
+>;
 const lastWords = new Set<WorkerMessage['type']>(['beat', 'clock', 'trace', 'lost', 'stuck', 'failed']);
 
 /**
@@ -221,6 +224,8 @@ export class Coordinator {
       return this.recovery?.joinedAgain(member, hello.again.generation);
     if (hello.replaces !== undefined) this.reportEnd(hello.replaces);
     this.recovery?.joined(member);
+    if (this.state === 'running' && member.rank === undefined && this.recovery?.next === undefined)
+      this.tellGroup();
     if (this.state !== 'joining' || roster.missing.length > 0) return;
     this.options.onAssembled?.();
     this.sendPlan(undefined);
@@ -234,8 +239,10 @@ export class Coordinator {
     const { number: generation, worldSize } = this.generation;
     this.secret = elastic ? randomBytes(32).toString('hex') : token;
     const { secret } = this;
-    const about = { jobId, generation, worldSize, secret, transport, start };
-    const { machines: hosts, reached } = roster;
+    const { succession: folder } = this.options;
+    const { machines: hosts, reached, standby } = roster;
+    const succession = folder === undefined ? undefined : { folder, standby };
+    const about = { jobId, generation, worldSize, secret, transport, start, succession };
     for (const [rank, { connection }] of roster.members)
       this.post(connection, { type: 'plan', ...about, rank, hosts, reached });
   }
@@ -268,6 +275,8 @@ export class Coordinator {
         return this.recovery?.lose(member);
       case 'ready':
         return this.recovery?.ready(member, message.generation, message.held);
+      case 'sealed':
+        return this.recovery?.sealed(member, message.at);
       case 'record':
         member.records++;
         if (rank !== undefined) this.record(member, rank, message.news);
@@ -301,6 +310,7 @@ export class Coordinator {
       }
       case 'stuck':
         if (message.generation !== this.generation.number) return;
+        this.recovery?.apart(member, message.unreached ?? []);
         return this.blame(reported(this.about(member), { ...message, user: false }));
       case 'lost': {
         const peer = this.roster.get(message.peer);
@@ -349,6 +359,7 @@ export class Coordinator {
       this.cause.add(...notTogether([], joinTimeoutMs));
     if (this.state === 'running') this.warn(now);
     if (this.recovery?.next !== undefined) return this.recovery.check(now);
+    this.recovery?.rest(now);
     for (const member of this.roster.members.values()) {
       if (member.finished) continue;
       const silence = this.state === 'joining' ? undefined : this.recovery?.silence(member, now);
@@ -400,15 +411,16 @@ export class Coordinator {
     for (const [, other] of this.roster.members) other.liveness.restart(now);
     this.broadcast({ type: 'go' });
     this.recovery?.going(now);
-    const ranks = [...this.roster.members].map(([rank, { host, pid, worker }]) => ({
-      rank,
-      host,
-      pid,
-      worker,
-    }));
+    this.tellGroup();
+  }
+
+  /** Tells of the ranks of the present configuration, and of the workers that wait for a place in one. */
+  private tellGroup(): void {
+    const members = [...this.roster.members].toSorted(([a], [b]) => a - b);
     this.options.onGroup?.({
       generation: this.generation.number,
-      ranks: ranks.toSorted((a, b) => a.rank - b.rank),
+      ranks: members.map(([rank, { host, pid, worker }]) => ({ rank, host, pid, worker })),
+      spares: this.roster.spares.map(({ host, pid, worker }) => ({ host, pid, worker })),
     });
   }
 

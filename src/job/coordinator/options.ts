@@ -33,6 +33,8 @@ export interface CoordinatorOptions extends ListenOptions, RosterOptions {
   onReplay?(before: number, now: number, from: Start | undefined): void;
   /** Goes on after the loss of a worker; default: that ends the job. */
   elastic?: ElasticOptions;
+  /** Run folder of a job that another process takes over where this one is lost; default: it ends with it. */
+  succession?: string;
   /** An elastic job to take over, whose coordinator has ended. */
   inherited?: Inherited;
 }

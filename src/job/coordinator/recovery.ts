@@ -1,3 +1,4 @@
+import { smallest } from '../../util/extremes.js';
 import { runningClock } from '../../util/running-clock.js';
 import type { CoordinatorMessage } from '../control/protocol.js';
 import { Budget } from './budget.js';
@@ -5,9 +6,17 @@ import { linkLost, type Cause } from './causes.js';
 import { describeFailure, evidence, wouldComeAgain, type JobFailure } from './failure.js';
 import { formGroup, Reform, type ElasticOptions, type Formation, type Inherited } from './reform.js';
 import { isGuest, type Member, type Roster } from './roster.js';
+import { Separations } from './separations.js';
 
-/** Milliseconds that workers of a job whose coordinator has ended may take to find the new one. */
+/** Milliseconds that workers of a job whose coordinator has ended may take to find the new one: of this host, of others. */
 const rejoinWithinMs = 10_000;
+const rejoinElsewhereMs = 5000;
+/** Milliseconds after which workers are started here for places that others keep, and do not fill. */
+const fillWithinMs = 20_000;
+/** Milliseconds for which the job goes on without any worker whose place is kept. */
+const unkeptMs = 30_000;
+/** Milliseconds that a change which nobody is in a hurry for waits for the next snapshot. */
+const boundaryWithinMs = 5000;
 
 /** The job, as its recovery sees it. */
 export interface ElasticJob {
@@ -53,8 +62,13 @@ export class Recovery {
   private readonly gone = new Set<number>();
   /** Whether a step has been made: before that no fault is worth a second try. */
   private stepped = false;
-  /** Workers of a job that was taken over which may still come. */
-  private readonly expected = new Set<number>();
+  /** Workers of a job that was taken over which may still come, and until when they are waited for. */
+  private readonly expected = new Map<number, number>();
+  private readonly separations = new Separations();
+  /** A change that waits for a snapshot of all ranks, so that no step is made again, and the ranks that have taken it. */
+  private planned: { cause: Cause; since: number; sealed: Map<Member, number> } | undefined;
+  /** When there was last a worker whose place is kept. */
+  private keptAt = runningClock.now();
 
   constructor(
     private readonly job: ElasticJob,
@@ -70,9 +84,11 @@ export class Recovery {
   }
 
   /** Takes over a job whose coordinator has ended: waits for its workers, and begins the next generation with them. */
-  inherit({ generation, workers, lostMs }: Inherited): void {
+  inherit({ generation, workers, elsewhere, lostMs }: Inherited): void {
     this.stepped = true;
-    for (const worker of workers) this.expected.add(worker);
+    const now = runningClock.now();
+    for (const worker of elsewhere) this.expected.set(worker, now + rejoinElsewhereMs);
+    for (const worker of workers) this.expected.set(worker, now + rejoinWithinMs);
     const cause: Cause = [
       { code: 'COORDINATOR_LOST', cause: 'the process of the coordinator was lost', user: false },
       evidence.signal,
@@ -90,7 +106,7 @@ export class Recovery {
     for (let more = 0; more < missing; more++) this.options.startWorker();
     if (!this.job.underWay || this.reform) return;
     if (this.wanted >= generation.worldSize) return this.grow();
-    this.begin([
+    this.plan([
       { code: 'REFORMING', cause: `workers asked for: ${this.wanted}`, user: false },
       evidence.stall,
     ]);
@@ -117,7 +133,7 @@ export class Recovery {
     if (!this.job.underWay && !this.reform) return;
     this.job.roster.remove(member);
     this.gone.add(member.worker);
-    this.options.startWorker();
+    if (!this.options.kept || member.home.rank === undefined) this.options.startWorker();
     this.tryToForm();
   }
 
@@ -168,6 +184,25 @@ export class Recovery {
     else this.job.post(member, this.reformMessage(this.reform));
   }
 
+  /** A member could not connect to these ranks of its configuration: they are not put together again for a while. */
+  apart({ worker }: Member, unreached: readonly number[]): void {
+    const { roster } = this.job;
+    const others = unreached.flatMap((rank) => roster.get(rank)?.worker ?? []);
+    const before = this.candidates();
+    this.separations.add(worker, others, runningClock.now());
+    const left = before.length - this.candidates().length;
+    for (let more = 0; more < left; more++) this.options.startWorker();
+  }
+
+  /** A member has taken the snapshot of this moment. */
+  sealed(member: Member, at: number): void {
+    const { planned, job } = this;
+    if (!planned || this.reform) return;
+    planned.sealed.set(member, at);
+    const all = [...job.roster.members.values()];
+    if (job.underWay && all.every((one) => planned.sealed.get(one) === at)) this.begin(planned.cause);
+  }
+
   ready(member: Member, generation: number, held: NonNullable<Member['ready']>): void {
     if (generation !== this.next) return;
     member.ready = held;
@@ -179,8 +214,41 @@ export class Recovery {
     const { reform, job, options } = this;
     if (!reform) return;
     for (const member of reform.late(job.roster.members.values(), now, options.silentMs)) this.fence(member);
-    if (this.expected.size > 0) this.tryToForm();
+    this.dropLate(now);
+    if (options.kept && !reform.helped && now - reform.began > fillWithinMs) {
+      reform.helped = true;
+      const missing = smallest(this.sizes) - this.candidates().length;
+      for (let more = 0; more < missing; more++) options.startWorker();
+    }
+    this.endWithoutTasks(now);
     if (now - reform.began > job.joinTimeoutMs) job.fail([reform.failure, evidence.signal]);
+  }
+
+  /** Called several times a second while a configuration is in place. */
+  rest(now: number): void {
+    const { planned, job } = this;
+    this.endWithoutTasks(now);
+    if (planned && job.underWay && now - planned.since > boundaryWithinMs) this.begin(planned.cause);
+  }
+
+  /** Waits no longer for workers of a job that was taken over which have not come in time. */
+  private dropLate(now: number): void {
+    const late = [...this.expected].filter(([, until]) => now > until).map(([worker]) => worker);
+    for (const worker of late) {
+      this.expected.delete(worker);
+      this.gone.add(worker);
+      this.options.endWorker(worker);
+      this.options.startWorker();
+    }
+    if (late.length > 0) this.tryToForm();
+  }
+
+  /** Ends a job whose places others keep, where none of them is left: nobody wants it any more. */
+  private endWithoutTasks(now: number): void {
+    const { options, job } = this;
+    if (!options.kept || job.roster.everybody.some(({ home }) => home.rank !== undefined)) this.keptAt = now;
+    if (now - this.keptAt > unkeptMs)
+      job.fail([{ code: 'JOB_ABORTED', cause: 'no task of the job is left', user: false }, evidence.stopped]);
   }
 
   /** The ranks of the present configuration go on. */
@@ -196,6 +264,7 @@ export class Recovery {
   /** Ends the present configuration; every rank that lives leaves it and says what it can go on from. */
   private begin(cause: Cause): void {
     const { roster, generation } = this.job;
+    this.planned = undefined;
     const number = generation.number + 1;
     this.reform = new Reform(number, cause, runningClock.now());
     this.announce(this.reform, roster);
@@ -221,11 +290,23 @@ export class Recovery {
 
   /** Begins a configuration of more ranks, where the present one has fewer than are wanted and enough have joined. */
   private grow(): void {
-    const { roster, generation } = this.job;
-    const there = roster.members.size + roster.spares.length;
+    const there = this.candidates().length;
     const size = this.sizes.findLast((one) => one <= there) ?? 0;
-    if (size <= generation.worldSize) return;
-    this.begin([{ code: 'REFORMING', cause: `${size} workers are there`, user: false }, evidence.stall]);
+    if (size <= this.job.generation.worldSize) return;
+    this.plan([{ code: 'REFORMING', cause: `${size} workers are there`, user: false }, evidence.stall]);
+  }
+
+  /** Begins a change once every rank has taken its next snapshot. */
+  private plan(cause: Cause): void {
+    this.planned = { cause, since: runningClock.now(), sealed: new Map() };
+  }
+
+  /** Members that may be in a configuration together. */
+  private candidates(): Member[] {
+    const { roster } = this.job;
+    const now = runningClock.now();
+    const spares = roster.spares.filter(({ liveness }) => liveness.silentMs(now) <= this.options.silentMs);
+    return this.separations.together([...roster.members.values(), ...spares], now);
   }
 
   /** Begins the next configuration once everybody who lives is ready, and they are enough. */
@@ -233,10 +314,9 @@ export class Recovery {
     const { reform, job, options } = this;
     if (!reform) return;
     const survivors = [...job.roster.members.values()];
-    const waits = this.expected.size > 0 && runningClock.now() - reform.began < rejoinWithinMs;
-    if (waits || !survivors.every(({ ready }) => ready)) return;
+    if (this.expected.size > 0 || !survivors.every(({ ready }) => ready)) return;
     const recorded = options.recordedSteps?.();
-    const formation = formGroup([...survivors, ...job.roster.spares], this.sizes, recorded);
+    const formation = formGroup(this.candidates(), this.sizes, recorded);
     if (!formation) return;
     this.formed.push(reform);
     this.reform = undefined;

@@ -50,6 +50,8 @@ export interface ElasticOptions {
   faults?: Faults;
   /** Milliseconds without a word after which a rank that others wait for is ended. */
   silentMs: number;
+  /** Whether other processes keep the places of workers, and start a worker again that is lost. */
+  kept?: boolean;
   /** Starts a worker without a rank. */
   startWorker(): void;
   /** Ends a worker process that does not answer. */
@@ -68,8 +70,9 @@ export interface Inherited {
   generation: number;
   /** Number of ranks in it. */
   worldSize: number;
-  /** Workers that may still run. */
+  /** Workers of this host that may still run, and those of others. */
   workers: readonly number[];
+  elsewhere: readonly number[];
   /** Milliseconds since its coordinator was lost. */
   lostMs: number;
 }
@@ -142,6 +145,9 @@ function startOf(group: readonly Member[], recordedSteps: number): Start | undef
 export class Reform {
   /** The evidence that explains it best. */
   private best: Cause;
+
+  /** Whether workers were started because those that were to come have not. */
+  helped = false;
 
   /** When this process began it; it is older where another process's end is its cause. */
   readonly began = runningClock.now();

@@ -15,6 +15,8 @@ export interface Member {
   machine: string;
   /** The coordinator's address as this rank has reached it. */
   reached?: string;
+  /** Its host's address, where other hosts may reach it. */
+  local?: string;
   pid: number;
   liveness: Liveness;
   finished: boolean;
@@ -34,8 +36,8 @@ export interface RosterOptions extends Patience {
   spares?: boolean;
 }
 
-/** Workers that nobody has started for the job get numbers from here on. */
-const firstGuest = 1_000_000;
+/** Workers that nobody has started for the job have numbers from here on, which they draw themselves. */
+export const firstGuest = 1_000_000;
 
 /** Whether a worker has joined from elsewhere, and was not started for the job. */
 export function isGuest({ worker }: Pick<Member, 'worker'>): boolean {
@@ -48,7 +50,6 @@ export class Roster {
   readonly members = new Map<number, Member>();
   private readonly all = new Map<Connection, Member>();
   private digest: string | undefined;
-  private nextGuest = firstGuest;
 
   constructor(private readonly job: RosterOptions) {}
 
@@ -56,7 +57,7 @@ export class Roster {
   admit(connection: Connection, hello: Hello): string | undefined {
     const reason = this.objection(hello);
     if (reason) return reason;
-    const { worker = hello.rank ?? this.nextGuest++, host, machine, reached, pid, digest, again } = hello;
+    const { worker = hello.rank ?? firstGuest, host, machine, reached, local, pid, digest, again } = hello;
     const { home = { leads: true } } = hello;
     const before = again && this.ofWorker(worker);
     if (before) this.remove(before);
@@ -65,7 +66,8 @@ export class Roster {
     this.digest ??= digest;
     const ready = rank === undefined ? [] : undefined;
     const state = { liveness, finished: false, broken: false, records: 0, ready };
-    const member: Member = { connection, worker, rank, host, machine, reached, pid, home, ...state };
+    const about = { worker, host, machine, reached, local, pid, home };
+    const member: Member = { connection, rank, ...about, ...state };
     this.all.set(connection, member);
     if (rank !== undefined) this.members.set(rank, member);
     return undefined;
@@ -132,6 +134,12 @@ export class Roster {
   get reached(): string[] {
     const addresses = [...this.members.values()].flatMap(({ reached }) => reached ?? []);
     return [...new Set(addresses)];
+  }
+
+  /** Each rank's address as other hosts reach it, by rank; empty where there is none. */
+  get standby(): string[] {
+    const [outside = ''] = this.reached;
+    return Array.from({ length: this.members.size }, (_, rank) => this.members.get(rank)?.local ?? outside);
   }
 
   /** Whether every rank that has joined is done. */

@@ -1,13 +1,24 @@
+import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
-import { describeFailure } from '../coordinator/failure.js';
+import { describeFailure, type JobFailure } from '../coordinator/failure.js';
 import { Coordinator } from '../coordinator/coordinator.js';
 import { describeIncident, silentAfterMs, sizesOf, type ElasticOptions } from '../coordinator/reform.js';
 import type { Config } from '../../config/schema.js';
-import { JobStateFile } from '../../record/job-state.js';
+import { endOf } from '../../record/job-end.js';
+import { writeJobPlan } from '../../record/job-plan.js';
+import { JobStateFile, readJobState, type JobState } from '../../record/job-state.js';
 import { openDataset } from '../../data/index.js';
 import { stepsPerEpoch } from '../../data/sampler.js';
-import { messageOf, reportOf, UserError } from '../../util/errors.js';
+import {
+  messageOf,
+  PodDistError,
+  PreemptedError,
+  reportOf,
+  StoppedError,
+  UserError,
+} from '../../util/errors.js';
+import { tcpAddress } from '../../transport/addresses.js';
 import { openTrace } from '../../trace/trace-file.js';
 import { stepsOf } from '../../training/recovery-point.js';
 import { RunCombiner } from '../../record/combine.js';
@@ -28,8 +39,12 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & Wi
   const tell = (news: CoordinatorNews) => port.postMessage(news);
   const { listenOn, port: tcpPort, worldSize, token, config } = options;
   const { distributed } = config;
-  const record = options.evaluate ? undefined : await openRecord(options);
+  const { outDir, lockFile } = options;
+  const lost = new AbortController();
+  const hold = lockFile === undefined ? undefined : keepLock(outDir, lockFile, (error) => lost.abort(error));
+  const record = options.evaluate ? undefined : await openRecord(options, hold?.isHeld);
   const { enabled } = config.elastic;
+  const succession = enabled && record && hold ? resolve(outDir) : undefined;
   const combiner = new RunCombiner(record?.listeners ?? [], enabled && record !== undefined);
   const elastic = enabled && record ? elasticOptions(config, record.recorder, combiner) : undefined;
   let secret: PublishedSecret | undefined;
@@ -58,12 +73,15 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & Wi
         from: from && stepsOf(from),
       }),
     elastic,
+    succession,
   }).catch((error: unknown) => {
     record?.close();
     throw error;
   });
-  const { outDir, lockFile } = options;
-  if (lockFile) keepLock(outDir, lockFile, ({ code, message }) => coordinator.abort(code, message));
+  const keep = (change: Partial<JobState>) => {
+    if (succession !== undefined) record?.recorder.job(record.state, change);
+  };
+  if (succession !== undefined) keepForOthers(options, keep);
   const stop = async () => {
     secret?.remove();
     record?.close();
@@ -79,10 +97,27 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & Wi
   process.on('uncaughtException', (error) =>
     coordinator.abort('COORDINATOR_FAILED', `the coordinator failed: ${messageOf(error)}`),
   );
+  const taken = new Promise<'taken'>((resolve) => {
+    const onLost = () => {
+      const { code, message } = lost.signal.reason as PodDistError;
+      if (succession !== undefined && readJobState(outDir)?.secret === token) resolve('taken');
+      else coordinator.abort(code, message);
+    };
+    if (lost.signal.aborted) onLost();
+    else lost.signal.addEventListener('abort', onLost);
+  });
   tell({ type: 'listening' });
   port.once('message', () => void stop().then(end));
-  const failure = await Promise.race([coordinator.finished.then(() => undefined), coordinator.failure]);
+  const finished = coordinator.finished.then(() => undefined);
+  const failure = await Promise.race([finished, coordinator.failure, taken]);
   secret?.remove();
+  if (failure === 'taken') {
+    say('another process has taken the job over');
+    record?.close();
+    tell({ type: 'taken' });
+    return coordinator.stop();
+  }
+  keep({ secret: undefined, ended: failure && endOf(errorOfFailure(failure)) });
   record?.close();
   if (!failure) tell({ type: 'finished' });
   else
@@ -92,6 +127,27 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & Wi
       message: failure.user ? failure.cause : describeFailure(failure),
       user: failure.user,
     });
+}
+
+/** Writes what another process needs to take the job over. */
+function keepForOthers(
+  { config, outDir, listenOn, port, reachableAs, token, resumed }: OwnCoordinatorOptions,
+  keep: (change: Partial<JobState>) => void,
+): void {
+  writeJobPlan(outDir, {
+    ...{ devices: { perWorker: [], gpu: false }, workerArgs: [], kept: true, resumed },
+    ...{ name: config.name, epochs: config.epochs, images: 0, stepsPerEpoch: 1 },
+    ...{ graceSeconds: 30, made: false },
+  });
+  const address = tcpAddress(listenOn === '*' ? '127.0.0.1' : listenOn, port);
+  keep({ address, listensOn: listenOn, reachableAs, secret: token, ended: undefined });
+}
+
+function errorOfFailure(failure: JobFailure): PodDistError {
+  const { code, cause, user } = failure;
+  if (code === 'STOPPED') return new StoppedError(cause || undefined);
+  if (code === 'PREEMPTED' || code === 'CHECKPOINT_MISSED') return new PreemptedError(code, cause);
+  return user ? new UserError(code, cause) : new PodDistError(code, describeFailure(failure));
 }
 
 /** How the job goes on after the loss of a worker: whoever keeps the worker's place starts another one. */
@@ -115,7 +171,7 @@ function say(line: string): void {
   writeNow(2, `${printable(line)}\n`);
 }
 
-async function openRecord({ config, outDir, resumed }: OwnCoordinatorOptions) {
+async function openRecord({ config, outDir, resumed }: OwnCoordinatorOptions, isHeld?: () => boolean) {
   const dataset = await openDataset(config.data, { seed: config.seed, notify: () => {} });
   await dataset.close();
   const display = new Display({
@@ -128,7 +184,7 @@ async function openRecord({ config, outDir, resumed }: OwnCoordinatorOptions) {
     write: (text) => writeNow(1, printableLines(text)),
   });
   const trace = openTrace(config.trace, { resumed: resumed !== undefined, notify: say });
-  const recorder = RunRecorder.open(outDir, config, resumed);
+  const recorder = RunRecorder.open(outDir, config, resumed, isHeld);
   const listeners: RunListener[] = [recorder, display];
   const close = () => {
     recorder.close();

@@ -61,7 +61,7 @@ export async function joinJob(options: JoinJobOptions): Promise<Joined> {
       thresholds: thresholdsOf(config),
       checkCollectives: distributed.checkCollectives,
       trace: config.trace !== undefined && !evaluate,
-      succession: place.outlives || place.guest ? options.outDir : undefined,
+      folder: options.outDir || undefined,
       ...guardedBy(place),
     };
     const member = elastic ? Membership.enter(membership) : await Membership.join(membership);
@@ -119,6 +119,7 @@ async function startCoordinator(options: JoinJobOptions): Promise<Found & { coor
   const publishAs = given === undefined && worldSize > 1 ? place.job : undefined;
   const coordinator = await OwnCoordinator.start({
     listenOn,
+    reachableAs: alone ? undefined : host,
     port,
     worldSize,
     token,
@@ -134,9 +135,10 @@ async function startCoordinator(options: JoinJobOptions): Promise<Found & { coor
 }
 
 async function findCoordinator({ place, config, notify }: JoinJobOptions): Promise<Found> {
-  const { rank, host, port, token, ownCoordinator, job, guest } = place;
-  if (!ownCoordinator && !guest) return { token, address: tcpAddress(host, port), local: host };
-  const given = guest ? token : givenSecret(process.env);
+  const { rank, host, port, token, ownCoordinator, job, guest, home } = place;
+  const elsewhere = guest === true || home !== undefined;
+  if (!ownCoordinator && !elsewhere) return { token, address: tcpAddress(host, port), local: host };
+  const given = elsewhere ? token : givenSecret(process.env);
   return meet({
     rank,
     host,

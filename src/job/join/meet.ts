@@ -130,7 +130,7 @@ export function findRoute(host: string, port: number): Promise<Route> {
 }
 
 /** Whether the coordinator there takes a secret. */
-async function takes(address: string, token: string): Promise<boolean> {
+export async function takes(address: string, token: string): Promise<boolean> {
   prepareSockets();
   const socket = controlSocket(address, token);
   const ended = eventsEnd(socket);

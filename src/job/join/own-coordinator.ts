@@ -8,6 +8,8 @@ import { startSocketThread } from '../../transport/zmq/socket-thread.js';
 export interface OwnCoordinatorOptions {
   /** Address to listen on; `*`: all. */
   listenOn: string;
+  /** This host as other hosts reach it, where they do. */
+  reachableAs?: string;
   port: number;
   worldSize: number;
   /** The job's secret. */
@@ -27,7 +29,10 @@ export interface OwnCoordinatorOptions {
 
 /** Messages from the thread. */
 export type CoordinatorNews =
-  { type: 'listening' } | { type: 'finished' } | ({ type: 'failed'; user: boolean } & ErrorReport);
+  | { type: 'listening' }
+  | { type: 'finished' }
+  | { type: 'taken' }
+  | ({ type: 'failed'; user: boolean } & ErrorReport);
 
 /** Ends the thread in order. */
 const stopMessage = 'stop';
@@ -42,6 +47,8 @@ const settleWithinMs = 2000;
 export class OwnCoordinator {
   /** Resolves once the job has ended, well or not. */
   readonly settled: Promise<void>;
+  /** Whether another process has taken the job over. */
+  taken = false;
   private cause: PodDistError | undefined;
   private done = false;
 
@@ -49,6 +56,7 @@ export class OwnCoordinator {
     this.settled = new Promise((resolve) => {
       thread.on('message', (news: CoordinatorNews) => {
         if (news.type === 'finished') this.done = true;
+        if (news.type === 'taken') this.taken = true;
         if (news.type === 'failed') this.cause = toError(news);
         if (news.type !== 'listening') resolve();
       });
@@ -72,7 +80,7 @@ export class OwnCoordinator {
   /** Resolves once every rank has finished and the record is written. */
   async finished(): Promise<void> {
     await this.within(settleWithinMs);
-    if (!this.done)
+    if (!this.done && !this.taken)
       throw (
         this.cause ??
         new PodDistError('COORDINATOR_FAILED', 'the coordinator thread of rank 0 did not finish')

@@ -15,8 +15,10 @@ export interface AgentStart {
   lockFile?: string;
   /** When the agent was lost whose job it takes over, in milliseconds since 1970. */
   lostAt?: number;
-  /** Whether that one is still there, without a word. */
-  depose?: boolean;
+  /** Term of that agent, which is ended first where it is still there, without a word. */
+  depose?: number;
+  /** This host's address, as other hosts reach it. */
+  host?: string;
 }
 
 /** Variables that say which worker a process is. */
@@ -29,11 +31,12 @@ const ofWorkers = [...Object.values(launchVariables), 'RANK', 'WORLD_SIZE', 'LOC
  * @returns its process id
  * @throws PodDistError `START_FAILED`
  */
-export function startAgent({ folder, token, lockFile, lostAt, depose = false }: AgentStart): number {
+export function startAgent({ folder, token, lockFile, lostAt, depose, host }: AgentStart): number {
   const script = fileURLToPath(new URL('../../../launcher/cli.js', import.meta.url));
   const args = [
     ...(lostAt === undefined ? [] : ['--lost-at', String(lostAt)]),
-    ...(depose ? ['--depose'] : []),
+    ...(depose === undefined ? [] : ['--depose', String(depose)]),
+    ...(host === undefined ? [] : ['--host', host]),
   ];
   const environment = Object.entries(process.env).filter(([name]) => !ofWorkers.includes(name));
   const log = openLog(join(folder, 'logs', 'job.log'));

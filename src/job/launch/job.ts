@@ -21,7 +21,7 @@ import {
 } from '../coordinator/reform.js';
 import { stepsOf } from '../../training/recovery-point.js';
 import { Supervisor } from './supervisor.js';
-import { WorkerPlaces } from './worker-places.js';
+import { WorkerPlaces, type OwnedWorkers } from './worker-places.js';
 
 export interface JobOptions {
   config: Config;
@@ -55,9 +55,20 @@ export interface JobOptions {
 export interface Outlived {
   /** The job's secret, from process to process. */
   token: string;
-  /** The job to take over, and the milliseconds since its coordinator was lost. */
-  former?: { state: JobState; lostMs: number };
+  /** Run folder. */
+  folder: string;
+  /** This host's address as other hosts reach it, where that is known. */
+  host?: string;
+  /** Whether tasks of torchrun, Slurm or MPI keep the places of workers. */
+  kept: boolean;
+  /** Aborted when another process has taken the job over: the workers are that one's then. */
+  taken: AbortSignal;
+  /** The job to take over, the milliseconds since its coordinator was lost, and whether that ran on another host. */
+  former?: { state: JobState; lostMs: number; elsewhere: boolean };
 }
+
+/** Numbers from here on have workers that are started in a job whose tasks number their own. */
+const firstBesideTasks = 500_000;
 
 /** Milliseconds that workers may take to end by themselves once all have finished. */
 const endWithinMs = 10_000;
@@ -95,10 +106,13 @@ export async function runJob({
   const onOwned = outlived ? onState : () => {};
   const owned = { outlived: outlived !== undefined, onChange: onOwned };
   const places = new WorkerPlaces({ config, devices, logDir, workerArgs, token, ...owned });
+  const kept = outlived?.kept ?? false;
   const { logOf } = places;
-  const { listenOn, connectTo } = addressesOf(distributed.host);
+  const { listenOn, connectTo } = addressesOf(
+    (former?.elsewhere && !isWildcard(distributed.host) && outlived?.host) || distributed.host,
+  );
   const elastic = config.elastic.enabled
-    ? elasticOptions({ config, places, combiner, onState: onOwned, onIncident, former: former?.state })
+    ? elasticOptions({ config, places, combiner, onState: onOwned, onIncident, former: former?.state, kept })
     : undefined;
   const coordinator = await startCoordinator(portOf(former?.state.address), {
     host: listenOn,
@@ -122,6 +136,7 @@ export async function runJob({
         from: from && stepsOf(from),
       }),
     elastic,
+    succession: outlived?.folder,
     inherited: former && inheritedFrom(former, worldSize),
   });
   const supervisor = new Supervisor(coordinator);
@@ -135,15 +150,22 @@ export async function runJob({
   });
   try {
     const address = tcpAddress(connectTo, coordinator.port);
-    onOwned({ address, listensOn: listenOn, secret: token });
+    onOwned({ address, listensOn: listenOn, reachableAs: outlived?.host, secret: token });
     onResizable?.((workers) => {
       coordinator.resize(sizesOf(config, workers));
       onOwned({ wanted: workers });
     });
-    if (former) places.adopt(supervisor, address, former.state);
-    else places.open(supervisor, address);
+    if (former) {
+      const owned = ownedHere(former, kept);
+      onOwned(owned);
+      places.adopt(supervisor, address, owned);
+    } else places.open(supervisor, address);
     if (ending?.aborted) askToEnd();
-    const failure = await Promise.race([coordinator.finished.then(() => undefined), coordinator.failure]);
+    const failure = await Promise.race([
+      coordinator.finished.then(() => undefined),
+      coordinator.failure,
+      ...(outlived ? [taking(outlived.taken)] : []),
+    ]);
     if (!failure) {
       await Promise.race([
         supervisor.ended(),
@@ -160,7 +182,8 @@ export async function runJob({
     const log = failure.rank === undefined ? logDir : logOf(failure.rank);
     throw new PodDistError(failure.code, `${describeFailure(failure)}; log: ${log}`);
   } finally {
-    await supervisor.stop();
+    if (outlived?.taken.aborted) supervisor.leave();
+    else await supervisor.stop();
     await coordinator.stop();
     following.stop();
     suspending.stop();
@@ -186,26 +209,47 @@ function portOf(address: string | undefined): number | undefined {
   return address === undefined ? undefined : Number(address.split(':').pop());
 }
 
-function inheritedFrom({ state, lostMs }: NonNullable<Outlived['former']>, planned: number): Inherited {
+type Former = NonNullable<Outlived['former']>;
+
+function inheritedFrom({ state, lostMs, elsewhere }: Former, planned: number): Inherited {
   const { generation, ranks, workers } = state;
   const worldSize = ranks.length || planned;
-  return { generation, worldSize, workers: workers.map(({ worker }) => worker), lostMs };
+  const own = elsewhere ? [] : workers.map(({ worker }) => worker);
+  const others = [...workers, ...ranks].map(({ worker }) => worker).filter((worker) => !own.includes(worker));
+  return { generation, worldSize, workers: own, elsewhere: [...new Set(others)], lostMs };
+}
+
+/** Workers of a job to take over that are processes of this host. */
+function ownedHere({ state, elsewhere }: Former, kept: boolean): OwnedWorkers {
+  const nextWorker = kept ? Math.max(firstBesideTasks, state.nextWorker) : state.nextWorker;
+  return { workers: elsewhere ? [] : state.workers, nextWorker };
+}
+
+/** Rejects when another process takes the job over. */
+function taking(taken: AbortSignal): Promise<never> {
+  const error = () => new PodDistError('RUN_FOLDER_LOST', 'another process has taken the job over');
+  return new Promise((_, reject) => {
+    if (taken.aborted) reject(error());
+    else taken.addEventListener('abort', () => reject(error()));
+  });
 }
 
 interface ElasticParts extends Pick<JobOptions, 'config' | 'combiner'> {
   places: WorkerPlaces;
   former?: JobState;
+  kept: boolean;
   onState(change: Partial<JobState>): void;
   onIncident(incident: Incident): void;
 }
 
 /** How an elastic job on this host goes on after the loss of a worker. */
 function elasticOptions(parts: ElasticParts): ElasticOptions {
-  const { config, places, combiner, former, onState, onIncident } = parts;
+  const { config, places, combiner, former, kept, onState, onIncident } = parts;
   const { faultsPerWorkerHour, spares } = config.elastic;
   return {
     sizes: sizesOf(config, former?.wanted ?? config.workers),
-    spares,
+    kept,
+    spares: kept ? Infinity : spares,
     faultsPerWorkerHour,
     silentMs: silentAfterMs,
     faults: former?.faults,

@@ -49,6 +49,8 @@ const lookEveryMs = 100;
 /** A worker process, started by this one or by another. */
 interface Owned {
   kill(signal: NodeJS.Signals): unknown;
+  /** Follows it no longer. */
+  leave(): void;
 }
 
 /** Owns the worker processes of a job: starts them, notices their ends, and leaves none behind. */
@@ -79,8 +81,9 @@ export class Supervisor {
 
   /** Owns a worker of this host from now on whose own supervisor has ended. */
   adopt(worker: number, one: ProcessIdentity): void {
-    this.children.set(worker, { kill: (signal) => signalProcess(one, signal) });
     const end = new Promise<void>((resolve) => {
+      const kill = (signal: NodeJS.Signals) => signalProcess(one, signal);
+      this.children.set(worker, { kill, leave: () => clearInterval(timer) });
       const timer = setInterval(() => {
         if (isRunning(one)) return;
         clearInterval(timer);
@@ -106,6 +109,12 @@ export class Supervisor {
     clearTimeout(timer);
   }
 
+  /** Leaves the workers to another process. */
+  leave(): void {
+    for (const child of this.children.values()) child.leave();
+    this.children.clear();
+  }
+
   /** Whether a worker runs. */
   has(worker: number): boolean {
     return this.children.has(worker);
@@ -122,7 +131,12 @@ export class Supervisor {
   }
 
   private follow(worker: number, child: ChildProcess): void {
-    this.children.set(worker, child);
+    const leave = () => {
+      child.removeAllListeners('exit');
+      child.unref();
+      child.channel?.unref();
+    };
+    this.children.set(worker, { kill: (signal) => child.kill(signal), leave });
     this.exits.push(
       new Promise((resolve) => {
         child.once('exit', (code, signal) => {

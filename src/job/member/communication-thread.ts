@@ -9,7 +9,7 @@ import { readCode } from '../../util/error-codes.js';
 import { codeOf, messageOf, PodDistError } from '../../util/errors.js';
 import { ClockOffset } from '../../trace/clock-offset.js';
 import { runningClock } from '../../util/running-clock.js';
-import { listeningAddress } from '../../transport/addresses.js';
+import { isLoopback, listeningAddress, tcpAddress } from '../../transport/addresses.js';
 import { noTracer, now, SpanRecorder, type Tracer, type TraceSpan } from '../../trace/tracer.js';
 import { socketsBegin, socketsEnd, type WithSockets } from '../../transport/zmq/socket-thread.js';
 import { ControlLink } from './control-link.js';
@@ -17,6 +17,7 @@ import { Guardian } from './guardian.js';
 import { machineId } from './machine.js';
 import { protocolVersion, type CoordinatorMessage, type WorkerMessage } from '../control/protocol.js';
 import { Status } from './status.js';
+import { folderOfJob, type Succession } from './succession.js';
 import type { FromThread, Place, ThreadData, ToThread } from './thread-protocol.js';
 import type { Held } from '../../training/recovery-point.js';
 
@@ -24,6 +25,9 @@ type Plan = Extract<CoordinatorMessage, { type: 'plan' }>;
 
 /** Round trips for the coordinator's clock before the job begins; afterwards there is one a beat. */
 const clockSamples = 8;
+
+/** Milliseconds that ranks which are all there may take to connect to each other. */
+const reconnectWithinMs = 10_000;
 
 /**
  * The communication thread of a worker: the control connection, the data connections and the collectives.
@@ -50,6 +54,9 @@ class CommunicationThread {
   private heard = 0;
   /** Whether the coordinator is lost, and the next one has not said yet what to be ready for. */
   private orphaned = false;
+  /** Where the job goes on after the loss of the coordinator, and this host's address there. */
+  private succession: Succession | undefined;
+  private own: string | undefined;
   /** Whether this worker has been a member of a coordinator before the present one. */
   private rejoined = false;
   private ended = false;
@@ -66,7 +73,7 @@ class CommunicationThread {
     process.on('uncaughtException', (error) => this.refuse(failed(error)));
     this.status = new Status(data.status);
     this.guardian = new Guardian(
-      data,
+      { ...data, succession: () => this.succession },
       (error) => this.refuse(error),
       (reason) => this.link.giveUp(reason),
     );
@@ -83,6 +90,8 @@ class CommunicationThread {
   private openLink(): ControlLink {
     return new ControlLink({
       ...this.data,
+      succession: () => this.succession,
+      host: () => this.own,
       hello: (again) => this.hello(again),
       order: () => this.order(),
       follow: (message) => {
@@ -91,15 +100,19 @@ class CommunicationThread {
         return this.follow(message);
       },
       onOrphaned: (error) => this.orphan(error),
-      onFound: () => this.guardian.heardOfCoordinator(),
+      onFound: (address) => {
+        this.guardian.heardOfCoordinator();
+        this.tell({ type: 'moved', address });
+      },
       onLost: (error) => void (this.ended || this.guardian.endSoon(error)),
       onFailure: (error) => void this.giveUp(error),
     });
   }
 
   private hello(again: boolean): WorkerMessage {
-    const { rank, worldSize, worker, digest, reached, home, replaces } = this.data;
-    const about = { host: hostname(), machine: machineId(), pid: process.pid };
+    const { rank, worldSize, worker, digest, reached, home, replaces, host } = this.data;
+    const local = isLoopback(host) ? undefined : host;
+    const about = { host: hostname(), machine: machineId(), pid: process.pid, local };
     const who = { rank: again ? undefined : rank, worldSize, worker, digest, reached, home };
     const last = again ? { again: { rank: this.place?.rank, generation: this.heard } } : { replaces };
     return { type: 'hello', version: protocolVersion, ...who, ...about, ...last };
@@ -169,16 +182,18 @@ class CommunicationThread {
 
   /** Takes the place that the coordinator gives, and listens there for the other ranks. */
   private async bind(plan: Plan): Promise<void> {
-    const { dataPorts, security } = this.data;
+    const { dataPorts, security, elastic: keepalive } = this.data;
     const { jobId, hosts, rank, worldSize, generation, secret, start } = plan;
     this.checkPlan(plan);
     this.heard = generation;
     this.orphaned = false;
     this.place = { rank, worldSize, generation, start };
     const host = listeningAddress(this.data.host, plan.reached);
+    this.own = isLoopback(host) ? undefined : host;
+    this.succeed(plan);
     const directory = await this.meetingFolder(plan);
     if (this.closing) return this.guardian.folder?.remove();
-    const where = { host, dataPorts, directory, security };
+    const where = { host, dataPorts, directory, security, keepalive };
     const who = { rank, worldSize, generation, secret, jobId, hosts };
     const endpoints = await this.group.bind({ ...who, ...where });
     // Until now connections of the configuration before have ended, and no loss of those counts.
@@ -186,6 +201,21 @@ class CommunicationThread {
     if (this.closing) return;
     if (this.data.trace) this.askForClock();
     return this.send({ type: 'endpoints', endpoints });
+  }
+
+  /** Learns where the job goes on after the loss of its coordinator. */
+  private succeed({ succession, rank }: Plan): void {
+    if (!succession) return;
+    const { token, folder: own, address } = this.data;
+    const { port } = new URL(address);
+    const hosts = [...new Set(succession.standby.filter(Boolean))];
+    const addresses = hosts.map((host) => tcpAddress(host, port));
+    const folder = folderOfJob([own, succession.folder], token);
+    if (folder === undefined && !this.succession)
+      process.stderr.write(
+        `rank ${rank} on host ${hostname()} does not see the run folder ${succession.folder}: where the coordinator is lost, another host has to take over\n`,
+      );
+    this.succession = { folder, addresses };
   }
 
   /** Refuses a place that no coordinator of this job gives. */
@@ -204,7 +234,9 @@ class CommunicationThread {
   private async connect(table: Extract<CoordinatorMessage, { type: 'table' }>['table']): Promise<void> {
     const { joinTimeoutMs, elastic } = this.data;
     const place = this.place as Place;
-    const connecting = this.group.connect(table, joinTimeoutMs);
+    const again = elastic === true && place.generation > 0;
+    const withinMs = again ? Math.min(joinTimeoutMs, reconnectWithinMs) : joinTimeoutMs;
+    const connecting = this.group.connect(table, withinMs);
     if (!elastic) {
       this.connections = await connecting;
       return this.send({ type: 'connected' });
@@ -218,7 +250,9 @@ class CommunicationThread {
       (error: unknown) => {
         if (this.place !== place || this.leaving !== undefined) return;
         const { generation } = place;
-        void this.send({ type: 'stuck', generation, code: codeOf(error), message: messageOf(error) });
+        const { unreached } = this.group;
+        const why = { code: codeOf(error), message: messageOf(error), unreached };
+        void this.send({ type: 'stuck', generation, ...why });
       },
     );
   }
@@ -267,6 +301,7 @@ class CommunicationThread {
         this.tracer.flush();
         return this.send({ type: 'finished' });
       case 'failed':
+        this.ended = true;
         this.tracer.flush();
         await this.send(message);
         return this.tell({ type: 'failed-sent' });

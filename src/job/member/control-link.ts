@@ -1,15 +1,18 @@
 import { ControlClient } from '../control/client.js';
 import type { CoordinatorMessage, WorkerMessage } from '../control/protocol.js';
 import { codeOf, messageOf, PodDistError } from '../../util/errors.js';
-import { findSuccessor } from './succession.js';
+import { runningClock } from '../../util/running-clock.js';
+import { findSuccessor, type Succession } from './succession.js';
 
 export interface ControlLinkOptions {
   /** The coordinator's address, such as `tcp://127.0.0.1:29500`. */
   address: string;
   /** The job's secret. */
   token: string;
-  /** Run folder of a job that another process takes over; default: the worker ends with the coordinator. */
-  succession?: string;
+  /** Where the job goes on after the loss of its coordinator; undefined: the worker ends with it. */
+  succession(): Succession | undefined;
+  /** This host's address, as other hosts reach it. */
+  host(): string | undefined;
   /** First message to a coordinator; `again`: to one that takes over. */
   hello(again: boolean): WorkerMessage;
   /** Place in the order of those that start the process which takes over; undefined where none is to. */
@@ -17,8 +20,8 @@ export interface ControlLinkOptions {
   follow(message: CoordinatorMessage): Promise<void> | void;
   /** Called when the coordinator is lost and another one is looked for. */
   onOrphaned(error: PodDistError): void;
-  /** Called once the next one is found. */
-  onFound(): void;
+  /** Called once the next one is found, with its address. */
+  onFound(address: string): void;
   /** Called once the coordinator is lost for good. */
   onLost(error: PodDistError): void;
   /** Called where the connection fails through a fault of this worker, or of what the coordinator sends. */
@@ -37,6 +40,8 @@ export class ControlLink {
   private unconfirmed: RecordMessage[] = [];
   private confirmed = 0;
   private seeking = false;
+  /** When the coordinator was last heard of. */
+  private heardAt = runningClock.now();
   private closed = false;
   private readonly closing = new AbortController();
 
@@ -52,7 +57,7 @@ export class ControlLink {
 
   /** Sends a message; while a coordinator is looked for only records are kept. Rejects where it cannot be sent. */
   async send(message: WorkerMessage): Promise<void> {
-    if (message.type === 'record' && this.options.succession !== undefined) this.unconfirmed.push(message);
+    if (message.type === 'record' && this.options.succession()) this.unconfirmed.push(message);
     const { client } = this;
     if (this.seeking) return;
     try {
@@ -86,6 +91,7 @@ export class ControlLink {
   private async listen(client: ControlClient): Promise<void> {
     try {
       for await (const message of client.messages()) {
+        this.heardAt = runningClock.now();
         if (message.type === 'pulse') this.confirm(message.records);
         await this.options.follow(message);
       }
@@ -98,34 +104,34 @@ export class ControlLink {
   }
 
   private confirm(records: number): void {
-    if (this.options.succession === undefined || records <= this.confirmed) return;
+    if (!this.options.succession() || records <= this.confirmed) return;
     this.unconfirmed.splice(0, records - this.confirmed);
     this.confirmed = records;
   }
 
   /** The coordinator is lost: looks for the one that takes over, where the job goes on. */
   private async lose(reason: string, silent: boolean): Promise<void> {
-    const { succession: folder, token, order, hello, onOrphaned, onLost } = this.options;
+    const { token, order, hello, onOrphaned, onLost } = this.options;
     if (this.closed || this.seeking) return;
     const error = new PodDistError('COORDINATOR_LOST', reason);
     const place = order();
-    if (folder === undefined || place === undefined) return onLost(error);
+    const succession = this.options.succession();
+    if (!succession || place === undefined) return onLost(error);
     this.seeking = true;
     onOrphaned(error);
     try {
       await this.client.drop();
       const address = await findSuccessor({
-        folder,
-        token,
-        order: place,
-        silent,
+        ...succession,
+        ...{ token, order: place, silent, since: this.heardAt },
+        host: this.options.host(),
         signal: this.closing.signal,
       });
       if (this.closed) return;
       this.client = this.open(address);
       this.confirmed = 0;
       this.seeking = false;
-      this.options.onFound();
+      this.options.onFound(address);
       this.post(hello(true));
       for (const record of this.unconfirmed) this.post(record);
     } catch (failure) {

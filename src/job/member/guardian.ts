@@ -1,6 +1,8 @@
 import type { PodDistError } from '../../util/errors.js';
 import type { MeetingFolder } from '../../transport/meeting-folder.js';
+import type { Succession } from './succession.js';
 import { hasEnded } from '../../util/processes.js';
+import { LeaseWatch, leaseMs } from '../../record/run-lock.js';
 import { runningClock } from '../../util/running-clock.js';
 
 interface GuardianOptions {
@@ -8,13 +10,15 @@ interface GuardianOptions {
   /** Process id of the program that started this worker, directly or not. */
   starter?: number;
   stallTimeoutMs: number;
-  /** Set where another coordinator takes over from one that is lost. */
-  succession?: string;
+  /** Where another coordinator takes over from one that is lost. */
+  succession(): Succession | undefined;
 }
 
 const checkEveryMs = 500;
-/** Milliseconds without a word after which another coordinator takes over. */
+/** Milliseconds without a word after which the coordinator counts as lost, whether or not it holds the run folder. */
 const successionAfterMs = 10_000;
+/** Milliseconds without a word after which the run folder is asked whether it does. */
+const doubtAfterMs = 700;
 /** A stopped worker's compute thread has this long to end by itself. */
 const endWithinMs = 3000;
 
@@ -29,6 +33,8 @@ export class Guardian {
   private readonly parent = process.ppid;
   private readonly timer: NodeJS.Timeout;
   private lastWord: number | undefined;
+  /** Watches the run folder while the coordinator is silent. */
+  private lease: LeaseWatch | undefined;
 
   constructor(
     private readonly options: GuardianOptions,
@@ -64,11 +70,23 @@ export class Guardian {
     if (starter !== undefined && hasEnded(starter)) this.kill();
     if (this.lastWord === undefined) return;
     const silent = runningClock.now() - this.lastWord;
-    const { succession, stallTimeoutMs } = this.options;
+    const { stallTimeoutMs } = this.options;
+    const succession = this.options.succession();
     const most = stallTimeoutMs + checkEveryMs * 4;
-    if (silent < (succession === undefined ? most : Math.min(most, successionAfterMs))) return;
+    const limit = succession ? Math.min(most, successionAfterMs) : most;
+    if (silent < limit && !this.hasExpired(succession, silent)) return;
     this.pause();
     this.onSilence(`no word from the coordinator for ${(silent / 1000).toFixed(1)} s`);
+  }
+
+  /** Whether a silent coordinator has not touched its lock for long, either. */
+  private hasExpired(succession: Succession | undefined, silentMs: number): boolean {
+    if (silentMs < doubtAfterMs || succession?.folder === undefined) {
+      this.lease = undefined;
+      return false;
+    }
+    this.lease ??= new LeaseWatch(succession.folder);
+    return this.lease.look() >= leaseMs;
   }
 
   private kill(): void {

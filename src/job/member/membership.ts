@@ -30,6 +30,8 @@ interface Waiter {
  * If another rank fails, every wait here rejects with `JOB_ABORTED`.
  */
 export class Membership implements Reporter {
+  /** Called with the coordinator's address once another one has taken the job over. */
+  onMoved: (address: string) => void = () => {};
   private group: SharedCommunicator | undefined;
   /** Records what the compute thread does, if the job is traced. */
   readonly tracer: Tracer;
@@ -177,6 +179,15 @@ export class Membership implements Reporter {
     this.status.move(describePhase(phase, epoch), true);
   }
 
+  /**
+   * Reports that this rank has taken the snapshot of this moment.
+   *
+   * @hidden
+   */
+  sealed(at: number): void {
+    this.tell({ type: 'sealed', at });
+  }
+
   /** Reports to the coordinator why this rank cannot continue. */
   async fail(error: unknown): Promise<void> {
     if (this.closing || this.ended?.code === 'JOB_ABORTED') return;
@@ -242,6 +253,8 @@ export class Membership implements Reporter {
         return this.answer(`gathered ${message.name}`, message.result);
       case 'end':
         return this.asked.abort(message.cause);
+      case 'moved':
+        return this.onMoved(message.address);
       case 'ended':
         this.answer('joined');
         return this.answer('ended');

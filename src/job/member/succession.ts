@@ -1,21 +1,33 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { readJobState, type JobState } from '../../record/job-state.js';
+import { LeaseWatch, leaseMs } from '../../record/run-lock.js';
 import { isLoopback, isWildcard, tcpAddress } from '../../transport/addresses.js';
 import { messageOf, PodDistError, UserError } from '../../util/errors.js';
 import { isRunning, processSpace } from '../../util/processes.js';
 import { runningClock } from '../../util/running-clock.js';
+import { findRoute, takes } from '../join/meet.js';
 import { startAgent } from '../launch/agent-process.js';
 
+/** Where a job goes on after the loss of its coordinator. */
+export interface Succession {
+  /** Run folder, where this host sees it. */
+  folder: string | undefined;
+  /** Addresses of coordinators to come, in the order in which they are tried where the folder does not tell. */
+  addresses: readonly string[];
+}
+
 /** A worker that has lost the coordinator. */
-export interface Orphan {
-  /** Run folder. */
-  folder: string;
+export interface Orphan extends Succession {
   /** The job's secret. */
   token: string;
   /** Place in the order in which workers start another process: its rank, or more. */
   order: number;
+  /** This host's address, as other hosts reach it. */
+  host?: string;
   /** Whether the coordinator's process may still be there, without a word. */
   silent: boolean;
+  /** When the coordinator was last heard of (`runningClock`). */
+  since: number;
   /** Ends the search. */
   signal: AbortSignal;
 }
@@ -24,44 +36,109 @@ const lookEveryMs = 100;
 /** Milliseconds after which the next worker in order starts a process, and after which each does so once more. */
 const nextInOrderMs = 400;
 const againMs = 15_000;
-/** Milliseconds after which a worker of another host looks for the same coordinator once more. */
-const tryAgainMs = 2000;
+/** Milliseconds that a host may take to answer. */
+const answerWithinMs = 1000;
 /** Milliseconds that a worker lives without a coordinator. */
-const leaseMs = 60_000;
+const liveWithoutMs = 60_000;
+
+/** The run folder of the job whose secret this is: the first of these that this host sees; undefined where it sees none. */
+export function folderOfJob(folders: readonly (string | undefined)[], token: string): string | undefined {
+  return folders.find((folder) => folder !== undefined && readJobState(folder)?.secret === token);
+}
 
 /**
- * Finds the process that takes over the job whose coordinator is lost, or starts it. Of several that are started one gets
- * the run folder, and the others end. A coordinator that is there but silent loses the folder to it.
+ * Finds the process that takes over the job whose coordinator is lost, or starts it.
+ *
+ * The run folder decides: whoever runs the coordinator touches its lock there each second. A worker starts a process on its
+ * own host once the coordinator's process has ended, where it can see that, or has not touched the lock for three seconds;
+ * the ranks do so one after another. Of several that are started one gets the folder, and the others end. A coordinator that
+ * wakes up has lost the folder, and ends. So at most one writes to it, whatever part of the network is lost: a worker that
+ * does not reach a coordinator which lives waits for it.
+ *
+ * A worker that does not see the folder starts nothing. It looks for the next coordinator at the addresses of the other
+ * ranks, at the port that the job has had.
  *
  * @returns the address of its coordinator
  * @throws PodDistError `COORDINATOR_LOST` where none is found within a minute
  */
 export async function findSuccessor(orphan: Orphan): Promise<string> {
-  const { folder, order, silent, signal } = orphan;
-  const began = runningClock.now();
-  const lostAt = Date.now();
-  const before = readJobState(folder)?.term ?? 0;
-  let start = began + order * nextInOrderMs;
-  while (runningClock.now() - began < leaseMs) {
-    const state = readJobState(folder);
-    if (state?.ended) throw lost(`the job has ended: ${state.ended.message}`);
-    const elsewhere = state !== undefined && state.agent.machine !== processSpace();
-    if (state?.address !== undefined && !elsewhere && serves(state, silent ? before + 1 : 0))
-      return state.address;
-    if (state && elsewhere && (state.term > before || runningClock.now() - began > tryAgainMs))
-      return reachableAt(state);
-    if (!elsewhere && runningClock.now() >= start) {
-      startSuccessor(orphan, lostAt);
-      start = runningClock.now() + againMs;
-    }
+  const { folder, addresses, token, since, signal } = orphan;
+  const search = folder === undefined ? undefined : new FolderSearch(folder, orphan);
+  while (runningClock.now() - since < liveWithoutMs) {
+    const found = search ? await search.look() : await firstThatTakes(addresses, token);
+    if (found !== undefined) return found;
     await delay(lookEveryMs, undefined, { signal });
   }
-  throw lost(`no other process has taken the job over within ${leaseMs / 1000} s`);
+  throw lost(
+    `no process that can be reached has taken the job over within ${liveWithoutMs / 1000} s: if it goes on elsewhere, this host is cut off from it`,
+  );
 }
 
-/** Whether the process of this state runs, and is of this term or a later one. */
-function serves({ agent, term }: JobState, leastTerm: number): boolean {
-  return term >= leastTerm && isRunning(agent);
+/** The search by way of the run folder. */
+class FolderSearch {
+  private readonly lease: LeaseWatch;
+  private readonly before: number;
+  private readonly lostAt = Date.now();
+  /** When this worker's turn to start a process comes; undefined while the coordinator may live. */
+  private turn: number | undefined;
+
+  constructor(
+    private readonly folder: string,
+    private readonly orphan: Orphan,
+  ) {
+    this.lease = new LeaseWatch(folder);
+    this.before = readJobState(folder)?.term ?? 0;
+  }
+
+  /** The coordinator's address, once there is one that answers. */
+  async look(): Promise<string | undefined> {
+    const { silent, order } = this.orphan;
+    const now = runningClock.now();
+    const expired = this.lease.look() >= leaseMs;
+    const state = readJobState(this.folder);
+    if (state?.ended) throw lost(`the job has ended: ${state.ended.message}`);
+    if (!state) return undefined;
+    const here = state.agent.machine === processSpace();
+    const ended = here ? !isRunning(state.agent) : expired;
+    const may = state.term > this.before || !silent || this.lease.isTouchedBy(state.agent);
+    if (state.address !== undefined && !ended && may && (!here || !expired)) {
+      const address = here ? state.address : reachableAt(state);
+      if (await isThere(address)) return address;
+    }
+    if (!ended && !(silent && expired)) this.turn = undefined;
+    else if (now >= (this.turn ??= now + order * nextInOrderMs)) {
+      this.start(state.term);
+      this.turn = now + againMs;
+    }
+    return undefined;
+  }
+
+  /** Starts a process that takes the job over; where that cannot be, another worker may. */
+  private start(term: number): void {
+    const { token, host } = this.orphan;
+    try {
+      startAgent({ folder: this.folder, token, lostAt: this.lostAt, depose: term, host });
+    } catch (error) {
+      process.stderr.write(`${messageOf(error)}\n`);
+    }
+  }
+}
+
+/** The first address at which a coordinator takes the job's secret. */
+async function firstThatTakes(addresses: readonly string[], token: string): Promise<string | undefined> {
+  for (const address of addresses)
+    if ((await isThere(address)) && (await takes(address, token))) return address;
+  return undefined;
+}
+
+/** Whether something listens at an address. */
+export async function isThere(address: string): Promise<boolean> {
+  const { hostname, port } = new URL(address);
+  const route = findRoute(hostname.replace(/^\[|\]$/g, ''), Number(port)).then(
+    () => true,
+    () => false,
+  );
+  return Promise.race([route, delay(answerWithinMs, false, { ref: false })]);
 }
 
 /**
@@ -69,23 +146,14 @@ function serves({ agent, term }: JobState, leastTerm: number): boolean {
  *
  * @throws UserError `ADDRESS_INVALID` where it listens to its own host alone
  */
-export function reachableAt({ agent, address = '', listensOn = '' }: JobState): string {
+export function reachableAt({ agent, address = '', listensOn = '', reachableAs }: JobState): string {
   const port = Number(address.split(':').pop());
   if (!isWildcard(listensOn) && isLoopback(listensOn))
     throw new UserError(
       'ADDRESS_INVALID',
       `the job's coordinator listens to its own host ${agent.host} alone: launch the run with --set distributed.host=0.0.0.0, or an address of that host`,
     );
-  return tcpAddress(isWildcard(listensOn) ? agent.host : listensOn, port);
-}
-
-/** Starts a process that takes the job over; where that cannot be, as without a run folder, another worker may. */
-function startSuccessor({ folder, token, silent }: Orphan, lostAt: number): void {
-  try {
-    startAgent({ folder, token, lostAt, depose: silent });
-  } catch (error) {
-    process.stderr.write(`${messageOf(error)}\n`);
-  }
+  return tcpAddress(isWildcard(listensOn) ? (reachableAs ?? agent.host) : listensOn, port);
 }
 
 function lost(reason: string): PodDistError {

@@ -50,8 +50,8 @@ export interface JoinOptions {
   guardParent: boolean;
   /** Process id of the program that started this worker; the worker ends with it. */
   starter?: number;
-  /** Run folder of a job that goes on after the loss of its coordinator: another process then takes it over. */
-  succession?: string;
+  /** Run folder as this host sees it, of a job that may go on after the loss of its coordinator. */
+  folder?: string;
 }
 
 export interface ThreadData extends JoinOptions {
@@ -74,6 +74,7 @@ export type ToThread =
   | { type: 'record'; news: unknown }
   | { type: 'trace'; spans: TraceSpan[] }
   | ({ type: 'failed'; user: boolean } & ErrorReport)
+  | { type: 'sealed'; at: number }
   | { type: 'finish' }
   | { type: 'leave'; code: ErrorCode; message: string; held: readonly Held[] }
   | { type: 'close' };
@@ -84,6 +85,7 @@ export type FromThread =
   | { type: 'agreed'; name: string }
   | { type: 'gathered'; name: string; result: unknown }
   | { type: 'failed-sent' }
+  | { type: 'moved'; address: string }
   | { type: 'ended' }
   | { type: 'end'; cause: EndCause }
   | ({ type: 'error'; user: boolean } & ErrorReport);

@@ -8,7 +8,7 @@ import { readJobState, type JobState } from '../../record/job-state.js';
 import { holderOf, isHere } from '../../record/run-lock.js';
 import type { RunListener } from '../../record/run-record.js';
 import { PodDistError, StoppedError, UserError } from '../../util/errors.js';
-import { isRunning, signalProcess, type ProcessIdentity } from '../../util/processes.js';
+import { isRunning, processSpace, signalProcess, type ProcessIdentity } from '../../util/processes.js';
 import { followSuspension, type EndCause, type StopSource } from '../../util/signals.js';
 import { feedEvent, readLine, type FeedEvent, type FeedOrder } from './feed-messages.js';
 
@@ -112,6 +112,11 @@ async function findSuccessor(folder: string, term: number, { restart }: FollowHo
   while (performance.now() < deadline) {
     const state = readJobState(folder);
     const taken = state !== undefined && state.term >= term;
+    if (taken && state.agent.machine !== processSpace())
+      throw new PodDistError(
+        'COORDINATOR_LOST',
+        `the run goes on on host ${state.agent.host}: pod-dist attach ${folder} follows it there`,
+      );
     if (taken && state.socket !== undefined && isRunning(state.agent)) return state;
     if (state?.ended) throw errorOf(state.ended);
     if (!restarted && !state?.workers.some(isRunning)) {

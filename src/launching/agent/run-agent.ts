@@ -1,6 +1,7 @@
 import { closeSync, rmSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { devicesOf } from '../../backend/backends.js';
 import { loadConfig } from '../../config/load.js';
 import { importPlugins } from '../../config/plugins.js';
 import type { Config } from '../../config/schema.js';
@@ -14,12 +15,12 @@ import { RunFolder } from '../../record/run-folder.js';
 import { RunRecorder } from '../../record/run-record.js';
 import { openTrace } from '../../trace/trace-file.js';
 import { messageOf, PodDistError, StoppedError, UserError } from '../../util/errors.js';
-import { isRunning, signalProcess } from '../../util/processes.js';
+import { isRunning, processSpace, signalProcess } from '../../util/processes.js';
 import { openLog } from '../../util/regular-file.js';
 import { endRequests, type EndCause, type StopSource } from '../../util/signals.js';
 import { RunFeed } from './feed.js';
 import type { FeedOrder } from './feed-messages.js';
-import { readJobPlan, type JobPlan } from './job-plan.js';
+import { readJobPlan, workerArgsOf, type JobPlan } from '../../record/job-plan.js';
 
 export interface AgentOptions {
   /** Run folder, with the plan of its job. */
@@ -30,8 +31,10 @@ export interface AgentOptions {
   lockFile?: string;
   /** Takes over a job whose coordinator was lost at this time, in milliseconds since 1970. */
   lostAt?: number;
-  /** Ends the process that holds the folder first: it says nothing any more. */
-  depose?: boolean;
+  /** Term of that one, which is ended first if it is still there: it says nothing any more. */
+  depose?: number;
+  /** This host's address, as other hosts reach it. */
+  host?: string;
 }
 
 const deposeWithinMs = 5000;
@@ -45,11 +48,17 @@ const deposeWithinMs = 5000;
  */
 export async function runAgent(options: AgentOptions): Promise<void> {
   const { folder, lostAt, lockFile } = options;
-  if (options.depose) await depose(readJobState(folder)?.agent);
+  const before = lostAt === undefined ? undefined : readJobState(folder);
+  if (options.depose !== undefined && options.depose !== before?.term) return;
+  const elsewhere = before !== undefined && before.agent.machine !== processSpace();
   const plan = readJobPlan(folder);
+  const succeeds = options.depose !== undefined;
+  // A task of torchrun, Slurm or MPI stays: it finds that it has lost the folder.
+  if (succeeds && !elsewhere && !plan.kept) await depose(before?.agent);
   const log = openLog(join(folder, 'logs', 'job.log'));
   const agent = new Agent(plan, (line) => writeSync(log, `${new Date().toISOString()} ${line}\n`));
-  const hold = await RunFolder.inherit(folder, { lockFile, made: plan.made, say: agent.say });
+  const { made } = plan;
+  const hold = await RunFolder.inherit(folder, { lockFile, made, succeeds, say: agent.say });
   const former = lostAt === undefined ? undefined : readJobState(folder);
   if (former?.ended) hold.release();
   else await agent.run(hold, options, former);
@@ -88,7 +97,9 @@ class Agent {
     if (former?.socket !== undefined) rmSync(former.socket, { force: true });
     this.feed = await RunFeed.open((order) => this.obey(order));
     const state = new JobStateFile(hold.path, former);
-    const { recorder, recorded } = RunRecorder.goOn(hold.path, this.say);
+    const { recorder, recorded } = RunRecorder.goOn(hold.path, this.say, hold.isHeld);
+    const { token, host } = options;
+    const { taken, lost } = endsOf(hold, token);
     let report: Report | undefined;
     try {
       const config = await readConfig(hold.path);
@@ -97,8 +108,17 @@ class Agent {
       if (former) combiner.goOn(recorded);
       recorder.job(state, { socket: this.feed?.socket, ended: undefined });
       const lostMs = Date.now() - (options.lostAt ?? Date.now());
-      const outlived = { token: options.token, former: former && { state: former, lostMs } };
-      await this.train({ config, hold, recorder, combiner, state, outlived });
+      const outlived = { ...{ token, host, taken, folder: resolve(hold.path), kept: this.plan.kept } };
+      const from = former && { state: former, lostMs, elsewhere: former.agent.machine !== processSpace() };
+      await this.train({
+        config,
+        hold,
+        recorder,
+        combiner,
+        state,
+        outlived: { ...outlived, former: from },
+        lost,
+      });
       recorder.job(state, { secret: undefined });
       recorder.close();
       hold.release();
@@ -110,14 +130,19 @@ class Agent {
       this.log(ended.message);
       if (error instanceof UserError || error instanceof StoppedError) hold.abandon();
       else hold.release();
-      this.feed?.publish({ ended });
+      // Where another process has taken the job over, whoever follows it looks for that one.
+      if (!taken.aborted) this.feed?.publish({ ended });
     } finally {
       await this.feed?.close();
     }
   }
 
-  private async train({ config, hold, recorder, combiner, state, outlived }: Parts): Promise<void> {
-    const { devices, workerArgs, resumed } = this.plan;
+  private async train(parts: Parts): Promise<void> {
+    const { config, hold, recorder, combiner, state, outlived, lost } = parts;
+    const { resumed } = this.plan;
+    const unplanned = this.plan.kept || outlived.former?.elsewhere;
+    const devices = unplanned ? await devicesHere(config, this.plan) : this.plan.devices;
+    const workerArgs = workerArgsOf(hold.path, this.plan.workerArgs);
     const trace = openTrace(config.trace, {
       resumed: resumed !== undefined || outlived.former !== undefined,
       notify: this.say,
@@ -134,7 +159,7 @@ class Agent {
           const bitwise = config.distributed.bitwise !== undefined;
           this.say(describeIncident(incident, { workers: config.workers, bitwise }), true);
         },
-        lost: hold.lost,
+        lost,
         onResizable: (resize) => (this.resizeJob = resize),
         ...requests,
       });
@@ -199,6 +224,24 @@ interface Parts {
   combiner: RunCombiner;
   state: JobStateFile;
   outlived: Outlived;
+  lost: AbortSignal;
+}
+
+/** Ends of the hold on a run folder: another process has taken the job over, or the folder is lost to the job. */
+function endsOf(hold: RunFolder, token: string): { taken: AbortSignal; lost: AbortSignal } {
+  const [taken, lost] = [new AbortController(), new AbortController()];
+  hold.lost.addEventListener('abort', () => {
+    const same = readJobState(hold.path)?.secret === token;
+    (same ? taken : lost).abort(hold.lost.reason);
+  });
+  return { taken: taken.signal, lost: lost.signal };
+}
+
+/** Devices of this host for as many workers as the job has, which another host has planned. */
+async function devicesHere({ backend, workers, distributed }: Config, { devices }: JobPlan) {
+  const { gpu: requireGpu } = devices;
+  const { bindCores } = distributed;
+  return devicesOf(backend).plan({ gpus: requireGpu ? workers : undefined, workers, requireGpu, bindCores });
 }
 
 /** The run's own recipe, as whoever has planned the job has written it. */

@@ -9,11 +9,11 @@ import { RunRecorder } from '../../record/run-record.js';
 import type { EndRules } from '../../util/signals.js';
 import type { RunPlan } from '../plan-run.js';
 import { followRun, type FollowHooks } from './follow-run.js';
-import { writeJobPlan } from './job-plan.js';
+import { writeJobPlan } from '../../record/job-plan.js';
 
 export interface StartOptions extends FollowHooks {
   folder: RunFolder;
-  /** Arguments of `launcher/worker-process.ts`. */
+  /** Arguments of `launcher/worker-process.ts` besides the run folder's. */
   workerArgs: readonly string[];
   rules: EndRules;
 }
@@ -29,7 +29,7 @@ export async function trainInAgent(plan: RunPlan, options: StartOptions): Promis
   const endAt = maxSeconds === undefined ? undefined : Date.now() + 1000 * (maxSeconds - process.uptime());
   const made = folder.made;
   writeJobPlan(folder.path, {
-    ...{ devices, images, resumed, endAt, graceSeconds, made },
+    ...{ devices, images, resumed, endAt, graceSeconds, made, kept: false },
     ...{ name: config.name, epochs: config.epochs, stepsPerEpoch: stepsPerEpoch(images, config) },
     workerArgs: [...workerArgs],
   });

@@ -20,7 +20,20 @@ export interface TcpOptions extends PairOptions {
   /** Names the job and the generation of its group: its keys serve no other. */
   scope: string;
   security: Security;
+  /** Whether the system looks each second whether the peer's is still there. */
+  keepalive?: boolean;
 }
+
+/**
+ * Probes of the system on connections that are silent: the receiving end of each direction sends nothing else, so it notices
+ * a peer that it does not reach after five seconds. A stopped process's system answers.
+ */
+const keepaliveOptions = {
+  tcpKeepalive: 1,
+  tcpKeepaliveIdle: 1,
+  tcpKeepaliveInterval: 1,
+  tcpKeepaliveCount: 4,
+};
 
 const tcpEndpoint = /^tcp:\/\/[^/\s]+:\d{1,5}$/;
 /** Milliseconds within which a connection must have proved itself, or it is closed. */
@@ -72,8 +85,12 @@ export class TcpTransport extends PairTransport {
   }
 
   protected socketOptions({ name, listens }: Way): zmq.SocketOptions<zmq.Pair> {
-    const { host, security, secret, scope } = this.options;
-    const common = { ipv6: needsIpv6(host), ...(listens ? { handshakeInterval: handshakeMs } : {}) };
+    const { host, security, secret, scope, keepalive } = this.options;
+    const common = {
+      ipv6: needsIpv6(host),
+      ...(listens ? { handshakeInterval: handshakeMs } : {}),
+      ...(keepalive ? keepaliveOptions : {}),
+    };
     if (security !== 'curve')
       return {
         ...common,

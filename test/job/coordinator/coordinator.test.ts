@@ -65,6 +65,7 @@ describe('joining', () => {
       'reached',
       'secret',
       'start',
+      'succession',
       'transport',
       'type',
       'worldSize',

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { z } from 'zod';
-import { makeFolder } from '../../util/make-folder.js';
-import { readRegularText } from '../../util/regular-file.js';
+import { makeFolder } from '../util/make-folder.js';
+import { readRegularText } from '../util/regular-file.js';
 
 const text = z.string();
 const whole = z.int().min(0);
@@ -18,8 +18,10 @@ const jobPlanSchema = z.object({
     gpu: z.boolean(),
     notice: text.optional(),
   }),
-  /** Arguments of `launcher/worker-process.ts`. */
+  /** Arguments of `launcher/worker-process.ts` besides the run folder's. */
   workerArgs: z.array(text),
+  /** Whether tasks of torchrun, Slurm or MPI keep the places of workers. */
+  kept: z.boolean().default(false),
   /** What the run is, for those who follow it. */
   name: text,
   epochs: whole,
@@ -39,6 +41,11 @@ const jobPlanSchema = z.object({
 export type JobPlan = z.output<typeof jobPlanSchema>;
 
 const mostBytes = 16 * 2 ** 20;
+
+/** Arguments of a worker that trains with the recipe in a run folder, as this host sees that. */
+export function workerArgsOf(folder: string, more: readonly string[]): string[] {
+  return ['--config', join(folder, 'config.yaml'), '--out', folder, ...more];
+}
 
 /** Writes the plan of a job to its run folder. */
 export function writeJobPlan(folder: string, plan: JobPlan): void {

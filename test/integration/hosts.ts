@@ -1,0 +1,192 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { until } from './command.js';
+
+interface Host {
+  name: string;
+  address: string;
+  /** Holds its namespaces; the first process of it, as this machine numbers it. */
+  holder: ChildProcess;
+  first: number;
+  temporary: string;
+}
+
+const letters = 'abcdefgh';
+
+/**
+ * Hosts on this machine: namespaces of the network, of processes and of the host's name, joined by a bridge, with one file
+ * system (Linux, root). A path between two of them can be cut in one direction, and a host can be lost as by a power cut:
+ * nobody hears of it.
+ */
+export class Hosts {
+  private readonly hosts: Host[] = [];
+
+  private constructor(private readonly prefix: string) {}
+
+  /** Whether this machine has what it takes. */
+  static possible(): boolean {
+    if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
+    const name = `pod-dist-try-${process.pid}`;
+    try {
+      ip('netns', 'add', name);
+      run('ip', 'netns', 'exec', name, 'unshare', '--uts', '--pid', '--fork', '--mount-proc', 'true');
+      ip('-n', name, 'link', 'add', 'bridge', 'type', 'bridge');
+      run('nsenter', '--version');
+      return true;
+    } catch {
+      return false;
+    } finally {
+      attempt(() => ip('netns', 'del', name));
+    }
+  }
+
+  static async make(count: number): Promise<Hosts> {
+    const hosts = new Hosts(`pod-dist-${process.pid}`);
+    try {
+      await hosts.start(count);
+      return hosts;
+    } catch (error) {
+      hosts.remove();
+      throw error;
+    }
+  }
+
+  address(host: number): string {
+    return this.hosts[host].address;
+  }
+
+  /** Command that starts another one on a host, in `folder`. */
+  within(host: number, folder: string): string[] {
+    const { first, temporary } = this.hosts[host];
+    const where = [
+      '--net',
+      '--mount',
+      '--uts',
+      '--pid',
+      `--wd=${folder}`,
+      '--',
+      'env',
+      `TMPDIR=${temporary}`,
+    ];
+    return ['nsenter', '--target', String(first), ...where];
+  }
+
+  /** Sends a signal to a process, by its number on its host. */
+  kill(host: number, pid: number, signal: string): void {
+    run(...this.within(host, '/'), 'kill', `-${signal}`, String(pid));
+  }
+
+  /** Whether a process runs, by its number on its host. */
+  runs(host: number, pid: number): boolean {
+    try {
+      const stat = execFileSync('nsenter', [...this.within(host, '/').slice(1), 'cat', `/proc/${pid}/stat`], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      return !/\) [ZX]/.test(stat);
+    } catch {
+      return false;
+    }
+  }
+
+  /** Ends every process of a host at once, and no packet says so. */
+  lose(host: number): void {
+    this.unplug(host);
+    attempt(() => process.kill(this.hosts[host].first, 'SIGKILL'));
+  }
+
+  /** Takes a host from the network. */
+  unplug(host: number): void {
+    ip('-n', this.nameOf(host), 'link', 'set', 'eth0', 'down');
+  }
+
+  /** Takes it back. */
+  plug(host: number): void {
+    ip('-n', this.nameOf(host), 'link', 'set', 'eth0', 'up');
+  }
+
+  /** Lets packets from one host to another get lost, until `heal`: they go to a card that nobody has. */
+  cut(from: number, to: number): void {
+    const nobody = ['lladdr', '02:00:00:00:00:fe', 'dev', 'eth0', 'nud', 'permanent'];
+    ip('-n', this.nameOf(from), 'neigh', 'replace', this.address(to), ...nobody);
+  }
+
+  heal(from: number, to: number): void {
+    ip('-n', this.nameOf(from), 'neigh', 'del', this.address(to), 'dev', 'eth0');
+  }
+
+  /** Ends all that runs on the hosts, and removes them. */
+  remove(): void {
+    for (const { name, first, holder, temporary } of this.hosts) {
+      attempt(() => process.kill(first, 'SIGKILL'));
+      holder.kill('SIGKILL');
+      rmSync(`/etc/netns/${name}`, { recursive: true, force: true });
+      rmSync(temporary, { recursive: true, force: true });
+      attempt(() => ip('netns', 'del', name));
+    }
+    attempt(() => ip('netns', 'del', this.prefix));
+  }
+
+  private nameOf(host: number): string {
+    return this.hosts[host].name;
+  }
+
+  private async start(count: number): Promise<void> {
+    const { prefix } = this;
+    ip('netns', 'add', prefix);
+    ip('-n', prefix, 'link', 'add', 'bridge', 'type', 'bridge');
+    ip('-n', prefix, 'link', 'set', 'bridge', 'up');
+    const names = Array.from({ length: count }, (_, index) => `${prefix}-${letters[index]}`);
+    const addresses = names.map((_, index) => `10.81.0.${index + 1}`);
+    const table = names.map((name, index) => `${addresses[index]} ${name}\n`).join('');
+    for (const [index, name] of names.entries()) {
+      ip('netns', 'add', name);
+      mkdirSync(`/etc/netns/${name}`, { recursive: true });
+      writeFileSync(`/etc/netns/${name}/hosts`, `127.0.0.1 localhost\n${table}`);
+      const port = `port${index}`;
+      ip('link', 'add', 'eth0', 'netns', name, 'type', 'veth', 'peer', 'name', port, 'netns', prefix);
+      ip('-n', prefix, 'link', 'set', port, 'master', 'bridge', 'up');
+      ip('-n', name, 'addr', 'add', `${addresses[index]}/24`, 'dev', 'eth0');
+      for (const device of ['lo', 'eth0']) ip('-n', name, 'link', 'set', device, 'up');
+      const holder = spawn(
+        'ip',
+        [
+          ...['netns', 'exec', name, 'unshare', '--uts', '--pid', '--fork', '--mount-proc'],
+          ...['sh', '-c', `hostname ${name} && exec sleep infinity`],
+        ],
+        { stdio: 'ignore' },
+      );
+      const first = await until('a host', () => firstOf(holder.pid as number));
+      const temporary = mkdtempSync(join(tmpdir(), 'pod-'));
+      this.hosts.push({ name, address: addresses[index], holder, first, temporary });
+    }
+  }
+}
+
+/** The first process of the namespace of processes that `unshare` has made, once that is ready. */
+function firstOf(pid: number): number | undefined {
+  try {
+    const child = Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim() || undefined);
+    return readFileSync(`/proc/${child}/comm`, 'utf8').trim() === 'sleep' ? child : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function ip(...args: string[]): void {
+  run('ip', ...args);
+}
+
+function run(...[program, ...args]: string[]): void {
+  execFileSync(program, args, { stdio: ['ignore', 'ignore', 'ignore'] });
+}
+
+function attempt(work: () => void): void {
+  try {
+    work();
+  } catch {
+    // It is not there any more.
+  }
+}

@@ -1,0 +1,85 @@
+import { existsSync } from 'node:fs';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { readJobState, type JobState } from '../../src/record/job-state.js';
+import { until, Workplace, type Command } from './command.js';
+import { freePort } from './free-port.js';
+import { Hosts } from './hosts.js';
+import { needs } from '../needs.js';
+
+const settings = ['--backend', 'wasm', '--bitwise', '2', '--epochs', '30'];
+
+let weights: string;
+let place: Workplace;
+
+/** Tasks with torchrun's variables, which nothing ends together. */
+describe('an elastic job of two tasks', () => {
+  beforeAll(async () => {
+    place = new Workplace();
+    await place.run('launch', ...settings, '--workers', '2', '--out', 'run');
+    weights = place.report('run').weightsSha256;
+    await place.clear();
+  }, 120_000);
+  beforeEach(() => void (place = new Workplace()));
+  afterEach(() => place.clear());
+
+  const state = () => readJobState(place.path('run')) as JobState;
+  const epochs = (count: number) =>
+    until(`${count} epochs`, () => (place.epochs('run') >= count ? true : undefined), 60_000);
+  const taken = () => until('a new term', () => (state().term === 1 ? true : undefined));
+
+  function task(rank: number, variables: NodeJS.ProcessEnv, within?: string[]): Command {
+    const who = { RANK: String(rank), WORLD_SIZE: '2', LOCAL_RANK: '0', LOCAL_WORLD_SIZE: '1' };
+    const args = ['worker', ...settings, '--set', 'elastic.enabled=true', '--out', 'run'];
+    return place.start(args, { ...who, ...variables }, within);
+  }
+
+  async function expectUndisturbed(...tasks: Command[]): Promise<void> {
+    for (const one of tasks) {
+      const ended = await one.ended;
+      expect(ended, ended.stderr).toMatchObject({ code: 0 });
+    }
+    await until('the report', () => (existsSync(place.path('run/report.json')) ? true : undefined));
+    expect(place.report('run').weightsSha256).toBe(weights);
+    const { agent } = state();
+    await until('the end of the agent', () => (existsSync(`/proc/${agent.pid}/exe`) ? undefined : true));
+  }
+
+  async function twoTasks(): Promise<Command[]> {
+    const port = String(await freePort());
+    const tasks = [0, 1].map((rank) => task(rank, { MASTER_ADDR: '127.0.0.1', MASTER_PORT: port }));
+    await epochs(2);
+    return tasks;
+  }
+
+  it('goes on without the task of rank 0, which has the coordinator', async () => {
+    const [first, second] = await twoTasks();
+    first.child.kill('SIGKILL');
+    await taken();
+    await expectUndisturbed(second);
+  });
+
+  it('goes on with a task of rank 0 that was stopped, whose coordinator has lost the run', async () => {
+    const [first, second] = await twoTasks();
+    first.child.kill('SIGSTOP');
+    await taken();
+    await epochs(place.epochs('run') + 2);
+    first.child.kill('SIGCONT');
+    await first.says('another process has taken the job over');
+    await expectUndisturbed(first, second);
+  });
+
+  describe('over two hosts', needs('namespaces of hosts', Hosts.possible()), () => {
+    let hosts: Hosts;
+    beforeEach(async () => void (hosts = await Hosts.make(2)));
+    afterEach(() => hosts.remove());
+
+    it('goes on without the host of rank 0', async () => {
+      const variables = { MASTER_ADDR: hosts.address(0), MASTER_PORT: '29500' };
+      const [, second] = [0, 1].map((rank) => task(rank, variables, hosts.within(rank, place.folder)));
+      await epochs(2);
+      hosts.lose(0);
+      await taken();
+      await expectUndisturbed(second);
+    });
+  });
+});
