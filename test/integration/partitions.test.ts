@@ -6,12 +6,12 @@ import { until, Workplace, type Command } from './command.js';
 import { Hosts } from './hosts.js';
 import { needs } from '../needs.js';
 
-const settings = ['--backend', 'wasm', '--bitwise', '3', '--epochs', '500'];
+const settings = ['--backend', 'wasm', '--bitwise', '4', '--epochs', '500'];
 const everywhere = ['--set', 'distributed.host=0.0.0.0'];
 /** Epochs that a run makes before it is compared. */
 const compared = 6;
 
-/** Rank, host and coordinator: the first host has the launcher, the coordinator and rank 0; the others a worker each. */
+/** The first host has the launcher, the coordinator and two workers; the others have one each. */
 describe('a network that is parted', needs('namespaces of hosts', Hosts.possible()), () => {
   let place: Workplace;
   let hosts: Hosts;
@@ -20,19 +20,19 @@ describe('a network that is parted', needs('namespaces of hosts', Hosts.possible
 
   beforeAll(async () => {
     const alone = new Workplace();
-    await alone.run('launch', ...settings.slice(0, -1), String(compared), '--workers', '3', '--out', 'run');
+    await alone.run('launch', ...settings.slice(0, -1), String(compared), '--workers', '2', '--out', 'run');
     losses = lossesOf(alone);
     await alone.clear();
   }, 120_000);
   beforeEach(async () => {
     place = new Workplace();
     hosts = await Hosts.make(3);
-    launcher = on(0, 'launch', ...settings, '--workers', '1', '--out', 'run', '--elastic', ...everywhere);
+    launcher = on(0, 'launch', ...settings, '--workers', '2', '--out', 'run', '--elastic', ...everywhere);
     await until('a step', () => (place.made('run') > 0 ? true : undefined));
     for (const host of [1, 2]) on(host, 'join', 'run');
     await until('two spares', () => (state().spares.length === 2 ? true : undefined));
-    await on(0, 'resize', 'run', '--workers', '3').ended;
-    await until('three ranks', () => (state().ranks.length === 3 ? true : undefined));
+    await on(0, 'resize', 'run', '--workers', '4').ended;
+    await until('four ranks', () => (state().ranks.length === 4 ? true : undefined));
     expect(hostsOfRanks()).toHaveLength(3);
   });
   afterEach(async () => {
@@ -118,7 +118,7 @@ describe('a network that is parted', needs('namespaces of hosts', Hosts.possible
     const asleep = [agent.pid, ...ranks.filter(({ host }) => host === agent.host).map(({ pid }) => pid)];
     for (const pid of asleep) hosts.kill(0, pid, 'STOP');
     await until('a new term', () => (state().term === 1 ? true : undefined), 60_000);
-    await until('ranks', () => (state().ranks.length === 3 ? true : undefined), 60_000);
+    await until('ranks', () => (state().ranks.length === 4 ? true : undefined), 60_000);
     const made = place.made('run');
     for (const pid of asleep) hosts.kill(0, pid, 'CONT');
     hosts.plug(0);

@@ -5,7 +5,7 @@ import { until, Workplace, type Command } from './command.js';
 import { Hosts } from './hosts.js';
 import { needs } from '../needs.js';
 
-const settings = ['--backend', 'wasm', '--bitwise', '2', '--epochs', '60'];
+const settings = ['--backend', 'wasm', '--bitwise', '2', '--epochs', '32'];
 const everywhere = ['--set', 'distributed.host=0.0.0.0'];
 
 let weights: string;
