@@ -67,9 +67,7 @@ export class Saver {
     private readonly together: boolean,
   ) {
     const { distributed, checkpoint } = options.config;
-    const { reuse } = options;
-    this.writer = reuse?.writer ?? new CheckpointWriter(distributed.phaseTimeoutSeconds * 1000);
-    if (reuse) reuse.writer = this.writer;
+    this.writer = new CheckpointWriter(distributed.phaseTimeoutSeconds * 1000);
     this.interval = intervalOf(checkpoint);
   }
 
@@ -161,18 +159,12 @@ export class Saver {
       .finally(() => (this.underWay = false));
   }
 
-  /**
-   * Ends what it has begun to write, where that does not take long. The thread stays for the next training of this process,
-   * where there may be one: a thread that ends leaves memory behind.
-   */
+  /** Ends the thread, after what it has begun to write where that does not take long. */
   async close(): Promise<void> {
-    const { reuse } = this.options;
     let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<false>((resolve) => (timer = setTimeout(resolve, closeWithinMs, false)));
-    const idle = await Promise.race([this.writing.then(() => true), late]);
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, closeWithinMs)));
+    await Promise.race([this.writing, late]);
     clearTimeout(timer);
-    if (reuse && idle) return;
-    if (reuse) reuse.writer = undefined;
     await this.writer.close();
   }
 

@@ -76,7 +76,6 @@ export async function trainElastic(
     }
     return undefined;
   } finally {
-    await reuse.writer?.close();
     await reuse.unknown?.close();
   }
 }

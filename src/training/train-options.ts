@@ -4,7 +4,6 @@ import type { Config } from '../config/schema.js';
 import type { Dataset } from '../data/dataset.js';
 import type { Tracer } from '../trace/tracer.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
-import type { CheckpointWriter } from '../checkpoint/writer.js';
 import type { Contributions } from './contributions.js';
 import type { Start } from './recovery-point.js';
 import type { Snapshots } from './snapshots.js';
@@ -16,8 +15,6 @@ export interface Reuse {
   unknown?: Dataset;
   /** Shares of the images of evaluations that have been found whole, by rank and number of ranks. */
   readonly inspected: Set<string>;
-  /** The thread that writes checkpoints, while it is not stuck. */
-  writer?: CheckpointWriter;
 }
 
 /** Options for the training of one rank. */

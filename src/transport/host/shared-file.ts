@@ -5,13 +5,16 @@ import { PodDistError } from '../../util/errors.js';
 /** Payloads that a rank may have under way in one round; a file holds two rounds. */
 export const roundBytes = 1_048_576;
 
+const zeros = Buffer.alloc(65_536);
+
 /** Makes a rank's file, all of it in memory or on the disk already: later writes find room. False where there is none. */
 export function makeSharedFile(directory: string, rank: number): boolean {
   try {
     const file = openSync(pathOf(directory, rank), 'wx', 0o600);
     try {
-      const zeros = Buffer.alloc(2 * roundBytes);
-      return writeSync(file, zeros) === zeros.length;
+      for (let done = 0; done < 2 * roundBytes; done += zeros.length)
+        if (writeSync(file, zeros) < zeros.length) return false;
+      return true;
     } finally {
       closeSync(file);
     }
