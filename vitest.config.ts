@@ -69,8 +69,9 @@ export default defineConfig({
     pool: 'forks',
     // One more than the two cores that the suite is meant for: many tests wait for processes.
     maxWorkers: 3,
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    // Guards against tests that hang: what is to be soon is measured by the test itself.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     server: { deps: { external: [/\/dist\//] } },
     sequence: { sequencer: LongestFirst },
     reporters: ['default', './test/skipped-reporter.ts'],

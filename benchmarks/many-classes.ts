@@ -9,7 +9,7 @@ import { LocalCommunicator } from '../src/collective/local-communicator.js';
 import { compare } from '../src/evaluation/comparison.js';
 import { cosineBound, welchBound, type Construction } from '../src/pedcc/index.js';
 import { CentroidSource } from '../src/pedcc/source.js';
-import { stream } from '../src/util/random.js';
+import { randomStream } from '../src/util/random.js';
 import { classVectors } from '../src/classifier/class-vectors.js';
 import { applyLoss, createClassWeights, lossOf, sourceTargets, losses } from '../src/losses/index.js';
 import { median } from '../src/bench/statistics.js';
@@ -70,7 +70,7 @@ async function measure(classes: number, dim: number, mode: Mode, backend: string
   const lossOfRun = lossOf(config).create(config, context);
   const openSeconds = (performance.now() - started) / 1000;
 
-  const random = stream(2);
+  const random = randomStream(2);
   const features = tf.variable(tf.randomNormal([batch, dim], 0, 1, 'float32', 3));
   const weights = [classWeights?.kernel, classWeights?.bias].filter((one) => one !== undefined);
   const inputs = { features: features as unknown as tf.Tensor2D, classWeights: weights };

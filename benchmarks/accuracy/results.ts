@@ -32,7 +32,7 @@ const resultSchema = z.object({
 /** What is kept of a run that has ended. */
 export type Result = z.output<typeof resultSchema>;
 
-interface Place {
+interface ResultsPlace {
   /** Name of the experiment. */
   name: string;
   /** A folder a run is below it. */
@@ -46,7 +46,7 @@ export class Results {
   private readonly kept: Result[];
 
   /** @throws UserError `INVALID_RESULTS` for a file that holds anything else */
-  constructor(private readonly place: Place) {
+  constructor(private readonly place: ResultsPlace) {
     this.kept = place.file && existsSync(place.file) ? readFile(place.file) : [];
   }
 

@@ -17,7 +17,7 @@ const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 const divergence = /error (?:LOSS|GRADIENT)_NOT_FINITE: .*/;
 
-export interface TrainOptions {
+export interface RunsOptions {
   /** Further arguments of every `pod-dist launch`. */
   launch: readonly string[];
   /** Runs at a time, each on its own share of the cores. */
@@ -35,7 +35,7 @@ export async function train(
   name: string,
   { recipe, groups }: Experiment,
   results: Results,
-  { launch, atOnce, notify }: TrainOptions,
+  { launch, atOnce, notify }: RunsOptions,
 ): Promise<void> {
   const all = groups.flatMap((group) =>
     seedsOf(group).map((seed) => ({ group, seed, folder: results.folderOf(group, seed) })),

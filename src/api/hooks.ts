@@ -69,7 +69,7 @@ export class HookCaller {
     this.call('onIncident', { message });
   }
 
-  /** What `work` resolves with; rejects with the error of the hook that has failed, if one has. */
+  /** Result of `work`; rejects with the error of the hook that has failed, if one has. */
   async around<T>(work: Promise<T>): Promise<T> {
     await Promise.allSettled([work]);
     if (this.failure) throw this.failure.error;

@@ -1,10 +1,10 @@
-import { BenchmarkJob, type JobOptions } from './job.js';
+import { BenchmarkJob, type BenchJobOptions } from './job.js';
 import { findPeers } from './peers/index.js';
 import type { Peer } from './peers/peer.js';
 import { median, slowest } from './statistics.js';
 import { smallest } from '../util/extremes.js';
 
-export interface AllReduceOptions extends Omit<JobOptions, 'transport'> {
+export interface AllReduceOptions extends Omit<BenchJobOptions, 'transport'> {
   transports: readonly ('ipc' | 'tcp')[];
   /** Payloads in bytes. */
   sizes: readonly number[];

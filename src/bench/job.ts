@@ -15,7 +15,7 @@ import type { Shaping } from './link.js';
 import type { RankOptions } from './rank.js';
 import type { Task, TaskResults } from './tasks/index.js';
 
-export interface JobOptions extends Omit<RankOptions, 'trace'> {
+export interface BenchJobOptions extends Omit<RankOptions, 'trace'> {
   workers: number;
   transport: 'ipc' | 'tcp';
   /** Puts every rank into a network namespace behind a shaped link. */
@@ -42,7 +42,7 @@ export class BenchmarkJob {
     private readonly logs: string,
   ) {}
 
-  static async start(options: JobOptions): Promise<BenchmarkJob> {
+  static async start(options: BenchJobOptions): Promise<BenchmarkJob> {
     const { workers, transport, link, environment, onTrace, settings } = options;
     const host = link?.launcherAddress ?? '127.0.0.1';
     const token = randomBytes(16).toString('hex');

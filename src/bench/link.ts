@@ -115,11 +115,11 @@ export class ShapedLink implements Shaping {
       ip('-n', name, 'addr', 'add', `${this.addresses[rank]}/24`, 'dev', 'eth0');
       ip('-n', name, 'link', 'set', 'lo', 'up');
       ip('-n', name, 'link', 'set', 'eth0', 'up');
-      run('ip', ['netns', 'exec', name, 'sh', '-c', `echo reno > ${congestionControl}`]);
+      runCommand('ip', ['netns', 'exec', name, 'sh', '-c', `echo reno > ${congestionControl}`]);
       const shaper = ['tbf', 'rate', rate, 'burst', String(burstBytes(rate)), 'latency', '50ms'];
       const add = ['-n', name, 'qdisc', 'add', 'dev', 'eth0'];
-      run('tc', [...add, 'root', 'handle', '1:', ...shaper]);
-      if (queue !== 'fifo') run('tc', [...add, 'parent', '1:1', 'handle', '2:', queue]);
+      runCommand('tc', [...add, 'root', 'handle', '1:', ...shaper]);
+      if (queue !== 'fifo') runCommand('tc', [...add, 'parent', '1:1', 'handle', '2:', queue]);
     });
   }
 }
@@ -161,17 +161,17 @@ function isAlive(pid: number): boolean {
 }
 
 function ip(...args: string[]): void {
-  run('ip', args);
+  runCommand('ip', args);
 }
 
 function attempt(...args: string[]): void {
   try {
-    run('ip', args);
+    runCommand('ip', args);
   } catch {
     // It is gone already.
   }
 }
 
-function run(command: string, args: readonly string[]): void {
+function runCommand(command: string, args: readonly string[]): void {
   execFileSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'], timeout: 10_000 });
 }

@@ -1,7 +1,7 @@
 import type { Communicator } from '../collective/communicator.js';
 import { LocalCommunicator } from '../collective/local-communicator.js';
 import { configSchema, type Config, type ModelConfig } from '../config/schema.js';
-import { stream } from '../util/random.js';
+import { randomStream } from '../util/random.js';
 import { noTracer, type Tracer } from '../trace/tracer.js';
 import { Classifier } from '../classifier/classifier.js';
 import { TrainingStep } from '../training/step.js';
@@ -144,7 +144,7 @@ function stepConfig(
 }
 
 function randomBatch(count: number, shape: readonly [number, number, number], classes: number, rank: number) {
-  const random = stream(1, count, rank);
+  const random = randomStream(1, count, rank);
   const images = new Float32Array(count * shape[0] * shape[1] * shape[2]);
   for (let index = 0; index < images.length; index++) images[index] = random.bits() / 2 ** 30;
   const labels = Int32Array.from({ length: count }, (_, index) => index % classes);

@@ -33,7 +33,7 @@ const side = z.int().min(1).max(4096);
 
 const describedModule = describedFile.extend({ name: z.string().regex(/^[^/\\]+$/) });
 
-/** What manifests of all formats say, with these settings. */
+/** Fields of manifests of all formats, with these settings. */
 const common = (config: unknown) =>
   z.object({
     epochs: z.int().min(0),
@@ -182,7 +182,7 @@ export async function loadCheckpoint(
   };
 }
 
-/** What a manifest says besides its arrays. */
+/** Fields of a manifest besides its arrays. */
 function withoutFiles(manifest: Manifest) {
   const {
     format: _format,

@@ -29,7 +29,7 @@ export interface Destination {
   tag: string;
 }
 
-/** What rank 0 writes once every rank's file is on disk. */
+/** Contents that rank 0 writes once every rank's file is on disk. */
 export interface Finish {
   about: Omit<Checkpoint, 'weights' | 'state' | 'moving' | 'own' | keyof Modules | 'evaluation'>;
   layout: Pick<ShardLayout, 'buckets' | 'names' | 'own'>;

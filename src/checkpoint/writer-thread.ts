@@ -16,7 +16,7 @@ import {
   type Finish,
 } from './save.js';
 
-/** What the thread is asked to do; `done` says what each comes to. */
+/** Tasks of the thread; `done` gives the result of each. */
 export type WriterTask =
   | { kind: 'shard'; to: Destination; rank: number; arrays: Float32Array[] }
   | { kind: 'finish'; to: Destination; finish: Finish }

@@ -7,7 +7,7 @@ interface Waiter {
   reject(error: Error): void;
 }
 
-/** What a task of the thread resolves with. */
+/** Result of a task of the thread. */
 type Done<Task extends WriterTask> = Task extends { kind: 'shard' }
   ? { bytes: number; sha256: string }
   : Task extends { kind: 'finish' }

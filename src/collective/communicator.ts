@@ -36,7 +36,7 @@ export interface WrittenCalls {
 export interface GatherOptions extends CollectiveOptions {
   /** Where ranks' parts begin and end: rank r owns elements `[offsets[r], offsets[r + 1])`; default: `shardRange`'s. */
   offsets?: readonly number[];
-  /** What is done before the gather, by the thread that serves it, such as the update of this rank's part. */
+  /** Calls that the thread which serves the gather makes before it, such as the update of this rank's part. */
   before?: WrittenCalls;
 }
 

@@ -48,7 +48,7 @@ export interface Workspace {
 export type Region = readonly [start: number, end: number];
 
 /** Ranks that take part, in order, and the part of the values of each. */
-interface Group {
+interface Members {
   ranks: readonly number[];
   /** Part of the values of each rank, in one or several regions, empty or not. */
   parts: readonly (readonly Region[])[];
@@ -73,7 +73,7 @@ export class Context {
   private constructor(
     readonly command: Command,
     readonly workspace: Workspace,
-    private readonly group: Group,
+    private readonly group: Members,
   ) {
     this.rank = group.ranks.indexOf(workspace.links.rank);
     this.worldSize = group.ranks.length;
@@ -91,7 +91,7 @@ export class Context {
   }
 
   /** The same command over a group of ranks. */
-  over(group: Omit<Group, 'length'>): Context {
+  over(group: Omit<Members, 'length'>): Context {
     const length = group.parts.flat().reduce((sum, [start, end]) => sum + end - start, 0);
     return new Context(this.command, this.workspace, { ...group, length });
   }

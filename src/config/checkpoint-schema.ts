@@ -65,7 +65,7 @@ export const checkpointSchema = z
 
 type CheckpointConfig = z.output<typeof checkpointSchema>;
 
-/** What `checkpoint.every` says. */
+/** The interval that `checkpoint.every` gives. */
 export function intervalOf({ every }: CheckpointConfig): Interval {
   if (typeof every === 'number') return { count: every, unit: 'epochs' };
   const [, count, word = ''] = /^(\d+) *(\w+)$/.exec(every) ?? [];
@@ -75,7 +75,7 @@ export function intervalOf({ every }: CheckpointConfig): Interval {
   return { count: Number(count), unit: unit ?? 'epochs' };
 }
 
-/** What `checkpoint.keep` and `checkpoint.keepBest` say. */
+/** The checkpoints that `checkpoint.keep` and `checkpoint.keepBest` keep. */
 export function retentionOf({ keep, keepBest }: CheckpointConfig): Retention {
   if (typeof keep === 'number') return { last: keep, best: keepBest ?? 1, everyEpochs: 0 };
   const rules: Retention = { last: 1, best: keepBest ?? 0, everyEpochs: 0 };

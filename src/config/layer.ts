@@ -32,7 +32,7 @@ export function mergeLayers(base: Layer, over: Layer): Layer {
 export interface Override {
   path: string;
   value: unknown;
-  /** As the user gave it, such as `--epochs 3`. */
+  /** Text that the user gave, such as `--epochs 3`. */
   source: string;
 }
 

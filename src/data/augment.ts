@@ -1,5 +1,5 @@
 import { UserError } from '../util/errors.js';
-import { stream } from '../util/random.js';
+import { randomStream } from '../util/random.js';
 
 /** A mean and a standard deviation a channel, of values in 0..1. */
 export interface Normalisation {
@@ -97,7 +97,7 @@ export class Augmenter {
     const { height, width, cropPadding, flip, cutout, seed } = this.options;
     if (epoch < 0 || (cropPadding === 0 && !flip && cutout === 0))
       return { top: 0, left: 0, mirrored: false };
-    const random = stream(seed, 0xa6, epoch, index);
+    const random = randomStream(seed, 0xa6, epoch, index);
     const offsets = 2 * cropPadding + 1;
     const top = random.below(offsets) - cropPadding;
     const left = random.below(offsets) - cropPadding;

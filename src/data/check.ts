@@ -35,7 +35,7 @@ export interface DataReport {
 
 export interface CheckOptions {
   /** Called with the number of files read so far. */
-  onProgress?: Progress;
+  onProgress?: OnFilesRead;
   /** Called with one line about work that takes long. */
   notify?(line: string): void;
   /** Folder of the test images in an image folder, as `data.testSplit`. */
@@ -45,7 +45,7 @@ export interface CheckOptions {
 }
 
 /** Called with the number of files read so far. */
-type Progress = (done: number, total: number) => void;
+type OnFilesRead = (done: number, total: number) => void;
 
 /**
  * Reads every file of a data set once; reports its contents and its faults. The format is recognised by the files.
@@ -102,7 +102,7 @@ async function detectFormat(root: string): Promise<DataFormat> {
   );
 }
 
-async function checkCifar(name: CifarName, root: string, report: DataReport, onProgress: Progress) {
+async function checkCifar(name: CifarName, root: string, report: DataReport, onProgress: OnFilesRead) {
   const files = cifarFiles(name, root);
   await attempt(report, files.names, async () => {
     report.classNames = await readCifarNames(name, files.names);
@@ -117,7 +117,7 @@ async function checkCifar(name: CifarName, root: string, report: DataReport, onP
   }
 }
 
-async function checkMnist(root: string, report: DataReport, onProgress: Progress) {
+async function checkMnist(root: string, report: DataReport, onProgress: OnFilesRead) {
   report.classNames = Array.from({ length: 10 }, (_, label) => String(label));
   for (const [index, split] of (['train', 'test'] as const).entries()) {
     const prefix = split === 'train' ? 'train' : 't10k';

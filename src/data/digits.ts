@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { DataConfig } from './schema.js';
 import { UserError } from '../util/errors.js';
-import { permutation, stream } from '../util/random.js';
+import { permutation, randomStream } from '../util/random.js';
 import type { Dataset } from './dataset.js';
 import { readDataFile } from './read-file.js';
 import { storedDataset, type StoredSplit } from './stored-images.js';
@@ -79,7 +79,7 @@ function isBelow(value: number, limit: number): boolean {
 function stratifiedTest(labels: Int32Array, splitSeed: number): Int32Array {
   const byClass = Array.from({ length: classes }, (_, label) => {
     const rows = Int32Array.from(labels.keys()).filter((row) => labels[row] === label);
-    return permutation(rows.length, stream(splitSeed, 0x5917, label)).map((position) => rows[position]);
+    return permutation(rows.length, randomStream(splitSeed, 0x5917, label)).map((position) => rows[position]);
   });
   const shares = byClass.map((rows) => (rows.length * testImages) / labels.length);
   const counts = shares.map(Math.floor);

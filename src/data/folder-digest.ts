@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { relative, sep } from 'node:path';
-import { stream } from '../util/random.js';
+import { randomStream } from '../util/random.js';
 import { openRegularHandle } from '../util/regular-file.js';
 import { mapAtMost } from './budget.js';
 import { decoderVersion } from './decoder.js';
@@ -43,7 +43,7 @@ export async function folderDigest(
     });
     for (const file of files) hash.update(`${portable(relative(root, file))}\n`);
     hash.update(labels).update(Float64Array.from(sizes));
-    const random = stream(seed, 0xd9, split);
+    const random = randomStream(seed, 0xd9, split);
     const chosen = Array.from({ length: Math.min(sampled, files.length) }, (_, image) =>
       files.length <= sampled ? image : random.below(files.length),
     );

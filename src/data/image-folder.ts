@@ -38,7 +38,7 @@ export async function openImageFolder(
   return imageFiles(config, index, options);
 }
 
-/** What image files are read with, besides their settings. */
+/** Options of reading image files, besides their settings. */
 export interface ImageFilesOptions {
   /** Seed of the run, for augmentation. */
   seed: number;

@@ -33,7 +33,7 @@ export function defaultRoot(name: string): string {
   return join('data', name);
 }
 
-/** What a data set is opened with, besides its own settings. */
+/** Options of opening a data set, besides its own settings. */
 export interface DatasetOptions extends Omit<OpenOptions, 'threads' | 'notify'> {
   /** Loader threads, from 1 on. */
   threads: number;

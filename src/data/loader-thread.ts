@@ -3,7 +3,7 @@ import type { PixelRules } from './pixel-rules.js';
 import { reportOf, type ErrorReport } from '../util/errors.js';
 import { Augmenter, type AugmentOptions } from './augment.js';
 import type { SplitName } from './dataset.js';
-import { stream } from '../util/random.js';
+import { randomStream } from '../util/random.js';
 import { PixelSource, type SharedPixels } from './pixels/pixel-source.js';
 import { randomRegion } from './random-region.js';
 
@@ -58,7 +58,7 @@ async function pixelsOf(split: SplitName, index: number, epoch: number): Promise
   const { files, augment, randomResizedCrop } = data;
   const file = files[split][index];
   if (split === 'train' && randomResizedCrop) {
-    const random = stream(augment.seed, 0xc4, epoch, index);
+    const random = randomStream(augment.seed, 0xc4, epoch, index);
     return pixelSource.decode(file, (width, height) => randomRegion(width, height, random));
   }
   const firstTest = randomResizedCrop ? 0 : files.train.length;

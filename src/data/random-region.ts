@@ -1,4 +1,4 @@
-import type { Stream } from '../util/random.js';
+import type { RandomStream } from '../util/random.js';
 
 /** A rectangle of an image, in pixels. */
 export interface Region {
@@ -17,7 +17,7 @@ const logAspect = [Math.log(3 / 4), Math.log(4 / 3)] as const;
  * logarithm of the ratio uniform, anywhere in the image. Where ten tries do not fit, the largest centre of an allowed
  * ratio.
  */
-export function randomRegion(width: number, height: number, random: Stream): Region {
+export function randomRegion(width: number, height: number, random: RandomStream): Region {
   const between = ([low, high]: readonly [number, number]) => low + (high - low) * random.uniform();
   for (let attempt = 0; attempt < tries; attempt++) {
     const pixels = width * height * between(area);

@@ -1,12 +1,12 @@
 import { shardRange } from '../collective/communicator.js';
-import { permutation, stream } from '../util/random.js';
+import { permutation, randomStream } from '../util/random.js';
 
 /**
  * The image indices of every global batch of an epoch: all `count` images once, shuffled by (seed, epoch) alone, the
  * last batch short where `batchSize` does not divide `count`.
  */
 export function globalBatches(count: number, batchSize: number, seed: number, epoch: number): Int32Array[] {
-  const order = permutation(count, stream(seed, 0x5a, epoch));
+  const order = permutation(count, randomStream(seed, 0x5a, epoch));
   return cut(order, batchSize);
 }
 

@@ -32,7 +32,7 @@ export interface EvaluationProgress {
   progress(phase: string, epoch?: number, step?: number): void;
 }
 
-export interface EvaluateOptions {
+export interface EvaluationOptions {
   classifier: Classifier;
   dataset: Dataset;
   communicator: Communicator;
@@ -47,7 +47,7 @@ export interface EvaluateOptions {
 type Vectors = ReturnType<typeof classVectors>;
 
 /** Counts this rank's share of the test images; the shares of all ranks hold every image exactly once. */
-export async function evaluate(options: EvaluateOptions): Promise<EvaluationTotals> {
+export async function evaluate(options: EvaluationOptions): Promise<EvaluationTotals> {
   const totals = emptyTotals(options.classifier.classes);
   await withVectors(options, (vectors) =>
     forEachPass(options, options.dataset, vectors, (comparison) => count(totals, comparison)),
@@ -61,7 +61,7 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationTota
  * number of epochs behind the weights.
  */
 export async function evaluateInDetail(
-  options: EvaluateOptions & { unknown?: Dataset; trained: number },
+  options: EvaluationOptions & { unknown?: Dataset; trained: number },
 ): Promise<EvaluationPart> {
   const { classifier, dataset, communicator, unknown } = options;
   const { classes, dim } = classifier;
@@ -116,7 +116,7 @@ export async function evaluateInDetail(
 }
 
 async function withVectors<T>(
-  { classifier, epoch, tracer = noTracer }: EvaluateOptions,
+  { classifier, epoch, tracer = noTracer }: EvaluationOptions,
   use: (vectors: Vectors) => Promise<T>,
 ): Promise<T> {
   const began = tracer.now();
@@ -132,7 +132,7 @@ async function withVectors<T>(
 
 /** Compares this rank's share of the test split of `dataset` with all classes, pass by pass. */
 async function forEachPass(
-  { classifier, communicator, reporter, settings, epoch, tracer = noTracer, signal }: EvaluateOptions,
+  { classifier, communicator, reporter, settings, epoch, tracer = noTracer, signal }: EvaluationOptions,
   dataset: Dataset,
   vectors: Vectors,
   use: (comparison: Comparison, features: tf.Tensor2D, images: Int32Array) => void,

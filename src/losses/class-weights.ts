@@ -1,6 +1,6 @@
 import { tf } from '../tf/deferred.js';
 import type { Rank, Variable } from '../tf/index.js';
-import { stream } from '../util/random.js';
+import { randomStream } from '../util/random.js';
 import type { LossKind } from './loss.js';
 
 /** Trainable vectors of the classes, where a loss has them: parameters like the model's, after the model's. */
@@ -20,7 +20,7 @@ export function createClassWeights(
   { classes, dim, seed }: { classes: number; dim: number; seed: number },
 ): ClassWeights | undefined {
   if (!classWeights) return undefined;
-  const random = stream(seed, 0xc1a5);
+  const random = randomStream(seed, 0xc1a5);
   const values = Float32Array.from({ length: classes * dim }, () => random.normal() / Math.sqrt(dim));
   const initial = tf.tensor2d(values, [classes, dim]);
   const kernel = tf.variable(initial, true, uniqueName('classes/kernel'));

@@ -26,7 +26,7 @@ export interface Targets {
   wholeBases: number;
 }
 
-/** What a loss is created with: the ranks, and the directions of the classes. */
+/** Context that a loss is created with: the ranks, and the directions of the classes. */
 export interface LossContext {
   communicator: Communicator;
   targets: Targets;

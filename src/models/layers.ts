@@ -1,5 +1,5 @@
 import * as tf from '../tf/index.js';
-import { stream } from '../util/random.js';
+import { randomStream } from '../util/random.js';
 
 /** Epsilon added to batch-norm variances, as in the reference networks. */
 export const batchNormEpsilon = 1e-5;
@@ -93,7 +93,7 @@ export class LayerMaker {
   }
 
   private layerSeed(): number {
-    return stream(this.seed, this.made).below(2 ** 31 - 1);
+    return randomStream(this.seed, this.made).below(2 ** 31 - 1);
   }
 }
 

@@ -72,7 +72,7 @@ export class ErrorFeedback {
     });
   }
 
-  /** What this rank has kept so far in an epoch, one number a weight; undefined: nothing is kept. */
+  /** Residuals that this rank has kept so far in an epoch, one number a weight; undefined: nothing is kept. */
   get kept(): Float32Array | undefined {
     return this.residual;
   }

@@ -198,7 +198,7 @@ export class ShardedOptimiser {
     return [...arrays.map((array) => array.subarray(0, length)), ...(this.feedback.shards ?? [])];
   }
 
-  /** What rounding on the wire has taken away from this rank so far in an epoch; undefined: nothing is rounded. */
+  /** Residuals of rounding on the wire, of this rank and so far in an epoch; undefined: nothing is rounded. */
   get residual(): Float32Array | undefined {
     return this.feedback.kept;
   }

@@ -1,4 +1,4 @@
-import { stream } from '../util/random.js';
+import { randomStream } from '../util/random.js';
 
 /** Multiply-adds that a measurement may cost. */
 const defaultBudget = 4e9;
@@ -36,7 +36,7 @@ export function measureCosines(
   if (complete) {
     for (let i = 0; i < classes; i++) for (let j = 0; j < i; j++) measure(i, j);
   } else {
-    const random = stream(0, 0x3ea5);
+    const random = randomStream(0, 0x3ea5);
     for (let pair = 0; pair < pairs; pair++) {
       const i = random.below(classes);
       measure(i, (i + 1 + random.below(classes - 1)) % classes);

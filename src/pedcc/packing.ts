@@ -1,4 +1,4 @@
-import { stream } from '../util/random.js';
+import { randomStream } from '../util/random.js';
 import { Repulsion } from './repulsion.js';
 
 /** Multiply-adds that the steps of one packing cost where they are many, where they are few, and measuring it. */
@@ -59,7 +59,7 @@ export function packing(
   const steps = Math.max(fewestSteps, Math.min(mostSteps, Math.floor(budget / perStep)));
   const repulsion = new Repulsion(classes, dim);
   const { vectors, stride } = repulsion;
-  const random = stream(seed, 0x9ac);
+  const random = randomStream(seed, 0x9ac);
   for (let start = 0; start < vectors.length; start += stride) {
     for (let at = start; at < start + dim; at++) vectors[at] = random.normal();
   }

@@ -1,4 +1,4 @@
-import { permutation, stream } from '../util/random.js';
+import { permutation, randomStream } from '../util/random.js';
 
 const rounds = 3;
 const largestBlock = 256;
@@ -29,7 +29,7 @@ export class Rotation {
     this.scale = 1 / Math.sqrt(this.block);
     this.scratch = new Float64Array(dim);
     for (let round = 0; round < rounds; round++) {
-      const random = stream(seed, 0x707, round);
+      const random = randomStream(seed, 0x707, round);
       this.orders.push(permutation(dim, random));
       const whole = dim - (dim % this.block);
       const signs = Float64Array.from({ length: dim }, () => (random.bits() < 0 ? -1 : 1));

@@ -13,7 +13,7 @@ export const jobEndSchema = z.object({
 
 export type JobEnd = z.output<typeof jobEndSchema>;
 
-/** What another process may know of the error that a job has ended with. */
+/** Description, for other processes, of the error that a job has ended with. */
 export function endOf(error: unknown): JobEnd {
   const about = { code: codeOf(error), message: messageOf(error) };
   if (error instanceof StoppedError) return { ...about, kind: 'stopped', by: error.by };

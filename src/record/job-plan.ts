@@ -22,7 +22,7 @@ const jobPlanSchema = z.object({
   workerArgs: z.array(text),
   /** Whether tasks of torchrun, Slurm or MPI keep the places of workers. */
   kept: z.boolean().default(false),
-  /** What the run is, for those who follow it. */
+  /** Description of the run, for those who follow it. */
   name: text,
   epochs: whole,
   /** Training images, and steps of an epoch. */

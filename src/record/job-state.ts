@@ -54,7 +54,7 @@ const jobStateSchema = z.object({
   ended: jobEndSchema.optional(),
 });
 
-/** What a job has of its own in `job/job.json`: enough for another process to take it over. */
+/** Entries of a job in `job/job.json`: enough for another process to take it over. */
 export type JobState = z.output<typeof jobStateSchema>;
 
 const mostBytes = 16 * 2 ** 20;

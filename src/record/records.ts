@@ -49,7 +49,7 @@ export interface RanksRecord {
   ranks: RankTimes[];
 }
 
-/** What is recorded of a run already. */
+/** Steps and epochs of a run that are recorded already. */
 export interface Recorded {
   /** Step and loss of each step. */
   steps: readonly Pick<StepRecord, 'step' | 'loss'>[];

@@ -139,7 +139,7 @@ export interface KeptLock {
   isHeld(): boolean;
 }
 
-/** As `RunLock.keep`, for a thread that does not hold the lock itself. */
+/** `RunLock.keep` for a thread that does not hold the lock itself. */
 export function keepLock(
   folder: string,
   file: string,

@@ -41,7 +41,7 @@ export interface RunListener {
   evaluated?(evaluation: Evaluation): void;
   /** Called once every worker has finished. */
   finished?(report: Report): void;
-  /** What could not be written, a line each; read after `finished`. */
+  /** Files that could not be written, a line each; read after `finished`. */
   readonly unwritten?: readonly string[];
 }
 

@@ -6,7 +6,7 @@ import { trainingCharts } from './charts/curves.js';
 import { ownCharts } from './charts/own.js';
 import { timeCharts } from './charts/time.js';
 import { escapeHtml, scriptJson } from './html.js';
-import type { Run } from './run.js';
+import type { RecordedRun } from './run.js';
 import { confusionTables, gapList, incidentTable, resultTable, settingsTable } from './tables.js';
 
 interface Section {
@@ -21,7 +21,7 @@ interface Section {
  * content security policy forbids the network and any script but its own, by their hashes. Styles in line stay
  * allowed, since the charts are drawn with them.
  */
-export function reportPage(runs: readonly Run[]): string {
+export function reportPage(runs: readonly RecordedRun[]): string {
   const evaluated = runs.flatMap((run, index): Evaluated[] =>
     run.evaluation ? [{ run, evaluation: run.evaluation, index }] : [],
   );

@@ -68,7 +68,7 @@ export type Incident = z.output<typeof incidentSchema>;
 type StepLine = z.output<typeof stepSchema>;
 
 /** Contents of a run folder, as far as they are there. */
-export interface Run {
+export interface RecordedRun {
   /** The folder's name; the path where two runs have the same. */
   name: string;
   folder: string;
@@ -94,14 +94,14 @@ const incidentsFile = 'job/incidents.jsonl';
  *
  * @throws UserError `RUN_NOT_FOUND` for a folder that is missing, or holds none of a run's files
  */
-export function readRuns(folders: readonly string[]): Run[] {
+export function readRuns(folders: readonly string[]): RecordedRun[] {
   const runs = folders.map(readRun);
   const named = (name: string) => runs.filter((run) => run.name === name).length;
   const repeated = new Set(runs.map(({ name }) => name).filter((name) => named(name) > 1));
   return runs.map((run) => (repeated.has(run.name) ? { ...run, name: run.folder } : run));
 }
 
-function readRun(folder: string): Run {
+function readRun(folder: string): RecordedRun {
   if (!existsSync(folder) || !statSync(folder).isDirectory())
     throw new UserError(
       'RUN_NOT_FOUND',
@@ -169,7 +169,7 @@ function readIncidents(text: string, gaps: string[]): Incident[] {
   return incidents;
 }
 
-function readMetrics(text: string, gaps: string[]): Pick<Run, 'steps' | 'epochs' | 'ranks'> {
+function readMetrics(text: string, gaps: string[]): Pick<RecordedRun, 'steps' | 'epochs' | 'ranks'> {
   const lines = text.split('\n').filter((line) => line !== '');
   const records = lines.map((line) => {
     try {

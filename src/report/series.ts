@@ -1,4 +1,4 @@
-import type { Run } from './run.js';
+import type { RecordedRun } from './run.js';
 import { largest } from '../util/extremes.js';
 
 export type Point = [x: number, y: number];
@@ -7,7 +7,7 @@ export type Point = [x: number, y: number];
 const mostPoints = 500;
 
 /** Steps that an epoch of the run has; 1 where that is not known. */
-export function stepsPerEpoch({ steps }: Run): number {
+export function stepsPerEpoch({ steps }: RecordedRun): number {
   const counts = new Map<number, number>();
   for (const { epoch } of steps) counts.set(epoch, (counts.get(epoch) ?? 0) + 1);
   return Math.max(1, largest(counts.values()));
@@ -17,7 +17,10 @@ export function stepsPerEpoch({ steps }: Run): number {
  * A number of every step over epochs trained, as a curve of at most 500 points, each the mean of neighbouring steps.
  * Steps without the number are left out.
  */
-export function stepCurve(run: Run, value: (step: Run['steps'][number]) => number | undefined): Point[] {
+export function stepCurve(
+  run: RecordedRun,
+  value: (step: RecordedRun['steps'][number]) => number | undefined,
+): Point[] {
   const each = stepsPerEpoch(run);
   const points = run.steps.flatMap((step): Point[] => {
     const y = value(step);
@@ -39,7 +42,7 @@ const mostNamed = 3;
 
 /** The incidents of a run at the points of one of its curves, those at one point together, in words. */
 export function incidentsAt(
-  run: Run,
+  run: RecordedRun,
   points: readonly (readonly [x: number, y: number])[],
 ): { at: readonly [x: number, y: number]; text: string }[] {
   const each = stepsPerEpoch(run);

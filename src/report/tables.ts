@@ -1,5 +1,5 @@
 import { escapeHtml } from './html.js';
-import type { Run } from './run.js';
+import type { RecordedRun } from './run.js';
 import { runColour } from './charts/chart.js';
 
 /** Most confusions in the table of one run. */
@@ -8,7 +8,7 @@ const mostConfusions = 10;
 type Cell = string | number | null | undefined;
 
 /** Final numbers, a row a run. */
-export function resultTable(runs: readonly Run[]): string {
+export function resultTable(runs: readonly RecordedRun[]): string {
   const head = [
     'run',
     'accuracy',
@@ -50,10 +50,10 @@ export function resultTable(runs: readonly Run[]): string {
 }
 
 /** Settings that differ between the runs; for one run, all of them. */
-export function settingsTable(runs: readonly Run[]): string {
+export function settingsTable(runs: readonly RecordedRun[]): string {
   const known = runs.filter(({ settings }) => settings.size > 0);
   const paths = [...new Set(known.flatMap(({ settings }) => [...settings.keys()]))];
-  const text = (run: Run, path: string) => {
+  const text = (run: RecordedRun, path: string) => {
     const value = run.settings.get(path);
     return value === undefined ? undefined : typeof value === 'string' ? value : JSON.stringify(value);
   };
@@ -73,7 +73,7 @@ export function settingsTable(runs: readonly Run[]): string {
 }
 
 /** The most frequent wrong assignments of each run. */
-export function confusionTables(runs: readonly Run[]): string[] {
+export function confusionTables(runs: readonly RecordedRun[]): string[] {
   return runs.flatMap(({ name, evaluation }) => {
     if (!evaluation || evaluation.confusions.length === 0) return [];
     const className = (label: number) => escapeHtml(evaluation.classNames[label] ?? 'no class');
@@ -92,7 +92,7 @@ export function confusionTables(runs: readonly Run[]): string[] {
 const shownIncidents = 20;
 
 /** The faults that runs have gone on from, a row each; empty where there are none. */
-export function incidentTable(runs: readonly Run[]): string {
+export function incidentTable(runs: readonly RecordedRun[]): string {
   const rows = runs.flatMap(({ name, incidents }) =>
     incidents.map(({ time, step, rank, host, cause, replayed, seconds, worldSize }) =>
       [
@@ -116,7 +116,7 @@ export function incidentTable(runs: readonly Run[]): string {
 }
 
 /** List of the missing parts of the runs; empty where nothing is missing. */
-export function gapList(runs: readonly Run[]): string {
+export function gapList(runs: readonly RecordedRun[]): string {
   const lines = runs.flatMap(({ name, gaps }) =>
     gaps.map((gap) => `<li>${runs.length > 1 ? `<b>${escapeHtml(name)}</b>: ` : ''}${escapeHtml(gap)}</li>`),
   );

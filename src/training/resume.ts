@@ -96,7 +96,7 @@ export async function shareState({
 const whole = z.int().min(0);
 const numbers = z.array(z.number());
 
-/** What all ranks must know of rank 0's checkpoint, besides its arrays. */
+/** Facts of rank 0's checkpoint that all ranks need, besides its arrays. */
 const startSchema = z.object({
   state: trainingStateSchema,
   updates: whole,

@@ -20,7 +20,7 @@ import type { Trained } from './snapshot.js';
 import type { TrainingState } from './state.js';
 import type { TrainOptions } from './train-options.js';
 
-/** What a checkpoint is made of, copied out of a training. */
+/** Contents of a checkpoint, copied out of a training. */
 interface Copy {
   layout: ShardLayout;
   /** Of each rank whose file this one writes, its arrays in the order of the file. */
@@ -294,7 +294,7 @@ export class Saver {
   }
 }
 
-/** What `work` gives, or undefined where it throws. */
+/** Result of `work`; undefined where it throws. */
 function attempt<T>(work: () => T): T | undefined {
   try {
     return work();

@@ -40,7 +40,7 @@ export interface PieceLayout {
 /** Room for so many sums, which a loss keeps or not. */
 const leastSums = 64;
 
-/** What is equal on all ranks after a step, besides weights and moving statistics. */
+/** State that is equal on all ranks after a step, besides weights and moving statistics. */
 interface Common {
   state: TrainingState;
   updates: number;

@@ -27,8 +27,8 @@ export interface SnapshotOptions {
   tracer?: Tracer;
 }
 
-/** What snapshots of one group have in common. */
-interface Group {
+/** Facts that the snapshots of one group share. */
+interface SnapshotGroup {
   generation: number;
   stepsPerEpoch: number;
   layout: PieceLayout;
@@ -42,7 +42,7 @@ interface Group {
 export class Snapshots {
   /** Newest first. */
   private kept: Snapshot[] = [];
-  private group: Group | undefined;
+  private group: SnapshotGroup | undefined;
   /** Steps until the next one. */
   private left = 0;
   private lastEnded: number | undefined;
@@ -103,7 +103,7 @@ export class Snapshots {
     const traced = this.tracer.now();
     const former = this.kept.at(1);
     this.noticeReplay(this.stepOf(state));
-    const taken = await takeSnapshot(trained, state, { ...(this.group as Group), former });
+    const taken = await takeSnapshot(trained, state, { ...(this.group as SnapshotGroup), former });
     this.keep([taken, ...this.kept.slice(0, 1)]);
     this.tracer.span('compute', 'snapshot', traced, { step: this.stepOf(state) });
     this.plan(trained, performance.now() - began, began);

@@ -9,7 +9,7 @@ import type { Start } from './recovery-point.js';
 import type { Snapshots } from './snapshots.js';
 import type { Reporter } from '../record/reporter.js';
 
-/** What one training of a process leaves for its next one. */
+/** Objects that one training of a process leaves for the next. */
 export interface Reuse {
   /** Images of classes that are not trained, once they are opened. */
   unknown?: Dataset;
@@ -30,7 +30,7 @@ export interface TrainOptions {
   resume?: Checkpoint;
   /** Takes snapshots from which the ranks go on after the loss of one, compares steps that are made again; where to go on. */
   recovery?: { snapshots: Snapshots; contributions: Contributions; generation: number; start?: Start };
-  /** What a process that trains again after the loss of another rank keeps; whoever gives it closes it. */
+  /** State that a process keeps to train again after the loss of another rank; the caller closes it. */
   reuse?: Reuse;
   /** Records what the compute thread does; default: no tracing. */
   tracer?: Tracer;

@@ -23,7 +23,7 @@ export function meetingFolderName(secret: string, jobId: string): string {
   return deriveKey(secret, `folder ${jobId}`).toString('hex').slice(0, 24);
 }
 
-/** What the folder of a generation of a job is named after. */
+/** Facts from which the folder of a generation of a job is named. */
 export function folderScope(jobId: string, generation: number): string {
   return generation === 0 ? jobId : `${jobId} ${generation}`;
 }

@@ -21,7 +21,7 @@ const kept =
 const startMs = 700;
 const writableByOthers = 0o022;
 
-/** What Node has, but does not describe: the function that compiles a CommonJS module. */
+/** Node's own function that compiles a CommonJS module, which its types do not describe. */
 type Compile = (this: NodeJS.Module, content: string, filename: string) => unknown;
 const { prototype: modules } = module as unknown as { prototype: { _compile: Compile } };
 
@@ -72,7 +72,7 @@ function isOwn({ uid, mode }: Stats): boolean {
   return (process.getuid === undefined || uid === process.getuid()) && (mode & writableByOthers) === 0;
 }
 
-type Run = (this: unknown, ...given: unknown[]) => unknown;
+type CompiledModule = (this: unknown, ...given: unknown[]) => unknown;
 
 /** Bytes before the code: a checksum of it and of the size and time of its file; V8 looks at neither. */
 const headerBytes = 4;
@@ -80,7 +80,7 @@ const headerBytes = 4;
 class CodeCache {
   /** V8's version and flags: code that is made under other ones is of no use. */
   private readonly version = cachedDataVersionTag();
-  /** What is not kept yet, by the file to keep it in. */
+  /** Scripts that are not kept yet, by the file for each. */
   private readonly fresh = new Map<string, { script: Script; stamp: number }>();
 
   constructor(
@@ -88,7 +88,7 @@ class CodeCache {
     private readonly kind: string,
   ) {}
 
-  compile(content: string, filename: string): Run {
+  compile(content: string, filename: string): CompiledModule {
     const about = [filename, this.kind, this.version, process.version, process.arch].join(' ');
     const file = join(this.folder, `${createHash('sha256').update(about).digest('hex').slice(0, 32)}.bin`);
     const { size, mtimeMs } = statSync(filename);
@@ -96,7 +96,7 @@ class CodeCache {
     const cachedData = readCode(file, stamp);
     const script = new Script(module.wrap(content), { filename, cachedData });
     if (cachedData === undefined || script.cachedDataRejected) this.fresh.set(file, { script, stamp });
-    return script.runInThisContext() as Run;
+    return script.runInThisContext() as CompiledModule;
   }
 
   /** Keeps what is not kept yet. What cannot be written is compiled again the next time. */

@@ -9,7 +9,7 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
  * numbers on every rank and machine, different names independent ones, so that no choice depends on who makes it.
  * The name is folded by MurmurHash3's finaliser into the 32-bit seed of a xoroshiro128+ generator.
  */
-export interface Stream {
+export interface RandomStream {
   /** A 32-bit integer, signed. */
   bits(): number;
   /** An integer in [0, limit). */
@@ -37,7 +37,7 @@ function fold(name: readonly number[]): number {
 }
 
 /** The stream named by `seed` and `path`, all non-negative integers below 2^53. */
-export function stream(seed: number, ...path: number[]): Stream {
+export function randomStream(seed: number, ...path: number[]): RandomStream {
   const generator = xoroshiro128plus(fold([seed, ...path]));
   let spare: number | undefined;
   return {
@@ -59,7 +59,7 @@ export function stream(seed: number, ...path: number[]): Stream {
 }
 
 /** A permutation of 0..count-1 (Fisher-Yates). */
-export function permutation(count: number, random: Stream): Int32Array {
+export function permutation(count: number, random: RandomStream): Int32Array {
   const order = Int32Array.from({ length: count }, (_, index) => index);
   for (let last = count - 1; last > 0; last--) {
     const other = random.below(last + 1);

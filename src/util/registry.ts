@@ -18,7 +18,7 @@ type UnionOf<BuiltIn extends readonly Kind[]> = z.ZodDiscriminatedUnion<
 export type Rule = readonly [what: string, holds: (kind: Readonly<Record<string, unknown>>) => boolean];
 
 interface RegistryOptions<BuiltIn> {
-  /** What a kind is called in messages, such as `loss`. */
+  /** Name of a kind in messages, such as `loss`. */
   what: string;
   /** Description of the section in help and editors. */
   description: string;

@@ -71,7 +71,7 @@ export function openLog(file: string): number {
   return openRegular(file, O_WRONLY | O_APPEND | O_CREAT).descriptor;
 }
 
-/** As `openRegular`, without blocking the thread. */
+/** `openRegular` without blocking the thread. */
 export async function openRegularHandle(
   path: string,
   flags: number = constants.O_RDONLY,

@@ -88,7 +88,7 @@ export type StopSource = (listener: (by?: string) => void) => { stop(): void };
 /** Source that never asks for the end. */
 export const neverStopping: StopSource = () => ({ stop: () => {} });
 
-/** What asks a job to end in order, with a checkpoint. */
+/** Requests that end a job in order, with a checkpoint. */
 export const endCauses = ['SIGTERM', 'SIGUSR1', '--max-time'] as const;
 export type EndCause = (typeof endCauses)[number];
 

@@ -89,7 +89,7 @@ export interface StoredModule {
   folder: string;
   /** Code of the error where there is no such file. */
   missing: ErrorCode;
-  /** What to do about a module that may not be imported, besides `--allow-module`. */
+  /** Advice about a module that may not be imported, besides `--allow-module`. */
   advice: string;
 }
 

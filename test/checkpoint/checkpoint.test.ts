@@ -9,7 +9,7 @@ import { loadCheckpoint, type Checkpoint } from '../../src/checkpoint/checkpoint
 import { saveCheckpoint, saveEvaluation } from '../../src/checkpoint/save.js';
 import { findCheckpoint, listCheckpoints, pruneCheckpoints } from '../../src/checkpoint/checkpoints.js';
 import { seal } from '../../src/checkpoint/sealed.js';
-import { stream } from '../../src/util/random.js';
+import { randomStream } from '../../src/util/random.js';
 
 const config = configSchema.parse({
   data: { name: 'digits' },
@@ -215,7 +215,7 @@ describe('checkpoints', () => {
       (await readdir(folder)).map(async (name) => ({ name, bytes: await readFile(join(folder, name)) })),
     );
     const total = files.reduce((sum, { bytes }) => sum + bytes.length, 0);
-    const random = stream(1, 16);
+    const random = randomStream(1, 16);
     const outcomes = { refused: 0, unevaluated: 0 };
     for (let damage = 0; damage < 1650; damage++) {
       let at = random.below(total);

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { initBackend } from '../../src/backend/index.js';
 import { ForwardPass } from '../../src/models/forward.js';
 import { buildModel, models } from '../../src/models/index.js';
-import { stream } from '../../src/util/random.js';
+import { randomStream } from '../../src/util/random.js';
 import { featuresOf } from '../../src/classifier/features.js';
 
 const shape = [6, 5, 2] as const;
@@ -13,7 +13,7 @@ const dim = 7;
 
 describe('featuresOf', () => {
   let forward: ForwardPass;
-  const random = stream(4);
+  const random = randomStream(4);
   const images = Float32Array.from({ length: count * height * width * channels }, () => random.normal());
   const mirrored = images.map((_, at) => {
     const pixel = Math.floor(at / channels);

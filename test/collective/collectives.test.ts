@@ -138,7 +138,7 @@ describe('collectives', () => {
     const killed = performance.now();
     ranks.processes[1].kill('SIGKILL');
     const [first, second, third] = await ranks.end();
-    expect(performance.now() - killed).toBeLessThan(3000);
+    expect(performance.now() - killed).toBeLessThan(15_000);
     expect(second).toBeUndefined();
     for (const outcome of [first, third]) {
       expect(outcome?.error).toMatchObject({

@@ -80,7 +80,10 @@ describe('a failure in one stream while the other is busy', () => {
     ['urgent', 'tcp'],
     ['urgent', 'ipc'],
   ] as const)('is the same in both: a missed deadline in the %s one over %s', async (stream, transport) => {
-    const outcomes = await run({ worldSize: 3, transport, scenario: 'lateForOne', stream });
+    const ranks = await Ranks.start({ worldSize: 3, transport, scenario: 'lateForOne', stream });
+    await Promise.all([ranks.outcomes[0], ranks.outcomes[2]]);
+    ranks.processes[1].kill('SIGKILL');
+    const outcomes = await ranks.end();
     for (const rank of [0, 2]) {
       const errors = outcomes[rank]?.result as string[];
       expect(errors[0]).toMatch(

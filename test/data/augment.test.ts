@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Augmenter, checkCutout, checkNormalisation, type AugmentOptions } from '../../src/data/augment.js';
 import { UserError } from '../../src/util/errors.js';
-import { stream } from '../../src/util/random.js';
+import { randomStream } from '../../src/util/random.js';
 
 const [height, width, channels] = [4, 5, 3];
 const size = height * width * channels;
@@ -9,7 +9,7 @@ const options: AugmentOptions = {
   ...{ height, width, channels, white: 255, seed: 1 },
   ...{ cropPadding: 0, flip: false, cutout: 0 },
 };
-const random = stream(11);
+const random = randomStream(11);
 /** No pixel is 0, the level of the border. */
 const pixels = Uint8Array.from({ length: size }, () => 1 + random.below(255));
 

@@ -7,7 +7,7 @@ import { decodeImage } from '../../src/data/decode.js';
 import { openDataset, datasets } from '../../src/data/index.js';
 import { standardRules as rules } from './rules.js';
 import { randomRegion } from '../../src/data/random-region.js';
-import { stream } from '../../src/util/random.js';
+import { randomStream } from '../../src/util/random.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -25,7 +25,7 @@ async function writeRamp(file: string, width: number, height: number): Promise<v
 
 describe('randomRegion', () => {
   it('stays in the image, with areas from 8 to 100 % and ratios from 3:4 to 4:3', () => {
-    const random = stream(5);
+    const random = randomStream(5);
     let smallest = Infinity;
     let largest = 0;
     for (let draw = 0; draw < 2000; draw++) {
@@ -43,7 +43,7 @@ describe('randomRegion', () => {
   });
 
   it('takes the centre of an image that is too long for the ratios', () => {
-    const regions = Array.from({ length: 50 }, (_, seed) => randomRegion(2000, 10, stream(seed)));
+    const regions = Array.from({ length: 50 }, (_, seed) => randomRegion(2000, 10, randomStream(seed)));
     expect(regions).toContainEqual({ left: 993, top: 0, width: 13, height: 10 });
   });
 });

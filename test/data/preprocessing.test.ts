@@ -6,13 +6,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDataset, datasets } from '../../src/data/index.js';
 import { preprocessingOf, readImageFiles, type ImageBatch } from '../../src/data/preprocessing.js';
 import { standardRules } from './rules.js';
-import { stream } from '../../src/util/random.js';
+import { randomStream } from '../../src/util/random.js';
 
 let root: string;
 const files: string[] = [];
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
-  const random = stream(1);
+  const random = randomStream(1);
   for (const split of ['train', 'test']) {
     mkdirSync(join(root, split, 'a'), { recursive: true });
     for (const [index, [width, height]] of [

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { beyondPlaces, compare } from '../../src/evaluation/comparison.js';
 import { count, emptyTotals } from '../../src/evaluation/totals.js';
 import { CentroidSource } from '../../src/pedcc/source.js';
-import { stream } from '../../src/util/random.js';
+import { randomStream } from '../../src/util/random.js';
 import { classVectors } from '../../src/classifier/class-vectors.js';
 
 const cosine = (a: ArrayLike<number>, b: ArrayLike<number>) => {
@@ -43,7 +43,7 @@ describe('compare', () => {
 
   it('agrees with sorting all cosines in double precision', () => {
     const [classes, dim, images] = [23, 12, 200];
-    const random = stream(7);
+    const random = randomStream(7);
     const features = Float32Array.from({ length: images * dim }, () => random.normal());
     const labels = Int32Array.from({ length: images }, () => random.below(classes));
     const source = new CentroidSource({ classes, dim, seed: 1 });

@@ -1,10 +1,10 @@
 import * as tf from '../../src/tf/index.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { FeatureCorrelation } from '../../src/evaluation/correlation.js';
-import { stream } from '../../src/util/random.js';
+import { randomStream } from '../../src/util/random.js';
 
 const [images, dim] = [40, 7];
-const random = stream(3);
+const random = randomStream(3);
 const residuals = Float32Array.from({ length: images * dim }, () => random.normal() / 3);
 
 /** The correlation's sums after batches of these sizes. */

@@ -2,7 +2,7 @@ import * as tf from '../../src/tf/index.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { topClasses } from '../../src/evaluation/top-classes.js';
 import { CentroidSource } from '../../src/pedcc/source.js';
-import { stream } from '../../src/util/random.js';
+import { randomStream } from '../../src/util/random.js';
 import { classVectors } from '../../src/classifier/class-vectors.js';
 
 describe('topClasses', () => {
@@ -12,7 +12,7 @@ describe('topClasses', () => {
     const [classes, dim] = [5000, 64];
     const tensors = tf.memory().numTensors;
     const source = new CentroidSource({ classes, dim, seed: 2 }, 0);
-    const random = stream(3);
+    const random = randomStream(3);
     const rows = Array.from({ length: 3 }, () => Array.from({ length: dim }, () => 5 * random.normal()));
     const features = tf.tensor2d(rows);
     const found = topClasses(classVectors(source, undefined), features, 7);

@@ -4,7 +4,7 @@ import { describe as describeModel } from '../../src/export/description.js';
 import type { Head } from '../../src/export/head.js';
 import { ForwardPass } from '../../src/models/forward.js';
 import { buildModel, models } from '../../src/models/index.js';
-import { stream, type Stream } from '../../src/util/random.js';
+import { randomStream, type RandomStream } from '../../src/util/random.js';
 import { rowsOf } from './trained.js';
 
 const classes = 7;
@@ -26,7 +26,7 @@ export class RandomNetwork {
 
   /** Replaces the weights of `backbone`, images [b, side, side, channels] to features [b, 12]. */
   constructor(readonly backbone: tf.LayersModel) {
-    const random = stream(7);
+    const random = randomStream(7);
     backbone.layers.forEach((layer) => randomise(layer, random));
     this.imageShape = [2, ...(backbone.inputs[0].shape.slice(1) as [number, number, number])];
     this.images = normals(random, this.imageShape, 1);
@@ -51,7 +51,7 @@ export class RandomNetwork {
 }
 
 /** Biases, and the four vectors of batch norm, start as constants that a wrong export would not show. */
-function randomise(layer: tf.layers.Layer, random: Stream): void {
+function randomise(layer: tf.layers.Layer, random: RandomStream): void {
   if (layer.getClassName() === 'BatchNormalization') {
     const [length] = layer.weights[0].shape as number[];
     const between = (low: number, high: number) =>
@@ -73,7 +73,7 @@ function randomise(layer: tf.layers.Layer, random: Stream): void {
   }
 }
 
-function normals(random: Stream, shape: readonly number[], deviation: number): Float32Array {
+function normals(random: RandomStream, shape: readonly number[], deviation: number): Float32Array {
   const length = shape.reduce((a, b) => a * b, 1);
   return Float32Array.from({ length }, () => deviation * random.normal());
 }

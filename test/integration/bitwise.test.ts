@@ -43,7 +43,7 @@ function expectAlike(actual: readonly (number | undefined)[][], wanted: readonly
 }
 
 describe.each(backends)('the digits recipe on %s with 1, 2 and 4 workers', (backend) => {
-  it('comes to the same bits with --bitwise 4', { timeout: 120_000 }, async () => {
+  it('comes to the same bits with --bitwise 4', async () => {
     const [one, ...others] = await launched(['--backend', backend, '--epochs', '1', ...bitwise]);
     expect(one.steps.length).toBe(15);
     for (const other of others) expect(other).toEqual(one);
@@ -52,7 +52,7 @@ describe.each(backends)('the digits recipe on %s with 1, 2 and 4 workers', (back
 
 it(
   'gives one worker the bits of four, of two threads each',
-  { ...needs('native TensorFlow', backends.length > 1), timeout: 60_000 },
+  needs('native TensorFlow', backends.length > 1),
   async () => {
     const settings = [
       '--set',
@@ -91,16 +91,12 @@ describe('--bitwise 4', () => {
     ['dot regression, depthwise', 'loss.name=dot-regression', 'model={name: mobilenetv2, dim: 16}', ...few],
     ['POD Loss without SC, and AdamW', 'loss.sc=off', 'optimizer={name: adamw}'],
     ['residuals that are gathered', 'model.dim=128'],
-  ])(
-    'gives one worker the bits of four, and the losses of other runs: %s',
-    async (_, ...settings) => {
-      const one = await trained(1, [...settings, bits]);
-      expect(await trained(4, [...settings, bits])).toEqual(one);
-      const plain = await trained(1, settings);
-      expectAlike(one.steps, plain.steps);
-    },
-    120_000,
-  );
+  ])('gives one worker the bits of four, and the losses of other runs: %s', async (_, ...settings) => {
+    const one = await trained(1, [...settings, bits]);
+    expect(await trained(4, [...settings, bits])).toEqual(one);
+    const plain = await trained(1, settings);
+    expectAlike(one.steps, plain.steps);
+  });
 
   it('changes the bits: those of one worker and of four differ without it', async () => {
     expect((await trained(4, [])).weights).not.toBe((await trained(1, [])).weights);
@@ -149,7 +145,7 @@ describe('a run of four workers that is killed', () => {
     await command.clear();
     const resumed = await place.ask('launch', '--workers', '1', ...recipe, '--resume', '--out', 'broken');
     expect(resumed, resumed.stderr).toMatchObject({ code: 0 });
-  }, 120_000);
+  });
   afterAll(() => place.clear());
 
   it('goes on with one, and ends with the bits of two', () => {

@@ -188,14 +188,20 @@ export class Command {
   }
 }
 
+/**
+ * Milliseconds in which what is to be over soon is over even on a busy machine; without a reaction to a fault it would last
+ * a minute at least, which is the shortest of the time-outs.
+ */
+export const soonMs = 30_000;
+
 /** Commands of the tests under way, for whoever waits for them in vain. */
 const started = new Set<Command>();
 
 /**
- * Polls until `probe` gives something; fails after half a minute, or after `withinMs`, and then shows what the commands
- * of the test have printed last.
+ * Polls until `probe` gives something; fails after a minute, or after `withinMs`, and then shows what the commands of the
+ * test have printed last.
  */
-export async function until<T>(what: string, probe: () => T | undefined, withinMs = 30_000): Promise<T> {
+export async function until<T>(what: string, probe: () => T | undefined, withinMs = 60_000): Promise<T> {
   const end = performance.now() + withinMs;
   while (performance.now() < end) {
     const value = probe();

@@ -63,7 +63,6 @@ describe('a run on a file system that fills up', needs('the right to mount', can
       expect(place.report('disk/run').weightsSha256).toBe(report.weightsSha256);
       expect(place.metrics('disk/run').epochs).toHaveLength(14);
     },
-    90_000,
   );
 
   // Besides the folder itself: lock, config, metrics, logs of two ranks.
@@ -81,7 +80,7 @@ describe('a run on a file system that fills up', needs('the right to mount', can
     const resumed = await place.run(...run, '--resume');
     expect(resumed, resumed.stderr).toMatchObject({ code: 0 });
     expect(place.report('disk/run').weightsSha256).toBe(weightsSha256);
-  }, 60_000);
+  });
 });
 
 describe('a run whose folder is removed, or its checkpoints made read-only', () => {
@@ -101,7 +100,7 @@ describe('a run whose folder is removed, or its checkpoints made read-only', () 
       stderr: expect.stringMatching(/^cannot write gone\/report\.json: its folder is gone$/m),
     });
     expect(existsSync(place.path('gone'))).toBe(false);
-  }, 60_000);
+  });
 
   it(
     'trains to its end where the checkpoints are read-only',
@@ -161,7 +160,7 @@ data: {name: image-folder, root: faces, size: 8, cache: {memoryMegabytes: 0, dis
     const { code, lastLine } = await place.run(...launch('--epochs', '5'));
     expect([code, lastLine]).toEqual([2, expect.stringContaining('faces/test/bob/0.png')]);
     expect(existsSync(place.path('run'))).toBe(false);
-  }, 60_000);
+  });
 
   it('since it has started keeps the checkpoint of its epoch, and other classes are no way to go on', async () => {
     const command = place.start(launch('--epochs', '500', '--set', 'checkpoint.keep=0'));
@@ -188,5 +187,5 @@ data: {name: image-folder, root: faces, size: 8, cache: {memoryMegabytes: 0, dis
     const resumed = await place.run(...resume);
     expect(resumed, resumed.stderr).toMatchObject({ code: 0 });
     expect(place.metrics('run').epochs.map(({ epoch }) => epoch)).toEqual([...Array(trained + 1).keys()]);
-  }, 60_000);
+  });
 });

@@ -17,7 +17,7 @@ describe.each(backends)('the digits recipe on %s with 1, 2, 3 and 4 workers', (b
   beforeAll(async () => {
     for (const workers of worlds)
       await place.train(workers, ['epochs=2', `backend=${backend}`], { out: nameOf(workers) });
-  }, 120_000);
+  });
 
   it('has the same loss in each of the first 30 steps', () => {
     const single = place.metrics(nameOf(1)).steps;

@@ -23,7 +23,7 @@ describe('a run with a backbone of its own', () => {
     const ended = await run(own, ...train, ...model);
     expect(ended, ended.stderr).toMatchObject({ code: 0 });
     cpSync(place.path('run'), place.path('given'), { recursive: true });
-  }, 60_000);
+  });
   afterAll(() => place.clear());
 
   const scored = { code: 0, stdout: expect.stringMatching(/"total":360/) };
@@ -46,7 +46,7 @@ describe('a run with a backbone of its own', () => {
       refused,
     );
     expect(await run(foreign, ...evaluate, '--module', 'backbone.mjs')).toMatchObject(scored);
-  }, 60_000);
+  });
 
   it('can be moved: its checkpoints hold the module', async () => {
     rmSync(place.path('backbone.mjs'));
@@ -67,7 +67,7 @@ describe('a run with a backbone of its own', () => {
       lastLine: expect.stringMatching(/backbone\.mjs has \d+ bytes, not/),
     });
     writeFileSync(copy, backbone);
-  }, 60_000);
+  });
 
   it('that died between its last checkpoint and its report is finished, and writes nowhere else', async () => {
     const report = place.report('run');
@@ -109,5 +109,5 @@ describe('a run with a backbone of its own', () => {
       code: 2,
       lastLine: expect.stringContaining('is a link out of the run folder'),
     });
-  }, 60_000);
+  });
 });

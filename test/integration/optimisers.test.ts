@@ -15,7 +15,7 @@ const recipe = [
 describe('AdamW with clipping, accumulation and many buckets on 1, 2 and 3 workers', () => {
   beforeAll(async () => {
     for (const workers of worlds) await place.train(workers, [...recipe, 'epochs=1'], { out: `w${workers}` });
-  }, 120_000);
+  });
 
   it('takes the same steps', () => {
     const [single, ...others] = worlds.map((workers) => place.metrics(`w${workers}`).steps);
@@ -39,7 +39,7 @@ describe('AdamW with clipping, accumulation and many buckets on 1, 2 and 3 worke
     losses[0].forEach(({ loss }, at) =>
       expect(Math.abs(loss - losses[1][at].loss) / loss).toBeLessThan(1e-3),
     );
-  }, 60_000);
+  });
 });
 
 /** Trains one epoch under each set of settings, with so many workers; the steps of each run. */
@@ -80,7 +80,7 @@ describe('the update of several ranks', () => {
       'lars-free': [1, lars.replace(', clipNorm: 0.02', ''), ...settings.slice(1)],
     });
     expect(Math.abs(plain[8].loss - single[8].loss) / single[8].loss).toBeGreaterThan(1e-3);
-  }, 90_000);
+  });
 
   it('with local batch norm is that of one worker which adds up as many micro-batches', async () => {
     const settings = ['batchNorm.statistics=local', 'loss.lambda=0'];
@@ -90,7 +90,7 @@ describe('the update of several ranks', () => {
     });
     // The last step's 93 images split into 46 and 47 on two ranks, into 48 and 45 in micro-batches.
     expectSameLosses(two.slice(0, 14), micro.slice(0, 14), 1e-4);
-  }, 60_000);
+  });
 
   it('is the same bit for bit over tcp and over ipc', async () => {
     const settings = ['distributed.bucketBytes=30000', 'batchSize=160'];
@@ -99,7 +99,7 @@ describe('the update of several ranks', () => {
       ipc: [3, ...settings, 'distributed.transport=ipc'],
     });
     expect(place.report('tcp').weightsSha256).toBe(place.report('ipc').weightsSha256);
-  }, 60_000);
+  });
 
   it(
     'is that of one worker for ResNet-20 on native, its buckets sent by the backward pass',

@@ -82,7 +82,7 @@ describe('a plug-in that a recipe names', () => {
     const ended = await run(cache, 'launch', '--config', recipe, '--workers', '2', '--out', 'run', '--json');
     expect(ended, ended.stderr).toMatchObject({ code: 0 });
     cpSync(place.path('run'), place.path('given'), { recursive: true });
-  }, 60_000);
+  });
   afterAll(() => place.clear());
 
   it('is evaluated, exported and gone on with where it was trained, and elsewhere only where it is allowed', async () => {
@@ -109,7 +109,7 @@ describe('a plug-in that a recipe names', () => {
     expect(moved, moved[1].stderr).toMatchObject([scored, { code: 0 }]);
     expect(readFileSync(place.path('run', 'config.yaml'), 'utf8')).toContain('plugin-1-squares.mjs');
     writeFileSync(plugin, squares);
-  }, 60_000);
+  });
 
   it('that was changed in a checkpoint is refused, whatever is allowed', async () => {
     const copy = place.path('given', 'checkpoints', 'epoch-0002', 'plugin-1-squares.mjs');
@@ -121,7 +121,7 @@ describe('a plug-in that a recipe names', () => {
       stdout: '',
       lastLine: expect.stringMatching(/squares\.mjs has \d+ by/),
     });
-  }, 60_000);
+  });
 
   it('that throws ends a command with one line and exit code 2', async () => {
     writeFileSync(place.path('throws.mjs'), 'throw new Error("not today");\n');
@@ -129,5 +129,5 @@ describe('a plug-in that a recipe names', () => {
     const message = `${place.path('throws.mjs')}: cannot be imported: not today`;
     expect(ended).toMatchObject({ code: 2, stderr: `pod-dist: ${message}\n` });
     expect(JSON.parse(ended.stdout)).toEqual({ error: { code: 'PLUGIN_INVALID', message } });
-  }, 60_000);
+  });
 });

@@ -49,7 +49,7 @@ beforeAll(async () => {
   cpSync(place.path('pod'), place.path('killed'), { recursive: true });
   for (const file of ['report.json', 'evaluation.json']) rmSync(place.path('killed', file));
   appendFileSync(place.path('killed', 'metrics.jsonl'), '{"kind":"step","ep');
-}, 120_000);
+});
 
 describe('pod-dist report', () => {
   it('writes one page, and says what a killed run lacks', async () => {

@@ -27,7 +27,7 @@ describe.each([
     await command.clear();
     const resumed = await place.run('launch', ...recipe, '--resume', '--out', broken);
     expect(resumed, resumed.stderr).toMatchObject({ code: 0 });
-  }, 120_000);
+  });
 
   it('ends with the same weights, bit for bit', () => {
     expect(place.report(broken).weightsSha256).toBe(place.report(whole).weightsSha256);
@@ -66,38 +66,26 @@ describe('a run with bf16 on the wire', () => {
     ['fewer', 1, compressed],
     ['more', 3, compressed],
     ['float32', 2, ['distributed.wire=float32']],
-  ])(
-    'goes on with another number of workers, or without: %s',
-    async (out, workers, settings) => {
-      cpSync(place.path('two'), place.path(out), { recursive: true });
-      await place.train(workers, [...recipe, ...settings, 'epochs=2'], { out, resume: 'must' });
-      const { steps } = place.metrics(out);
-      expect(steps).toHaveLength(6);
-      expect(steps[5].loss).toBeLessThan(steps[0].loss);
-    },
-    60_000,
-  );
+  ])('goes on with another number of workers, or without: %s', async (out, workers, settings) => {
+    cpSync(place.path('two'), place.path(out), { recursive: true });
+    await place.train(workers, [...recipe, ...settings, 'epochs=2'], { out, resume: 'must' });
+    const { steps } = place.metrics(out);
+    expect(steps).toHaveLength(6);
+    expect(steps[5].loss).toBeLessThan(steps[0].loss);
+  });
 });
 
 describe('a run with local statistics', () => {
-  it(
-    'goes on from an evaluated epoch with the statistics of that evaluation',
-    { timeout: 60_000 },
-    async () => {
-      const local = [
-        'model={name: small-cnn, batchNorm: true}',
-        'batchNorm.statistics=local',
-        'batchSize=96',
-      ];
-      await place.train(2, [...local, 'epochs=3'], { out: 'local' });
-      await place.train(2, [...local, 'epochs=2'], { out: 'parts' });
-      await place.train(2, [...local, 'epochs=3'], { out: 'parts', resume: 'must' });
-      const [wanted, actual] = ['local', 'parts'].map((run) =>
-        place.metrics(run).epochs.map(({ meanCosine }) => meanCosine),
-      );
-      expect(actual).toEqual(wanted);
-    },
-  );
+  it('goes on from an evaluated epoch with the statistics of that evaluation', async () => {
+    const local = ['model={name: small-cnn, batchNorm: true}', 'batchNorm.statistics=local', 'batchSize=96'];
+    await place.train(2, [...local, 'epochs=3'], { out: 'local' });
+    await place.train(2, [...local, 'epochs=2'], { out: 'parts' });
+    await place.train(2, [...local, 'epochs=3'], { out: 'parts', resume: 'must' });
+    const [wanted, actual] = ['local', 'parts'].map((run) =>
+      place.metrics(run).epochs.map(({ meanCosine }) => meanCosine),
+    );
+    expect(actual).toEqual(wanted);
+  });
 });
 
 describe('a run of an earlier version, whose settings are gone since', () => {
@@ -148,5 +136,5 @@ describe('a run of an earlier version, whose settings are gone since', () => {
     editManifest(second, (distributed) => (distributed.wire = 'float8'));
     const wrong = await place.ask('evaluate', '--checkpoint', 'old/checkpoints/epoch-0002');
     expect(wrong).toMatchObject({ code: 2, lastLine: expect.stringContaining('config.distributed.wire') });
-  }, 90_000);
+  });
 });

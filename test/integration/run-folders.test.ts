@@ -24,7 +24,7 @@ describe('run folders', () => {
       expect(place.metrics(folder).steps).toHaveLength(3);
       expect(statSync(place.path(folder)).mode & 0o777).toBe(0o700);
     }
-  }, 60_000);
+  });
 
   it('are held while a job runs, by its process, and go on once it is killed', async () => {
     const job = place.start([...quick, '--epochs', '2000', '--workers', '2', '--out', 'run']);
@@ -45,7 +45,7 @@ describe('run folders', () => {
     const resumed = await place.run(...quick, '--resume', '--epochs', String(epochs), '--out', 'run');
     expect(resumed, resumed.stderr).toMatchObject({ code: 0 });
     expect(place.metrics('run').epochs.map(({ epoch }) => epoch)).toEqual([...Array(epochs).keys()]);
-  }, 60_000);
+  });
 
   it('are not left by a start that fails, and --resume starts where there is nothing to go on with', async () => {
     const server = createServer().listen(0, '127.0.0.1');
@@ -65,7 +65,7 @@ describe('run folders', () => {
     expect(wrong).toMatchObject({ code: 2, lastLine: expect.stringMatching(/no value but must, not new/) });
     const started = await place.run(...job);
     expect(started, started.stderr).toMatchObject({ code: 0 });
-  }, 60_000);
+  });
 
   it('are not filled by each of the tasks of a job', async () => {
     const task = { RANK: '0', WORLD_SIZE: '4' };

@@ -39,7 +39,7 @@ describe('status and stop', () => {
     const rest = await place.run('launch', '--resume', '--out', 'run');
     expect(rest.code).toBe(0);
     expect(await status()).toMatchObject({ state: 'finished', epochs: 6 });
-    await place.run('launch', ...settings, '--out', 'alone');
+    await place.train(2, ['epochs=6'], { out: 'alone' });
     expect(place.report('run').weightsSha256).toBe(place.report('alone').weightsSha256);
   });
 

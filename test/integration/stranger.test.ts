@@ -160,7 +160,7 @@ describe('a member that knows the secret and takes numbers of ZeroMQ', () => {
   beforeEach(() => void (place = new Workplace()));
   afterEach(() => place.clear());
 
-  it('can end the job, and leaves whole what has been trained', { timeout: 120_000 }, async () => {
+  it('can end the job, and leaves whole what has been trained', async () => {
     const port = await freePort();
     const secret = 'a secret that a member knows';
     const ranks = ['0', '1'].map((rank) =>

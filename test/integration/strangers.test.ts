@@ -69,7 +69,7 @@ describe('strangers at the data ports', () => {
     expect(Buffer.concat(strangers.heard).toString('latin1')).not.toMatch(/0-1|1-0|handshake/);
     expect(place.report('run')).toMatchObject({ worldSize: 2, epochs: 1, evalTotal: 360 });
     expect(place.leftovers()).toEqual([]);
-  }, 120_000);
+  });
 });
 
 describe('distributed.dataPorts', () => {

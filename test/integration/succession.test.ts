@@ -4,7 +4,8 @@ import { readJobState, type JobState } from '../../src/record/job-state.js';
 import { isRunning } from '../../src/util/processes.js';
 import { Workplace, until, type Command } from './command.js';
 
-const settings = ['--backend', 'wasm', '--workers', '2', '--bitwise', '2', '--epochs', '16'];
+const epochsOfRun = 12;
+const settings = ['--backend', 'wasm', '--workers', '2', '--bitwise', '2', '--epochs', String(epochsOfRun)];
 
 describe('an elastic job whose launcher or coordinator is killed', () => {
   let place: Workplace;
@@ -12,10 +13,10 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
 
   beforeAll(async () => {
     place = new Workplace();
-    await place.run('launch', ...settings, '--out', 'run');
+    await place.train(2, ['distributed.bitwise=2', `epochs=${epochsOfRun}`], { out: 'run' });
     undisturbed = outcome();
     await place.clear();
-  }, 60_000);
+  });
   beforeEach(() => void (place = new Workplace()));
   afterEach(() => place.clear());
 
@@ -34,6 +35,8 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
     return lines.map((line) => JSON.parse(line) as { code: string; replayed?: number });
   };
   const launch = () => place.start(['launch', ...settings, '--out', 'run', '--elastic']);
+  const launchLong = (out: string) =>
+    place.start(['launch', ...settings.slice(0, -1), '500', '--out', out, '--elastic']);
   const epochs = (count: number) =>
     until(`${count} epochs`, () => (place.epochs('run') >= count ? true : undefined));
   const report = () =>
@@ -62,7 +65,7 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
     ] as const)
       expect(statSync(place.path(path)).mode & 0o777).toBe(mode);
     const follower = place.start(['attach', 'run', '--json']);
-    await follower.says(/epoch \d+\/16 loss/);
+    await follower.says(/epoch \d+\/12 loss/);
     await survives(follower);
     const { code, stdout } = await follower.ended;
     expect(code).toBe(0);
@@ -76,7 +79,7 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
   });
 
   it('goes on when its terminal is closed, and ends when told so while nobody runs the coordinator', async () => {
-    const command = launch();
+    const command = launchLong('run');
     await epochs(1);
     command.child.kill('SIGHUP');
     expect(await command.ended).toMatchObject({ code: 129 });
@@ -84,7 +87,7 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
     expect(await place.ask('stop', 'run', '--now')).toMatchObject({ code: 0 });
     await gone(state().workers.map(({ pid }) => pid));
 
-    const again = place.start(['launch', ...settings.slice(0, -1), '500', '--out', 'again', '--elastic']);
+    const again = launchLong('again');
     const { agent } = await until('its state', () => {
       const found = readJobState(place.path('again'));
       return place.epochs('again') > 0 ? found : undefined;

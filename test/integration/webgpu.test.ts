@@ -45,7 +45,7 @@ describe('the digits on webgpu', needs('a Vulkan driver for webgpu', available),
     const ended = await launch('two', '--resume', '--backend', 'webgpu', '--workers', '1', '--epochs', '3');
     expect(ended, ended.stderr).toMatchObject({ code: 0 });
     expect(place.metrics('two').epochs.length).toBe(3);
-  }, 120_000);
+  });
 
   it('are counted alike by any number of workers', async () => {
     const counts: object[] = [];
@@ -58,7 +58,7 @@ describe('the digits on webgpu', needs('a Vulkan driver for webgpu', available),
     }
     expect(counts[0]).toEqual(counts[1]);
     expect(counts[0]).toMatchObject({ total: 360, correct: place.metrics('one').epochs[1].evalCorrect });
-  }, 120_000);
+  });
 });
 
 describe('webgpu without a driver', () => {

@@ -53,7 +53,7 @@ export class Client {
   /** The next message of a type; others are passed over. */
   async next<T extends CoordinatorMessage['type']>(
     type: T,
-    withinMs = 5000,
+    withinMs = 20_000,
   ): Promise<Extract<CoordinatorMessage, { type: T }>> {
     const deadline = performance.now() + withinMs;
     for (;;) {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadKernels, type Kernels } from '../../src/collective/kernels.js';
 import { loadOptimisers, type OptimiserKernels } from '../../src/kernels/optimisers.js';
-import { stream } from '../../src/util/random.js';
+import { randomStream } from '../../src/util/random.js';
 
 const memory = new WebAssembly.Memory({ initial: 64, maximum: 64, shared: true });
 let kernels: Kernels;
@@ -18,7 +18,7 @@ function region(length: number): Float32Array {
 }
 
 function random(length: number, seed: number, scale = 2): Float32Array {
-  const source = stream(seed);
+  const source = randomStream(seed);
   const view = region(length);
   for (let index = 0; index < length; index++) view[index] = scale * (source.uniform() - 0.5);
   return view;

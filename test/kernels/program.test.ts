@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadOptimisers, type OptimiserKernels } from '../../src/kernels/optimisers.js';
 import { KernelProgram, runProgram, type ValueKernels } from '../../src/kernels/program.js';
-import { stream } from '../../src/util/random.js';
+import { randomStream } from '../../src/util/random.js';
 import { loadProgram } from '../../src/wasm/load.js';
 
 const length = 37;
@@ -16,7 +16,7 @@ beforeAll(() => {
 });
 
 function fill(values: Float32Array, seed: number): Float32Array {
-  const random = stream(7, seed);
+  const random = randomStream(7, seed);
   for (let at = 0; at < values.length; at++) values[at] = Math.abs(random.normal());
   return values;
 }

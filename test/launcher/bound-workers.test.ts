@@ -43,16 +43,12 @@ async function coresOfWorkers(bindCores: boolean): Promise<string[]> {
   }
 }
 
-describe(
-  'workers of pod-dist launch',
-  { ...needs('taskset and two cores', bindable), timeout: 90_000 },
-  () => {
-    it('have cores of their own, unless they are left free', async () => {
-      const bound = await coresOfWorkers(true);
-      expect(new Set(bound).size).toBe(2);
-      const free = await coresOfWorkers(false);
-      expect(free).toHaveLength(2);
-      expect(new Set(free).size).toBe(1);
-    });
-  },
-);
+describe('workers of pod-dist launch', needs('taskset and two cores', bindable), () => {
+  it('have cores of their own, unless they are left free', async () => {
+    const bound = await coresOfWorkers(true);
+    expect(new Set(bound).size).toBe(2);
+    const free = await coresOfWorkers(false);
+    expect(free).toHaveLength(2);
+    expect(new Set(free).size).toBe(1);
+  });
+});

@@ -98,7 +98,7 @@ describe('a pipe, a socket, a device or a link where a file is named ends a comm
     expect(lstatSync(place.path('pipe')).isFIFO()).toBe(true);
   });
 
-  it('or is passed over where it is one of many', { timeout: 60_000 }, async () => {
+  it('or is passed over where it is one of many', async () => {
     const cache = await place.ask('data', 'cache', '--folder', 'cache');
     expect(cache, cache.stderr).toMatchObject({ code: 0, stdout: expect.stringContaining('unknown') });
     const check = await place.ask('data', 'check', 'cifar', '--json');

@@ -7,14 +7,14 @@ import { dotRegressionTerms } from '../../src/losses/dot-regression.js';
 import { marginSoftmaxTerms } from '../../src/losses/margin-softmax.js';
 import type { RowTerms } from '../../src/losses/mean-over-images.js';
 import { softmaxTerms } from '../../src/losses/softmax.js';
-import { stream } from '../../src/util/random.js';
+import { randomStream } from '../../src/util/random.js';
 import * as references from './references.js';
 import { accelerated } from '../backend/backends.js';
 
 const [rows, classes, dim] = [5, 4, 6];
 
 function table(count: number, size: number, seed: number, scale: number): number[][] {
-  const random = stream(seed);
+  const random = randomStream(seed);
   return Array.from({ length: count }, () => Array.from({ length: size }, () => scale * random.normal()));
 }
 

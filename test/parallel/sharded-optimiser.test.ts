@@ -2,12 +2,12 @@ import * as tf from '../../src/tf/index.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LocalCommunicator } from '../../src/collective/local-communicator.js';
 import { configSchema, type ConfigInput } from '../../src/config/schema.js';
-import { stream } from '../../src/util/random.js';
+import { randomStream } from '../../src/util/random.js';
 import { Parameters } from '../../src/parallel/parameters.js';
 import { ShardedOptimiser } from '../../src/parallel/sharded-optimiser.js';
 
 const rate = 0.05;
-const random = stream(3);
+const random = randomStream(3);
 const matrix = 300;
 const length = matrix + 20;
 const start = Float64Array.from({ length }, () => random.normal());

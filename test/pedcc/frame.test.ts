@@ -3,7 +3,7 @@ import { BinaryField } from '../../src/pedcc/binary-field.js';
 import { Frame } from '../../src/pedcc/frame.js';
 import { generateCentroids } from '../../src/pedcc/index.js';
 import { measureCosines } from '../../src/pedcc/measure.js';
-import { stream } from '../../src/util/random.js';
+import { randomStream } from '../../src/util/random.js';
 
 /** Absolute cosines of every pair among all vectors of a frame. */
 function cosines(frame: Frame): Set<number> {
@@ -27,7 +27,7 @@ describe('BinaryField', () => {
   it.each([3, 5, 8])('of 2^%i elements has inverses, a distributive law and a balanced trace', (degree) => {
     const field = new BinaryField(degree);
     expect(new Set(field.power).size).toBe(field.order);
-    const random = stream(degree);
+    const random = randomStream(degree);
     for (let trial = 0; trial < 200; trial++) {
       const [a, b, c] = [0, 1, 2].map(() => random.below(field.order + 1));
       expect(field.multiply(a, b ^ c)).toBe(field.multiply(a, b) ^ field.multiply(a, c));
@@ -63,7 +63,7 @@ describe('Frame', () => {
     const frame = new Frame(dim, level);
     expect(frame.size).toBe(size);
     expect(frame.maxCosine).toBe(cosine);
-    const random = stream(dim, level);
+    const random = randomStream(dim, level);
     const [a, b] = [new Float64Array(dim), new Float64Array(dim)];
     let largest = 0;
     for (let trial = 0; trial < 3000; trial++) {

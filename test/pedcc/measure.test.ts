@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { measureCosines } from '../../src/pedcc/measure.js';
 import { generateCentroids } from '../../src/pedcc/index.js';
-import { stream } from '../../src/util/random.js';
+import { randomStream } from '../../src/util/random.js';
 
 function unitRows(classes: number, dim: number): Float32Array {
-  const random = stream(1, classes);
+  const random = randomStream(1, classes);
   const values = Float32Array.from({ length: classes * dim }, () => random.normal());
   for (let row = 0; row < classes; row++) {
     const part = values.subarray(row * dim, (row + 1) * dim);

@@ -19,7 +19,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { readJobState } from '../../src/record/job-state.js';
-import { stream } from '../../src/util/random.js';
+import { randomStream } from '../../src/util/random.js';
 import { actions, phases } from './inject.js';
 
 const cli = fileURLToPath(new URL('../../launcher/cli.js', import.meta.url));
@@ -86,7 +86,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     const settings = [...variants[which], '--epochs', String(epochs), '--backend', 'wasm'];
     const name = join(folder, String(result.runs));
     if (!wanted.has(which)) wanted.set(which, await train(`${name}-undisturbed`, settings));
-    const random = stream(seed, result.runs);
+    const random = randomStream(seed, result.runs);
     const run = new DisturbedRun(name, [...settings, ...elastic]);
     const orders = Math.min(perRun, faults - result.faults);
     const made = await run.disturb(orders, () => random.uniform());

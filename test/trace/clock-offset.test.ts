@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { stream } from '../../src/util/random.js';
+import { randomStream } from '../../src/util/random.js';
 import { ClockOffset } from '../../src/trace/clock-offset.js';
 
 /** A question at `sent`, to a clock ahead by `ahead`, with a delay each way. */
@@ -13,7 +13,7 @@ describe('ClockOffset', () => {
   });
 
   it('is off by no more than it says, however uneven the delays', () => {
-    const random = stream(1);
+    const random = randomStream(1);
     const below = (limit: number) => (random.bits() >>> 0) % limit;
     const delay = () => 50 + below(5000);
     for (let trial = 0; trial < 200; trial++) {

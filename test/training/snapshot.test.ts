@@ -6,7 +6,7 @@ import { configSchema } from '../../src/config/schema.js';
 import { Snapshots } from '../../src/training/snapshots.js';
 import type { TrainingState } from '../../src/training/state.js';
 import { TrainingStep } from '../../src/training/step.js';
-import { stream } from '../../src/util/random.js';
+import { randomStream } from '../../src/util/random.js';
 
 const shape = [6, 6, 1] as const;
 
@@ -29,7 +29,7 @@ type Made = Awaited<ReturnType<typeof make>>;
 async function train({ step }: Made, steps: readonly number[]): Promise<number[]> {
   const losses: number[] = [];
   for (const seed of steps) {
-    const random = stream(seed);
+    const random = randomStream(seed);
     const images = Float32Array.from({ length: 5 * 36 }, () => random.normal());
     const batch = { images, labels: Int32Array.from([0, 1, 2, 0, 1]), count: 5 };
     losses.push((await step.run({ batch, counts: [5], rate: 0.1 })).loss);

@@ -82,7 +82,7 @@ describe.each(['on', 'off'])('steps of several ranks, overlap %s,', (overlap) =>
   );
 
   it('end at a gradient that is not finite with its name, and elsewhere at the deadline of the gather', async () => {
-    const options = { timeoutMs: 1500 };
+    const options = { timeoutMs: 3000 };
     const setting = { optimizer: sgd, distributed: { overlap } };
     const [other, owner] = await resultsOf<Record<string, unknown>>('broken', setting, options);
     expect(owner).toMatchObject({ code: 'GRADIENT_NOT_FINITE', update: 3 });
@@ -91,20 +91,19 @@ describe.each(['on', 'off'])('steps of several ranks, overlap %s,', (overlap) =>
     );
     expect(other).toMatchObject({ code: 'COLLECTIVE_TIMEOUT', update: 3 });
     expect(other.message).toMatch(
-      /^rank 0 has waited 1\.5 s in allGather 'weights\/\d+' \(collective \d+\) for rank 1$/,
+      /^rank 0 has waited 3 s in allGather 'weights\/\d+' \(collective \d+\) for rank 1$/,
     );
   });
 });
 
 describe('a collective that was started', () => {
   it('counts as waited for only when somebody waits', async () => {
-    const pauseMs = 600;
-    const options = { length: 3_000_000, pauseMs };
-    const outcomes = await run({ worldSize: 2, transport: 'ipc', scenario: 'started', ...options });
+    const about = { worldSize: 2, transport: 'ipc', scenario: 'started', length: 3_000_000 } as const;
+    const outcomes = await run(about);
     for (const outcome of outcomes) {
       const { waited, sums } = outcome?.result as { waited: number[]; sums: boolean[] };
       expect(sums).toEqual([true, true]);
-      expect(waited[0]).toBeLessThan(pauseMs / 2);
+      expect(waited[0]).toBe(0);
       expect(waited[1]).toBeGreaterThan(1);
     }
   });

@@ -4,7 +4,7 @@ import { initBackend } from '../../src/backend/index.js';
 import { LocalCommunicator } from '../../src/collective/local-communicator.js';
 import { configSchema } from '../../src/config/schema.js';
 import type { LayerOverride } from '../../src/models/forward.js';
-import { stream } from '../../src/util/random.js';
+import { randomStream } from '../../src/util/random.js';
 import { Classifier } from '../../src/classifier/classifier.js';
 import { TrainingStep } from '../../src/training/step.js';
 import { writtenPodLoss } from '../losses/written.js';
@@ -32,7 +32,7 @@ async function make(batchNorm: boolean, optimizer = {}) {
 }
 
 function batchOf(count: number, seed: number) {
-  const random = stream(seed);
+  const random = randomStream(seed);
   const images = Float32Array.from({ length: count * 6 * 6 * 2 }, () => random.normal());
   return { images, labels: Int32Array.from({ length: count }, (_, row) => row % classes), count };
 }

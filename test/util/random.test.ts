@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { permutation, stream } from '../../src/util/random.js';
+import { permutation, randomStream } from '../../src/util/random.js';
 
 const count = 40_000;
 
@@ -20,7 +20,7 @@ const limit = (freedom: number) => freedom + 4 * Math.sqrt(2 * freedom);
 
 describe('stream', () => {
   it('gives equal numbers for equal names', () => {
-    const [first, second] = [stream(7, 1, 2), stream(7, 1, 2)];
+    const [first, second] = [randomStream(7, 1, 2), randomStream(7, 1, 2)];
     for (const method of ['bits', 'uniform', 'normal'] as const)
       expect(draw(50, () => first[method]())).toEqual(draw(50, () => second[method]()));
   });
@@ -35,13 +35,13 @@ describe('stream', () => {
     [[7, 1, 2 + 2 ** 32]],
     [[7, 1 + 2 ** 52, 2]],
   ])('gives others for the name %j', ([seed, ...path]) => {
-    const other = stream(seed, ...path);
-    const own = stream(7, 1, 2);
+    const other = randomStream(seed, ...path);
+    const own = randomStream(7, 1, 2);
     expect(draw(4, () => other.bits())).not.toEqual(draw(4, () => own.bits()));
   });
 
   it('gives the numbers that it has always given', () => {
-    const random = stream(1, 2, 3);
+    const random = randomStream(1, 2, 3);
     expect(draw(3, () => random.bits())).toEqual([439415607, 622228395, 995318501]);
     expect(draw(3, () => random.below(1000))).toEqual([389, 537, 142]);
   });
@@ -51,14 +51,14 @@ describe('stream', () => {
       count,
       (() => {
         let index = 0;
-        return () => stream(1, 0xa6, 3, index++).below(64);
+        return () => randomStream(1, 0xa6, 3, index++).below(64);
       })(),
     );
     expect(chiSquared(firsts, 64)).toBeLessThan(limit(63));
   });
 
   it.each([1, 2, 3, 10, 1000])('below(%i) is even over 0..limit - 1', (outcomes) => {
-    const random = stream(3, outcomes);
+    const random = randomStream(3, outcomes);
     const values = draw(count, () => random.below(outcomes));
     expect(Math.min(...values)).toBe(0);
     expect(Math.max(...values)).toBe(outcomes - 1);
@@ -66,7 +66,7 @@ describe('stream', () => {
   });
 
   it('bits are 32, each of them fair', () => {
-    const random = stream(4);
+    const random = randomStream(4);
     const values = draw(count, () => random.bits());
     for (const value of values.slice(0, 1000)) expect(value).toBe(value | 0);
     for (let bit = 0; bit < 32; bit++) {
@@ -76,7 +76,7 @@ describe('stream', () => {
   });
 
   it('uniform lies in [0, 1) with mean 1/2 and variance 1/12', () => {
-    const random = stream(5);
+    const random = randomStream(5);
     const values = draw(count, () => random.uniform());
     expect(values.every((value) => value >= 0 && value < 1)).toBe(true);
     const mean = values.reduce((sum, value) => sum + value, 0) / count;
@@ -86,7 +86,7 @@ describe('stream', () => {
   });
 
   it('normal has the moments of the standard normal distribution, and independent neighbours', () => {
-    const random = stream(6);
+    const random = randomStream(6);
     const values = draw(count, () => random.normal());
     const moment = (power: number) => values.reduce((sum, value) => sum + value ** power, 0) / count;
     expect(moment(1)).toBeCloseTo(0, 1);
@@ -100,12 +100,12 @@ describe('stream', () => {
 
 describe('permutation', () => {
   it.each([0, 1, 2, 1797])('of %i holds every index once', (length) => {
-    const order = permutation(length, stream(1, length));
+    const order = permutation(length, randomStream(1, length));
     expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length }, (_, index) => index));
   });
 
   it('takes every order of four equally often', () => {
-    const random = stream(9);
+    const random = randomStream(9);
     const orders = new Map<string, number>();
     const codes = draw(24_000, () => {
       const key = permutation(4, random).join();

@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { messageOf, UserError } from '../../util/errors.js';
 
 export interface FoundGpus {
-  /** As `CUDA_VISIBLE_DEVICES` names them: indices, or the UUIDs that the user gave. */
+  /** Names as in `CUDA_VISIBLE_DEVICES`: indices, or the UUIDs that the user gave. */
   gpus: string[];
   /** Reason why there are none. */
   none: string;

@@ -4,7 +4,7 @@ import { codeOf, messageOf, UserError } from '../../util/errors.js';
 import { unpackTar } from '../../util/unpack.js';
 import { fetchFile } from './fetch.js';
 import { installedLibrary } from './installed.js';
-import type { Library, Progress } from './library.js';
+import type { Library, SetupProgress } from './library.js';
 
 const version = '2.9.1';
 const official = 'https://storage.googleapis.com/tensorflow/libtensorflow/libtensorflow-';
@@ -39,7 +39,7 @@ function publishedArchive(cuda: boolean): Archive {
 export async function archiveLibrary(
   home: string,
   cuda: boolean,
-  progress: Progress,
+  progress: SetupProgress,
   archive: Archive = publishedArchive(cuda),
 ): Promise<Library> {
   if (process.platform !== 'linux' || process.arch !== 'x64')

@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path';
 import { cacheFolder } from '../../util/cache-folder.js';
 import { download, hasDigest } from '../../util/download.js';
-import type { Progress } from './library.js';
+import type { SetupProgress } from './library.js';
 
 interface Fetched {
   url: string;
@@ -16,7 +16,10 @@ interface Fetched {
  * Downloads a file into the cache and returns its path. A file of an earlier set-up is used; a partial one is
  * continued.
  */
-export async function fetchFile({ url, sha256, size, advice }: Fetched, progress: Progress): Promise<string> {
+export async function fetchFile(
+  { url, sha256, size, advice }: Fetched,
+  progress: SetupProgress,
+): Promise<string> {
   const name = basename(new URL(url).pathname);
   const file = join(cacheFolder(), 'downloads', name);
   const digest = { algorithm: 'sha256', hex: sha256 } as const;

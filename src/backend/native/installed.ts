@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../../util/errors.js';
 import type { Library } from './library.js';
-import { minute, run } from './run.js';
+import { minute, runCommand } from './run.js';
 import { siteLibrary } from './wheel.js';
 
 const usual = ['/usr/local', '/usr', '/opt/tensorflow', '/opt/libtensorflow', '/opt/homebrew'];
@@ -47,7 +47,7 @@ print(json.dumps({"folder": spec.submodule_search_locations[0], "version": (vers
 `;
   for (const name of ['python3', 'python']) {
     try {
-      const found = JSON.parse(await run(name, ['-c', script], minute)) as {
+      const found = JSON.parse(await runCommand(name, ['-c', script], minute)) as {
         folder: string;
         version: string;
       } | null;

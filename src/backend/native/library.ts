@@ -15,7 +15,7 @@ export const origins = ['wheel', 'installed', 'archive'] as const;
 export type Origin = (typeof origins)[number];
 
 /** Callbacks about progress: a line for each step, and the bytes of a download. */
-export interface Progress {
+export interface SetupProgress {
   step(line: string): void;
   bytes(received: number, total: number | undefined): void;
 }

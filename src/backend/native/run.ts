@@ -5,7 +5,7 @@ import { messageOf } from '../../util/errors.js';
 export const minute = 60_000;
 
 /** Runs a program to its end, for at most `timeout` ms; rejects with the last line of its error output. */
-export async function run(
+export async function runCommand(
   program: string,
   args: readonly string[],
   timeout: number,

@@ -8,8 +8,8 @@ import { codeOf, messageOf, UserError } from '../../util/errors.js';
 import { archiveLibrary } from './archive.js';
 import { addonFolder, readManifest, sourceFolders, sourcesDigest, type Manifest } from './cache.js';
 import { installedLibrary } from './installed.js';
-import { origins, type Library, type Origin, type Progress } from './library.js';
-import { minute, run } from './run.js';
+import { origins, type Library, type Origin, type SetupProgress } from './library.js';
+import { minute, runCommand } from './run.js';
 import { wheelLibrary } from './wheel.js';
 
 const require = createRequire(import.meta.url);
@@ -23,7 +23,7 @@ export interface SetupOptions {
   from?: Origin;
   /** Folder of an installed libtensorflow. */
   library?: string;
-  progress: Progress;
+  progress: SetupProgress;
 }
 
 export interface SetupResult {
@@ -120,7 +120,7 @@ async function findLibrary(home: string, { cuda, from, library, progress }: Setu
 
 async function requireCompiler(): Promise<void> {
   try {
-    await run('g++', ['--version'], minute);
+    await runCommand('g++', ['--version'], minute);
   } catch {
     throw new UserError(
       'SETUP_FAILED',
@@ -145,7 +145,7 @@ async function compileAddon(library: Library, folder: string): Promise<void> {
 async function compileOperations(
   library: Library,
   folder: string,
-  progress: Progress,
+  progress: SetupProgress,
 ): Promise<string | null> {
   const source = join(sourceFolders.operations, 'batch-norm.cc');
   const flags = ['-O3', '-ffp-contract=off', '-fno-math-errno', '-fno-trapping-math', '-fvisibility=hidden'];
@@ -182,7 +182,7 @@ async function compile(sources: readonly string[], { flags, library, output }: C
     ...library.files.map((name) => `-l:${name}`),
     `-Wl,-rpath,${path}`,
   ];
-  await run('g++', [...shared, ...flags, ...sources, ...libraries, '-o', output], 10 * minute);
+  await runCommand('g++', [...shared, ...flags, ...sources, ...libraries, '-o', output], 10 * minute);
 }
 
 /** Loads the addon and multiplies two matrices, in a fresh process as a worker's would be. */
@@ -191,7 +191,7 @@ async function verify(addon: string, operations: string | null): Promise<{ gpu: 
   const environment = { ...process.env, TF_FORCE_GPU_ALLOW_GROWTH: 'true' };
   try {
     return JSON.parse(
-      await run(
+      await runCommand(
         process.execPath,
         [script, addon, ...(operations ? [operations] : [])],
         2 * minute,

@@ -7,8 +7,8 @@ import { hasDigest } from '../../util/download.js';
 import { codeOf, messageOf, PodDistError, UserError } from '../../util/errors.js';
 import { tensorflowVersion } from './cache.js';
 import { fetchFile } from './fetch.js';
-import type { Library, Progress } from './library.js';
-import { minute, run } from './run.js';
+import type { Library, SetupProgress } from './library.js';
+import { minute, runCommand } from './run.js';
 import { wheels, type PinnedWheel } from './wheels.js';
 
 const reportSchema = z.object({
@@ -34,7 +34,7 @@ const pipOptions = [
  *
  * @throws UserError `SETUP_FAILED`: what is missing and what to do; PodDistError `CHECKSUM_MISMATCH`
  */
-export async function wheelLibrary(home: string, cuda: boolean, progress: Progress): Promise<Library> {
+export async function wheelLibrary(home: string, cuda: boolean, progress: SetupProgress): Promise<Library> {
   const python = await findPython();
   const pinned = wheels[cuda ? 'cuda' : 'cpu'];
   const site = join(home, 'site');
@@ -71,7 +71,7 @@ export function siteLibrary(tensorflow: string, version: string): Library {
 export async function findPython(): Promise<string> {
   for (const name of ['python3', 'python']) {
     try {
-      await run(name, ['-m', 'pip', '--version'], minute);
+      await runCommand(name, ['-m', 'pip', '--version'], minute);
       return name;
     } catch {
       continue;
@@ -105,7 +105,7 @@ interface WheelRequest {
 }
 
 /** Path of the wheel, whose checksum is the pinned one. */
-async function fetchWheel({ url, python, wheel }: WheelRequest, progress: Progress): Promise<string> {
+async function fetchWheel({ url, python, wheel }: WheelRequest, progress: SetupProgress): Promise<string> {
   const { sha256, bytes: size } = wheel;
   if (url.startsWith('file:')) return checked(fileURLToPath(url), wheel);
   try {
@@ -135,7 +135,7 @@ async function downloadByPip(python: string, wheel: PinnedWheel): Promise<string
  */
 async function pip(python: string, args: readonly string[]): Promise<string> {
   try {
-    return await run(python, ['-m', 'pip', ...args], 30 * minute);
+    return await runCommand(python, ['-m', 'pip', ...args], 30 * minute);
   } catch (error) {
     const [, got] = /^\s*Got\s+([0-9a-f]{64})\s*$/.exec(messageOf(error)) ?? [];
     if (got === undefined) throw error;

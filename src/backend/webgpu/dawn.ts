@@ -8,7 +8,7 @@ interface Package {
 
 /** A GPU, or a driver that computes on the CPU, as WebGPU finds it. */
 export interface AdapterDescription {
-  /** As the driver gives it; `adapterVariable` takes it, or a part of it. */
+  /** Name that the driver gives; `adapterVariable` takes it, or a part of it. */
   name: string;
   /** Maker and driver. */
   driver: string;

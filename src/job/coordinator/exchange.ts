@@ -14,7 +14,7 @@ interface ExchangeOptions extends Pick<CoordinatorOptions, 'readPart' | 'combine
 
 type Said<Type> = Extract<WorkerMessage, { type: Type }>;
 
-/** What the ranks of a generation must agree on, and what is made of what they gather: answered once all have spoken. */
+/** Agreements and gathers of the ranks of a generation, each answered once all ranks have spoken. */
 export class Exchange {
   constructor(private readonly options: ExchangeOptions) {}
 

@@ -4,7 +4,7 @@ import { Lateness } from './lateness.js';
 /** Most names that one rank may have given values for while other ranks have not. */
 const mostOpen = 16;
 
-/** What the ranks of one configuration of the job have told so far. A later configuration begins with nothing. */
+/** Messages of the ranks of one configuration of the job so far. A later configuration begins with none. */
 export class Generation {
   readonly endpoints: Assembly<Record<string, string>>;
   readonly connections: Assembly<true>;

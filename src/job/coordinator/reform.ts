@@ -120,7 +120,7 @@ export function formGroup(
   return { group: whole, start: startOf(whole, recordedSteps) };
 }
 
-/** As many members as `size`: leaves out one after the other, each the last one of those that cost the least. */
+/** Chooses `size` members: leaves out one after the other, each time the one that costs the least, of equal ones the last. */
 function choose(members: readonly Member[], size: number, worth: (members: Member[]) => number): Member[] {
   const chosen = members.toSorted((a, b) => (b.ready?.length ?? 0) - (a.ready?.length ?? 0));
   while (chosen.length > size) {

@@ -39,7 +39,7 @@ export interface JobOptions {
   onState?(change: Partial<JobState>): void;
   /** Called with each fault that an elastic job has gone on from. */
   onIncident?(incident: Incident): void;
-  /** What binds a job to other processes than this one; default: it ends with this one. */
+  /** Ties of a job to other processes than this one; default: it ends with this one. */
   outlived?: Outlived;
   /** Source of requests to stop the job. */
   stopping: StopSource;

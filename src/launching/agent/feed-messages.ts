@@ -39,7 +39,7 @@ export const feedOrder = z.union([
 ]);
 export type FeedOrder = z.output<typeof feedOrder>;
 
-/** What a line holds; undefined where it is none of these, as the last one of a process that was killed may be. */
+/** Reads a line; undefined for one that is none of these, such as the half-written last line of a killed process. */
 export function readLine<T>(schema: z.ZodType<T>, line: string): T | undefined {
   try {
     return schema.safeParse(JSON.parse(line)).data;

@@ -83,7 +83,7 @@ export class RunFeed {
     removeIfEmpty(dirname(this.socket));
   }
 
-  /** Whoever connects hears nothing until it has given an order: another agent may only look whether this one is there. */
+  /** Admits a connection, which hears nothing until it has given an order: another agent connects only to see whether this one is there. */
   private admit(follower: Socket): void {
     follower.on('error', () => {});
     follower.on('close', () => this.followers.delete(follower));

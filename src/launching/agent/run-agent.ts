@@ -77,7 +77,7 @@ async function depose(agent: JobState['agent'] | undefined): Promise<void> {
 class Agent {
   private feed: RunFeed | undefined;
   private readonly stops = new Set<(by?: string) => void>();
-  /** What has asked for the end at once, if anything: also before the job begins, as while it is taken over. */
+  /** Cause of an order to end at once, kept for a job that has not begun yet, such as one that is being taken over. */
   private stoppedBy: string | undefined;
   private readonly end = new AbortController();
   private resizeJob: ((workers: number) => void) | undefined;

@@ -1,4 +1,4 @@
-import type { Run } from '../run.js';
+import type { RecordedRun } from '../run.js';
 
 /**
  * One picture of the page. Colours are names of the style sheet's variables, such as `@run-0`, for which the page has
@@ -119,7 +119,7 @@ export function legend(show: boolean): object {
 }
 
 /** Name of a curve: the quantity where there is one run, else the run's name. */
-export function curveName(runs: readonly Run[], run: Run, what: string): string {
+export function curveName(runs: readonly RecordedRun[], run: RecordedRun, what: string): string {
   return runs.length === 1 ? what : run.name;
 }
 

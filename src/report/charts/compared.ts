@@ -1,5 +1,5 @@
 import type { Evaluation } from '../../evaluation/schema.js';
-import type { Run } from '../run.js';
+import type { RecordedRun } from '../run.js';
 import { round, type Point } from '../series.js';
 import {
   axisOption,
@@ -16,7 +16,7 @@ import {
 
 /** A run that was evaluated, with its place among all runs, which gives it its colour. */
 export interface Evaluated {
-  run: Run;
+  run: RecordedRun;
   evaluation: Evaluation;
   index: number;
 }
@@ -36,7 +36,7 @@ export function comparedCharts(all: readonly Evaluated[]): Chart[] {
   ];
 }
 
-function classes(all: readonly Evaluated[], runs: readonly Run[]): Chart {
+function classes(all: readonly Evaluated[], runs: readonly RecordedRun[]): Chart {
   const { classNames } = all[0].evaluation;
   const accuracy = ({ classTotal, classCorrect }: Evaluation, label: number) =>
     classTotal[label] > 0 ? classCorrect[label] / classTotal[label] : 0;
@@ -73,7 +73,7 @@ function classes(all: readonly Evaluated[], runs: readonly Run[]): Chart {
   };
 }
 
-function reliability(all: readonly Evaluated[], runs: readonly Run[]): Chart {
+function reliability(all: readonly Evaluated[], runs: readonly RecordedRun[]): Chart {
   const curves = all.map(({ run, evaluation, index }): Curve => {
     const filled = evaluation.reliability.bins.filter(({ images }) => images > 0);
     return {
@@ -109,7 +109,7 @@ function reliability(all: readonly Evaluated[], runs: readonly Run[]): Chart {
   };
 }
 
-function rejection(all: readonly Evaluated[], runs: readonly Run[]): Chart[] {
+function rejection(all: readonly Evaluated[], runs: readonly RecordedRun[]): Chart[] {
   const single = runs.length === 1;
   const accepted = all.flatMap(({ run, evaluation: { rejection, total }, index }): Curve[] => {
     const points = over(rejection.thresholds, (at) => ratio(rejection.accepted[at], total));
@@ -167,7 +167,7 @@ function ratio(count: number, total: number): number | undefined {
   return total > 0 ? count / total : undefined;
 }
 
-function unknown(all: readonly Evaluated[], runs: readonly Run[]): Chart[] {
+function unknown(all: readonly Evaluated[], runs: readonly RecordedRun[]): Chart[] {
   const curves = all.flatMap(({ run, evaluation: { rejection, total }, index }): Curve[] => {
     const { accepted, unknown } = rejection;
     if (!unknown) return [];
@@ -203,7 +203,7 @@ function unknown(all: readonly Evaluated[], runs: readonly Run[]): Chart[] {
   ];
 }
 
-function norms(all: readonly Evaluated[], runs: readonly Run[]): Chart {
+function norms(all: readonly Evaluated[], runs: readonly RecordedRun[]): Chart {
   const curves = all.map(({ run, evaluation, index }): Curve => {
     const { from, to, counts } = evaluation.norms.histogram;
     const width = (to - from) / counts.length;

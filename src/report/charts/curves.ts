@@ -1,8 +1,8 @@
-import type { Run } from '../run.js';
+import type { RecordedRun } from '../run.js';
 import { incidentsAt, round, stepCurve, type Point } from '../series.js';
 import { curveName, lineOption, percent, runColour, type Chart, type Curve, type Mark } from './chart.js';
 
-type Step = Run['steps'][number];
+type Step = RecordedRun['steps'][number];
 
 /** Terms of the loss, by their names in `metrics.jsonl`. */
 const parts = [
@@ -15,14 +15,14 @@ const parts = [
 const epochAxis = { name: 'epochs trained', min: 0 };
 
 /** Curves of the training, all runs in one picture each. */
-export function trainingCharts(runs: readonly Run[]): Chart[] {
+export function trainingCharts(runs: readonly RecordedRun[]): Chart[] {
   const perStep = (what: string, value: (step: Step) => number | undefined): Curve[] =>
     runs.map((run, index) => ({
       name: curveName(runs, run, what),
       points: stepCurve(run, value),
       colour: runColour(index),
     }));
-  const perEpoch = (what: string, value: (epoch: Run['epochs'][number]) => number): Curve[] =>
+  const perEpoch = (what: string, value: (epoch: RecordedRun['epochs'][number]) => number): Curve[] =>
     runs.map((run, index) => ({
       name: curveName(runs, run, what),
       points: run.epochs.map((epoch): Point => [epoch.epoch + 1, round(value(epoch))]),
@@ -102,7 +102,7 @@ export function trainingCharts(runs: readonly Run[]): Chart[] {
 }
 
 /** One picture of all parts for one run, one of each part for several; logarithmic, as they differ by magnitudes. */
-function partCharts(runs: readonly Run[]): Chart[] {
+function partCharts(runs: readonly RecordedRun[]): Chart[] {
   const known = parts.flatMap((part) => {
     const curves = runs.map((run, index): Curve => {
       const points = stepCurve(run, (step) => step[part.key]).filter(([, value]) => value > 0);

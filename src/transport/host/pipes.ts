@@ -18,7 +18,7 @@ export interface PipeEnds {
 }
 
 /** Folder and ranks that name a job's pipes. */
-interface Place {
+interface PipeNames {
   /** Folder of the pipes, which all ranks share. */
   directory: string;
   rank: number;
@@ -32,7 +32,7 @@ export function pipesFit(hosts: readonly string[]): boolean {
 }
 
 /** Makes the named pipes that other ranks write to this one, for this user alone; false where the system cannot. */
-export async function makePipes({ directory, rank, worldSize }: Place): Promise<boolean> {
+export async function makePipes({ directory, rank, worldSize }: PipeNames): Promise<boolean> {
   const paths = peersOf(rank, worldSize).map((peer) => pathOf(directory, peer, rank));
   try {
     await promisify(execFile)('mkfifo', ['-m', '600', ...paths], { timeout: makeWithinMs });
@@ -43,7 +43,7 @@ export async function makePipes({ directory, rank, worldSize }: Place): Promise<
 }
 
 /** Opens this rank's ends, once every rank has made its pipes. They may be removed from the folder after that. */
-export function openPipes({ directory, rank, worldSize }: Place): PipeEnds {
+export function openPipes({ directory, rank, worldSize }: PipeNames): PipeEnds {
   const open = (from: number, to: number) =>
     from === to ? 0 : openSync(pathOf(directory, from, to), constants.O_RDWR);
   const ranks = Array.from({ length: worldSize }, (_, index) => index);

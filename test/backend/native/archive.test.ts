@@ -114,5 +114,5 @@ describe('pod-dist setup --from archive', () => {
       ),
     });
     expect(ended.stdout).toContain('again (ECONNREFUSED)');
-  }, 90_000);
+  });
 });

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listPacks } from '../../../src/data/pixels/pack-folder.js';
-import { stream } from '../../../src/util/random.js';
+import { randomStream } from '../../../src/util/random.js';
 import { writeImage } from '../images.js';
 
 const script = fileURLToPath(new URL('../../../dist/test/data/pixels/fixtures/read.js', import.meta.url));
@@ -25,7 +25,7 @@ describe('processes that share decoded pixels', () => {
   beforeAll(async () => {
     for (const name of ['a', 'b']) mkdirSync(join(root, 'data', 'train', name), { recursive: true });
     for (const name of ['a', 'b']) await writeImage(join(root, 'data', 'test', name, '0.png'), [1, 2, 3]);
-    const random = stream(3);
+    const random = randomStream(3);
     for (let image = 0; image < images; image++) {
       const noise = Uint8Array.from({ length: 64 * 64 * 3 }, () => random.below(256));
       const raw = { width: 64, height: 64, channels: 3 } as const;

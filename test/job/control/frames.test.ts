@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { FrameJoiner, maxFrameBytes, maxMessageBytes, toFrames } from '../../../src/job/control/frames.js';
-import { stream } from '../../../src/util/random.js';
+import { randomStream } from '../../../src/util/random.js';
 
 describe('frames', () => {
   const step = maxFrameBytes - 1;
   it.each([0, 1, step - 1, step, step + 1, 3 * step, 3 * step + 7])('bring back %i bytes', (length) => {
-    const random = stream(length);
+    const random = randomStream(length);
     const message = Uint8Array.from({ length }, () => random.below(256));
     const frames = [...toFrames(message)];
     expect(frames).toHaveLength(Math.max(1, Math.ceil(length / step)));

@@ -84,7 +84,7 @@ describe('a rank that looks for its coordinator', () => {
       expect(performance.now() - began).toBeLessThan(timeoutMs);
       notices.push(line);
     };
-    const timeoutMs = 1500;
+    const timeoutMs = 3000;
     const host = 'no-such-host.invalid';
     await expect(look(await freePort(), { host, notify, timeoutMs })).rejects.toEqual(
       failure(/the name no-such-host.invalid is not known/),
