@@ -1,5 +1,6 @@
 import type * as tf from '../tf/index.js';
 import type { Activation } from './activation.js';
+import type { HostTensor } from './host-values.js';
 
 /**
  * One batch norm in a training pass over x [..., channels]:
@@ -49,26 +50,35 @@ export interface BatchNormOperations {
   /** Whether the gradient of such a batch norm needs its output; the composed gradient does where a ReLU follows. */
   readsOutput(call: BatchNormCall): boolean;
 
-  /** Sums of x and of x^2 of each channel, [2, channels]. */
-  sums(x: tf.Tensor): Float64Array;
+  /** Tensors that tell the sums of x and of x^2 of each channel. */
+  sums(x: tf.Tensor): tf.Tensor[];
+  /** The sums, [2, channels], from the values of the tensors of `sums` over `count` values a channel. */
+  readSums(values: readonly Float32Array[], count: number): Float64Array;
 
-  /** Computes y from known moments. */
-  normalise(call: BatchNormCall, moments: Moments): { y: tf.Tensor; statistics: tf.Tensor[] };
+  /** What `normalise` and the gradient know of a batch: known moments as they want them. */
+  statistics(moments: Moments, epsilon: number): HostTensor[];
+  /** Computes y from known statistics. */
+  normalise(call: BatchNormCall, statistics: readonly tf.Tensor[]): tf.Tensor;
 
   /**
-   * Sums of g and of g xhat, [2, channels], g being dy where the ReLU is open (y > 0), else 0. `g` is returned where it
-   * is not dy and `gradient` wants it, or the residual.
+   * Tensors that tell the sums of g and of g xhat, g being dy where the ReLU is open (y > 0), else 0. `g` is returned
+   * where it is not dy and `gradient` wants it, or the residual.
    */
-  gradientSums(dy: tf.Tensor, normalised: Normalised): { sums: Float64Array; g?: tf.Tensor };
+  gradientSums(dy: tf.Tensor, normalised: Normalised): { sums: tf.Tensor[]; g?: tf.Tensor };
+  /** The sums, [2, channels], from the values of those tensors. */
+  readGradientSums(values: readonly Float32Array[]): Float64Array;
+
+  /** Averages of g and of g xhat over all images, [2, channels], as `gradient` wants them. */
+  averages(averages: Float64Array): HostTensor[];
 
   /**
-   * dx from the averages of g and of g xhat over all images, [2, channels]:
+   * dx from those averages:
    *
    *     dx = gamma / sqrt(variance + epsilon) (g - average(g) - xhat average(g xhat))
    *
    * `dy` is the g of `gradientSums`, with the activation `linear`, or dy itself where it returned none.
    */
-  gradient(dy: tf.Tensor, averages: Float64Array, normalised: Normalised): tf.Tensor;
+  gradient(dy: tf.Tensor, averages: readonly tf.Tensor[], normalised: Normalised): tf.Tensor;
 
   /** Both passes where all images are in x: nothing is read from the device. Statistics may differ from the halves'. */
   whole: {

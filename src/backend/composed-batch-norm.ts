@@ -1,5 +1,6 @@
 import * as tf from '../tf/index.js';
 import type { BatchNormCall, BatchNormOperations, Normalised } from './batch-norm.js';
+import type { HostTensor } from './host-values.js';
 import { reluGradient } from './operations.js';
 import { running } from './running.js';
 
@@ -7,26 +8,26 @@ import { running } from './running.js';
 export const composedBatchNorm: BatchNormOperations = {
   readsOutput: ({ activation }) => activation === 'relu',
 
-  sums: (x) => sumsOf(x, channelMoments(x)),
-
-  normalise(call, { means, variances }) {
-    const statistics = [vector(means), vector(variances)];
-    return { y: normaliseWith(call, statistics), statistics };
+  sums(x) {
+    const { mean, variance } = channelMoments(x);
+    return [mean, variance];
   },
+  readSums: sumsOfMoments,
+
+  statistics: ({ means, variances }) => [vector(means), vector(variances)],
+  normalise: normaliseWith,
 
   gradientSums(dy, normalised) {
     const g = throughActivation(dy, normalised);
-    return { sums: read(sumsOnDevice(g ?? dy, normalised)), g };
+    return { sums: sumsOnDevice(g ?? dy, normalised), g };
   },
+  readGradientSums: joined,
 
-  gradient(dy, averages, normalised) {
+  averages(averages) {
     const channels = averages.length / 2;
-    return inputGradient(
-      dy,
-      [vector(averages.subarray(0, channels)), vector(averages.subarray(channels))],
-      normalised,
-    );
+    return [vector(averages.subarray(0, channels)), vector(averages.subarray(channels))];
   },
+  gradient: inputGradient,
 
   whole: {
     normalise(call) {
@@ -51,11 +52,10 @@ export function runningBatchNorm(): BatchNormOperations {
   return running().batchNorm ?? composedBatchNorm;
 }
 
-/** Sums of x and x^2 from the moments of its channels. */
-export function sumsOf(x: tf.Tensor, { mean, variance }: Record<'mean' | 'variance', tf.Tensor>) {
-  const moments = read([mean, variance]);
+/** Sums of x and x^2 from the means and the biased variances of its channels, over `count` values each. */
+export function sumsOfMoments(values: readonly Float32Array[], count: number): Float64Array {
+  const moments = joined(values);
   const channels = moments.length / 2;
-  const count = x.size / channels;
   return moments.map((value, index) =>
     index < channels ? count * value : count * (value + moments[index - channels] ** 2),
   );
@@ -72,12 +72,14 @@ export function throughActivation(dy: tf.Tensor, { y }: Normalised): tf.Tensor |
   return y ? reluGradient(dy, y) : undefined;
 }
 
-/** Float32 tensors of [channels], one after another, as float64. */
-export function read(tensors: readonly tf.Tensor[]): Float64Array {
-  const joined = tf.concat([...tensors]);
-  const values = Float64Array.from(joined.dataSync<'float32'>());
-  joined.dispose();
-  return values;
+/** Float64 numbers in a float32 array of the same bytes. */
+export function doublesIn(floats: Float32Array): Float64Array {
+  return new Float64Array(floats.slice().buffer);
+}
+
+/** Arrays one after another. */
+export function joined(arrays: readonly Float32Array[]): Float64Array {
+  return Float64Array.from(arrays.flatMap((values) => [...values]));
 }
 
 /** Mean and biased variance of each channel. */
@@ -132,8 +134,8 @@ function lineThrough(
   return tf.batchNorm(x as tf.Tensor4D, m, v, o, s, epsilon);
 }
 
-function vector(values: Float64Array): tf.Tensor1D {
-  return tf.tensor1d(Float32Array.from(values));
+function vector(values: Float64Array): HostTensor {
+  return { values: Float32Array.from(values), shape: [values.length] };
 }
 
 function allButLast(x: tf.Tensor): number[] {

@@ -8,6 +8,7 @@ import type {
   Normalised,
 } from '../backend/batch-norm.js';
 import { runningBatchNorm } from '../backend/composed-batch-norm.js';
+import { onHost } from '../backend/host-values.js';
 import { sumArrays } from '../collective/pairwise.js';
 import { join, rowsOf } from '../models/parts.js';
 import type { Range } from '../parallel/buckets.js';
@@ -110,38 +111,61 @@ function overRanks(
 ): Passes {
   return {
     forward(call) {
-      const nothing = new Float64Array(2 * call.gamma.size);
-      const sums =
-        share.local > 0 ? sumArrays(overShards(share, [call.x], ([x]) => backend.sums(x))) : nothing;
-      reduce(sums, 'forward');
-      const count = countOf(share, call.x);
-      const moments = momentsOf(sums, count);
-      if (count > 0) {
-        const unbias = count / Math.max(count - 1, 1);
-        onStatistics([moments.means, moments.variances.map((value) => value * unbias)]);
-      }
-      return backend.normalise(call, moments);
+      const { x, gamma, epsilon } = call;
+      const shards = share.local > 0 ? overShards(share, [x], ([x]) => sumsOf(backend, x)) : [];
+      const own = shards.filter((shard) => shard !== undefined);
+      const count = countOf(share, x);
+      const statistics = onHost(
+        own.flatMap(({ tensors }) => tensors),
+        (values) => {
+          const each = dealOut(values, own);
+          const sums =
+            own.length > 0
+              ? sumArrays(inPlace(shards, (shard, index) => backend.readSums(each[index], shard.count)))
+              : new Float64Array(2 * gamma.size);
+          reduce(sums, 'forward');
+          const moments = momentsOf(sums, count);
+          if (count > 0) {
+            const unbias = count / Math.max(count - 1, 1);
+            onStatistics([moments.means, moments.variances.map((value) => value * unbias)]);
+          }
+          return backend.statistics(moments, epsilon);
+        },
+      );
+      return { y: backend.normalise(call, statistics), statistics };
     },
 
     backward(dy, normalised) {
       const { x, y, gamma } = normalised;
       const channels = gamma.size;
       if (share.local === 0) {
-        reduce(new Float64Array(2 * channels), 'backward');
+        onHost([], () => {
+          reduce(new Float64Array(2 * channels), 'backward');
+          return [];
+        });
         const [dx, dgamma, dbeta, g] = [x, gamma, gamma, x].map((like) => tf.zerosLike(like));
         return { dx, dgamma, dbeta, g };
       }
-      const shards = overShards(share, y ? [dy, x, y] : [dy, x], ([dy, x, y]) =>
-        backend.gradientSums(dy, { ...normalised, x, y }),
-      );
-      const own = sumArrays(shards.map((shard) => shard && Float32Array.from(shard.sums)));
-      const sums = sumArrays(shards.map((shard) => shard?.sums));
-      const [dbeta, dgamma] = [own.slice(0, channels), own.slice(channels)].map((values) =>
-        tf.tensor1d(values),
-      );
-      reduce(sums, 'backward');
+      const shards = overShards(share, y ? [dy, x, y] : [dy, x], ([dy, x, y]) => {
+        const { sums, g } = backend.gradientSums(dy, { ...normalised, x, y });
+        return { tensors: sums, g };
+      });
+      const present = shards.filter((shard) => shard !== undefined);
       const count = countOf(share, x);
-      const averages = sums.map((sum) => sum / count);
+      const [dbeta, dgamma, ...averages] = onHost(
+        present.flatMap(({ tensors }) => tensors),
+        (values) => {
+          const each = dealOut(values, present).map((own) => backend.readGradientSums(own));
+          const own = sumArrays(inPlace(shards, (_, index) => Float32Array.from(each[index])));
+          const sums = sumArrays(inPlace(shards, (_, index) => each[index]));
+          const halves = [own.slice(0, channels), own.slice(channels)];
+          reduce(sums, 'backward');
+          return [
+            ...halves.map((half) => ({ values: half, shape: [channels] })),
+            ...backend.averages(sums.map((sum) => sum / count)),
+          ];
+        },
+      );
       const g = join(shards.map((shard) => shard?.g));
       const dx = g
         ? backend.gradient(g, averages, { ...normalised, activation: 'linear' })
@@ -149,6 +173,22 @@ function overRanks(
       return { dx, dgamma, dbeta, g };
     },
   };
+}
+
+function sumsOf(backend: BatchNormOperations, x: tf.Tensor) {
+  return { tensors: backend.sums(x), count: x.size / x.shape[x.rank - 1] };
+}
+
+/** The values of each shard's tensors, from those of all shards in order. */
+function dealOut<T>(values: readonly T[], shards: readonly { tensors: readonly unknown[] }[]): T[][] {
+  let next = 0;
+  return shards.map(({ tensors }) => values.slice(next, (next += tensors.length)));
+}
+
+/** Results for the shards that are present, at their places; `index` counts these alone. */
+function inPlace<T, U>(shards: readonly (T | undefined)[], compute: (shard: T, index: number) => U) {
+  let next = 0;
+  return shards.map((shard) => (shard === undefined ? undefined : compute(shard, next++)));
 }
 
 /** Number of values of a channel, over the counted images. */

@@ -1,6 +1,12 @@
 import { tf } from '../tf/deferred.js';
 import type { Tensor1D, Tensor2D } from '../tf/index.js';
+import { fromHost } from '../backend/host-values.js';
 import { UserError } from '../util/errors.js';
+
+/** The classes of a batch's images, [labels], for a pass. */
+export function labelTensor(labels: Int32Array): Tensor1D {
+  return fromHost(() => ({ values: labels, shape: [labels.length] }), 'int32');
+}
 
 /** Class of each row: an int32 tensor [B] or plain numbers. */
 export type Labels = Tensor1D | Int32Array | readonly number[];

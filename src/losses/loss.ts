@@ -2,6 +2,7 @@ import type * as tf from '../tf/index.js';
 import type { z } from 'zod';
 import type { Communicator } from '../collective/communicator.js';
 import { pairwise } from '../collective/pairwise.js';
+import type { Outcome } from '../backend/host-values.js';
 import type { Kind } from '../util/registry.js';
 
 /** One rank's rows of the global batch. */
@@ -41,7 +42,8 @@ export interface LossValues {
 
 /** Result of a loss for one global batch. */
 export interface Computed {
-  values: LossValues;
+  /** Read once, after the pass, by every rank: what it has to sum over the ranks for it, it sums then. */
+  values: Outcome<LossValues>;
   /** Gradients with respect to `features`, [b, d], then to each of the class weights. */
   gradients: tf.Tensor[];
 }

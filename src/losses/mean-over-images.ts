@@ -3,7 +3,7 @@ import type { Scalar, Tensor, Tensor2D } from '../tf/index.js';
 import type { Communicator } from '../collective/communicator.js';
 import { join } from '../models/parts.js';
 import { batchOf, summed, type Loss } from './loss.js';
-import { overShards, total } from './over-shards.js';
+import { overShards, placed, total } from './over-shards.js';
 
 /** A loss of some rows, summed over them. */
 export interface RowTerms {
@@ -20,7 +20,7 @@ export interface RowTerms {
  * each virtual worker that has rows. The loss has no parts and no state.
  *
  * @example
- * import { LocalCommunicator, meanOverImages, tf } from 'pod-dist';
+ * import { LocalCommunicator, meanOverImages, readOutcome, tf } from 'pod-dist';
  *
  * const loss = meanOverImages(new LocalCommunicator(), (features) => ({
  *   sum: tf.div(tf.sum(tf.square(features)), 2),
@@ -28,7 +28,7 @@ export interface RowTerms {
  * }));
  * const features = tf.tensor2d([1, 2, 3, 4], [2, 2]);
  * const { values, gradients } = loss.compute(features, [], { labels: Int32Array.of(0, 1), counts: [2] });
- * console.log(values.loss, gradients[0].shape);
+ * console.log(readOutcome(values).loss, gradients[0].shape);
  */
 export function meanOverImages(
   communicator: Communicator,
@@ -40,16 +40,20 @@ export function meanOverImages(
       const shards = overShards(shard, [features], ({ tensors: [rows], labels }) =>
         terms(rows, labels, classWeights),
       );
-      const [sum] = summed(
-        communicator,
-        shards.map((own) => own?.sum.dataSync()[0]),
-      );
       const gradients = shards.map((own) => own?.gradients().map((gradient) => tf.div(gradient, batch)));
       const ofFeatures = join(gradients.map((own) => own?.[0])) ?? tf.zerosLike(features);
       const ofWeights = classWeights.map(
         (weight, index) => total(gradients.map((own) => own?.[index + 1])) ?? tf.zerosLike(weight),
       );
-      return { values: { loss: sum / batch, parts: {} }, gradients: [ofFeatures, ...ofWeights] };
+      const sums = placed(shards.map((own) => own?.sum));
+      const values = {
+        tensors: sums.tensors,
+        of: (read: readonly Float32Array[]) => {
+          const [sum] = summed(communicator, sums.of(read));
+          return { loss: sum / batch, parts: {} };
+        },
+      };
+      return { values, gradients: [ofFeatures, ...ofWeights] };
     },
   };
 }

@@ -29,3 +29,17 @@ export function overShards<T>(
 export function total<T extends Tensor>(shards: readonly (T | undefined)[]): T | undefined {
   return pairwise(shards, (a, b) => tf.add(a, b) as T);
 }
+
+/** Scalars of the shards that have rows, and how to read them: the number of each shard, undefined for one without rows. */
+export function placed(scalars: readonly (Tensor | undefined)[]): {
+  tensors: Tensor[];
+  of(values: readonly Float32Array[]): (number | undefined)[];
+} {
+  return {
+    tensors: scalars.filter((scalar) => scalar !== undefined),
+    of(values) {
+      let next = 0;
+      return scalars.map((scalar) => (scalar === undefined ? undefined : values[next++][0]));
+    },
+  };
+}

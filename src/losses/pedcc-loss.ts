@@ -1,6 +1,7 @@
 import { tf } from '../tf/deferred.js';
 import type { Tensor, Tensor2D } from '../tf/index.js';
 import { z } from 'zod';
+import { onHost } from '../backend/host-values.js';
 import { join } from '../models/parts.js';
 import { cosineMargin } from './am-softmax.js';
 import {
@@ -10,10 +11,12 @@ import {
   type Computed,
   type Loss,
   type LossContext,
+  type LossValues,
   type Shard,
 } from './loss.js';
 import { marginSoftmaxTerms, scaleSchema } from './margin-softmax.js';
-import { overShards } from './over-shards.js';
+import { labelTensor } from './inputs.js';
+import { overShards, placed } from './over-shards.js';
 import { throughNorm, unitRows } from './rows.js';
 
 const schema = z.strictObject({
@@ -54,33 +57,39 @@ class PedccLoss implements Loss {
     const margins = { scale, margin: cosineMargin(margin) };
     const shards = overShards(shard, [features], ({ tensors: [features], labels }) => {
       const rows = unitRows(features);
-      const residuals = tf.sub(rows.unit, tf.gather(this.centroids, tf.tensor1d(labels, 'int32')));
+      const residuals = tf.sub(rows.unit, tf.gather(this.centroids, labelTensor(labels)));
       return {
         terms: marginSoftmaxTerms(features, labels, this.centroids, margins),
-        squares: tf.sum(tf.square(residuals)).dataSync()[0],
+        squares: tf.sum(tf.square(residuals)),
         rows,
         residuals,
       };
     });
-    const [entropySum, squareSum] = summed(
-      communicator,
-      shards.map((own) => own?.terms.sum.dataSync()[0]),
-      shards.map((own) => own?.squares),
-    );
-    const crossEntropy = entropySum / batch;
-    const error = squareSum / (batch * targets.dim);
-    const meanSquaredError = error ** power;
-    const slope = error > 0 ? (power * error ** (power - 1) * 2) / (batch * targets.dim) : 0;
+    const entropies = placed(shards.map((own) => own?.terms.sum));
+    const squares = placed(shards.map((own) => own?.squares));
+    const values: LossValues = { loss: 0, parts: {} };
+    const [slope] = onHost([...entropies.tensors, ...squares.tensors], (read) => {
+      const [entropySum, squareSum] = summed(
+        communicator,
+        entropies.of(read),
+        squares.of(read.slice(entropies.tensors.length)),
+      );
+      const crossEntropy = entropySum / batch;
+      const error = squareSum / (batch * targets.dim);
+      const meanSquaredError = error ** power;
+      values.loss = crossEntropy + meanSquaredError;
+      values.parts = { crossEntropy, meanSquaredError };
+      const slope = error > 0 ? (power * error ** (power - 1) * 2) / (batch * targets.dim) : 0;
+      return [{ values: Float32Array.of(slope), shape: [] }];
+    });
     const gradients = shards.map((own) => {
       if (!own) return undefined;
       const pull = throughNorm(tf.mul(own.residuals, slope), own.rows);
       const [ofEntropy] = own.terms.gradients();
       return tf.add<Tensor2D>(tf.div(ofEntropy, batch), pull);
     });
-    return {
-      values: { loss: crossEntropy + meanSquaredError, parts: { crossEntropy, meanSquaredError } },
-      gradients: [join(gradients) ?? tf.zerosLike(features)],
-    };
+    const outcome = { tensors: [], of: () => ({ ...values }) };
+    return { values: outcome, gradients: [join(gradients) ?? tf.zerosLike(features)] };
   }
 
   dispose(): void {

@@ -3,7 +3,8 @@ import type { Scalar, Tensor2D } from '../tf/index.js';
 import { z } from 'zod';
 import { pairwise } from '../collective/pairwise.js';
 import type { LossContext, LossState, Shard, Targets } from './loss.js';
-import { overShards } from './over-shards.js';
+import type { Outcome } from '../backend/host-values.js';
+import { overShards, placed } from './over-shards.js';
 
 export const deltaSchema = z.strictObject({
   schedule: z
@@ -53,16 +54,17 @@ export class Delta implements LossState {
     return { delta: this.delta };
   }
 
-  /** Adds the norms of a micro-batch's features, [b, d]. */
-  observe(features: Tensor2D, shard: Shard): void {
-    if (this.config.schedule === 'fixed') return;
+  /** The norms of a micro-batch's features, [b, d], which are added to the sums as they are read. */
+  norms(features: Tensor2D, shard: Shard): Outcome<void> {
+    if (this.config.schedule === 'fixed') return { tensors: [], of() {} };
     const { wholeBases } = this.context.targets;
-    const sums = overShards(
-      shard,
-      [features],
-      ({ tensors: [rows] }) => normSum(rows, this.rest, wholeBases).dataSync()[0],
+    const { tensors, of } = placed(
+      overShards(shard, [features], ({ tensors: [rows] }) => normSum(rows, this.rest, wholeBases)),
     );
-    this.sums = sums.map((sum, index) => (this.sums[index] ?? 0) + (sum ?? 0));
+    const add = (read: readonly Float32Array[]) => {
+      this.sums = of(read).map((sum, index) => (this.sums[index] ?? 0) + (sum ?? 0));
+    };
+    return { tensors, of: add };
   }
 
   async afterEpoch(epoch: number, images: number): Promise<void> {

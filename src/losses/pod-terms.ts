@@ -20,12 +20,12 @@ interface Rows {
   inverseAdaptive: Tensor;
 }
 
-function rows(features: Tensor2D, own: Tensor2D, delta: number): Rows {
+function rows(features: Tensor2D, own: Tensor2D, deltaSquared: number | Scalar): Rows {
   const squares = tf.sum(tf.square(features), 1, true);
   return {
     inner: tf.sum(tf.mul(features, own), 1, true),
     inverseNorm: inverseRoot(squares),
-    inverseAdaptive: inverseRoot(tf.add(squares, delta * delta)),
+    inverseAdaptive: inverseRoot(tf.add(squares, deltaSquared)),
   };
 }
 
@@ -34,8 +34,8 @@ function rows(features: Tensor2D, own: Tensor2D, delta: number): Rows {
  *
  * `features` [b, d], `own` [b, d]: the centroid of each row's class.
  */
-export function localTerms(features: Tensor2D, own: Tensor2D, delta: number): LocalTerms {
-  const { inner, inverseNorm, inverseAdaptive } = rows(features, own, delta);
+export function localTerms(features: Tensor2D, own: Tensor2D, deltaSquared: number | Scalar): LocalTerms {
+  const { inner, inverseNorm, inverseAdaptive } = rows(features, own, deltaSquared);
   return {
     nacSum: tf.sum(tf.square(tf.sub(1, tf.mul(inner, inverseAdaptive)))) as Scalar,
     residuals: tf.sub(tf.mul(features, inverseNorm), own) as Tensor2D,
@@ -52,7 +52,7 @@ export interface GlobalGradientOptions {
   features: Tensor2D;
   /** Centroid of each row's class, [b, d]. */
   own: Tensor2D;
-  delta: number;
+  deltaSquared: number | Scalar;
   /** Rows of all ranks together. */
   batch: number;
   /** Weight of NAC. */
@@ -78,14 +78,14 @@ export function globalGradient(options: GlobalGradientOptions): Tensor2D {
   const {
     features,
     own,
-    delta,
+    deltaSquared,
     batch,
     nacWeight = 1,
     lambda,
     correlation,
     correlationRows = batch,
   } = options;
-  const { inner, inverseNorm, inverseAdaptive } = rows(features, own, delta);
+  const { inner, inverseNorm, inverseAdaptive } = rows(features, own, deltaSquared);
   const nac = () => {
     const cosine = tf.mul(inner, inverseAdaptive);
     const direction = tf.sub(own, tf.mul(features, tf.mul(cosine, inverseAdaptive)));

@@ -1,6 +1,8 @@
 import { tf } from '../tf/deferred.js';
 import type { Tensor2D } from '../tf/index.js';
 import type { CentroidSource } from '../pedcc/source.js';
+import { fromHost } from '../backend/host-values.js';
+import { labelTensor } from './inputs.js';
 import type { Targets } from './loss.js';
 
 /** The centroids of a run, which may be made row by row. */
@@ -10,7 +12,7 @@ export function sourceTargets(centroids: CentroidSource): Targets {
     classes,
     dim,
     wholeBases,
-    own: (labels) => tf.tensor2d(centroids.rows(labels), [labels.length, dim]),
+    own: (labels) => fromHost(() => ({ values: centroids.rows(labels), shape: [labels.length, dim] })),
     block: (start, end) => centroids.block(start, end),
   };
 }
@@ -22,7 +24,7 @@ export function matrixTargets(centroids: Tensor2D): Targets {
     classes,
     dim,
     wholeBases: 0,
-    own: (labels) => tf.gather(centroids, tf.tensor1d(labels, 'int32')),
+    own: (labels) => tf.gather(centroids, labelTensor(labels)),
     block: (start, end) => tf.slice(centroids, [start, 0], [end - start, -1]).dataSync<'float32'>(),
   };
 }

@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import * as tf from '../tf/index.js';
+import { readOutcome, type Outcome } from '../backend/host-values.js';
 import { explainFailure } from '../backend/running.js';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
@@ -140,23 +141,25 @@ export class TrainingStep {
     const global = counts.reduce((sum, count) => sum + count, 0);
     const rows = rowsOfVirtualWorkers(counts, this.cut);
     classifier.batchNorm.begin(batch.count, global, rows);
-    const applied: LossValues[] = [];
+    const seen: LossValues[] = [];
     tf.tidy(() => {
+      const outcomes: Outcome<LossValues>[] = [];
       const images = classifier.imagesOf(batch, rows);
       const loss = () => {
         const features = classifier.features(images);
         const shard = { labels: batch.labels, counts, rows };
         const inputs = { features, classWeights: this.readClassWeights() };
         const { loss, values } = applyLoss(this.loss, inputs, shard, { isRoot: true });
-        applied.push(requireFinite(values));
+        outcomes.push(values);
         loader.loadAll();
         onPhase?.('forward');
         return loss;
       };
       const { grads } = tf.variableGrads(loss, classifier.parameters.variables);
+      seen.push(requireFinite(readOutcome(outcomes[0])));
       if (!this.hooks) classifier.parameters.readGradients(grads, this.optimiser.gradients, add);
     });
-    return applied[0];
+    return seen[0];
   }
 
   /** Through the hooks, as the model's weights are. */

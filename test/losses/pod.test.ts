@@ -99,7 +99,7 @@ describe.each(['cpu' as const, ...accelerated])('POD Loss on %s', (backend) => {
     const { features, centroids } = tensors(of);
     const own = tf.gather(centroids, tf.tensor1d(of.labels, 'int32')) as tf.Tensor2D;
     const whole = valueAndGradient((z) => podLoss(z, centroids, of.labels, { delta: of.delta }), features);
-    const { residuals } = localTerms(features, own, of.delta);
+    const { residuals } = localTerms(features, own, of.delta ** 2);
     const correlation: tf.Tensor2D = tf.div(tf.matMul(residuals, residuals, true), of.batch - 1);
     const split = 1;
     const rows = [
@@ -109,7 +109,7 @@ describe.each(['cpu' as const, ...accelerated])('POD Loss on %s', (backend) => {
       ...globalGradient({
         features: features.slice([start, 0], [size, of.dim]),
         own: own.slice([start, 0], [size, of.dim]),
-        delta: of.delta,
+        deltaSquared: of.delta ** 2,
         lambda: 1,
         batch: of.batch,
         correlation,

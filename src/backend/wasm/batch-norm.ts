@@ -1,6 +1,6 @@
 import * as tf from '../../tf/index.js';
 import type { BatchNormOperations } from '../batch-norm.js';
-import { composedBatchNorm, finish, throughActivation } from '../composed-batch-norm.js';
+import { composedBatchNorm, doublesIn, finish, throughActivation } from '../composed-batch-norm.js';
 import { registerKernel, type Inputs } from '../kernels.js';
 import { backendName, type Heap } from './heap.js';
 
@@ -22,23 +22,20 @@ export function batchNormOf(heap: Heap): BatchNormOperations {
   return {
     ...composedBatchNorm,
 
-    sums(x) {
-      const floats = sums({ x })[0].dataSync<'float32'>();
-      return new Float64Array(floats.buffer, floats.byteOffset, floats.length / 2);
-    },
+    sums: (x) => sums({ x }),
+    readSums: ([floats]) => doublesIn(floats),
 
     gradientSums(dy, normalised) {
       const g = throughActivation(dy, normalised);
       const { x, epsilon, statistics } = normalised;
       const [mean, variance] = statistics;
       const [both] = gradientSums({ dy: g ?? dy, x, mean, variance }, { epsilon });
-      return { sums: Float64Array.from(both.dataSync<'float32'>()), g };
+      return { sums: [both], g };
     },
 
-    gradient(dy, averages, { x, gamma, epsilon, statistics: [mean, variance] }) {
-      const inputs = { dy, x, gamma, mean, variance, averages: tf.tensor1d(Float32Array.from(averages)) };
-      return gradient(inputs, { epsilon })[0];
-    },
+    averages: (averages) => [{ values: Float32Array.from(averages), shape: [averages.length] }],
+    gradient: (dy, [averages], { x, gamma, epsilon, statistics: [mean, variance] }) =>
+      gradient({ dy, x, gamma, mean, variance, averages }, { epsilon })[0],
 
     whole: {
       normalise(call) {

@@ -7,6 +7,7 @@ import { fusedBatchNorm } from '../../../src/backend/native/batch-norm/fused.js'
 import { findAddon } from '../../../src/backend/native/cache.js';
 import type { NodeBackend } from '../../../src/backend/native/node-backend.js';
 import { normal } from '../backends.js';
+import { halvesOf } from '../halves.js';
 import { needs } from '../../needs.js';
 
 const epsilon = 1e-5;
@@ -43,11 +44,12 @@ describe(
           const residual = added ? normal(shape, 7) : undefined;
           const call: BatchNormCall = { x, gamma, beta, residual, epsilon, activation };
           const own = runningBatchNorm();
+          const half = halvesOf(own);
 
-          const sums = own.sums(x);
+          const sums = half.sums(x);
           const means = sums.subarray(0, channels).map((value) => value / rows);
           const variances = sums.subarray(channels).map((sum, c) => Math.max(sum / rows - means[c] ** 2, 0));
-          const halves = own.normalise(call, { means, variances });
+          const halves = half.normalise(call, { means, variances });
           const whole = own.whole.normalise(call);
           same(bitsOf(whole.y), bitsOf(halves.y));
           same(bitsOf(whole.statistics[0]), bitsOf(halves.statistics[0]));
@@ -64,13 +66,13 @@ describe(
             y,
             statistics: halves.statistics,
           };
-          const { sums: gradients, g } = own.gradientSums(dy, normalised);
+          const { sums: gradients, g } = half.gradientSums(dy, normalised);
           const { dx, dgamma, dbeta, g: wholeG } = own.whole.gradient(dy, normalised);
           same(bitsOf(dbeta), bits(gradients.subarray(0, channels)));
           same(bitsOf(dgamma), bits(gradients.subarray(channels)));
           const averages = gradients.map((value) => value / rows);
           const after = g ? { ...normalised, activation: 'linear' as const } : normalised;
-          same(bitsOf(dx), bitsOf(own.gradient(g ?? dy, averages, after)));
+          same(bitsOf(dx), bitsOf(half.gradient(g ?? dy, averages, after)));
           expect(wholeG === undefined).toBe(g === undefined);
           if (wholeG && g) same(bitsOf(wholeG), bitsOf(g));
         }),
@@ -84,15 +86,16 @@ describe(
         const moments = { means: new Float64Array(4), variances: new Float64Array(4) };
         const other = tf.zeros([2, 3, 3, 5]);
         const own = runningBatchNorm();
-        expect(() => own.gradientSums(other, { ...call, statistics })).toThrow('differ in shape');
-        expect(() => own.normalise({ ...call, residual: other }, moments)).toThrow('differ in shape');
+        const half = halvesOf(own);
+        expect(() => half.gradientSums(other, { ...call, statistics })).toThrow('differ in shape');
+        expect(() => half.normalise({ ...call, residual: other }, moments)).toThrow('differ in shape');
         expect(() => own.whole.gradient(x, { ...call, statistics, y: tf.zeros([2, 3, 4]) })).toThrow(
           'differ in shape',
         );
         expect(() => own.whole.normalise({ ...call, beta: tf.ones([3]) })).toThrow('do not fit');
-        expect(() => own.normalise({ ...call, gamma: tf.ones([5]) }, moments)).toThrow('do not fit');
+        expect(() => half.normalise({ ...call, gamma: tf.ones([5]) }, moments)).toThrow('do not fit');
         const transposed = { ...call, statistics: [tf.ones([4, 2])] };
-        expect(() => own.gradientSums(x, transposed)).toThrow('do not fit');
+        expect(() => half.gradientSums(x, transposed)).toThrow('do not fit');
       }));
   },
 );

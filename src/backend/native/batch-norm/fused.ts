@@ -1,6 +1,6 @@
 import * as tf from '../../../tf/index.js';
 import type { BatchNormOperations } from '../../batch-norm.js';
-import { composedBatchNorm, finish, read, sumsOf, throughActivation } from '../../composed-batch-norm.js';
+import { composedBatchNorm, finish, throughActivation } from '../../composed-batch-norm.js';
 import { registerKernel, type Inputs } from '../../kernels.js';
 import { Attributes, backendName, type NodeBackend } from '../node-backend.js';
 
@@ -63,7 +63,7 @@ export function fusedBatchNorm(backend: NodeBackend): BatchNormOperations {
       const count = x.size / channels;
       const inputs = { x, gamma: tf.ones([channels]), beta: tf.zeros([channels]) };
       const [, mean, variance] = forward(inputs, { epsilon: 1e-3 });
-      return sumsOf(x, { mean, variance: tf.mul(variance, Math.max(count - 1, 1) / count) });
+      return [mean, tf.mul(variance, Math.max(count - 1, 1) / count)];
     },
 
     gradientSums(dy, normalised) {
@@ -71,7 +71,7 @@ export function fusedBatchNorm(backend: NodeBackend): BatchNormOperations {
       const { x, gamma, statistics, epsilon } = normalised;
       const inputs = { dy: g ?? dy, x, gamma, saved1: statistics[0], saved2: statistics[1] };
       const [, sumGXhat, sumG] = gradient(inputs, { epsilon, training: false });
-      return { sums: read([sumG, sumGXhat]), g };
+      return { sums: [sumG, sumGXhat], g };
     },
 
     whole: {

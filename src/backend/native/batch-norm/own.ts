@@ -1,6 +1,8 @@
 import * as tf from '../../../tf/index.js';
 import type { Activation } from '../../activation.js';
 import type { BatchNormOperations, Normalised } from '../../batch-norm.js';
+import { doublesIn } from '../../composed-batch-norm.js';
+import type { HostTensor } from '../../host-values.js';
 import { registerKernel, type RunKernel } from '../../kernels.js';
 import { Attributes, backendName, type NodeBackend } from '../node-backend.js';
 
@@ -29,25 +31,35 @@ export function ownBatchNorm(backend: NodeBackend): BatchNormOperations {
     // Elsewhere whether the ReLU is open is computed from x again.
     readsOutput: ({ residual, activation }) => residual !== undefined && activation === 'relu',
 
-    sums: (x) => doublesOf(operations.sums({ x })[0]),
+    sums: (x) => operations.sums({ x }),
+    readSums: ([floats]) => doublesIn(floats),
 
-    normalise({ epsilon, activation, x, gamma, beta, residual }, { means, variances }) {
+    statistics({ means, variances }, epsilon) {
       const rounded = Math.fround(epsilon);
-      const inverses = variances.map((variance) => 1 / Math.sqrt(variance + rounded));
-      const statistics = rows(means, inverses);
+      return [
+        rows(
+          means,
+          variances.map((variance) => 1 / Math.sqrt(variance + rounded)),
+        ),
+      ];
+    },
+    normalise({ activation, x, gamma, beta, residual }, [statistics]) {
       const inputs = { x, gamma, beta, statistics, ...(residual && { residual }) };
-      return { y: operations.normalise(inputs, { activation })[0], statistics: [statistics] };
+      return operations.normalise(inputs, { activation })[0];
     },
 
     gradientSums(dy, call) {
       const [sums, g] = operations.gradientSums(gradientInputs(dy, call), { activation: call.activation });
-      return { sums: doublesOf(sums), g };
+      return { sums: [sums], g };
     },
+    readGradientSums: ([floats]) => doublesIn(floats),
 
-    gradient(dy, averages, { x, gamma, beta, statistics: [statistics], activation }) {
+    averages(averages) {
       const channels = averages.length / 2;
-      const both = rows(averages.subarray(0, channels), averages.subarray(channels));
-      return operations.gradient({ dy, x, gamma, beta, statistics, averages: both }, { activation })[0];
+      return [rows(averages.subarray(0, channels), averages.subarray(channels))];
+    },
+    gradient(dy, [averages], { x, gamma, beta, statistics: [statistics], activation }) {
+      return operations.gradient({ dy, x, gamma, beta, statistics, averages }, { activation })[0];
     },
 
     whole: {
@@ -141,16 +153,10 @@ function defineOperations(backend: NodeBackend) {
   };
 }
 
-/** Float64 numbers in a float32 tensor of the same bytes. */
-function doublesOf(tensor: tf.Tensor): Float64Array {
-  const floats = tensor.dataSync<'float32'>();
-  return new Float64Array(floats.buffer, floats.byteOffset, floats.length / 2);
-}
-
-/** A float32 tensor [2, channels]. */
-function rows(first: Float64Array, second: Float64Array): tf.Tensor2D {
+/** [2, channels] */
+function rows(first: Float64Array, second: Float64Array): HostTensor {
   const values = new Float32Array(2 * first.length);
   values.set(first);
   values.set(second, first.length);
-  return tf.tensor2d(values, [2, first.length]);
+  return { values, shape: [2, first.length] };
 }

@@ -20,13 +20,12 @@
 // into as many consecutive ranges as there are threads, and the ranges' sums are added in order: a run is repeated bit for
 // bit. One rank gets the same bits from the whole passes as from the halves.
 
-#include <node_api.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <vector>
 
+#include "batch-norm.h"
 #include "call.h"
 #include "passes.h"
 #include "rows.h"
@@ -237,7 +236,9 @@ void ComputeBatchNormGradient(void* settings, TF_OpKernelContext* context) {
   GradientOfImages(images, g ? g : dy, k, relu && !g, MutableValues(dx));
 }
 
-bool RegisterAll() {
+}  // namespace
+
+bool RegisterBatchNorm() {
   const char *x = "x: float", *dy = "dy: float", *gamma = "gamma: float", *beta = "beta: float";
   const char *statistics = "statistics: float", *residual = "residual: N * float", *y = "y: N * float";
   const char *output = "output: float", *relu = "relu: bool", *optional = "N: int >= 0", *epsilon = "epsilon: float";
@@ -261,13 +262,4 @@ bool RegisterAll() {
                    {"dx: float", "dgamma: float", "dbeta: float", "g: N * float"},
                    {relu, optional}},
                   CreateSettings<true, false>, ComputeBatchNormGradient);
-}
-
-}  // namespace
-
-// A module of Node.js's, which exports nothing: loading it registers the operations, once a process.
-NAPI_MODULE_INIT() {
-  static const bool registered = RegisterAll();
-  if (!registered) napi_throw_error(env, nullptr, "TensorFlow refuses the operations for batch norm");
-  return exports;
 }

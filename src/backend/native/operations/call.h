@@ -103,6 +103,7 @@ inline bool Register(const Definition& definition, void* (*create)(TF_OpKernelCo
   for (const char* input : definition.inputs) TF_OpDefinitionBuilderAddInput(builder, input);
   for (const char* output : definition.outputs) TF_OpDefinitionBuilderAddOutput(builder, output);
   for (const char* attribute : definition.attributes) TF_OpDefinitionBuilderAddAttr(builder, attribute);
+  TF_OpDefinitionBuilderSetShapeInferenceFunction(builder, TF_ShapeInferenceContextSetUnknownShape);
   TF_RegisterOpDefinition(builder, status);
   if (TF_GetCode(status) == TF_OK) {
     TF_KernelBuilder* kernel = TF_NewKernelBuilder(definition.name, "CPU", create, compute, DeleteSettings);
