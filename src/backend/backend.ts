@@ -1,5 +1,6 @@
 import type * as tf from '../tf/index.js';
 import type { PodDistError } from '../util/errors.js';
+import type { Capture } from './capture.js';
 import type { BatchNormOperations } from './batch-norm.js';
 import type { Devices } from './devices/devices.js';
 
@@ -18,6 +19,8 @@ export interface Fusions {
   /** dy where the ReLU's output y is positive, else 0. */
   reluGradient?(dy: tf.Tensor, y: tf.Tensor): tf.Tensor;
   batchNorm?: BatchNormOperations;
+  /** Runs passes as graphs of its own. */
+  capture?: Capture;
 }
 
 /** A backend that TensorFlow.js computes on from now on. */

@@ -11,6 +11,13 @@ interface MovingStatistics {
   variance: Float32Array;
 }
 
+/** Statistics of a pass that are still tensors. */
+export interface PendingStatistics {
+  tensors: readonly tf.Tensor[];
+  /** Takes their values, in the order of `tensors`; called once a pass. */
+  take(values: readonly Float32Array[]): void;
+}
+
 /**
  * Gives a model's batch-norm layers their training pass, without the model knowing: statistics over the images of
  * all ranks (`synchronised`), or over each rank's own (`local`), and moving statistics for evaluation.
@@ -95,6 +102,23 @@ export class BatchNorm {
       array.set(flat.subarray(offset, offset + array.length));
       offset += array.length;
     }
+  }
+
+  /** Hands out the statistics of the pass just made that are tensors; whoever takes them disposes of them. */
+  handOut(): PendingStatistics {
+    const own = this.pending.filter(({ moments }) => moments.some((one) => one instanceof tf.Tensor));
+    const rest = this.pending.filter((entry) => !own.includes(entry));
+    this.pending.splice(0, this.pending.length, ...rest);
+    return {
+      tensors: own.flatMap(({ moments }) => moments as readonly tf.Tensor[]),
+      take: (values) => {
+        let next = 0;
+        for (const { moving, moments } of own) {
+          const read = moments.map(() => Float64Array.from(values[next++]));
+          this.pending.push({ moving, moments: read });
+        }
+      },
+    };
   }
 
   /** Disposes of statistics that a pass which was interrupted has left. */

@@ -1,4 +1,5 @@
 import * as tf from '../tf/index.js';
+import { fromHost } from '../backend/host-values.js';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { Batch } from '../data/dataset.js';
@@ -82,14 +83,18 @@ export class Classifier {
   }
 
   /** The images of each virtual worker, absent where it has none; one black image where none has any. */
-  imagesOf({ count, images }: Batch, rows: readonly Range[]): Parts<tf.Tensor4D> {
-    const pixels = images.length / Math.max(count, 1);
+  imagesOf(batch: Batch, rows: readonly Range[]): Parts<tf.Tensor4D> {
+    const { count } = batch;
+    const pixels = tf.util.sizeFromShape([...this.shape]);
     if (count === 0)
       return rows.map((_, part) => (part === 0 ? tf.zeros<tf.Rank.R4>([1, ...this.shape]) : undefined));
     return rows.map(({ start, end }) =>
       start === end
         ? undefined
-        : tf.tensor4d(images.subarray(start * pixels, end * pixels), [end - start, ...this.shape]),
+        : fromHost<tf.Tensor4D>(() => ({
+            values: batch.images.subarray(start * pixels, end * pixels),
+            shape: [end - start, ...this.shape],
+          })),
     );
   }
 

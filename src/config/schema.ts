@@ -56,6 +56,10 @@ function settingsSchema<Data extends z.ZodType, Model extends z.ZodType, Loss ex
       .enum(choices)
       .default('auto')
       .describe(`${choices.join(', ')}; auto is the first of ${listed(automaticNames)} that works`),
+    capture: z
+      .enum(['auto', 'off'])
+      .default('auto')
+      .describe('auto: training steps run as one graph where the backend can (native), with the same bits'),
     plugins: z
       .array(path)
       .max(mostPlugins)

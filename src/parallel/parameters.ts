@@ -43,6 +43,11 @@ export class Parameters {
     return this.entries.map((entry) => entry.variable);
   }
 
+  /** The part of `flat` that belongs to each variable. */
+  parts(flat: Float32Array): Float32Array[] {
+    return this.entries.map(({ offset, size }) => flat.subarray(offset, offset + size));
+  }
+
   /** Copies the variables' values into `flat`. */
   read(flat: Float32Array): void {
     for (const { variable, offset } of this.entries) flat.set(variable.dataSync<'float32'>(), offset);

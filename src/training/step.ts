@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import * as tf from '../tf/index.js';
 import { readOutcome, type Outcome } from '../backend/host-values.js';
-import { explainFailure } from '../backend/running.js';
+import { explainFailure, running } from '../backend/running.js';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { Batch } from '../data/dataset.js';
@@ -14,6 +14,8 @@ import { cutOf, rowsOfVirtualWorkers, type Cut } from '../parallel/virtual-worke
 import { decideOverlap } from '../parallel/overlap.js';
 import { ShardedOptimiser } from '../parallel/sharded-optimiser.js';
 import type { StepPhase } from '../trace/step-spans.js';
+import type { Range } from '../parallel/buckets.js';
+import { CapturedSteps } from './captured-steps.js';
 import { WeightLoader } from '../parallel/weight-loader.js';
 
 export interface StepInput {
@@ -29,12 +31,28 @@ export interface StepInput {
   onPhase?(ended: StepPhase): void;
 }
 
+interface StepOptions {
+  gpu?: boolean;
+  tracer?: Tracer;
+  /** Hears why passes do not run as graphs where they could. */
+  onNotice?(line: string): void;
+}
+
+interface Made extends Pick<StepOptions, 'onNotice'> {
+  optimiser: ShardedOptimiser;
+  loader: WeightLoader;
+  overlap: boolean;
+}
+
 /**
  * One optimisation step over all ranks.
  *
  * Forward pass of this rank's slice (batch norm reduced inside), gradient of the global loss (what it needs of all ranks
  * reduced inside), and the sharded update: gradients summed over the ranks, weights made equal. Because every reduction
  * covers the whole batch, N ranks make the step that one rank makes, to rounding.
+ *
+ * On a backend that can, passes run as graphs once they have been recorded (`captured-steps.ts`), unless hooks catch their
+ * gradients.
  *
  * With overlap, hooks send each bucket of gradients as the backward pass completes it: the communication thread sums it up,
  * updates its weights and gathers them while this one goes on. The step ends without waiting for that: the next forward
@@ -49,6 +67,8 @@ export class TrainingStep {
   readonly optimiser: ShardedOptimiser;
   private readonly loader: WeightLoader;
   readonly loss: Loss;
+  /** Passes as graphs, where the backend has such and gradients travel after the backward pass. */
+  private readonly captured: CapturedSteps | undefined;
   /** Hooks of the gradients; undefined without overlap. */
   private readonly hooks: GradientHooks | undefined;
   private readonly cut: Cut;
@@ -59,21 +79,21 @@ export class TrainingStep {
     classifier: Classifier,
     communicator: Communicator,
     config: Config,
-    { gpu = false, tracer }: { gpu?: boolean; tracer?: Tracer } = {},
+    { gpu = false, tracer, onNotice }: StepOptions = {},
   ): Promise<TrainingStep> {
     const { parameters, weights } = classifier;
     const overlap = await decideOverlap(communicator, { wanted: config.distributed.overlap, gpu });
     const about = { parameters, weights, communicator, config, overlap, tracer };
     const optimiser = new ShardedOptimiser(about);
     const loader = new WeightLoader({ parameters, weights, optimiser, tracer });
-    return new TrainingStep(classifier, communicator, config, { optimiser, loader, overlap });
+    return new TrainingStep(classifier, communicator, config, { optimiser, loader, overlap, onNotice });
   }
 
   private constructor(
     private readonly classifier: Classifier,
     communicator: Communicator,
     config: Config,
-    { optimiser, loader, overlap }: { optimiser: ShardedOptimiser; loader: WeightLoader; overlap: boolean },
+    { optimiser, loader, overlap, onNotice }: Made,
   ) {
     const { centroids, parameters, forward } = classifier;
     this.optimiser = optimiser;
@@ -87,6 +107,7 @@ export class TrainingStep {
       const { model } = forward;
       this.hooks = new GradientHooks({ model, parameters, gradients, buckets, onRead, onBucket });
     }
+    else if (config.capture === 'auto') this.captured = capturedSteps(classifier, { optimiser, loader }, onNotice);
     this.loss = lossOf(config.loss).create(config.loss, { communicator, targets: sourceTargets(centroids) });
   }
 
@@ -130,36 +151,56 @@ export class TrainingStep {
     if (!hooks) for (let index = optimiser.buckets.length - 1; index >= 0; index--) optimiser.reduce(index);
     await optimiser.update();
     loader.outdate();
-    if (!hooks) loader.loadAll();
     await turn();
     onPhase?.('update');
     return values;
   }
 
-  private backward({ batch, counts, onPhase }: StepInput, add: boolean): LossValues {
-    const { classifier, loader } = this;
+  private backward(input: StepInput, add: boolean): LossValues {
+    const { batch, counts } = input;
+    const { classifier, hooks, captured } = this;
     const global = counts.reduce((sum, count) => sum + count, 0);
     const rows = rowsOfVirtualWorkers(counts, this.cut);
     classifier.batchNorm.begin(batch.count, global, rows);
+    const { parameters } = classifier;
     const seen: LossValues[] = [];
     tf.tidy(() => {
-      const outcomes: Outcome<LossValues>[] = [];
-      const images = classifier.imagesOf(batch, rows);
-      const loss = () => {
-        const features = classifier.features(images);
-        const shard = { labels: batch.labels, counts, rows };
-        const inputs = { features, classWeights: this.readClassWeights() };
-        const { loss, values } = applyLoss(this.loss, inputs, shard, { isRoot: true });
-        outcomes.push(values);
-        loader.loadAll();
-        onPhase?.('forward');
-        return loss;
-      };
-      const { grads } = tf.variableGrads(loss, classifier.parameters.variables);
-      seen.push(requireFinite(readOutcome(outcomes[0])));
-      if (!this.hooks) classifier.parameters.readGradients(grads, this.optimiser.gradients, add);
+      const values = captured?.run(this.shapeOf(input), batch, add, (batch) => {
+        const { outcome, grads } = this.pass({ ...input, batch }, rows);
+        const gradients = parameters.slots.map(({ name }) => grads[name] as tf.Tensor | undefined);
+        return { outcome, gradients, statistics: classifier.batchNorm.handOut() };
+      });
+      if (values) return void seen.push(requireFinite(values));
+      const { outcome, grads } = this.pass(input, rows);
+      seen.push(requireFinite(readOutcome(outcome)));
+      if (!hooks) parameters.readGradients(grads, this.optimiser.gradients, add);
     });
     return seen[0];
+  }
+
+  /** What decides on the operations of a pass, besides the configuration. */
+  private shapeOf({ counts }: StepInput): string {
+    return counts.join(' ');
+  }
+
+  /** Forward and backward pass of a batch, operation by operation. */
+  private pass({ batch, counts, onPhase }: StepInput, rows: readonly Range[]) {
+    const { classifier, loader } = this;
+    if (!this.hooks) loader.loadAll();
+    const outcomes: Outcome<LossValues>[] = [];
+    const images = classifier.imagesOf(batch, rows);
+    const loss = () => {
+      const features = classifier.features(images);
+      const shard = { labels: batch.labels, counts, rows };
+      const inputs = { features, classWeights: this.readClassWeights() };
+      const { loss, values } = applyLoss(this.loss, inputs, shard, { isRoot: true });
+      outcomes.push(values);
+      loader.loadAll();
+      onPhase?.('forward');
+      return loss;
+    };
+    const { grads } = tf.variableGrads(loss, classifier.parameters.variables);
+    return { outcome: outcomes[0], grads };
   }
 
   /** Through the hooks, as the model's weights are. */
@@ -168,6 +209,24 @@ export class TrainingStep {
     const weights = [kernel, bias].filter((weight) => weight !== undefined);
     return this.hooks ? weights.map((weight) => (this.hooks as GradientHooks).read(weight)) : weights;
   }
+}
+
+function capturedSteps(
+  { parameters, weights }: Classifier,
+  { optimiser: { gradients }, loader }: Pick<Made, 'optimiser' | 'loader'>,
+  onNotice: StepOptions['onNotice'] = () => {},
+): CapturedSteps | undefined {
+  const { capture } = running();
+  if (!capture) return undefined;
+  const values = parameters.parts(weights);
+  const read = parameters.variables.map((variable, index) => ({ variable, values: values[index] }));
+  return new CapturedSteps({
+    capture,
+    weights: read,
+    gradients: parameters.parts(gradients),
+    loadVariables: () => loader.loadAll(),
+    onObstacle: (reason) => onNotice(`steps run operation by operation: ${reason}`),
+  });
 }
 
 function requireFinite(values: LossValues): LossValues {

@@ -3,21 +3,37 @@ import type * as tf from '../../tf/index.js';
 /** Name of the backend in TensorFlow.js. */
 export const backendName = 'tensorflow';
 
-type Attribute = { name: string; type: number; value: unknown };
+export type Attribute = { name: string; type: number; value: unknown };
+
+/** The addon as the npm package calls it: constants of TensorFlow's, and functions. */
+export interface Binding extends Record<
+  | 'TF_ATTR_TYPE'
+  | 'TF_ATTR_FLOAT'
+  | 'TF_ATTR_STRING'
+  | 'TF_ATTR_BOOL'
+  | 'TF_ATTR_INT'
+  | 'TF_ATTR_SHAPE'
+  | 'TF_FLOAT'
+  | 'TF_INT32',
+  number
+> {
+  executeOp(
+    name: string,
+    attributes: readonly Attribute[],
+    ids: readonly number[],
+    outputs: number,
+  ): { id: number; dtype: number; shape: number[] }[];
+  createTensor(shape: readonly number[], type: number, values: ArrayBufferView): number;
+  tensorDataSync(id: number): Float32Array | Int32Array | Uint8Array;
+}
 
 /** Interface of the npm package's backend beyond tfjs's: it runs any TensorFlow operation by name. */
 export interface NodeBackend extends tf.KernelBackend {
   isUsingGpuDevice: boolean;
-  binding: Record<
-    | 'TF_ATTR_TYPE'
-    | 'TF_ATTR_FLOAT'
-    | 'TF_ATTR_STRING'
-    | 'TF_ATTR_BOOL'
-    | 'TF_ATTR_INT'
-    | 'TF_FLOAT'
-    | 'TF_INT32',
-    number
-  >;
+  binding: Binding;
+  /** Numbers by which the binding knows tensors; brings into being what was only written so far. */
+  getInputTensorIds(tensors: readonly tf.TensorInfo[]): number[];
+  getDTypeInteger(dtype: tf.DataType): number;
   write(values: tf.BackendValues, shape: number[], dtype: tf.DataType): tf.DataId;
   executeSingleOutput(name: string, attributes: Attribute[], inputs: tf.TensorInfo[]): tf.Tensor;
   executeMultipleOutputs(
@@ -30,7 +46,7 @@ export interface NodeBackend extends tf.KernelBackend {
 
 /** Attributes of TensorFlow operations, by type. */
 export class Attributes {
-  constructor(private readonly binding: NodeBackend['binding']) {}
+  constructor(private readonly binding: Binding) {}
 
   float32(name = 'T'): Attribute {
     return { name, type: this.binding.TF_ATTR_TYPE, value: this.binding.TF_FLOAT };

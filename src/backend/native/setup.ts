@@ -147,13 +147,13 @@ async function compileOperations(
   folder: string,
   progress: SetupProgress,
 ): Promise<string | null> {
-  const source = join(sourceFolders.operations, 'batch-norm.cc');
+  const sources = ['module.cc', 'batch-norm.cc', 'graph.cc'].map((name) => join(sourceFolders.operations, name));
   const flags = ['-O3', '-ffp-contract=off', '-fno-math-errno', '-fno-trapping-math', '-fvisibility=hidden'];
   let reason = '';
   for (const threads of [['-fopenmp'], []]) {
     try {
       const output = join(folder, operationsName);
-      await compile([source], { flags: [...flags, ...threads], library, output });
+      await compile(sources, { flags: [...flags, ...threads], library, output });
       return operationsName;
     } catch (error) {
       reason = messageOf(error);

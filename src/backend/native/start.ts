@@ -4,10 +4,11 @@ import util from 'node:util';
 import { setVariables } from '../../util/environment.js';
 import { messageOf, UserError } from '../../util/errors.js';
 import type { Fusions, Started } from '../backend.js';
-import type { BatchNormOperations } from '../batch-norm.js';
 import { fusedBatchNorm } from './batch-norm/fused.js';
 import { ownBatchNorm } from './batch-norm/own.js';
 import { findAddon } from './cache.js';
+import type { GraphAddon } from './capture/graph-addon.js';
+import { captureOn } from './capture/recorder.js';
 import { registerTrainingKernels } from './kernels.js';
 import { backendName, type NodeBackend } from './node-backend.js';
 
@@ -46,17 +47,19 @@ export async function startNative(addon: Addon | undefined = findAddon()): Promi
   }
   const backend = tf.backend() as NodeBackend;
   const gpu = backend.isUsingGpuDevice;
-  fusions ??= { ...registerTrainingKernels(backend), batchNorm: batchNorm(backend, addon) };
+  fusions ??= fuse(backend, addon);
   const faster = gpu || addon.operations ? undefined : compileOperations;
   return { device: gpu ? 'GPU (CUDA)' : 'CPU', gpu, faster, fusions };
 }
 
-function batchNorm(backend: NodeBackend, { operations }: Addon): BatchNormOperations {
-  if (operations === undefined || backend.isUsingGpuDevice) return fusedBatchNorm(backend);
+function fuse(backend: NodeBackend, { operations }: Addon): Fusions {
+  const training = registerTrainingKernels(backend);
+  if (operations === undefined) return { ...training, batchNorm: fusedBatchNorm(backend) };
   // OpenMP's threads would spin after each operation, on the cores that TensorFlow's threads need for the next one.
   if (process.env.OMP_WAIT_POLICY === undefined) setVariables({ OMP_WAIT_POLICY: 'passive' });
-  load(operations);
-  return ownBatchNorm(backend);
+  const capture = captureOn(backend, load(operations) as GraphAddon);
+  const batchNorm = backend.isUsingGpuDevice ? fusedBatchNorm(backend) : ownBatchNorm(backend);
+  return { ...training, batchNorm, capture };
 }
 
 function registerBackend(file: string): void {

@@ -1,0 +1,71 @@
+import type { CapturedPass } from '../../capture.js';
+import type { HostTensor } from '../../host-values.js';
+import type { Binding } from '../node-backend.js';
+import type { GraphAddon } from './graph-addon.js';
+import { graphDefinition } from './graph-definition.js';
+import { operationTimes } from './operation-times.js';
+import { cutIntoSegments, type Segment } from './segments.js';
+import { sessionConfig } from './session-config.js';
+import type { RecordedPass } from './sources.js';
+
+type Values = HostTensor['values'];
+type Execute = (segment: object, values: readonly Values[], results: readonly Float32Array[]) => void;
+
+/** A recorded pass as a graph that TensorFlow runs segment by segment, with the host's computations between them. */
+export class CapturedGraph implements CapturedPass {
+  private readonly segments: (Segment & { handle: object })[];
+  /** Arrays that the host's computations read, by computation. */
+  private readonly read: Float32Array[][];
+
+  constructor(
+    private readonly pass: RecordedPass,
+    private readonly addon: GraphAddon,
+    binding: Binding,
+  ) {
+    const { segments, copies } = cutIntoSegments(pass);
+    const graph = addon.createGraph(graphDefinition(pass, copies, binding), sessionConfig());
+    this.segments = segments.map((segment) => {
+      const { feeds, fetches, ends } = segment;
+      return { ...segment, handle: addon.prepare(graph, feeds, fetches, ends) };
+    });
+    this.read = pass.hostCalls.map(({ sizes }) => sizes.map((size) => new Float32Array(size)));
+  }
+
+  run(results: readonly Float32Array[]): void {
+    this.runWith(results, this.addon.execute, (call) =>
+      this.pass.hostCalls[call].compute(this.read[call]).map(({ values }) => values),
+    );
+  }
+
+  rehearse(results: readonly Float32Array[]): void {
+    this.runWith(results, this.addon.execute, (call) => this.pass.hostCalls[call].recorded);
+  }
+
+  profile(results: readonly Float32Array[]) {
+    const traces: Uint8Array[] = [];
+    const trace: Execute = (...run) => void traces.push(this.addon.trace(...run));
+    this.runWith(results, trace, (call) =>
+      this.pass.hostCalls[call].compute(this.read[call]).map(({ values }) => values),
+    );
+    return operationTimes(traces, this.pass);
+  }
+
+  private runWith(
+    results: readonly Float32Array[],
+    execute: Execute,
+    onHost: (call: number) => readonly Values[],
+  ): void {
+    const { hostCalls, inputs } = this.pass;
+    const given = new Map<number, Values>();
+    for (const [index, { handle, inputs: fed, targets }] of this.segments.entries()) {
+      const values = fed.map((input) => given.get(input) ?? (inputs[input].make?.() as Values));
+      const arrays = targets.map((target) =>
+        target.kind === 'output' ? results[target.output] : this.read[target.call][target.input],
+      );
+      execute(handle, values, arrays);
+      if (index === hostCalls.length) continue;
+      const computed = onHost(index);
+      hostCalls[index].outputs.forEach((input, output) => given.set(input, computed[output]));
+    }
+  }
+}
