@@ -26,12 +26,10 @@ export interface Recording {
 
 /** A pass as a graph of the backend's, which runs without JavaScript between its operations. */
 export interface CapturedPass {
-  /** Runs it with the inputs of now; fills `results`, an array for each of the outputs. */
+  /** Runs it with the inputs of now; fills `results`, an array for each of the outputs. A profile counts its operations. */
   run(results: readonly Float32Array[]): void;
   /** Runs it as it was recorded: nothing of the host's part is computed again. Every input must be as it was. */
   rehearse(results: readonly Float32Array[]): void;
-  /** Times of the operations of one run, by kind. */
-  profile(results: readonly Float32Array[]): Map<string, { milliseconds: number; calls: number }>;
 }
 
 /** Runs a pass operation by operation and records it. */

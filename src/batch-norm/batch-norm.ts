@@ -1,4 +1,5 @@
 import * as tf from '../tf/index.js';
+import type { CapturedWeight } from '../backend/capture.js';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { LayerOverride } from '../models/forward.js';
@@ -125,6 +126,17 @@ export class BatchNorm {
   dispose(): void {
     tf.dispose(this.pending.map(({ moments }) => moments.filter((one) => one instanceof tf.Tensor)));
     this.pending.length = 0;
+  }
+
+  /** The variables that evaluation reads, and the arrays of their values, which `publish` has put into them. */
+  get published(): CapturedWeight[] {
+    return this.layers.flatMap((layer) => {
+      const { mean, variance } = this.movingOf(layer);
+      return [mean, variance].map((values, index) => ({
+        variable: layer.nonTrainableWeights[index].read() as tf.Variable,
+        values,
+      }));
+    });
   }
 
   private arrays(): Float32Array[] {

@@ -41,10 +41,12 @@ export interface StepMeasurement {
   /** Images a second, of all ranks. */
   imagesPerSecond: number;
   medianMs: number;
-  /** From the images to the loss. */
-  forwardMs: number;
-  /** From the loss to the gradients of the parameters. */
-  backwardMs: number;
+  /** From the images to the loss; absent where both passes are one graph. */
+  forwardMs?: number;
+  /** From the loss to the gradients of the parameters; absent where both passes are one graph. */
+  backwardMs?: number;
+  /** From the images to the gradients, where both passes are one graph. */
+  passesMs?: number;
   /** Optimiser, and the weights back into the variables; several ranks do most of both in the passes. */
   updateMs: number;
   /** Time inside collectives; 0 with one worker. */
@@ -70,7 +72,7 @@ export async function measureStep(options: MeasureOptions): Promise<StepMeasurem
   const classifier = await Classifier.create({ config, shape, classes, communicator });
   const step = await TrainingStep.create(classifier, communicator, config, { tracer });
   const data = randomBatch(batch, shape, classes, rank);
-  const phases: Record<StepPhase, number[]> = { forward: [], backward: [], update: [] };
+  const phases: Record<StepPhase, number[]> = { forward: [], backward: [], passes: [], update: [] };
   const totals: number[] = [];
   const waits: number[] = [];
   const processor: number[] = [];
@@ -113,8 +115,9 @@ export async function measureStep(options: MeasureOptions): Promise<StepMeasurem
     steps: totals.length,
     imagesPerSecond: (1000 * batch * worldSize) / medianMs,
     medianMs,
-    forwardMs: median(phases.forward),
-    backwardMs: median(phases.backward),
+    ...(phases.passes.length > 0
+      ? { passesMs: median(phases.passes) }
+      : { forwardMs: median(phases.forward), backwardMs: median(phases.backward) }),
     updateMs: median(phases.update),
     waitMs: median(waits),
     cpuMs: median(processor),

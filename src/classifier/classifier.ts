@@ -1,5 +1,7 @@
 import * as tf from '../tf/index.js';
+import type { Capture } from '../backend/capture.js';
 import { fromHost } from '../backend/host-values.js';
+import { running } from '../backend/running.js';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { Batch } from '../data/dataset.js';
@@ -9,6 +11,8 @@ import { buildModel } from '../models/index.js';
 import { join, type Parts } from '../models/parts.js';
 import { CentroidSource } from '../pedcc/source.js';
 import { BatchNorm } from '../batch-norm/batch-norm.js';
+import { CapturedPasses } from './captured-passes.js';
+import { featuresOf } from './features.js';
 import type { Range } from '../parallel/buckets.js';
 import { Parameters, sha256 } from '../parallel/parameters.js';
 
@@ -18,6 +22,8 @@ interface ClassifierOptions {
   shape: readonly [number, number, number];
   classes: number;
   communicator: Communicator;
+  /** Hears why passes do not run as graphs where they could. */
+  onNotice?(line: string): void;
 }
 
 /**
@@ -44,7 +50,13 @@ export class Classifier {
     return new Classifier(await buildModel(config.model, { shape, seed: config.seed }), options);
   }
 
-  private constructor(model: tf.LayersModel, { config, shape, classes, communicator }: ClassifierOptions) {
+  /** Passes of `evaluate` as graphs, where the backend has such. */
+  private readonly evaluations: CapturedPasses<tf.Tensor2D> | undefined;
+
+  private constructor(
+    model: tf.LayersModel,
+    { config, shape, classes, communicator, onNotice }: ClassifierOptions,
+  ) {
     this.shape = shape;
     this.classes = classes;
     this.dim = config.model.dim;
@@ -63,6 +75,8 @@ export class Classifier {
     this.parameters = new Parameters([...variables, ...classVariables(this.classWeights)]);
     this.weights = communicator.allocate(this.parameters.length);
     this.parameters.read(this.weights);
+    const { capture } = running();
+    if (capture && config.capture === 'auto') this.evaluations = this.captureEvaluations(capture, onNotice);
   }
 
   /** Copies `weights` into the model's variables. */
@@ -96,6 +110,31 @@ export class Classifier {
             shape: [end - start, ...this.shape],
           })),
     );
+  }
+
+  /**
+   * Features of an evaluation pass, [b, d], by the published statistics: see `featuresOf`. The variables must be those of
+   * `weights`.
+   */
+  evaluate(batch: Batch, mirror: boolean): tf.Tensor2D {
+    const make = (batch: Batch) => featuresOf(this, batch, mirror);
+    const result = this.evaluations?.run(`${batch.count} ${mirror}`, batch, make);
+    return result ? tf.tensor2d(result.values[0].slice(), [batch.count, this.dim]) : make(batch);
+  }
+
+  private captureEvaluations(
+    capture: Capture,
+    onNotice: (line: string) => void = () => {},
+  ): CapturedPasses<tf.Tensor2D> {
+    const values = this.parameters.parts(this.weights);
+    const trained = this.parameters.variables.map((variable, index) => ({ variable, values: values[index] }));
+    return new CapturedPasses({
+      what: 'evaluations',
+      capture,
+      weights: [...trained, ...this.batchNorm.published],
+      tensorsOf: (features: tf.Tensor2D) => [features],
+      onNotice,
+    });
   }
 
   /** Features of a training pass, [b, d]. */

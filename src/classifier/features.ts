@@ -1,11 +1,13 @@
 import * as tf from '../tf/index.js';
+import { fromHost } from '../backend/host-values.js';
+import type { Batch } from '../data/dataset.js';
 import { unitRows } from '../losses/index.js';
 import type { Classifier } from './classifier.js';
 
 const widthAxis = 2;
 
 /**
- * Features [images, d] as evaluation and prediction see them, of images row-major [images, height, width, channels].
+ * Features [images, d] as evaluation and prediction see them.
  *
  * With `mirror` they join those of an image and of its mirror image, left to right: two views of one thing, whose errors
  * are not the same, for twice the time. Directions are averaged, since cosines are what is compared, so that the view
@@ -14,15 +16,13 @@ const widthAxis = 2;
  */
 export function featuresOf(
   { forward, shape }: Pick<Classifier, 'forward' | 'shape'>,
-  images: Float32Array,
+  batch: Pick<Batch, 'images' | 'count'>,
   mirror: boolean,
 ): tf.Tensor2D {
-  const [height, width, channels] = shape;
-  const count = images.length / (height * width * channels);
-  const batch = tf.tensor4d(images, [count, height, width, channels]);
-  const features = forward.run(batch);
+  const images = fromHost<tf.Tensor4D>(() => ({ values: batch.images, shape: [batch.count, ...shape] }));
+  const features = forward.run(images);
   if (!mirror) return features;
-  const views = [features, forward.run(tf.reverse4d(batch, widthAxis))];
+  const views = [features, forward.run(tf.reverse4d(images, widthAxis))];
   const direction = tf.mul(tf.addN(views.map((view) => unitRows(view).unit)), 0.5);
   const norm = tf.mul(tf.addN(views.map((view) => tf.norm(view, 2, 1, true))), 0.5);
   return tf.mul(direction, norm);

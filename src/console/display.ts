@@ -1,7 +1,7 @@
 import { SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
 import type { EvaluationTotals } from '../evaluation/totals.js';
-import type { EpochRecord, MissedRecord, Position, StepRecord } from '../record/records.js';
+import type { EpochRecord, MissedRecord, NoticeRecord, Position, StepRecord } from '../record/records.js';
 import { printable } from '../util/printable.js';
 import type { RunListener } from '../record/run-record.js';
 import type { Report } from '../record/records.js';
@@ -71,6 +71,10 @@ export class Display implements RunListener {
   }
 
   missed({ message }: MissedRecord): void {
+    this.line(message);
+  }
+
+  notice({ message }: NoticeRecord): void {
     this.line(message);
   }
 

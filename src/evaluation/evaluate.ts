@@ -13,7 +13,6 @@ import { localTerms } from '../losses/index.js';
 import { noTracer, type Tracer } from '../trace/tracer.js';
 import { classVectors } from '../classifier/class-vectors.js';
 import type { Classifier } from '../classifier/classifier.js';
-import { featuresOf } from '../classifier/features.js';
 import { loaderSpans } from '../trace/step-spans.js';
 import { untilStopped } from '../util/until-stopped.js';
 
@@ -144,7 +143,7 @@ async function forEachPass(
   for await (const batch of untilStopped(loaded, signal)) {
     const images = batches[pass];
     tf.tidy(() => {
-      const features = featuresOf(classifier, batch.images, settings.mirror);
+      const features = classifier.evaluate(batch, settings.mirror);
       use(compare(features, batch.labels, vectors), features, images);
     });
     reporter.progress('evaluate', epoch, pass++);

@@ -4,7 +4,6 @@ import { topClasses, type TopClasses } from '../evaluation/top-classes.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { classVectors } from '../classifier/class-vectors.js';
 import type { Classifier } from '../classifier/classifier.js';
-import { featuresOf } from '../classifier/features.js';
 import { restoreClassifier } from '../checkpoint/restore.js';
 
 /** Kind of a classifier's scores: probabilities for softmax, cosines for every other loss. */
@@ -36,12 +35,14 @@ export class Predictor {
     this.vectors = classVectors(classifier.centroids, classifier.classWeights);
   }
 
-  /** Best `count` classes of each image; images are row-major [images, height, width, channels], normalised. */
-  predict(images: Float32Array, count: number): TopClasses[] {
+  /** The `best` best classes of each image; images are row-major [images, height, width, channels], normalised. */
+  predict(images: Float32Array, best: number): TopClasses[] {
     if (images.length === 0) return [];
-    const features = tf.tidy(() => featuresOf(this.classifier, images, this.mirror));
+    const count = images.length / tf.util.sizeFromShape([...this.classifier.shape]);
+    const batch = { images, labels: new Int32Array(), count };
+    const features = tf.tidy(() => this.classifier.evaluate(batch, this.mirror));
     try {
-      return topClasses(this.vectors, features, count);
+      return topClasses(this.vectors, features, best);
     } finally {
       features.dispose();
     }

@@ -22,6 +22,9 @@ type Combiners = {
   readonly [Name in keyof Gathers]: (parts: readonly Gathers[Name]['part'][]) => Gathers[Name]['result'];
 };
 
+/** Lines about how ranks work that are shown, at most. */
+const mostNotices = 100;
+
 /**
  * The coordinator's side of a run: combines the ranks' parts into one result and passes it to the listeners.
  *
@@ -40,6 +43,7 @@ export class RunCombiner {
     finish: (parts) => this.finish(parts),
     saved: sameCheckpoint,
   };
+  private readonly notices = new Set<string>();
   /** Losses of the steps so far, by step, for those that are made again. */
   private readonly losses = new Map<number, number>();
   private replaying = false;
@@ -99,10 +103,15 @@ export class RunCombiner {
       this.lastCheckpoint = record;
     }
     if (record.kind === 'missed') this.missed.push(record.message);
+    if (record.kind === 'notice') {
+      if (this.notices.has(record.message) || this.notices.size === mostNotices) return;
+      this.notices.add(record.message);
+    }
     for (const listener of this.listeners) {
       if (record.kind === 'step') listener.step?.(record);
       else if (record.kind === 'checkpoint') listener.checkpoint?.(record);
       else if (record.kind === 'missed') listener.missed?.(record);
+      else if (record.kind === 'notice') listener.notice?.(record);
       else listener.evaluating?.(record.images);
     }
   };

@@ -79,6 +79,12 @@ export interface MissedRecord {
   message: string;
 }
 
+/** A line for people about how a rank works, such as why it is slower than it could be. */
+export interface NoticeRecord {
+  kind: 'notice';
+  message: string;
+}
+
 /** Contents of `report.json`. */
 export interface Report {
   worldSize: number;

@@ -10,6 +10,7 @@ import type {
   CheckpointRecord,
   EpochRecord,
   MissedRecord,
+  NoticeRecord,
   RankTimes,
   Report,
   StepRecord,
@@ -174,12 +175,13 @@ const stepRecord = z
     return names.length <= mostParts && names.every((name) => name.length <= mostName);
   }, 'too many parts, or names too long');
 
-export type News = StepRecord | CheckpointRecord | MissedRecord | EvaluatedNews;
+export type News = StepRecord | CheckpointRecord | MissedRecord | NoticeRecord | EvaluatedNews;
 
 const news: z.ZodType<News> = z.discriminatedUnion('kind', [
   stepRecord,
   z.object({ kind: z.literal('checkpoint'), name: checkpointName, epochs: whole, steps: whole }),
   z.object({ kind: z.literal('missed'), message: text }),
+  z.object({ kind: z.literal('notice'), message: text }),
   z.object({ kind: z.literal('evaluated'), images: whole }),
 ]);
 

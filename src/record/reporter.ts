@@ -1,6 +1,5 @@
-import type { EvaluatedNews, EvaluationProgress } from '../evaluation/evaluate.js';
-import type { CheckpointRecord, MissedRecord, StepRecord } from './records.js';
-import type { Gathers } from './reported.js';
+import type { EvaluationProgress } from '../evaluation/evaluate.js';
+import type { Gathers, News } from './reported.js';
 
 /** A worker's reports to its job, and the job's answers. */
 export interface Reporter extends EvaluationProgress {
@@ -16,5 +15,5 @@ export interface Reporter extends EvaluationProgress {
     options?: { aside?: boolean },
   ): Promise<Gathers[Name]['result']>;
   /** One-way news for the run record and the console. */
-  record(news: StepRecord | CheckpointRecord | MissedRecord | EvaluatedNews): void;
+  record(news: News): void;
 }

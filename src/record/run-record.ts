@@ -15,6 +15,7 @@ import type {
   CheckpointRecord,
   EpochRecord,
   MissedRecord,
+  NoticeRecord,
   Position,
   RanksRecord,
   Recorded,
@@ -33,6 +34,8 @@ export interface RunListener {
   checkpoint?(record: CheckpointRecord): void;
   /** Called for a checkpoint that could not be written, and its evaluation. */
   missed?(record: MissedRecord): void;
+  /** Called for a line about how the ranks work; each line once, whatever their number. */
+  notice?(record: NoticeRecord): void;
   /** Called after each epoch, once it is evaluated; `ranks` says where the time of its steps went. */
   epoch?(record: EpochRecord, totals: EvaluationTotals, ranks?: RanksRecord): void;
   /** Called during a full evaluation with the number of images done. */

@@ -1,7 +1,10 @@
 import { noTracer, type Tracer } from './tracer.js';
 
-/** The parts of a step, in order: to the loss, to the gradients, to updated weights, as far as it waits for them. */
-export type StepPhase = 'forward' | 'backward' | 'update';
+/**
+ * The parts of a step, in order: to the loss, to the gradients, to updated weights, as far as it waits for them. `passes`
+ * stands for the first two where they are one graph.
+ */
+export type StepPhase = 'forward' | 'backward' | 'passes' | 'update';
 
 /** A listener for the phases of a step that starts now; it records each as a span. */
 export function phaseSpans(tracer: Tracer): (ended: StepPhase) => void {

@@ -106,8 +106,8 @@ export class TrainingStep {
       const onBucket = (index: number) => optimiser.reduce(index);
       const { model } = forward;
       this.hooks = new GradientHooks({ model, parameters, gradients, buckets, onRead, onBucket });
-    }
-    else if (config.capture === 'auto') this.captured = capturedSteps(classifier, { optimiser, loader }, onNotice);
+    } else if (config.capture === 'auto')
+      this.captured = capturedSteps(classifier, { optimiser, loader }, onNotice);
     this.loss = lossOf(config.loss).create(config.loss, { communicator, targets: sourceTargets(centroids) });
   }
 
@@ -143,7 +143,6 @@ export class TrainingStep {
     const values = hooks
       ? hooks.pass({ add, send }, () => this.backward(input, add))
       : this.backward(input, add);
-    onPhase?.('backward');
     if (!send) {
       if (this.separately) await optimiser.keep();
       return values;
@@ -157,7 +156,7 @@ export class TrainingStep {
   }
 
   private backward(input: StepInput, add: boolean): LossValues {
-    const { batch, counts } = input;
+    const { batch, counts, onPhase } = input;
     const { classifier, hooks, captured } = this;
     const global = counts.reduce((sum, count) => sum + count, 0);
     const rows = rowsOfVirtualWorkers(counts, this.cut);
@@ -165,22 +164,23 @@ export class TrainingStep {
     const { parameters } = classifier;
     const seen: LossValues[] = [];
     tf.tidy(() => {
-      const values = captured?.run(this.shapeOf(input), batch, add, (batch) => {
+      const make = (batch: Batch) => {
         const { outcome, grads } = this.pass({ ...input, batch }, rows);
         const gradients = parameters.slots.map(({ name }) => grads[name] as tf.Tensor | undefined);
         return { outcome, gradients, statistics: classifier.batchNorm.handOut() };
-      });
-      if (values) return void seen.push(requireFinite(values));
+      };
+      const result = captured?.run(counts.join(' '), batch, { add, make });
+      if (result) {
+        seen.push(result.values);
+        onPhase?.(result.isGraph ? 'passes' : 'backward');
+        return;
+      }
       const { outcome, grads } = this.pass(input, rows);
-      seen.push(requireFinite(readOutcome(outcome)));
+      seen.push(readOutcome(outcome));
       if (!hooks) parameters.readGradients(grads, this.optimiser.gradients, add);
+      onPhase?.('backward');
     });
-    return seen[0];
-  }
-
-  /** What decides on the operations of a pass, besides the configuration. */
-  private shapeOf({ counts }: StepInput): string {
-    return counts.join(' ');
+    return requireFinite(seen[0]);
   }
 
   /** Forward and backward pass of a batch, operation by operation. */
@@ -225,7 +225,7 @@ function capturedSteps(
     weights: read,
     gradients: parameters.parts(gradients),
     loadVariables: () => loader.loadAll(),
-    onObstacle: (reason) => onNotice(`steps run operation by operation: ${reason}`),
+    onNotice,
   });
 }
 

@@ -52,6 +52,7 @@ async function trainEpochs(
     shape: dataset.shape,
     classes: dataset.classNames.length,
     communicator,
+    onNotice: (message) => reporter.record({ kind: 'notice', message }),
   });
   try {
     return await trainClassifier(options, { classifier, unknown, inspection, modules, started });
@@ -82,6 +83,7 @@ async function trainClassifier(
   const step = await TrainingStep.create(classifier, communicator, config, {
     gpu: backend.gpu,
     tracer: options.tracer,
+    onNotice: (message) => reporter.record({ kind: 'notice', message }),
   });
   const { loss, optimiser } = step;
   const trained = { classifier, loss, optimiser, communicator, config };

@@ -133,17 +133,29 @@ function parseBackend(name: string): Config['backend'] {
 
 function toTable(rows: readonly StepRow[]): string {
   const table = new Table({
-    head: ['system', 'threads', 'images/s', 'step ms', 'forward', 'backward', 'update', 'waiting', 'CPU ms'],
-    colAligns: ['left', ...new Array<'right'>(8).fill('right')],
+    head: [
+      'system',
+      'threads',
+      'images/s',
+      'step ms',
+      'forward',
+      'backward',
+      'both',
+      'update',
+      'waiting',
+      'CPU ms',
+    ],
+    colAligns: ['left', ...new Array<'right'>(9).fill('right')],
     style: { head: [], border: [] },
   });
   for (const row of rows) {
-    const times = [row.medianMs, row.forwardMs, row.backwardMs, row.updateMs, row.waitMs, row.cpuMs];
+    const { medianMs, forwardMs, backwardMs, passesMs, updateMs, waitMs, cpuMs } = row;
+    const times = [medianMs, forwardMs, backwardMs, passesMs, updateMs, waitMs, cpuMs];
     table.push([
       row.system,
       row.threads,
       row.imagesPerSecond.toFixed(1),
-      ...times.map((ms) => ms.toFixed(1)),
+      ...times.map((ms) => ms?.toFixed(1) ?? ''),
     ]);
   }
   const { model, batch, parameters } = present(rows[0], 'a row');

@@ -147,7 +147,9 @@ async function compileOperations(
   folder: string,
   progress: SetupProgress,
 ): Promise<string | null> {
-  const sources = ['module.cc', 'batch-norm.cc', 'graph.cc'].map((name) => join(sourceFolders.operations, name));
+  const sources = ['module.cc', 'batch-norm.cc', 'graph.cc'].map((name) =>
+    join(sourceFolders.operations, name),
+  );
   const flags = ['-O3', '-ffp-contract=off', '-fno-math-errno', '-fno-trapping-math', '-fvisibility=hidden'];
   let reason = '';
   for (const threads of [['-fopenmp'], []]) {

@@ -7,6 +7,7 @@ export const feedCalls = [
   'step',
   'checkpoint',
   'missed',
+  'notice',
   'epoch',
   'evaluating',
   'evaluated',

@@ -1,5 +1,6 @@
 import type { CapturedPass } from '../../capture.js';
 import type { HostTensor } from '../../host-values.js';
+import { profileInProgress } from '../../profile.js';
 import type { Binding } from '../node-backend.js';
 import type { GraphAddon } from './graph-addon.js';
 import { graphDefinition } from './graph-definition.js';
@@ -32,22 +33,17 @@ export class CapturedGraph implements CapturedPass {
   }
 
   run(results: readonly Float32Array[]): void {
-    this.runWith(results, this.addon.execute, (call) =>
+    const count = profileInProgress();
+    const traces: Uint8Array[] = [];
+    const trace: Execute = (...run) => void traces.push(this.addon.trace(...run));
+    this.runWith(results, count ? trace : this.addon.execute, (call) =>
       this.pass.hostCalls[call].compute(this.read[call]).map(({ values }) => values),
     );
+    if (count) for (const time of operationTimes(traces, this.pass.nodes)) count(time);
   }
 
   rehearse(results: readonly Float32Array[]): void {
     this.runWith(results, this.addon.execute, (call) => this.pass.hostCalls[call].recorded);
-  }
-
-  profile(results: readonly Float32Array[]) {
-    const traces: Uint8Array[] = [];
-    const trace: Execute = (...run) => void traces.push(this.addon.trace(...run));
-    this.runWith(results, trace, (call) =>
-      this.pass.hostCalls[call].compute(this.read[call]).map(({ values }) => values),
-    );
-    return operationTimes(traces, this.pass);
   }
 
   private runWith(

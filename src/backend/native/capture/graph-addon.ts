@@ -17,15 +17,7 @@ export interface GraphAddon {
   /** One run of a part of the graph; `ends` are the slots that nobody reads after it. */
   prepare(graph: object, feeds: readonly Feed[], fetches: readonly Fetch[], ends: readonly number[]): object;
   /** Copies `values` in and results out, both in the order of feeds and fetches with slot -1. */
-  execute(
-    segment: object,
-    values: readonly ArrayBufferView[],
-    results: readonly ArrayBufferView[],
-  ): void;
+  execute(segment: object, values: readonly ArrayBufferView[], results: readonly ArrayBufferView[]): void;
   /** The same; returns a RunMetadata. */
-  trace(
-    segment: object,
-    values: readonly ArrayBufferView[],
-    results: readonly ArrayBufferView[],
-  ): Uint8Array;
+  trace(segment: object, values: readonly ArrayBufferView[], results: readonly ArrayBufferView[]): Uint8Array;
 }

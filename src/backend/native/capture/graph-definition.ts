@@ -42,16 +42,26 @@ export function graphDefinition(
       }
     });
   inputs.forEach(({ type, shape }, index) =>
-    add(`in${index}`, 'Placeholder', [], [
-      ['dtype', typeValue(type)],
-      ['shape', (value) => writeShape(value, 7, shape)],
-    ]),
+    add(
+      `in${index}`,
+      'Placeholder',
+      [],
+      [
+        ['dtype', typeValue(type)],
+        ['shape', (value) => writeShape(value, 7, shape)],
+      ],
+    ),
   );
   constants.forEach((constant, index) =>
-    add(`c${index}`, 'Const', [], [
-      ['dtype', typeValue(constant.type)],
-      ['value', (value) => message(value, 8, (tensor) => writeTensor(tensor, constant))],
-    ]),
+    add(
+      `c${index}`,
+      'Const',
+      [],
+      [
+        ['dtype', typeValue(constant.type)],
+        ['value', (value) => message(value, 8, (tensor) => writeTensor(tensor, constant))],
+      ],
+    ),
   );
   nodes.forEach(({ operation, inputs, attributes }, index) => {
     let names = inputs.map(nameOf);
@@ -60,7 +70,8 @@ export function graphDefinition(
       names = [`own-n${index}`];
     }
     const written = attributes.map(
-      (attribute) => [attribute.name, (value: BinaryWriter) => writeAttribute(value, attribute, binding)] as const,
+      (attribute) =>
+        [attribute.name, (value: BinaryWriter) => writeAttribute(value, attribute, binding)] as const,
     );
     add(`n${index}`, operation, names, written);
   });
@@ -89,7 +100,10 @@ function writeShape(writer: BinaryWriter, field: number, shape: readonly number[
   });
 }
 
-function writeTensor(tensor: BinaryWriter, { type, shape, bytes }: TensorType & Pick<Constant, 'bytes'>): void {
+function writeTensor(
+  tensor: BinaryWriter,
+  { type, shape, bytes }: TensorType & Pick<Constant, 'bytes'>,
+): void {
   tensor.tag(1, WireType.Varint).int32(type);
   writeShape(tensor, 2, shape);
   tensor.tag(4, WireType.LengthDelimited).bytes(bytes);

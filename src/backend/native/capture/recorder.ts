@@ -12,7 +12,10 @@ export function captureOn(backend: NodeBackend, addon: GraphAddon): Capture {
     const recorder = new Recorder(backend, options);
     const result = recorder.record(pass);
     const outputs = options.outputs(result).map((tensor) => recorder.sourceOf(tensor));
-    return { result, recording: new PassRecording(recorder.passWith(outputs), recorder.obstacle, addon, backend.binding) };
+    return {
+      result,
+      recording: new PassRecording(recorder.passWith(outputs), recorder.obstacle, addon, backend.binding),
+    };
   };
 }
 

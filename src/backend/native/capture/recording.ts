@@ -20,7 +20,8 @@ export class PassRecording implements Recording {
     for (const [index, node] of own.nodes.entries()) {
       const before = known.nodes[index];
       const { operation, inputs } = node;
-      if (!before || callOf(node) !== callOf(before)) return `it calls other operations than before, first a ${operation}`;
+      if (!before || callOf(node) !== callOf(before))
+        return `it calls other operations than before, first a ${operation}`;
       const differing = inputs.find((source, place) => !this.isSame(source, before.inputs[place], known));
       if (differing?.kind === 'constant') return `a ${operation} is given other numbers than before`;
       if (differing) return `a ${operation} is given the results of other operations than before`;

@@ -1,0 +1,125 @@
+import * as tf from '../tf/index.js';
+import type { Capture, CapturedPass, CapturedWeight, Recording } from '../backend/capture.js';
+import type { Batch } from '../data/dataset.js';
+import { messageOf } from '../util/errors.js';
+
+/** Shapes of batches that are kept as graphs, at most: a run has whole batches, and the last one of an epoch. */
+const mostShapes = 4;
+
+export interface CapturedPassesOptions<Pass> {
+  /** What is captured, for messages: `training steps`. */
+  what: string;
+  capture: Capture;
+  weights: readonly CapturedWeight[];
+  /** Brings the variables of the weights up to date, which operations read one by one and graphs do not. */
+  loadVariables?(): void;
+  /** The tensors of a pass whose values are wanted, float32. */
+  tensorsOf(pass: Pass): readonly tf.Tensor[];
+  /** Called once, with a line that says why passes run operation by operation. */
+  onNotice(line: string): void;
+}
+
+interface Shape<Pass> {
+  /** The batch that every run of the graph reads. */
+  batch: Batch;
+  /** The first pass: its tensors are gone, and what is to be done with their values stays. */
+  pass: Pass;
+  recording: Recording;
+  captured: CapturedPass;
+  /** Arrays for the values of a run. */
+  results: readonly Float32Array[];
+  /** Whether a second recording was the same. */
+  isChecked: boolean;
+}
+
+/** What a pass has come to. */
+export interface PassResult<Pass> {
+  /** The pass that was made just now, or the one that its graph was recorded of. */
+  pass: Pass;
+  /** Values of its tensors, valid until the next pass of the same shape. */
+  values: readonly Float32Array[];
+  /** Whether it ran as a graph. */
+  isGraph: boolean;
+}
+
+/**
+ * Runs passes over batches as graphs of the backend's, without JavaScript between the operations.
+ *
+ * The first pass of a shape is run operation by operation and recorded; its graph is built and run with the same inputs,
+ * and must come to the same bits. The second one is recorded as well, and must be made of the same operations and the same
+ * constants: what changed from one to the other without being an input, such as a random mask, would be frozen in the
+ * graph. Only then the graph takes over. Where anything differs, all passes go on operation by operation.
+ *
+ * All ranks may decide by themselves: a graph makes the same collectives in the same order as the operations one by one.
+ */
+export class CapturedPasses<Pass> {
+  private readonly shapes = new Map<string, Shape<Pass>>();
+  private isOff = false;
+
+  constructor(private readonly options: CapturedPassesOptions<Pass>) {}
+
+  /**
+   * One pass over a batch, which `make` makes of operations; `key` tells shapes apart. The caller holds the `tidy`. Returns
+   * undefined where the pass is left to the caller.
+   */
+  run(key: string, batch: Batch, make: (batch: Batch) => Pass): PassResult<Pass> | undefined {
+    if (this.isOff) return undefined;
+    const shape = this.shapes.get(key);
+    if (shape?.isChecked) return replay(shape, batch);
+    if (!shape && this.shapes.size === mostShapes) return undefined;
+    return this.record(key, batch, make);
+  }
+
+  private record(key: string, batch: Batch, make: (batch: Batch) => Pass): PassResult<Pass> {
+    const { capture, weights, loadVariables, tensorsOf } = this.options;
+    loadVariables?.();
+    const own = { ...batch, labels: batch.labels.slice() };
+    const about = { weights, changing: [own.labels], outputs: tensorsOf };
+    const { result: pass, recording } = capture(about, () => make(own));
+    const tensors = [...tensorsOf(pass)];
+    const values = tensors.map((tensor) => tensor.dataSync<'float32'>());
+    tf.dispose(tensors);
+    const known = this.shapes.get(key);
+    const obstacle = recording.obstacle ?? (known && recording.differenceFrom(known.recording));
+    if (obstacle !== undefined) this.giveUp(obstacle);
+    else if (known) known.isChecked = true;
+    else this.build(key, { batch: own, pass, recording }, values);
+    return { pass, values, isGraph: false };
+  }
+
+  private build(
+    key: string,
+    about: Pick<Shape<Pass>, 'batch' | 'pass' | 'recording'>,
+    values: readonly Float32Array[],
+  ): void {
+    const results = values.map(({ length }) => new Float32Array(length));
+    try {
+      const captured = about.recording.build();
+      captured.rehearse(results);
+      if (values.every((wanted, index) => isEqual(wanted, results[index])))
+        this.shapes.set(key, { ...about, captured, results, isChecked: false });
+      else this.giveUp('their graph comes to other bits');
+    } catch (error) {
+      this.giveUp(`TensorFlow refuses their graph: ${messageOf(error)}`);
+    }
+  }
+
+  private giveUp(reason: string): void {
+    this.isOff = true;
+    this.shapes.clear();
+    this.options.onNotice(`${this.options.what} run operation by operation, which takes longer: ${reason}`);
+  }
+}
+
+function replay<Pass>({ batch: own, pass, captured, results }: Shape<Pass>, batch: Batch): PassResult<Pass> {
+  own.images = batch.images;
+  own.labels.set(batch.labels);
+  captured.run(results);
+  return { pass, values: results, isGraph: true };
+}
+
+function isEqual(a: Float32Array, b: Float32Array): boolean {
+  const bytes = ({ buffer, byteOffset, byteLength }: Float32Array) =>
+    Buffer.from(buffer, byteOffset, byteLength);
+  return bytes(a).equals(bytes(b));
+}
