@@ -28,8 +28,11 @@ export interface Recording {
 export interface CapturedPass {
   /** Runs it with the inputs of now; fills `results`, an array for each of the outputs. A profile counts its operations. */
   run(results: readonly Float32Array[]): void;
-  /** Runs it as it was recorded: nothing of the host's part is computed again. Every input must be as it was. */
-  rehearse(results: readonly Float32Array[]): void;
+  /**
+   * Runs it as an equal pass was recorded just now: nothing of the host's part is computed again, and nothing that the host
+   * does besides is done twice.
+   */
+  rehearse(recording: Recording, results: readonly Float32Array[]): void;
 }
 
 /** Runs a pass operation by operation and records it. */

@@ -45,8 +45,8 @@ export interface PassResult<Pass> {
 /**
  * Runs passes over batches as graphs of the backend's, without JavaScript between the operations.
  *
- * The first pass of a shape is run operation by operation and recorded; its graph is built and run with the same inputs,
- * and must come to the same bits. The second one is recorded as well, and must be made of the same operations and the same
+ * The first two passes of a shape are run operation by operation and recorded; a graph is built of the first one. Run with
+ * the inputs of either, it must come to the same bits. And both must be made of the same operations and the same
  * constants: what changed from one to the other without being an input, such as a random mask, would be frozen in the
  * graph. Only then the graph takes over. Where anything differs, all passes go on operation by operation.
  *
@@ -79,29 +79,33 @@ export class CapturedPasses<Pass> {
     const tensors = [...tensorsOf(pass)];
     const values = tensors.map((tensor) => tensor.dataSync<'float32'>());
     tf.dispose(tensors);
-    const known = this.shapes.get(key);
-    const obstacle = recording.obstacle ?? (known && recording.differenceFrom(known.recording));
-    if (obstacle !== undefined) this.giveUp(obstacle);
-    else if (known) known.isChecked = true;
-    else this.build(key, { batch: own, pass, recording }, values);
-    return { pass, values, isGraph: false };
-  }
-
-  private build(
-    key: string,
-    about: Pick<Shape<Pass>, 'batch' | 'pass' | 'recording'>,
-    values: readonly Float32Array[],
-  ): void {
-    const results = values.map(({ length }) => new Float32Array(length));
     try {
-      const captured = about.recording.build();
-      captured.rehearse(results);
-      if (values.every((wanted, index) => isEqual(wanted, results[index])))
-        this.shapes.set(key, { ...about, captured, results, isChecked: false });
-      else this.giveUp('their graph comes to other bits');
+      const obstacle = this.check(key, { batch: own, pass, recording }, values);
+      if (obstacle !== undefined) this.giveUp(obstacle);
     } catch (error) {
       this.giveUp(`TensorFlow refuses their graph: ${messageOf(error)}`);
     }
+    return { pass, values, isGraph: false };
+  }
+
+  /** Takes a recorded pass as a shape's first or second one; returns the reason why it cannot. */
+  private check(
+    key: string,
+    { batch, pass, recording }: Pick<Shape<Pass>, 'batch' | 'pass' | 'recording'>,
+    values: readonly Float32Array[],
+  ): string | undefined {
+    const known = this.shapes.get(key);
+    const obstacle = recording.obstacle ?? (known && recording.differenceFrom(known.recording));
+    if (obstacle !== undefined) return obstacle;
+    const results = values.map(({ length }) => new Float32Array(length));
+    const captured = known?.captured ?? recording.build();
+    if (known) takeBatch(known.batch, batch);
+    captured.rehearse(recording, results);
+    if (!values.every((wanted, index) => isEqual(wanted, results[index])))
+      return 'their graph comes to other bits';
+    if (known) known.isChecked = true;
+    else this.shapes.set(key, { batch, pass, recording, captured, results, isChecked: false });
+    return undefined;
   }
 
   private giveUp(reason: string): void {
@@ -112,10 +116,15 @@ export class CapturedPasses<Pass> {
 }
 
 function replay<Pass>({ batch: own, pass, captured, results }: Shape<Pass>, batch: Batch): PassResult<Pass> {
-  own.images = batch.images;
-  own.labels.set(batch.labels);
+  takeBatch(own, batch);
   captured.run(results);
   return { pass, values: results, isGraph: true };
+}
+
+/** Puts a batch where the inputs of a graph are read. */
+function takeBatch(own: Batch, { images, labels }: Batch): void {
+  own.images = images;
+  own.labels.set(labels);
 }
 
 function isEqual(a: Float32Array, b: Float32Array): boolean {

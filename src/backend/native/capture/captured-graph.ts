@@ -1,4 +1,4 @@
-import type { CapturedPass } from '../../capture.js';
+import type { CapturedPass, Recording } from '../../capture.js';
 import type { HostTensor } from '../../host-values.js';
 import { profileInProgress } from '../../profile.js';
 import type { Binding } from '../node-backend.js';
@@ -7,6 +7,7 @@ import { graphDefinition } from './graph-definition.js';
 import { operationTimes } from './operation-times.js';
 import { cutIntoSegments, type Segment } from './segments.js';
 import { sessionConfig } from './session-config.js';
+import type { PassRecording } from './recording.js';
 import type { RecordedPass } from './sources.js';
 
 type Values = HostTensor['values'];
@@ -42,8 +43,9 @@ export class CapturedGraph implements CapturedPass {
     if (count) for (const time of operationTimes(traces, this.pass.nodes)) count(time);
   }
 
-  rehearse(results: readonly Float32Array[]): void {
-    this.runWith(results, this.addon.execute, (call) => this.pass.hostCalls[call].recorded);
+  rehearse(recording: Recording, results: readonly Float32Array[]): void {
+    const { hostCalls } = (recording as PassRecording).pass;
+    this.runWith(results, this.addon.execute, (call) => hostCalls[call].recorded);
   }
 
   private runWith(

@@ -17,11 +17,18 @@ export function copyNameOf(source: Source): string {
 }
 
 /**
+ * Operations that TensorFlow computes by another kernel, or together with a neighbour, where it finds them in a graph: to
+ * other bits. It does not look into functions, so each is one; the name of its result.
+ */
+const apart: Readonly<Record<string, string>> = {
+  BiasAddGrad: 'output',
+  LogSoftmax: 'logsoftmax',
+  Softmax: 'softmax',
+};
+
+/**
  * A recorded pass as a GraphDef (tensorflow/core/framework/graph.proto): an operation for each call, a placeholder for each
  * input, and an identity for each of `copies`.
- *
- * A bias gradient reads through an identity. TensorFlow would otherwise make one operation of it and the convolution's
- * gradient beside it, which adds up in another order.
  */
 export function graphDefinition(
   { nodes, inputs, constants }: RecordedPass,
@@ -29,56 +36,94 @@ export function graphDefinition(
   binding: Binding,
 ): Uint8Array {
   const graph = new BinaryWriter();
-  const add = (name: string, operation: string, from: readonly string[], attributes: Attributes) =>
-    message(graph, 1, (node) => {
-      node.tag(1, WireType.LengthDelimited).string(name);
-      node.tag(2, WireType.LengthDelimited).string(operation);
-      for (const input of from) node.tag(3, WireType.LengthDelimited).string(input);
-      for (const [key, write] of attributes) {
-        message(node, 5, (entry) => {
-          entry.tag(1, WireType.LengthDelimited).string(key);
-          message(entry, 2, write);
-        });
-      }
-    });
+  const add = (node: NodeDefinition) => message(graph, 1, (writer) => writeNode(writer, node));
   inputs.forEach(({ type, shape }, index) =>
-    add(
-      `in${index}`,
-      'Placeholder',
-      [],
-      [
+    add({
+      name: `in${index}`,
+      operation: 'Placeholder',
+      attributes: [
         ['dtype', typeValue(type)],
         ['shape', (value) => writeShape(value, 7, shape)],
       ],
-    ),
+    }),
   );
   constants.forEach((constant, index) =>
-    add(
-      `c${index}`,
-      'Const',
-      [],
-      [
+    add({
+      name: `c${index}`,
+      operation: 'Const',
+      attributes: [
         ['dtype', typeValue(constant.type)],
         ['value', (value) => message(value, 8, (tensor) => writeTensor(tensor, constant))],
       ],
-    ),
+    }),
   );
+  const functions: NodeDefinition[] = [];
   nodes.forEach(({ operation, inputs, attributes }, index) => {
-    let names = inputs.map(nameOf);
-    if (operation === 'BiasAddGrad') {
-      add(`own-n${index}`, 'Identity', names, [['T', typeValue(binding.TF_FLOAT)]]);
-      names = [`own-n${index}`];
-    }
     const written = attributes.map(
       (attribute) =>
         [attribute.name, (value: BinaryWriter) => writeAttribute(value, attribute, binding)] as const,
     );
-    add(`n${index}`, operation, names, written);
+    const name = `n${index}`;
+    const node = { name, operation, inputs: inputs.map(nameOf), attributes: written };
+    if (!Object.hasOwn(apart, operation)) return add(node);
+    functions.push(node);
+    add({ ...node, operation: functionName(node), attributes: [] });
   });
-  for (const { source, type } of copies)
-    add(copyNameOf(source).replace(/:0$/, ''), 'Identity', [nameOf(source)], [['T', typeValue(type)]]);
+  for (const { source, type } of copies) {
+    const name = copyNameOf(source).replace(/:0$/, '');
+    add({ name, operation: 'Identity', inputs: [nameOf(source)], attributes: [['T', typeValue(type)]] });
+  }
+  message(graph, 2, (library) => {
+    for (const node of functions)
+      message(library, 1, (definition) => writeFunction(definition, node, binding.TF_FLOAT));
+  });
   message(graph, 4, (versions) => versions.tag(1, WireType.Varint).int32(producer));
   return graph.finish();
+}
+
+interface NodeDefinition {
+  name: string;
+  operation: string;
+  inputs?: readonly string[];
+  attributes: Attributes;
+}
+
+function functionName({ name, operation }: NodeDefinition): string {
+  return `${operation}_${name}`;
+}
+
+function writeNode(writer: BinaryWriter, { name, operation, inputs = [], attributes }: NodeDefinition): void {
+  text(writer, 1, name);
+  text(writer, 2, operation);
+  for (const input of inputs) text(writer, 3, input);
+  for (const [key, write] of attributes) {
+    message(writer, 5, (entry) => {
+      text(entry, 1, key);
+      message(entry, 2, write);
+    });
+  }
+}
+
+/** A function (tensorflow/core/framework/function.proto) of one tensor that calls one operation. */
+function writeFunction(writer: BinaryWriter, node: NodeDefinition, type: number): void {
+  const argument = (name: string) => (writer: BinaryWriter) => {
+    text(writer, 1, name);
+    writer.tag(3, WireType.Varint).int32(type);
+  };
+  message(writer, 1, (signature) => {
+    text(signature, 1, functionName(node));
+    message(signature, 2, argument('x'));
+    message(signature, 3, argument('y'));
+  });
+  message(writer, 3, (inner) => writeNode(inner, { ...node, inputs: ['x'] }));
+  message(writer, 4, (result) => {
+    text(result, 1, 'y');
+    text(result, 2, `${node.name}:${apart[node.operation]}:0`);
+  });
+}
+
+function text(writer: BinaryWriter, field: number, value: string): void {
+  writer.tag(field, WireType.LengthDelimited).string(value);
 }
 
 type Write = (writer: BinaryWriter) => void;

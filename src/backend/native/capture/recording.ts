@@ -8,7 +8,7 @@ import type { Node, RecordedPass, Source } from './sources.js';
 /** A recorded pass of native TensorFlow. */
 export class PassRecording implements Recording {
   constructor(
-    private readonly pass: RecordedPass,
+    readonly pass: RecordedPass,
     readonly obstacle: string | undefined,
     private readonly addon: GraphAddon,
     private readonly binding: Binding,
