@@ -52,7 +52,7 @@ interface Made extends Pick<StepOptions, 'onNotice'> {
  * covers the whole batch, N ranks make the step that one rank makes, to rounding.
  *
  * On a backend that can, passes run as graphs once they have been recorded (`captured-steps.ts`), unless hooks catch their
- * gradients.
+ * gradients. Then too the variables wait for `complete`.
  *
  * With overlap, hooks send each bucket of gradients as the backward pass completes it: the communication thread sums it up,
  * updates its weights and gathers them while this one goes on. The step ends without waiting for that: the next forward
@@ -72,6 +72,8 @@ export class TrainingStep {
   /** Hooks of the gradients; undefined without overlap. */
   private readonly hooks: GradientHooks | undefined;
   private readonly cut: Cut;
+  /** Whether the last pass did: it reads the flat weights, not the variables. */
+  private ranAsGraph = false;
   /** Micro-batches are summed over the ranks one by one, not together. */
   private readonly separately: boolean;
 
@@ -150,6 +152,7 @@ export class TrainingStep {
     if (!hooks) for (let index = optimiser.buckets.length - 1; index >= 0; index--) optimiser.reduce(index);
     await optimiser.update();
     loader.outdate();
+    if (!hooks && !this.ranAsGraph) loader.loadAll();
     await turn();
     onPhase?.('update');
     return values;
@@ -172,6 +175,7 @@ export class TrainingStep {
       const result = captured?.run(counts.join(' '), batch, { add, make });
       if (result) {
         seen.push(result.values);
+        this.ranAsGraph = result.isGraph;
         onPhase?.(result.isGraph ? 'passes' : 'backward');
         return;
       }
