@@ -37,6 +37,15 @@ export function recordHost<T>(recording: HostRecorder, pass: () => T): T {
 /**
  * A tensor of numbers that may be others in the next pass of the same shapes: `make` is called again for a captured one.
  * Whatever else of the host's gets into a pass counts as a constant of it.
+ *
+ * @example
+ * import { fromHost, initBackend } from 'pod-dist';
+ *
+ * await initBackend('cpu');
+ * let temperature = 2;
+ * const scale = () => fromHost(() => ({ values: Float32Array.of(1 / temperature), shape: [] }));
+ * temperature = 4;
+ * console.log(await scale().data()); // 0.25
  */
 export function fromHost<T extends Tensor>(
   make: () => HostTensor,
@@ -50,13 +59,34 @@ export function fromHost<T extends Tensor>(
 /**
  * Tensors that the host computes of float32 tensors in the middle of a pass, such as sums over ranks. `compute` may keep
  * nothing of the arrays that it is given.
+ *
+ * @example
+ * import { initBackend, LocalCommunicator, onHost } from 'pod-dist';
+ *
+ * const { tf } = await initBackend('cpu');
+ * const communicator = new LocalCommunicator();
+ * const [sums] = onHost([tf.tensor1d([1, 2])], ([own]) => {
+ *   const values = own.slice();
+ *   communicator.allReduceSync(values);
+ *   return [{ values, shape: [2] }];
+ * });
+ * console.log(await sums.data()); // 1, 2
  */
 export function onHost(inputs: readonly Tensor[], compute: HostComputation): Tensor[] {
   if (recorder) return recorder.onHost(inputs, compute);
   return compute(readTogether(inputs)).map(({ values, shape }) => tf.tensor(values, shape));
 }
 
-/** Reads the tensors of an outcome, and disposes of them. */
+/**
+ * Reads the tensors of an outcome, and disposes of them.
+ *
+ * @example
+ * import { initBackend, readOutcome } from 'pod-dist';
+ *
+ * const { tf } = await initBackend('cpu');
+ * const outcome = { tensors: [tf.scalar(3)], of: ([[sum]]: readonly Float32Array[]) => ({ loss: sum / 2 }) };
+ * console.log(readOutcome(outcome).loss); // 1.5
+ */
 export function readOutcome<T>({ tensors, of }: Outcome<T>): T {
   const values = readTogether(tensors);
   tf.dispose([...tensors]);

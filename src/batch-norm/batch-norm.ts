@@ -12,6 +12,11 @@ interface MovingStatistics {
   variance: Float32Array;
 }
 
+interface Pending {
+  moving: MovingStatistics;
+  moments: readonly Statistic[];
+}
+
 /** Statistics of a pass that are still tensors. */
 export interface PendingStatistics {
   tensors: readonly tf.Tensor[];
@@ -30,7 +35,7 @@ export class BatchNorm {
   private readonly moving = new Map<string, MovingStatistics>();
   private share: BatchShare = { local: 0, counted: 0 };
   /** Statistics of the last pass that the moving ones do not know yet. */
-  private readonly pending: { moving: MovingStatistics; moments: readonly Statistic[] }[] = [];
+  private pending: Pending[] = [];
 
   constructor(
     model: tf.LayersModel,
@@ -107,9 +112,9 @@ export class BatchNorm {
 
   /** Hands out the statistics of the pass just made that are tensors; whoever takes them disposes of them. */
   handOut(): PendingStatistics {
-    const own = this.pending.filter(({ moments }) => moments.some((one) => one instanceof tf.Tensor));
-    const rest = this.pending.filter((entry) => !own.includes(entry));
-    this.pending.splice(0, this.pending.length, ...rest);
+    const isTensor = ({ moments }: Pending) => moments.some((one) => one instanceof tf.Tensor);
+    const own = this.pending.filter(isTensor);
+    this.pending = this.pending.filter((entry) => !isTensor(entry));
     return {
       tensors: own.flatMap(({ moments }) => moments as readonly tf.Tensor[]),
       take: (values) => {

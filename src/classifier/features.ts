@@ -2,7 +2,7 @@ import * as tf from '../tf/index.js';
 import { fromHost } from '../backend/host-values.js';
 import type { Batch } from '../data/dataset.js';
 import { unitRows } from '../losses/index.js';
-import type { Classifier } from './classifier.js';
+import type { ForwardPass } from '../models/forward.js';
 
 const widthAxis = 2;
 
@@ -15,7 +15,7 @@ const widthAxis = 2;
  * The caller holds the `tidy`.
  */
 export function featuresOf(
-  { forward, shape }: Pick<Classifier, 'forward' | 'shape'>,
+  { forward, shape }: { forward: ForwardPass; shape: readonly [number, number, number] },
   batch: Pick<Batch, 'images' | 'count'>,
   mirror: boolean,
 ): tf.Tensor2D {

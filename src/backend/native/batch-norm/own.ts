@@ -1,4 +1,4 @@
-import * as tf from '../../../tf/index.js';
+import type * as tf from '../../../tf/index.js';
 import type { Activation } from '../../activation.js';
 import type { BatchNormOperations, Normalised } from '../../batch-norm.js';
 import { doublesIn } from '../../composed-batch-norm.js';

@@ -7,8 +7,7 @@ import { graphDefinition } from './graph-definition.js';
 import { operationTimes } from './operation-times.js';
 import { cutIntoSegments, type Segment } from './segments.js';
 import { sessionConfig } from './session-config.js';
-import type { PassRecording } from './recording.js';
-import type { RecordedPass } from './sources.js';
+import type { HasPass, RecordedPass } from './sources.js';
 
 type Values = HostTensor['values'];
 type Execute = (segment: object, values: readonly Values[], results: readonly Float32Array[]) => void;
@@ -44,7 +43,7 @@ export class CapturedGraph implements CapturedPass {
   }
 
   rehearse(recording: Recording, results: readonly Float32Array[]): void {
-    const { hostCalls } = (recording as PassRecording).pass;
+    const { hostCalls } = (recording as HasPass).pass;
     this.runWith(results, this.addon.execute, (call) => hostCalls[call].recorded);
   }
 

@@ -64,8 +64,9 @@ class Recorder implements HostRecorder {
       tensorDataSync: (id: number) => this.read(id),
     };
     // Its properties are read-only, and so would be inherited ones.
-    const properties = Object.entries(watched).map(([name, value]) => [name, { value }]);
-    backend.binding = Object.create(binding, Object.fromEntries(properties)) as Binding;
+    const properties: PropertyDescriptorMap = {};
+    for (const [name, value] of Object.entries(watched)) properties[name] = { value };
+    backend.binding = Object.create(binding, properties) as Binding;
     backend.getInputTensorIds = (tensors) => {
       const ids = getInputTensorIds.call(backend, tensors);
       tensors.forEach((tensor, index) => this.learn(ids[index], tensor));

@@ -3,10 +3,10 @@ import type { CapturedPass, Recording } from '../../capture.js';
 import type { Binding } from '../node-backend.js';
 import { CapturedGraph } from './captured-graph.js';
 import type { GraphAddon } from './graph-addon.js';
-import type { Node, RecordedPass, Source } from './sources.js';
+import type { HasPass, Node, RecordedPass, Source } from './sources.js';
 
 /** A recorded pass of native TensorFlow. */
-export class PassRecording implements Recording {
+export class PassRecording implements Recording, HasPass {
   constructor(
     readonly pass: RecordedPass,
     readonly obstacle: string | undefined,

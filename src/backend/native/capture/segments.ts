@@ -93,11 +93,9 @@ export function cutIntoSegments(pass: RecordedPass): Segmentation {
 /** Nodes that an output or a computation of the host's depends on. */
 function neededNodes({ nodes, hostCalls, outputs }: RecordedPass): Set<number> {
   const needed = new Set<number>();
-  const pending = [...outputs, ...hostCalls.flatMap(({ inputs }) => inputs)];
-  for (let source = pending.pop(); source !== undefined; source = pending.pop()) {
-    if (source.kind !== 'output' || needed.has(source.node)) continue;
-    needed.add(source.node);
-    pending.push(...nodes[source.node].inputs);
-  }
+  const need = (source: Source) => void (source.kind === 'output' && needed.add(source.node));
+  for (const source of outputs.concat(hostCalls.flatMap(({ inputs }) => inputs))) need(source);
+  for (let index = nodes.length - 1; index >= 0; index--)
+    if (needed.has(index)) nodes[index].inputs.forEach(need);
   return needed;
 }

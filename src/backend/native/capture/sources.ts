@@ -51,3 +51,8 @@ export interface RecordedPass {
   hostCalls: readonly HostCall[];
   outputs: readonly Source[];
 }
+
+/** A recording of this backend's. */
+export interface HasPass {
+  readonly pass: RecordedPass;
+}
