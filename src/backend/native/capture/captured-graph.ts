@@ -43,7 +43,7 @@ export class CapturedGraph implements CapturedPass {
   }
 
   rehearse(recording: Recording, results: readonly Float32Array[]): void {
-    const { hostCalls } = (recording as HasPass).pass;
+    const { hostCalls } = (recording as Recording & HasPass).pass;
     this.runWith(results, this.addon.execute, (call) => hostCalls[call].recorded);
   }
 
