@@ -1,6 +1,13 @@
 export type { BackendOptions } from './backend/backend.js';
 export type { BackendChoice, BackendName } from './backend/backends.js';
-export { fromHost, onHost, readOutcome, type HostTensor, type Outcome } from './backend/host-values.js';
+export {
+  fromHost,
+  onHost,
+  readOutcome,
+  type HostComputation,
+  type HostTensor,
+  type Outcome,
+} from './backend/host-values.js';
 export { initBackend, type Backend } from './backend/index.js';
 export { shardRange } from './collective/communicator.js';
 export type {
@@ -67,6 +74,7 @@ export type {
   CheckpointRecord,
   EpochRecord,
   MissedRecord,
+  NoticeRecord,
   RanksRecord,
   RankTimes,
   Report,

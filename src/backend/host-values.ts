@@ -20,6 +20,7 @@ export interface HostRecorder {
   onHost(inputs: readonly Tensor[], compute: HostComputation): Tensor[];
 }
 
+/** What the host computes of the values of tensors. */
 export type HostComputation = (values: readonly Float32Array[]) => readonly HostTensor[];
 
 let recorder: HostRecorder | undefined;

@@ -127,8 +127,8 @@ function takeBatch(own: Batch, { images, labels }: Batch): void {
   own.labels.set(labels);
 }
 
-function isEqual(a: Float32Array, b: Float32Array): boolean {
+function isEqual(a: Float32Array, b: Float32Array | undefined): boolean {
   const bytes = ({ buffer, byteOffset, byteLength }: Float32Array) =>
     Buffer.from(buffer, byteOffset, byteLength);
-  return bytes(a).equals(bytes(b));
+  return b !== undefined && bytes(a).equals(bytes(b));
 }

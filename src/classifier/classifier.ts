@@ -119,19 +119,18 @@ export class Classifier {
   evaluate(batch: Batch, mirror: boolean): tf.Tensor2D {
     const make = (batch: Batch) => featuresOf(this, batch, mirror);
     const result = this.evaluations?.run(`${batch.count} ${mirror}`, batch, make);
-    return result ? tf.tensor2d(result.values[0].slice(), [batch.count, this.dim]) : make(batch);
+    const [features] = result?.values ?? [];
+    return features ? tf.tensor2d(features.slice(), [batch.count, this.dim]) : make(batch);
   }
 
   private captureEvaluations(
     capture: Capture,
     onNotice: (line: string) => void = () => {},
   ): CapturedPasses<tf.Tensor2D> {
-    const values = this.parameters.parts(this.weights);
-    const trained = this.parameters.variables.map((variable, index) => ({ variable, values: values[index] }));
     return new CapturedPasses({
       what: 'evaluations',
       capture,
-      weights: [...trained, ...this.batchNorm.published],
+      weights: [...this.parameters.within(this.weights), ...this.batchNorm.published],
       tensorsOf: (features: tf.Tensor2D) => [features],
       onNotice,
     });

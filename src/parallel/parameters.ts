@@ -48,6 +48,14 @@ export class Parameters {
     return this.entries.map(({ offset, size }) => flat.subarray(offset, offset + size));
   }
 
+  /** The variables, and where `flat` holds their values. */
+  within(flat: Float32Array): { variable: tf.Variable; values: Float32Array }[] {
+    return this.entries.map(({ variable, offset, size }) => ({
+      variable,
+      values: flat.subarray(offset, offset + size),
+    }));
+  }
+
   /** Copies the variables' values into `flat`. */
   read(flat: Float32Array): void {
     for (const { variable, offset } of this.entries) flat.set(variable.dataSync<'float32'>(), offset);

@@ -222,11 +222,9 @@ function capturedSteps(
 ): CapturedSteps | undefined {
   const { capture } = running();
   if (!capture) return undefined;
-  const values = parameters.parts(weights);
-  const read = parameters.variables.map((variable, index) => ({ variable, values: values[index] }));
   return new CapturedSteps({
     capture,
-    weights: read,
+    weights: parameters.within(weights),
     gradients: parameters.parts(gradients),
     loadVariables: () => loader.loadAll(),
     onNotice,
