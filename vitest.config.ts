@@ -7,7 +7,8 @@ const root = fileURLToPath(new URL('.', import.meta.url));
 
 /** Files that take longest, longest first: they start first, so that no core waits for one of them in the end. */
 const longest = [
-  ...['integration/elastic', 'launchers/launchers', 'integration/bitwise', 'integration/preempted'],
+  ...['integration/elastic', 'launchers/launchers', 'integration/bitwise', 'integration/succession'],
+  'integration/preempted',
   ...['integration/resume', 'integration/failure'],
   ...['integration/worker', 'integration/exactness', 'integration/webgpu', 'backend/setup'],
   ...['collective/collectives', 'collective/streams', 'collective/within-host', 'integration/endings'],
