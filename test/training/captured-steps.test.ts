@@ -9,7 +9,7 @@ import { registerLoss } from '../../src/config/plugins.js';
 import { losses, meanOverImages } from '../../src/losses/index.js';
 import * as tf from '../../src/tf/index.js';
 import { TrainingStep } from '../../src/training/step.js';
-import { stream } from '../../src/util/random.js';
+import { randomStream } from '../../src/util/random.js';
 import { z } from 'zod';
 import { needs } from '../needs.js';
 
@@ -21,7 +21,7 @@ const short = 5;
 const small = { name: 'small-cnn' as const, dim: 6, channels: [4, 6], strides: [1, 2], batchNorm: true };
 
 function batchOf(count: number, seed: number) {
-  const random = stream(seed, count);
+  const random = randomStream(seed, count);
   const images = Float32Array.from({ length: count * 8 * 8 * 3 }, () => random.normal());
   return { images, labels: Int32Array.from({ length: count }, (_, row) => (row * seed) % classes), count };
 }
