@@ -64,6 +64,10 @@ export async function keepWorker(options: KeepOptions): Promise<Report | undefin
     const report = await Promise.race([keeper.run(), failed]);
     await own?.finished();
     return report;
+  } catch (error) {
+    // The other ranks end as well, and hear of it from the coordinator.
+    await own?.failure();
+    throw error;
   } finally {
     await keeper.close();
     await own?.stop();
