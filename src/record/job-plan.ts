@@ -8,16 +8,18 @@ const text = z.string();
 const whole = z.int().min(0);
 
 const jobPlanSchema = z.object({
-  /** Device of each worker (`DevicePlan`). */
-  devices: z.object({
-    perWorker: z
-      .array(
-        z.object({ env: z.record(text, text), device: text, within: z.array(text).readonly().optional() }),
-      )
-      .min(1),
-    gpu: z.boolean(),
-    notice: text.optional(),
-  }),
+  /** Device of each worker (`DevicePlan`); absent where each host plans its own. */
+  devices: z
+    .object({
+      perWorker: z
+        .array(
+          z.object({ env: z.record(text, text), device: text, within: z.array(text).readonly().optional() }),
+        )
+        .min(1),
+      gpu: z.boolean(),
+      notice: text.optional(),
+    })
+    .optional(),
   /** Arguments of `launcher/worker-process.ts` besides the run folder's. */
   workerArgs: z.array(text),
   /** Whether tasks of torchrun, Slurm or MPI keep the places of workers. */

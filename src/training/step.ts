@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import { disposeTape } from '../tf/dispose-tape.js';
 import * as tf from '../tf/index.js';
 import { readOutcome, type Outcome } from '../backend/host-values.js';
 import { explainFailure, running } from '../backend/running.js';
@@ -118,6 +119,7 @@ export class TrainingStep {
     try {
       return await this.step(input);
     } catch (error) {
+      disposeTape();
       throw this.optimiser.explain(explainFailure(error));
     }
   }

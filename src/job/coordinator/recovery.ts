@@ -10,7 +10,7 @@ import { Separations } from './separations.js';
 
 /** Milliseconds that workers of a job whose coordinator has ended may take to find the new one: of this host, of others. */
 const rejoinWithinMs = 10_000;
-const rejoinElsewhereMs = 5000;
+const rejoinElsewhereMs = 3000;
 /** Milliseconds after which workers are started here for places that others keep, and do not fill. */
 const fillWithinMs = 20_000;
 /** Milliseconds for which the job goes on without any worker whose place is kept. */

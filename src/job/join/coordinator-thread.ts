@@ -135,7 +135,7 @@ function keepForOthers(
   keep: (change: Partial<JobState>) => void,
 ): void {
   writeJobPlan(outDir, {
-    ...{ devices: { perWorker: [], gpu: false }, workerArgs: [], kept: true, resumed },
+    ...{ workerArgs: [], kept: true, resumed },
     ...{ name: config.name, epochs: config.epochs, images: 0, stepsPerEpoch: 1 },
     ...{ graceSeconds: 30, made: false },
   });

@@ -75,7 +75,7 @@ class CommunicationThread {
     this.guardian = new Guardian(
       { ...data, succession: () => this.succession },
       (error) => this.refuse(error),
-      (reason) => this.link.giveUp(reason),
+      (reason, lease) => this.link.giveUp(reason, lease),
     );
     this.tracer = data.trace ? new SpanRecorder((spans) => void this.trace(spans)) : noTracer;
     const { arena, thresholds, checkCollectives } = data;

@@ -1,6 +1,7 @@
 import { ControlClient } from '../control/client.js';
 import type { CoordinatorMessage, WorkerMessage } from '../control/protocol.js';
 import { codeOf, messageOf, PodDistError } from '../../util/errors.js';
+import type { LeaseWatch } from '../../record/run-lock.js';
 import { runningClock } from '../../util/running-clock.js';
 import { findSuccessor, type Succession } from './succession.js';
 
@@ -68,8 +69,8 @@ export class ControlLink {
   }
 
   /** Gives the coordinator up, as one that says nothing; see `lose`. */
-  giveUp(reason: string): void {
-    void this.lose(reason, true);
+  giveUp(reason: string, lease?: LeaseWatch): void {
+    void this.lose(reason, true, lease);
   }
 
   /** Sends what is under way, and ends the connection. */
@@ -110,7 +111,7 @@ export class ControlLink {
   }
 
   /** The coordinator is lost: looks for the one that takes over, where the job goes on. */
-  private async lose(reason: string, silent: boolean): Promise<void> {
+  private async lose(reason: string, silent: boolean, lease?: LeaseWatch): Promise<void> {
     const { token, order, hello, onOrphaned, onLost } = this.options;
     if (this.closed || this.seeking) return;
     const error = new PodDistError('COORDINATOR_LOST', reason);
@@ -123,7 +124,7 @@ export class ControlLink {
       await this.client.drop();
       const address = await findSuccessor({
         ...succession,
-        ...{ token, order: place, silent, since: this.heardAt },
+        ...{ token, order: place, silent, lease, since: this.heardAt },
         host: this.options.host(),
         signal: this.closing.signal,
       });

@@ -39,8 +39,8 @@ export class Guardian {
   constructor(
     private readonly options: GuardianOptions,
     private readonly fail: (error: PodDistError) => void,
-    /** Called when the coordinator has said nothing for too long. */
-    private readonly onSilence: (reason: string) => void,
+    /** Called when the coordinator has said nothing for too long, with what has watched the run folder meanwhile. */
+    private readonly onSilence: (reason: string, lease: LeaseWatch | undefined) => void,
   ) {
     this.timer = setInterval(() => this.check(), checkEveryMs);
   }
@@ -75,8 +75,10 @@ export class Guardian {
     const most = stallTimeoutMs + checkEveryMs * 4;
     const limit = succession ? Math.min(most, successionAfterMs) : most;
     if (silent < limit && !this.hasExpired(succession, silent)) return;
+    const { lease } = this;
+    this.lease = undefined;
     this.pause();
-    this.onSilence(`no word from the coordinator for ${(silent / 1000).toFixed(1)} s`);
+    this.onSilence(`no word from the coordinator for ${(silent / 1000).toFixed(1)} s`, lease);
   }
 
   /** Whether a silent coordinator has not touched its lock for long, either. */

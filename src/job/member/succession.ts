@@ -26,6 +26,8 @@ export interface Orphan extends Succession {
   host?: string;
   /** Whether the coordinator's process may still be there, without a word. */
   silent: boolean;
+  /** Has watched the run folder since it fell silent. */
+  lease?: LeaseWatch;
   /** When the coordinator was last heard of (`runningClock`). */
   since: number;
   /** Ends the search. */
@@ -86,7 +88,7 @@ class FolderSearch {
     private readonly folder: string,
     private readonly orphan: Orphan,
   ) {
-    this.lease = new LeaseWatch(folder);
+    this.lease = orphan.lease ?? new LeaseWatch(folder);
     this.before = readJobState(folder)?.term ?? 0;
   }
 

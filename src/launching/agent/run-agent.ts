@@ -140,8 +140,8 @@ class Agent {
   private async train(parts: Parts): Promise<void> {
     const { config, hold, recorder, combiner, state, outlived, lost } = parts;
     const { resumed } = this.plan;
-    const unplanned = this.plan.kept || outlived.former?.elsewhere;
-    const devices = unplanned ? await devicesHere(config, this.plan) : this.plan.devices;
+    const planned = outlived.former?.elsewhere ? undefined : this.plan.devices;
+    const devices = planned ?? (await devicesHere(config, this.plan));
     const workerArgs = workerArgsOf(hold.path, this.plan.workerArgs);
     const trace = openTrace(config.trace, {
       resumed: resumed !== undefined || outlived.former !== undefined,
@@ -203,9 +203,9 @@ class Agent {
 
   private resize(resized: number): void {
     try {
-      const { gpu, perWorker } = this.plan.devices;
-      if (gpu && resized > perWorker.length)
-        throw new UserError('GPU_UNAVAILABLE', `the job has ${perWorker.length} GPUs, one a worker`);
+      const { devices } = this.plan;
+      if (devices?.gpu && resized > devices.perWorker.length)
+        throw new UserError('GPU_UNAVAILABLE', `the job has ${devices.perWorker.length} GPUs, one a worker`);
       if (!this.resizeJob)
         throw new UserError('RUN_BUSY', 'the job is only beginning: ask again in a moment');
       this.resizeJob(resized);
@@ -239,7 +239,7 @@ function endsOf(hold: RunFolder, token: string): { taken: AbortSignal; lost: Abo
 
 /** Devices of this host for as many workers as the job has, which another host has planned. */
 async function devicesHere({ backend, workers, distributed }: Config, { devices }: JobPlan) {
-  const { gpu: requireGpu } = devices;
+  const requireGpu = devices?.gpu ?? false;
   const { bindCores } = distributed;
   return devicesOf(backend).plan({ gpus: requireGpu ? workers : undefined, workers, requireGpu, bindCores });
 }
