@@ -19,14 +19,15 @@ const options = {
 
 /** A worker of `pod-dist launch`: `pod-dist worker` without the help, which takes longer to make than all else. */
 async function main(args: string[]): Promise<void> {
-  const { endWithParent } = await import('../src/job/launch/end-with-parent.js');
+  const { endWithParent, untilOwned } = await import('../src/job/launch/end-with-parent.js');
   const { readJobEnvironment } = await import('../src/job/join/environment.js');
   const { work } = await import('../src/launching/work.js');
   const { values } = parseArgs({ args, options });
   const { config: file, out, resume, evaluate, set, backend, module: backbone } = values;
   const place = readJobEnvironment(process.env);
   goOnWithoutConsole();
-  if (!place.outlives) endWithParent();
+  if (place.outlives) await untilOwned();
+  else endWithParent();
   process.channel?.unref();
   leaveSignalsToLauncher();
   await work(place, {

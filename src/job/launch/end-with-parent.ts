@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { EndCause, EndRequests, StopSource } from '../../util/signals.js';
 
 /** Milliseconds that a worker which has joined its job has to end in order, before it is killed. */
@@ -8,6 +9,18 @@ export function endWithParent(): void {
   const end = () => process.kill(process.pid, 'SIGKILL');
   if (process.connected) process.on('disconnect', () => setTimeout(end, endWithinMs));
   else end();
+}
+
+/** Message to a worker that outlives the process that has forked it: whoever takes the job over knows of this worker. */
+export const ownedMessage = { owned: true } as const;
+
+/** Resolves once this process is owned; kills it where the one that has forked it ends before: nobody knows of it. */
+export async function untilOwned(): Promise<void> {
+  const end = () => process.kill(process.pid, 'SIGKILL');
+  if (!process.connected) end();
+  process.once('disconnect', end);
+  await once(process, 'message');
+  process.off('disconnect', end);
 }
 
 /** Message to a worker from the process that keeps its place: it is to end in order, or at once. */

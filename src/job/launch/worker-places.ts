@@ -5,6 +5,7 @@ import type { Config } from '../../config/schema.js';
 import type { JobState, StartedWorker } from '../../record/job-state.js';
 import { identify } from '../../util/processes.js';
 import { launchVariables } from '../join/environment.js';
+import { ownedMessage } from './end-with-parent.js';
 import type { Supervisor } from './supervisor.js';
 import { present } from '../../util/present.js';
 
@@ -98,10 +99,13 @@ export class WorkerPlaces {
     };
     const script = fileURLToPath(new URL('../../../launcher/worker-process.js', import.meta.url));
     const spec = { worker, script, args: workerArgs, environment, logFile: this.logOf(worker), within };
-    const pid = supervisor?.start(spec)?.pid;
-    if (pid === undefined) return false;
+    const child = supervisor?.start(spec);
+    const pid = child?.pid;
+    if (child === undefined || pid === undefined) return false;
     taken[place] = { worker, place, ...identify(pid) };
     this.options.onChange?.({ workers: taken.filter((one) => one !== undefined), nextWorker: this.next });
+    // A worker that has ended by now is noticed by its exit.
+    if (outlived) child.send(ownedMessage, () => {});
     return true;
   }
 }

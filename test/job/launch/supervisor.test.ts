@@ -2,9 +2,11 @@ import { execFile } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
+import { hasEnded } from '../../../src/util/processes.js';
 import { needs } from '../../needs.js';
 
 interface Outcome {
@@ -68,5 +70,27 @@ describe('a worker that the system does not start', needs('Linux', linux), () =>
   it('is followed to its end where there is one', async () => {
     const { started, told } = await start({});
     expect([started, told]).toEqual([true, ['rank 3 ended: SIGTERM']]);
+  });
+});
+
+describe('a worker that outlives the process that has started it', needs('Linux', linux), () => {
+  const leave = async (owned: string) => {
+    const fixture = fileURLToPath(
+      new URL('../../../dist/test/job/launch/fixtures/leave-worker.js', import.meta.url),
+    );
+    const { stdout } = await promisify(execFile)(process.execPath, [fixture, owned, join(folder, owned)]);
+    return Number(stdout);
+  };
+
+  it('ends where nobody has learnt of it', async () => {
+    const pid = await leave('unknown');
+    await expect.poll(() => hasEnded(pid), { timeout: 20_000 }).toBe(true);
+  });
+
+  it('goes on where somebody has', async () => {
+    const pid = await leave('owned');
+    await delay(2000);
+    expect(hasEnded(pid)).toBe(false);
+    process.kill(pid, 'SIGKILL');
   });
 });
