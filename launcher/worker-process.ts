@@ -2,6 +2,8 @@ import { parseArgs } from 'node:util';
 import { consoleWritten, goOnWithoutConsole, guardConsole } from '../src/console/console.js';
 import { guardOutput } from '../src/console/terminal.js';
 import { guardSignals, leaveSignalsToLauncher } from '../src/util/signals.js';
+import { launchVariables, readJobEnvironment } from '../src/job/join/environment.js';
+import { endWithParent, untilOwned } from '../src/job/launch/end-with-parent.js';
 import { reportFailure } from './report-failure.js';
 
 /** Arguments that pod-dist gives the workers that it starts, by the names of the flags of `pod-dist worker`. */
@@ -19,14 +21,12 @@ const options = {
 
 /** A worker of `pod-dist launch`: `pod-dist worker` without the help, which takes longer to make than all else. */
 async function main(args: string[]): Promise<void> {
-  const { endWithParent, untilOwned } = await import('../src/job/launch/end-with-parent.js');
-  const { readJobEnvironment } = await import('../src/job/join/environment.js');
   const { work } = await import('../src/launching/work.js');
   const { values } = parseArgs({ args, options });
   const { config: file, out, resume, evaluate, set, backend, module: backbone } = values;
   const place = readJobEnvironment(process.env);
   goOnWithoutConsole();
-  if (place.outlives) await untilOwned();
+  if (place.outlives) await owned;
   else endWithParent();
   process.channel?.unref();
   leaveSignalsToLauncher();
@@ -39,6 +39,7 @@ async function main(args: string[]): Promise<void> {
   });
 }
 
+const owned = process.env[launchVariables.outlives] === undefined ? undefined : untilOwned();
 guardOutput();
 guardConsole();
 guardSignals();

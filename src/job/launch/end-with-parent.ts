@@ -14,16 +14,16 @@ export function endWithParent(): void {
 /** Message to a worker that outlives the process that has forked it: whoever takes the job over knows of this worker. */
 export const ownedMessage = { owned: true } as const;
 
-/** Resolves once this process is owned; kills it where the one that has forked it ends before: nobody knows of it. */
+/**
+ * Resolves once this process is owned; kills it where the one that has forked it ends before: nobody knows of it. Where
+ * that one ends while this process is still loading, it is killed as well; who takes the job over starts another.
+ */
 export async function untilOwned(): Promise<void> {
-  let isOwned = false;
-  // A message that came before is given to the listener first.
-  const end = () => setImmediate(() => void (isOwned || process.kill(process.pid, 'SIGKILL')));
-  const owned = once(process, 'message');
-  if (process.connected) process.once('disconnect', end);
-  else end();
-  await owned;
-  isOwned = true;
+  const end = () => process.kill(process.pid, 'SIGKILL');
+  if (!process.connected) end();
+  process.once('disconnect', end);
+  await once(process, 'message');
+  process.off('disconnect', end);
 }
 
 /** Message to a worker from the process that keeps its place: it is to end in order, or at once. */
