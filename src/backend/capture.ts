@@ -30,9 +30,9 @@ export interface CapturedPass {
   run(results: readonly Float32Array[]): void;
   /**
    * Runs it as an equal pass was recorded just now: nothing of the host's part is computed again, and nothing that the host
-   * does besides is done twice.
+   * does besides is done twice. Returns whether the host would have been given the same bits.
    */
-  rehearse(recording: Recording, results: readonly Float32Array[]): void;
+  rehearse(recording: Recording, results: readonly Float32Array[]): boolean;
 }
 
 /** Runs a pass operation by operation and records it. */

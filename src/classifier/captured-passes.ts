@@ -1,6 +1,7 @@
 import * as tf from '../tf/index.js';
 import type { Capture, CapturedPass, CapturedWeight, Recording } from '../backend/capture.js';
 import type { Batch } from '../data/dataset.js';
+import { isEqual } from '../util/equal-bits.js';
 import { messageOf } from '../util/errors.js';
 
 /** Shapes of batches that are kept as graphs, at most: a run has whole batches, and the last one of an epoch. */
@@ -11,8 +12,10 @@ export interface CapturedPassesOptions<Pass> {
   what: string;
   capture: Capture;
   weights: readonly CapturedWeight[];
-  /** Brings the variables of the weights up to date, which operations read one by one and graphs do not. */
+  /** Brings the variables of the weights up to date, which operations read. */
   loadVariables?(): void;
+  /** Waits for the weights themselves, which graphs read. */
+  waitForWeights?(): void;
   /** The tensors of a pass whose values are wanted, float32. */
   tensorsOf(pass: Pass): readonly tf.Tensor[];
   /** Called once, with a line that says why passes run operation by operation. */
@@ -24,12 +27,15 @@ interface Shape<Pass> {
   batch: Batch;
   /** The first pass: its tensors are gone, and what is to be done with their values stays. */
   pass: Pass;
-  recording: Recording;
+  /** Kept until a second recording has been found to be the same. */
+  recording: Recording | undefined;
   captured: CapturedPass;
   /** Arrays for the values of a run. */
   results: readonly Float32Array[];
-  /** Whether a second recording was the same. */
-  isChecked: boolean;
+}
+
+interface Recorded<Pass> extends Pick<Shape<Pass>, 'batch' | 'pass'> {
+  recording: Recording;
 }
 
 /** What a pass has come to. */
@@ -65,7 +71,10 @@ export class CapturedPasses<Pass> {
   run(key: string, batch: Batch, make: (batch: Batch) => Pass): PassResult<Pass> | undefined {
     if (this.isOff) return undefined;
     const shape = this.shapes.get(key);
-    if (shape?.isChecked) return replay(shape, batch);
+    if (shape && !shape.recording) {
+      this.options.waitForWeights?.();
+      return replay(shape, batch);
+    }
     if (!shape && this.shapes.size === mostShapes) return undefined;
     return this.record(key, batch, make);
   }
@@ -91,11 +100,11 @@ export class CapturedPasses<Pass> {
   /** Takes a recorded pass as a shape's first or second one; returns the reason why it cannot. */
   private check(
     key: string,
-    { batch, pass, recording }: Pick<Shape<Pass>, 'batch' | 'pass' | 'recording'>,
+    { batch, pass, recording }: Recorded<Pass>,
     values: readonly Float32Array[],
   ): string | undefined {
     const known = this.shapes.get(key);
-    const obstacle = recording.obstacle ?? (known && recording.differenceFrom(known.recording));
+    const obstacle = recording.obstacle ?? (known?.recording && recording.differenceFrom(known.recording));
     if (obstacle !== undefined) return obstacle;
     const results = values.map(({ length }) => new Float32Array(length));
     const captured = known?.captured ?? recording.build();
@@ -103,8 +112,8 @@ export class CapturedPasses<Pass> {
     captured.rehearse(recording, results);
     if (!values.every((wanted, index) => isEqual(wanted, results[index])))
       return 'their graph comes to other bits';
-    if (known) known.isChecked = true;
-    else this.shapes.set(key, { batch, pass, recording, captured, results, isChecked: false });
+    if (known) known.recording = undefined;
+    else this.shapes.set(key, { batch, pass, recording, captured, results });
     return undefined;
   }
 
@@ -125,10 +134,4 @@ function replay<Pass>({ batch: own, pass, captured, results }: Shape<Pass>, batc
 function takeBatch(own: Batch, { images, labels }: Batch): void {
   own.images = images;
   own.labels.set(labels);
-}
-
-function isEqual(a: Float32Array, b: Float32Array | undefined): boolean {
-  const bytes = ({ buffer, byteOffset, byteLength }: Float32Array) =>
-    Buffer.from(buffer, byteOffset, byteLength);
-  return b !== undefined && bytes(a).equals(bytes(b));
 }

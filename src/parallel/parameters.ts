@@ -43,11 +43,6 @@ export class Parameters {
     return this.entries.map((entry) => entry.variable);
   }
 
-  /** The part of `flat` that belongs to each variable. */
-  parts(flat: Float32Array): Float32Array[] {
-    return this.entries.map(({ offset, size }) => flat.subarray(offset, offset + size));
-  }
-
   /** The variables, and where `flat` holds their values. */
   within(flat: Float32Array): { variable: tf.Variable; values: Float32Array }[] {
     return this.entries.map(({ variable, offset, size }) => ({
@@ -74,18 +69,21 @@ export class Parameters {
     value.dispose();
   }
 
-  /** Copies the gradient of parameter `index` into `flat`, or adds it to what is there. */
-  readGradient(index: number, gradient: tf.Tensor, flat: Float32Array, add: boolean): void {
-    copy(gradient.dataSync<'float32'>(), flat, this.entries[index].offset, add);
+  /**
+   * Copies the gradient of parameter `index` into `flat`, or adds it to what is there; undefined: the loss does not depend
+   * on it.
+   */
+  takeGradient(index: number, gradient: Float32Array | undefined, flat: Float32Array, add: boolean): void {
+    const { offset, size } = this.entries[index];
+    if (gradient) copy(gradient, flat, offset, add);
+    else if (!add) flat.fill(0, offset, offset + size);
   }
 
   /** Copies named gradients, as `tf.variableGrads` returns them, into `flat`, or adds them to what is there. */
   readGradients(gradients: tf.NamedTensorMap, flat: Float32Array, add = false): void {
-    for (const { name, offset, size } of this.entries) {
-      const gradient = gradients[name];
-      if (gradient) copy(gradient.dataSync<'float32'>(), flat, offset, add);
-      else if (!add) flat.fill(0, offset, offset + size);
-    }
+    this.entries.forEach(({ name }, index) =>
+      this.takeGradient(index, gradients[name]?.dataSync<'float32'>(), flat, add),
+    );
   }
 }
 

@@ -61,6 +61,12 @@ export class WeightLoader {
     tracer.span('compute', 'load weights', began);
   }
 
+  /** Blocks until all weights are those of the last update, for whoever reads them and not the variables. */
+  waitForAll(): void {
+    for (const bucket of this.arrived.keys()) this.options.optimiser.waitFor(bucket);
+    this.arrived.fill(true);
+  }
+
   /** Makes all variables current. */
   loadAll(): void {
     this.bucketsOf.forEach((_, parameter) => this.load(parameter));

@@ -4,22 +4,24 @@ import type { PendingStatistics } from '../batch-norm/batch-norm.js';
 import { CapturedPasses, type CapturedPassesOptions } from '../classifier/captured-passes.js';
 import type { Batch } from '../data/dataset.js';
 import type { LossValues } from '../losses/index.js';
+import type { Parameters } from '../parallel/parameters.js';
 
 /** A forward and backward pass of one batch. */
 export interface TrainingPass {
   outcome: Outcome<LossValues>;
-  /** By parameter; undefined where the loss does not depend on it. */
-  gradients: readonly (tf.Tensor | undefined)[];
+  /** By parameter; undefined where the loss does not depend on it. Absent where hooks take them. */
+  gradients?: readonly (tf.Tensor | undefined)[];
   /** Statistics of batch norm that are still tensors. */
   statistics: PendingStatistics;
 }
 
 interface CapturedStepsOptions extends Pick<
   CapturedPassesOptions<TrainingPass>,
-  'capture' | 'weights' | 'loadVariables' | 'onNotice'
+  'capture' | 'weights' | 'loadVariables' | 'waitForWeights' | 'onNotice'
 > {
-  /** Arrays that the gradients go to, by parameter. */
-  gradients: readonly Float32Array[];
+  parameters: Parameters;
+  /** Flat. */
+  gradients: Float32Array;
 }
 
 /** Passes of training as graphs: what a pass gives goes to the flat gradients, batch norm and the loss. */
@@ -41,21 +43,16 @@ export class CapturedSteps {
     const { pass, values, isGraph } = result;
     let next = pass.outcome.tensors.length;
     const outcome = values.slice(0, next);
-    pass.gradients.forEach((gradient, index) => this.place(index, gradient && values[next++], add));
+    const { parameters, gradients } = this.options;
+    pass.gradients?.forEach((gradient, index) =>
+      parameters.takeGradient(index, gradient && values[next++], gradients, add),
+    );
     pass.statistics.take(values.slice(next));
     return { values: pass.outcome.of(outcome), isGraph };
   }
-
-  private place(index: number, values: Float32Array | undefined, add: boolean): void {
-    const gradient = this.options.gradients[index];
-    if (values === undefined) {
-      if (!add) gradient.fill(0);
-    } else if (add) for (let at = 0; at < values.length; at++) gradient[at] += values[at];
-    else gradient.set(values);
-  }
 }
 
-function tensorsOf({ outcome, gradients, statistics }: TrainingPass): tf.Tensor[] {
+function tensorsOf({ outcome, gradients = [], statistics }: TrainingPass): tf.Tensor[] {
   const present = gradients.filter((gradient) => gradient !== undefined);
   return [...outcome.tensors, ...present, ...statistics.tensors];
 }

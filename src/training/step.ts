@@ -52,8 +52,8 @@ interface Made extends Pick<StepOptions, 'onNotice'> {
  * reduced inside), and the sharded update: gradients summed over the ranks, weights made equal. Because every reduction
  * covers the whole batch, N ranks make the step that one rank makes, to rounding.
  *
- * On a backend that can, passes run as graphs once they have been recorded (`captured-steps.ts`), unless hooks catch their
- * gradients. Then too the variables wait for `complete`.
+ * On a backend that can, passes run as graphs once they have been recorded (`captured-steps.ts`). Then, too, the variables
+ * wait for `complete`.
  *
  * With overlap, hooks send each bucket of gradients as the backward pass completes it: the communication thread sums it up,
  * updates its weights and gathers them while this one goes on. The step ends without waiting for that: the next forward
@@ -68,7 +68,7 @@ export class TrainingStep {
   readonly optimiser: ShardedOptimiser;
   private readonly loader: WeightLoader;
   readonly loss: Loss;
-  /** Passes as graphs, where the backend has such and gradients travel after the backward pass. */
+  /** Passes as graphs, where the backend has such. */
   private readonly captured: CapturedSteps | undefined;
   /** Hooks of the gradients; undefined without overlap. */
   private readonly hooks: GradientHooks | undefined;
@@ -109,8 +109,8 @@ export class TrainingStep {
       const onBucket = (index: number) => optimiser.reduce(index);
       const { model } = forward;
       this.hooks = new GradientHooks({ model, parameters, gradients, buckets, onRead, onBucket });
-    } else if (config.capture === 'auto')
-      this.captured = capturedSteps(classifier, { optimiser, loader }, onNotice);
+    }
+    if (config.capture === 'auto') this.captured = capturedSteps(classifier, { optimiser, loader }, onNotice);
     this.loss = lossOf(config.loss).create(config.loss, { communicator, targets: sourceTargets(centroids) });
   }
 
@@ -144,9 +144,8 @@ export class TrainingStep {
     const add = micro.index > 0 && !this.separately;
     const send = micro.index === micro.count - 1;
     optimiser.begin({ rate, count: micro.count });
-    const values = hooks
-      ? hooks.pass({ add, send }, () => this.backward(input, add))
-      : this.backward(input, add);
+    hooks?.begin({ add, send });
+    const values = this.backward(input, add);
     if (!send) {
       if (this.separately) await optimiser.keep();
       return values;
@@ -171,8 +170,12 @@ export class TrainingStep {
     tf.tidy(() => {
       const make = (batch: Batch) => {
         const { outcome, grads } = this.pass({ ...input, batch }, rows);
-        const gradients = parameters.slots.map(({ name }) => grads[name] as tf.Tensor | undefined);
-        return { outcome, gradients, statistics: classifier.batchNorm.handOut() };
+        const gradients = parameters.slots.map(({ name }) => grads[name]);
+        return {
+          outcome,
+          gradients: hooks ? undefined : gradients,
+          statistics: classifier.batchNorm.handOut(),
+        };
       };
       const result = captured?.run(counts.join(' '), batch, { add, make });
       if (result) {
@@ -205,7 +208,8 @@ export class TrainingStep {
       onPhase?.('forward');
       return loss;
     };
-    const { grads } = tf.variableGrads(loss, classifier.parameters.variables);
+    const both = () => tf.variableGrads(loss, classifier.parameters.variables);
+    const { grads } = this.hooks ? this.hooks.pass(both) : both();
     return { outcome: outcomes[0], grads };
   }
 
@@ -219,7 +223,7 @@ export class TrainingStep {
 
 function capturedSteps(
   { parameters, weights }: Classifier,
-  { optimiser: { gradients }, loader }: Pick<Made, 'optimiser' | 'loader'>,
+  { optimiser, loader }: Pick<Made, 'optimiser' | 'loader'>,
   onNotice: StepOptions['onNotice'] = () => {},
 ): CapturedSteps | undefined {
   const { capture } = running();
@@ -227,8 +231,10 @@ function capturedSteps(
   return new CapturedSteps({
     capture,
     weights: parameters.within(weights),
-    gradients: parameters.parts(gradients),
+    parameters,
+    gradients: optimiser.gradients,
     loadVariables: () => loader.loadAll(),
+    waitForWeights: () => loader.waitForAll(),
     onNotice,
   });
 }

@@ -4,6 +4,7 @@ import { profileInProgress } from '../../profile.js';
 import type { Binding } from '../node-backend.js';
 import type { GraphAddon } from './graph-addon.js';
 import { graphDefinition } from './graph-definition.js';
+import { isEqual } from '../../../util/equal-bits.js';
 import { operationTimes } from './operation-times.js';
 import { cutIntoSegments, type Segment } from './segments.js';
 import { sessionConfig } from './session-config.js';
@@ -11,6 +12,14 @@ import type { HasPass, RecordedPass } from './sources.js';
 
 type Values = HostTensor['values'];
 type Execute = (segment: object, values: readonly Values[], results: readonly Float32Array[]) => void;
+
+/** How the parts of a run are made. */
+interface Part {
+  execute: Execute;
+  onHost(call: number): readonly Values[];
+  /** Values of the weights, by input; default: those of now. */
+  weights?: ReadonlyMap<number, Values>;
+}
 
 /** A recorded pass as a graph that TensorFlow runs segment by segment, with the host's computations between them. */
 export class CapturedGraph implements CapturedPass {
@@ -36,30 +45,36 @@ export class CapturedGraph implements CapturedPass {
     const count = profileInProgress();
     const traces: Uint8Array[] = [];
     const trace: Execute = (...run) => void traces.push(this.addon.trace(...run));
-    this.runWith(results, count ? trace : this.addon.execute, (call) =>
-      this.pass.hostCalls[call].compute(this.read[call]).map(({ values }) => values),
-    );
+    this.runWith(results, {
+      execute: count ? trace : this.addon.execute,
+      onHost: (call) => this.pass.hostCalls[call].compute(this.read[call]).map(({ values }) => values),
+    });
     if (count) for (const time of operationTimes(traces, this.pass.nodes)) count(time);
   }
 
-  rehearse(recording: Recording, results: readonly Float32Array[]): void {
-    const { hostCalls } = (recording as Recording & HasPass).pass;
-    this.runWith(results, this.addon.execute, (call) => hostCalls[call].recorded);
+  rehearse(recording: Recording, results: readonly Float32Array[]): boolean {
+    const { pass, seen } = recording as Recording & HasPass;
+    const { execute } = this.addon;
+    let isSame = true;
+    const onHost = (call: number) => {
+      isSame &&= this.read[call].every((read, input) => isEqual(read, seen.hostInputs[call][input]));
+      return pass.hostCalls[call].recorded;
+    };
+    this.runWith(results, { execute, onHost, weights: seen.weights });
+    return isSame;
   }
 
-  private runWith(
-    results: readonly Float32Array[],
-    execute: Execute,
-    onHost: (call: number) => readonly Values[],
-  ): void {
+  private runWith(results: readonly Float32Array[], { execute, onHost, weights }: Part): void {
     const { hostCalls, inputs } = this.pass;
     const given = new Map<number, Values>();
-    for (const [index, { handle, inputs: fed, targets }] of this.segments.entries()) {
-      const values = fed.map((input) => given.get(input) ?? (inputs[input].make?.() as Values));
+    for (const [index, { handle, inputs: fed, fetches, targets }] of this.segments.entries()) {
+      const valuesOf = (input: number) => given.get(input) ?? weights?.get(input) ?? inputs[input].make?.();
+      const values = fed.map((input) => valuesOf(input) as Values);
       const arrays = targets.map((target) =>
         target.kind === 'output' ? results[target.output] : this.read[target.call][target.input],
       );
-      execute(handle, values, arrays);
+      // TensorFlow refuses a run for nothing.
+      if (fetches.length > 0) execute(handle, values, arrays);
       if (index === hostCalls.length) continue;
       const computed = onHost(index);
       hostCalls[index].outputs.forEach((input, output) => given.set(input, computed[output]));

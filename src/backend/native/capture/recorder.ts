@@ -4,7 +4,7 @@ import { recordHost, type HostComputation, type HostRecorder, type HostTensor } 
 import type { Attribute, Binding, NodeBackend } from '../node-backend.js';
 import { PassRecording } from './recording.js';
 import type { GraphAddon } from './graph-addon.js';
-import type { Constant, HostCall, Input, Node, Source, TensorType } from './sources.js';
+import type { Constant, HostCall, Input, Node, Seen, Source, TensorType } from './sources.js';
 
 /** Captures passes on this backend. */
 export function captureOn(backend: NodeBackend, addon: GraphAddon): Capture {
@@ -14,7 +14,10 @@ export function captureOn(backend: NodeBackend, addon: GraphAddon): Capture {
     const outputs = options.outputs(result).map((tensor) => recorder.sourceOf(tensor));
     return {
       result,
-      recording: new PassRecording(recorder.passWith(outputs), recorder.obstacle, addon, backend.binding),
+      recording: new PassRecording({
+        ...{ pass: recorder.passWith(outputs), seen: recorder, obstacle: recorder.obstacle },
+        ...{ addon, binding: backend.binding },
+      }),
     };
   };
 }
@@ -26,12 +29,14 @@ export function captureOn(backend: NodeBackend, addon: GraphAddon): Capture {
  * A tensor that comes out of such a call is known by it. A tensor made by `fromHost`, of a changing array or of a weight is
  * an input. Every other one is a constant: what JavaScript has made of the shapes and the settings.
  */
-class Recorder implements HostRecorder {
+class Recorder implements HostRecorder, Seen {
   obstacle: string | undefined;
   private readonly nodes: Node[] = [];
   private readonly inputs: Input[] = [];
   private readonly constants: Constant[] = [];
   private readonly hostCalls: HostCall[] = [];
+  readonly weights = new Map<number, Float32Array>();
+  readonly hostInputs: Float32Array[][] = [];
   /** By the number that the binding gives a tensor. */
   private readonly sources = new Map<number, Source>();
   private readonly types = new Map<number, TensorType>();
@@ -49,7 +54,8 @@ class Recorder implements HostRecorder {
     this.changing = new Set(changing.map(({ buffer }) => buffer));
     for (const { variable, values } of weights) {
       const [id] = backend.getInputTensorIds([variable]);
-      this.addInput(id, { type: this.binding.TF_FLOAT, shape: variable.shape, make: () => values });
+      const input = { type: this.binding.TF_FLOAT, shape: variable.shape, make: () => values };
+      this.weights.set(this.addInput(id, input), values.slice());
     }
   }
 
@@ -97,6 +103,7 @@ class Recorder implements HostRecorder {
     this.reading = true;
     const values = inputs.map((tensor) => tensor.dataSync<'float32'>());
     this.reading = false;
+    this.hostInputs.push(values.map((read) => read.slice()));
     const results = compute(values);
     const outputs: number[] = [];
     const tensors = results.map(({ values, shape }) => {

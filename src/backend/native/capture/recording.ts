@@ -3,16 +3,28 @@ import type { CapturedPass, Recording } from '../../capture.js';
 import type { Binding } from '../node-backend.js';
 import { CapturedGraph } from './captured-graph.js';
 import type { GraphAddon } from './graph-addon.js';
-import type { HasPass, Node, RecordedPass, Source } from './sources.js';
+import type { HasPass, Node, RecordedPass, Seen, Source } from './sources.js';
+
+interface Made {
+  pass: RecordedPass;
+  seen: Seen;
+  obstacle: string | undefined;
+  addon: GraphAddon;
+  binding: Binding;
+}
 
 /** A recorded pass of native TensorFlow. */
 export class PassRecording implements Recording, HasPass {
-  constructor(
-    readonly pass: RecordedPass,
-    readonly obstacle: string | undefined,
-    private readonly addon: GraphAddon,
-    private readonly binding: Binding,
-  ) {}
+  readonly pass: RecordedPass;
+  readonly seen: Seen;
+  readonly obstacle: string | undefined;
+
+  constructor(private readonly made: Made) {
+    const { pass, seen, obstacle } = made;
+    this.pass = pass;
+    this.seen = { weights: seen.weights, hostInputs: seen.hostInputs };
+    this.obstacle = obstacle;
+  }
 
   differenceFrom(other: Recording): string | undefined {
     if (!(other instanceof PassRecording)) return 'it is of another backend';
@@ -30,7 +42,7 @@ export class PassRecording implements Recording, HasPass {
   }
 
   build(): CapturedPass {
-    return new CapturedGraph(this.pass, this.addon, this.binding);
+    return new CapturedGraph(this.pass, this.made.addon, this.made.binding);
   }
 
   /** Whether two sources are the same one, or constants of the same numbers. */

@@ -55,4 +55,13 @@ export interface RecordedPass {
 /** A recording of this backend's. */
 export interface HasPass {
   readonly pass: RecordedPass;
+  readonly seen: Seen;
+}
+
+/** What a recorded pass was given. */
+export interface Seen {
+  /** Values of the weights, by input: they may be updated while the pass is under way. */
+  weights: ReadonlyMap<number, Float32Array>;
+  /** What each computation of the host's read. */
+  hostInputs: readonly (readonly Float32Array[])[];
 }
