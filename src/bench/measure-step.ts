@@ -26,6 +26,8 @@ export interface MeasureOptions {
   bucketBytes?: number;
   /** Whether gradients travel while the ranks compute; default: the recipe's. */
   overlap?: Config['distributed']['overlap'];
+  /** Whether steps run as graphs where the backend can; default: the recipe's. */
+  capture?: Config['capture'];
   /** Images that batch norm's statistics are taken over; default: the recipe's choice. */
   statistics?: Config['batchNorm']['statistics'];
   /** Records every step and its parts, those of the warm-up as well; default: no tracing. */
@@ -132,12 +134,13 @@ export function median(values: readonly number[]): number {
 }
 
 function stepConfig(
-  { model, batch, bucketBytes, overlap, statistics }: MeasureOptions,
+  { model, batch, bucketBytes, overlap, capture, statistics }: MeasureOptions,
   worldSize: number,
 ): Config {
   return configSchema.parse({
     batchSize: batch * worldSize,
     distributed: { bucketBytes, overlap },
+    capture,
     batchNorm: { statistics },
     data: { name: 'digits' },
     model,

@@ -49,7 +49,8 @@ export async function benchmarkStep(benchmark: StepBenchmark): Promise<StepRow> 
     });
     if (answer.kind === 'failed') throw new UserError(answer.code, answer.message);
     const { backend, device, kernels } = answer;
-    const system = `pod-dist, ${backend} on ${device}`;
+    const singly = task.capture === 'off' ? ', operation by operation' : '';
+    const system = `pod-dist, ${backend} on ${device}${singly}`;
     const { loss: _loss, steps: _steps, ...times } = answer.step;
     const used = backendOf(backend).threaded ? threads : 1;
     return { system, model: task.model.name, backend, threads: used, ...times, kernels };

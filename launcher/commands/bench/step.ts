@@ -18,6 +18,7 @@ interface StepArguments {
   threads: number;
   steps: number;
   rounds: number;
+  capture: 'auto' | 'off' | 'both';
   peers: boolean;
   python: string;
   profile: boolean;
@@ -62,6 +63,12 @@ export const stepCommand: CommandModule<object, StepArguments> = {
         requiresArg: true,
         describe: "turns of every system; each one's fastest counts",
       })
+      .option('capture', {
+        choices: ['auto', 'off', 'both'] as const,
+        default: 'auto' as const,
+        requiresArg: true,
+        describe: 'steps as one graph where the backend can, operation by operation, or both in turn',
+      })
       .option('peers', {
         type: 'boolean',
         default: false,
@@ -76,12 +83,14 @@ export const stepCommand: CommandModule<object, StepArguments> = {
       .option('profile', { type: 'boolean', default: false, describe: 'list the costliest kernels' })
       .option('json', { type: 'boolean', default: false, describe: 'print one JSON object a row instead' })
       .option('svg', { type: 'string', requiresArg: true, describe: 'draw images a second' })
-      .example('$0 bench step --model resnet20 --batch 128 --peers', 'ResNet-20, beside PyTorch'),
+      .example('$0 bench step --model resnet20 --batch 128 --peers', 'ResNet-20, beside PyTorch')
+      .example('$0 bench step --backend native --capture both', 'what running steps as one graph gains'),
   handler: benchStep,
 };
 
 async function benchStep(args: ArgumentsCamelCase<StepArguments>): Promise<void> {
-  const { batch, threads, steps, rounds, peers, python, profile, json, svg } = args;
+  const { batch, threads, steps, rounds, capture, peers, python, profile, json, svg } = args;
+  const captures = capture === 'both' ? (['auto', 'off'] as const) : [capture];
   if (svg !== undefined) requireReplaceable(svg);
   for (const [flag, value] of Object.entries({ batch, threads, steps, rounds })) {
     if (!Number.isInteger(value) || value < 1)
@@ -103,7 +112,8 @@ async function benchStep(args: ArgumentsCamelCase<StepArguments>): Promise<void>
   for (let round = 0; round < rounds; round++) {
     for (const backend of backends) {
       const environment = await devicesOf(backend).alone(threads);
-      take(await benchmarkStep({ model, batch, steps, backend, profile, threads, environment }));
+      for (const capture of captures)
+        take(await benchmarkStep({ model, batch, steps, backend, capture, profile, threads, environment }));
     }
     if (peers) {
       const notify = (line: string) => void process.stderr.write(`${line}\n`);
