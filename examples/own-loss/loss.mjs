@@ -4,6 +4,7 @@ import { meanOverImages, registerLoss, tf, z } from 'pod-dist';
 registerLoss({
   name: 'squared-distance',
   schema: z.strictObject({ name: z.literal('squared-distance'), weight: z.number().positive().default(1) }),
+  graphs: true,
   create: ({ weight }, { communicator, targets }) =>
     meanOverImages(communicator, (features, labels) => {
       const difference = tf.sub(features, targets.own(labels));

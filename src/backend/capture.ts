@@ -33,6 +33,8 @@ export interface CapturedPass {
    * does besides is done twice. Returns whether the host would have been given the same bits.
    */
   rehearse(recording: Recording, results: readonly Float32Array[]): boolean;
+  /** Frees its memory; it cannot run any more. */
+  dispose(): void;
 }
 
 /** Runs a pass operation by operation and records it. */

@@ -38,6 +38,11 @@ interface Recorded<Pass> extends Pick<Shape<Pass>, 'batch' | 'pass'> {
   recording: Recording;
 }
 
+/** The beginning of a line that says why passes are no graphs. */
+export function operationByOperation(what: string): string {
+  return `${what} run operation by operation, which takes longer`;
+}
+
 /** What a pass has come to. */
 export interface PassResult<Pass> {
   /** The pass that was made just now, or the one that its graph was recorded of. */
@@ -109,18 +114,24 @@ export class CapturedPasses<Pass> {
     const results = values.map(({ length }) => new Float32Array(length));
     const captured = known?.captured ?? recording.build();
     if (known) takeBatch(known.batch, batch);
-    captured.rehearse(recording, results);
-    if (!values.every((wanted, index) => isEqual(wanted, results[index])))
+    const isSame = captured.rehearse(recording, results);
+    if (!isSame || !values.every((wanted, index) => isEqual(wanted, results[index])))
       return 'their graph comes to other bits';
     if (known) known.recording = undefined;
     else this.shapes.set(key, { batch, pass, recording, captured, results });
     return undefined;
   }
 
+  /** Frees the graphs. */
+  dispose(): void {
+    for (const { captured } of this.shapes.values()) captured.dispose();
+    this.shapes.clear();
+  }
+
   private giveUp(reason: string): void {
     this.isOff = true;
-    this.shapes.clear();
-    this.options.onNotice(`${this.options.what} run operation by operation, which takes longer: ${reason}`);
+    this.dispose();
+    this.options.onNotice(`${operationByOperation(this.options.what)}: ${reason}`);
   }
 }
 

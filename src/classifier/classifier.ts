@@ -87,6 +87,7 @@ export class Classifier {
   /** Frees the variables; the flat `weights` stay. */
   dispose(): void {
     this.batchNorm.dispose();
+    this.evaluations?.dispose();
     for (const weight of this.forward.model.weights) weight.dispose();
     for (const variable of classVariables(this.classWeights)) variable.dispose();
   }

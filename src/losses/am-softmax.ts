@@ -17,6 +17,7 @@ export const amSoftmax = defineLoss({
     margin: z.number().min(0).default(0.35).describe('m: taken from the cosine of the own class'),
   }),
   classWeights: { bias: false },
+  graphs: true,
   create: ({ scale, margin }, { communicator }) =>
     meanOverImages(communicator, (features, labels, [rows]) =>
       marginSoftmaxTerms(features, labels, rows as Tensor2D, { scale, margin: cosineMargin(margin) }),

@@ -17,6 +17,7 @@ export const arcFace = defineLoss({
     margin: z.number().min(0).max(3).default(0.5).describe('m: added to the angle to the own class, radians'),
   }),
   classWeights: { bias: false },
+  graphs: true,
   create: ({ scale, margin }, { communicator }) =>
     meanOverImages(communicator, (features, labels, [rows]) =>
       marginSoftmaxTerms(features, labels, rows as Tensor2D, { scale, margin: angleMargin(margin) }),

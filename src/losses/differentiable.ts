@@ -1,6 +1,7 @@
 import { tf } from '../tf/deferred.js';
 import type { GradSaveFunc, Scalar, Tensor, Tensor2D } from '../tf/index.js';
 import { readOutcome, type Outcome } from '../backend/host-values.js';
+import { UserError } from '../util/errors.js';
 import type { Computed, Loss, LossValues, Shard } from './loss.js';
 
 export interface Applied {
@@ -28,6 +29,11 @@ export function applyLoss(
     const save = given.pop() as GradSaveFunc;
     const [features, ...classWeights] = given as Tensor[];
     const computed = loss.compute(features as Tensor2D, classWeights, shard);
+    if (!Array.isArray((computed.values as Partial<Computed['values']>).tensors))
+      throw new UserError(
+        'PLUGIN_INVALID',
+        'the loss must return its values as { tensors, of }: see readOutcome',
+      );
     // The tape disposes of what it does not need itself.
     if (isRoot) for (const tensor of computed.values.tensors) tf.keep(tensor);
     results.push(computed);

@@ -9,6 +9,7 @@ import { throughNorm, unitRows } from './rows.js';
 export const dotRegression = defineLoss({
   name: 'dot-regression',
   schema: z.strictObject({ name: z.literal('dot-regression') }),
+  graphs: true,
   create: (_config, { communicator, targets }) =>
     meanOverImages(communicator, (features, labels) => dotRegressionTerms(features, targets.own(labels))),
 });

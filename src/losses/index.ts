@@ -36,6 +36,10 @@ export const losses = new Registry<LossKind, typeof builtIn>({
         classWeights === undefined || typeof (classWeights as { bias?: unknown } | null)?.bias === 'boolean',
     ],
     [
+      'graphs must be true or false, or left out',
+      ({ graphs }) => graphs === undefined || typeof graphs === 'boolean',
+    ],
+    [
       'workersMatter must be a function, or left out',
       ({ workersMatter }) => workersMatter === undefined || typeof workersMatter === 'function',
     ],

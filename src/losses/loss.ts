@@ -81,6 +81,11 @@ export interface LossKind<Schema extends z.ZodObject = z.ZodObject> extends Kind
   classWeights?: { bias: boolean };
   /** The setting, if any, that makes the result depend on the number of workers, and what to choose instead. */
   workersMatter?(config: z.output<Schema>): { setting: string; advice: string } | undefined;
+  /**
+   * Whether its steps may run as graphs: what `compute` does changes from step to step only by labels, `targets.own`,
+   * and what `fromHost` and `onHost` give. Default: they may not.
+   */
+  graphs?: boolean;
   /** The loss with these settings. Every rank calls it. */
   create(config: z.output<Schema>, context: LossContext): Loss;
 }

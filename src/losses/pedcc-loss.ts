@@ -29,6 +29,7 @@ const schema = z.strictObject({
 export const pedccLoss = defineLoss({
   name: 'pedcc-loss',
   schema,
+  graphs: true,
   create: (config, context) => new PedccLoss(config, context),
 });
 

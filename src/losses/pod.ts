@@ -33,6 +33,7 @@ export const pod = defineLoss({
   name: 'pod',
   schema,
   workersMatter: ({ sc }) => (sc === 'local' ? { setting: 'sc', advice: 'choose global or off' } : undefined),
+  graphs: true,
   create: (config, context) => new PodLoss(config, context),
 });
 

@@ -15,6 +15,7 @@ export const softmax = defineLoss({
   name: 'softmax',
   schema: z.strictObject({ name: z.literal('softmax') }),
   classWeights: { bias: true },
+  graphs: true,
   create: (_config, { communicator }) => meanOverImages(communicator, softmaxTerms),
 });
 

@@ -83,16 +83,16 @@ export class GradientHooks {
     const { buckets, parameters } = this.options;
     this.counts = parameters.slots.map(() => ({ reads: 0, gradients: 0 }));
     this.next = buckets.length - 1;
-    tf.dispose(this.arrived.splice(0).map(({ gradient }) => gradient));
     this.active = true;
-    let result: T;
     try {
-      result = run();
+      const result = run();
+      this.active = false;
+      this.handOver(0);
+      return result;
     } finally {
       this.active = false;
+      tf.dispose(this.arrived.splice(0).map(({ gradient }) => gradient));
     }
-    this.handOver(0);
-    return result;
   }
 
   private take(parameter: number, gradient: tf.Tensor): void {
@@ -108,14 +108,15 @@ export class GradientHooks {
   /** Hands what has arrived to the host, which announces the buckets down to `last`; 0: the pass is over. */
   private handOver(last: number): void {
     const { parameters, gradients, onBucket } = this.options;
-    const arrived = this.arrived.splice(0);
+    const { arrived } = this;
+    this.arrived = [];
     const complete = Array.from({ length: this.next + 1 - last }, (_, index) => this.next - index);
     const missing =
       last === 0 ? [...this.counts.keys()].filter((index) => !this.counts[index]?.gradients) : [];
     this.next = last - 1;
-    onHost(
-      arrived.map(({ gradient }) => gradient),
-      (values) => {
+    const tensors = arrived.map(({ gradient }) => gradient);
+    try {
+      onHost(tensors, (values) => {
         const { add, send } = this.current;
         arrived.forEach(({ parameter, again }, index) =>
           parameters.takeGradient(parameter, values[index], gradients, add || again),
@@ -123,9 +124,10 @@ export class GradientHooks {
         for (const parameter of missing) parameters.takeGradient(parameter, undefined, gradients, add);
         if (send) complete.forEach(onBucket);
         return [];
-      },
-    );
-    tf.dispose(arrived.map(({ gradient }) => gradient));
+      });
+    } finally {
+      tf.dispose(tensors);
+    }
   }
 
   /** Whether all gradients of a bucket have come. */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
+  constants,
   existsSync,
   fstatSync,
   openSync,
@@ -218,7 +219,8 @@ function locksIn(folder: string): { file: string; touched: number }[] {
   return names.flatMap((name) => {
     const file = join(folder, name);
     try {
-      const descriptor = openSync(file, 'r');
+      // A named pipe in its place is opened at once, too.
+      const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
       const touched = fstatSync(descriptor).mtimeMs;
       closeSync(descriptor);
       return { file, touched };

@@ -32,6 +32,10 @@ export class CapturedSteps {
     this.passes = new CapturedPasses({ ...options, what: 'training steps', tensorsOf });
   }
 
+  dispose(): void {
+    this.passes.dispose();
+  }
+
   /** As `CapturedPasses.run`; the gradients replace the flat ones, or are added to them. */
   run(
     key: string,

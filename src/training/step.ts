@@ -7,7 +7,14 @@ import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { Batch } from '../data/dataset.js';
 import { PodDistError } from '../util/errors.js';
-import { applyLoss, lossOf, sourceTargets, type Loss, type LossValues } from '../losses/index.js';
+import {
+  applyLoss,
+  lossOf,
+  sourceTargets,
+  type Loss,
+  type LossKind,
+  type LossValues,
+} from '../losses/index.js';
 import type { Tracer } from '../trace/tracer.js';
 import type { Classifier } from '../classifier/classifier.js';
 import { GradientHooks } from '../parallel/gradient-hooks.js';
@@ -17,6 +24,7 @@ import { ShardedOptimiser } from '../parallel/sharded-optimiser.js';
 import type { StepPhase } from '../trace/step-spans.js';
 import type { Range } from '../parallel/buckets.js';
 import { CapturedSteps } from './captured-steps.js';
+import { operationByOperation } from '../classifier/captured-passes.js';
 import { WeightLoader } from '../parallel/weight-loader.js';
 
 export interface StepInput {
@@ -75,6 +83,8 @@ export class TrainingStep {
   private readonly cut: Cut;
   /** Whether the last pass did: it reads the flat weights, not the variables. */
   private ranAsGraph = false;
+  /** What the last pass that was made of operations came to. */
+  private outcome: Outcome<LossValues> | undefined;
   /** Micro-batches are summed over the ranks one by one, not together. */
   private readonly separately: boolean;
 
@@ -110,8 +120,10 @@ export class TrainingStep {
       const { model } = forward;
       this.hooks = new GradientHooks({ model, parameters, gradients, buckets, onRead, onBucket });
     }
-    if (config.capture === 'auto') this.captured = capturedSteps(classifier, { optimiser, loader }, onNotice);
-    this.loss = lossOf(config.loss).create(config.loss, { communicator, targets: sourceTargets(centroids) });
+    const kind = lossOf(config.loss);
+    if (config.capture === 'auto')
+      this.captured = capturedSteps(classifier, { optimiser, loader, kind, onNotice });
+    this.loss = kind.create(config.loss, { communicator, targets: sourceTargets(centroids) });
   }
 
   /** One micro-batch; with the last one the weights are updated. Resolves with the micro-batch's loss. */
@@ -120,6 +132,7 @@ export class TrainingStep {
       return await this.step(input);
     } catch (error) {
       disposeTape();
+      tf.dispose([...(this.outcome?.tensors ?? [])]);
       throw this.optimiser.explain(explainFailure(error));
     }
   }
@@ -135,6 +148,7 @@ export class TrainingStep {
   }
 
   dispose(): void {
+    this.captured?.dispose();
     this.loss.dispose?.();
   }
 
@@ -167,6 +181,7 @@ export class TrainingStep {
     classifier.batchNorm.begin(batch.count, global, rows);
     const { parameters } = classifier;
     const seen: LossValues[] = [];
+    this.ranAsGraph = false;
     tf.tidy(() => {
       const make = (batch: Batch) => {
         const { outcome, grads } = this.pass({ ...input, batch }, rows);
@@ -196,21 +211,20 @@ export class TrainingStep {
   private pass({ batch, counts, onPhase }: StepInput, rows: readonly Range[]) {
     const { classifier, loader } = this;
     if (!this.hooks) loader.loadAll();
-    const outcomes: Outcome<LossValues>[] = [];
     const images = classifier.imagesOf(batch, rows);
     const loss = () => {
       const features = classifier.features(images);
       const shard = { labels: batch.labels, counts, rows };
       const inputs = { features, classWeights: this.readClassWeights() };
       const { loss, values } = applyLoss(this.loss, inputs, shard, { isRoot: true });
-      outcomes.push(values);
+      this.outcome = values;
       loader.loadAll();
       onPhase?.('forward');
       return loss;
     };
     const both = () => tf.variableGrads(loss, classifier.parameters.variables);
     const { grads } = this.hooks ? this.hooks.pass(both) : both();
-    return { outcome: outcomes[0], grads };
+    return { outcome: this.outcome as Outcome<LossValues>, grads };
   }
 
   /** Through the hooks, as the model's weights are. */
@@ -223,11 +237,17 @@ export class TrainingStep {
 
 function capturedSteps(
   { parameters, weights }: Classifier,
-  { optimiser, loader }: Pick<Made, 'optimiser' | 'loader'>,
-  onNotice: StepOptions['onNotice'] = () => {},
+  { optimiser, loader, kind, onNotice = () => {} }: Omit<Made, 'overlap'> & { kind: LossKind },
 ): CapturedSteps | undefined {
   const { capture } = running();
   if (!capture) return undefined;
+  if (!kind.graphs) {
+    const name = [kind.name].flat().join(', ');
+    onNotice(
+      `${operationByOperation('training steps')}: the loss ${name} does not say that graphs are right for it`,
+    );
+    return undefined;
+  }
   return new CapturedSteps({
     capture,
     weights: parameters.within(weights),

@@ -1,5 +1,6 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { initBackend } from '../../src/backend/index.js';
+import { fromHost } from '../../src/backend/host-values.js';
 import { findAddon } from '../../src/backend/native/cache.js';
 import type { NodeBackend } from '../../src/backend/native/node-backend.js';
 import { Classifier } from '../../src/classifier/classifier.js';
@@ -148,6 +149,7 @@ describe(
         registerLoss({
           name,
           schema: z.strictObject({ name: z.literal(name) }),
+          graphs: true,
           create: (_config, { communicator }) => meanOverImages(communicator, terms),
         });
       const half = (features: tf.Tensor2D) => tf.div(tf.sum(tf.square(features)), 2) as tf.Scalar;
@@ -180,6 +182,14 @@ describe(
           })(),
           /calls other operations than before, first a (Mul|Neg)/,
         ],
+        [
+          'branches-on-weights',
+          (features) => {
+            const [scale] = fromHost(() => ({ values: Float32Array.of(2), shape: [] })).dataSync();
+            return { sum: half(features), gradients: () => [tf.mul(features, (scale ?? 0) / 2)] };
+          },
+          /reads values of tensors in between/,
+        ],
       ])('with a loss that %s', async (name, terms, reason) => {
         register(name, terms);
         const { notices, calls } = await train({ loss: { name } as never }, 'auto');
@@ -190,10 +200,48 @@ describe(
       });
     });
 
+    it('are not made of a loss that does not ask for it', async () => {
+      registerLoss({
+        name: 'no-graphs',
+        schema: z.strictObject({ name: z.literal('no-graphs') }),
+        create: (_config, { communicator }) =>
+          meanOverImages(communicator, (features) => ({
+            sum: tf.div(tf.sum(tf.square(features)), 2),
+            gradients: () => [features],
+          })),
+      });
+      const { notices, calls } = await train({ loss: { name: 'no-graphs' } as never }, 'auto');
+      expect(notices).toEqual([
+        expect.stringMatching(/the loss no-graphs does not say that graphs are right/),
+      ]);
+      expect(calls.every((count) => count > 20)).toBe(true);
+    });
+
+    it('call for a changing number of the host once a step', async () => {
+      registerLoss({
+        name: 'changing-number',
+        schema: z.strictObject({ name: z.literal('changing-number') }),
+        graphs: true,
+        create: (_config, { communicator }) => {
+          let calls = 0;
+          return meanOverImages(communicator, (features) => {
+            const factor = fromHost(() => ({ values: Float32Array.of(1 + 0.1 * ++calls), shape: [] }));
+            const scaled = tf.mul<tf.Tensor2D>(features, factor);
+            return { sum: tf.div(tf.sum(tf.square(scaled)), 2), gradients: () => [scaled] };
+          });
+        },
+      });
+      const loss = { name: 'changing-number' } as never;
+      const [graphs, operations] = [await train({ loss }, 'auto'), await train({ loss }, 'off')];
+      expectCaptured(graphs);
+      expect(graphs.weights).toBe(operations.weights);
+    });
+
     it('take labels that a loss makes a tensor of itself as an input', async () => {
       registerLoss({
         name: 'own-labels',
         schema: z.strictObject({ name: z.literal('own-labels') }),
+        graphs: true,
         create: (_config, { communicator }) =>
           meanOverImages(communicator, (features, labels) => {
             const own = tf.cast(tf.oneHot(tf.tensor1d(labels, 'int32'), features.shape[1]), 'float32');

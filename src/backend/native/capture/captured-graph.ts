@@ -17,12 +17,13 @@ type Execute = (segment: object, values: readonly Values[], results: readonly Fl
 interface Part {
   execute: Execute;
   onHost(call: number): readonly Values[];
-  /** Values of the weights, by input; default: those of now. */
-  weights?: ReadonlyMap<number, Values>;
+  /** Values of inputs; default: those of now. */
+  known?: ReadonlyMap<number, Values>;
 }
 
 /** A recorded pass as a graph that TensorFlow runs segment by segment, with the host's computations between them. */
 export class CapturedGraph implements CapturedPass {
+  private readonly graph: object;
   private readonly segments: (Segment & { handle: object })[];
   /** Arrays that the host's computations read, by computation. */
   private readonly read: Float32Array[][];
@@ -33,10 +34,10 @@ export class CapturedGraph implements CapturedPass {
     binding: Binding,
   ) {
     const { segments, copies } = cutIntoSegments(pass);
-    const graph = addon.createGraph(graphDefinition(pass, copies, binding), sessionConfig());
+    this.graph = addon.createGraph(graphDefinition(pass, copies, binding), sessionConfig());
     this.segments = segments.map((segment) => {
       const { feeds, fetches, ends } = segment;
-      return { ...segment, handle: addon.prepare(graph, feeds, fetches, ends) };
+      return { ...segment, handle: addon.prepare(this.graph, feeds, fetches, ends) };
     });
     this.read = pass.hostCalls.map(({ sizes }) => sizes.map((size) => new Float32Array(size)));
   }
@@ -60,15 +61,19 @@ export class CapturedGraph implements CapturedPass {
       isSame &&= this.read[call].every((read, input) => isEqual(read, seen.hostInputs[call][input]));
       return pass.hostCalls[call].recorded;
     };
-    this.runWith(results, { execute, onHost, weights: seen.weights });
+    this.runWith(results, { execute, onHost, known: seen.given });
     return isSame;
   }
 
-  private runWith(results: readonly Float32Array[], { execute, onHost, weights }: Part): void {
+  dispose(): void {
+    this.addon.release(this.graph);
+  }
+
+  private runWith(results: readonly Float32Array[], { execute, onHost, known }: Part): void {
     const { hostCalls, inputs } = this.pass;
     const given = new Map<number, Values>();
     for (const [index, { handle, inputs: fed, fetches, targets }] of this.segments.entries()) {
-      const valuesOf = (input: number) => given.get(input) ?? weights?.get(input) ?? inputs[input].make?.();
+      const valuesOf = (input: number) => given.get(input) ?? known?.get(input) ?? inputs[input].make?.();
       const values = fed.map((input) => valuesOf(input) as Values);
       const arrays = targets.map((target) =>
         target.kind === 'output' ? results[target.output] : this.read[target.call][target.input],

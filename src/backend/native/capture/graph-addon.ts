@@ -16,6 +16,8 @@ export interface GraphAddon {
   createGraph(definition: Uint8Array, config: Uint8Array): object;
   /** One run of a part of the graph; `ends` are the slots that nobody reads after it. */
   prepare(graph: object, feeds: readonly Feed[], fetches: readonly Fetch[], ends: readonly number[]): object;
+  /** Frees the memory of a graph; no segment of it can run any more. */
+  release(graph: object): void;
   /** Copies `values` in and results out, both in the order of feeds and fetches with slot -1. */
   execute(segment: object, values: readonly ArrayBufferView[], results: readonly ArrayBufferView[]): void;
   /** The same; returns a RunMetadata. */

@@ -35,7 +35,7 @@ class Recorder implements HostRecorder, Seen {
   private readonly inputs: Input[] = [];
   private readonly constants: Constant[] = [];
   private readonly hostCalls: HostCall[] = [];
-  readonly weights = new Map<number, Float32Array>();
+  readonly given = new Map<number, HostTensor['values']>();
   readonly hostInputs: Float32Array[][] = [];
   /** By the number that the binding gives a tensor. */
   private readonly sources = new Map<number, Source>();
@@ -55,7 +55,7 @@ class Recorder implements HostRecorder, Seen {
     for (const { variable, values } of weights) {
       const [id] = backend.getInputTensorIds([variable]);
       const input = { type: this.binding.TF_FLOAT, shape: variable.shape, make: () => values };
-      this.weights.set(this.addInput(id, input), values.slice());
+      this.given.set(this.addInput(id, input), values.slice());
     }
   }
 
@@ -91,7 +91,9 @@ class Recorder implements HostRecorder, Seen {
     const tensor = tf.tensor(values, shape, dtype);
     this.making = () => make().values;
     try {
-      this.backend.getInputTensorIds([tensor]);
+      const [id] = this.backend.getInputTensorIds([tensor]);
+      const source = this.sourceOfId(id);
+      if (source.kind === 'input') this.given.set(source.input, values);
     } finally {
       this.making = undefined;
     }
@@ -157,7 +159,9 @@ class Recorder implements HostRecorder, Seen {
   }
 
   private read(id: number) {
-    if (!this.reading && this.sources.get(id)?.kind === 'output')
+    // TensorFlow.js itself reads indices, such as those of a gather.
+    const isValue = this.sources.has(id) && this.types.get(id)?.type !== this.binding.TF_INT32;
+    if (!this.reading && isValue && this.sources.get(id)?.kind !== 'constant')
       this.obstacle ??= 'it reads values of tensors in between, other than by onHost';
     return this.binding.tensorDataSync(id);
   }

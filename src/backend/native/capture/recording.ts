@@ -22,7 +22,7 @@ export class PassRecording implements Recording, HasPass {
   constructor(private readonly made: Made) {
     const { pass, seen, obstacle } = made;
     this.pass = pass;
-    this.seen = { weights: seen.weights, hostInputs: seen.hostInputs };
+    this.seen = { given: seen.given, hostInputs: seen.hostInputs };
     this.obstacle = obstacle;
   }
 

@@ -60,8 +60,8 @@ export interface HasPass {
 
 /** What a recorded pass was given. */
 export interface Seen {
-  /** Values of the weights, by input: they may be updated while the pass is under way. */
-  weights: ReadonlyMap<number, Float32Array>;
+  /** Values of the weights, which may be updated while the pass is under way, and of `fromHost`, by input. */
+  given: ReadonlyMap<number, HostTensor['values']>;
   /** What each computation of the host's read. */
   hostInputs: readonly (readonly Float32Array[])[];
 }

@@ -3,6 +3,7 @@
 //     createGraph(definition, config)      a GraphDef and a ConfigProto, as bytes    -> graph
 //     prepare(graph, feeds, fetches, ends) one segment of a run                      -> segment
 //     execute(segment, values, results)    feeds `values` in, and fills `results`
+//     release(graph)                       frees its memory
 //     trace(segment, values, results)      the same, and returns a RunMetadata, as bytes
 //
 // A feed is {name, type, shape, slot}, a fetch {name, slot}; a name is "node:output". Slot -1 stands for an array of
@@ -61,9 +62,16 @@ struct Graph {
   Graph() = default;
   Graph(const Graph&) = delete;
   ~Graph() {
+    Release();
+    TF_DeleteGraph(graph);
+  }
+
+  // Frees the session and what segments have left to others.
+  void Release() {
+    slots.clear();
     Status status;
     if (session) TF_DeleteSession(session, status);
-    TF_DeleteGraph(graph);
+    session = nullptr;
   }
 };
 
@@ -209,6 +217,7 @@ Tensor Copy(const Feed& feed, const Bytes& values) {
 void Run(napi_env env, const std::vector<napi_value>& arguments, TF_Buffer* metadata) {
   Segment& segment = *ExternalOf<Segment>(env, arguments.at(0));
   Graph& graph = *segment.graph;
+  if (!graph.session) throw Failure{"the graph has been released"};
   const std::vector<napi_value> values = ListOf(env, arguments.at(1)), results = ListOf(env, arguments.at(2));
   std::vector<Tensor> copies;
   std::vector<TF_Tensor*> inputs, outputs(segment.outputs.size());
@@ -240,6 +249,11 @@ void Run(napi_env env, const std::vector<napi_value>& arguments, TF_Buffer* meta
     std::memcpy(result.data, TF_TensorData(fetched[i].get()), result.length);
   }
   for (int slot : segment.ends) graph.slots[slot].reset();
+}
+
+napi_value Release(napi_env env, const std::vector<napi_value>& arguments) {
+  (*ExternalOf<std::shared_ptr<Graph>>(env, arguments.at(0)))->Release();
+  return nullptr;
 }
 
 napi_value Execute(napi_env env, const std::vector<napi_value>& arguments) {
@@ -280,6 +294,7 @@ napi_value ExportGraphs(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
       {"createGraph", nullptr, Wrap<CreateGraph>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"prepare", nullptr, Wrap<Prepare>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"release", nullptr, Wrap<Release>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"execute", nullptr, Wrap<Execute>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"trace", nullptr, Wrap<Trace>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };
