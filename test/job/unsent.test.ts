@@ -31,9 +31,13 @@ describe('what cannot be sent', () => {
       return fork(script, { env: { ...process.env, OPTIONS: JSON.stringify(given) } });
     });
     try {
-      const [sending, leaving] = await Promise.all(
-        children.map(async (child) => ((await once(child, 'message')) as [Record<string, unknown>])[0]),
+      const answers = children.map(
+        async (child) => ((await once(child, 'message')) as [Record<string, unknown>])[0],
       );
+      const sending = await answers[0];
+      children[1].send('leave');
+      const leaving = await answers[1];
+      children[0].send('leave');
       expect(sending).toEqual({
         tooLong: {
           code: 'MESSAGE_NOT_SENT',
