@@ -70,15 +70,21 @@ export class CapturedPasses<Pass> {
   constructor(private readonly options: CapturedPassesOptions<Pass>) {}
 
   /**
-   * One pass over a batch, which `make` makes of operations; `key` tells shapes apart. The caller holds the `tidy`. Returns
-   * undefined where the pass is left to the caller.
+   * One pass over a batch, which `make` makes of operations; `key` tells shapes apart. A graph writes its values into the
+   * arrays of `into`, where there are some. The caller holds the `tidy`. Returns undefined where the pass is left to the
+   * caller.
    */
-  run(key: string, batch: Batch, make: (batch: Batch) => Pass): PassResult<Pass> | undefined {
+  run(
+    key: string,
+    batch: Batch,
+    make: (batch: Batch) => Pass,
+    into?: (pass: Pass) => readonly (Float32Array | undefined)[],
+  ): PassResult<Pass> | undefined {
     if (this.isOff) return undefined;
     const shape = this.shapes.get(key);
     if (shape && !shape.recording) {
       this.options.waitForWeights?.();
-      return replay(shape, batch);
+      return replay(shape, batch, into?.(shape.pass));
     }
     if (!shape && this.shapes.size === mostShapes) return undefined;
     return this.record(key, batch, make);
@@ -135,10 +141,15 @@ export class CapturedPasses<Pass> {
   }
 }
 
-function replay<Pass>({ batch: own, pass, captured, results }: Shape<Pass>, batch: Batch): PassResult<Pass> {
+function replay<Pass>(
+  { batch: own, pass, captured, results }: Shape<Pass>,
+  batch: Batch,
+  into: readonly (Float32Array | undefined)[] = [],
+): PassResult<Pass> {
   takeBatch(own, batch);
-  captured.run(results);
-  return { pass, values: results, isGraph: true };
+  const values = results.map((result, index) => into[index] ?? result);
+  captured.run(values);
+  return { pass, values, isGraph: true };
 }
 
 /** Puts a batch where the inputs of a graph are read. */

@@ -18,7 +18,6 @@ import { z } from 'zod';
 import { PodDistError, UserError } from '../util/errors.js';
 import { identify, isRunning, processSpace } from '../util/processes.js';
 import { readRegularText } from '../util/regular-file.js';
-import { runningClock } from '../util/running-clock.js';
 
 const holderSchema = z.object({
   host: z.string(),
@@ -180,41 +179,8 @@ export function keepLock(
   };
 }
 
-/** Watches whether somebody touches the locks of a folder. */
-export class LeaseWatch {
-  private last: ReadonlyMap<string, number> | undefined;
-  private since = runningClock.now();
-  /** Holders that have touched their locks since the first look. */
-  private readonly active = new Set<string>();
-
-  constructor(private readonly folder: string) {}
-
-  /** Milliseconds for which no lock has been touched, since the first look. */
-  look(): number {
-    const { last } = this;
-    const now = new Map(locksIn(this.folder).map(({ file, touched }) => [file, touched]));
-    this.last = now;
-    const changed = [...now].filter(([file, touched]) => last?.get(file) !== touched);
-    if (changed.length > 0 || last?.size !== now.size) this.since = runningClock.now();
-    for (const [file] of changed) {
-      const holder = last?.has(file) ? readHolder(file) : undefined;
-      if (holder) this.active.add(nameOf(holder));
-    }
-    return runningClock.now() - this.since;
-  }
-
-  /** Whether this process has touched its lock since the first look. */
-  isTouchedBy(process: Pick<Holder, 'machine' | 'pid'>): boolean {
-    return this.active.has(nameOf(process));
-  }
-}
-
-function nameOf({ machine, pid }: Pick<Holder, 'machine' | 'pid'>): string {
-  return `${pid} ${machine}`;
-}
-
 /** The locks in a folder, and when each was touched last, as the server of a network file system has it now. */
-function locksIn(folder: string): { file: string; touched: number }[] {
+export function locksIn(folder: string): { file: string; touched: number }[] {
   const names = existsSync(folder) ? readdirSync(folder).filter(isLock) : [];
   return names.flatMap((name) => {
     const file = join(folder, name);
@@ -276,7 +242,7 @@ function livingLock(
 const unknownHolder: Holder = { host: 'unknown', pid: 0, since: 'a moment ago', machine: '', started: null };
 
 /** Holder in a lock file; undefined for a lock that is being written, or broken. */
-function readHolder(file: string): Holder | undefined {
+export function readHolder(file: string): Holder | undefined {
   try {
     return holderSchema.parse(JSON.parse(readRegularText(file, { mostBytes: mostLockBytes })));
   } catch {

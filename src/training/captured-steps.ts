@@ -27,9 +27,12 @@ interface CapturedStepsOptions extends Pick<
 /** Passes of training as graphs: what a pass gives goes to the flat gradients, batch norm and the loss. */
 export class CapturedSteps {
   private readonly passes: CapturedPasses<TrainingPass>;
+  /** Where the gradient of each parameter lies among the flat ones. */
+  private readonly places: readonly Float32Array[];
 
   constructor(private readonly options: CapturedStepsOptions) {
     this.passes = new CapturedPasses({ ...options, what: 'training steps', tensorsOf });
+    this.places = options.parameters.within(options.gradients).map(({ values }) => values);
   }
 
   dispose(): void {
@@ -42,18 +45,25 @@ export class CapturedSteps {
     batch: Batch,
     { add, make }: { add: boolean; make(batch: Batch): TrainingPass },
   ): { values: LossValues; isGraph: boolean } | undefined {
-    const result = this.passes.run(key, batch, make);
+    const result = this.passes.run(key, batch, make, add ? undefined : this.into);
     if (!result) return undefined;
     const { pass, values, isGraph } = result;
     let next = pass.outcome.tensors.length;
     const outcome = values.slice(0, next);
     const { parameters, gradients } = this.options;
-    pass.gradients?.forEach((gradient, index) =>
-      parameters.takeGradient(index, gradient && values[next++], gradients, add),
-    );
+    pass.gradients?.forEach((gradient, index) => {
+      const value = gradient && values[next++];
+      if (value !== this.places[index]) parameters.takeGradient(index, value, gradients, add);
+    });
     pass.statistics.take(values.slice(next));
     return { values: pass.outcome.of(outcome), isGraph };
   }
+
+  /** The places of the gradients of a pass, in the order of its tensors. */
+  private readonly into = ({ outcome, gradients = [] }: TrainingPass): (Float32Array | undefined)[] => [
+    ...outcome.tensors.map(() => undefined),
+    ...this.places.filter((_, index) => gradients[index]),
+  ];
 }
 
 function tensorsOf({ outcome, gradients = [], statistics }: TrainingPass): tf.Tensor[] {

@@ -14,7 +14,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { holderOf, isLock, LeaseWatch, RunLock, type Holder } from '../../src/record/run-lock.js';
+import { LeaseWatch } from '../../src/record/lease-watch.js';
+import { holderOf, isLock, RunLock, type Holder } from '../../src/record/run-lock.js';
 
 const script = fileURLToPath(new URL('../../dist/test/training/fixtures/take.js', import.meta.url));
 

@@ -100,6 +100,15 @@ function expectCaptured({ notices, calls }: Run): void {
   });
 }
 
+/** Trains as graphs and operation by operation: to equal bits; returns the latter. */
+async function expectSame(input: Partial<ConfigInput>): Promise<Run> {
+  const [graphs, operations] = [await train(input, 'auto'), await train(input, 'off')];
+  expectCaptured(graphs);
+  expect(graphs.losses).toEqual(operations.losses);
+  expect(graphs.weights).toBe(operations.weights);
+  return operations;
+}
+
 describe(
   'captured steps',
   needs('native TensorFlow with operations of its own', findAddon()?.operations),
@@ -108,12 +117,8 @@ describe(
     beforeEach(() => void tf.disposeVariables());
 
     it.each(losses.names.map((name) => [name]))('train with %s to the same bits', async (name) => {
-      const loss = { name } as ConfigInput['loss'];
-      const [graphs, operations] = [await train({ loss }, 'auto'), await train({ loss }, 'off')];
-      expectCaptured(graphs);
+      const operations = await expectSame({ loss: { name } as ConfigInput['loss'] });
       expect(operations.calls.every((count) => count > 20)).toBe(true);
-      expect(graphs.losses).toEqual(operations.losses);
-      expect(graphs.weights).toBe(operations.weights);
     });
 
     it.each<[string, Partial<ConfigInput>]>([
@@ -129,10 +134,7 @@ describe(
       ['depthwise convolutions', { model: { name: 'mobilenetv2', dim: 6 } }],
       ['dense blocks', { model: { name: 'densenet121', dim: 6 } }],
     ])('train with %s to the same bits', async (_, input) => {
-      const [graphs, operations] = [await train(input, 'auto'), await train(input, 'off')];
-      expectCaptured(graphs);
-      expect(graphs.losses).toEqual(operations.losses);
-      expect(graphs.weights).toBe(operations.weights);
+      await expectSame(input);
     });
 
     it('hold as many tensors after many steps as after few', async () => {
@@ -231,10 +233,7 @@ describe(
           });
         },
       });
-      const loss = { name: 'changing-number' } as never;
-      const [graphs, operations] = [await train({ loss }, 'auto'), await train({ loss }, 'off')];
-      expectCaptured(graphs);
-      expect(graphs.weights).toBe(operations.weights);
+      await expectSame({ loss: { name: 'changing-number' } as never });
     });
 
     it('take labels that a loss makes a tensor of itself as an input', async () => {
@@ -249,10 +248,7 @@ describe(
             return { sum: tf.div(tf.sum(tf.square(miss)), 2), gradients: () => [miss] };
           }),
       });
-      const loss = { name: 'own-labels' } as never;
-      const [graphs, operations] = [await train({ loss }, 'auto'), await train({ loss }, 'off')];
-      expectCaptured(graphs);
-      expect(graphs.weights).toBe(operations.weights);
+      await expectSame({ loss: { name: 'own-labels' } as never });
     });
   },
 );

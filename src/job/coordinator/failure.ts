@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../../util/error-codes.js';
+import { PodDistError, PreemptedError, StoppedError, UserError } from '../../util/errors.js';
 import { present } from '../../util/present.js';
 
 /** Why a job has ended early: what its last line says. */
@@ -19,6 +20,15 @@ export interface JobFailure {
 export function describeFailure({ rank, host, cause }: JobFailure): string {
   if (rank === undefined) return cause;
   return `rank ${rank}${host ? ` on host ${host}` : ''}: ${cause}`;
+}
+
+/** The error that a job's failure is for whoever has started it; `log` names where to read more. */
+export function errorOfFailure(failure: JobFailure, log?: string): PodDistError {
+  const { code, cause, user } = failure;
+  if (code === 'STOPPED') return new StoppedError(cause || undefined);
+  if (code === 'PREEMPTED' || code === 'CHECKPOINT_MISSED') return new PreemptedError(code, cause);
+  if (user) return new UserError(code, cause);
+  return new PodDistError(code, `${describeFailure(failure)}${log === undefined ? '' : `; log: ${log}`}`);
 }
 
 /**

@@ -3,7 +3,8 @@ import { runningClock } from '../../util/running-clock.js';
 import type { CoordinatorMessage } from '../control/protocol.js';
 import { Budget } from './budget.js';
 import { linkLost, type Cause } from './causes.js';
-import { describeFailure, evidence, wouldComeAgain, type JobFailure } from './failure.js';
+import { describeFailure, evidence, wouldComeAgain } from './failure.js';
+import { FaultReports } from './fault-reports.js';
 import { formGroup, Reform, type ElasticOptions, type Formation, type Inherited } from './reform.js';
 import { isGuest, type Member, type Roster } from './roster.js';
 import { Separations } from './separations.js';
@@ -50,11 +51,7 @@ export interface ElasticJob {
  */
 export class Recovery {
   private reform: Reform | undefined;
-  /** Changes whose ranks are not connected yet. */
-  private formed: Reform[] = [];
-  /** A change whose cause may still be explained better, and how to report it. */
-  private explaining: Reform | undefined;
-  private tellNow = () => {};
+  private readonly reports: FaultReports;
   private readonly budget: Budget;
   /** Numbers of ranks that the job may go on with, ascending. */
   private sizes: readonly number[];
@@ -76,6 +73,7 @@ export class Recovery {
   ) {
     this.budget = new Budget(job.generation.worldSize, options, Date.now(), options.faults);
     this.sizes = options.sizes;
+    this.reports = new FaultReports(job, (incident) => options.onIncident(incident, this.budget.faults));
   }
 
   /** Number of the configuration that ranks are to be ready for; undefined while one is in place. */
@@ -120,9 +118,9 @@ export class Recovery {
   /** Takes evidence of a failure, of `member` where it is known whose; ends the job where it cannot go on from that. */
   blame(cause: Cause, member?: Member): void {
     const [failure] = cause;
-    const known = this.reform ?? this.explaining;
     const may = !failure.user && !wouldComeAgain(failure.code);
-    if (known && may && (this.reform || isAbout(known, failure))) return known.consider(cause);
+    if (may && this.reform) return this.reform.consider(cause);
+    if (may && this.reports.explain(cause)) return;
     if (!may || !this.stepped || !this.job.underWay || !this.budget.take(Date.now()))
       return this.job.fail(cause);
     if (!member || member.rank !== undefined) this.begin(cause);
@@ -253,12 +251,12 @@ export class Recovery {
 
   /** The ranks of the present configuration go on. */
   going(now: number): void {
-    for (const reform of this.formed.splice(0)) this.tell(reform, (now - reform.since) / 1000);
+    this.reports.going(now);
   }
 
   /** Reports what is not reported yet. */
   stop(): void {
-    this.tellNow();
+    this.reports.stop();
   }
 
   /** Ends the present configuration; every rank that lives leaves it and says what it can go on from. */
@@ -318,7 +316,7 @@ export class Recovery {
     const recorded = options.recordedSteps?.();
     const formation = formGroup(this.candidates(), this.sizes, recorded);
     if (!formation) return;
-    this.formed.push(reform);
+    this.reports.add(reform);
     this.reform = undefined;
     job.begin(reform.generation, formation);
     this.dismissSurplus();
@@ -341,26 +339,4 @@ export class Recovery {
       this.options.endWorker(member.worker);
     }
   }
-
-  /** Reports a fault from which the ranks have gone on, once no better explanation can come. */
-  private tell(reform: Reform, seconds: number): void {
-    const { generation, graceMs } = this.job;
-    const { worldSize } = generation;
-    this.tellNow();
-    this.explaining = reform;
-    const timer = setTimeout(() => this.tellNow(), graceMs);
-    this.tellNow = () => {
-      clearTimeout(timer);
-      this.tellNow = () => {};
-      this.explaining = undefined;
-      const { code, cause, rank, host } = reform.failure;
-      const incident = { generation: reform.generation, rank, host, code, cause, seconds, worldSize };
-      this.options.onIncident(incident, this.budget.faults);
-    };
-  }
-}
-
-/** Whether evidence that comes after the ranks went on is of the fault before. */
-function isAbout({ failure: known }: Reform, { pid }: JobFailure): boolean {
-  return pid !== undefined && pid === known.pid;
 }

@@ -21,6 +21,7 @@ export class Separations {
 
   /** Takes down that a worker cannot connect to these others. */
   add(worker: number, others: readonly number[], now: number): void {
+    this.forget(now);
     const until = now + this.apartMs;
     for (const other of others) this.known.push({ pair: [worker, other], until });
     if (others.length > 0) this.apartMs = Math.min(longestApartMs, 2 * this.apartMs);
@@ -31,7 +32,7 @@ export class Separations {
    * the last.
    */
   together(members: readonly Member[], now: number): Member[] {
-    this.known = this.known.filter(({ until }) => until > now);
+    this.forget(now);
     const group = [...members];
     for (;;) {
       const workers = new Set(group.map(({ worker }) => worker));
@@ -43,5 +44,9 @@ export class Separations {
       });
       group.splice(missed.lastIndexOf(largest(missed)), 1);
     }
+  }
+
+  private forget(now: number): void {
+    this.known = this.known.filter(({ until }) => until > now);
   }
 }

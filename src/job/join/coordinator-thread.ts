@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
-import { describeFailure, type JobFailure } from '../coordinator/failure.js';
+import { describeFailure, errorOfFailure } from '../coordinator/failure.js';
 import { Coordinator } from '../coordinator/coordinator.js';
 import { describeIncident, silentAfterMs, sizesOf, type ElasticOptions } from '../coordinator/reform.js';
 import type { Config } from '../../config/schema.js';
@@ -10,14 +10,7 @@ import { writeJobPlan } from '../../record/job-plan.js';
 import { JobStateFile, readJobState, type JobState } from '../../record/job-state.js';
 import { openDataset } from '../../data/index.js';
 import { stepsPerEpoch } from '../../data/sampler.js';
-import {
-  messageOf,
-  PodDistError,
-  PreemptedError,
-  reportOf,
-  StoppedError,
-  UserError,
-} from '../../util/errors.js';
+import { messageOf, reportOf, UserError, type PodDistError } from '../../util/errors.js';
 import { tcpAddress } from '../../transport/addresses.js';
 import { openTrace } from '../../trace/trace-file.js';
 import { stepsOf } from '../../training/recovery-point.js';
@@ -81,7 +74,7 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & Wi
   const keep = (change: Partial<JobState>) => {
     if (succession !== undefined) record?.recorder.job(record.state, change);
   };
-  if (succession !== undefined) keepForOthers(options, keep);
+  if (succession !== undefined && record) keepForOthers(options, record, keep);
   const stop = async () => {
     secret?.remove();
     record?.close();
@@ -132,22 +125,16 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & Wi
 /** Writes what another process needs to take the job over. */
 function keepForOthers(
   { config, outDir, listenOn, port, reachableAs, token, resumed }: OwnCoordinatorOptions,
+  { images, stepsPerEpoch }: { images: number; stepsPerEpoch: number },
   keep: (change: Partial<JobState>) => void,
 ): void {
   writeJobPlan(outDir, {
     ...{ workerArgs: [], kept: true, resumed },
-    ...{ name: config.name, epochs: config.epochs, images: 0, stepsPerEpoch: 1 },
+    ...{ name: config.name, epochs: config.epochs, images, stepsPerEpoch },
     ...{ graceSeconds: 30, made: false },
   });
   const address = tcpAddress(listenOn === '*' ? '127.0.0.1' : listenOn, port);
   keep({ address, listensOn: listenOn, reachableAs, secret: token, ended: undefined });
-}
-
-function errorOfFailure(failure: JobFailure): PodDistError {
-  const { code, cause, user } = failure;
-  if (code === 'STOPPED') return new StoppedError(cause || undefined);
-  if (code === 'PREEMPTED' || code === 'CHECKPOINT_MISSED') return new PreemptedError(code, cause);
-  return user ? new UserError(code, cause) : new PodDistError(code, describeFailure(failure));
 }
 
 /** How the job goes on after the loss of a worker: whoever keeps the worker's place starts another one. */
@@ -174,9 +161,11 @@ function say(line: string): void {
 async function openRecord({ config, outDir, resumed }: OwnCoordinatorOptions, isHeld?: () => boolean) {
   const dataset = await openDataset(config.data, { seed: config.seed, notify: () => {} });
   await dataset.close();
+  const images = dataset.labels.train.length;
+  const steps = stepsPerEpoch(images, config);
   const display = new Display({
     epochs: config.epochs,
-    stepsPerEpoch: stepsPerEpoch(dataset.labels.train.length, config),
+    stepsPerEpoch: steps,
     resumed,
     outDir,
     terminal: false,
@@ -190,7 +179,8 @@ async function openRecord({ config, outDir, resumed }: OwnCoordinatorOptions, is
     recorder.close();
     trace?.close();
   };
-  return { listeners, recorder, state: new JobStateFile(outDir), trace, close };
+  const state = new JobStateFile(outDir);
+  return { listeners, recorder, state, trace, close, images, stepsPerEpoch: steps };
 }
 
 const port = parentPort as MessagePort;

@@ -6,12 +6,13 @@ import { PodDistError } from '../../util/errors.js';
 import { openLog } from '../../util/regular-file.js';
 import { launchVariables } from '../join/environment.js';
 
+/** What an agent starts with. */
 export interface AgentStart {
   /** Run folder, with the plan of its job. */
   folder: string;
   /** The job's secret. */
   token: string;
-  /** Lock of the folder, which is given to the agent. */
+  /** Lock of the folder, where the process that starts the agent gives it. */
   lockFile?: string;
   /** When the agent was lost whose job it takes over, in milliseconds since 1970. */
   lostAt?: number;

@@ -1,10 +1,10 @@
 import { mkdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../../config/schema.js';
-import { describeFailure } from '../coordinator/failure.js';
+import { errorOfFailure } from '../coordinator/failure.js';
 import { Coordinator } from '../coordinator/coordinator.js';
 import type { CoordinatorOptions } from '../coordinator/options.js';
-import { codeOf, PodDistError, PreemptedError, StoppedError, UserError } from '../../util/errors.js';
+import { codeOf, PodDistError } from '../../util/errors.js';
 import type { TraceFile } from '../../trace/trace-file.js';
 import { canonicalHost, isWildcard, tcpAddress } from '../../transport/addresses.js';
 import type { JobState } from '../../record/job-state.js';
@@ -173,14 +173,9 @@ export async function runJob({
       ]);
       return;
     }
-    if (failure.code === 'PREEMPTED' || failure.code === 'CHECKPOINT_MISSED') {
+    if (failure.code === 'PREEMPTED' || failure.code === 'CHECKPOINT_MISSED')
       await Promise.race([supervisor.ended(), delay(endWithinMs, undefined, { ref: false })]);
-      throw new PreemptedError(failure.code, failure.cause);
-    }
-    if (failure.code === 'STOPPED') throw new StoppedError(failure.cause || undefined);
-    if (failure.user) throw new UserError(failure.code, failure.cause);
-    const log = failure.rank === undefined ? logDir : logOf(failure.rank);
-    throw new PodDistError(failure.code, `${describeFailure(failure)}; log: ${log}`);
+    throw errorOfFailure(failure, failure.rank === undefined ? logDir : logOf(failure.rank));
   } finally {
     if (outlived?.taken.aborted) supervisor.leave();
     else await supervisor.stop();

@@ -1,7 +1,7 @@
 import { ControlClient } from '../control/client.js';
 import type { CoordinatorMessage, WorkerMessage } from '../control/protocol.js';
 import { codeOf, messageOf, PodDistError } from '../../util/errors.js';
-import type { LeaseWatch } from '../../record/run-lock.js';
+import type { LeaseWatch } from '../../record/lease-watch.js';
 import { runningClock } from '../../util/running-clock.js';
 import { findSuccessor, type Succession } from './succession.js';
 

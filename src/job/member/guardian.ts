@@ -2,7 +2,8 @@ import type { PodDistError } from '../../util/errors.js';
 import type { MeetingFolder } from '../../transport/meeting-folder.js';
 import type { Succession } from './succession.js';
 import { hasEnded } from '../../util/processes.js';
-import { LeaseWatch, leaseMs } from '../../record/run-lock.js';
+import { LeaseWatch } from '../../record/lease-watch.js';
+import { leaseMs } from '../../record/run-lock.js';
 import { runningClock } from '../../util/running-clock.js';
 
 interface GuardianOptions {

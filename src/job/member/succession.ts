@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { readJobState, type JobState } from '../../record/job-state.js';
-import { LeaseWatch, leaseMs } from '../../record/run-lock.js';
+import { LeaseWatch } from '../../record/lease-watch.js';
+import { leaseMs } from '../../record/run-lock.js';
 import { isLoopback, isWildcard, tcpAddress } from '../../transport/addresses.js';
 import { messageOf, PodDistError, UserError } from '../../util/errors.js';
 import { isRunning, processSpace } from '../../util/processes.js';

@@ -6,6 +6,7 @@ import { loadConfig } from '../../config/load.js';
 import { importPlugins } from '../../config/plugins.js';
 import type { Config } from '../../config/schema.js';
 import { describeIncident } from '../../job/coordinator/reform.js';
+import type { AgentStart } from '../../job/launch/agent-process.js';
 import { runJob, type Outlived } from '../../job/launch/job.js';
 import { RunCombiner } from '../../record/combine.js';
 import { endOf } from '../../record/job-end.js';
@@ -22,21 +23,6 @@ import { RunFeed } from './feed.js';
 import type { FeedOrder } from './feed-messages.js';
 import { readJobPlan, workerArgsOf, type JobPlan } from '../../record/job-plan.js';
 
-export interface AgentOptions {
-  /** Run folder, with the plan of its job. */
-  folder: string;
-  /** The job's secret. */
-  token: string;
-  /** Lock of the folder, where the process that has started this one gives it. */
-  lockFile?: string;
-  /** Takes over a job whose coordinator was lost at this time, in milliseconds since 1970. */
-  lostAt?: number;
-  /** Term of that one, which is ended first if it is still there: it says nothing any more. */
-  depose?: number;
-  /** This host's address, as other hosts reach it. */
-  host?: string;
-}
-
 const deposeWithinMs = 5000;
 
 /**
@@ -46,7 +32,7 @@ const deposeWithinMs = 5000;
  *
  * Rejects where there is nothing to do for it, such as `RUN_BUSY` where another process is faster.
  */
-export async function runAgent(options: AgentOptions): Promise<void> {
+export async function runAgent(options: AgentStart): Promise<void> {
   const { folder, lostAt, lockFile } = options;
   const before = lostAt === undefined ? undefined : readJobState(folder);
   if (options.depose !== undefined && options.depose !== before?.term) return;
@@ -93,7 +79,7 @@ class Agent {
     this.feed?.publish({ line, incident });
   };
 
-  async run(hold: RunFolder, options: AgentOptions, former: JobState | undefined): Promise<void> {
+  async run(hold: RunFolder, options: AgentStart, former: JobState | undefined): Promise<void> {
     if (former?.socket !== undefined) rmSync(former.socket, { force: true });
     this.feed = await RunFeed.open((order) => this.obey(order));
     const state = new JobStateFile(hold.path, former);

@@ -42,8 +42,8 @@ class Recorder implements HostRecorder, Seen {
   private readonly types = new Map<number, TensorType>();
   private readonly binding: Binding;
   private readonly changing: ReadonlySet<ArrayBufferLike>;
-  /** Makes the values of the tensor that is being created, where it is an input. */
-  private making: Input['make'];
+  /** How the values of the tensor that is being created are made anew, where it is an input. */
+  private making: Pick<Input, 'make'> | undefined;
   private reading = false;
 
   constructor(
@@ -89,14 +89,7 @@ class Recorder implements HostRecorder, Seen {
   fromHost(make: () => HostTensor, dtype: tf.DataType): tf.Tensor {
     const { values, shape } = make();
     const tensor = tf.tensor(values, shape, dtype);
-    this.making = () => make().values;
-    try {
-      const [id] = this.backend.getInputTensorIds([tensor]);
-      const source = this.sourceOfId(id);
-      if (source.kind === 'input') this.given.set(source.input, values);
-    } finally {
-      this.making = undefined;
-    }
+    this.given.set(this.createInput(tensor, { make: () => make().values }), values);
     return tensor;
   }
 
@@ -110,8 +103,7 @@ class Recorder implements HostRecorder, Seen {
     const outputs: number[] = [];
     const tensors = results.map(({ values, shape }) => {
       const tensor = tf.tensor(values, shape);
-      const [id] = this.backend.getInputTensorIds([tensor]);
-      outputs.push(this.addInput(id, { type: this.typeOf(tensor), shape }));
+      outputs.push(this.createInput(tensor, {}));
       return tensor;
     });
     const sizes = inputs.map(({ size }) => size);
@@ -152,10 +144,23 @@ class Recorder implements HostRecorder, Seen {
       this.obstacle ??= 'it makes tensors of text';
       return id;
     }
-    const make = this.making ?? (this.changing.has(values.buffer) ? () => values : undefined);
-    if (make) this.addInput(id, { type, shape, make });
+    const making = this.making ?? (this.changing.has(values.buffer) ? { make: () => values } : undefined);
+    if (making) this.addInput(id, { type, shape, ...making });
     else this.addConstant(id, { type, shape }, values);
     return id;
+  }
+
+  /** Brings a new tensor into being as an input; returns its number. */
+  private createInput(tensor: tf.Tensor, making: Pick<Input, 'make'>): number {
+    this.making = making;
+    try {
+      const [id] = this.backend.getInputTensorIds([tensor]);
+      const source = this.sourceOfId(id);
+      if (source.kind !== 'input') throw new Error('a tensor of the host was there before it was made');
+      return source.input;
+    } finally {
+      this.making = undefined;
+    }
   }
 
   private read(id: number) {

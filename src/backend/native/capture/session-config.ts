@@ -1,8 +1,8 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 
 /**
- * ConfigProto of a session (tensorflow/core/protobuf/config.proto): no optimiser rewrites the graph, so that its operations
- * are the recorded ones, and so are their bits.
+ * ConfigProto of a session (tensorflow/core/protobuf/config.proto): without Grappler, which rewrites operations into others.
+ * What TensorFlow still does, folding constants and computing equal operations once, runs the recorded kernels.
  */
 export function sessionConfig(): Uint8Array {
   const config = new BinaryWriter();
