@@ -20,7 +20,7 @@ export class Client {
 
   constructor(
     readonly rank: number,
-    readonly coordinator: Coordinator,
+    readonly coordinator: Pick<Coordinator, 'port'>,
     token = secret,
   ) {
     this.control = new ControlClient({

@@ -56,9 +56,10 @@ function flipIn(values: ArrayBufferView): void {
 }
 
 /** What a rank gives to a sum, where it is short enough to be compared when the step is made again. */
-function compared(values: unknown): Float32Array | Float64Array | undefined {
+function compared(values: unknown, options: unknown): Float32Array | Float64Array | undefined {
   const isNumbers = values instanceof Float32Array || values instanceof Float64Array;
-  return isNumbers && values.length <= 4096 ? values : undefined;
+  const { op = 'sum' } = (options ?? {}) as { op?: string };
+  return isNumbers && op === 'sum' && values.length <= 4096 ? values : undefined;
 }
 
 type Method = (...given: unknown[]) => unknown;
@@ -76,8 +77,8 @@ if (isMainThread && folder) {
   before(Membership, 'takePlace', () => at('start'));
   before(TrainingStep, 'run', () => at('forward'));
   for (const method of ['allReduceSync', 'reduceScatterSync', 'allGatherSync', 'allReduce', 'broadcast'])
-    before(SharedCommunicator, method, (values) =>
-      at('collective', method === 'allReduceSync' ? compared(values) : undefined),
+    before(SharedCommunicator, method, (values, options) =>
+      at('collective', method === 'allReduceSync' ? compared(values, options) : undefined),
     );
   before(ShardedOptimiser, 'update', () => at('update'));
   before(Snapshots, 'take', () => at('snapshot'));

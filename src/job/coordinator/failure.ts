@@ -24,8 +24,8 @@ export function describeFailure({ rank, host, cause }: JobFailure): string {
 
 /** The error that a job's failure is for whoever has started it; `log` names where to read more. */
 export function errorOfFailure(failure: JobFailure, log?: string): PodDistError {
-  const { code, cause, user } = failure;
-  if (code === 'STOPPED') return new StoppedError(cause || undefined);
+  const { code, cause, user, rank } = failure;
+  if (code === 'STOPPED' && rank === undefined) return new StoppedError(cause || undefined);
   if (code === 'PREEMPTED' || code === 'CHECKPOINT_MISSED') return new PreemptedError(code, cause);
   if (user) return new UserError(code, cause);
   return new PodDistError(code, `${describeFailure(failure)}${log === undefined ? '' : `; log: ${log}`}`);

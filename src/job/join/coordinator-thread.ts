@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
-import { describeFailure, errorOfFailure } from '../coordinator/failure.js';
+import { errorOfFailure } from '../coordinator/failure.js';
 import { Coordinator } from '../coordinator/coordinator.js';
 import { describeIncident, silentAfterMs, sizesOf, type ElasticOptions } from '../coordinator/reform.js';
 import type { Config } from '../../config/schema.js';
@@ -10,7 +10,7 @@ import { writeJobPlan } from '../../record/job-plan.js';
 import { JobStateFile, readJobState, type JobState } from '../../record/job-state.js';
 import { openDataset } from '../../data/index.js';
 import { stepsPerEpoch } from '../../data/sampler.js';
-import { messageOf, reportOf, UserError, type PodDistError } from '../../util/errors.js';
+import { messageOf, type PodDistError } from '../../util/errors.js';
 import { tcpAddress } from '../../transport/addresses.js';
 import { openTrace } from '../../trace/trace-file.js';
 import { stepsOf } from '../../training/recovery-point.js';
@@ -110,16 +110,10 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & Wi
     tell({ type: 'taken' });
     return coordinator.stop();
   }
-  keep({ secret: undefined, ended: failure && endOf(errorOfFailure(failure)) });
+  const ended = failure && endOf(errorOfFailure(failure));
+  keep({ secret: undefined, ended });
   record?.close();
-  if (!failure) tell({ type: 'finished' });
-  else
-    tell({
-      type: 'failed',
-      code: failure.code,
-      message: failure.user ? failure.cause : describeFailure(failure),
-      user: failure.user,
-    });
+  tell(ended ? { type: 'failed', ended } : { type: 'finished' });
 }
 
 /** Writes what another process needs to take the job over. */
@@ -192,7 +186,7 @@ function end(): void {
 }
 
 coordinate(port, options).catch(async (error: unknown) => {
-  const news: CoordinatorNews = { type: 'failed', user: error instanceof UserError, ...reportOf(error) };
+  const news: CoordinatorNews = { type: 'failed', ended: endOf(error) };
   port.postMessage(news);
   await delay(closeWithinMs);
   end();

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import type { Config } from '../../config/schema.js';
+import { errorOf, type JobEnd } from '../../record/job-end.js';
 import type { Position } from '../../record/records.js';
-import { PodDistError, UserError, type ErrorReport } from '../../util/errors.js';
+import { PodDistError } from '../../util/errors.js';
 import { startSocketThread } from '../../transport/zmq/socket-thread.js';
 
 export interface OwnCoordinatorOptions {
@@ -29,10 +30,7 @@ export interface OwnCoordinatorOptions {
 
 /** Messages from the thread. */
 export type CoordinatorNews =
-  | { type: 'listening' }
-  | { type: 'finished' }
-  | { type: 'taken' }
-  | ({ type: 'failed'; user: boolean } & ErrorReport);
+  { type: 'listening' } | { type: 'finished' } | { type: 'taken' } | { type: 'failed'; ended: JobEnd };
 
 /** Ends the thread in order. */
 const stopMessage = 'stop';
@@ -57,7 +55,7 @@ export class OwnCoordinator {
       thread.on('message', (news: CoordinatorNews) => {
         if (news.type === 'finished') this.done = true;
         if (news.type === 'taken') this.taken = true;
-        if (news.type === 'failed') this.cause = toError(news);
+        if (news.type === 'failed') this.cause = errorOf(news.ended);
         if (news.type !== 'listening') resolve();
       });
       thread.once('exit', () => resolve());
@@ -103,10 +101,6 @@ export class OwnCoordinator {
   private async within(milliseconds: number): Promise<void> {
     await Promise.race([this.settled, delay(milliseconds)]);
   }
-}
-
-function toError({ code, message, user }: Extract<CoordinatorNews, { type: 'failed' }>): PodDistError {
-  return user ? new UserError(code, message) : new PodDistError(code, message);
 }
 
 function delay(milliseconds: number): Promise<void> {
