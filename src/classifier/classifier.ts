@@ -68,6 +68,7 @@ export class Classifier {
       classes,
       dim: this.dim,
       seed: config.seed,
+      init: 'init' in config.model ? config.model.init : undefined,
     });
     this.forward = new ForwardPass(model);
     this.batchNorm = new BatchNorm(model, config.batchNorm, communicator);

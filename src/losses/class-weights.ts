@@ -1,6 +1,7 @@
 import { tf } from '../tf/deferred.js';
 import type { Rank, Variable } from '../tf/index.js';
 import { randomStream } from '../util/random.js';
+import type { InitConfig } from '../models/schema.js';
 import type { LossKind } from './loss.js';
 
 /** Trainable vectors of the classes, where a loss has them: parameters like the model's, after the model's. */
@@ -12,23 +13,26 @@ export interface ClassWeights {
 }
 
 /**
- * The class weights of a kind of loss, or undefined for a loss on fixed centroids. Initial rows are normal with a variance of
- * 1/d, so about unit vectors, from the seed alone; biases start at 0.
+ * The class weights of a kind of loss, or undefined for a loss on fixed centroids, from the seed alone. Initial rows are
+ * normal with a variance of 1/d, so about unit vectors, and biases 0; with `init: pytorch` both are those of a linear layer
+ * of PyTorch's, uniform in +-1/sqrt(d).
  */
 export function createClassWeights(
   { classWeights }: Pick<LossKind, 'classWeights'>,
-  { classes, dim, seed }: { classes: number; dim: number; seed: number },
+  { classes, dim, seed, init }: { classes: number; dim: number; seed: number } & InitConfig,
 ): ClassWeights | undefined {
   if (!classWeights) return undefined;
   const random = randomStream(seed, 0xc1a5);
-  const values = Float32Array.from({ length: classes * dim }, () => random.normal() / Math.sqrt(dim));
+  const uniform = () => (2 * random.uniform() - 1) / Math.sqrt(dim);
+  const draw = init === 'pytorch' ? uniform : () => random.normal() / Math.sqrt(dim);
+  const values = Float32Array.from({ length: classes * dim }, draw);
   const initial = tf.tensor2d(values, [classes, dim]);
   const kernel = tf.variable(initial, true, uniqueName('classes/kernel'));
   initial.dispose();
   if (!classWeights.bias) return { kernel };
-  const zeros = tf.zeros<Rank.R1>([classes]);
-  const bias = tf.variable(zeros, true, uniqueName('classes/bias'));
-  zeros.dispose();
+  const start = tf.tensor1d(Float32Array.from({ length: classes }, init === 'pytorch' ? uniform : () => 0));
+  const bias = tf.variable<Rank.R1>(start, true, uniqueName('classes/bias'));
+  start.dispose();
   return { kernel, bias };
 }
 

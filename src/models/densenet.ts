@@ -1,7 +1,7 @@
 import * as tf from '../tf/index.js';
 import type { ModelConfig } from './schema.js';
 import type { ModelOptions } from './options.js';
-import { chain, channelsOf, LayerMaker, stemLayers } from './layers.js';
+import { chain, channelsOf, featureLayers, LayerMaker, stemLayers } from './layers.js';
 
 type DenseNetConfig = Extract<ModelConfig, { name: 'densenet121' }>;
 
@@ -13,7 +13,7 @@ const blocks = [6, 12, 24, 16];
  * between them transitions that halve channels and size; batch norm and ReLU come before each convolution.
  */
 export function densenet121(config: DenseNetConfig, { shape, seed }: ModelOptions): tf.LayersModel {
-  const make = new LayerMaker(seed);
+  const make = new LayerMaker(config, seed);
   const input = tf.input({ shape: [...shape], name: 'images' });
   let value = stemLayers(make, input, config.stem);
   blocks.forEach((layers, block) => {
@@ -21,7 +21,7 @@ export function densenet121(config: DenseNetConfig, { shape, seed }: ModelOption
     if (block < blocks.length - 1) value = transition(make, value);
   });
   value = chain(value, make.batchNorm(), make.relu());
-  const output = chain(value, make.globalAverage(), make.features(config.dim));
+  const output = featureLayers(make, value, config.dim);
   return tf.model({ inputs: input, outputs: output, name: config.name });
 }
 

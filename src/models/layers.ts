@@ -1,5 +1,6 @@
 import * as tf from '../tf/index.js';
 import { randomStream } from '../util/random.js';
+import type { MakerConfig } from './schema.js';
 
 /** Epsilon added to batch-norm variances, as in the reference networks. */
 export const batchNormEpsilon = 1e-5;
@@ -8,41 +9,62 @@ export const batchNormEpsilon = 1e-5;
 export type Stem = '3x3' | 'imagenet';
 
 /**
- * Makes the layers of one network: each with a name of its own and He-normal weights (arXiv 1502.01852) from
- * (seed, index of the layer).
+ * Makes the layers of one network: each with a name of its own, and initial weights from (seed, index of the layer).
  *
- * Padding is TensorFlow's `same`: where a stride of 2 meets an even size, the border is on the right and bottom alone.
+ * `he`: normal, with a variance of 2 / fan in (arXiv 1502.01852), biases 0. `pytorch`: uniform in +-1/sqrt(fan in), a
+ * sixth of that variance, biases too.
+ *
+ * Padding is TensorFlow's `same`, whose border is on the right and bottom alone where a stride of 2 meets an even size, or
+ * PyTorch's, which is the same on all sides.
  */
 export class LayerMaker {
   private made = 0;
 
-  constructor(private readonly seed: number) {}
+  constructor(
+    private readonly config: MakerConfig,
+    private readonly seed: number,
+  ) {}
 
-  convolution(filters: number, kernelSize: number, strides: number, useBias = false): tf.layers.Layer {
-    return tf.layers.conv2d({
-      name: this.name('conv'),
-      filters,
-      kernelSize,
-      strides,
-      padding: 'same',
-      useBias,
-      kernelInitializer: this.initializer(),
-    });
+  /** Without a bias, unless the value that it reads is given, whose channels the bias's initial values depend on. */
+  convolution(
+    filters: number,
+    kernelSize: number,
+    strides: number,
+    biasOver?: tf.SymbolicTensor,
+  ): tf.layers.Layer[] {
+    const name = this.name('conv');
+    return this.padded(name, kernelSize, strides, (padding) =>
+      tf.layers.conv2d({
+        name,
+        filters,
+        kernelSize,
+        strides,
+        padding,
+        kernelInitializer: this.initializer(),
+        ...this.bias(biasOver && kernelSize ** 2 * channelsOf(biasOver)),
+      }),
+    );
   }
 
   /** A 3x3 filter a channel; its fan-in is 9, whatever the number of channels. */
-  depthwise(strides: number): tf.layers.Layer {
-    return tf.layers.depthwiseConv2d({
-      name: this.name('depthwise'),
-      kernelSize: 3,
-      strides,
-      padding: 'same',
-      useBias: false,
-      depthwiseInitializer: tf.initializers.truncatedNormal({
-        stddev: Math.sqrt(2 / 9) / truncatedDeviation,
-        seed: this.layerSeed(),
+  depthwise(strides: number): tf.layers.Layer[] {
+    const name = this.name('depthwise');
+    const seed = this.layerSeed();
+    const stddev = Math.sqrt(2 / 9) / truncatedDeviation;
+    const depthwiseInitializer =
+      this.config.init === 'pytorch'
+        ? this.uniform(9, seed)
+        : tf.initializers.truncatedNormal({ stddev, seed });
+    return this.padded(name, 3, strides, (padding) =>
+      tf.layers.depthwiseConv2d({
+        name,
+        kernelSize: 3,
+        strides,
+        padding,
+        useBias: false,
+        depthwiseInitializer,
       }),
-    });
+    );
   }
 
   batchNorm(): tf.layers.Layer {
@@ -62,8 +84,12 @@ export class LayerMaker {
     return tf.layers.concatenate({ name: this.name('concat'), axis: -1 });
   }
 
-  maxPool(poolSize: number, strides: number): tf.layers.Layer {
-    return tf.layers.maxPooling2d({ name: this.name('pool'), poolSize, strides, padding: 'same' });
+  /** Of values that are not negative, so that a border of zeros counts for nothing. */
+  maxPool(poolSize: number, strides: number): tf.layers.Layer[] {
+    const name = this.name('pool');
+    return this.padded(name, poolSize, strides, (padding) =>
+      tf.layers.maxPooling2d({ name, poolSize, strides, padding }),
+    );
   }
 
   averagePool(size: number): tf.layers.Layer {
@@ -74,14 +100,25 @@ export class LayerMaker {
     return tf.layers.globalAveragePooling2d({ name: this.name('pool'), dataFormat: 'channelsLast' });
   }
 
-  /** The linear layer that ends every backbone. */
-  features(dim: number): tf.layers.Layer {
-    return tf.layers.dense({
-      name: 'features',
-      units: dim,
-      useBias: true,
-      kernelInitializer: this.initializer(),
-    });
+  /** A linear layer of a value of `inputs` channels: `features` ends every backbone. */
+  dense(units: number, inputs: number, name = this.name('dense')): tf.layers.Layer {
+    return tf.layers.dense({ name, units, kernelInitializer: this.initializer(), ...this.bias(inputs) });
+  }
+
+  /**
+   * A layer of windows, after a border of zeros where TensorFlow's `same` would be another one than PyTorch's: half a
+   * window, less a half, on every side. With a stride of 1 and odd windows both are the same.
+   */
+  private padded(
+    name: string,
+    window: number,
+    strides: number,
+    layer: (padding: 'same' | 'valid') => tf.layers.Layer,
+  ): tf.layers.Layer[] {
+    if (this.config.padding !== 'pytorch' || strides === 1) return [layer('same')];
+    const border = (window - 1) >> 1;
+    if (border === 0) return [layer('valid')];
+    return [tf.layers.zeroPadding2d({ name: `${name}_border`, padding: border }), layer('valid')];
   }
 
   private name(kind: string): string {
@@ -89,11 +126,24 @@ export class LayerMaker {
   }
 
   private initializer() {
-    return tf.initializers.heNormal({ seed: this.layerSeed() });
+    const seed = this.layerSeed();
+    if (this.config.init !== 'pytorch') return tf.initializers.heNormal({ seed });
+    return tf.initializers.varianceScaling({ scale: 1 / 3, mode: 'fanIn', distribution: 'uniform', seed });
   }
 
-  private layerSeed(): number {
-    return randomStream(this.seed, this.made).below(2 ** 31 - 1);
+  private bias(fanIn: number | undefined) {
+    if (fanIn === undefined) return { useBias: false };
+    if (this.config.init !== 'pytorch') return { useBias: true };
+    return { useBias: true, biasInitializer: this.uniform(fanIn, this.layerSeed(1)) };
+  }
+
+  private uniform(fanIn: number, seed: number) {
+    const limit = 1 / Math.sqrt(fanIn);
+    return tf.initializers.randomUniform({ minval: -limit, maxval: limit, seed });
+  }
+
+  private layerSeed(...of: number[]): number {
+    return randomStream(this.seed, this.made, ...of).below(2 ** 31 - 1);
   }
 }
 
@@ -101,8 +151,11 @@ export class LayerMaker {
 const truncatedDeviation = 0.8796256610342398;
 
 /** Applies layers one after another. */
-export function chain(input: tf.SymbolicTensor, ...layers: tf.layers.Layer[]): tf.SymbolicTensor {
-  return layers.reduce((value, layer) => layer.apply(value) as tf.SymbolicTensor, input);
+export function chain(
+  input: tf.SymbolicTensor,
+  ...layers: (tf.layers.Layer | tf.layers.Layer[])[]
+): tf.SymbolicTensor {
+  return layers.flat().reduce((value, layer) => layer.apply(value) as tf.SymbolicTensor, input);
 }
 
 /** A convolution without bias, batch norm, ReLU. */
@@ -121,6 +174,11 @@ export function convolutionBlock(
 export function stemLayers(make: LayerMaker, input: tf.SymbolicTensor, stem: Stem): tf.SymbolicTensor {
   if (stem === '3x3') return convolutionBlock(make, input, [64, 3, 1]);
   return chain(convolutionBlock(make, input, [64, 7, 2]), make.maxPool(3, 2));
+}
+
+/** The end of most backbones: the mean over height and width, a linear layer to `dim`. */
+export function featureLayers(make: LayerMaker, value: tf.SymbolicTensor, dim: number): tf.SymbolicTensor {
+  return chain(value, make.globalAverage(), make.dense(dim, channelsOf(value), 'features'));
 }
 
 /** Number of channels of a value. */

@@ -1,7 +1,7 @@
 import * as tf from '../tf/index.js';
 import type { ModelConfig } from './schema.js';
 import type { ModelOptions } from './options.js';
-import { chain, channelsOf, LayerMaker } from './layers.js';
+import { chain, channelsOf, featureLayers, LayerMaker } from './layers.js';
 
 type MobileNetConfig = Extract<ModelConfig, { name: 'mobilenetv2' }>;
 
@@ -22,7 +22,7 @@ const stages = [
  */
 export function mobilenetV2(config: MobileNetConfig, { shape, seed }: ModelOptions): tf.LayersModel {
   const small = config.stem === '3x3';
-  const make = new LayerMaker(seed);
+  const make = new LayerMaker(config, seed);
   const input = tf.input({ shape: [...shape], name: 'images' });
   let value = chain(input, make.convolution(32, 3, small ? 1 : 2), make.batchNorm(), make.relu(6));
   stages.forEach(([expansion, channels, count, firstStride], stage) => {
@@ -32,7 +32,7 @@ export function mobilenetV2(config: MobileNetConfig, { shape, seed }: ModelOptio
     }
   });
   value = chain(value, make.convolution(1280, 1, 1), make.batchNorm(), make.relu(6));
-  const output = chain(value, make.globalAverage(), make.features(config.dim));
+  const output = featureLayers(make, value, config.dim);
   return tf.model({ inputs: input, outputs: output, name: config.name });
 }
 

@@ -1,7 +1,7 @@
 import * as tf from '../tf/index.js';
 import type { ModelConfig } from './schema.js';
 import type { ModelOptions } from './options.js';
-import { chain, channelsOf, convolutionBlock, LayerMaker, stemLayers } from './layers.js';
+import { chain, channelsOf, convolutionBlock, featureLayers, LayerMaker, stemLayers } from './layers.js';
 
 type ResNetConfig = Extract<ModelConfig, { name: 'resnet18' | 'resnet34' | 'resnet50' | 'resnet101' }>;
 type CifarResNetConfig = Extract<ModelConfig, { name: 'resnet20' | 'resnet56' }>;
@@ -24,13 +24,13 @@ const stages = {
  */
 export function resnet(config: ResNetConfig, { shape, seed }: ModelOptions): tf.LayersModel {
   const { block, blocks } = stages[config.name];
-  const make = new LayerMaker(seed);
+  const make = new LayerMaker(config, seed);
   const input = tf.input({ shape: [...shape], name: 'images' });
   const value = residualStages(make, stemLayers(make, input, config.stem), block, {
     blocks,
     widths: [64, 128, 256, 512],
   });
-  const output = chain(value, make.globalAverage(), make.features(config.dim));
+  const output = featureLayers(make, value, config.dim);
   return tf.model({ inputs: input, outputs: output, name: config.name });
 }
 
@@ -41,13 +41,13 @@ export function resnet(config: ResNetConfig, { shape, seed }: ModelOptions): tf.
  */
 export function cifarResnet(config: CifarResNetConfig, { shape, seed }: ModelOptions): tf.LayersModel {
   const each = config.name === 'resnet20' ? 3 : 9;
-  const make = new LayerMaker(seed);
+  const make = new LayerMaker(config, seed);
   const input = tf.input({ shape: [...shape], name: 'images' });
   const value = residualStages(make, convolutionBlock(make, input, [16, 3, 1]), basicBlock, {
     blocks: [each, each, each],
     widths: [16, 32, 64],
   });
-  const output = chain(value, make.globalAverage(), make.features(config.dim));
+  const output = featureLayers(make, value, config.dim);
   return tf.model({ inputs: input, outputs: output, name: config.name });
 }
 

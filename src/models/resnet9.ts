@@ -1,7 +1,7 @@
 import * as tf from '../tf/index.js';
 import type { ModelConfig } from './schema.js';
 import type { ModelOptions } from './options.js';
-import { chain, convolutionBlock, LayerMaker } from './layers.js';
+import { chain, convolutionBlock, featureLayers, LayerMaker } from './layers.js';
 
 type ResNet9Config = Extract<ModelConfig, { name: 'resnet9' }>;
 
@@ -12,7 +12,7 @@ type ResNet9Config = Extract<ModelConfig, { name: 'resnet9' }>;
  * processors are fast at: w = 64 in the original.
  */
 export function resnet9(config: ResNet9Config, { shape, seed }: ModelOptions): tf.LayersModel {
-  const make = new LayerMaker(seed);
+  const make = new LayerMaker(config, seed);
   const input = tf.input({ shape: [...shape], name: 'images' });
   const { width } = config;
   const halved = (value: tf.SymbolicTensor, filters: number) =>
@@ -25,6 +25,6 @@ export function resnet9(config: ResNet9Config, { shape, seed }: ModelOptions): t
   const stem = convolutionBlock(make, input, [width, 3, 1]);
   const second = withPair(halved(stem, 2 * width), 2 * width);
   const fourth = withPair(halved(halved(second, 4 * width), 8 * width), 8 * width);
-  const output = chain(fourth, make.maxPool(4, 4), make.globalAverage(), make.features(config.dim));
+  const output = featureLayers(make, chain(fourth, make.maxPool(4, 4)), config.dim);
   return tf.model({ inputs: input, outputs: output, name: config.name });
 }

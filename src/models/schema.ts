@@ -12,10 +12,36 @@ const stem = z
   .default('3x3')
   .describe('first layers: 3x3 keeps small images large, imagenet shrinks them early');
 
+const init = z
+  .enum(['he', 'pytorch'])
+  .default('he')
+  .describe(
+    "initial weights: He's normal ones, biases 0; or PyTorch's defaults, uniform in +-1/sqrt(fan in), a sixth of that variance, also for trained class weights",
+  );
+const padding = z
+  .enum(['tensorflow', 'pytorch'])
+  .default('tensorflow')
+  .describe(
+    'border of convolutions and pooling with a stride: what `same` means to TensorFlow, on the right and bottom alone where sizes are even, or on all sides alike',
+  );
+/** Settings of every backbone that ships with pod-dist. */
+const common = { dim: dim.default(256), init, padding };
+
+export interface InitConfig {
+  /** How weights start; undefined, as in a backbone of one's own: He's way. */
+  init?: z.output<typeof init>;
+}
+
+/** Settings of all layers of a network that ships with pod-dist. */
+export interface MakerConfig extends InitConfig {
+  padding?: z.output<typeof padding>;
+}
+
 /** Settings of the backbones that ship with pod-dist, by family. */
 export const modelSchemas = {
   smallCnn: z.strictObject({
     name: z.literal('small-cnn'),
+    ...common,
     dim: dim.default(128),
     channels: z
       .array(upTo(mostChannels))
@@ -31,18 +57,18 @@ export const modelSchemas = {
   }),
   resnet9: z.strictObject({
     name: z.literal('resnet9'),
-    dim: dim.default(256),
+    ...common,
     width: upTo(512).default(64).describe('channels of the first convolution'),
   }),
-  cifarResnet: z.strictObject({ name: z.enum(['resnet20', 'resnet56']), dim: dim.default(256) }),
+  cifarResnet: z.strictObject({ name: z.enum(['resnet20', 'resnet56']), ...common }),
   resnet: z.strictObject({
     name: z.enum(['resnet18', 'resnet34', 'resnet50', 'resnet101']),
-    dim: dim.default(256),
+    ...common,
     stem,
   }),
-  vgg16: z.strictObject({ name: z.literal('vgg16-bn'), dim: dim.default(256) }),
-  densenet121: z.strictObject({ name: z.literal('densenet121'), dim: dim.default(256), stem }),
-  mobilenetV2: z.strictObject({ name: z.literal('mobilenetv2'), dim: dim.default(256), stem }),
+  vgg16: z.strictObject({ name: z.literal('vgg16-bn'), ...common }),
+  densenet121: z.strictObject({ name: z.literal('densenet121'), ...common, stem }),
+  mobilenetV2: z.strictObject({ name: z.literal('mobilenetv2'), ...common, stem }),
   module: z.strictObject({
     name: z.literal('module'),
     path: path.describe('JavaScript or TypeScript module of a backbone of your own, beside the recipe'),

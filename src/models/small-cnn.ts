@@ -2,7 +2,7 @@ import * as tf from '../tf/index.js';
 import type { ModelConfig } from './schema.js';
 import { UserError } from '../util/errors.js';
 import type { ModelOptions } from './options.js';
-import { chain, LayerMaker } from './layers.js';
+import { chain, featureLayers, LayerMaker } from './layers.js';
 
 type SmallCnnConfig = Extract<ModelConfig, { name: 'small-cnn' }>;
 
@@ -14,14 +14,17 @@ export function smallCnn(config: SmallCnnConfig, { shape, seed }: ModelOptions):
       `model.channels has ${config.channels.length} entries and model.strides ${config.strides.length}: give one stride a convolution`,
     );
   }
-  const make = new LayerMaker(seed);
+  const make = new LayerMaker(config, seed);
   const input = tf.input({ shape: [...shape], name: 'images' });
   let value = input;
   config.channels.forEach((filters, index) => {
-    value = chain(value, make.convolution(filters, 3, config.strides[index], !config.batchNorm));
+    value = chain(
+      value,
+      make.convolution(filters, 3, config.strides[index], config.batchNorm ? undefined : value),
+    );
     if (config.batchNorm) value = chain(value, make.batchNorm());
     value = chain(value, make.relu());
   });
-  const output = chain(value, make.globalAverage(), make.features(config.dim));
+  const output = featureLayers(make, value, config.dim);
   return tf.model({ inputs: input, outputs: output, name: 'small-cnn' });
 }

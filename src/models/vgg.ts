@@ -1,7 +1,7 @@
 import * as tf from '../tf/index.js';
 import type { ModelConfig } from './schema.js';
 import type { ModelOptions } from './options.js';
-import { chain, LayerMaker } from './layers.js';
+import { chain, featureLayers, LayerMaker } from './layers.js';
 
 type VggConfig = Extract<ModelConfig, { name: 'vgg16-bn' }>;
 
@@ -20,15 +20,15 @@ const stages = [
  * in the published weights.
  */
 export function vgg16(config: VggConfig, { shape, seed }: ModelOptions): tf.LayersModel {
-  const make = new LayerMaker(seed);
+  const make = new LayerMaker(config, seed);
   const input = tf.input({ shape: [...shape], name: 'images' });
   let value = input;
   for (const stage of stages) {
     for (const filters of stage) {
-      value = chain(value, make.convolution(filters, 3, 1, true), make.batchNorm(), make.relu());
+      value = chain(value, make.convolution(filters, 3, 1, value), make.batchNorm(), make.relu());
     }
     value = chain(value, make.maxPool(2, 2));
   }
-  const output = chain(value, make.globalAverage(), make.features(config.dim));
+  const output = featureLayers(make, value, config.dim);
   return tf.model({ inputs: input, outputs: output, name: config.name });
 }

@@ -83,7 +83,7 @@ describe('--set', () => {
   it('does not depend on the order', () => {
     const set = ['model.stem=imagenet', 'model.name=resnet18', 'model.dim=9'];
     const config = loadConfig({ set });
-    expect(config.model).toEqual({ name: 'resnet18', stem: 'imagenet', dim: 9 });
+    expect(config.model).toMatchObject({ name: 'resnet18', stem: 'imagenet', dim: 9 });
     expect(loadConfig({ set: set.toReversed() })).toEqual(config);
   });
 

@@ -83,7 +83,12 @@ describe('a choice that turns', () => {
 
   it('keeps everything of variants that are one but for their names', () => {
     const file = recipe('extends: cifar10-resnet20\nmodel: {name: resnet56}\n');
-    expect(loadConfig({ file }).model).toEqual({ name: 'resnet56', dim: 128 });
+    expect(loadConfig({ file }).model).toEqual({
+      name: 'resnet56',
+      dim: 128,
+      init: 'he',
+      padding: 'tensorflow',
+    });
   });
 
   it('counts a choice that is left out as its default', () => {

@@ -46,7 +46,7 @@ describe('extends', () => {
       batchSize: 96,
       learningRate: { schedule: 'cosine', rate: 0.2, finalRate: 0, warmupEpochs: 8 },
     });
-    expect(loadConfig({ file }).model).toEqual({ name: 'resnet18', dim: 64, stem: '3x3' });
+    expect(loadConfig({ file }).model).toMatchObject({ name: 'resnet18', dim: 64, stem: '3x3' });
   });
 
   it('names every file of a circle', () => {
@@ -124,7 +124,7 @@ describe('shipped recipes', () => {
       batchSize,
       epochs: 100,
       data,
-      model: { name: 'resnet50', stem: '3x3', dim },
+      model: { name: 'resnet50', stem: '3x3', dim, init: 'pytorch', padding: 'pytorch' },
       loss: { name: 'pod', lambda: 1, delta: { initial: 0.05, scale: 0.01, source: 'logits' } },
       optimizer: { momentum: 0.9, nesterov: false, weightDecay: 5e-4, skipDecay: false },
       learningRate: { schedule: 'step', rate: 0.1, epochs: [30, 60, 90], factor: 0.1, warmupEpochs: 0 },

@@ -19,19 +19,19 @@ import { needs } from '../needs.js';
 /** Odd sides, so that borders of `same` padding differ from layer to layer. */
 const networks: [name: string, side: number, settings: object][] = [
   ['small-cnn', 9, { channels: [4, 8, 8], strides: [1, 2, 3], batchNorm: true }],
-  ['small-cnn', 8, { channels: [4, 8], strides: [2, 2] }],
+  ['small-cnn', 8, { channels: [4, 8], strides: [2, 2], padding: 'pytorch' }],
   ['resnet9', 33, { width: 4 }],
   ['resnet20', 9, {}],
   ['resnet56', 8, {}],
   ['resnet18', 8, {}],
-  ['resnet34', 9, { stem: 'imagenet' }],
+  ['resnet34', 9, { stem: 'imagenet', padding: 'pytorch' }],
   ['resnet50', 8, { stem: 'imagenet' }],
   ['resnet101', 9, { stem: 'imagenet' }],
   ['vgg16-bn', 9, {}],
   ['densenet121', 9, {}],
   ['densenet121', 33, { stem: 'imagenet' }],
   ['mobilenetv2', 9, {}],
-  ['mobilenetv2', 20, { stem: 'imagenet' }],
+  ['mobilenetv2', 20, { stem: 'imagenet', padding: 'pytorch' }],
 ];
 
 const pytorchHere = hasPytorch();

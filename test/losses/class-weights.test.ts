@@ -11,4 +11,16 @@ describe('class weights', () => {
     expect(second).toEqual(first);
     expect(new Set(made.map((weights) => weights?.kernel.name)).size).toBe(3);
   });
+
+  it('start as a linear layer of PyTorch where asked: uniform in +-1/sqrt(d), biases too', () => {
+    const options = { classes: 400, dim: 16, seed: 2, init: 'pytorch' } as const;
+    const weights = createClassWeights({ classWeights: { bias: true } }, options);
+    for (const variable of [weights?.kernel, weights?.bias]) {
+      const values = [...(variable?.dataSync() ?? [])];
+      const most = Math.max(...values.map(Math.abs));
+      expect(most).toBeLessThanOrEqual(1 / 4);
+      expect(most).toBeGreaterThan(0.245);
+      expect(Math.abs(values.reduce((sum, value) => sum + value, 0) / values.length)).toBeLessThan(0.03);
+    }
+  });
 });

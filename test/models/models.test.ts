@@ -4,7 +4,13 @@ import { ForwardPass } from '../../src/models/forward.js';
 import { buildModel, models } from '../../src/models/index.js';
 
 const shape = [32, 32, 3] as const;
-const small = { name: 'small-cnn', dim: 16, channels: [4, 8], strides: [1, 2], batchNorm: true } as const;
+const small = models.schema.parse({
+  name: 'small-cnn',
+  dim: 16,
+  channels: [4, 8],
+  strides: [1, 2],
+  batchNorm: true,
+});
 
 function trainable(model: tf.LayersModel): number {
   return model.trainableWeights.reduce(
@@ -61,11 +67,45 @@ describe('buildModel', () => {
 
   it('makes the same initial weights from the same seed, others from another', async () => {
     const weights = async (seed: number) =>
-      (
-        await buildModel({ ...small, channels: [4, 8], strides: [1, 2] }, { shape, seed })
-      ).trainableWeights.map((weight) => [...weight.read().dataSync()]);
+      (await buildModel(small, { shape, seed })).trainableWeights.map((weight) => [
+        ...weight.read().dataSync(),
+      ]);
     expect(await weights(3)).toEqual(await weights(3));
     expect(await weights(3)).not.toEqual(await weights(4));
+  });
+
+  it.each([
+    ['small-cnn', { channels: [16, 24], strides: [1, 2] }],
+    ['vgg16-bn', {}],
+    ['mobilenetv2', {}],
+  ])('starts %s as PyTorch does where asked: uniform in +-1/sqrt(fan in), biases too', async (name, more) => {
+    const config = models.schema.parse({ name, dim: 64, init: 'pytorch', ...more });
+    const model = await buildModel(config, { shape, seed: 1 });
+    let biases = 0;
+    for (const layer of model.layers) {
+      const [kernel, bias] = layer.trainableWeights.map((weight) => weight.read());
+      if (layer.getClassName() === 'BatchNormalization') {
+        expect([Math.min(...kernel.dataSync()), Math.max(...bias.dataSync())]).toEqual([1, 0]);
+        continue;
+      }
+      if (!kernel) continue;
+      const depthwise = layer.getClassName() === 'DepthwiseConv2D';
+      const fanIn = depthwise ? 9 : kernel.size / kernel.shape[kernel.rank - 1];
+      const limit = 1 / Math.sqrt(fanIn);
+      for (const weight of [kernel, bias]) {
+        if (!weight) continue;
+        const values = [...weight.dataSync()].map((value) => value / limit);
+        const most = values.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+        expect(most).toBeLessThanOrEqual(1 + 1e-6);
+        expect(most).toBeGreaterThan(0.85);
+        const variance = values.reduce((sum, value) => sum + value * value, 0) / values.length;
+        // A uniform number in +-1 has variance 1/3 and a squared variance of 4/45.
+        expect(Math.abs(variance - 1 / 3)).toBeLessThan(5 * Math.sqrt(4 / 45 / values.length));
+        if (weight === bias) biases++;
+      }
+    }
+    expect(biases).toBe(name === 'mobilenetv2' ? 1 : name === 'vgg16-bn' ? 14 : 3);
+    model.dispose();
   });
 
   it('starts depthwise filters at variance 2/9, whatever the number of channels', async () => {
@@ -78,9 +118,36 @@ describe('buildModel', () => {
     model.dispose();
   });
 
+  it('puts the border of strided layers on all sides alike, as PyTorch does, where asked', async () => {
+    const build = (padding: string) =>
+      buildModel(models.schema.parse({ name: 'resnet18', stem: 'imagenet', dim: 4, padding }), {
+        shape: [31, 32, 3],
+        seed: 1,
+      });
+    const [same, even] = [await build('tensorflow'), await build('pytorch')];
+    const sums = (model: tf.LayersModel) =>
+      tf.tidy(() => model.trainableWeights.map((one) => tf.sum(one.read()).dataSync()[0]));
+    expect(sums(even)).toEqual(sums(same));
+    const borders = even.layers
+      .filter((layer) => layer.getClassName() === 'ZeroPadding2D')
+      .map((layer) => [layer.name, (layer.getConfig().padding as number[][])[0]]);
+    // The stem and its max-pool, and the first convolution of the stages that halve the size; their shortcuts need none.
+    expect(borders).toEqual([
+      ['conv1_border', [3, 3]],
+      ['pool4_border', [1, 1]],
+      ['conv19_border', [1, 1]],
+      ['conv35_border', [1, 1]],
+      ['conv51_border', [1, 1]],
+    ]);
+    expect(
+      even.layers.filter(({ name }) => !name.endsWith('_border')).map(({ outputShape }) => outputShape),
+    ).toEqual(same.layers.map(({ outputShape }) => outputShape));
+    for (const model of [same, even]) model.dispose();
+  });
+
   it('says so when a convolution has no stride', async () => {
     await expect(
-      buildModel({ ...small, channels: [4, 8], strides: [1] }, { shape, seed: 1 }),
+      buildModel(models.schema.parse({ ...small, strides: [1] }), { shape, seed: 1 }),
     ).rejects.toThrow(/2 entries and model.strides 1/);
   });
 });
@@ -89,7 +156,10 @@ describe('ForwardPass', () => {
   beforeAll(() => tf.setBackend('cpu'));
 
   it('computes what the model computes', async () => {
-    const model = await buildModel({ name: 'resnet20', dim: 8 }, { shape: [8, 8, 3], seed: 1 });
+    const model = await buildModel(models.schema.parse({ name: 'resnet20', dim: 8 }), {
+      shape: [8, 8, 3],
+      seed: 1,
+    });
     const images = tf.randomNormal<tf.Rank.R4>([2, 8, 8, 3], 0, 1, 'float32', 5);
     const expected = (model.predict(images) as tf.Tensor).dataSync();
     const actual = tf.tidy(() => new ForwardPass(model).run(images).dataSync());
@@ -97,10 +167,7 @@ describe('ForwardPass', () => {
   });
 
   it('puts an override in the place of a layer', async () => {
-    const model = await buildModel(
-      { ...small, channels: [4, 8], strides: [1, 2] },
-      { shape: [8, 8, 3], seed: 1 },
-    );
+    const model = await buildModel(small, { shape: [8, 8, 3], seed: 1 });
     const images = tf.ones<tf.Rank.R4>([1, 8, 8, 3]);
     const seen: number[][] = [];
     const override = (input: tf.Tensor) => {

@@ -13,18 +13,18 @@ const classes = 4;
 const batch = 4;
 
 // ResNet-101 is ResNet-50 with more of the same blocks.
-const networks = [
+const networks: [name: string, backend: 'wasm' | 'native', side: number, settings?: object][] = [
   ['small-cnn', 'wasm', 8],
   ['resnet9', 'wasm', 32],
   ['resnet20', 'wasm', 8],
   ['resnet56', 'wasm', 8],
-  ['resnet18', 'wasm', 8],
+  ['resnet18', 'wasm', 8, { init: 'pytorch', padding: 'pytorch' }],
   ['resnet34', 'wasm', 8],
   ['resnet50', 'wasm', 8],
   ['vgg16-bn', 'wasm', 32],
   ['densenet121', 'wasm', 8],
-  ['mobilenetv2', 'native', 16],
-] as const;
+  ['mobilenetv2', 'native', 16, { padding: 'pytorch' }],
+];
 
 const native = await initBackend('native').then(
   () => true,
@@ -34,11 +34,11 @@ const native = await initBackend('native').then(
 describe('one training step', () => {
   it.for(networks)(
     'of %s on %s moves every weight and lowers the loss as its gradient predicts',
-    async ([name, backend, side], { skip }) => {
+    async ([name, backend, side, settings], { skip }) => {
       skip(backend === 'native' && !native, 'native TensorFlow is not set up');
       await initBackend(backend);
       const shape = [side, side, 3] as const;
-      const model = await buildModel(models.schema.parse({ name, dim }), { shape, seed: 1 });
+      const model = await buildModel(models.schema.parse({ name, dim, ...settings }), { shape, seed: 1 });
       const forward = new ForwardPass(model);
       const momentum = { statistics: 'synchronised', momentum: 0.9 } as const;
       const batchNorm = new BatchNorm(model, momentum, new LocalCommunicator());

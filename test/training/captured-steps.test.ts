@@ -131,7 +131,10 @@ describe(
       ['no batch norm', { model: { ...small, batchNorm: false } }],
       ['pooling', { model: { name: 'vgg16-bn', dim: 6 } }],
       ['residual blocks', { model: { name: 'resnet20', dim: 6 } }],
-      ['depthwise convolutions', { model: { name: 'mobilenetv2', dim: 6 } }],
+      [
+        'depthwise convolutions, even borders',
+        { model: { name: 'mobilenetv2', dim: 6, padding: 'pytorch' } },
+      ],
       ['dense blocks', { model: { name: 'densenet121', dim: 6 } }],
     ])('train with %s to the same bits', async (_, input) => {
       await expectSame(input);
