@@ -121,6 +121,12 @@ export class Context {
     return [at(parts[0][0][0]), at(parts[this.worldSize - 1][0][1])];
   }
 
+  /** Number of different hosts that the ranks are on. */
+  get hosts(): number {
+    const { hosts } = this.workspace.links;
+    return new Set(this.group.ranks.map((rank) => hosts[rank])).size;
+  }
+
   /** Every other rank, beginning with the next one: ranks that all send in this order do not all send to one. */
   get peers(): number[] {
     return Array.from({ length: this.worldSize - 1 }, (_, index) => this.wrap(this.rank + 1 + index));
@@ -196,6 +202,32 @@ export class Context {
     return this.view(offset, offset + end - start);
   }
 
+  /** Arena bytes of several regions, one after another, as a payload that needs no acknowledgement. */
+  pack(regions: readonly Region[]): Uint8Array {
+    if (regions.length === 0) return nothing;
+    const { stage, bytes } = this.workspace;
+    if (!stage) throw new RangeError('no send region to pack values into');
+    const start = stage.take(regions.reduce((sum, region) => sum + region[1] - region[0], 0));
+    let at = start;
+    for (const [from, end] of regions) {
+      bytes.copyWithin(at, from, end);
+      at += end - from;
+    }
+    return this.view(start, at);
+  }
+
+  /** Adds a payload that was packed to the arena's values in regions, or copies it there; frees it. */
+  unpack(regions: readonly Region[], payload: Uint8Array, act: 'add' | 'copy'): void {
+    let at = 0;
+    for (const [start, end] of regions) {
+      const part = payload.subarray(at, at + end - start);
+      if (act === 'add') this.add(start, part);
+      else this.workspace.bytes.set(part, start);
+      at += end - start;
+    }
+    giveBack(payload);
+  }
+
   /** Sends `payload`, which must stay as it is until the peer is known to have it. */
   send(to: number, step: number, chunk: number, payload: Uint8Array, kind: Kind = this.command.kind): void {
     const { links } = this.workspace;
@@ -264,15 +296,8 @@ export class Context {
 
   /** Combines received values into the arena at `target`, and frees them. */
   reduce(target: number, payload: Uint8Array): void {
-    const { bytes, scratch, kernels } = this.workspace;
-    const kernel = kernels.reduce[this.command.type][this.command.op];
-    if (this.isInArena(payload)) return kernel(target, payload.byteOffset, payload.length);
-    for (let done = 0; done < payload.length; done += scratchBytes) {
-      const size = Math.min(scratchBytes, payload.length - done);
-      bytes.set(size === payload.length ? payload : payload.subarray(done, done + size), scratch);
-      kernel(target + done, scratch, size);
-    }
-    giveBack(payload);
+    this.add(target, payload);
+    if (!this.isInArena(payload)) giveBack(payload);
   }
 
   /** Copies received values into the arena at `target`, and frees them. */
@@ -285,6 +310,17 @@ export class Context {
   *acknowledge(step: number): Steps {
     this.sendToAll(step, 0, nothing, 'acknowledge');
     for (const peer of this.peers) yield* this.receive(peer, step, 0, 0, { kind: 'acknowledge' });
+  }
+
+  private add(target: number, payload: Uint8Array): void {
+    const { bytes, scratch, kernels } = this.workspace;
+    const kernel = kernels.reduce[this.command.type][this.command.op];
+    if (this.isInArena(payload)) return kernel(target, payload.byteOffset, payload.length);
+    for (let done = 0; done < payload.length; done += scratchBytes) {
+      const size = Math.min(scratchBytes, payload.length - done);
+      bytes.set(size === payload.length ? payload : payload.subarray(done, done + size), scratch);
+      kernel(target + done, scratch, size);
+    }
   }
 
   private isInArena({ buffer }: Uint8Array): boolean {

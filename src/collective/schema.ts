@@ -109,6 +109,11 @@ export const distributedSchema = z.strictObject({
   ringBytes: zeroTo(mostBytes)
     .default(1_572_864)
     .describe('from this payload on collectives use the ring, below it every rank talks to every other'),
+  hopBytes: zeroTo(mostBytes)
+    .default(131_072)
+    .describe(
+      'bytes that a link between hosts carries in the time of a hop, latency times rate: over four hosts and more the algorithm is taken that this makes the cheapest',
+    ),
   hierarchicalBytes: zeroTo(mostBytes)
     .default(65_536)
     .describe(

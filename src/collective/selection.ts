@@ -4,6 +4,7 @@ import type { Algorithm } from './algorithms/algorithm.js';
 import { barrier } from './algorithms/barrier.js';
 import { chain } from './algorithms/chain.js';
 import { compressedRing } from './algorithms/compressed-ring.js';
+import { halvingDoubling } from './algorithms/halving-doubling.js';
 import { hierarchical } from './algorithms/hierarchical.js';
 import { algorithms } from './algorithms/index.js';
 import { neighbour } from './algorithms/neighbour.js';
@@ -27,7 +28,17 @@ export interface Thresholds {
   ringBytes: number;
   /** Bytes of a payload from which on it travels within hosts and then across, where ranks share hosts. */
   hierarchicalBytes: number;
+  /** Bytes that a link between hosts carries in the time of a hop; default 131,072. */
+  hopBytes?: number;
 }
+
+/** Hosts from which on the cheapest algorithm across them is taken, by its hops, messages and bytes. */
+const manyHosts = 4;
+/** Bytes that a link carries in the time that a rank needs to send and receive a message. */
+const messageBytes = 32_768;
+/** Only the ring adds up one chunk while the next one arrives; all others take this many times as long for a byte. */
+const oneAfterAnother = 1.25;
+const defaultHopBytes = 131_072;
 
 /** Chooses the algorithm of a collective by what is equal on all ranks: its size, the ranks and where they are. */
 export class Selection {
@@ -63,6 +74,8 @@ export class Selection {
     const { named } = this;
     if (named && named !== hierarchical && named.collectives[collective] && (named.fits?.(context) ?? true))
       return named;
+    if (context.worldSize >= manyHosts && context.hosts >= manyHosts)
+      return this.cheapest(collective, context);
     const { bytes, worldSize, copies } = context;
     const { directBytes, pipeBytes, ringBytes } = this.thresholds;
     if (bytes >= ringBytes && ring.fits?.(context)) return ring;
@@ -71,6 +84,21 @@ export class Selection {
     const sent = oneShot.cost(collective, shape).bytes;
     const few = copies ? pipeBytes : directBytes + twoShot.cost(collective, shape).bytes;
     return sent <= few ? oneShot : twoShot;
+  }
+
+  /** Chooses for ranks of many hosts, by the bytes that the link would carry in the time that an algorithm takes. */
+  private cheapest(collective: ReducingKind, context: Context): Algorithm {
+    const { ringBytes, hopBytes = defaultHopBytes } = this.thresholds;
+    const { bytes, worldSize } = context;
+    const candidates = [twoShot, halvingDoubling, oneShot, ...(bytes >= ringBytes ? [ring] : [])].filter(
+      ({ collectives, fits }) => collectives[collective] && (fits?.(context) ?? true),
+    );
+    const time = (algorithm: Algorithm) => {
+      const cost = algorithm.cost(collective, { bytes, worldSize });
+      const bytesOnLink = algorithm === ring ? cost.bytes : oneAfterAnother * cost.bytes;
+      return bytesOnLink + hopBytes * cost.hops + messageBytes * cost.messages;
+    };
+    return candidates.reduce((best, one) => (time(one) < time(best) ? one : best));
   }
 }
 

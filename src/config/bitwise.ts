@@ -18,7 +18,7 @@ const obstacles: readonly Obstacle[] = [
   [
     'distributed.algorithm',
     ({ distributed }) => ['ring', 'hierarchical'].includes(distributed.algorithm),
-    'choose auto, one-shot or two-shot',
+    'choose auto, one-shot, two-shot or halving-doubling',
   ],
   ['distributed.wire', ({ distributed }) => distributed.wire === 'bf16', 'choose float32'],
 ];

@@ -111,3 +111,53 @@ describe('algorithms', () => {
     await ranks.close();
   });
 });
+
+/** The sum in the order of `pairwise.ts`, each addition rounded to float32. */
+function inPairs(terms: readonly number[]): number {
+  if (terms.length === 1) return terms[0];
+  let half = 1;
+  while (half * 2 < terms.length) half *= 2;
+  return Math.fround(inPairs(terms.slice(0, half)) + inPairs(terms.slice(half)));
+}
+
+describe('halving and doubling', () => {
+  it.each(Array.from({ length: 15 }, (_, index) => index + 2))(
+    'adds and gathers every element in pairs, %i ranks',
+    async (worldSize) => {
+      const hosts = new Array<string>(worldSize).fill('here');
+      const ranks = await RanksInThread.start(worldSize, { longest: 4099, hosts });
+      const name = 'halving-doubling';
+      const sums = Array.from({ length: 4099 }, (_, index) =>
+        inPairs(Array.from({ length: worldSize }, (_, rank) => valueOf(rank, index))),
+      );
+      for (const length of [3, 4099]) {
+        const wanted = Float32Array.from(sums.slice(0, length));
+        for (const values of await ranks.run(name, 'allReduce', length, valueOf))
+          expect(values).toEqual(wanted);
+        const scattered = await ranks.run(name, 'reduceScatter', length, valueOf);
+        const shards = scattered.map((values, rank) => values.slice(...shardRange(length, rank, worldSize)));
+        expect(shards.flatMap((shard) => [...shard])).toEqual([...wanted]);
+        const own = (rank: number, index: number) => {
+          const [start, end] = shardRange(length, rank, worldSize);
+          return start <= index && index < end ? sums[index] : -1;
+        };
+        for (const values of await ranks.run(name, 'allGather', length, own)) expect(values).toEqual(wanted);
+      }
+      await ranks.close();
+    },
+  );
+});
+
+describe('the cheapest over many hosts', () => {
+  it.each([
+    [4, 'two-shot', 'ring'],
+    [32, 'halving-doubling', 'halving-doubling'],
+  ])('of %i: one shot, then %s, then %s, then the ring', async (worldSize, middle, long) => {
+    const hosts = Array.from({ length: worldSize }, (_, rank) => `host ${rank}`);
+    const ranks = await RanksInThread.start(worldSize, { longest: 1, hosts, ringBytes: 1_572_864 });
+    const lengths = [250, 250_000, 1_000_000, 10_000_000];
+    const chosen = lengths.map((length) => ranks.chosen('allReduce', length));
+    expect(chosen).toEqual(['one-shot', middle, long, 'ring']);
+    await ranks.close();
+  });
+});

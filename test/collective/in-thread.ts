@@ -3,7 +3,7 @@ import { allocate, createArena } from '../../src/collective/arena.js';
 import type { Command } from '../../src/collective/channel.js';
 import { Context, scratchBytes, type Workspace } from '../../src/collective/context.js';
 import { loadKernels } from '../../src/collective/kernels.js';
-import { begin, Selection } from '../../src/collective/selection.js';
+import { begin, Selection, type Thresholds } from '../../src/collective/selection.js';
 import { SendStage } from '../../src/collective/send-stage.js';
 import { drive } from '../../src/collective/steps.js';
 import { WireImage } from '../../src/collective/wire-image.js';
@@ -24,11 +24,14 @@ export class RanksInThread {
   private constructor(
     readonly worldSize: number,
     private readonly transports: readonly InProcessTransport[],
-    private readonly workspaces: readonly (Workspace & { stage: SendStage })[],
+    private readonly workspaces: readonly (Workspace & { stage: SendStage; selection: Selection })[],
     private readonly values: readonly Float32Array[],
   ) {}
 
-  static async start(worldSize: number, { longest, hosts }: { longest: number; hosts: string[] }) {
+  static async start(
+    worldSize: number,
+    { longest, hosts, ...limits }: { longest: number; hosts: string[] } & Partial<Thresholds>,
+  ) {
     const ports = connectInProcess(worldSize);
     const ranks = [...ports.keys()];
     const transports = ranks.map((rank) => {
@@ -38,6 +41,7 @@ export class RanksInThread {
     const thresholds = {
       ...{ urgentBytes: 65_536, pipeBytes: 49_152, directBytes: 131_072 },
       ...{ ringBytes: 2 ** 30, hierarchicalBytes: 2 ** 30 },
+      ...limits,
     };
     const sent = ranks.map((): Sent => ({ messages: 0, bytes: 0 }));
     const values: Float32Array[] = [];
@@ -72,6 +76,12 @@ export class RanksInThread {
     const algorithm = algorithms.find((one) => one.name === name);
     const context = Context.whole(this.command(kind, length), this.workspaces[0]);
     return algorithm?.fits?.(context) ?? true;
+  }
+
+  /** Name of the algorithm that is chosen for a collective of so many values here. */
+  chosen(kind: Command['kind'], length: number): string {
+    const [workspace] = this.workspaces;
+    return workspace.selection.choose(Context.whole(this.command(kind, length), workspace)).name;
   }
 
   /** Runs an algorithm by name on all ranks, with `valueOf(rank, index)`; returns each rank's values. */

@@ -7,8 +7,9 @@ const algorithms = {
   exchange: { directBytes: 1e9, ringBytes: 1e9, hierarchicalBytes: 1e9 },
   scatter: { directBytes: 0, ringBytes: 1e9, hierarchicalBytes: 1e9 },
   ring: { directBytes: 0, ringBytes: 0, hierarchicalBytes: 1e9 },
+  halving: { directBytes: 0, ringBytes: 0, hierarchicalBytes: 1e9, algorithm: 'halving-doubling' },
   hierarchical: { directBytes: 0, ringBytes: 500_000, hierarchicalBytes: 0 },
-};
+} as const;
 
 function compared(sizes: readonly number[], rounds: number): number {
   return sizes.reduce((sum, length) => sum + 2 * length * rounds, 0);
@@ -57,6 +58,19 @@ describe('random data, overwritten as soon as a call is over', () => {
       thresholds: algorithms.hierarchical,
     });
     expect(outcomes).toEqual(new Array(hosts.length).fill({ result: compared(sizes, 2) }));
+  });
+
+  it.each([
+    ['halving alone', 5, algorithms.halving],
+    ['halving between four hosts of two', 8, { ...algorithms.halving, hierarchicalBytes: 0 }],
+  ])('sums exactly by %s', async (_name, worldSize, thresholds) => {
+    const sizes = [1, 5, 1000, 65_537, 300_001, 700_001];
+    const hosts = Array.from({ length: worldSize }, (_, rank) =>
+      worldSize > 5 ? `host ${rank >> 1}` : 'here',
+    );
+    const about = { worldSize, transport: 'ipc', scenario: 'stress', lengths: sizes, rounds: 3 } as const;
+    const outcomes = await run({ ...about, hosts, thresholds });
+    expect(outcomes).toEqual(new Array(worldSize).fill({ result: compared(sizes, 3) }));
   });
 
   it('sums 100 MB exactly', async () => {

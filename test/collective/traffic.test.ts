@@ -24,11 +24,14 @@ describe('what a rank sends, as README.md has it', () => {
     ['allReduce', 'exchange', { ...scatter, directBytes: 1e9 }, 3, 3 * S],
     ['allReduce', 'scatter', scatter, 6, 1.5 * S],
     ['allReduce', 'ring', always, 7, 1.5 * S],
+    ['allReduce', 'halving and doubling', { ...always, algorithm: 'halving-doubling' }, 4, 1.5 * S],
+    ['reduceScatter', 'halving', { ...always, algorithm: 'halving-doubling' }, 2, 0.75 * S],
+    ['allGather', 'doubling', { ...always, algorithm: 'halving-doubling' }, 2, 0.75 * S],
     ['reduceScatter', 'scatter', scatter, 3, 0.75 * S],
     ['reduceScatter', 'ring', always, 4, 0.75 * S],
     ['allGather', 'scatter', scatter, 3, 0.75 * S],
     ['allGather', 'ring', always, 4, 0.75 * S],
-  ])('%s, %s, four ranks', async (kind, _algorithm, thresholds, messages, bytes) => {
+  ] as const)('%s, %s, four ranks', async (kind, _algorithm, thresholds, messages, bytes) => {
     for (const { all } of await traffic({ worldSize: 4, kind, thresholds }))
       expect(all).toEqual([messages, bytes]);
   });

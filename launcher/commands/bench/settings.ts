@@ -20,6 +20,7 @@ const settable = distributedSchema.pick({
   directBytes: true,
   ringBytes: true,
   hierarchicalBytes: true,
+  hopBytes: true,
 });
 
 /** Reads the values of `settingsFlag`. */

@@ -2,9 +2,13 @@ import type { Kind, WireType } from '../../transport/wire.js';
 import type { Context } from '../context.js';
 import type { Steps } from '../steps.js';
 
-/** Work of a rank in one collective: messages that it awaits one after another, at most, and bytes that it sends. */
+/**
+ * Work of a rank in one collective: messages that it awaits one after another, at most, and messages and bytes that it
+ * sends.
+ */
 export interface Cost {
   hops: number;
+  messages: number;
   bytes: number;
 }
 

@@ -6,5 +6,5 @@ export const barrier: Algorithm = {
   collectives: { barrier: (context) => context.acknowledge(0) },
   summation: 'none',
   wire: 'float32',
-  cost: () => ({ hops: 1, bytes: 0 }),
+  cost: (_, { worldSize }) => ({ hops: 1, messages: worldSize - 1, bytes: 0 }),
 };

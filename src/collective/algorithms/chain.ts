@@ -26,5 +26,9 @@ export const chain: Algorithm = {
   collectives: { broadcast },
   summation: 'none',
   wire: 'float32',
-  cost: (_, { bytes, worldSize }) => ({ hops: worldSize, bytes }),
+  cost: (_, { bytes, worldSize }) => ({
+    hops: worldSize,
+    messages: Math.ceil(bytes / chunkBytes) + worldSize - 1,
+    bytes,
+  }),
 };

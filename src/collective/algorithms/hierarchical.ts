@@ -122,7 +122,8 @@ export const hierarchical: Algorithm = {
     const ranks = worldSize / hosts;
     const phases = collective === 'allReduce' ? 2 : 1;
     const sent = (ranks - 1) / ranks + (hosts - 1) / hosts / ranks;
-    return { hops: phases * (ranks - 1 + hosts - 1), bytes: phases * sent * bytes };
+    const hops = phases * (ranks - 1 + hosts - 1);
+    return { hops, messages: hops, bytes: phases * sent * bytes };
   },
   fits: (context) => {
     const { hosts, even } = gridOf(context);

@@ -2,6 +2,7 @@ import type { Algorithm } from './algorithm.js';
 import { barrier } from './barrier.js';
 import { chain } from './chain.js';
 import { compressedRing } from './compressed-ring.js';
+import { halvingDoubling } from './halving-doubling.js';
 import { hierarchical } from './hierarchical.js';
 import { neighbour } from './neighbour.js';
 import { oneShot } from './one-shot.js';
@@ -18,4 +19,5 @@ export const algorithms: readonly Algorithm[] = [
   chain,
   barrier,
   neighbour,
+  halvingDoubling,
 ];

@@ -27,5 +27,9 @@ export const neighbour: Algorithm = {
   collectives: { shift },
   summation: 'none',
   wire: 'float32',
-  cost: (_, { bytes }) => ({ hops: 2, bytes: bytes / 2 }),
+  cost: (_, { bytes, worldSize }) => ({
+    hops: 2,
+    messages: Math.ceil(bytes / 2 / chunkBytes) + worldSize - 1,
+    bytes: bytes / 2,
+  }),
 };

@@ -29,6 +29,10 @@ export const oneShot: Algorithm = {
   collectives: { allReduce },
   summation: 'pairs',
   wire: 'float32',
-  cost: (_, { bytes, worldSize }) => ({ hops: 1, bytes: (worldSize - 1) * bytes }),
+  cost: (_, { bytes, worldSize }) => ({
+    hops: 1,
+    messages: worldSize - 1,
+    bytes: (worldSize - 1) * bytes,
+  }),
   fits: ({ bytes }) => bytes <= quota.exchange,
 };

@@ -116,10 +116,10 @@ function allGatherPass({ rank, worldSize }: Context): Pass {
   return { first: rank, reducing: 0, copying: worldSize - 1 };
 }
 
-/** Cost of a pass: each step is a hop and carries a part. */
+/** Cost of a pass: each step is a hop and carries a part; chunks travel at the same time, and the last message is empty. */
 export function costOfPass(collective: string, { bytes, worldSize }: Shape): Cost {
   const hops = (collective === 'allReduce' ? 2 : 1) * (worldSize - 1);
-  return { hops, bytes: (hops * bytes) / worldSize };
+  return { hops, messages: hops + 1, bytes: (hops * bytes) / worldSize };
 }
 
 export const ring: Algorithm = {

@@ -75,6 +75,7 @@ export const twoShot: Algorithm = {
   wire: 'float32',
   cost: (collective, { bytes, worldSize }) => {
     const phases = collective === 'allReduce' ? 2 : 1;
-    return { hops: phases, bytes: (phases * (worldSize - 1) * bytes) / worldSize };
+    const messages = phases * (worldSize - 1);
+    return { hops: phases, messages, bytes: (messages * bytes) / worldSize };
   },
 };
