@@ -4,7 +4,8 @@ import writeFileAtomic from 'write-file-atomic';
 import type { EvaluationTotals } from '../evaluation/totals.js';
 import type { ModuleSource } from '../util/user-module.js';
 import type { OptimiserState } from '../parallel/sharded-state.js';
-import { readRegularFile } from '../util/regular-file.js';
+import { PodDistError } from '../util/errors.js';
+import { readRegularFile, readRegularText } from '../util/regular-file.js';
 import {
   checkpointName,
   evaluationName,
@@ -27,6 +28,8 @@ export interface Destination {
   name: string;
   /** Makes the name of the temporary folder one that no other write has. */
   tag: string;
+  /** A file, and words that it has for as long as the run is this job's. */
+  owner?: { file: string; words: string };
 }
 
 /** Contents that rank 0 writes once every rank's file is on disk. */
@@ -81,6 +84,7 @@ export async function finishCheckpoint(destination: Destination, finish: Finish)
   if (evaluation) await saveEvaluation(temporary, evaluation);
   await syncFolder(temporary);
   const final = join(destination.folder, destination.name);
+  checkOwner(destination);
   await rm(final, { recursive: true, force: true });
   await rename(temporary, final);
   await syncFolder(destination.folder);
@@ -131,6 +135,12 @@ export async function saveCheckpoint(
 export async function saveEvaluation(folder: string, totals: EvaluationTotals): Promise<void> {
   const of = verifySeal(readRegularFile(join(folder, manifestName), { mostBytes: largestManifest }));
   await writeFileAtomic(join(folder, evaluationName), seal({ of, totals }));
+}
+
+/** Refuses to write into a run that another job has taken. */
+function checkOwner({ folder, owner }: Destination): void {
+  if (!owner || readRegularText(owner.file, { mostBytes: largestManifest }).includes(owner.words)) return;
+  throw new PodDistError('RUN_FOLDER_LOST', `another job has taken the run of ${folder}`);
 }
 
 /** Makes the temporary folder, and the folder of checkpoints where it is missing; not the run folder itself. */

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -29,6 +30,8 @@ export type StartedWorker = z.output<typeof startedWorkerSchema>;
 
 const jobStateSchema = z.object({
   ...groupSchema.shape,
+  /** Random name of the job, whichever process runs its coordinator. */
+  id: z.string().default(''),
   /** Counts the processes that have run the coordinator. */
   term: whole,
   /** The process that does: it owns the workers. */
@@ -79,6 +82,12 @@ export function readJobState(folder: string): JobState | undefined {
   }
 }
 
+/** The file that shows whose a run folder is, and what it has for as long as that is the job that runs there now. */
+export function ownerOf(folder: string): { file: string; words: string } | undefined {
+  const id = readJobState(folder)?.id;
+  return id ? { file: fileIn(folder), words: id } : undefined;
+}
+
 /** Keeps `job/job.json` of a job that this process runs. */
 export class JobStateFile {
   private state: JobState;
@@ -90,6 +99,7 @@ export class JobStateFile {
   ) {
     this.state = {
       ...{ generation: 0, ranks: [], spares: [], workers: [], nextWorker: 0 },
+      id: randomUUID(),
       ...former,
       // Nobody listens there any more.
       ...{ address: undefined, listensOn: undefined, reachableAs: undefined, socket: undefined },

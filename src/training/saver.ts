@@ -11,6 +11,7 @@ import type { Destination, Finish } from '../checkpoint/save.js';
 import { CheckpointWriter } from '../checkpoint/writer.js';
 import type { EvaluationTotals } from '../evaluation/totals.js';
 import type { Modules } from '../checkpoint/modules.js';
+import { ownerOf } from '../record/job-state.js';
 import type { SavedPart } from '../record/reported.js';
 import { noTracer } from '../trace/tracer.js';
 import { messageOf } from '../util/errors.js';
@@ -57,6 +58,7 @@ export class Saver {
   private failure: string | undefined;
   private broken: Error | undefined;
   private lastSaved = performance.now();
+  private readonly owner: Destination['owner'];
 
   private constructor(
     private readonly options: TrainOptions & { modules: Modules; stepsPerEpoch: number },
@@ -69,6 +71,7 @@ export class Saver {
     const { distributed, checkpoint } = options.config;
     this.writer = new CheckpointWriter(distributed.phaseTimeoutSeconds * 1000);
     this.interval = intervalOf(checkpoint);
+    if (trained.communicator.rank === 0) this.owner = ownerOf(options.outDir);
   }
 
   /** Every rank calls it. */
@@ -237,7 +240,7 @@ export class Saver {
     const name = within
       ? checkpointName({ ...about, within: { ...within, lossSums: [] } })
       : checkpointName(about);
-    const to: Destination = { ...this.place, name };
+    const to: Destination = { ...this.place, name, owner: this.owner };
     const part: SavedPart = { name, shards: [], sums };
     try {
       for (const { rank, arrays } of files)

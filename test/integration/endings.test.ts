@@ -102,6 +102,22 @@ describe('a run whose folder is removed, or its checkpoints made read-only', () 
     expect(existsSync(place.path('gone'))).toBe(false);
   });
 
+  it('adds no checkpoint to a run that another job has taken', async () => {
+    const command = place.start([...quick, '--workers', '2', '--epochs', '500', '--out', 'taken']);
+    await until('a checkpoint', () => place.checkpoints('taken')[0]);
+    const file = place.path('taken/job/job.json');
+    const own = JSON.parse(readFileSync(file, 'utf8')) as object;
+    writeFileSync(file, JSON.stringify({ ...own, id: 'another' }));
+    await command.says(
+      /cannot write the checkpoint epoch-\d+ to taken\/checkpoints: another job has taken the run/,
+    );
+    const before = place.checkpoints('taken');
+    await command.says(/(cannot write the checkpoint [^]*){3}/);
+    expect(place.checkpoints('taken')).toEqual(before);
+    command.child.kill('SIGINT');
+    expect(await command.ended).toMatchObject({ code: 130 });
+  });
+
   it(
     'trains to its end where the checkpoints are read-only',
     needs('the right to mount', canMount),
