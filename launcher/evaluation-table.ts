@@ -20,7 +20,8 @@ export function describeEvaluation(evaluation: Evaluation, folder: string): stri
 }
 
 function summaryTable(evaluation: Evaluation): string {
-  const { correct, total, topK, angles, norms, correlation, reliability, rejection, undirected } = evaluation;
+  const { correct, total, topK, angles, norms, correlation, reliability, undirected, scale } = evaluation;
+  const confidence = scale === 'probability' ? 'probability' : 'margin';
   const table = new Table({ chars: compact, style: { head: [], border: [] } });
   table.push(['accuracy (top-1)', `${percent(evaluation.accuracy)} (${correct}/${total})`]);
   if (topK.k > 1) table.push([`top-${topK.k}`, `${percent(topK.accuracy)} (${topK.correct}/${total})`]);
@@ -30,10 +31,10 @@ function summaryTable(evaluation: Evaluation): string {
     ['mean angle to the nearest other', `${number(angles.other.mean, 1)}°`],
     ['mean feature norm', number(norms.mean, 2)],
     ['off-diagonal share of the correlation', percent(correlation?.offDiagonalShare ?? null)],
-    ['calibration error of the margin', percent(reliability.error)],
-    ['margin tells right from wrong (AUROC)', number(reliability.separation, 4)],
+    [`calibration error of the ${confidence}`, percent(reliability.error)],
+    [`${confidence} tells right from wrong (AUROC)`, number(reliability.separation, 4)],
   );
-  for (const row of rejectionRows(rejection, total)) table.push(row);
+  for (const row of rejectionRows(evaluation)) table.push(row);
   if (undirected > 0) table.push(['images without a direction (no class)', undirected]);
   for (const { label, assigned, images } of evaluation.confusions.slice(0, shownConfusions)) {
     table.push([
@@ -45,7 +46,8 @@ function summaryTable(evaluation: Evaluation): string {
 }
 
 /** The thresholds at which 95 % of the test images are accepted, and 99 % of the accepted ones are right. */
-function rejectionRows({ thresholds, accepted, correct, unknown }: Evaluation['rejection'], total: number) {
+function rejectionRows({ rejection, total, scale }: Evaluation) {
+  const { thresholds, accepted, correct, unknown } = rejection;
   const rows: [string, string][] = [];
   const wide = accepted.findLastIndex((count) => count >= 0.95 * total);
   const threshold = thresholds[wide];
@@ -56,12 +58,17 @@ function rejectionRows({ thresholds, accepted, correct, unknown }: Evaluation['r
       ? `, with ${percent(at(unknown.accepted) / unknown.images)} of the unknown`
       : '';
     const shown = `${percent(at(accepted) / total)} accepted${strangers}, ${right} of them right`;
-    rows.push([`cosine of at least ${threshold.toFixed(2)}`, shown]);
+    rows.push([`${scale} of at least ${threshold.toFixed(2)}`, shown]);
   }
   if (unknown)
     rows.push([
       'known against unknown images (AUROC)',
       `${number(unknown.auroc, 4)} (${unknown.images} unknown)`,
+    ]);
+  for (const [kind, { auroc, fpr95, aupr }] of Object.entries(unknown?.by ?? {}))
+    rows.push([
+      `by ${kind === 'score' ? scale : kind}: AUROC, AUPR, FPR at 95 % TPR`,
+      `${number(auroc, 4)}, ${number(aupr, 4)}, ${percent(fpr95)}`,
     ]);
   return rows;
 }

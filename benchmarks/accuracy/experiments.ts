@@ -95,6 +95,21 @@ function withSettings(groups: readonly Group[], ...more: readonly string[]): Gro
   return groups.map((group) => ({ ...group, settings: [...more, ...group.settings] }));
 }
 
+/** The losses at three rates, with both kinds of initial weights. */
+function atInits(seeds: number, ...more: readonly string[]): Group[] {
+  const groups = atPaces(
+    () => [[0.02], [0.1], [0.4]],
+    () => seeds,
+  );
+  return groups.flatMap((group) =>
+    ['he', 'pytorch'].map((init) => ({
+      ...group,
+      label: `${group.label}, ${init}`,
+      settings: [...more, `model.init=${init}`, ...group.settings],
+    })),
+  );
+}
+
 export const experiments: Readonly<Record<string, Experiment>> = {
   'digits-losses': {
     recipe: 'digits',
@@ -104,6 +119,9 @@ export const experiments: Readonly<Record<string, Experiment>> = {
       () => 10,
     ),
   },
+  /** Rates are chosen by a fifth of the training images, and measured on the test images. */
+  'digits-init-rates': { recipe: 'digits', threshold: 0.95, groups: atInits(3, 'data.holdOut=0.2') },
+  'digits-init': { recipe: 'digits', threshold: 0.95, groups: atInits(10) },
   'digits-ablation': { recipe: 'digits', threshold: 0.95, groups: ablation(10) },
   'digits-workers': { recipe: 'digits', threshold: 0.95, groups: workerCounts() },
   'digits-bitwise-workers': {

@@ -28,8 +28,7 @@ export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
       .option('unknown', {
         type: 'string',
         requiresArg: true,
-        describe:
-          'folder of images of classes that were not trained: how well a cosine threshold rejects them',
+        describe: 'folder of images of classes that were not trained: how well a threshold rejects them',
       })
       .option('out', {
         type: 'string',

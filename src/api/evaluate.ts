@@ -11,7 +11,7 @@ export interface EvaluateOptions extends CheckpointOptions {
   backend?: string;
   /** Settings, each `a.b=value`, over what the checkpoint says, such as `data.root=./images`. */
   set?: readonly string[];
-  /** Folder of images of classes that were not trained: how well a threshold on the cosine rejects them. */
+  /** Folder of images of classes that were not trained: how well a threshold on the score rejects them. */
   unknown?: string;
   /** JSON file to write the evaluation to, whole or not at all; default: none. */
   out?: string;

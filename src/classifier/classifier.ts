@@ -61,7 +61,7 @@ export class Classifier {
     this.classes = classes;
     this.dim = config.model.dim;
     const seed = config.centroids.seed ?? config.seed;
-    const options = { classes, dim: this.dim, seed };
+    const options = { classes, dim: this.dim, seed, centred: config.centroids.centred };
     this.centroids = new CentroidSource(options, config.centroids.memoryMegabytes * 1e6);
     this.centroidsSha256 = this.centroids.sha256();
     this.classWeights = createClassWeights(lossOf(config.loss), {

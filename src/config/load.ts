@@ -6,7 +6,14 @@ import { assign, readAssignment } from './assignment.js';
 import { overrideLayer, placeOf, type Layer, type Override, type Settings } from './layer.js';
 import { findRecipe, placeModules, readRecipe, shippedFile } from './recipe.js';
 import { configSchema, type Config, type ConfigInput, type PixelRules } from './schema.js';
-import { completeRules, completeStored, describeDropped, dropUnknown } from './stored.js';
+import {
+  completeChoices,
+  completeRules,
+  completeStored,
+  describeDropped,
+  dropUnknown,
+  type EarlierChoices,
+} from './stored.js';
 import { suggestion } from './suggestion.js';
 import { present } from '../util/present.js';
 
@@ -26,6 +33,8 @@ export interface LoadOptions {
   flags?: readonly Override[];
   /** Rules for pixels where no setting decides them: those of the checkpoint that a run goes on from. */
   pixelRules?: PixelRules;
+  /** What decides targets and losses, where no setting does: as `pixelRules`. */
+  choices?: EarlierChoices;
 }
 
 /**
@@ -43,6 +52,7 @@ export function loadConfig(options: LoadOptions): Config {
   }
   const layer = overrideLayer(given, [...set.map(readAssignment), ...flags], assign);
   if (options.pixelRules) completeRules(layer.settings, options.pixelRules);
+  if (options.choices) completeChoices(layer.settings, options.choices);
   placeModules(layer.settings, '.');
   return checkLayer(layer);
 }

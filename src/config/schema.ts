@@ -70,6 +70,12 @@ function settingsSchema<Data extends z.ZodType, Model extends z.ZodType, Loss ex
     centroids: z
       .strictObject({
         seed: z.int().min(0).optional().describe('default: the seed of the run'),
+        centred: z
+          .boolean()
+          .default(true)
+          .describe(
+            'beyond 2 d classes, in a closed form: a random sign for each centroid, so that their mean is near 0',
+          ),
         memoryMegabytes: zeroTo(10_000_000)
           .default(256)
           .describe('centroids larger than this are made row by row where their construction allows it'),

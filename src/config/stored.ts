@@ -19,12 +19,24 @@ export function dropUnknown(settings: unknown): string[] {
   });
 }
 
+/** What decides targets and losses, and had another default in earlier versions. */
+export interface EarlierChoices {
+  centroids: Pick<Config['centroids'], 'centred'>;
+  loss: { name: string; reduction?: string };
+}
+
+const earlierChoices: EarlierChoices = {
+  centroids: { centred: false },
+  loss: { name: 'pedcc-loss', reduction: 'element' },
+};
+
 /**
- * Fills in what decided the pixels in earlier versions, and that all checkpoints were kept, where a configuration that
- * pod-dist has written does not say: later defaults are for new recipes.
+ * Fills in what decided the pixels, centroids and losses in earlier versions, and that all checkpoints were kept, where a
+ * configuration that pod-dist has written does not say: later defaults are for new recipes.
  */
 export function completeStored(settings: unknown): void {
   completeRules(settings, earlierPixelRules);
+  completeChoices(settings, earlierChoices);
   const { checkpoint } = (settings ?? {}) as { checkpoint?: { keep?: number } | null };
   if (typeof checkpoint === 'object' && checkpoint && checkpoint.keep === undefined) checkpoint.keep = 0;
 }
@@ -35,6 +47,16 @@ export function completeRules(settings: unknown, rules: Partial<PixelRules>): vo
   if (typeof data !== 'object' || data === null) return;
   for (const [key, value] of Object.entries(rules))
     if (!Object.hasOwn(data, key)) Object.assign(data, { [key]: value });
+}
+
+/** Fills in choices that settings leave open. */
+export function completeChoices(settings: unknown, { centroids, loss }: EarlierChoices): void {
+  if (typeof settings !== 'object' || settings === null) return;
+  const given = settings as { centroids?: unknown; loss?: { name?: unknown; reduction?: unknown } | null };
+  given.centroids ??= {};
+  if (typeof given.centroids === 'object' && given.centroids && !('centred' in given.centroids))
+    Object.assign(given.centroids, { centred: centroids.centred });
+  if (loss.reduction !== undefined && given.loss?.name === loss.name) given.loss.reduction ??= loss.reduction;
 }
 
 /** The line that names what was dropped from a file. */

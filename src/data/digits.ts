@@ -4,7 +4,8 @@ import { UserError } from '../util/errors.js';
 import { permutation, randomStream } from '../util/random.js';
 import type { Dataset } from './dataset.js';
 import { readDataFile } from './read-file.js';
-import { storedDataset, type StoredSplit } from './stored-images.js';
+import { holdOut, rowsOf } from './hold-out.js';
+import { storedDataset, type StoredImages, type StoredSplit } from './stored-images.js';
 
 type DigitsConfig = Extract<DataConfig, { name: 'digits' }>;
 
@@ -23,23 +24,14 @@ export async function openDigits(config: DigitsConfig, seed: number): Promise<Da
   const test = stratifiedTest(images.labels, config.splitSeed);
   const chosen = new Set(test);
   const train = Int32Array.from(images.labels.keys()).filter((row) => !chosen.has(row));
-  return storedDataset(
-    {
-      name: 'digits',
-      classNames: Array.from({ length: classes }, (_, digit) => String(digit)),
-      shape: [side, side, 1],
-      white,
-      splits: { train: rowsOf(images, train), test: rowsOf(images, test) },
-    },
-    config,
-    seed,
-  );
-}
-
-function rowsOf({ pixels, labels }: StoredSplit, rows: Int32Array): StoredSplit {
-  const chosen = new Uint8Array(rows.length * size);
-  rows.forEach((row, position) => chosen.set(pixels.subarray(row * size, (row + 1) * size), position * size));
-  return { pixels: chosen, labels: rows.map((row) => labels[row]) };
+  const all: StoredImages = {
+    name: 'digits',
+    classNames: Array.from({ length: classes }, (_, digit) => String(digit)),
+    shape: [side, side, 1],
+    white,
+    splits: { train: rowsOf(images, train), test: rowsOf(images, test) },
+  };
+  return storedDataset(holdOut(all, config.holdOut), config, seed);
 }
 
 /** The rows of `digits.csv.gz`: grey levels 0..16 and the label of each image. */

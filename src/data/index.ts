@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { availableCores } from '../util/cores.js';
 import { isFunction, Registry, type Kind } from '../util/registry.js';
 import type { Dataset } from './dataset.js';
+import { holdOut } from './hold-out.js';
 import { openOwn } from './own-dataset.js';
 import { pixelRulesOf } from './pixel-rules.js';
 import {
@@ -67,7 +68,7 @@ const builtIn = [
         name === 'cifar10' || name === 'cifar100'
           ? await (await import('./cifar.js')).readCifar(name, root)
           : await (await import('./mnist.js')).readMnist(name, root);
-      return storedDataset(images, config, seed);
+      return storedDataset(holdOut(images, config.holdOut), config, seed);
     },
   }),
   define({

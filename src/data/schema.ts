@@ -61,15 +61,26 @@ export const imageFileSettings = {
   ...pixelRules,
 };
 
+const holdOut = z
+  .number()
+  .min(0)
+  .max(0.5)
+  .default(0)
+  .describe(
+    'share of the training images, of each class alike, that takes the place of the test images: to choose settings by',
+  );
+
 export const digitsSchema = z.strictObject({
   name: z.literal('digits'),
   splitSeed: z.int().min(0).default(0).describe('chooses the 1,437 training and 360 test images'),
+  holdOut,
   ...storedSettings,
 });
 
 export const storedSchema = z.strictObject({
   name: z.enum(['cifar10', 'cifar100', 'mnist', 'fashion-mnist']),
   root: path.meta({ ofItsChoice: true }).optional().describe('folder of the data set; default: data/<name>'),
+  holdOut,
   ...storedSettings,
 });
 

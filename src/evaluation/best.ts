@@ -34,6 +34,10 @@ export class Best {
     return this.inner[row * this.kept + place];
   }
 
+  scoreAt(row: number, place: number): number {
+    return this.scores[row * this.kept + place];
+  }
+
   /** The place of a class among the first `places` of a row; -1 where it is not there. */
   placeOf(row: number, label: number, places: number): number {
     const first = row * this.kept;

@@ -1,5 +1,7 @@
 import * as tf from '../tf/index.js';
 import { Best } from './best.js';
+import type { ClassWeights } from '../losses/index.js';
+import { addLogarithms } from './logarithms.js';
 import type { ClassBlock, ClassVectors } from '../classifier/class-vectors.js';
 
 /** The features of a batch compared with all classes; one entry an image in each array. */
@@ -15,10 +17,18 @@ export interface Comparison {
   own: Float32Array;
   /** Largest cosine to another class than the own one. */
   other: Float32Array;
-  /** Cosine to the assigned class. */
+  /** Cosine to the assigned class; for plain softmax its probability. */
   chosen: Float32Array;
-  /** Largest cosine to another class than the assigned one. */
+  /** Largest cosine to another class than the assigned one; for plain softmax the second largest probability. */
   next: Float32Array;
+}
+
+/** Scale of `chosen` and `next`. */
+export type ScoreKind = 'cosine' | 'probability';
+
+/** Probabilities for softmax, whose classes have a bias; cosines for every other loss. */
+export function scoreKindOf(weights: ClassWeights | undefined): ScoreKind {
+  return weights?.bias ? 'probability' : 'cosine';
 }
 
 /** `Comparison.place` of an image whose own class is not among the first. */
@@ -43,10 +53,12 @@ export function compare(features: tf.Tensor2D, labels: Int32Array, vectors: Clas
   const byScore = new Best(rows, Math.max(placesOf(vectors.classes), 2));
   const byInner = new Best(rows, 2);
   const own = new Float32Array(rows);
+  const logSums = new Float64Array(rows).fill(-Infinity);
   let logits = false;
   vectors.forEachBlock((block) => {
-    const { scores, inner } = products(features, block);
-    logits = scores !== inner;
+    const { scores, inner, sums } = products(features, block);
+    logits = sums !== undefined;
+    sums?.forEach((sum, row) => (logSums[row] = addLogarithms(logSums[row], sum)));
     const size = block.directions.shape[0];
     byScore.add(block.start, size, scores, inner);
     if (logits) byInner.add(block.start, size, inner, inner);
@@ -55,15 +67,18 @@ export function compare(features: tf.Tensor2D, labels: Int32Array, vectors: Clas
       if (column >= 0 && column < size) own[row] = inner[row * size + column];
     }
   });
-  return describe({ vectors, features, labels, own, byScore, byInner: logits ? byInner : byScore });
+  const found = { vectors, features, labels, own, byScore };
+  return describe(logits ? { ...found, byInner, logSums } : { ...found, byInner: byScore });
 }
 
 function products(features: tf.Tensor2D, { directions, kernel, bias }: ClassBlock) {
   return tf.tidy(() => {
     const inner = tf.matMul(features, directions, false, true).dataSync<'float32'>();
-    if (!kernel) return { scores: inner, inner };
-    const logits = tf.matMul(features, kernel, false, true);
-    return { scores: (bias ? tf.add(logits, bias) : logits).dataSync<'float32'>(), inner };
+    if (!kernel) return { scores: inner, inner, sums: undefined };
+    const products = tf.matMul(features, kernel, false, true);
+    const logits = bias ? tf.add<tf.Tensor2D>(products, bias) : products;
+    const sums = tf.logSumExp(logits, 1).dataSync<'float32'>();
+    return { scores: logits.dataSync<'float32'>(), inner, sums };
   });
 }
 
@@ -75,9 +90,11 @@ interface Found {
   own: Float32Array;
   byScore: Best;
   byInner: Best;
+  /** log of the sum of exp(logit) over all classes, of each row, where classes are chosen by logits. */
+  logSums?: Float64Array;
 }
 
-function describe({ vectors, features, labels, own, byScore, byInner }: Found): Comparison {
+function describe({ vectors, features, labels, own, byScore, byInner, logSums }: Found): Comparison {
   const { classes } = vectors;
   const rows = labels.length;
   const norm = norms(features);
@@ -94,15 +111,18 @@ function describe({ vectors, features, labels, own, byScore, byInner }: Found): 
   };
   for (let row = 0; row < rows; row++) {
     if (!(norm[row] > 0 && Number.isFinite(norm[row]))) continue;
-    const assigned = byScore.classAt(row, 0);
     const place = byScore.placeOf(row, labels[row], placesOf(classes));
     const cosine = (inner: number) => Math.max(-1, Math.min(1, inner / norm[row]));
-    result.assigned[row] = assigned;
+    result.assigned[row] = byScore.classAt(row, 0);
     if (place >= 0) result.place[row] = place;
     result.own[row] = cosine(own[row]);
     result.other[row] = cosine(byInner.bestBut(row, labels[row]));
-    result.chosen[row] = cosine(byScore.innerAt(row, 0));
-    result.next[row] = cosine(byInner.bestBut(row, assigned));
+    const score = (place: number) =>
+      logSums
+        ? Math.min(1, Math.exp(byScore.scoreAt(row, place) - logSums[row]))
+        : cosine(byScore.innerAt(row, place));
+    result.chosen[row] = score(0);
+    result.next[row] = score(1);
   }
   return result;
 }

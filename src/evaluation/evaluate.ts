@@ -3,7 +3,7 @@ import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { Dataset } from '../data/dataset.js';
 import { evaluationPasses } from '../data/sampler.js';
-import { compare, type Comparison } from './comparison.js';
+import { compare, scoreKindOf, type Comparison } from './comparison.js';
 import { FeatureCorrelation } from './correlation.js';
 import { joinComparisons, packArrays, packComparison } from './observations.js';
 import { ClassPlane } from './plane.js';
@@ -99,7 +99,7 @@ export async function evaluateInDetail(
         Int32Array.from(drawn.labels),
         Int32Array.from(drawn.assigned),
       ]),
-      unknown: unknown && packArrays([joinComparisons(strangers).chosen]),
+      unknown: unknown && packStrangers(strangers),
       shared: {
         dataset: dataset.name,
         classNames: dataset.classNames,
@@ -108,10 +108,16 @@ export async function evaluateInDetail(
         correlation: correlation?.measure(dataset.labels.test.length) ?? null,
         vectors: plane.vectors,
         mirrored: options.settings.mirror,
+        scale: scoreKindOf(classifier.classWeights),
         unknownFolder: unknown?.name,
       },
     };
   });
+}
+
+function packStrangers(strangers: readonly Comparison[]): Uint8Array {
+  const { chosen, next, norm } = joinComparisons(strangers);
+  return packArrays([chosen, next, norm.map((length) => (Number.isFinite(length) ? length : 0))]);
 }
 
 async function withVectors<T>(

@@ -2,12 +2,13 @@ import { z } from 'zod';
 import type { Comparison } from './comparison.js';
 import { comparisonBytes, unpackArrays, unpackComparison } from './observations.js';
 import { mostImages } from './plane.js';
-import type { EvaluationPart } from './summary.js';
+import { unknownColumns, type EvaluationPart } from './summary.js';
 import { rankTotalsSchema } from './totals.js';
 
 const whole = z.int().min(0);
 const bytes = z.instanceof(Uint8Array);
 const drawnBytes = 16;
+const unknownBytes = 12;
 /** Images of unknown classes of one rank, at most. */
 const mostUnknown = 2 ** 20;
 
@@ -26,8 +27,11 @@ export const evaluationPartSchema: z.ZodType<EvaluationPart> = z
         abort: true,
       }),
     unknown: bytes
-      .refine(({ length }) => length % 4 === 0, { error: 'not whole cosines', abort: true })
-      .refine(({ length }) => length <= 4 * mostUnknown, { error: `more than ${mostUnknown}`, abort: true })
+      .refine(({ length }) => length % unknownBytes === 0, { error: 'not whole images', abort: true })
+      .refine(({ length }) => length <= unknownBytes * mostUnknown, {
+        error: `more than ${mostUnknown}`,
+        abort: true,
+      })
       .optional(),
     shared: z.object({
       dataset: z.string().max(1000),
@@ -35,6 +39,7 @@ export const evaluationPartSchema: z.ZodType<EvaluationPart> = z
       dim: z.int().positive(),
       epochs: whole,
       mirrored: z.boolean(),
+      scale: z.enum(['cosine', 'probability']),
       correlation: z
         .object({ offDiagonalShare: z.number().nullable(), selfCorrelation: z.number().nullable() })
         .nullable(),
@@ -58,8 +63,9 @@ export const evaluationPartSchema: z.ZodType<EvaluationPart> = z
     ]);
     if (![x, y].every((column) => column.every(Number.isFinite))) refuse('drawn', 'no finite point');
     if (!isBelow(labels, classes) || !isBelow(assigned, classes)) refuse('drawn', 'a class out of range');
-    const [cosines] = unpackArrays(unknown ?? new Uint8Array(), [Float32Array]);
-    if (!cosines.every(isCosine)) refuse('unknown', 'a cosine out of range');
+    const [best, next, norms] = unpackArrays(unknown ?? new Uint8Array(), unknownColumns);
+    if (!best.every(isCosine) || !next.every(isCosine)) refuse('unknown', 'a cosine out of range');
+    if (!norms.every((norm) => norm >= 0 && norm < Infinity)) refuse('unknown', 'a norm out of range');
   });
 
 function isComparison(comparison: Comparison, classes: number): boolean {

@@ -18,20 +18,26 @@ const anglesSchema = z.object({
 
 const reliabilitySchema = z.object({
   error: shareOrNone.describe(
-    'mean over the images of |accuracy - confidence| of their bin; confidence is (1 + margin) / 2, of a margin cut off at 0 and 1',
+    'mean over the images of |accuracy - confidence| of their bin; confidence is the probability or, of cosines, (1 + margin) / 2, of a margin cut off at 0 and 1',
   ),
   separation: shareOrNone.describe(
-    'probability that a correctly assigned image has a larger margin than a wrongly assigned one (AUROC)',
+    'probability that a correctly assigned image has a larger probability, or margin, than a wrongly assigned one (AUROC)',
   ),
   bins: z.array(
     z.object({ from: z.number(), to: z.number(), images: whole, correct: whole, confidence: shareOrNone }),
   ),
 });
 
+const detectionSchema = z.object({
+  auroc: shareOrNone.describe('probability that a test image has the larger one'),
+  fpr95: shareOrNone.describe('of the unknown images accepted where 95 % of the test images are'),
+  aupr: shareOrNone.describe('area under precision over recall, test images being the positive ones'),
+});
+
 const rejectionSchema = z.object({
   thresholds: z
     .array(z.number())
-    .describe('an image is accepted where its cosine to the assigned class is at least this'),
+    .describe('an image is accepted where the score of its assigned class is at least this'),
   accepted: z.array(whole).describe('test images accepted at each threshold'),
   correct: z.array(whole).describe('of those, assigned to their own class'),
   unknown: z
@@ -40,8 +46,14 @@ const rejectionSchema = z.object({
       images: whole,
       accepted: z.array(whole).describe('images of unknown classes accepted at each threshold'),
       auroc: shareOrNone.describe(
-        'probability that a test image has a larger cosine to its assigned class than an unknown image',
+        'probability that a test image has a larger score of its assigned class than an unknown image',
       ),
+      by: z
+        .object({ score: detectionSchema, margin: detectionSchema, norm: detectionSchema })
+        .optional()
+        .describe(
+          'by the score of the assigned class, by its margin over the next, and by the length of the features',
+        ),
     })
     .optional(),
 });
@@ -68,6 +80,12 @@ export const evaluationSchema = totalsSchema.extend({
     .boolean()
     .default(false)
     .describe('directions are the mean of those of an image and of its mirror image'),
+  scale: z
+    .enum(['cosine', 'probability'])
+    .default('cosine')
+    .describe(
+      'of the scores in reliability and rejection: probabilities for softmax, cosines for all others',
+    ),
   accuracy: shareOrNone.describe('correct / total'),
   topK: z
     .object({ k: z.int(), correct: whole, accuracy: shareOrNone })
@@ -88,8 +106,10 @@ export const evaluationSchema = totalsSchema.extend({
     .object({ offDiagonalShare: z.number().nullable(), selfCorrelation: z.number().nullable() })
     .nullable()
     .describe('of z/|z| - W_y over the test images; null for more than 2,048 dimensions'),
-  reliability: reliabilitySchema.describe('of the margin between the best and the second best cosine'),
-  rejection: rejectionSchema.describe('of unknown classes, by a threshold on the cosine'),
+  reliability: reliabilitySchema.describe(
+    'of the probability of the assigned class or, of cosines, of the margin between the best and the second best',
+  ),
+  rejection: rejectionSchema.describe('of unknown classes, by a threshold on the score'),
   plane: planeSchema.describe('directions of some test images in a plane of the class vectors'),
 });
 

@@ -22,6 +22,37 @@ export function mean(values: readonly number[]): number | null {
   return values.length > 0 ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
 }
 
+/** Of the negative values, the share that is at least as large as the threshold that `share` of the positive ones reach. */
+export function falsePositives(
+  positive: readonly number[],
+  negative: readonly number[],
+  share: number,
+): number | null {
+  if (positive.length === 0 || negative.length === 0) return null;
+  const sorted = Float64Array.from(positive).sort();
+  const threshold = sorted[sorted.length - Math.ceil(share * sorted.length)];
+  return negative.filter((value) => value >= threshold).length / negative.length;
+}
+
+/**
+ * Area under the curve of precision over recall: the mean over the positive values of the precision at a threshold of each
+ * (average precision), equal values taken together; null where either is empty.
+ */
+export function averagePrecision(positive: readonly number[], negative: readonly number[]): number | null {
+  if (positive.length === 0 || negative.length === 0) return null;
+  const [p, n] = [positive, negative].map((values) => Float64Array.from(values).sort().reverse());
+  let sum = 0;
+  let accepted = 0;
+  for (let start = 0; start < p.length;) {
+    let end = start;
+    while (end < p.length && p[end] === p[start]) end++;
+    while (accepted < n.length && n[accepted] >= p[start]) accepted++;
+    sum += ((end - start) * end) / (end + accepted);
+    start = end;
+  }
+  return sum / p.length;
+}
+
 /**
  * Area under the receiver operating characteristic: the probability that a value of `positive` is larger than one of
  * `negative`, equal ones counting half (the Mann-Whitney statistic, from ranks); null where either is empty.

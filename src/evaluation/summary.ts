@@ -13,15 +13,18 @@ export interface EvaluationPart {
   images: Uint8Array;
   /** x and y of this rank's images in the picture, then their labels and assigned classes: `packArrays`. */
   drawn: Uint8Array;
-  /** Cosines of this rank's images of unknown classes to the assigned class. */
+  /** `chosen`, `next` and `norm` of this rank's images of unknown classes: `packArrays`. */
   unknown?: Uint8Array;
   /** Values that are equal on every rank. */
-  shared: Pick<Evaluation, 'dataset' | 'dim' | 'epochs' | 'mirrored' | 'correlation'> & {
+  shared: Pick<Evaluation, 'dataset' | 'dim' | 'epochs' | 'mirrored' | 'scale' | 'correlation'> & {
     classNames: readonly string[];
     vectors: Evaluation['plane']['vectors'];
     unknownFolder?: string;
   };
 }
+
+/** Columns of the images of unknown classes. */
+export const unknownColumns = [Float32Array, Float32Array, Float32Array];
 
 const mostConfusions = 50;
 const angleBins = 90;
@@ -32,12 +35,14 @@ const normBins = 50;
  * computed them, so the result is the same for any number of ranks.
  */
 export function summarise(parts: readonly EvaluationPart[]): Evaluation {
-  const { dataset, classNames, dim, epochs, mirrored, correlation, unknownFolder: folder } = parts[0].shared;
+  const { shared } = parts[0];
+  const { dataset, classNames, dim, epochs, mirrored, scale, correlation, unknownFolder: folder } = shared;
   const totals = addTotals(parts.map((part) => part.totals));
   const images = joinComparisons(parts.map((part) => unpackComparison(part.images)));
-  const unknown = parts.flatMap((part) => [
-    ...unpackArrays(part.unknown ?? new Uint8Array(), [Float32Array])[0],
-  ]);
+  const columns = parts.map((part) => unpackArrays(part.unknown ?? new Uint8Array(), unknownColumns));
+  const [chosen, next, norm] = unknownColumns.map((_, column) =>
+    Float32Array.from(columns.flatMap((arrays) => [...arrays[column]])),
+  );
   const classes = classNames.length;
   const directed = [...images.labels.keys()].filter((image) => images.assigned[image] < classes);
   const norms = directed.map((image) => images.norm[image]);
@@ -48,6 +53,7 @@ export function summarise(parts: readonly EvaluationPart[]): Evaluation {
     dim,
     epochs,
     mirrored,
+    scale,
     ...totals,
     accuracy: shareOf(totals.correct, totals.total),
     topK: topK(images, classes),
@@ -58,8 +64,11 @@ export function summarise(parts: readonly EvaluationPart[]): Evaluation {
     angles: { own: angles(directed, images.own), other: angles(directed, images.other) },
     norms: { mean: mean(norms), histogram: histogram(norms, 0, roundUp(norms), normBins) },
     correlation,
-    reliability: measureReliability(images, directed),
-    rejection: measureRejection(images, folder === undefined ? undefined : { folder, cosines: unknown }),
+    reliability: measureReliability(images, directed, scale),
+    rejection: measureRejection(
+      images,
+      folder === undefined ? undefined : { folder, scores: { chosen, next, norm } },
+    ),
     plane: plane(parts),
   };
 }

@@ -1,5 +1,6 @@
 import * as tf from '../tf/index.js';
 import type { ClassVectors } from '../classifier/class-vectors.js';
+import { addLogarithms } from './logarithms.js';
 
 /** One class, and how well an image fits it. */
 export interface ClassScore {
@@ -52,10 +53,4 @@ export function topClasses(vectors: ClassVectors, features: tf.Tensor2D, count: 
     const scale = (score: number) => (probabilities ? Math.exp(score - logSums[at]) : score / norm);
     return row.map(({ index, score }) => ({ index, score: scale(score) }));
   });
-}
-
-/** log(e^a + e^b) */
-function addLogarithms(a: number, b: number): number {
-  const [low, high] = a < b ? [a, b] : [b, a];
-  return low === -Infinity ? high : high + Math.log1p(Math.exp(low - high));
 }

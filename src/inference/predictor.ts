@@ -1,13 +1,13 @@
 import * as tf from '../tf/index.js';
 import { LocalCommunicator } from '../collective/local-communicator.js';
+import { scoreKindOf, type ScoreKind } from '../evaluation/comparison.js';
 import { topClasses, type TopClasses } from '../evaluation/top-classes.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { classVectors } from '../classifier/class-vectors.js';
 import type { Classifier } from '../classifier/classifier.js';
 import { restoreClassifier } from '../checkpoint/restore.js';
 
-/** Kind of a classifier's scores: probabilities for softmax, cosines for every other loss. */
-export type ScoreKind = 'cosine' | 'probability';
+export type { ScoreKind };
 
 /** A trained classifier that says which classes images belong to, as evaluation would. */
 export class Predictor {
@@ -31,7 +31,7 @@ export class Predictor {
     private readonly classifier: Classifier,
     private readonly mirror: boolean,
   ) {
-    this.scoreKind = classifier.classWeights?.bias ? 'probability' : 'cosine';
+    this.scoreKind = scoreKindOf(classifier.classWeights);
     this.vectors = classVectors(classifier.centroids, classifier.classWeights);
   }
 

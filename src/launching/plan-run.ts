@@ -77,7 +77,7 @@ export async function planRun(
     gpus = wanted === 'all' ? Math.max(1, await devicesOf(backend).countGpus()) : wanted;
     flags.push({ path: 'workers', value: gpus, source: `--gpus ${request.gpus}` });
   }
-  const loaded = loadConfig({ file, base, set, flags, onDropped, pixelRules });
+  const loaded = loadConfig({ file, base, set, flags, onDropped, pixelRules, choices: resume?.config });
   const config =
     stored !== undefined && modules
       ? trustedConfig(loaded, { given: request, folder: stored, stored: modules, notify })

@@ -23,7 +23,14 @@ const schema = z.strictObject({
   name: z.literal('pedcc-loss'),
   scale: scaleSchema.default(15),
   margin: z.number().min(0).default(0.5).describe('m: taken from the cosine of the own class'),
-  power: z.number().positive().default(1).describe('n: the mean squared error is raised to it'),
+  power: z.number().positive().default(1).describe('n: the squared error is raised to it'),
+  reduction: z
+    .enum(['sum', 'image', 'element'])
+    .default('sum')
+    .describe(
+      'the squared error: summed over images and dimensions; over dimensions, averaged over images; or averaged over both',
+    ),
+  weight: z.number().min(0).default(1).describe('of the squared error'),
 });
 
 export const pedccLoss = defineLoss({
@@ -34,11 +41,19 @@ export const pedccLoss = defineLoss({
 });
 
 /**
- * PEDCC-Loss (arXiv 1904.06008): AM-Softmax with the fixed centroids as class weights, plus the mean squared error
- * between zhat and W_y, over the B d numbers of the batch, to the power n.
+ * PEDCC-Loss (arXiv 1904.06008): AM-Softmax with the fixed centroids as class weights, plus `weight` times the squared error
+ * E between zhat and W_y to the power n.
  *
- * Both are means over the images of all ranks. The power is of the global mean E, so E is reduced before the gradient:
- * n E^(n-1) times the local rows' 2 (zhat - W_y) / (B d), taken through the norm.
+ * Texts differ on E, by D, what the sum of squares of all images of all ranks is divided by:
+ *
+ *     sum      D = 1     equation 5 of the paper, read as it stands, a sum over dimensions that nothing averages
+ *     image    D = B     the same sum for each image, averaged over the batch
+ *     element  D = B d   the mean squared error of PyTorch's MSELoss, as in the published code: with d = 256 it has 1/1000
+ *                        of the other term's gradient
+ *
+ * (The author has said, in 2023, that the sum is over d, averaged over images or not.) AM-Softmax is a mean over images.
+ * The power is of the global E, so E is reduced before the gradient: n E^(n-1) times the local rows' 2 (zhat - W_y) / D,
+ * taken through the norm.
  */
 class PedccLoss implements Loss {
   private readonly centroids: Tensor2D;
@@ -52,9 +67,10 @@ class PedccLoss implements Loss {
   }
 
   compute(features: Tensor2D, _classWeights: readonly Tensor[], shard: Shard): Computed {
-    const { scale, margin, power } = this.config;
+    const { scale, margin, power, reduction, weight } = this.config;
     const { communicator, targets } = this.context;
     const batch = batchOf(shard);
+    const divisor = { sum: 1, image: batch, element: batch * targets.dim }[reduction];
     const margins = { scale, margin: cosineMargin(margin) };
     const shards = overShards(shard, [features], ({ tensors: [features], labels }) => {
       const rows = unitRows(features);
@@ -76,11 +92,11 @@ class PedccLoss implements Loss {
         squares.of(read.slice(entropies.tensors.length)),
       );
       const crossEntropy = entropySum / batch;
-      const error = squareSum / (batch * targets.dim);
-      const meanSquaredError = error ** power;
-      values.loss = crossEntropy + meanSquaredError;
-      values.parts = { crossEntropy, meanSquaredError };
-      const slope = error > 0 ? (power * error ** (power - 1) * 2) / (batch * targets.dim) : 0;
+      const error = squareSum / divisor;
+      const squaredError = weight * error ** power;
+      values.loss = crossEntropy + squaredError;
+      values.parts = { crossEntropy, squaredError };
+      const slope = error > 0 ? (weight * power * error ** (power - 1) * 2) / divisor : 0;
       return [{ values: Float32Array.of(slope), shape: [] }];
     });
     const gradients = shards.map((own) => {

@@ -1,5 +1,6 @@
 import { totalmem } from 'node:os';
 import { UserError } from '../util/errors.js';
+import { randomStream } from '../util/random.js';
 import { Frame } from './frame.js';
 import { orthoplexVertex } from './orthoplex.js';
 import { packing } from './packing.js';
@@ -27,6 +28,10 @@ export interface CentroidOptions {
   dim: number;
   /** Seed of the rotation, or of the packing. */
   seed: number;
+  /**
+   * Whether each vector of a frame gets a seeded sign, so that their mean is near 0; every |cosine| stays. Default: yes.
+   */
+  centred?: boolean;
   /** Called from time to time with the share of the work that is done, from 0 to 1. */
   onProgress?(share: number): void;
 }
@@ -47,7 +52,8 @@ export interface Centroids {
  * Up to d + 1 classes a regular simplex, every cosine -1/(k - 1); up to 2d an orthoplex, largest cosine 0; beyond
  * that a closed-form frame (where d is a power of two) or a numerical packing, whichever has the smaller largest
  * cosine; where a packing would take too long, the frame. All but the packing are turned by a seeded rotation. Equal
- * options give equal bits.
+ * options give equal bits. A frame's vectors get random signs, since the mean of a frame as it is made has a length of
+ * 1/sqrt(d), which k classes with random signs bring down to 1/sqrt(k).
  *
  * @throws UserError `CENTROIDS_INVALID` for numbers that are no whole numbers above zero
  * @example
@@ -57,7 +63,7 @@ export interface Centroids {
  * console.log(values.length, maxCosine); // 640 numbers; -1/9
  */
 export function generateCentroids(options: CentroidOptions): Centroids {
-  const { classes, dim, seed, onProgress } = options;
+  const { classes, dim, seed, centred = true, onProgress } = options;
   const { construction, frame, decided } = planCentroids(options);
   if (!decided) {
     const { values, maxCosine } = packing(classes, dim, seed, onProgress);
@@ -69,6 +75,7 @@ export function generateCentroids(options: CentroidOptions): Centroids {
   const row = new Float64Array(dim);
   for (let index = 0; index < classes; index++) {
     write(index, row);
+    if (frame && centred) flip(row, seed, index);
     rotation.apply(row);
     values.set(row, index * dim);
     if (index % progressEvery === progressEvery - 1) onProgress?.((index + 1) / classes);
@@ -106,6 +113,12 @@ export function planCentroids({ classes, dim, seed }: CentroidOptions): Centroid
     frame !== undefined &&
     (classes * classes * dim > packingBudget || frame.maxCosine <= nearBound * cosineBound(classes, dim));
   return { construction: frame ? 'frame' : 'packing', frame, decided };
+}
+
+/** Gives row `index` of a frame its seeded sign. */
+export function flip(row: Float64Array, seed: number, index: number): void {
+  if (randomStream(seed, 0x519, index).bits() >= 0) return;
+  for (let at = 0; at < row.length; at++) row[at] = -row[at];
 }
 
 function vertexWriter(construction: Construction, classes: number, frame: Frame | undefined) {

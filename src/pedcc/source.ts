@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { generateCentroids, planCentroids, type CentroidOptions, type Construction } from './index.js';
+import { flip, generateCentroids, planCentroids, type CentroidOptions, type Construction } from './index.js';
 import type { Frame } from './frame.js';
 import { Rotation } from './rotation.js';
 
@@ -23,15 +23,18 @@ export class CentroidSource {
   private readonly matrix: Float32Array | undefined;
   private readonly frame: Frame | undefined;
   private readonly rotation: Rotation | undefined;
+  /** Seed of the signs of a frame that is made row by row. */
+  private readonly signSeed: number | undefined;
 
   constructor(options: CentroidOptions, limitBytes = defaultLimitBytes) {
-    const { classes, dim, seed } = options;
+    const { classes, dim, seed, centred = true } = options;
     this.classes = classes;
     this.dim = dim;
     const plan = planCentroids(options);
     if (plan.frame && plan.decided && 4 * classes * dim > limitBytes) {
       this.frame = plan.frame;
       this.rotation = new Rotation(dim, seed);
+      if (centred) this.signSeed = seed;
       this.construction = 'frame';
       this.maxCosine = plan.frame.maxCosine;
       return;
@@ -85,6 +88,7 @@ export class CentroidSource {
       return;
     }
     this.frame?.write(label, scratch);
+    if (this.signSeed !== undefined) flip(scratch, this.signSeed, label);
     this.rotation?.apply(scratch);
     rows.set(scratch, offset);
   }

@@ -54,7 +54,7 @@ ${settings === '' ? '' : `<section><h2>${runs.length > 1 ? 'Settings that differ
 ${incidents === '' ? '' : `<section id="incidents"><h2>Incidents</h2><p>Faults that the run has gone on from, without a trace in its weights.</p>${incidents}</section>`}
 ${sections.map(({ title, html }) => `<section><h2>${title}</h2>${html}</section>`).join('\n')}
 </main>
-<footer>Test images are those of the test split. Angles, margins and thresholds are of cosines between features and class vectors. “SC share” is the share of the squares of the features’ correlation that lies off its diagonal; “margin error” the calibration error of the margin between the best and the second best cosine, read as the confidence (1 + margin) / 2; “margin AUROC” the probability that a rightly assigned image has a larger margin than a wrong one.</footer>
+<footer>Test images are those of the test split. Angles are those between features and class vectors; margins and thresholds are of cosines, for softmax of probabilities. “SC share” is the share of the squares of the features’ correlation that lies off its diagonal; “calibration error” that of softmax’s probabilities or, for all other losses, of the margin between the best and the second best cosine, read as the confidence (1 + margin) / 2; “confidence AUROC” the probability that a rightly assigned image has a larger one than a wrong one.</footer>
 <script>${scripts[0]}</script>
 <script type="application/json" id="charts">${scriptJson(charts.map(({ id, option, square }) => ({ id, option, square })))}</script>
 <script>${scripts[1]}</script>

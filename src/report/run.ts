@@ -19,6 +19,7 @@ const stepSchema = z.object({
   sc: number.optional(),
   crossEntropy: number.optional(),
   meanSquaredError: number.optional(),
+  squaredError: number.optional(),
   delta: number.optional(),
   lr: number,
   samplesPerSecond: number,

@@ -19,6 +19,19 @@ describe('a stored configuration', () => {
     expect(configSchema.parse(recipe()).data).toMatchObject(now);
   });
 
+  it('that says nothing about signs of centroids or a squared error keeps those that there were', () => {
+    const stored = { ...recipe(), loss: { name: 'pedcc-loss' } };
+    completeStored(stored);
+    expect(configSchema.parse(stored)).toMatchObject({
+      centroids: { centred: false },
+      loss: { reduction: 'element' },
+    });
+    expect(configSchema.parse({ ...recipe(), loss: { name: 'pedcc-loss' } })).toMatchObject({
+      centroids: { centred: true },
+      loss: { reduction: 'sum' },
+    });
+  });
+
   it('keeps what it says', () => {
     const stored = { ...recipe(), data: { ...recipe().data, ...now, background: '#000000' } };
     completeStored(stored);
@@ -33,5 +46,16 @@ describe('the rules of a checkpoint', () => {
     const pixelRules = pixelRulesOf(configSchema.parse(stored).data);
     const { data } = loadConfig({ pixelRules, set: ['data.grey=rec601'] });
     expect(data).toMatchObject({ ...earlier, grey: 'rec601' });
+  });
+
+  it('and its choices of centroids and loss do so too', () => {
+    const stored = { ...recipe(), loss: { name: 'pedcc-loss' } };
+    completeStored(stored);
+    const choices = configSchema.parse(stored);
+    expect(loadConfig({ choices, set: ['loss.name=pedcc-loss'] })).toMatchObject({
+      centroids: { centred: false },
+      loss: { reduction: 'element' },
+    });
+    expect(loadConfig({ choices, set: ['centroids.centred=true'] }).centroids.centred).toBe(true);
   });
 });

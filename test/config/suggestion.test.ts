@@ -16,7 +16,7 @@ describe('suggestion', () => {
 
   it('speaks of the variant that the settings choose', () => {
     const keys = (name: string) => suggestion({ model: { name } }, ['model'], 'zzzzzzzz');
-    expect(keys('resnet20')).toBe('known keys here: name, dim');
+    expect(keys('resnet20')).toBe('known keys here: name, dim, init, padding');
     expect(keys('small-cnn')).toContain('strides');
     expect(suggestion({ data: { name: 'digits' } }, ['data'], 'root')).not.toContain('did you mean root');
   });

@@ -7,6 +7,7 @@ import { UserError } from '../../src/util/errors.js';
 const plain = {
   name: 'digits',
   splitSeed: 0,
+  holdOut: 0,
   augment: { cropPadding: 0, flip: false, cutout: 0 },
   ...standardRules,
 } as const;

@@ -66,7 +66,7 @@ describe('compare', () => {
     tensor.dispose();
   });
 
-  it('chooses by logits and their bias for plain softmax, and gives cosines all the same', () => {
+  it('chooses by logits and their bias for plain softmax, whose probabilities it gives beside cosines', () => {
     const kernel = tf.variable(tf.tensor2d([10, 0, 0, 1], [2, 2]));
     const bias = tf.variable(tf.tensor1d([0, 20]));
     const source = new CentroidSource({ classes: 2, dim: 2, seed: 1 });
@@ -76,10 +76,36 @@ describe('compare', () => {
     const withBias = compared({ kernel, bias });
     expect([...withBias.assigned]).toEqual([1, 1, 2]);
     expect(withBias.own[1]).toBeCloseTo(0.6, 6);
-    expect(withBias.chosen[1]).toBeCloseTo(0.8, 6);
-    expect(withBias.next[1]).toBeCloseTo(0.6, 6);
-    expect([withBias.chosen[0], withBias.next[0]]).toEqual([0, 1]);
+    expect(withBias.other[1]).toBeCloseTo(0.8, 6);
+    // Logits 10 and 20, then 6 and 20.8.
+    for (const [image, gap] of [10, 14.8].entries()) {
+      expect(withBias.chosen[image]).toBeCloseTo(1 / (1 + Math.exp(-gap)), 6);
+      expect(withBias.next[image] / Math.exp(-gap)).toBeCloseTo(1, 3);
+    }
+    expect([withBias.chosen[2], withBias.next[2]]).toEqual([-1, -1]);
     expect([...compared({ kernel }).assigned]).toEqual([0, 1, 2]);
+  });
+
+  it('adds the probabilities of all blocks up to 1', () => {
+    const classes = 5000;
+    const kernel = tf.variable(tf.randomNormal<tf.Rank.R2>([classes, 3], 0, 1, 'float32', 2));
+    const bias = tf.variable(tf.zeros<tf.Rank.R1>([classes]));
+    const source = new CentroidSource({ classes: 2, dim: 3, seed: 1 });
+    const features = tf.tensor2d([1, -2, 0.5], [1, 3]);
+    const { chosen, assigned } = compare(
+      features,
+      Int32Array.of(4999),
+      classVectors(source, { kernel, bias }),
+    );
+    const rows = kernel.dataSync();
+    const logits = Array.from(
+      { length: classes },
+      (_, row) => rows[3 * row] - 2 * rows[3 * row + 1] + rows[3 * row + 2] / 2,
+    );
+    const most = Math.max(...logits);
+    expect(assigned[0]).toBe(logits.indexOf(most));
+    const sum = logits.reduce((all, logit) => all + Math.exp(logit - most), 0);
+    expect(chosen[0] * sum).toBeCloseTo(1, 4);
   });
 
   it('gives features that are not finite to no class', () => {

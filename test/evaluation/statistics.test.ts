@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { areaUnderRoc, histogram, mean } from '../../src/evaluation/statistics.js';
+import {
+  areaUnderRoc,
+  averagePrecision,
+  falsePositives,
+  histogram,
+  mean,
+} from '../../src/evaluation/statistics.js';
 
 describe('histogram', () => {
   it('counts a value on an edge upwards, and what lies outside in the outermost bins', () => {
@@ -21,4 +27,23 @@ describe('areaUnderRoc', () => {
 
   it('is unknown without both', () =>
     expect([areaUnderRoc([], [1]), areaUnderRoc([1], [])]).toEqual([null, null]));
+});
+
+describe('falsePositives', () => {
+  it('is the share of the negative values that a threshold for most of the positive ones accepts', () => {
+    const positive = Array.from({ length: 100 }, (_, index) => index);
+    // 95 of 100 are at least 5.
+    expect(falsePositives(positive, [4, 5, 6, -1], 0.95)).toBe(0.5);
+    expect(falsePositives(positive, [-1, -2], 1)).toBe(0);
+    expect(falsePositives([], [1], 0.95)).toBeNull();
+  });
+});
+
+describe('averagePrecision', () => {
+  it('is the mean precision at the positive values', () => {
+    expect(averagePrecision([5, 3, 2], [4, 1])).toBeCloseTo((1 + 2 / 3 + 3 / 4) / 3, 12);
+    // Equal values are accepted together.
+    expect(averagePrecision([2, 1], [2])).toBeCloseTo((1 / 2 + 2 / 3) / 2, 12);
+    expect(averagePrecision([1], [])).toBeNull();
+  });
 });

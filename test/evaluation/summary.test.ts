@@ -40,7 +40,13 @@ function part(rows: readonly number[], unknown?: number[]): EvaluationPart {
     totals,
     images: packComparison(own),
     drawn: packArrays([Float32Array.from(rows), Float32Array.from(rows), own.labels, own.assigned]),
-    unknown: unknown && packArrays([Float32Array.from(unknown)]),
+    unknown:
+      unknown &&
+      packArrays(
+        [unknown, unknown.map((cosine) => cosine - 0.125), unknown.map((_, at) => at + 3)].map((row) =>
+          Float32Array.from(row),
+        ),
+      ),
     shared: {
       ...{
         dataset: 'faces',
@@ -50,6 +56,7 @@ function part(rows: readonly number[], unknown?: number[]): EvaluationPart {
         correlation: null,
         vectors: [[1, 0]],
         mirrored: true,
+        scale: 'cosine',
       },
       unknownFolder: unknown && 'strangers',
     },
@@ -96,6 +103,17 @@ describe('summarise', () => {
     expect(separation).toBe(0.5);
   });
 
+  it("reads softmax's probabilities as they are", () => {
+    const parts = [part([0, 1, 2, 3])];
+    parts[0].shared.scale = 'probability';
+    const { bins, error, separation } = summarise(parts).reliability;
+    // Probabilities 0.5 (right), 0.5 (wrong) and 0.75 (right).
+    expect(bins[10]).toMatchObject({ images: 2, correct: 1, confidence: 0.5 });
+    expect(bins[15]).toMatchObject({ images: 1, correct: 1, confidence: 0.75 });
+    expect(error).toBeCloseTo((0 + 0.25) / 3, 12);
+    expect(separation).toBe(0.75);
+  });
+
   it('accepts what has a cosine of at least the threshold, of known and unknown images', () => {
     const { thresholds, accepted, correct } = evaluation.rejection;
     const at = (threshold: number) => thresholds.indexOf(threshold);
@@ -109,6 +127,12 @@ describe('summarise', () => {
       auroc: expect.closeTo(7.5 / 12, 9),
     });
     expect(both.rejection.unknown?.accepted[at(0.5)]).toBe(1);
+    // Norms 2, 4, 0 and 9.51 against 3, 3 and 4; margins 1, 0.25, 0 and 0.03125 against 0.125 three times.
+    expect(both.rejection.unknown?.by).toMatchObject({
+      score: { auroc: expect.closeTo(7.5 / 12, 9), fpr95: 1 },
+      margin: { auroc: 6 / 12, fpr95: 1, aupr: expect.closeTo((1 + 1 + 3 / 6 + 4 / 7) / 4, 9) },
+      norm: { auroc: expect.closeTo(5.5 / 12, 9), fpr95: 1 },
+    });
     expect({ ...both, rejection: 0 }).toEqual({ ...evaluation, rejection: 0 });
   });
 

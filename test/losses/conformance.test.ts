@@ -157,8 +157,12 @@ describe('the definition in double precision', () => {
     [{ name: 'softmax' }, references.softmax],
     [{ name: 'am-softmax', scale: 9, margin: 0.2 }, references.amSoftmax(9, 0.2)],
     [{ name: 'arcface', scale: 6 }, references.arcFace(6, 0.5)],
-    [{ name: 'pedcc-loss' }, references.pedccLoss(15, 0.5, 1)],
-    [{ name: 'pedcc-loss', power: 2.5, scale: 4 }, references.pedccLoss(4, 0.5, 2.5)],
+    [{ name: 'pedcc-loss', weight: 0.3 }, references.pedccLoss(15, 0.5, { weight: 0.3, divisor: () => 1 })],
+    [{ name: 'pedcc-loss', reduction: 'image' }, references.pedccLoss(15, 0.5, { divisor: () => batch })],
+    [
+      { name: 'pedcc-loss', reduction: 'element', power: 2.5, scale: 4 },
+      references.pedccLoss(4, 0.5, { power: 2.5, divisor: () => batch * dim }),
+    ],
     [{ name: 'dot-regression' }, references.dotRegression],
   ];
 

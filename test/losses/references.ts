@@ -66,14 +66,23 @@ export const arcFace =
     );
 
 export const pedccLoss =
-  (scale: number, margin: number, power: number): Reference =>
+  (
+    scale: number,
+    margin: number,
+    {
+      power = 1,
+      weight = 1,
+      divisor,
+    }: { power?: number; weight?: number; divisor: (values: Case) => number },
+  ): Reference =>
   (values) => {
-    const error = meanOverRows(values, (z, label) => {
+    const squares = values.features.map((z, row) => {
       const size = norm(z) || 1;
-      const w = values.vectors[label];
-      return z.reduce((sum, value, index) => sum + (value / size - w[index]) ** 2, 0) / z.length;
+      const w = values.vectors[values.labels[row]];
+      return z.reduce((sum, value, index) => sum + (value / size - w[index]) ** 2, 0);
     });
-    return amSoftmax(scale, margin)(values) + error ** power;
+    const error = squares.reduce((sum, value) => sum + value, 0) / divisor(values);
+    return amSoftmax(scale, margin)(values) + weight * error ** power;
   };
 
 export const dotRegression: Reference = (values) =>

@@ -97,6 +97,31 @@ describe('generateCentroids beyond 2 d classes', () => {
     expect(generateCentroids({ classes: 2112, dim: 64, seed: 6 }).values).not.toEqual(many.values);
   });
 
+  it('gives each vector of a frame a sign, so that they are centred and every |cosine| stays', () => {
+    const [classes, dim] = [1000, 64];
+    const make = (centred: boolean) => generateCentroids({ classes, dim, seed: 5, centred }).values;
+    const [signed, plain] = [make(true), make(false)];
+    const meanLength = (values: Float32Array) =>
+      Math.hypot(
+        ...Array.from({ length: dim }, (_, at) => {
+          let sum = 0;
+          for (let row = 0; row < classes; row++) sum += values[row * dim + at];
+          return sum / classes;
+        }),
+      );
+    expect(meanLength(plain)).toBeGreaterThan(0.1);
+    expect(meanLength(signed)).toBeLessThan(0.04);
+    let flipped = 0;
+    for (let row = 0; row < classes; row++) {
+      const at = plain.findIndex((value, index) => index >= row * dim && value !== 0);
+      const sign = signed[at] === plain[at] ? 1 : -1;
+      if (sign < 0) flipped++;
+      for (let at = row * dim; at < (row + 1) * dim; at++)
+        expect(Math.abs(signed[at] - sign * plain[at])).toBe(0);
+    }
+    expect(Math.abs(flipped - classes / 2)).toBeLessThan(60);
+  });
+
   it('takes the packing where that is better', () => {
     const few = generateCentroids({ classes: 40, dim: 16, seed: 5 });
     expect(few.construction).toBe('packing');

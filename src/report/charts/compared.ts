@@ -73,6 +73,11 @@ function classes(all: readonly Evaluated[], runs: readonly RecordedRun[]): Chart
   };
 }
 
+const confidences = {
+  cosine: 'margin, the best cosine less the second best',
+  probability: 'probability of the assigned class (softmax)',
+};
+
 function reliability(all: readonly Evaluated[], runs: readonly RecordedRun[]): Chart {
   const curves = all.map(({ run, evaluation, index }): Curve => {
     const filled = evaluation.reliability.bins.filter(({ images }) => images > 0);
@@ -87,24 +92,25 @@ function reliability(all: readonly Evaluated[], runs: readonly RecordedRun[]): C
       sizes: filled.map(({ images }) => Math.round(4 + 14 * Math.sqrt(images / evaluation.total))),
     };
   });
-  const expected: Curve = {
-    name: 'confidence (1 + margin) / 2',
+  const scales = [...new Set(all.map(({ evaluation }) => evaluation.scale))];
+  const expected = scales.map((scale): Curve => ({
+    name: scale === 'cosine' ? 'confidence (1 + margin) / 2' : 'confidence = probability',
     points: [
-      [0, 50],
+      [0, scale === 'cosine' ? 50 : 0],
       [1, 100],
     ],
     colour: '@muted',
     dash: 2,
-  };
+  }));
+  const what = scales.map((scale) => confidences[scale]).join('; ');
   return {
     id: 'reliability',
-    title: 'Reliability of the margin',
-    caption:
-      'Accuracy of the images by margin, the best cosine less the second best; larger dots hold more images. Above the dotted line the margin is too modest, below too sure.',
+    title: 'Reliability of the confidence',
+    caption: `Accuracy of the images by ${what}; larger dots hold more images. Above its dotted line a confidence is too modest, below too sure.`,
     option: lineOption(
-      { name: 'margin between best and second best cosine', min: 0, max: 1 },
+      { name: scales.map((scale) => (scale === 'cosine' ? 'margin' : scale)).join(' or '), min: 0, max: 1 },
       { name: 'accuracy', min: 0, max: 100, unit: ' %' },
-      [...curves, expected],
+      [...curves, ...expected],
     ),
   };
 }
@@ -130,8 +136,9 @@ function rejection(all: readonly Evaluated[], runs: readonly RecordedRun[]): Cha
     const colour = runColour(single ? 1 : index);
     return { name: curveName(runs, run, 'accuracy of the accepted'), points, colour, dash: single ? 1 : 0 };
   });
-  const threshold = { name: 'threshold on the cosine', min: 0, max: 1 };
-  const rule = 'An image is accepted where its cosine to the assigned class is at least the threshold';
+  const scales = [...new Set(all.map(({ evaluation }) => evaluation.scale))].join(' or ');
+  const threshold = { name: `threshold on the ${scales}`, min: 0, max: 1 };
+  const rule = `An image is accepted where the ${scales} of its assigned class is at least the threshold`;
   const dotted = accepted.some(({ dash }) => dash === 2) ? ' Dotted: images of unknown classes.' : '';
   const share = { name: 'share', min: 0, max: 100, unit: ' %' };
   if (single) {
@@ -193,7 +200,7 @@ function unknown(all: readonly Evaluated[], runs: readonly RecordedRun[]): Chart
       id: 'unknown',
       title: 'Known against unknown classes',
       caption:
-        'Test images accepted against images of unknown classes accepted, over all thresholds. The area under the curve (AUROC) is the probability that a known image has the larger cosine.',
+        'Test images accepted against images of unknown classes accepted, over all thresholds. The area under the curve (AUROC) is the probability that a known image has the larger score.',
       option: lineOption(
         { name: 'unknown images accepted', min: 0, max: 100, unit: ' %' },
         { name: 'test images accepted', min: 0, max: 100, unit: ' %' },

@@ -9,6 +9,7 @@ const parts = [
   { key: 'nac', name: 'norm-adaptive cosine (NAC)', about: 'pulls features to their centroid' },
   { key: 'sc', name: 'self-correlation (SC)', about: 'makes their dimensions uncorrelated' },
   { key: 'crossEntropy', name: 'cross-entropy', about: 'tells the classes apart' },
+  { key: 'squaredError', name: 'squared error', about: 'pulls features to their centroid' },
   { key: 'meanSquaredError', name: 'mean squared error', about: 'pulls features to their centroid' },
 ] as const;
 
