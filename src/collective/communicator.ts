@@ -22,6 +22,11 @@ export interface CollectiveOptions {
    * now. From `allocate`, as long as the values, zeros at first; a reduce-scatter leaves this rank's shard of it alone.
    */
   residual?: Float32Array;
+  /**
+   * Calls of different lanes need not wait for each other, such as those of different buckets; those of one are served in
+   * order. Counted modulo `distributed.bucketsInFlight`; default 0.
+   */
+  lane?: number;
   /** Names the call in errors and is compared between ranks, such as `gradients` or `bn3/forward`. */
   tag?: string;
 }

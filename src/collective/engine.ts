@@ -11,7 +11,7 @@ import { loadKernels } from './kernels.js';
 import type { Mesh } from './mesh.js';
 import { Selection, type Thresholds } from './selection.js';
 import { Stream } from './stream.js';
-import { streams, urgent } from './streams.js';
+import { streams } from './streams.js';
 import { Watchdog, type Watched } from './watchdog.js';
 
 export interface EngineOptions {
@@ -69,13 +69,7 @@ export class Engine {
     const fail = (error: PodDistError) => this.fail(error);
     const shared = { mesh, arena, selection, checkCollectives, tracer, failure, fail };
     this.calls = callRecord(arena.control);
-    this.streams = streams.map(
-      (_, stream) =>
-        new Stream(stream, {
-          ...shared,
-          largest: stream === urgent ? thresholds.urgentBytes : Infinity,
-        }),
-    );
+    this.streams = streams.map((_, stream) => new Stream(stream, shared));
     mesh.onPeerLost((peer) =>
       fail(new PodDistError('PEER_LOST', `rank ${mesh.rank} has lost the connection to rank ${peer}`)),
     );

@@ -15,7 +15,8 @@ import type { Security } from '../transport/security.js';
 import { decodeHeader, encodeHeader } from '../transport/wire.js';
 import { IpcTransport } from '../transport/zmq/ipc.js';
 import { TcpTransport } from '../transport/zmq/tcp.js';
-import { streams, urgent } from './streams.js';
+import { SharedConnection } from './shared-connection.js';
+import { connectedStreams, lanes, streams, urgent } from './streams.js';
 
 export interface MeshOptions {
   rank: number;
@@ -147,6 +148,7 @@ export class Mesh {
       }, timeoutMs);
     });
     await Promise.race([Promise.all(greetings), deadline]).finally(() => clearTimeout(timer));
+    this.shareBulk();
     this.withinHost = this.within?.open(table);
   }
 
@@ -186,6 +188,14 @@ export class Mesh {
     await Promise.all(this.all.map((transport) => transport.close()));
   }
 
+  private shareBulk(): void {
+    const [first] = lanes;
+    for (const [peer, connection] of [...this.connections[first]]) {
+      const shared = new SharedConnection(connection, lanes);
+      for (const stream of lanes) this.connections[stream].set(peer, shared.lane(stream));
+    }
+  }
+
   private get all(): Transport[] {
     return [...this.transports, ...(this.within ? [this.within] : [])];
   }
@@ -196,7 +206,7 @@ export class Mesh {
     const { host = '127.0.0.1', security = 'encrypted', keepalive = false } = this.options;
     const common: Omit<TransportOptions, 'peers'> & { urgent: number } = {
       rank,
-      streams: streams.length,
+      streams: connectedStreams.length,
       urgent,
       lost: (peer) => this.lose(peer),
     };

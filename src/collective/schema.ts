@@ -3,6 +3,7 @@ import { readPortRange } from '../transport/ports.js';
 import { securities } from '../transport/security.js';
 import { upTo, zeroTo } from '../util/bounds.js';
 import { algorithmNames } from './algorithm-names.js';
+import { lanes } from './streams.js';
 
 /** Timers hold 24 days at most. */
 const seconds = z.number().positive().max(1_000_000);
@@ -89,6 +90,9 @@ export const distributedSchema = z.strictObject({
     .describe(
       'about this many bytes of gradients, or weights, travel together; default: with overlap a 16th of them, from 128 KiB to 4 MiB, else 4 MiB',
     ),
+  bucketsInFlight: upTo(lanes.length)
+    .default(lanes.length)
+    .describe('buckets that may travel at the same time: while one waits for a hop, another uses the link'),
   algorithm: z
     .enum(['auto', ...algorithmNames])
     .default('auto')

@@ -28,6 +28,8 @@ export interface Thresholds {
   ringBytes: number;
   /** Bytes of a payload from which on it travels within hosts and then across, where ranks share hosts. */
   hierarchicalBytes: number;
+  /** Buckets of gradients, or weights, that may travel at once; default: as many as there are lanes. */
+  bucketsInFlight?: number;
   /** Bytes that a link between hosts carries in the time of a hop; default 131,072. */
   hopBytes?: number;
 }

@@ -190,7 +190,7 @@ export class SharedCommunicator implements Communicator {
     this.throwIfOver();
     const residual = options.wire === 'bf16' ? this.residualOf(kind, values, options) : 0;
     const { offset, finish } = this.staging.place(values);
-    const stream = this.streamOf(face, values);
+    const stream = this.streamOf(face, values, options.lane);
     const named = { kind, tag: options.tag ?? kind };
     const command: Command = { ...this.command(values, options, offset), ...named, root, residual };
     const { sequence, timeoutMs, tag } = command;
@@ -226,8 +226,8 @@ export class SharedCommunicator implements Communicator {
     this.channels[urgent].throwIfOver();
   }
 
-  private streamOf(face: Face, values: Numbers): number {
-    return streamOf({ ...face, bytes: values.byteLength }, this.options.thresholds.urgentBytes);
+  private streamOf(face: Face, values: Numbers, lane = 0): number {
+    return streamOf({ ...face, lane, bytes: values.byteLength }, this.options.thresholds);
   }
 
   private runSync(kind: ReducingKind, values: Numbers, options: GatherOptions = {}): void {

@@ -20,8 +20,6 @@ export interface StreamOptions {
   arena: Arena;
   selection: Selection;
   checkCollectives: boolean;
-  /** Bytes of the stream's longest collective. */
-  largest: number;
   tracer?: Tracer;
   /** Rejects when the engine fails. */
   failure: Promise<never>;
@@ -51,14 +49,14 @@ export class Stream implements Watched {
 
   /** Serves until the channel is closed or the engine has failed. */
   async serve(kernels: Kernels): Promise<void> {
-    const { mesh, arena, largest, selection } = this.options;
+    const { mesh, arena, selection } = this.options;
     const workspace: Workspace & { stage: SendStage } = {
       links: mesh.links(this.stream),
       selection,
       bytes: new Uint8Array(arena.memory.buffer),
       kernels,
       scratch: allocate(arena, scratchBytes),
-      stage: new SendStage(arena, { largest, worldSize: mesh.worldSize }),
+      stage: new SendStage(arena),
       image: new WireImage(arena),
       waiting: (rank) => (this.waitingFor = rank),
     };

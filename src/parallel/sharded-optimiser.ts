@@ -246,7 +246,7 @@ export class ShardedOptimiser {
     this.full[index] = this.tracer.now();
     const { communicator, overlap } = this.options;
     const values = this.gradients.subarray(start, end);
-    const options = { tag: `gradients/${index}`, ...this.feedback.wireOf(index) };
+    const options = { tag: `gradients/${index}`, lane: index, ...this.feedback.wireOf(index) };
     if (overlap) this.reducing[index] = communicator.startReduceScatter(values, options);
     else communicator.reduceScatterSync(values, options);
   }
@@ -291,7 +291,7 @@ export class ShardedOptimiser {
     for (const segment of segments)
       this.optimiser.update(program, segment, { rate, step, scale, norms: norms.of(segment.parameter) });
     const values = weights.subarray(start, end);
-    const options = { tag: `weights/${index}`, before: program };
+    const options = { tag: `weights/${index}`, lane: index, before: program };
     if (overlap) {
       this.gathering[index] = communicator.startAllGather(values, options);
     } else {

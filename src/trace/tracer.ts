@@ -1,5 +1,10 @@
 /** Rows for the collectives of each stream. */
-export const streamThreads = ['communication', 'urgent communication'] as const;
+export const streamThreads = [
+  'communication',
+  'urgent communication',
+  'communication 2',
+  'communication 3',
+] as const;
 /**
  * Rows of a rank's trace. Buckets overlap each other; the spans of the others nest. `incidents` has what follows the loss of
  * another rank, in an elastic run.

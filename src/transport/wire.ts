@@ -19,6 +19,8 @@ export type WireType = 'float32' | 'bf16';
  * compares every byte: ranks that disagree about a collective stop instead of adding unlike numbers.
  */
 export const headerBytes = 44;
+/** Byte offset of the stream in a header. */
+export const streamAt = 10;
 /** Byte offset of the payload's length in a header. */
 export const payloadBytesAt = 36;
 export const wireVersion = 4;
@@ -70,7 +72,7 @@ function encodeInto(frame: Buffer, header: Header): Buffer {
   frame[7] = elementTypes.indexOf(header.type);
   frame[8] = ops.indexOf(header.op);
   frame[9] = wireTypes.indexOf(header.wire);
-  frame[10] = header.stream;
+  frame[streamAt] = header.stream;
   frame.writeUInt32LE(header.sequence, 12);
   frame.writeUInt32LE(header.step, 16);
   frame.writeUInt32LE(header.chunk, 20);
@@ -103,7 +105,7 @@ export function decodeHeader(frame: Uint8Array): Header {
     type: meaning(elementTypes, view.readUInt8(7), 'element type'),
     op: meaning(ops, view.readUInt8(8), 'operation'),
     wire: meaning(wireTypes, view.readUInt8(9), 'wire type'),
-    stream: view.readUInt8(10),
+    stream: view.readUInt8(streamAt),
     sequence: view.readUInt32LE(12),
     step: view.readUInt32LE(16),
     chunk: view.readUInt32LE(20),

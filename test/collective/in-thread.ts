@@ -60,7 +60,7 @@ export class RanksInThread {
           bytes: new Uint8Array(arena.memory.buffer),
           kernels,
           scratch: allocate(arena, scratchBytes),
-          stage: new SendStage(arena, { largest: Infinity, worldSize }),
+          stage: new SendStage(arena),
           image: new WireImage(arena),
           waiting: () => {},
         };

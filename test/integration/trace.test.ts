@@ -23,7 +23,7 @@ interface Trace {
   otherData: { clocks: Record<string, { offsetMicroseconds: number; errorMicroseconds: number }> };
 }
 
-const [compute, communication, urgent, buckets] = [0, 1, 2, 3];
+const [compute, communication, urgent, buckets] = [0, 1, 2, 5];
 const digits = ['--backend', 'wasm', '--epochs', '1', '--out', 'run'];
 const steps = 15;
 
@@ -123,7 +123,8 @@ describe('launch --trace', () => {
       const named = traceEvents.filter(({ pid, ph, args }) => pid === rank && ph === 'M' && args.name);
       expect(named.map(({ args }) => args.name)).toEqual([
         expect.stringMatching(new RegExp(`^rank ${rank} on `)) as string,
-        ...['compute', 'communication', 'urgent communication', 'buckets', 'incidents'],
+        ...['compute', 'communication', 'urgent communication', 'communication 2', 'communication 3'],
+        ...['buckets', 'incidents'],
       ]);
     }
     expectNested(traceEvents);

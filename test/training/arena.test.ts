@@ -43,7 +43,7 @@ describe('the arena of a run', () => {
     120_000,
   );
 
-  it('holds a residual as well with bf16 on the wire, and one image of a bucket', async () => {
+  it('holds a residual as well with bf16 on the wire, and an image of a bucket in each lane', async () => {
     const { arena, parameters } = await measure('bf16', { name: 'sgd' });
     expect(arena).toBeLessThan(3 * parameters + parameters / worldSize + 12 * mib);
   }, 120_000);

@@ -15,6 +15,7 @@ export const settingsFlag = {
 const settable = distributedSchema.pick({
   security: true,
   algorithm: true,
+  bucketsInFlight: true,
   urgentBytes: true,
   pipeBytes: true,
   directBytes: true,

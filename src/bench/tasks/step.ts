@@ -49,7 +49,7 @@ export async function step(communicator: Communicator, task: StepTask): Promise<
       while (next < buckets.length && buckets[next].layer === layer) {
         const { start, end } = buckets[next++];
         const bucket = values.subarray(start, end);
-        const options = { tag: `bucket${next}`, wire, residual: kept?.subarray(start, end) };
+        const options = { tag: `bucket${next}`, lane: next, wire, residual: kept?.subarray(start, end) };
         if (overlap) pending.push(communicator.allReduce(bucket, options));
       }
     }
