@@ -11,7 +11,14 @@ import { cosineBound, welchBound, type Construction } from '../src/pedcc/index.j
 import { CentroidSource } from '../src/pedcc/source.js';
 import { randomStream } from '../src/util/random.js';
 import { classVectors } from '../src/classifier/class-vectors.js';
-import { applyLoss, createClassWeights, lossOf, sourceTargets, losses } from '../src/losses/index.js';
+import {
+  applyLoss,
+  classVariables,
+  createClassWeights,
+  lossOf,
+  sourceTargets,
+  losses,
+} from '../src/losses/index.js';
 import { median } from '../src/bench/statistics.js';
 
 /**
@@ -72,7 +79,7 @@ async function measure(classes: number, dim: number, mode: Mode, backend: string
 
   const random = randomStream(2);
   const features = tf.variable(tf.randomNormal([batch, dim], 0, 1, 'float32', 3));
-  const weights = [classWeights?.kernel, classWeights?.bias].filter((one) => one !== undefined);
+  const weights = classVariables(classWeights);
   const inputs = { features: features as unknown as tf.Tensor2D, classWeights: weights };
   const vectors = classVectors(centroids, classWeights);
   const times = { step: [] as number[], rows: [] as number[], evaluate: [] as number[] };

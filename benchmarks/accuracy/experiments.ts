@@ -21,7 +21,12 @@ const losses: readonly [label: string, settings: readonly string[]][] = [
   ['AM-Softmax', ['loss.name=am-softmax']],
   ['ArcFace', ['loss.name=arcface', 'loss.scale=30']],
   ['PEDCC-Loss', ['loss.name=pedcc-loss']],
+  ['PEDCC-Loss, per element', ['loss.name=pedcc-loss', 'loss.reduction=element']],
   ['dot regression', ['loss.name=dot-regression']],
+  ['softmax on centroids', ['loss.name=centroid-softmax']],
+  ['SphereFace', ['loss.name=sphereface']],
+  ['center loss', ['loss.name=center-loss']],
+  ['COT', ['loss.name=cot']],
 ];
 
 /** POD Loss with parts of it left out or held still. `local` differs from `global` over several workers alone. */

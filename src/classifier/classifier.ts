@@ -5,7 +5,7 @@ import { running } from '../backend/running.js';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { Batch } from '../data/dataset.js';
-import { createClassWeights, lossOf, type ClassWeights } from '../losses/index.js';
+import { classVariables, createClassWeights, lossOf, type ClassWeights } from '../losses/index.js';
 import { ForwardPass } from '../models/forward.js';
 import { buildModel } from '../models/index.js';
 import { join, type Parts } from '../models/parts.js';
@@ -145,8 +145,4 @@ export class Classifier {
       ? this.forward.run(images[0] as tf.Tensor4D, overrides)
       : (join(this.forward.runParts(images, overrides)) as tf.Tensor2D);
   }
-}
-
-function classVariables(weights: ClassWeights | undefined): tf.Variable[] {
-  return weights ? [weights.kernel, weights.bias].filter((one) => one !== undefined) : [];
 }

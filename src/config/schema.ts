@@ -51,6 +51,12 @@ function settingsSchema<Data extends z.ZodType, Model extends z.ZodType, Loss ex
     accumulate: upTo(65_536)
       .default(1)
       .describe('micro-batches of batchSize images a step; the loss is the mean of their losses'),
+    sampling: z
+      .enum(['images', 'classes'])
+      .default('images')
+      .describe(
+        'images: an epoch shows every image once; classes: all classes alike, for long tails, as many images in all',
+      ),
     epochs: upTo(mostEpochs).default(10).describe('passes over the training images'),
     backend: z
       .enum(choices)

@@ -1,5 +1,5 @@
 import { shardRange } from '../collective/communicator.js';
-import { permutation, randomStream } from '../util/random.js';
+import { permutation, randomStream, type RandomStream } from '../util/random.js';
 
 /**
  * The image indices of every global batch of an epoch: all `count` images once, shuffled by (seed, epoch) alone, the
@@ -8,6 +8,44 @@ import { permutation, randomStream } from '../util/random.js';
 export function globalBatches(count: number, batchSize: number, seed: number, epoch: number): Int32Array[] {
   const order = permutation(count, randomStream(seed, 0x5a, epoch));
   return cut(order, batchSize);
+}
+
+/**
+ * The image indices of every global batch of an epoch that shows all classes alike, however many images they have: as many
+ * images as there are, class after class in rounds of a new order each, those of a class in a new order each time all of them
+ * have been shown. It depends on (seed, epoch) and the labels alone.
+ *
+ * An image that an epoch shows more than once is augmented in the same way each time.
+ */
+export function balancedBatches(
+  labels: Int32Array,
+  { batchSize, seed, epoch }: { batchSize: number; seed: number; epoch: number },
+): Int32Array[] {
+  const random = randomStream(seed, 0x5b, epoch);
+  const byClass: number[][] = [];
+  labels.forEach((label, image) => (byClass[label] ??= []).push(image));
+  const classes = [...byClass.keys()].filter((label) => byClass[label] !== undefined);
+  const left: number[][] = [];
+  const next = (label: number) => {
+    if ((left[label] ??= []).length === 0) left[label] = shuffled(byClass[label], random);
+    return left[label].pop() as number;
+  };
+  const order = new Int32Array(labels.length);
+  for (let start = 0; start < order.length; start += classes.length)
+    for (const [place, label] of shuffled(classes, random).entries())
+      if (start + place < order.length) order[start + place] = next(label);
+  return cut(order, batchSize);
+}
+
+function shuffled(values: readonly number[], random: RandomStream): number[] {
+  return Array.from(permutation(values.length, random), (place) => values[place]);
+}
+
+/** How many of the labels are each of `classes` classes. */
+export function imagesOfClasses(labels: Int32Array, classes: number): number[] {
+  const counts = new Array<number>(classes).fill(0);
+  for (const label of labels) counts[label]++;
+  return counts;
 }
 
 /** Steps that an epoch of `images` training images has; the last one may be short. */

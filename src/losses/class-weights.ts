@@ -1,5 +1,5 @@
 import { tf } from '../tf/deferred.js';
-import type { Rank, Variable } from '../tf/index.js';
+import type { Rank, Tensor, Variable } from '../tf/index.js';
 import { randomStream } from '../util/random.js';
 import type { InitConfig } from '../models/schema.js';
 import type { LossKind } from './loss.js';
@@ -10,6 +10,14 @@ export interface ClassWeights {
   kernel: Variable<Rank.R2>;
   /** [k], for plain softmax. */
   bias?: Variable<Rank.R1>;
+  /** [k, d], for center loss: where the features of each class are pulled to. */
+  centers?: Variable<Rank.R2>;
+}
+
+/** The variables of class weights, in the order in which losses get them. */
+export function classVariables(weights: ClassWeights | undefined): Variable[] {
+  const { kernel, bias, centers } = weights ?? {};
+  return [kernel, bias, centers].filter((one) => one !== undefined);
 }
 
 /**
@@ -26,14 +34,19 @@ export function createClassWeights(
   const uniform = () => (2 * random.uniform() - 1) / Math.sqrt(dim);
   const draw = init === 'pytorch' ? uniform : () => random.normal() / Math.sqrt(dim);
   const values = Float32Array.from({ length: classes * dim }, draw);
-  const initial = tf.tensor2d(values, [classes, dim]);
-  const kernel = tf.variable(initial, true, uniqueName('classes/kernel'));
-  initial.dispose();
+  const kernel = variable(tf.tensor2d(values, [classes, dim]), 'classes/kernel');
   if (!classWeights.bias) return { kernel };
-  const start = tf.tensor1d(Float32Array.from({ length: classes }, init === 'pytorch' ? uniform : () => 0));
-  const bias = tf.variable<Rank.R1>(start, true, uniqueName('classes/bias'));
-  start.dispose();
-  return { kernel, bias };
+  const start = Float32Array.from({ length: classes }, init === 'pytorch' ? uniform : () => 0);
+  const bias = variable(tf.tensor1d(start), 'classes/bias');
+  if (!classWeights.centers) return { kernel, bias };
+  const places = Float32Array.from({ length: classes * dim }, draw);
+  return { kernel, bias, centers: variable(tf.tensor2d(places, [classes, dim]), 'classes/centers') };
+}
+
+function variable<R extends Rank>(initial: Tensor<R>, name: string): Variable<R> {
+  const made = tf.variable(initial, true, uniqueName(name));
+  initial.dispose();
+  return made;
 }
 
 const made = new Map<string, number>();

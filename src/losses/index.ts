@@ -3,13 +3,17 @@ import { PodDistError } from '../util/errors.js';
 import { isFunction, Registry } from '../util/registry.js';
 import { amSoftmax } from './am-softmax.js';
 import { arcFace } from './arcface.js';
+import { centerLoss } from './center-loss.js';
+import { centroidSoftmax } from './centroid-softmax.js';
+import { cot } from './cot.js';
 import { dotRegression } from './dot-regression.js';
 import type { LossKind } from './loss.js';
 import { pedccLoss } from './pedcc-loss.js';
 import { pod } from './pod.js';
+import { sphereFace } from './sphereface.js';
 import { softmax } from './softmax.js';
 
-export { createClassWeights, type ClassWeights } from './class-weights.js';
+export { classVariables, createClassWeights, type ClassWeights } from './class-weights.js';
 export { cosineLogits } from './cosine-logits.js';
 export { applyLoss } from './differentiable.js';
 export type { Computed, Loss, LossContext, LossKind, LossState, LossValues, Shard, Targets } from './loss.js';
@@ -20,13 +24,24 @@ export { normAdaptiveCosineLoss, podLoss, selfCorrelationLoss, type PodLossOptio
 export { throughNorm, unitRows } from './rows.js';
 export { sourceTargets } from './targets.js';
 
-const builtIn = [pod, softmax, amSoftmax, arcFace, pedccLoss, dotRegression] as const;
+const builtIn = [
+  pod,
+  softmax,
+  amSoftmax,
+  arcFace,
+  sphereFace,
+  centerLoss,
+  cot,
+  pedccLoss,
+  centroidSoftmax,
+  dotRegression,
+] as const;
 
 /** Every loss. */
 export const losses = new Registry<LossKind, typeof builtIn>({
   what: 'loss',
   description:
-    'pod, pedcc-loss and dot-regression have fixed centroids (PEDCC), the others class weights that are trained',
+    'pod, pedcc-loss, centroid-softmax and dot-regression have fixed centroids (PEDCC), the others class weights that are trained',
   builtIn,
   rules: [
     isFunction('create', '(config, { communicator, targets }) that returns a loss'),

@@ -31,6 +31,8 @@ export interface Targets {
 export interface LossContext {
   communicator: Communicator;
   targets: Targets;
+  /** Training images of each class, where a loss is created to train. */
+  images?: readonly number[];
 }
 
 /** The loss of one global batch; equal on every rank. */
@@ -77,8 +79,11 @@ export interface Loss {
 
 /** A kind of loss: its name, its settings and how to create it. */
 export interface LossKind<Schema extends z.ZodObject = z.ZodObject> extends Kind<Schema> {
-  /** Class weights that are trained with the backbone: rows [k, d], and a bias [k]. None: fixed centroids are the targets. */
-  classWeights?: { bias: boolean };
+  /**
+   * Class weights that are trained with the backbone: rows [k, d], a bias [k], and centers [k, d]. None: fixed centroids are
+   * the targets.
+   */
+  classWeights?: { bias: boolean; centers?: boolean };
   /** The setting, if any, that makes the result depend on the number of workers, and what to choose instead. */
   workersMatter?(config: z.output<Schema>): { setting: string; advice: string } | undefined;
   /**

@@ -24,7 +24,7 @@ export function marginSoftmaxTerms(
   features: Tensor2D,
   labels: Int32Array,
   classRows: Tensor2D,
-  { scale, margin }: { scale: number; margin: Margin },
+  { scale, margin, weights }: { scale: number; margin: Margin; weights?: Tensor },
 ): RowTerms {
   const own = oneHot(labels, classRows.shape[0]);
   const rows = unitRows(features);
@@ -34,10 +34,10 @@ export function marginSoftmaxTerms(
   const { value, slope } = margin(ownCosine);
   const logits: Tensor2D = tf.mul(tf.add(cosines, tf.mul(own, tf.sub(value, ownCosine))), scale);
   return {
-    sum: crossEntropy(logits, own),
+    sum: crossEntropy(logits, own, weights),
     gradients: () => {
       const ownSlope = tf.add(1, tf.mul(own, tf.sub(slope, 1)));
-      const cosineSlope: Tensor2D = tf.mul(tf.mul(crossEntropySlope(logits, own), ownSlope), scale);
+      const cosineSlope: Tensor2D = tf.mul(tf.mul(crossEntropySlope(logits, own, weights), ownSlope), scale);
       return [
         throughNorm(tf.matMul(cosineSlope, classes.unit), rows),
         throughNorm(tf.matMul(cosineSlope, rows.unit, true, false), classes),

@@ -18,6 +18,7 @@ import { marginSoftmaxTerms, scaleSchema } from './margin-softmax.js';
 import { labelTensor } from './inputs.js';
 import { overShards, placed } from './over-shards.js';
 import { throughNorm, unitRows } from './rows.js';
+import { matrixOf } from './targets.js';
 
 const schema = z.strictObject({
   name: z.literal('pedcc-loss'),
@@ -62,8 +63,7 @@ class PedccLoss implements Loss {
     private readonly config: z.output<typeof schema>,
     private readonly context: LossContext,
   ) {
-    const { classes, dim } = context.targets;
-    this.centroids = tf.keep(tf.tensor2d(context.targets.block(0, classes), [classes, dim]));
+    this.centroids = matrixOf(context.targets);
   }
 
   compute(features: Tensor2D, _classWeights: readonly Tensor[], shard: Shard): Computed {

@@ -8,11 +8,17 @@ import { overShards, placed } from './over-shards.js';
 
 export const deltaSchema = z.strictObject({
   schedule: z
-    .enum(['norm', 'fixed'])
+    .enum(['norm', 'mean', 'fixed'])
     .default('norm')
-    .describe('norm: grows with the epochs and the norms seen; fixed: stays at initial'),
+    .describe(
+      'norm: grows with the epochs and the norms seen; mean: with the norms alone, as in the version of May 2022; fixed: stays at initial',
+    ),
   initial: z.number().min(0).default(0.05).describe('delta of the first epoch'),
-  scale: z.number().min(0).default(0.01).describe('delta after epoch e is scale * (e + 1) * mean norm'),
+  scale: z
+    .number()
+    .min(0)
+    .default(0.01)
+    .describe('delta after epoch e is scale * (e + 1) * mean norm; for mean without the e + 1'),
   source: z.enum(['logits', 'features']).default('logits').describe('whose mean norm'),
 });
 
@@ -20,7 +26,7 @@ export type DeltaConfig = z.output<typeof deltaSchema>;
 
 /**
  * delta of POD Loss. After epoch e (from 0) it is scale (e + 1) times the mean norm over the epoch's images, of the logits
- * W z as in the authors' code or of the features z: a statistic of the data set, so (sum, count) is reduced over all ranks.
+ * W z as in the authors' code or of the features z, or without the e + 1: a statistic of the data set, so (sum, count) is reduced over all ranks.
  */
 export class Delta implements LossState {
   private delta: number;
@@ -35,7 +41,7 @@ export class Delta implements LossState {
   ) {
     this.delta = config.initial;
     const { schedule, source } = config;
-    if (schedule === 'norm' && source === 'logits') this.rest = tf.keep(beyondBases(context.targets));
+    if (schedule !== 'fixed' && source === 'logits') this.rest = tf.keep(beyondBases(context.targets));
   }
 
   get value(): number {
@@ -75,7 +81,7 @@ export class Delta implements LossState {
     }
     const sum = Float64Array.of(pairwise(this.sums, (a, b) => a + b) ?? 0);
     await this.context.communicator.allReduce(sum, { tag: 'delta' });
-    this.delta = nextDelta({ epoch, meanNorm: sum[0] / images, scale });
+    this.delta = nextDelta({ epoch: schedule === 'norm' ? epoch : 0, meanNorm: sum[0] / images, scale });
     this.sums = [];
   }
 

@@ -17,6 +17,11 @@ export function sourceTargets(centroids: CentroidSource): Targets {
   };
 }
 
+/** All centroids as one tensor [k, d], to be disposed of. */
+export function matrixOf({ classes, dim, block }: Targets): Tensor2D {
+  return tf.keep(tf.tensor2d(block(0, classes), [classes, dim]));
+}
+
 /** The rows of a tensor [k, d]. */
 export function matrixTargets(centroids: Tensor2D): Targets {
   const [classes, dim] = centroids.shape;

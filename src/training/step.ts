@@ -9,6 +9,7 @@ import type { Batch } from '../data/dataset.js';
 import { PodDistError } from '../util/errors.js';
 import {
   applyLoss,
+  classVariables,
   lossOf,
   sourceTargets,
   type Loss,
@@ -43,11 +44,13 @@ export interface StepInput {
 interface StepOptions {
   gpu?: boolean;
   tracer?: Tracer;
+  /** Training images of each class. */
+  images?: readonly number[];
   /** Hears why passes do not run as graphs where they could. */
   onNotice?(line: string): void;
 }
 
-interface Made extends Pick<StepOptions, 'onNotice'> {
+interface Made extends Pick<StepOptions, 'onNotice' | 'images'> {
   optimiser: ShardedOptimiser;
   loader: WeightLoader;
   overlap: boolean;
@@ -92,21 +95,27 @@ export class TrainingStep {
     classifier: Classifier,
     communicator: Communicator,
     config: Config,
-    { gpu = false, tracer, onNotice }: StepOptions = {},
+    { gpu = false, tracer, images, onNotice }: StepOptions = {},
   ): Promise<TrainingStep> {
     const { parameters, weights } = classifier;
     const overlap = await decideOverlap(communicator, { wanted: config.distributed.overlap, gpu });
     const about = { parameters, weights, communicator, config, overlap, tracer };
     const optimiser = new ShardedOptimiser(about);
     const loader = new WeightLoader({ parameters, weights, optimiser, tracer });
-    return new TrainingStep(classifier, communicator, config, { optimiser, loader, overlap, onNotice });
+    return new TrainingStep(classifier, communicator, config, {
+      optimiser,
+      loader,
+      overlap,
+      images,
+      onNotice,
+    });
   }
 
   private constructor(
     private readonly classifier: Classifier,
     communicator: Communicator,
     config: Config,
-    { optimiser, loader, overlap, onNotice }: Made,
+    { optimiser, loader, overlap, images, onNotice }: Made,
   ) {
     const { centroids, parameters, forward } = classifier;
     this.optimiser = optimiser;
@@ -123,7 +132,7 @@ export class TrainingStep {
     const kind = lossOf(config.loss);
     if (config.capture === 'auto')
       this.captured = capturedSteps(classifier, { optimiser, loader, kind, onNotice });
-    this.loss = kind.create(config.loss, { communicator, targets: sourceTargets(centroids) });
+    this.loss = kind.create(config.loss, { communicator, targets: sourceTargets(centroids), images });
   }
 
   /** One micro-batch; with the last one the weights are updated. Resolves with the micro-batch's loss. */
@@ -229,8 +238,7 @@ export class TrainingStep {
 
   /** Through the hooks, as the model's weights are. */
   private readClassWeights(): tf.Tensor[] {
-    const { kernel, bias } = this.classifier.classWeights ?? {};
-    const weights = [kernel, bias].filter((weight) => weight !== undefined);
+    const weights = classVariables(this.classifier.classWeights);
     return this.hooks ? weights.map((weight) => (this.hooks as GradientHooks).read(weight)) : weights;
   }
 }

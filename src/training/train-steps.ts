@@ -1,5 +1,5 @@
 import { shardRange } from '../collective/communicator.js';
-import { globalBatches, rankSlice, stepsPerEpoch } from '../data/sampler.js';
+import { balancedBatches, globalBatches, rankSlice, stepsPerEpoch } from '../data/sampler.js';
 import { noTracer } from '../trace/tracer.js';
 import { EpochTimes } from './epoch-times.js';
 import { MeanLoss } from './mean-loss.js';
@@ -34,8 +34,13 @@ export async function trainSteps(
   const { epochs: epoch } = state;
   const { config, dataset, communicator, reporter, tracer = noTracer } = options;
   const { rank, worldSize } = communicator;
-  const images = dataset.labels.train.length;
-  const global = globalBatches(images, config.batchSize, config.seed, epoch);
+  const { train: labels } = dataset.labels;
+  const images = labels.length;
+  const about = { ...config, epoch };
+  const global =
+    config.sampling === 'classes'
+      ? balancedBatches(labels, about)
+      : globalBatches(images, config.batchSize, config.seed, epoch);
   const plan = microBatches(global, config.accumulate);
   const slices = global.map((batch) => rankSlice(batch, rank, worldSize));
   let index = state.steps * config.accumulate;

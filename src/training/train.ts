@@ -1,5 +1,5 @@
 import type { Dataset } from '../data/dataset.js';
-import { stepsPerEpoch } from '../data/sampler.js';
+import { imagesOfClasses, stepsPerEpoch } from '../data/sampler.js';
 import { openUnknown } from '../data/index.js';
 import { digestOf, modulesToTrainWith, type Modules } from '../checkpoint/modules.js';
 import { Classifier } from '../classifier/classifier.js';
@@ -83,6 +83,7 @@ async function trainClassifier(
   const step = await TrainingStep.create(classifier, communicator, config, {
     gpu: backend.gpu,
     tracer: options.tracer,
+    images: imagesOfClasses(dataset.labels.train, dataset.classNames.length),
     onNotice: (message) => reporter.record({ kind: 'notice', message }),
   });
   const { loss, optimiser } = step;

@@ -93,7 +93,11 @@ describe('a choice that turns', () => {
 
   it('counts a choice that is left out as its default', () => {
     const file = recipe('extends: digits\nloss: {lambda: 2, delta: {scale: 1}}\n');
-    expect(loadConfig({ file, set: ['loss.name=softmax'] }).loss).toEqual({ name: 'softmax' });
+    expect(loadConfig({ file, set: ['loss.name=softmax'] }).loss).toEqual({
+      name: 'softmax',
+      smoothing: 0,
+      balance: 0,
+    });
     expect(loadConfig({ file, set: ['loss.name=pod'] }).loss).toMatchObject({
       lambda: 2,
       delta: { scale: 1 },

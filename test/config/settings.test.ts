@@ -43,6 +43,7 @@ describe('listSettings', () => {
       ['am-softmax', 30],
       ['arcface', 64],
       ['pedcc-loss', 15],
+      ['centroid-softmax', 1],
     ]);
     expect(formsOf('optimizer.clipNorm').map(({ of }) => of)).toEqual([[]]);
     expect(formsOf('optimizer.momentum').map(({ of }) => of)).toEqual([['sgd', 'lars']]);

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { evaluationPasses, globalBatches, rankSlice } from '../../src/data/sampler.js';
+import {
+  balancedBatches,
+  evaluationPasses,
+  globalBatches,
+  imagesOfClasses,
+  rankSlice,
+} from '../../src/data/sampler.js';
 
 const sorted = (indices: Iterable<number>) => [...indices].sort((a, b) => a - b);
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
@@ -26,6 +32,38 @@ describe('globalBatches', () => {
     expect(order(1, 3)).not.toEqual(order(1, 2));
     expect(order(2, 2)).not.toEqual(order(1, 2));
     expect(order(1, 2)).not.toEqual(upTo(100));
+  });
+});
+
+describe('balancedBatches', () => {
+  // 60 images of class 0, 30 of class 2, 10 of class 3; none of class 1.
+  const labels = Int32Array.from({ length: 100 }, (_, image) => (image < 60 ? 0 : image < 90 ? 2 : 3));
+  const order = (seed: number, epoch: number) =>
+    balancedBatches(labels, { batchSize: 8, seed, epoch }).flatMap((batch) => [...batch]);
+
+  it('show every class alike, in every batch to an image, and each image of a class before any comes again', () => {
+    const batches = balancedBatches(labels, { batchSize: 9, seed: 1, epoch: 0 });
+    expect(batches.map(({ length }) => length)).toEqual([...new Array<number>(11).fill(9), 1]);
+    for (const batch of batches.slice(0, -1))
+      expect(
+        imagesOfClasses(
+          batch.map((image) => labels[image]),
+          4,
+        ),
+      ).toEqual([3, 0, 3, 3]);
+    const shown = batches.flatMap((batch) => [...batch]);
+    const seen = (label: number) => shown.filter((image) => labels[image] === label);
+    expect(new Set(seen(0)).size).toBe(seen(0).length);
+    expect(new Set(seen(2)).size).toBe(30);
+    for (let round = 0; round < 3; round++)
+      expect(sorted(seen(3).slice(10 * round, 10 * round + 10))).toEqual(upTo(10).map((image) => 90 + image));
+    expect(seen(3).slice(0, 10)).not.toEqual(seen(3).slice(10, 20));
+  });
+
+  it('depend on seed and epoch alone', () => {
+    expect(order(1, 2)).toEqual(order(1, 2));
+    expect(order(1, 3)).not.toEqual(order(1, 2));
+    expect(order(2, 2)).not.toEqual(order(1, 2));
   });
 });
 

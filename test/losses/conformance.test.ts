@@ -144,7 +144,7 @@ describe.each([
     ranks.forEach((rank, index) => {
       if (counts[index] === 0) expect(rank.features.every((value) => value === 0)).toBe(true);
     });
-    for (const key of ['kernel', 'bias'] as const) {
+    for (const key of ['kernel', 'bias', 'centers'] as const) {
       const summed = one[key].map((_, at) => ranks.reduce((sum, rank) => sum + rank[key][at], 0));
       expectClose(summed, one[key], 1e-5);
     }
@@ -152,9 +152,26 @@ describe.each([
 });
 
 describe('the definition in double precision', () => {
+  /** Of classes with 40, 10 and 250 training images. */
+  const weightsWhere = (balance: number) => {
+    const raw = onRank.images.map((count) => count ** -balance);
+    const mean = raw.reduce((sum, weight, label) => sum + weight * onRank.images[label], 0) / 300;
+    return raw.map((weight) => weight / mean);
+  };
   const cases: [object, references.Reference][] = [
     [{ name: 'pod', lambda: 0.7, delta: { initial: 0.3 } }, references.pod(0.3, 0.7)],
     [{ name: 'softmax' }, references.softmax],
+    [{ name: 'softmax', smoothing: 0.2 }, references.smoothedSoftmax(0.2)],
+    [{ name: 'softmax', balance: 1 }, references.weighted(weightsWhere(1), references.softmax)],
+    [
+      { name: 'am-softmax', balance: 0.5 },
+      references.weighted(weightsWhere(0.5), references.amSoftmax(30, 0.35)),
+    ],
+    [{ name: 'cot', weight: 0.7 }, references.cot(0.7)],
+    [{ name: 'centroid-softmax', scale: 3 }, references.centroidSoftmax(3)],
+    [{ name: 'center-loss', weight: 0.3 }, references.centerLoss(0.3)],
+    [{ name: 'sphereface' }, references.sphereFace(4, 5, true)],
+    [{ name: 'sphereface', multiple: 3, blend: 0, normalise: false }, references.sphereFace(3, 0, false)],
     [{ name: 'am-softmax', scale: 9, margin: 0.2 }, references.amSoftmax(9, 0.2)],
     [{ name: 'arcface', scale: 6 }, references.arcFace(6, 0.5)],
     [{ name: 'pedcc-loss', weight: 0.3 }, references.pedccLoss(15, 0.5, { weight: 0.3, divisor: () => 1 })],
@@ -171,11 +188,19 @@ describe('the definition in double precision', () => {
     const weights = onRank.weightsOf(config);
     const flat = weights ? [...weights.kernel.dataSync()] : [...onRank.centroidSource().block(0, classes)];
     const vectors = Array.from({ length: classes }, (_, row) => flat.slice(row * dim, (row + 1) * dim));
-    const values = { features, vectors, labels, bias: weights?.bias ? [0, 0, 0] : undefined };
+    const places = weights?.centers && [...weights.centers.dataSync()];
+    const centers =
+      places && Array.from({ length: classes }, (_, row) => places.slice(row * dim, (row + 1) * dim));
+    const values = { features, vectors, labels, bias: weights?.bias ? [0, 0, 0] : undefined, centers };
     const one = alone(config, weights);
     expectClose([one.values.loss], [reference(values)], 2e-5);
     expectClose(one.features, references.gradientOf(reference, values, 'features'), 2e-5);
     if (weights) expectClose(one.kernel, references.gradientOf(reference, values, 'vectors'), 2e-5);
     if (weights?.bias) expectClose(one.bias, references.gradientOf(reference, values, 'bias'), 2e-5);
+    if (weights?.centers) {
+      // As far as the features pull them, whatever their weight.
+      const slopes = references.gradientOf(reference, values, 'centers').map((slope) => slope / 0.3);
+      expectClose(one.centers, slopes, 2e-5);
+    }
   });
 });

@@ -54,6 +54,25 @@ function expectClose(actual: readonly number[], expected: readonly number[], tol
 describe('POD Loss', () => {
   beforeAll(() => tf.setBackend('cpu'));
 
+  it.each([
+    ['norm', 4],
+    ['mean', 1],
+  ])(
+    'grows delta after epoch 3 by schedule %s to scale times the mean norm times %i',
+    async (schedule, times) => {
+      const config = losses.schema.parse({
+        name: 'pod',
+        delta: { schedule, scale: 0.5, source: 'features' },
+      });
+      const loss = onRank.createLoss(config, new LocalCommunicator());
+      onRank.computeOn(loss, undefined, { counts: [batch], rank: 0, features });
+      await loss.state?.afterEpoch(3, batch);
+      const mean = features.reduce((sum, row) => sum + Math.hypot(...row), 0) / batch;
+      expect(loss.state?.values[0]).toBeCloseTo(0.5 * times * mean, 5);
+      loss.dispose?.();
+    },
+  );
+
   it('leaves self-correlation out, or takes it from each rank alone, where POD is told so', () => {
     const config = (sc: string) => losses.schema.parse({ name: 'pod', lambda: 0.7, sc });
     const whole = alone(config('global'));

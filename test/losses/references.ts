@@ -6,6 +6,8 @@ export interface Case {
   /** [classes][d] */
   vectors: number[][];
   bias?: number[];
+  /** [classes][d] */
+  centers?: number[][];
   labels: number[];
 }
 
@@ -37,6 +39,75 @@ export const softmax: Reference = (values) =>
       label,
     ),
   );
+
+export const smoothedSoftmax =
+  (smoothing: number): Reference =>
+  (values) =>
+    meanOverRows(values, (z, label) => {
+      const logits = values.vectors.map((w, index) => dot(z, w) + (values.bias?.[index] ?? 0));
+      const all = logits.map((_, index) => crossEntropy(logits, index));
+      const mean = all.reduce((sum, value) => sum + value, 0) / all.length;
+      return (1 - smoothing) * crossEntropy(logits, label) + smoothing * mean;
+    });
+
+/** Each row weighs as much as `weights` says of its class. */
+export const weighted =
+  (weights: number[], of: Reference): Reference =>
+  (values) =>
+    values.features.reduce((sum, z, row) => {
+      const label = values.labels[row];
+      return sum + weights[label] * of({ ...values, features: [z], labels: [label] });
+    }, 0) / values.features.length;
+
+export const cot =
+  (weight: number): Reference =>
+  (values) =>
+    softmax(values) +
+    weight *
+      meanOverRows(values, (z, label) => {
+        const logits = values.vectors.map((w, index) => dot(z, w) + (values.bias?.[index] ?? 0));
+        const others = logits.filter((_, index) => index !== label);
+        const sum = others.reduce((all, logit) => all + Math.exp(logit), 0);
+        const shares = others.map((logit) => Math.exp(logit) / sum);
+        return shares.reduce((all, share) => all + share * Math.log(share), 0) / others.length;
+      });
+
+export const centroidSoftmax =
+  (scale: number): Reference =>
+  (values) =>
+    meanOverRows(values, (z, label) =>
+      crossEntropy(
+        values.vectors.map((w) => scale * dot(z, w)),
+        label,
+      ),
+    );
+
+export const centerLoss =
+  (weight: number): Reference =>
+  (values) =>
+    softmax(values) +
+    meanOverRows(values, (z, label) => {
+      const center = (values.centers as number[][])[label];
+      return (weight / 2) * z.reduce((sum, value, at) => sum + (value - center[at]) ** 2, 0);
+    });
+
+export const sphereFace =
+  (margin: number, blend: number, normalise: boolean): Reference =>
+  (values) =>
+    meanOverRows(values, (z, label) =>
+      crossEntropy(
+        values.vectors.map((w, index) => {
+          const length = norm(z) * (normalise ? 1 : norm(w));
+          const c = cosine(z, w);
+          if (index !== label) return length * c;
+          const angle = Math.acos(c);
+          const turns = Math.min(margin - 1, Math.floor((margin * angle) / Math.PI));
+          const psi = (-1) ** turns * Math.cos(margin * angle) - 2 * turns;
+          return (length * (blend * c + psi)) / (1 + blend);
+        }),
+        label,
+      ),
+    );
 
 export const amSoftmax =
   (scale: number, margin: number): Reference =>
@@ -110,13 +181,13 @@ export const pod =
 export function gradientOf(
   reference: Reference,
   values: Case,
-  key: 'features' | 'vectors' | 'bias',
+  key: 'features' | 'vectors' | 'bias' | 'centers',
 ): number[] {
   const step = 1e-5;
   const changed = (row: number, column: number, by: number): Case => {
     const copy = structuredClone(values);
     if (key === 'bias') (copy.bias as number[])[row] += by;
-    else copy[key][row][column] += by;
+    else (copy[key] as number[][])[row][column] += by;
     return copy;
   };
   const rows = values[key] as number[] | number[][];

@@ -6,7 +6,9 @@ import { angleMargin } from '../../src/losses/arcface.js';
 import { dotRegressionTerms } from '../../src/losses/dot-regression.js';
 import { marginSoftmaxTerms } from '../../src/losses/margin-softmax.js';
 import type { RowTerms } from '../../src/losses/mean-over-images.js';
+import { crossEntropyTerms, oneHot } from '../../src/losses/cross-entropy.js';
 import { softmaxTerms } from '../../src/losses/softmax.js';
+import { multipliedAngle, multipliedAngleTerms } from '../../src/losses/sphereface.js';
 import { randomStream } from '../../src/util/random.js';
 import * as references from './references.js';
 import { accelerated } from '../backend/backends.js';
@@ -41,7 +43,10 @@ type Terms = (features: tf.Tensor2D, labels: Int32Array, rows: tf.Tensor2D, bias
 const losses: [string, Terms, references.Reference][] = [
   [
     'softmax',
-    (features, labels, rows, bias) => softmaxTerms(features, labels, [rows, bias]),
+    (features, labels, rows, bias) =>
+      softmaxTerms(features, [rows, bias], (logits) =>
+        crossEntropyTerms(logits, oneHot(labels, logits.shape[1])),
+      ),
     references.softmax,
   ],
   [
@@ -56,6 +61,15 @@ const losses: [string, Terms, references.Reference][] = [
       marginSoftmaxTerms(features, labels, rows, { scale: 8, margin: angleMargin(0.5) }),
     references.arcFace(8, 0.5),
   ],
+  ...[2, 3, 4].map((margin): [string, Terms, references.Reference] => [
+    `sphereface, margin ${margin}`,
+    (features, labels, rows) =>
+      multipliedAngleTerms(features, labels, rows, {
+        normalise: margin !== 3,
+        margin: multipliedAngle({ multiple: margin, blend: 2 }),
+      }),
+    references.sphereFace(margin, 2, margin !== 3),
+  ]),
 ];
 
 describe.each(['cpu' as const, ...accelerated])('on %s', (backend) => {
