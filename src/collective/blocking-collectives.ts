@@ -1,5 +1,6 @@
 import { HostConnections, type HostDescriptors } from '../transport/host/connection.js';
 import { roundBytes } from '../transport/host/shared-file.js';
+import { SharedMemory } from '../transport/host/shared-memory.js';
 import { messageOf, PodDistError } from '../util/errors.js';
 import type { Algorithm } from './algorithms/algorithm.js';
 import { allocate, type Arena } from './arena.js';
@@ -26,8 +27,8 @@ interface BlockingOptions {
 }
 
 /**
- * Blocking collectives that the compute threads of one host make by themselves, without the communication threads: the
- * algorithms that these carry out too, over connections that block.
+ * Blocking collectives that the compute threads of one host make by themselves, without the communication threads: in
+ * memory that they share, or with the algorithms that those carry out too, over connections that block.
  */
 export class BlockingCollectives {
   private constructor(
@@ -44,6 +45,7 @@ export class BlockingCollectives {
       return bytes.subarray(offset, offset + size);
     };
     const host = new HostConnections(descriptors, { rank, stream: urgent, allocate: take, interrupted });
+    const shared = { rank, ranks: hosts.length, arena: bytes, blocks: true, interrupted };
     const record = callRecord(arena.control);
     const selection = new Selection(thresholds);
     const workspace: Workspace = {
@@ -60,6 +62,7 @@ export class BlockingCollectives {
       kernels: await loadKernels(arena.memory),
       scratch: allocate(arena, scratchBytes),
       image: new WireImage(arena),
+      memory: descriptors.memory === undefined ? undefined : new SharedMemory(descriptors.memory, shared),
       round: { bytes: roundBytes, begin: () => host.beginRound() },
       waiting: (peer) => record.waitFor(peer),
     };
@@ -91,5 +94,10 @@ export class BlockingCollectives {
     } finally {
       record.end();
     }
+  }
+
+  /** Gives memory back that ranks share. */
+  close(): void {
+    this.workspace.memory?.close();
   }
 }

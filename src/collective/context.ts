@@ -1,4 +1,5 @@
 import { giveBack } from '../transport/buffers.js';
+import type { SharedMemory } from '../transport/host/shared-memory.js';
 import {
   checkHeader,
   encodeHeader,
@@ -38,6 +39,8 @@ export interface Workspace {
   /** Region that payloads are copied to before they are sent; undefined where the connections copy what they send. */
   stage?: SendStage;
   image: WireImage;
+  /** Memory that all ranks share; undefined where they do not. */
+  memory?: SharedMemory;
   /** Bytes that a rank may send in one round; default: any number. */
   round?: { bytes: number; begin(): void };
   /** Called with the rank that is waited for. */
@@ -94,6 +97,16 @@ export class Context {
   over(group: Omit<Members, 'length'>): Context {
     const length = group.parts.flat().reduce((sum, [start, end]) => sum + end - start, 0);
     return new Context(this.command, this.workspace, { ...group, length });
+  }
+
+  /** Whether it is over all ranks and all of the values. */
+  get isWhole(): boolean {
+    return this.group.ranks === this.workspace.links.ranks;
+  }
+
+  /** The header with which a rank announces this call where no message does: its length is that of the rank's part. */
+  announcementOf(rank: number): Header {
+    return this.header(this.command.kind, this.rankAt(rank), 0, 0, this.bytesOf(rank));
   }
 
   /** Part `index`, in elements. */

@@ -39,6 +39,10 @@ export interface MeshOptions {
   dataPorts?: PortRange;
   /** Whether a peer that cannot be reached over tcp any more counts as lost within five seconds; default: it does not. */
   keepalive?: boolean;
+  /** Whether ranks of one host may share memory; default: where the module for it has been compiled. */
+  sharesMemory?: boolean;
+  /** Called with what a user should know; default: nobody is told. */
+  notify?(line: string): void;
   /** Ports to each rank, where all ranks are threads of this process. */
   ports?: ReadonlyMap<number, MessagePort>;
 }
@@ -84,13 +88,14 @@ export class Mesh {
   private closed = false;
 
   private constructor(private readonly options: MeshOptions) {
-    const { rank, worldSize, hosts, directory, ports, generation = 0 } = options;
+    const { rank, worldSize, hosts, directory, ports, generation = 0, sharesMemory, notify } = options;
     this.rank = rank;
     this.worldSize = worldSize;
     this.hosts = hosts;
     this.generation = generation;
     this.transports = this.makeTransports();
-    if (directory !== undefined && !ports) this.within = new HostTransport({ rank, hosts, directory });
+    if (directory !== undefined && !ports)
+      this.within = new HostTransport({ rank, hosts, directory, sharesMemory, notify });
   }
 
   /** Listens for every higher rank. */

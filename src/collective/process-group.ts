@@ -33,7 +33,8 @@ export class ProcessGroup {
       await this.leave();
       resetArena(this.options.arena);
     }
-    this.binding = Mesh.bind(options);
+    const sharesMemory = this.options.thresholds.sharedMemory !== 'off';
+    this.binding = Mesh.bind({ sharesMemory, ...options });
     const mesh = await this.binding;
     this.mesh = mesh;
     const { lost } = this.options;

@@ -99,6 +99,12 @@ export const distributedSchema = z.strictObject({
     .describe(
       'of collectives, wherever it can carry them out; auto: by their size, the workers and their hosts, see the limits below',
     ),
+  sharedMemory: z
+    .enum(['auto', 'off'])
+    .default('auto')
+    .describe(
+      'workers of one host exchange values in memory that all of them map, where pod-dist setup has compiled it (auto), or through pipes and files (off)',
+    ),
   urgentBytes: zeroTo(mostBytes)
     .default(65_536)
     .describe(

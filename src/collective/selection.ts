@@ -10,6 +10,7 @@ import { algorithms } from './algorithms/index.js';
 import { neighbour } from './algorithms/neighbour.js';
 import { oneShot } from './algorithms/one-shot.js';
 import { ring } from './algorithms/ring.js';
+import { sharedMemory } from './algorithms/shared-memory.js';
 import { twoShot } from './algorithms/two-shot.js';
 import type { Context } from './context.js';
 import type { Steps } from './steps.js';
@@ -18,6 +19,8 @@ import type { Steps } from './steps.js';
 export interface Thresholds {
   /** The algorithm of every collective that it can carry out; default `auto`: by the following. */
   algorithm?: AlgorithmName | 'auto';
+  /** Whether ranks of one host share memory, where they can; default `auto`: they do. */
+  sharedMemory?: 'auto' | 'off';
   /** Blocking calls of at most this many bytes do not wait for others (`streams.ts`). */
   urgentBytes: number;
   /** A blocking all-reduce within a host takes one shot where a rank sends at most this much, else two. */
@@ -52,6 +55,7 @@ export class Selection {
 
   choose(context: Context): Algorithm {
     const { kind, wire } = context.command;
+    if (this.sharesMemory(context)) return sharedMemory;
     if (kind === 'broadcast') return chain;
     if (kind === 'barrier') return barrier;
     if (kind === 'shift') return neighbour;
@@ -64,6 +68,10 @@ export class Selection {
   /** Chooses for a phase of a collective, over a group of ranks, and begins it. */
   *runFlat(collective: ReducingKind, context: Context, wire: WireType): Steps {
     if (context.worldSize > 1) yield* begin(this.flat(collective, context, wire), collective, context);
+  }
+
+  private sharesMemory(context: Context): boolean {
+    return !this.named && context.command.wire === 'float32' && sharedMemory.fits?.(context) === true;
   }
 
   private isLargeOverHosts(context: Context): boolean {

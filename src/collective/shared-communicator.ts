@@ -183,6 +183,7 @@ export class SharedCommunicator implements Communicator {
 
   async close(): Promise<void> {
     this.closed = true;
+    this.direct?.close();
     for (const channel of this.channels) channel.close();
   }
 

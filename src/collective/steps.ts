@@ -1,8 +1,8 @@
 import type { Connection, Message } from '../transport/connection.js';
 
-/** Request of an algorithm for the next message of a connection. */
+/** Request of an algorithm for the next message of a connection, or for what else it waits for. */
 export interface Receive {
-  connection: Connection;
+  connection: Pick<Connection, 'receive'>;
   /** Payload bytes that are expected. */
   bytes: number;
   /** Memory that the payload may be put into. */

@@ -8,8 +8,8 @@ import { findUserFolder, isOwnFolder } from './user-folder.js';
 const jobName = /^[0-9a-f]{24}$/;
 const lockName = /^([0-9a-f]{24})-\d+\.lock$/;
 const unfinishedLock = /^[0-9a-f]{24}-\d+\.new$/;
-/** Names that ranks give to entries of a job's folder: socket files, pipes, shared files. */
-const contents = /^(\d+-\d+\.(\d+|pipe)|\d+\.(values|kept)|probe)$/;
+/** Names that ranks give to entries of a job's folder: socket files, pipes, shared files, shared memory. */
+const contents = /^(\d+-\d+\.(\d+|pipe)|\d+\.(values|kept)|memory|probe)$/;
 /** A lock is made within one turn of the event loop. */
 const makingMs = 10_000;
 /** A user folder that another job has just removed is made again. */

@@ -62,10 +62,11 @@ export interface Header {
 }
 
 export function encodeHeader(header: Header): Buffer {
-  return encodeInto(Buffer.alloc(headerBytes), header);
+  return writeHeader(Buffer.alloc(headerBytes), header);
 }
 
-function encodeInto(frame: Buffer, header: Header): Buffer {
+/** Writes a header into the first `headerBytes` of a frame; returns the frame. */
+export function writeHeader(frame: Buffer, header: Header): Buffer {
   frame.writeUInt32LE(magic, 0);
   frame.writeUInt16LE(wireVersion, 4);
   frame[6] = kinds.indexOf(header.kind);
@@ -132,7 +133,7 @@ const comparison = Buffer.alloc(headerBytes);
  * Compares a received header frame with the one that must come; `COLLECTIVE_MISMATCH` names every field that differs.
  */
 export function checkHeader(received: Uint8Array, expected: Header, rank: number, tag: string): void {
-  if (encodeInto(comparison, expected).equals(received)) return;
+  if (writeHeader(comparison, expected).equals(received)) return;
   const actual = decodeHeader(received);
   const fields = Object.keys(expected) as (keyof Header)[];
   const list = fields

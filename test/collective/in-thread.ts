@@ -1,3 +1,6 @@
+import { closeSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { algorithms } from '../../src/collective/algorithms/index.js';
 import { allocate, createArena } from '../../src/collective/arena.js';
 import type { Command } from '../../src/collective/channel.js';
@@ -8,6 +11,8 @@ import { SendStage } from '../../src/collective/send-stage.js';
 import { drive } from '../../src/collective/steps.js';
 import { WireImage } from '../../src/collective/wire-image.js';
 import type { Connection } from '../../src/transport/connection.js';
+import { loadMemoryAddon } from '../../src/transport/host/memory-addon.js';
+import { makeSharedMemory, openSharedMemory, SharedMemory } from '../../src/transport/host/shared-memory.js';
 import { connectInProcess, InProcessTransport } from '../../src/transport/in-process.js';
 
 /** Messages and payload bytes that a rank has sent. */
@@ -45,6 +50,7 @@ export class RanksInThread {
     };
     const sent = ranks.map((): Sent => ({ messages: 0, bytes: 0 }));
     const values: Float32Array[] = [];
+    const memories = shareMemory(worldSize);
     const workspaces = await Promise.all(
       transports.map(async (transport, rank) => {
         const arena = createArena({ bytes: 2 ** 26, controlBytes: 0 });
@@ -62,6 +68,7 @@ export class RanksInThread {
           scratch: allocate(arena, scratchBytes),
           stage: new SendStage(arena),
           image: new WireImage(arena),
+          memory: memories?.(rank, new Uint8Array(arena.memory.buffer)),
           waiting: () => {},
         };
       }),
@@ -109,6 +116,7 @@ export class RanksInThread {
   }
 
   async close(): Promise<void> {
+    for (const { memory } of this.workspaces) memory?.close();
     await Promise.all(this.transports.map((transport) => transport.close()));
   }
 
@@ -132,5 +140,20 @@ function counted(connection: Connection, sent: Sent): Connection {
     receive: (bytes, into) => connection.receive(bytes, into),
     look: () => connection.look(),
     close: () => connection.close(),
+  };
+}
+
+/** Gives each rank its side of a memory that all share; undefined where the module for it is not compiled. */
+function shareMemory(ranks: number): ((rank: number, arena: Uint8Array) => SharedMemory) | undefined {
+  if (!loadMemoryAddon()) return undefined;
+  const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
+  if (!makeSharedMemory(folder, ranks)) throw new Error('no room for shared memory');
+  const descriptors = Array.from({ length: ranks }, () => openSharedMemory(folder));
+  rmSync(folder, { recursive: true });
+  return (rank, arena) => {
+    const descriptor = descriptors[rank];
+    const memory = new SharedMemory(descriptor, { rank, ranks, arena, blocks: false, interrupted: () => {} });
+    closeSync(descriptor);
+    return memory;
   };
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -53,7 +53,7 @@ function start(count: number) {
           timeoutMs: 10_000,
           thresholds,
         });
-        await communicator.connected({ ...connections, direct: undefined });
+        await communicator.connected(connections);
         return communicator;
       }),
     );
@@ -107,13 +107,16 @@ describe('a process group', () => {
   it.each(['ipc', 'tcp'])('is configured again and again over %s', async (transport) => {
     const { configure, close } = start(4);
     const folders: string[] = [];
-    const { before, after } = await measure(24, (generation) => {
+    const { before, after } = await measure(24, async (generation) => {
       const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
       folders.push(folder);
-      return configure(membersOf(generation), generation, () =>
+      const all = await configure(membersOf(generation), generation, () =>
         transport === 'ipc' ? { directory: folder } : {},
       );
+      for (const communicator of all) await communicator.close();
     });
+    const mapped = readFileSync('/proc/self/maps', 'utf8').split('\n');
+    expect(mapped.filter((line) => line.includes('/pod-dist-test-'))).toEqual([]);
     expect(after.files).toBeLessThanOrEqual(before.files + 60);
     expect(after.bytes - before.bytes).toBeLessThan(60e6);
     await close();

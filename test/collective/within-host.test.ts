@@ -1,6 +1,14 @@
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
+import { loadMemoryAddon } from '../../src/transport/host/memory-addon.js';
+import { needs } from '../needs.js';
 import { Ranks, run } from './ranks.js';
+
+/** Ways from one compute thread to another: `sharesMemory`. */
+const ways = [
+  ['through pipes and files', false, {}],
+  ['in shared memory', true, needs('the module for shared memory', loadMemoryAddon())],
+] as const;
 
 /** On either side of a message of 16 KiB, and of a window of 1 MiB, with uneven tails. */
 const lengths = [0, 1, 7, 1000, 4095, 4096, 4097, 16_384, 262_143, 262_144, 262_145, 600_001];
@@ -18,8 +26,21 @@ describe('blocking collectives on one host', () => {
     'are made by the compute threads, exactly, on %i ranks with %i bytes in messages',
     async (worldSize, pipeBytes) => {
       const about = { worldSize, transport: 'ipc', scenario: 'direct', lengths, rounds: 4 } as const;
-      const outcomes = await run({ ...about, thresholds: { pipeBytes }, timeoutMs: 60_000 });
-      expect(outcomes).toEqual(new Array(worldSize).fill({ result: 3 * 4 * lengths.length }));
+      const given = { ...about, sharesMemory: false, thresholds: { pipeBytes }, timeoutMs: 60_000 };
+      const result = { calls: 3 * 4 * lengths.length, algorithm: 'two-shot' };
+      expect(await run(given)).toEqual(new Array(worldSize).fill({ result }));
+    },
+  );
+
+  it.each([2, 3, 4, 8])(
+    'are made in shared memory, exactly, on %i ranks',
+    needs('the module for shared memory', loadMemoryAddon()),
+    async (worldSize) => {
+      const about = { worldSize, transport: 'ipc', scenario: 'direct', rounds: 2 } as const;
+      const long = [...lengths, 1_000_003, 2_097_152];
+      const result = { calls: 3 * 2 * long.length, algorithm: 'shared-memory' };
+      const outcomes = await run({ ...about, lengths: long, timeoutMs: 60_000 });
+      expect(outcomes).toEqual(new Array(worldSize).fill({ result }));
     },
   );
 
@@ -30,13 +51,14 @@ describe('blocking collectives on one host', () => {
   ] as const)('are not %s', async (_where, about) => {
     const hosts = 'hosts' in about ? [...about.hosts] : undefined;
     const outcomes = await run({ worldSize: 3, scenario: 'direct', lengths, rounds: 1, ...about, hosts });
-    expect(outcomes).toEqual(new Array(3).fill({ result: 0 }));
+    for (const outcome of outcomes) expect(outcome?.result).toMatchObject({ calls: 0 });
   });
 
   it('go on while long ones are under way, in both halves of the files by turns', async () => {
     const about = { worldSize: 3, transport: 'ipc', scenario: 'bothStreams' } as const;
     const outcomes = await run({
       ...about,
+      sharesMemory: false,
       long: [1_000_003, 65_537],
       short: [1, 300_001, 16_384],
       rounds: 5,
@@ -48,26 +70,43 @@ describe('blocking collectives on one host', () => {
     'of doubles and of the largest are the same on all ranks, %i bytes in messages',
     async (pipeBytes) => {
       const about = { worldSize: 4, scenario: 'directBits', length: 200_003, transport: 'ipc' } as const;
-      const outcomes = await run({ ...about, thresholds: { pipeBytes } });
+      const outcomes = await run({ ...about, sharesMemory: false, thresholds: { pipeBytes } });
       expect(new Set(outcomes.map((outcome) => outcome?.result)).size).toBe(1);
       expect(outcomes[0]?.result).toMatch(/^[0-9a-f]{64},/);
     },
   );
 
-  it.each([10, 3000])('have the bits of the engine where they are few, %i numbers', async (length) => {
-    const about = { worldSize: 4, scenario: 'directBits', length } as const;
-    const [direct, engine] = [
-      await run({ ...about, transport: 'ipc' }),
-      await run({ ...about, transport: 'tcp', thresholds: { directBytes: 1e9 } }),
-    ];
-    expect(new Set([...direct, ...engine].map((outcome) => outcome?.result)).size).toBe(1);
-    expect(direct[0]?.result).toMatch(/^[0-9a-f]{64},/);
+  describe.each(ways)('%s', (_way, sharesMemory, options) => {
+    it.each([10, 3000])(
+      'have the bits of the engine where they are few, %i numbers',
+      options,
+      async (length) => {
+        const about = { worldSize: 4, scenario: 'directBits', length, sharesMemory } as const;
+        const [direct, engine] = [
+          await run({ ...about, transport: 'ipc' }),
+          await run({ ...about, transport: 'tcp', thresholds: { directBytes: 1e9 } }),
+        ];
+        expect(new Set([...direct, ...engine].map((outcome) => outcome?.result)).size).toBe(1);
+        expect(direct[0]?.result).toMatch(/^[0-9a-f]{64},/);
+      },
+    );
   });
+
+  it(
+    'have the same bits in shared memory and through files, whatever their length',
+    needs('the module for shared memory', loadMemoryAddon()),
+    async () => {
+      const about = { worldSize: 5, scenario: 'directBits', length: 300_001, transport: 'ipc' } as const;
+      const outcomes = [await run(about), await run({ ...about, sharesMemory: false })].flat();
+      expect(new Set(outcomes.map((outcome) => outcome?.result)).size).toBe(1);
+    },
+  );
 });
 
-describe('a blocked sum on one host', () => {
-  it('ends where a rank is killed, and so does all after it', async () => {
-    const ranks = await Ranks.start({ worldSize: 3, transport: 'ipc', scenario: 'directVictim' });
+describe.each(ways)('a blocked sum on one host, %s,', (_way, sharesMemory, options) => {
+  it('ends where a rank is killed, and so does all after it', options, async () => {
+    const about = { worldSize: 3, transport: 'ipc', scenario: 'directVictim', sharesMemory } as const;
+    const ranks = await Ranks.start(about);
     await once(ranks.processes[1], 'message');
     ranks.processes[1].kill('SIGKILL');
     const outcomes = await ranks.end();
@@ -77,9 +116,9 @@ describe('a blocked sum on one host', () => {
     }
   });
 
-  it('ends at its deadline where a rank is stopped', async () => {
+  it('ends at its deadline where a rank is stopped', options, async () => {
     const about = { worldSize: 3, transport: 'ipc', scenario: 'directVictim', own: 1500 } as const;
-    const ranks = await Ranks.start(about);
+    const ranks = await Ranks.start({ ...about, sharesMemory });
     await once(ranks.processes[1], 'message');
     ranks.processes[1].kill('SIGSTOP');
     const others = await Promise.all([ranks.outcomes[0], ranks.outcomes[2]]);
@@ -88,5 +127,13 @@ describe('a blocked sum on one host', () => {
     const late = (rank: number) =>
       `COLLECTIVE_TIMEOUT: rank ${rank} has waited 1.5 s in allReduce 'bn' (collective 101) for rank 1`;
     expect(others).toEqual([0, 2].map((rank) => ({ result: new Array(3).fill(late(rank)) })));
+  });
+
+  it('says where ranks make different calls', options, async () => {
+    const about = { worldSize: 3, transport: 'ipc', scenario: 'directMismatch', sharesMemory } as const;
+    for (const outcome of await run({ ...about, timeoutMs: 5000 }))
+      expect(outcome?.result).toMatch(
+        /^COLLECTIVE_MISMATCH: rank . in allReduce '.' \(collective 4\) got from rank .: .*elements 1[02] instead of 1[02]/,
+      );
   });
 });

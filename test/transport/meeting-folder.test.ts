@@ -125,7 +125,7 @@ describe('MeetingFolder', () => {
   it('is shared by the ranks of a job, and leaves nothing once each has removed it', async () => {
     const folders = await Promise.all([0, 1].map((rank) => MeetingFolder.make(name, rank, find)));
     expect(folders[0]?.path).toBe(folders[1]?.path);
-    for (const file of ['0-1.0', '0-1.pipe', '1.values'])
+    for (const file of ['0-1.0', '0-1.pipe', '1.values', 'memory'])
       writeFileSync(join(folders[0]?.path as string, file), '');
     for (const folder of folders) folder?.remove();
     folders[0]?.remove();

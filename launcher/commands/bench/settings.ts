@@ -16,6 +16,7 @@ const settable = distributedSchema.pick({
   security: true,
   algorithm: true,
   bucketsInFlight: true,
+  sharedMemory: true,
   urgentBytes: true,
   pipeBytes: true,
   directBytes: true,

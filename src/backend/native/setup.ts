@@ -10,6 +10,7 @@ import { addonFolder, readManifest, sourceFolders, sourcesDigest, type Manifest 
 import { installedLibrary } from './installed.js';
 import { origins, type Library, type Origin, type SetupProgress } from './library.js';
 import { minute, runCommand } from './run.js';
+import { setUpSharedMemory } from './shared-memory.js';
 import { wheelLibrary } from './wheel.js';
 
 const require = createRequire(import.meta.url);
@@ -41,7 +42,8 @@ const operationsName = 'operations.node';
 /**
  * Builds the addon of native TensorFlow: two C++ files of @tensorflow/tfjs-node-gpu, which pod-dist ships, compiled against
  * a TensorFlow library from its Python wheel, from this machine, or from that package's own archive. What is there
- * already is loaded once, and built again where it no longer works.
+ * already is loaded once, and built again where it no longer works. Before it, the module for memory that workers share,
+ * which needs no TensorFlow.
  *
  * Everything is made in a folder beside the final one, loaded once in a process of its own, and only then renamed, so
  * that an interrupted or failed set-up leaves nothing that looks finished. Every step has a deadline; downloads go on
@@ -51,6 +53,7 @@ const operationsName = 'operations.node';
  */
 export async function setup(options: SetupOptions): Promise<SetupResult> {
   const { cuda, force, progress } = options;
+  await setUpSharedMemory(progress, { force });
   const final = addonFolder(cuda);
   const found = readManifest(final);
   if (found && !force) {

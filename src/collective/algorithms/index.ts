@@ -7,6 +7,7 @@ import { hierarchical } from './hierarchical.js';
 import { neighbour } from './neighbour.js';
 import { oneShot } from './one-shot.js';
 import { ring } from './ring.js';
+import { sharedMemory } from './shared-memory.js';
 import { twoShot } from './two-shot.js';
 
 /** Every algorithm; channels name one by its place here. */
@@ -20,4 +21,5 @@ export const algorithms: readonly Algorithm[] = [
   barrier,
   neighbour,
   halvingDoubling,
+  sharedMemory,
 ];

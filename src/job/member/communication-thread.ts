@@ -193,7 +193,7 @@ class CommunicationThread {
     this.succeed(plan);
     const directory = await this.meetingFolder(plan);
     if (this.closing) return this.guardian.folder?.remove();
-    const where = { host, dataPorts, directory, security, keepalive };
+    const where = { host, dataPorts, directory, security, keepalive, notify: say };
     const who = { rank, worldSize, generation, secret, jobId, hosts };
     const endpoints = await this.group.bind({ ...who, ...where });
     // Until now connections of the configuration before have ended, and no loss of those counts.
@@ -286,7 +286,6 @@ class CommunicationThread {
   private async meetingFolder({ transport, hosts, jobId, rank, generation, secret }: Plan) {
     const alone = hosts.filter((other) => other === hosts[rank]).length === 1;
     if (transport === 'tcp' || alone) return undefined;
-    const say = (line: string) => process.stderr.write(`${line}\n`);
     const user = () => findUserFolder(say);
     const name = meetingFolderName(secret, folderScope(jobId, generation));
     this.guardian.folder = await MeetingFolder.make(name, rank, user);
@@ -382,6 +381,10 @@ class CommunicationThread {
   private tell(message: FromThread): void {
     this.port.postMessage(message);
   }
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
 }
 
 function failed(error: unknown): PodDistError {

@@ -20,6 +20,8 @@ export interface HostDescriptors {
   /** Every rank's shared file. */
   files: readonly number[];
   kept: KeptFiles;
+  /** File of the memory that all ranks map; undefined where they share none. */
+  memory?: number;
 }
 
 interface HostOptions {
