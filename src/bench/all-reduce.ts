@@ -4,8 +4,12 @@ import type { Peer } from './peers/peer.js';
 import { median, slowest } from './statistics.js';
 import { smallest } from '../util/extremes.js';
 
+/** Ways between workers: within a host in shared memory (where it is set up), or through pipes and files; tcp. */
+export const allReduceTransports = ['ipc', 'files', 'tcp'] as const;
+export type AllReduceTransport = (typeof allReduceTransports)[number];
+
 export interface AllReduceOptions extends Omit<BenchJobOptions, 'transport'> {
-  transports: readonly ('ipc' | 'tcp')[];
+  transports: readonly AllReduceTransport[];
   /** Payloads in bytes. */
   sizes: readonly number[];
   /** Number of times that every system is measured at every size; systems take turns within a round. */
@@ -59,7 +63,7 @@ export async function benchmarkAllReduce(options: AllReduceOptions): Promise<All
   try {
     const systems: System[] = [];
     for (const transport of transports) {
-      const job = await BenchmarkJob.start({ ...options, transport });
+      const job = await BenchmarkJob.start({ ...options, ...settingsOf(transport, options) });
       jobs.push(job);
       systems.push({ name: `pod-dist ${transport}`, measure: (run) => measureOwn(job, run) });
     }
@@ -83,6 +87,11 @@ export async function benchmarkAllReduce(options: AllReduceOptions): Promise<All
     for (const job of jobs) await job.stop();
     for (const peer of peers) await peer.close().catch((error: unknown) => notify(String(error)));
   }
+}
+
+function settingsOf(transport: AllReduceTransport, { settings }: AllReduceOptions) {
+  if (transport !== 'files') return { transport };
+  return { transport: 'ipc', settings: { ...settings, sharedMemory: 'off' } } as const;
 }
 
 /** Iterations a round: many where one is short. Caches and threads that have been idle are warm after a few. */

@@ -1,10 +1,11 @@
 import { HostConnections, type HostDescriptors } from '../transport/host/connection.js';
 import { roundBytes } from '../transport/host/shared-file.js';
 import { SharedMemory } from '../transport/host/shared-memory.js';
+import type { Kind } from '../transport/wire.js';
 import { messageOf, PodDistError } from '../util/errors.js';
 import type { Algorithm } from './algorithms/algorithm.js';
 import { allocate, type Arena } from './arena.js';
-import type { BlockingCall } from './call-record.js';
+import type { Command } from './channel.js';
 import { Context, scratchBytes, type Workspace } from './context.js';
 import { callRecord } from './control.js';
 import { loadKernels, type Kernels } from './kernels.js';
@@ -12,6 +13,9 @@ import { begin, Selection, type Thresholds } from './selection.js';
 import { driveBlocking } from './steps.js';
 import { urgent } from './streams.js';
 import { WireImage } from './wire-image.js';
+
+/** Collectives for which it has algorithms that send messages. */
+const messages: readonly Kind[] = ['allReduce', 'reduceScatter', 'allGather'];
 
 interface BlockingOptions {
   arena: Arena;
@@ -73,8 +77,13 @@ export class BlockingCollectives {
     return this.workspace.kernels;
   }
 
+  /** Whether it can carry out a collective of this kind. */
+  carriesOut(kind: Kind): boolean {
+    return messages.includes(kind) || this.workspace.memory !== undefined;
+  }
+
   /** Carries a call out; returns the algorithm that has done so. */
-  run(call: BlockingCall): Algorithm {
+  run(call: Command): Algorithm {
     const { throwIfFailed, fail, arena } = this.options;
     throwIfFailed();
     const record = callRecord(arena.control);

@@ -1,4 +1,4 @@
-import { elementTypes, kinds, ops, type ReducingKind } from '../transport/wire.js';
+import { elementTypes, kinds, ops } from '../transport/wire.js';
 import type { Command } from './channel.js';
 import type { Watched } from './watchdog.js';
 
@@ -12,9 +12,6 @@ const begunAt = 0;
 const endedAt = 1;
 const countAt = 2;
 const waitingForAt = 3;
-
-/** A call that the compute thread carries out itself. */
-export type BlockingCall = Command & { kind: ReducingKind };
 
 /**
  * The call that the compute thread carries out itself, in shared memory: the communication thread watches it,
@@ -30,7 +27,7 @@ export class CallRecord implements Watched {
     this.buffer = Buffer.from(control as unknown as ArrayBuffer, start, recordBytes);
   }
 
-  begin({ sequence, kind, type, op, length, timeoutMs, tag }: BlockingCall): void {
+  begin({ sequence, kind, type, op, length, timeoutMs, tag }: Command): void {
     const { buffer } = this;
     buffer.writeDoubleLE(timeoutMs, 16);
     buffer.writeDoubleLE(length, 24);

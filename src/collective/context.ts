@@ -104,9 +104,10 @@ export class Context {
     return this.group.ranks === this.workspace.links.ranks;
   }
 
-  /** The header with which a rank announces this call where no message does: its length is that of the rank's part. */
+  /** The header with which a rank announces this call where no message does: with the root, and the length of its part. */
   announcementOf(rank: number): Header {
-    return this.header(this.command.kind, this.rankAt(rank), 0, 0, this.bytesOf(rank));
+    const { kind, root } = this.command;
+    return this.header(kind, this.rankAt(rank), 0, root, this.bytesOf(rank));
   }
 
   /** Part `index`, in elements. */

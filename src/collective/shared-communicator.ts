@@ -21,7 +21,7 @@ import { Staging } from './staging.js';
 import { streamOf, streams, urgent } from './streams.js';
 import { WaitClock } from './wait-clock.js';
 import type { KeptFiles } from '../transport/host/kept-file.js';
-import type { ElementType, Kind, ReducingKind } from '../transport/wire.js';
+import type { ElementType, Kind } from '../transport/wire.js';
 
 /** The engine ends a collective at its deadline; the compute thread waits this much longer for its error. */
 const graceMs = 2000;
@@ -162,7 +162,7 @@ export class SharedCommunicator implements Communicator {
   }
 
   broadcastSync(values: Numbers, root: number, options?: CollectiveOptions): void {
-    this.waitSync(this.start(blocking, 'broadcast', values, options, root));
+    this.runSync('broadcast', values, options, root);
   }
 
   async shift(values: Float32Array, options?: CollectiveOptions): Promise<void> {
@@ -178,7 +178,7 @@ export class SharedCommunicator implements Communicator {
   }
 
   barrierSync(options?: CollectiveOptions): void {
-    this.waitSync(this.start(blocking, 'barrier', new Float32Array(0), options));
+    this.runSync('barrier', new Float32Array(0), options);
   }
 
   async close(): Promise<void> {
@@ -231,23 +231,26 @@ export class SharedCommunicator implements Communicator {
     return streamOf({ ...face, lane, bytes: values.byteLength }, this.options.thresholds);
   }
 
-  private runSync(kind: ReducingKind, values: Numbers, options: GatherOptions = {}): void {
+  private runSync(kind: Kind, values: Numbers, options: GatherOptions = {}, root = 0): void {
     const witness = kind === 'allReduce' ? this.witness : undefined;
     witness?.(values, 'given');
-    if (this.direct && options.wire !== 'bf16') this.runDirectly(this.direct, kind, values, options);
-    else this.waitSync(this.start(blocking, kind, values, options));
+    const { direct } = this;
+    if (direct?.carriesOut(kind) && options.wire !== 'bf16')
+      this.runDirectly(direct, kind, values, options, root);
+    else this.waitSync(this.start(blocking, kind, values, options, root));
     witness?.(values, 'result');
   }
 
   private runDirectly(
     direct: BlockingCollectives,
-    kind: ReducingKind,
+    kind: Kind,
     values: Numbers,
     options: GatherOptions,
+    root: number,
   ): void {
     this.throwIfOver();
     const { offset, finish } = this.staging.place(values);
-    const command = { ...this.command(values, options, offset), kind, tag: options.tag ?? kind };
+    const command = { ...this.command(values, options, offset), kind, tag: options.tag ?? kind, root };
     const { sequence, tag } = command;
     this.calls = sequence;
     if (options.before) this.runBefore(direct, options.before, tag);

@@ -50,7 +50,7 @@ export class RanksInThread {
     };
     const sent = ranks.map((): Sent => ({ messages: 0, bytes: 0 }));
     const values: Float32Array[] = [];
-    const memories = shareMemory(worldSize);
+    const memories = new Set(hosts).size === 1 ? shareMemory(worldSize) : undefined;
     const workspaces = await Promise.all(
       transports.map(async (transport, rank) => {
         const arena = createArena({ bytes: 2 ** 26, controlBytes: 0 });

@@ -33,13 +33,14 @@ describe('blocking collectives on one host', () => {
   );
 
   it.each([2, 3, 4, 8])(
-    'are made in shared memory, exactly, on %i ranks',
+    'are made in shared memory, exactly, on %i ranks, broadcasts included',
     needs('the module for shared memory', loadMemoryAddon()),
     async (worldSize) => {
       const about = { worldSize, transport: 'ipc', scenario: 'direct', rounds: 2 } as const;
       const long = [...lengths, 1_000_003, 2_097_152];
-      const result = { calls: 3 * 2 * long.length, algorithm: 'shared-memory' };
-      const outcomes = await run({ ...about, lengths: long, timeoutMs: 60_000 });
+      const result = { calls: 5 * 2 * long.length, algorithm: 'shared-memory' };
+      const given = { ...about, lengths: long, timeoutMs: 60_000, broadcasts: true };
+      const outcomes = await run(given);
       expect(outcomes).toEqual(new Array(worldSize).fill({ result }));
     },
   );

@@ -1,7 +1,12 @@
 import Table from 'cli-table3';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
-import { benchmarkAllReduce, type AllReduceRow } from '../../../src/bench/all-reduce.js';
+import {
+  allReduceTransports,
+  benchmarkAllReduce,
+  type AllReduceRow,
+  type AllReduceTransport,
+} from '../../../src/bench/all-reduce.js';
 import { plotAllReduce } from '../../../src/bench/plot.js';
 import { parseSize, formatSize } from '../../../src/bench/sizes.js';
 import { UserError } from '../../../src/util/errors.js';
@@ -36,7 +41,8 @@ export const allReduceCommand: CommandModule<object, AllReduceArguments> = {
         type: 'string',
         default: 'ipc',
         requiresArg: true,
-        describe: 'ipc, tcp, or both as ipc,tcp',
+        describe:
+          'ipc (in shared memory, where it is set up), files (through pipes and files), tcp, or several as ipc,tcp',
       })
       .option('rounds', {
         type: 'number',
@@ -83,9 +89,10 @@ async function benchAllReduce(args: ArgumentsCamelCase<AllReduceArguments>): Pro
   else process.stdout.write(`${toTable(rows)}\n`);
 }
 
-function parseTransport(text: string): 'ipc' | 'tcp' {
-  if (text === 'ipc' || text === 'tcp') return text;
-  throw new UserError('USAGE', `--transport: ${text} is neither ipc nor tcp`);
+function parseTransport(text: string): AllReduceTransport {
+  const transport = allReduceTransports.find((one) => one === text);
+  if (transport) return transport;
+  throw new UserError('USAGE', `--transport: ${text} is none of ${allReduceTransports.join(', ')}`);
 }
 
 function toTable(rows: readonly AllReduceRow[]): string {

@@ -11,21 +11,16 @@ const transports = {
  * installed. Each measurement starts anew: waiting MPI processes would use whole cores.
  */
 export async function findOpenMpi({ workers, notify }: PeerOptions): Promise<Peer[]> {
-  let version: string;
-  let program: Program;
-  try {
-    const { stdout } = await execute('mpirun', ['--version'], { timeout });
-    version = /Open MPI\) ([\d.]+)/.exec(stdout)?.[1] ?? '';
-    if (!version) throw new Error('mpirun is not Open MPI');
-    program = await Program.compile('mpicc', './mpi-allreduce.c');
-  } catch {
+  const found = (await findAs('.openmpi')) ?? (await findAs(''));
+  if (!found) {
     notify('Open MPI is not installed here (mpicc and mpirun): not measured');
     return [];
   }
+  const { command, version, program } = found;
   const root = process.getuid?.() === 0 ? ['--allow-run-as-root'] : [];
   const mpirun = async (flags: string[], args: number[]): Promise<PeerTimes> => {
     const all = [...root, '--oversubscribe', '-n', String(workers), '--mca', 'pml', 'ob1', ...flags];
-    const { stdout } = await execute('mpirun', [...all, program.path, ...args.map(String)], { timeout });
+    const { stdout } = await execute(command, [...all, program.path, ...args.map(String)], { timeout });
     return readTimes(stdout);
   };
   let open = Object.keys(transports).length;
@@ -37,4 +32,17 @@ export async function findOpenMpi({ workers, notify }: PeerOptions): Promise<Pee
       if (--open === 0) program.remove();
     },
   }));
+}
+
+/** Finds Open MPI by the names of its commands: Debian's own end in `.openmpi`, beside those of another MPI. */
+async function findAs(ending: string) {
+  const command = `mpirun${ending}`;
+  try {
+    const { stdout } = await execute(command, ['--version'], { timeout });
+    const [, version] = /Open MPI\) ([\d.]+)/.exec(stdout) ?? [];
+    if (version === undefined) return undefined;
+    return { command, version, program: await Program.compile(`mpicc${ending}`, './mpi-allreduce.c') };
+  } catch {
+    return undefined;
+  }
 }
