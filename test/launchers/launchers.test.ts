@@ -40,8 +40,8 @@ const slurm = {
   within: noSlurm === undefined ? () => srun('--kill-on-bad-exit=1') : undefined,
 };
 
-function start(within: string[], epochs: number) {
-  const args = ['worker', ...settings, '--epochs', String(epochs), '--out', place.path('run')];
+function start(within: string[], epochs: number, ...more: string[]) {
+  const args = ['worker', ...settings, '--epochs', String(epochs), '--out', place.path('run'), ...more];
   return place.start(args, environment, within);
 }
 
@@ -83,6 +83,21 @@ describe.each([...starters, slurm])('$name', { timeout: 2 * patienceMs }, ({ nam
       await expectNoWorkers();
     },
   );
+
+  it('goes on when workers are lost, with --elastic, to the same bits', needs(name, within), async () => {
+    const job = start(within!(2), 6, '--elastic');
+    for (const rank of [1, 0]) {
+      const before = place.epochs('run');
+      await until('an epoch', () => place.epochs('run') > before || undefined, patienceMs);
+      process.kill(workersOf(place.path('run'), { kept: true }).get(rank) as number, 'SIGKILL');
+      await job.says(new RegExp(`rank ${rank} on host .*; 2 workers go on after`));
+    }
+    const { code, stderr } = await job.ended;
+    expect(code, stderr).toBe(0);
+    await place.train(2, ['distributed.bitwise=4', 'epochs=6'], { out: 'alone' });
+    expect(place.report('run').weightsSha256).toBe(place.report('alone').weightsSha256);
+    await expectNoWorkers();
+  });
 });
 
 describe('Slurm', { ...needs('Slurm', noSlurm === undefined), timeout: 2 * patienceMs }, () => {

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, delimiter, join } from 'node:path';
+import { launchVariables } from '../../src/job/join/environment.js';
 
 /** A program that starts workers. */
 export interface Starter {
@@ -53,8 +54,11 @@ export const starters: Starter[] = [openMpi(), mpich(), torchrun()];
 
 const rankNames = ['RANK', 'OMPI_COMM_WORLD_RANK', 'PMI_RANK', 'SLURM_PROCID'];
 
-/** Process ids of the workers that write to a run folder, by rank; `--out` has named the folder. */
-export function workersOf(folder: string): Map<number, number> {
+/**
+ * Process ids of the workers that write to a run folder, by rank; `--out` has named the folder. With `kept`, of those alone
+ * that another process keeps the place of.
+ */
+export function workersOf(folder: string, { kept = false } = {}): Map<number, number> {
   const found = new Map<number, number>();
   for (const pid of readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -67,6 +71,7 @@ export function workersOf(folder: string): Map<number, number> {
     )
       continue;
     const environment = read(pid, 'environ');
+    if (kept && !environment.some((line) => line.startsWith(`${launchVariables.worker}=`))) continue;
     const values = rankNames.map((name) => environment.find((line) => line.startsWith(`${name}=`)));
     const rank = values.find((value) => value !== undefined)?.split('=')[1];
     if (rank !== undefined) found.set(Number(rank), pid);
