@@ -24,8 +24,9 @@ import { describeFailure, RootCause, type JobFailure } from './failure.js';
 import { Exchange } from './exchange.js';
 import { Generation } from './generation.js';
 import type { CoordinatorOptions } from './options.js';
-import { describeWait } from './lateness.js';
 import { MemoryKills } from './memory-kills.js';
+import { Notices } from './notices.js';
+import { Phase } from './phase.js';
 import {
   decode,
   foreignVersion,
@@ -41,27 +42,11 @@ import { Roster, type Member } from './roster.js';
 
 const defaultGraceMs = 400;
 const checkEveryMs = 250;
-/**
- * Milliseconds after the deadline at which the coordinator reports that ranks cannot connect to each other; the ranks
- * report it themselves at the deadline.
- */
-const connectingGraceMs = 3000;
-type State = 'joining' | 'connecting' | 'running' | 'ended';
 
-/** State in which ranks may send each message; `lastWords` are allowed even after they have finished. */
-const stateOf: Partial<Record<WorkerMessage['type'], State>> = {
-  endpoints: 'connecting',
-  connected: 'connecting',
-  agree: 'running',
-  gather: 'running',
-  record: 'running',
-  finished: 'running',
-};
 type InTurn = Exclude<
   WorkerMessage,
   { type: 'hello' | 'beat' | 'clock' | 'failed' | 'ready' | 'record' | 'sealed' }
 >;
-const lastWords = new Set<WorkerMessage['type']>(['beat', 'clock', 'trace', 'lost', 'stuck', 'failed']);
 
 /**
  * The control side of a job: lets the workers find each other, compares what they must agree on, adds up what they
@@ -85,11 +70,9 @@ export class Coordinator {
   /** Secret of the members of the present configuration. */
   private secret: string;
   private readonly jobId = randomBytes(16).toString('hex');
-  /** When the present state began. */
-  private since = runningClock.now();
   private resolveFinished!: () => void;
-  private strangersTold = false;
-  private state: State = 'joining';
+  private readonly phase = new Phase();
+  private readonly notices: Notices;
   private stopped = false;
   /** Why the workers are to end in order, once they are. */
   private ending: EndCause | undefined;
@@ -109,6 +92,7 @@ export class Coordinator {
       fail: (cause) => this.cause.add(...cause),
     });
     this.roster = new Roster({ ...options, spares: options.elastic !== undefined });
+    this.notices = new Notices(this.roster, (line) => options.onNotice?.(line));
     const { generation, worldSize: ranks } = inherited ?? { generation: 0, worldSize };
     this.generation = new Generation(generation, ranks, options.stallWarningMs ?? Infinity);
     this.recovery = options.elastic && new Recovery(this.elasticJob(graceMs), options.elastic);
@@ -119,7 +103,7 @@ export class Coordinator {
     });
     this.timer = setInterval(() => this.check(), checkEveryMs);
     if (!inherited) return;
-    this.enter('running');
+    this.phase.enter('running');
     this.recovery?.inherit(inherited);
   }
 
@@ -174,7 +158,8 @@ export class Coordinator {
     clearInterval(this.timer);
     this.recovery?.stop();
     const { transport } = this.options;
-    if (transport === 'ipc' && this.state !== 'running' && this.state !== 'ended')
+    const { state } = this.phase;
+    if (transport === 'ipc' && state !== 'running' && state !== 'ended')
       removeLeftovers(meetingFolderName(this.secret, folderScope(this.jobId, this.generation.number)));
     await this.server.close();
     await socketsClosed();
@@ -224,16 +209,16 @@ export class Coordinator {
       return this.recovery?.joinedAgain(member, hello.again.generation);
     if (hello.replaces !== undefined) this.reportEnd(hello.replaces);
     this.recovery?.joined(member);
-    if (this.state === 'running' && member.rank === undefined && this.recovery?.next === undefined)
+    if (this.phase.state === 'running' && member.rank === undefined && this.recovery?.next === undefined)
       this.tellGroup();
-    if (this.state !== 'joining' || roster.missing.length > 0) return;
+    if (this.phase.state !== 'joining' || roster.missing.length > 0) return;
     this.options.onAssembled?.();
     this.sendPlan(undefined);
   }
 
   /** Tells every rank its place in the present configuration. */
   private sendPlan(start: Start | undefined): void {
-    this.enter('connecting');
+    this.phase.enter('connecting');
     const { jobId, roster } = this;
     const { transport, token, elastic } = this.options;
     const { number: generation, worldSize } = this.generation;
@@ -253,7 +238,7 @@ export class Coordinator {
    */
   private refuse(connection: Connection, reason: string): void {
     this.post(connection, { type: 'refused', code: 'JOIN_REFUSED', message: reason });
-    if (this.state === 'joining') this.cause.add(...refused(reason));
+    if (this.phase.state === 'joining') this.cause.add(...refused(reason));
   }
 
   private refuseVersion(arrival: Arrival): void {
@@ -266,7 +251,7 @@ export class Coordinator {
     switch (message.type) {
       case 'beat':
         member.liveness.beat(message, runningClock.now());
-        if (rank !== undefined) this.noticeBeat(rank, message);
+        if (rank !== undefined) this.notices.beat(rank, message, this.generation);
         return this.post(member.connection, { type: 'pulse', records: member.records });
       case 'clock':
         return this.post(member.connection, { ...message, answered: clockNow() });
@@ -289,7 +274,7 @@ export class Coordinator {
   }
 
   private handleInTurn(member: Member, rank: number, message: InTurn): void {
-    this.expectInState(message.type, member);
+    this.phase.expect(message.type, member);
     const { endpoints, connections } = this.generation;
     switch (message.type) {
       case 'endpoints': {
@@ -325,7 +310,7 @@ export class Coordinator {
       case 'finished':
         member.finished = true;
         if (!this.roster.finished) return;
-        this.state = 'ended';
+        this.phase.enter('ended');
         this.tellEverybody({ type: 'ended' });
         this.resolveFinished();
     }
@@ -333,51 +318,28 @@ export class Coordinator {
 
   /** Takes a record, also one that a rank made before it heard of the next configuration. */
   private record(member: Member, rank: number, news: unknown): void {
-    this.expectInState('record', member);
+    this.phase.expect('record', member);
     this.recovery?.hasStepped();
     this.options.onRecord?.(rank, news);
-  }
-
-  /** Refuses a message of this job's rank that comes out of turn. */
-  private expectInState(type: WorkerMessage['type'], { finished }: Member): void {
-    const inTime = (stateOf[type] ?? this.state) === this.state;
-    if (!inTime || (finished && !lastWords.has(type)))
-      throw new PodDistError(
-        'PROTOCOL_ERROR',
-        `it says ${type} ${inTime ? 'after it has finished' : 'out of turn'}`,
-      );
   }
 
   private check(): void {
     const now = runningClock.now();
     const { joinTimeoutMs } = this.options;
-    if (this.state === 'ended') return;
-    const waited = now - this.since;
-    if (this.state === 'joining' && waited > joinTimeoutMs)
-      this.cause.add(...notTogether(this.roster.missing, joinTimeoutMs));
-    if (this.state === 'connecting' && waited > joinTimeoutMs + connectingGraceMs)
-      this.cause.add(...notTogether([], joinTimeoutMs));
-    if (this.state === 'running') this.warn(now);
+    const { phase, roster } = this;
+    if (phase.state === 'ended') return;
+    const overdue = phase.overdue(now, joinTimeoutMs);
+    if (overdue) this.cause.add(...notTogether(overdue === 'joining' ? roster.missing : [], joinTimeoutMs));
+    if (phase.state === 'running') this.notices.tellOfLate(this.generation, now);
     if (this.recovery?.next !== undefined) return this.recovery.check(now);
     this.recovery?.rest(now);
-    for (const member of this.roster.members.values()) {
+    for (const member of roster.members.values()) {
       if (member.finished) continue;
-      const silence = this.state === 'joining' ? undefined : this.recovery?.silence(member, now);
+      const silence = phase.state === 'joining' ? undefined : this.recovery?.silence(member, now);
       const cause = member.liveness.stalled(now) ?? silence;
       if (!cause) continue;
       this.blame(stalled(this.about(member), cause), member);
       if (this.recovery?.next !== undefined) return this.recovery.fence(member);
-    }
-  }
-
-  private warn(now: number): void {
-    for (const late of this.generation.lateness.find(now)) {
-      const member = this.roster.get(late.rank);
-      if (!member || member.finished) continue;
-      const { host, liveness } = member;
-      this.options.onNotice?.(
-        `rank ${late.rank} on host ${host} is late (${liveness.doing}): ${describeWait(late)}`,
-      );
     }
   }
 
@@ -406,7 +368,7 @@ export class Coordinator {
   }
 
   private go(): void {
-    this.enter('running');
+    this.phase.enter('running');
     const now = runningClock.now();
     for (const [, other] of this.roster.members) other.liveness.restart(now);
     this.broadcast({ type: 'go' });
@@ -428,16 +390,12 @@ export class Coordinator {
     return { rank, host, pid };
   }
 
-  private noticeBeat(rank: number, message: Extract<WorkerMessage, { type: 'beat' }>): void {
-    this.tellOfStrangers(rank, message.strangers ?? 0);
-    this.generation.lateness.beat(rank, message.collectives, runningClock.now());
-  }
-
   private elasticJob(graceMs: number): ElasticJob {
     const { roster } = this;
     const { joinTimeoutMs } = this.options;
     const generation = () => this.generation;
-    const underWay = () => (this.state === 'running' || this.state === 'connecting') && !this.cause.found;
+    const { phase } = this;
+    const underWay = () => (phase.state === 'running' || phase.state === 'connecting') && !this.cause.found;
     return {
       ...{ roster, graceMs, joinTimeoutMs },
       get generation() {
@@ -465,18 +423,5 @@ export class Coordinator {
 
   private post(connection: Connection, message: CoordinatorMessage): void {
     if (!this.stopped) this.server.post(connection, message);
-  }
-
-  private enter(state: 'connecting' | 'running'): void {
-    this.state = state;
-    this.since = runningClock.now();
-  }
-
-  private tellOfStrangers(rank: number, strangers: number): void {
-    if (this.strangersTold || strangers === 0) return;
-    this.strangersTold = true;
-    this.options.onNotice?.(
-      `strangers connect to the data ports of rank ${rank} on host ${this.roster.get(rank)?.host}; they get no answer, and the job goes on`,
-    );
   }
 }
