@@ -33,6 +33,7 @@ const evaluation = {
     dim: 2,
     epochs: 1,
     mirrored: false,
+    scale: 'cosine' as const,
     correlation: null,
     vectors: [],
   },

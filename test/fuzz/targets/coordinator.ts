@@ -36,7 +36,15 @@ interface Script {
 const image = new Uint8Array(29);
 for (const at of [9, 13]) new DataView(image.buffer).setFloat32(at, 1, true);
 const shared = {
-  ...{ dataset: 'd', classNames: ['a', 'b'], dim: 2, epochs: 1, mirrored: false, correlation: null },
+  ...{
+    dataset: 'd',
+    classNames: ['a', 'b'],
+    dim: 2,
+    epochs: 1,
+    mirrored: false,
+    scale: 'cosine',
+    correlation: null,
+  },
   ...{ vectors: [[1, 0]], unknownFolder: 'strangers' },
 };
 const digest = 'a'.repeat(64);
