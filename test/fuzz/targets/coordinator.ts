@@ -59,7 +59,7 @@ const gathers: WorkerMessage[] = [
   {
     type: 'gather',
     name: 'evaluation',
-    part: { totals, images: image, drawn: new Uint8Array(16), unknown: new Uint8Array(4), shared },
+    part: { totals, images: image, drawn: new Uint8Array(16), unknown: new Uint8Array(12), shared },
   },
   {
     type: 'gather',
