@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { messageOf, UserError } from '../util/errors.js';
+import { DelayRelay } from './relay/delay-relay.js';
 
 const prefix = 'pod-dist-';
 const namespaces = '/run/netns';
@@ -41,7 +42,10 @@ export class ShapedLink implements Shaping {
   readonly commands: string[][];
   readonly launcherAddress: string;
   private readonly bridge = `pdb${process.pid}`;
+  /** The coordinator's way into a relay. */
+  private readonly nearEnd = `pdh${process.pid}`;
   private readonly names: string[];
+  private relay: DelayRelay | undefined;
   private readonly onExit = () => this.close();
   /** Signals end the process by way of its `exit` event. */
   private readonly onSignal = (_name: string, number: number) => process.exit(128 + number);
@@ -81,11 +85,45 @@ export class ShapedLink implements Shaping {
     return link;
   }
 
+  /**
+   * Keeps every packet between the hosts back for a time: by the kernel's netem, or where it has none by a relay in user
+   * space that takes the bridge's place.
+   *
+   * @throws UserError `LINK_UNAVAILABLE` where neither works
+   */
+  async delay(delayMs: number): Promise<void> {
+    if (delayMs === 0) return;
+    try {
+      this.delayByKernel(delayMs);
+    } catch {
+      await this.delayByRelay(delayMs);
+    }
+  }
+
   close(): void {
+    this.relay?.close();
     process.off('exit', this.onExit);
     for (const signal of signals) process.off(signal, this.onSignal);
     for (const name of this.names) attempt('netns', 'del', name);
     attempt('link', 'del', this.bridge);
+    attempt('link', 'del', this.nearEnd);
+  }
+
+  private delayByKernel(delayMs: number): void {
+    for (const name of this.names) {
+      const add = ['-n', name, 'qdisc', 'add', 'dev', 'eth0', 'parent', '1:1', 'handle', '2:'];
+      runCommand('tc', [...add, 'netem', 'delay', `${delayMs * 1000}us`, 'limit', '100000']);
+    }
+  }
+
+  private async delayByRelay(delayMs: number): Promise<void> {
+    const ends = this.names.map((_, rank) => `pdv${process.pid}-${rank}`);
+    const farEnd = `pdp${process.pid}`;
+    ip('link', 'add', this.nearEnd, 'mtu', mtu, 'type', 'veth', 'peer', 'name', farEnd, 'mtu', mtu);
+    ip('link', 'set', this.nearEnd, 'master', this.bridge, 'up');
+    ip('link', 'set', farEnd, 'up');
+    for (const end of ends) ip('link', 'set', end, 'nomaster');
+    this.relay = await DelayRelay.start(delayMs, [...ends, farEnd]);
   }
 
   private build(rate: string, queue: Queue): void {
@@ -124,6 +162,14 @@ export class ShapedLink implements Shaping {
   }
 }
 
+/** The same, and each rank under a host name of its own. */
+export function namedHosts({ addresses, commands, launcherAddress }: Shaping): Shaping {
+  const named = (command: readonly string[], host: number) => {
+    return [...command, 'unshare', '--uts', 'sh', '-c', `hostname host${host} && exec "$@"`, 'sh'];
+  };
+  return { addresses, launcherAddress, commands: commands.map(named) };
+}
+
 /** Bits a second of a rate as tc writes it. */
 export function bitsPerSecond(rate: string): number {
   const [, number, unit] = /^([\d.]+)([kmgt]?)bit$/i.exec(rate) ?? [];
@@ -148,6 +194,7 @@ function removeStale(): void {
     if (!(pid > 0) || isAlive(pid)) continue;
     attempt('netns', 'del', name);
     attempt('link', 'del', `pdb${pid}`);
+    attempt('link', 'del', `pdh${pid}`);
   }
 }
 

@@ -124,6 +124,9 @@ export const distributedSchema = z.strictObject({
     .describe(
       'bytes that a link between hosts carries in the time of a hop, latency times rate: over four hosts and more the algorithm is taken that this makes the cheapest',
     ),
+  messageBytes: zeroTo(mostBytes)
+    .default(32_768)
+    .describe('the same, in the time that a worker needs to send and receive a message'),
   hierarchicalBytes: zeroTo(mostBytes)
     .default(65_536)
     .describe(

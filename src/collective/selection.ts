@@ -1,6 +1,6 @@
 import type { ReducingKind, WireType } from '../transport/wire.js';
 import type { AlgorithmName } from './algorithm-names.js';
-import type { Algorithm } from './algorithms/algorithm.js';
+import type { Algorithm, Shape } from './algorithms/algorithm.js';
 import { barrier } from './algorithms/barrier.js';
 import { chain } from './algorithms/chain.js';
 import { compressedRing } from './algorithms/compressed-ring.js';
@@ -35,15 +35,21 @@ export interface Thresholds {
   bucketsInFlight?: number;
   /** Bytes that a link between hosts carries in the time of a hop; default 131,072. */
   hopBytes?: number;
+  /** Bytes that it carries in the time that a rank needs to send and receive a message; default 32,768. */
+  messageBytes?: number;
 }
 
 /** Hosts from which on the cheapest algorithm across them is taken, by its hops, messages and bytes. */
 const manyHosts = 4;
-/** Bytes that a link carries in the time that a rank needs to send and receive a message. */
-const messageBytes = 32_768;
 /** Only the ring adds up one chunk while the next one arrives; all others take this many times as long for a byte. */
 const oneAfterAnother = 1.25;
-const defaultHopBytes = 131_072;
+const defaultLink: LinkCosts = { hopBytes: 131_072, messageBytes: 32_768 };
+
+/** What a link between hosts carries in the time of a hop, and of a message that a rank sends and receives. */
+export interface LinkCosts {
+  hopBytes: number;
+  messageBytes: number;
+}
 
 /** Chooses the algorithm of a collective by what is equal on all ranks: its size, the ranks and where they are. */
 export class Selection {
@@ -98,18 +104,27 @@ export class Selection {
 
   /** Chooses for ranks of many hosts, by the bytes that the link would carry in the time that an algorithm takes. */
   private cheapest(collective: ReducingKind, context: Context): Algorithm {
-    const { ringBytes, hopBytes = defaultHopBytes } = this.thresholds;
+    const { ringBytes } = this.thresholds;
     const { bytes, worldSize } = context;
     const candidates = [twoShot, halvingDoubling, oneShot, ...(bytes >= ringBytes ? [ring] : [])].filter(
       ({ collectives, fits }) => collectives[collective] && (fits?.(context) ?? true),
     );
-    const time = (algorithm: Algorithm) => {
-      const cost = algorithm.cost(collective, { bytes, worldSize });
-      const bytesOnLink = algorithm === ring ? cost.bytes : oneAfterAnother * cost.bytes;
-      return bytesOnLink + hopBytes * cost.hops + messageBytes * cost.messages;
-    };
-    return candidates.reduce((best, one) => (time(one) < time(best) ? one : best));
+    return cheapest(candidates, collective, { bytes, worldSize }, { ...defaultLink, ...this.thresholds });
   }
+}
+
+/** The algorithm that takes the least time over many hosts, counted in bytes of a link. */
+export function cheapest(
+  candidates: readonly Algorithm[],
+  collective: ReducingKind,
+  shape: Shape,
+  { hopBytes, messageBytes }: LinkCosts,
+): Algorithm {
+  const time = (algorithm: Algorithm) => {
+    const { hops, messages, bytes } = algorithm.cost(collective, shape);
+    return (algorithm === ring ? 1 : oneAfterAnother) * bytes + hopBytes * hops + messageBytes * messages;
+  };
+  return candidates.reduce((best, one) => (time(one) < time(best) ? one : best));
 }
 
 /** Begins an algorithm. */

@@ -2,6 +2,7 @@ import * as tf from '../tf/index.js';
 import { Best } from './best.js';
 import type { ClassWeights } from '../losses/index.js';
 import { addLogarithms } from './logarithms.js';
+import { beyondPlaces, placesOf } from './places.js';
 import type { ClassBlock, ClassVectors } from '../classifier/class-vectors.js';
 
 /** The features of a batch compared with all classes; one entry an image in each array. */
@@ -29,14 +30,6 @@ export type ScoreKind = 'cosine' | 'probability';
 /** Probabilities for softmax, whose classes have a bias; cosines for every other loss. */
 export function scoreKindOf(weights: ClassWeights | undefined): ScoreKind {
   return weights?.bias ? 'probability' : 'cosine';
-}
-
-/** `Comparison.place` of an image whose own class is not among the first. */
-export const beyondPlaces = 255;
-
-/** How many of the best classes of an image are distinguished: 5, or fewer if there are at most 5 classes. */
-export function placesOf(classes: number): number {
-  return Math.max(1, Math.min(5, classes - 1));
 }
 
 /**

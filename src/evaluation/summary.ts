@@ -1,5 +1,6 @@
-import { beyondPlaces, placesOf, type Comparison } from './comparison.js';
+import type { Comparison } from './comparison.js';
 import { joinComparisons, unpackArrays, unpackComparison } from './observations.js';
+import { beyondPlaces, placesOf } from './places.js';
 import { measureRejection } from './rejection.js';
 import { measureReliability } from './reliability.js';
 import type { Evaluation } from './schema.js';

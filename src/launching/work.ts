@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { devicesOf } from '../backend/backends.js';
 import { threadVariables } from '../backend/devices/cpu-plan.js';
-import { initBackend } from '../backend/index.js';
+import { initBackend, type Backend } from '../backend/index.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { findCheckpoint, listCheckpoints, openCheckpoint, positionOf } from '../checkpoint/checkpoints.js';
 import { noneAllowed, storedPlugins } from '../checkpoint/modules.js';
@@ -17,6 +17,7 @@ import { workerThreads } from '../job/join/worker-threads.js';
 import type { JobEnvironment } from '../job/join/environment.js';
 import { joinJob, type JoinJobOptions } from '../job/join/join-job.js';
 import type { WorkStop } from '../job/launch/stop-worker.js';
+import type { Membership } from '../job/member/membership.js';
 import { backendOptions } from '../parallel/bitwise.js';
 import type { Report } from '../record/records.js';
 import { lastRunFolder, RunFolder } from '../record/run-folder.js';
@@ -155,13 +156,23 @@ async function prepare(folder: RunFolder | undefined, options: WorkOptions) {
 async function workIn(folder: RunFolder | undefined, options: WorkOptions): Promise<Report | undefined> {
   const { request, config, place, checkpoint, threads, stop, say } = options;
   const { outDir, resume, join } = await prepare(folder, options);
-  const { member, own } = await joinJob(join);
+  const { requireGpu } = request;
+  let starting: Promise<Backend> | undefined;
+  const startBackend = (member: Membership) => {
+    member.lengthy('start the backend');
+    return initBackend(config.backend, { ...backendOptions(config), requireGpu });
+  };
+  const startAhead = (member: Membership) => {
+    starting = startBackend(member);
+    starting.catch(() => {});
+  };
+  // Where this process runs the coordinator, or is a spare, it has something else to do until the others are there.
+  const meanwhile = place.starter === 'pod-dist' ? startAhead : undefined;
+  const { member, own } = await joinJob({ ...join, meanwhile });
   try {
     stop.member = member;
     if (place.home) member.onMoved = (address) => process.send?.({ moved: address } satisfies Moved);
-    member.lengthy('start the backend');
-    const { requireGpu } = request;
-    const backend = await initBackend(config.backend, { ...backendOptions(config), requireGpu });
+    const backend = await (starting ?? startBackend(member));
     member.lengthy('open the data set');
     const notify = place.localRank === 0 ? undefined : () => {};
     const evaluated = checkpoint?.classNames;

@@ -10,7 +10,7 @@ import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { changedModules } from '../checkpoint/modules.js';
 import { findCheckpoint, listCheckpoints } from '../checkpoint/checkpoints.js';
 import type { Classifier } from '../classifier/classifier.js';
-import { checkFits } from '../checkpoint/restore.js';
+import { checkFits } from '../checkpoint/fits.js';
 import { broadcastValue } from './broadcast-value.js';
 import { sumsOf } from './snapshot.js';
 import { trainingStateSchema, type TrainingState } from './state.js';

@@ -123,6 +123,38 @@ describe('pod-dist bench', () => {
     },
   );
 
+  it(
+    'has a worker on each of some hosts behind a delay',
+    needs('network namespaces', canShape()),
+    async () => {
+      const flags = '--hosts 2 --delay 4ms --rate 1gbit --model resnet20 --sizes 4KB --compute 1 --steps 1';
+      const rows = await bench('scaling', ...flags.split(' '));
+      expect(rows.map(({ what, algorithm, inFlight }) => [what, algorithm, inFlight])).toEqual([
+        ['all-reduce', 'ring', undefined],
+        ['step', 'ring', 3],
+        ['all-reduce', 'two-shot', undefined],
+        ['step', 'two-shot', 3],
+        ['all-reduce', 'halving-doubling', undefined],
+        ['step', 'halving-doubling', 3],
+        ['step', 'halving-doubling', 1],
+      ]);
+      for (const { medianMs, predictedMs } of rows as Record<string, number>[]) {
+        expect(medianMs).toBeGreaterThan(8);
+        expect(predictedMs).toBeGreaterThan(8);
+      }
+      expect(namespaces()).not.toMatch(ofLinks);
+    },
+  );
+
+  it.each([
+    ['--hosts 3', /^pod-dist: --hosts 3: give powers of two .*\n$/],
+    ['--hosts 2 --delay soon', /^pod-dist: --delay soon: give a time .*\n$/],
+    ['--delay 1ms', /^pod-dist: --delay and --rate go with --hosts .*\n$/],
+  ])('refuses scaling %s, in one line', async (flags, line) => {
+    const refused = { code: 2, stderr: expect.stringMatching(line) as string };
+    await expect(bench('scaling', ...flags.split(' '))).rejects.toMatchObject(refused);
+  });
+
   it('takes the link away when it is stopped', needs('network namespaces', canShape()), async () => {
     const child = spawn(process.execPath, [cli, 'bench', 'scaling', '--workers', '2', '--link', '1gbit']);
     const own = `pod-dist-${child.pid}-1`;

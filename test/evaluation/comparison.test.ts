@@ -1,6 +1,7 @@
 import * as tf from '../../src/tf/index.js';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { beyondPlaces, compare } from '../../src/evaluation/comparison.js';
+import { compare } from '../../src/evaluation/comparison.js';
+import { beyondPlaces } from '../../src/evaluation/places.js';
 import { count, emptyTotals } from '../../src/evaluation/totals.js';
 import { CentroidSource } from '../../src/pedcc/source.js';
 import { randomStream } from '../../src/util/random.js';

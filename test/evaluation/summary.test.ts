@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { beyondPlaces, type Comparison } from '../../src/evaluation/comparison.js';
+import type { Comparison } from '../../src/evaluation/comparison.js';
+import { beyondPlaces } from '../../src/evaluation/places.js';
 import {
   joinComparisons,
   packArrays,

@@ -7,6 +7,7 @@ import { benchmarkScaling, type ScalingResult, type ScalingRow } from '../../../
 import { formatSize, parseSize } from '../../../src/bench/sizes.js';
 import { UserError } from '../../../src/util/errors.js';
 import { requireReplaceable } from '../../../src/util/regular-file.js';
+import { measureHosts, simulateScaling } from './scaling-hosts.js';
 import { parseSettings, settingsFlag } from './settings.js';
 
 interface ScalingArguments {
@@ -18,6 +19,12 @@ interface ScalingArguments {
   wire: string;
   steps: number;
   link?: string;
+  hosts?: string;
+  delay?: string;
+  rate?: string;
+  sizes: string;
+  simulate: boolean;
+  seed: number;
   set: string[];
   json: boolean;
   svg?: string;
@@ -60,15 +67,58 @@ export const scalingCommand: CommandModule<object, ScalingArguments> = {
         requiresArg: true,
         describe: 'workers in network namespaces behind a link of this rate, such as 10gbit (Linux, root)',
       })
+      .option('hosts', {
+        type: 'string',
+        requiresArg: true,
+        describe:
+          'numbers of hosts, such as 4,8,16: a worker on each, in network namespaces (Linux, root), measured and predicted; with --simulate default 64,256,1024',
+      })
+      .option('delay', {
+        type: 'string',
+        requiresArg: true,
+        describe:
+          'of each packet between --hosts, such as 1ms or 188us; with --simulate of a hop, or several',
+      })
+      .option('rate', {
+        type: 'string',
+        requiresArg: true,
+        describe: "of each of the --hosts' links (default 10gbit); with --simulate also several",
+      })
+      .option('sizes', {
+        type: 'string',
+        default: '64KB,1MB',
+        requiresArg: true,
+        describe: 'all-reduces between --hosts',
+      })
+      .option('simulate', {
+        type: 'boolean',
+        default: false,
+        describe: 'predict steps over many --hosts by simulation, with nothing measured',
+      })
+      .option('seed', {
+        type: 'number',
+        default: 1,
+        requiresArg: true,
+        describe: 'of stragglers in --simulate',
+      })
       .option('set', settingsFlag)
       .option('json', { type: 'boolean', default: false, describe: 'print one JSON object a row instead' })
       .option('svg', { type: 'string', requiresArg: true, describe: 'draw efficiency over workers' })
+      .example(
+        '$0 bench scaling --hosts 4,8,16 --delay 1ms',
+        'hosts behind a delay, and what a simulation says',
+      )
+      .example('$0 bench scaling --simulate --compute 64.5', 'up to 1,024 hosts')
       .example('$0 bench scaling --workers 2 --link 10gbit --wire float32,bf16', 'two hosts on a slow link'),
   handler: benchScaling,
 };
 
 async function benchScaling(args: ArgumentsCamelCase<ScalingArguments>): Promise<void> {
   const { compute, steps, link, json, svg } = args;
+  if (args.simulate) return simulateScaling(args);
+  if (args.hosts !== undefined) return measureHosts({ ...args, hosts: args.hosts });
+  if (args.delay !== undefined || args.rate !== undefined)
+    throw new UserError('USAGE', '--delay and --rate go with --hosts or --simulate; a link alone is --link');
   if (svg !== undefined) requireReplaceable(svg);
   if (compute !== undefined && !(compute >= 0)) throw new UserError('USAGE', '--compute: at least 0');
   if (!Number.isInteger(steps) || steps < 1) throw new UserError('USAGE', '--steps: at least 1');

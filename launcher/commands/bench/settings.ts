@@ -23,6 +23,7 @@ const settable = distributedSchema.pick({
   ringBytes: true,
   hierarchicalBytes: true,
   hopBytes: true,
+  messageBytes: true,
 });
 
 /** Reads the values of `settingsFlag`. */

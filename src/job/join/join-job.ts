@@ -23,6 +23,8 @@ export interface JoinJobOptions {
   /** Whether it only evaluates a checkpoint. */
   evaluate: boolean;
   notify(line: string): void;
+  /** Called once the communication thread is on its way to the others, except in an elastic run, where a worker may be a spare. */
+  meanwhile?(member: Membership): void;
 }
 
 export interface Joined {
@@ -64,7 +66,9 @@ export async function joinJob(options: JoinJobOptions): Promise<Joined> {
       folder: options.outDir || undefined,
       ...guardedBy(place),
     };
-    const member = elastic ? Membership.enter(membership) : await Membership.join(membership);
+    const member = elastic
+      ? Membership.enter(membership)
+      : await Membership.join(membership, options.meanwhile);
     return { member, own };
   } catch (error) {
     const cause = await own?.failure();

@@ -61,9 +61,13 @@ export class Membership implements Reporter {
    *
    * Rejects with `JOIN_TIMEOUT` past the deadline and `JOIN_REFUSED` where the coordinator says why not.
    */
-  static async join(options: JoinOptions): Promise<Membership> {
+  static async join(
+    options: JoinOptions,
+    meanwhile: (membership: Membership) => void = () => {},
+  ): Promise<Membership> {
     const membership = Membership.enter(options);
     try {
+      meanwhile(membership);
       await membership.takePlace();
     } catch (error) {
       await membership.close();
