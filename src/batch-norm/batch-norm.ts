@@ -154,12 +154,19 @@ export class BatchNorm {
   }
 
   private trainingPass(layer: tf.layers.Layer): LayerOverride {
-    const [gamma, beta] = layer.trainableWeights;
-    const { epsilon } = layer.getConfig() as { epsilon: number };
+    const { epsilon, scale, center } = layer.getConfig() as {
+      epsilon: number;
+      scale: boolean;
+      center: boolean;
+    };
+    const weights = [...layer.trainableWeights];
+    const gamma = scale ? weights.shift() : undefined;
+    const beta = center ? weights.shift() : undefined;
+    const channels = this.movingOf(layer).mean.length;
     const reduce = (sums: Float64Array, pass: 'forward' | 'backward') =>
       this.communicator.allReduceSync(sums, { tag: `${layer.name}/${pass}` });
     return (input, activation, residual) =>
-      normalise(input, gamma.read(), beta.read(), {
+      normalise(input, gamma?.read() ?? tf.ones([channels]), beta?.read() ?? tf.zeros([channels]), {
         epsilon,
         activation,
         residual,

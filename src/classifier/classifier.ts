@@ -6,6 +6,7 @@ import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { Batch } from '../data/dataset.js';
 import { classVariables, createClassWeights, lossOf, type ClassWeights } from '../losses/index.js';
+import { Dropout } from '../models/dropout.js';
 import { ForwardPass } from '../models/forward.js';
 import { buildModel } from '../models/index.js';
 import { join, type Parts } from '../models/parts.js';
@@ -33,6 +34,7 @@ interface ClassifierOptions {
 export class Classifier {
   readonly forward: ForwardPass;
   readonly batchNorm: BatchNorm;
+  readonly dropout: Dropout;
   readonly parameters: Parameters;
   /** Trainable weights, flat, in the arena that the collectives share. */
   readonly weights: Float32Array;
@@ -72,6 +74,7 @@ export class Classifier {
     });
     this.forward = new ForwardPass(model);
     this.batchNorm = new BatchNorm(model, config.batchNorm, communicator);
+    this.dropout = new Dropout(model, config.seed);
     const variables = model.trainableWeights.map((weight) => weight.read() as tf.Variable);
     this.parameters = new Parameters([...variables, ...classVariables(this.classWeights)]);
     this.weights = communicator.allocate(this.parameters.length);
@@ -140,7 +143,7 @@ export class Classifier {
 
   /** Features of a training pass, [b, d]. */
   features(images: Parts<tf.Tensor4D>): tf.Tensor2D {
-    const { overrides } = this.batchNorm;
+    const overrides = new Map([...this.batchNorm.overrides, ...this.dropout.overrides]);
     return images.length === 1
       ? this.forward.run(images[0] as tf.Tensor4D, overrides)
       : (join(this.forward.runParts(images, overrides)) as tf.Tensor2D);

@@ -85,8 +85,10 @@ export function layerOperations(layer: tf.layers.Layer, inputs: readonly Value[]
     }
     case 'BatchNormalization': {
       requireLastAxis();
-      if (!config.scale || !config.center) throw unsupported('it lacks scale or center');
-      const [weight, bias, mean, variance] = weightsOf(layer).map((tensor) => reordered(tensor, order));
+      const weights = weightsOf(layer).map((tensor) => reordered(tensor, order));
+      const [mean, variance] = weights.slice(-2);
+      const weight = config.scale ? weights[0] : filled(mean, 1);
+      const bias = config.center ? weights[weights.length - 3] : filled(mean, 0);
       const tensors = { weight, bias, running_mean: mean, running_var: variance };
       return just({ op: 'batch_norm', eps: config.epsilon as number }, tensors);
     }
@@ -96,6 +98,8 @@ export function layerOperations(layer: tf.layers.Layer, inputs: readonly Value[]
       const [weight, bias] = weightsOf(layer).map((tensor) => reordered(tensor, order));
       return just({ op: 'layer_norm', eps: config.epsilon as number }, { weight, bias });
     }
+    case 'Dropout':
+      return { steps: [], order };
     case 'PReLU': {
       const [alpha] = weightsOf(layer);
       const shared = alpha.data.length === 1;
@@ -217,6 +221,10 @@ function weightsOf(layer: tf.layers.Layer): WeightTensor[] {
     const tensor = weight.read();
     return { shape: tensor.shape, data: tensor.dataSync<'float32'>().slice() };
   });
+}
+
+function filled({ shape, data }: WeightTensor, value: number): WeightTensor {
+  return { shape, data: new Float32Array(data.length).fill(value) };
 }
 
 function biasOf(bias: WeightTensor | undefined): Record<string, WeightTensor> {

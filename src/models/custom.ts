@@ -19,14 +19,8 @@ export interface BackboneOptions extends ModelOptions {
 /** Default export of a backbone module; equal options must give equal initial weights. */
 export type Backbone = (options: BackboneOptions) => tf.LayersModel | Promise<tf.LayersModel>;
 
-/** Layers that draw random numbers in training, by class name. */
-const randomLayers = new Set([
-  'Dropout',
-  'SpatialDropout1D',
-  'GaussianNoise',
-  'GaussianDropout',
-  'AlphaDropout',
-]);
+/** Layers that draw random numbers in training, by class name, besides dropout (`Dropout`). */
+const randomLayers = new Set(['SpatialDropout1D', 'GaussianNoise', 'GaussianDropout', 'AlphaDropout']);
 
 /**
  * Builds the user's own backbone: the module at `config.path` (absolute, or relative to the current folder) exports a
@@ -90,9 +84,10 @@ function checkModel(
     }
     if (layer instanceof tf.LayersModel)
       throw invalid(`${layer.name} is a model within the model: list its layers`);
-    if (kind === 'BatchNormalization' && layer.trainableWeights.length !== 2) {
-      throw invalid(`batch norm ${layer.name} must have scale and center, and be trainable`);
-    }
+    if (kind === 'Dropout' && (layer.getConfig().noiseShape ?? undefined) !== undefined)
+      throw invalid(`dropout ${layer.name} has a noiseShape: leave it out`);
+    if (kind === 'BatchNormalization' && !layer.trainable)
+      throw invalid(`batch norm ${layer.name} must be trainable`);
   }
   try {
     new ForwardPass(model);

@@ -25,7 +25,8 @@ function define<Schema extends z.ZodObject>(kind: BackboneKind<Schema>): Backbon
   return kind;
 }
 
-const { smallCnn, resnet9, cifarResnet, resnet, vgg16, densenet121, mobilenetV2, module } = modelSchemas;
+const { smallCnn, resnet9, cifarResnet, resnet, resnetFace18, vgg16, densenet121, mobilenetV2, module } =
+  modelSchemas;
 
 const builtIn = [
   define({
@@ -47,6 +48,11 @@ const builtIn = [
     name: resnet.shape.name.options,
     schema: resnet,
     build: async (config, options) => (await import('./resnet.js')).resnet(config, options),
+  }),
+  define({
+    name: 'resnet-face18',
+    schema: resnetFace18,
+    build: async (config, options) => (await import('./resnet-face.js')).resnetFace18(config, options),
   }),
   define({
     name: 'vgg16-bn',

@@ -67,8 +67,38 @@ export class LayerMaker {
     );
   }
 
-  batchNorm(): tf.layers.Layer {
-    return tf.layers.batchNormalization({ name: this.name('bn'), axis: -1, epsilon: batchNormEpsilon });
+  /** With a scale and an offset a channel, unless `affine` is false. */
+  batchNorm(affine = true): tf.layers.Layer {
+    const name = this.name('bn');
+    const epsilon = batchNormEpsilon;
+    return tf.layers.batchNormalization({ name, axis: -1, epsilon, scale: affine, center: affine });
+  }
+
+  /** max(0, x) + a min(0, x) with one trained slope a for all of an image's numbers, which has `axes`; a starts at 1/4. */
+  prelu(axes: 1 | 3): tf.layers.Layer {
+    const alphaInitializer = tf.initializers.constant({ value: 0.25 });
+    const sharedAxes = axes === 1 ? [1] : [1, 2, 3];
+    return tf.layers.prelu({ name: this.name('prelu'), alphaInitializer, sharedAxes });
+  }
+
+  sigmoid(): tf.layers.Layer {
+    return tf.layers.activation({ name: this.name('sigmoid'), activation: 'sigmoid' });
+  }
+
+  dropout(rate: number): tf.layers.Layer {
+    return tf.layers.dropout({ name: this.name('dropout'), rate });
+  }
+
+  flatten(): tf.layers.Layer {
+    return tf.layers.flatten({ name: this.name('flatten') });
+  }
+
+  reshape(targetShape: number[]): tf.layers.Layer {
+    return tf.layers.reshape({ name: this.name('reshape'), targetShape });
+  }
+
+  multiply(): tf.layers.Layer {
+    return tf.layers.multiply({ name: this.name('multiply') });
   }
 
   /** max(0, x), or min(max(0, x), limit). */
@@ -158,13 +188,15 @@ export function chain(
   return layers.flat().reduce((value, layer) => layer.apply(value) as tf.SymbolicTensor, input);
 }
 
-/** A convolution without bias, batch norm, ReLU. */
+/** A convolution without bias, batch norm, an activation: ReLU where none is given. */
 export function convolutionBlock(
   make: LayerMaker,
   input: tf.SymbolicTensor,
   [filters, kernelSize, strides]: readonly [filters: number, kernelSize: number, strides: number],
+  activation?: tf.layers.Layer,
 ): tf.SymbolicTensor {
-  return chain(input, make.convolution(filters, kernelSize, strides), make.batchNorm(), make.relu());
+  const layers = [...make.convolution(filters, kernelSize, strides), make.batchNorm()];
+  return chain(input, ...layers, activation ?? make.relu());
 }
 
 /**

@@ -3,7 +3,10 @@ import type { ModelConfig } from './schema.js';
 import type { ModelOptions } from './options.js';
 import { chain, channelsOf, convolutionBlock, featureLayers, LayerMaker, stemLayers } from './layers.js';
 
-type ResNetConfig = Extract<ModelConfig, { name: 'resnet18' | 'resnet34' | 'resnet50' | 'resnet101' }>;
+type ResNetConfig = Extract<
+  ModelConfig,
+  { name: 'resnet18' | 'resnet34' | 'resnet50' | 'resnet101' | 'resnet152' }
+>;
 type CifarResNetConfig = Extract<ModelConfig, { name: 'resnet20' | 'resnet56' }>;
 
 interface Block {
@@ -16,10 +19,11 @@ const stages = {
   resnet34: { block: basicBlock, blocks: [3, 4, 6, 3] },
   resnet50: { block: bottleneckBlock, blocks: [3, 4, 6, 3] },
   resnet101: { block: bottleneckBlock, blocks: [3, 4, 23, 3] },
+  resnet152: { block: bottleneckBlock, blocks: [3, 8, 36, 3] },
 } as const;
 
 /**
- * ResNet-18, 34, 50 and 101 (arXiv 1512.03385, section 4.1): a stem of 64 channels, four stages of 64, 128, 256 and
+ * ResNet-18, 34, 50, 101 and 152 (arXiv 1512.03385, section 4.1): a stem of 64 channels, four stages of 64, 128, 256 and
  * 512, projections where the shape changes, global average pooling, a linear layer to `dim`.
  */
 export function resnet(config: ResNetConfig, { shape, seed }: ModelOptions): tf.LayersModel {

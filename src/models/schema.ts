@@ -62,11 +62,26 @@ export const modelSchemas = {
   }),
   cifarResnet: z.strictObject({ name: z.enum(['resnet20', 'resnet56']), ...common }),
   resnet: z.strictObject({
-    name: z.enum(['resnet18', 'resnet34', 'resnet50', 'resnet101']),
+    name: z.enum(['resnet18', 'resnet34', 'resnet50', 'resnet101', 'resnet152']),
     ...common,
     stem,
   }),
-  vgg16: z.strictObject({ name: z.literal('vgg16-bn'), ...common }),
+  vgg16: z.strictObject({
+    name: z.literal('vgg16-bn'),
+    ...common,
+    activation: z.enum(['relu', 'prelu']).default('relu').describe('PReLU has one slope a layer'),
+  }),
+  resnetFace18: z.strictObject({
+    name: z.literal('resnet-face18'),
+    ...common,
+    dropout: z
+      .number()
+      .min(0)
+      .max(0.95)
+      .default(0.5)
+      .describe('share of the numbers before the last layer that fall away'),
+    affine: z.boolean().default(true).describe('the batch norm of the features has a scale and an offset'),
+  }),
   densenet121: z.strictObject({ name: z.literal('densenet121'), ...common, stem }),
   mobilenetV2: z.strictObject({ name: z.literal('mobilenetv2'), ...common, stem }),
   module: z.strictObject({

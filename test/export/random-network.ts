@@ -62,7 +62,7 @@ function randomise(layer: tf.layers.Layer, random: RandomStream): void {
       between(-0.1, 0.1),
       between(0.5, 1.5),
     ];
-    layer.setWeights([scale, offset, mean, variance]);
+    layer.setWeights([scale, offset, mean, variance].slice(-layer.weights.length));
     tf.dispose([scale, offset, mean, variance]);
     return;
   }

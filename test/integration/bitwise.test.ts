@@ -69,6 +69,7 @@ describe('--bitwise 4', () => {
     ['ArcFace, shares of the last batch without images', 'loss.name=arcface', 'batchSize=205'],
     ['PEDCC-Loss, a residual network', 'loss.name=pedcc-loss', 'model={name: resnet20, dim: 16}', ...few],
     ['dot regression, depthwise', 'loss.name=dot-regression', 'model={name: mobilenetv2, dim: 16}', ...few],
+    ['dropout, gates, PReLU', 'loss.name=cot', 'model={name: resnet-face18, dim: 16, affine: false}', ...few],
     ['POD Loss without SC, and AdamW', 'loss.sc=off', 'optimizer={name: adamw}'],
     ['residuals that are gathered', 'model.dim=128'],
   ])('gives one worker the bits of four, and the losses of other runs: %s', async (_, ...settings) => {

@@ -79,14 +79,21 @@ describe('a backbone of the user', () => {
       ['export default () => ({});', /must return a tf.LayersModel/],
       [layer('tf.layers.dense({ units: 7 })'), /its output is 7, model.dim is 6/],
       [good.replace('inputShape: shape', 'inputShape: [9, 9, 1]'), /its input is 9x9x1, images are 8x8x1/],
-      [layer('tf.layers.dropout({ rate: 0.5 }), tf.layers.dense({ units: dim })'), /draws random numbers/],
+      [
+        layer('tf.layers.gaussianNoise({ stddev: 0.5 }), tf.layers.dense({ units: dim })'),
+        /draws random numbers/,
+      ],
+      [
+        layer('tf.layers.dropout({ rate: 0.5, noiseShape: [1, 64] }), tf.layers.dense({ units: dim })'),
+        /has a noiseShape/,
+      ],
       [
         layer('tf.sequential({ layers: [tf.layers.dense({ units: dim, inputShape: [64] })] })'),
         /a model within/,
       ],
       [
-        layer('tf.layers.batchNormalization({ scale: false }), tf.layers.dense({ units: dim })'),
-        /must have scale and center/,
+        layer('tf.layers.batchNormalization({ trainable: false }), tf.layers.dense({ units: dim })'),
+        /must be trainable/,
       ],
     ];
     for (const [source, message] of wrong) {

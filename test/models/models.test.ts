@@ -30,7 +30,7 @@ const sizes = [
   ['resnet18', '3x3', 10, 11_173_962],
   ['resnet34', '3x3', 10, 21_282_122],
   ['resnet50', '3x3', 10, 23_520_842],
-  ['resnet101', '3x3', 10, 42_512_970],
+  ['resnet152', '3x3', 10, 58_156_618],
   ['vgg16-bn', '3x3', 10, 14_728_266],
   // torchvision 0.20, "num_params" of its ImageNet weights, 1,000 classes.
   ['resnet18', 'imagenet', 1000, 11_689_512],

@@ -21,7 +21,8 @@ const networks: [name: string, backend: 'wasm' | 'native', side: number, setting
   ['resnet18', 'wasm', 8, { init: 'pytorch', padding: 'pytorch' }],
   ['resnet34', 'wasm', 8],
   ['resnet50', 'wasm', 8],
-  ['vgg16-bn', 'wasm', 32],
+  ['resnet-face18', 'wasm', 16, { dropout: 0 }],
+  ['vgg16-bn', 'wasm', 32, { activation: 'prelu' }],
   ['densenet121', 'wasm', 8],
   ['mobilenetv2', 'native', 16, { padding: 'pytorch' }],
 ];

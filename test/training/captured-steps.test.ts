@@ -130,6 +130,7 @@ describe(
       ['clipping and AdamW', { optimizer: { name: 'adamw', clipNorm: 0.5 } }],
       ['no batch norm', { model: { ...small, batchNorm: false } }],
       ['pooling', { model: { name: 'vgg16-bn', dim: 6 } }],
+      ['dropout, gates and PReLU', { model: { name: 'resnet-face18', dim: 6, affine: false } }],
       ['residual blocks', { model: { name: 'resnet20', dim: 6 } }],
       [
         'depthwise convolutions, even borders',
