@@ -2,6 +2,7 @@ import { extname } from 'node:path';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { messageOf, UserError } from '../src/util/errors.js';
 import { requireReplaceable } from '../src/util/regular-file.js';
+import { npyFile } from './npy.js';
 
 interface CentroidTable {
   classes: number;
@@ -42,18 +43,8 @@ export function writeCentroids(file: string, table: CentroidTable): void {
   }
 }
 
-/**
- * NumPy's format, version 1.0 (numpy.lib.format): magic, version, header length, a header padded to 64 bytes, then
- * the values.
- */
 function npy({ classes, dim, values }: CentroidTable): Buffer {
-  const preamble = 10;
-  const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${classes}, ${dim}), }`;
-  const length = Math.ceil((preamble + text.length + 1) / 64) * 64 - preamble;
-  const head = Buffer.alloc(preamble);
-  head.write('\x93NUMPY\x01\x00', 'latin1');
-  head.writeUInt16LE(length, 8);
-  return Buffer.concat([head, Buffer.from(`${text.padEnd(length - 1)}\n`), bytesOf(values)]);
+  return npyFile(values, [classes, dim]);
 }
 
 function json({ classes, dim, seed, values }: CentroidTable): Buffer {

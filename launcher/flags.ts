@@ -63,6 +63,24 @@ export const checkpointFlag = {
   describe: 'a run folder (its newest checkpoint) or one checkpoint folder',
 } as const satisfies Options;
 
+/** Flag of the commands that compute with several worker processes. */
+export const workersFlag = {
+  type: 'number',
+  alias: 'n',
+  default: 1,
+  requiresArg: true,
+  describe: 'worker processes',
+} as const satisfies Options;
+
+/** Flag of the commands that take settings over those of a checkpoint. */
+export const setFlag = {
+  type: 'string',
+  array: true,
+  nargs: 1,
+  default: [] as string[],
+  describe: 'override a setting, such as --set evaluation.mirror=true',
+} as const satisfies Options;
+
 /** Flag of the commands that work with a trained model: names the backend that computes it. */
 export function backendFlag() {
   const describe = recipeFlags().backend?.describe;

@@ -4,6 +4,8 @@ export const summaries = {
   worker: 'be one worker of a job that torchrun, Slurm, MPI or pod-dist launch has started',
   evaluate: 'measure a checkpoint on its test images: the same numbers for any number of workers',
   predict: "name the classes of images with a checkpoint's model",
+  features: 'write the features of images to a file, for NumPy or as safetensors',
+  verify: 'judge features on other classes: pairs of images, nearest neighbours',
   export: "write a checkpoint's model for web pages, PyTorch or ONNX runtimes",
   status: 'show how far a run has come, and who works on it',
   attach: 'follow a run that works, as the command that has started it does',

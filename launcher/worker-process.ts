@@ -6,13 +6,14 @@ import { launchVariables, readJobEnvironment } from '../src/job/join/environment
 import { endWithParent, untilOwned } from '../src/job/launch/end-with-parent.js';
 import { reportFailure } from './report-failure.js';
 
-/** Arguments that pod-dist gives the workers that it starts, by the names of the flags of `pod-dist worker`. */
+/** Arguments that pod-dist gives the workers that it starts, by the names of the flags of `pod-dist worker`, which lacks `features`. */
 const options = {
   config: { type: 'string' },
   out: { type: 'string' },
   resume: { type: 'string' },
   'require-gpu': { type: 'boolean' },
   evaluate: { type: 'string' },
+  features: { type: 'string' },
   set: { type: 'string', multiple: true },
   backend: { type: 'string' },
   module: { type: 'string' },
@@ -23,7 +24,7 @@ const options = {
 async function main(args: string[]): Promise<void> {
   const { work } = await import('../src/launching/work.js');
   const { values } = parseArgs({ args, options });
-  const { config: file, out, resume, evaluate, set, backend, module: backbone } = values;
+  const { config: file, out, resume, evaluate, features, set, backend, module: backbone } = values;
   const place = readJobEnvironment(process.env);
   goOnWithoutConsole();
   if (place.outlives) await owned;
@@ -31,7 +32,7 @@ async function main(args: string[]): Promise<void> {
   process.channel?.unref();
   leaveSignalsToLauncher();
   await work(place, {
-    ...{ file, out, evaluate, set, args },
+    ...{ file, out, evaluate, features, set, args },
     resume: resume === 'must' ? resume : undefined,
     requireGpu: values['require-gpu'],
     flags: backend === undefined ? [] : [{ path: 'backend', value: backend, source: '--backend' }],

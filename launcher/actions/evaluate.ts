@@ -11,13 +11,14 @@ export interface EvaluateArguments extends ModuleArguments {
   backend?: string;
   set: string[];
   unknown?: string;
+  root?: string;
   out?: string;
   json: boolean;
 }
 
 export async function evaluate(args: ArgumentsCamelCase<EvaluateArguments>): Promise<void> {
-  const { checkpoint, workers, backend, set, unknown, out, json } = args;
-  const request = { checkpoint, workers, backend, set, unknown, out, allowed: allowedModules(args) };
+  const { checkpoint, workers, backend, set, unknown, root, out, json } = args;
+  const request = { checkpoint, workers, backend, set, unknown, root, out, allowed: allowedModules(args) };
   const progress = new Progress('test images', 1);
   const hooks = {
     notify: (line: string) => void process.stderr.write(`${line}\n`),

@@ -1,5 +1,5 @@
 import type { Argv, CommandModule } from 'yargs';
-import { backendFlag, checkpointFlag, moduleFlags } from '../flags.js';
+import { backendFlag, checkpointFlag, moduleFlags, setFlag, workersFlag } from '../flags.js';
 import { summaries } from '../summaries.js';
 import type { EvaluateArguments } from '../actions/evaluate.js';
 
@@ -10,21 +10,15 @@ export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
     yargs
       .option('checkpoint', checkpointFlag)
       .options(moduleFlags)
-      .option('workers', {
-        type: 'number',
-        alias: 'n',
-        default: 1,
-        requiresArg: true,
-        describe: 'worker processes',
-      })
+      .option('workers', workersFlag)
       .option('backend', backendFlag())
-      .option('set', {
+      .option('root', {
         type: 'string',
-        array: true,
-        nargs: 1,
-        default: [],
-        describe: 'override a setting, such as --set data.root=./images',
+        requiresArg: true,
+        describe:
+          'folder of other images, DIR/<class> or DIR/test/<class>: classes are matched by name, others left out',
       })
+      .option('set', setFlag)
       .option('unknown', {
         type: 'string',
         requiresArg: true,
@@ -47,6 +41,7 @@ export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
         '$0 evaluate --checkpoint runs/digits/checkpoints/epoch-0010 -n 4 --json',
         'one checkpoint, with four workers',
       )
+      .example('$0 evaluate --checkpoint runs/faces --root more-faces', 'other images of the same people')
       .example(
         '$0 evaluate --checkpoint runs/faces --unknown strangers --out runs/faces/evaluation.json',
         'how well strangers are rejected, kept for the report of the run',

@@ -17,7 +17,10 @@ import { createCounters, originsOf, writeError, type SharedPixels } from './pixe
 type ImageFolderConfig = Extract<DataConfig, { name: 'image-folder' }>;
 
 /** Source of the images of a data set, and their preprocessing. */
-export interface ImageFilesConfig extends Omit<ImageFolderConfig, 'name' | 'testSplit' | 'augment'> {
+export interface ImageFilesConfig extends Omit<
+  ImageFolderConfig,
+  'name' | 'testSplit' | 'otherClasses' | 'augment'
+> {
   augment: Omit<ImageFolderConfig['augment'], 'randomResizedCrop'> & { randomResizedCrop?: boolean };
 }
 
@@ -30,10 +33,10 @@ export async function openImageFolder(
   options: ImageFilesOptions,
 ): Promise<Dataset> {
   checkCrops(config);
-  const { root, testSplit } = config;
+  const { root, testSplit, otherClasses } = config;
   const { evaluated, notify } = options;
   const index = evaluated
-    ? await indexTestImages(root, evaluated, { testSplit, notify })
+    ? await indexTestImages(root, evaluated, { testSplit, notify, otherClasses })
     : await indexImages(root, { testSplit, notify });
   return imageFiles(config, index, options);
 }

@@ -28,6 +28,8 @@ export interface ImageIndex {
 export interface IndexOptions {
   /** `test`, `val` or another folder in the root; default: `test`, or `val` where `test` has no class folders. */
   testSplit?: string;
+  /** What is done with test images of classes that a model does not know; default: they are refused. */
+  otherClasses?: 'refuse' | 'leave-out';
   /** Called with one line for each finding that does not stop reading. */
   notify?(line: string): void;
   /** Called for each fault of the layout; the images that are fine are listed anyway. Default: the first fault is thrown. */
@@ -86,10 +88,19 @@ export async function indexTestImages(
 ): Promise<ImageIndex> {
   const fault = faultsOf(options);
   const folder = await testFolderOf(root, options);
-  const found = await classFolders(folder, fault);
+  const listedFolders = await classFolders(folder, fault);
   const known = new Map(classNames.map((name) => [name.normalize('NFC'), name]));
+  const leaveOut = options.otherClasses === 'leave-out';
+  const found = leaveOut ? matched(listedFolders, [...known.keys()], options) : listedFolders;
   const strange = [...found.keys()].filter((name) => !known.has(name));
-  if (strange.length > 0) {
+  if (strange.length === found.size && leaveOut)
+    throw new UserError(
+      'CHECKPOINT_MISMATCH',
+      `${folder} has no class that the checkpoint knows: it has ${listed(strange)}, the checkpoint knows ${listed(classNames)}`,
+    );
+  if (strange.length > 0 && leaveOut)
+    options.notify?.(`${folder}: ${listed(strange)} are left out: the checkpoint does not know them`);
+  if (strange.length > 0 && !leaveOut) {
     throw new UserError(
       'CHECKPOINT_MISMATCH',
       `${folder} has classes that the checkpoint does not know: ${listed(strange)}; it knows ${listed(classNames)}`,
@@ -100,6 +111,23 @@ export async function indexTestImages(
     options.notify?.(`${folder} has no images of ${listed(missing)}: the evaluation is of the other classes`);
   const test = await indexSplit([...known.keys()], found, { ...options, onFault: fault });
   return { classNames, splits: { train: { files: [], labels: new Int32Array(0) }, test } };
+}
+
+/**
+ * Class folders by the names of the classes that are known, where their own names differ in case, spaces, dashes and underscores
+ * alone, which a line says; those of other classes by their own names.
+ */
+function matched(folders: ClassFolders, known: readonly string[], { notify }: IndexOptions): ClassFolders {
+  const plain = (name: string) => name.toLowerCase().replaceAll(/[\s_-]+/g, '');
+  const byPlain = new Map(known.map((name) => [plain(name), name]));
+  const all = new Map<string, string>();
+  for (const [name, folder] of folders) {
+    const same = known.includes(name) ? name : byPlain.get(plain(name));
+    const taken = same !== undefined && same !== name && (folders.has(same) || all.has(same));
+    if (same !== undefined && same !== name && !taken) notify?.(`${folder} is taken for the class ${same}`);
+    all.set(same === undefined || taken ? name : same, folder);
+  }
+  return all;
 }
 
 async function indexSplit(

@@ -100,6 +100,10 @@ export const imageFolderSchema = z.strictObject({
     .describe(
       'folder of the test images below root: test, val or another; default: test, or val where test is missing or has no class folders',
     ),
+  otherClasses: z
+    .enum(['refuse', 'leave-out'])
+    .default('refuse')
+    .describe('test images of classes that an evaluated model does not know'),
   size: upTo(mostPixels).default(32).describe('images are size x size pixels; others are stretched'),
   resize: upTo(mostPixels)
     .optional()

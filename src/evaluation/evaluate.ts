@@ -1,7 +1,7 @@
 import * as tf from '../tf/index.js';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
-import type { Dataset } from '../data/dataset.js';
+import type { Batch, Dataset } from '../data/dataset.js';
 import { evaluationPasses } from '../data/sampler.js';
 import { compare, scoreKindOf, type Comparison } from './comparison.js';
 import { FeatureCorrelation } from './correlation.js';
@@ -137,10 +137,21 @@ async function withVectors<T>(
 
 /** Compares this rank's share of the test split of `dataset` with all classes, pass by pass. */
 async function forEachPass(
-  { classifier, communicator, reporter, settings, epoch, tracer = noTracer, signal }: EvaluationOptions,
+  options: EvaluationOptions,
   dataset: Dataset,
   vectors: Vectors,
   use: (comparison: Comparison, features: tf.Tensor2D, images: Int32Array) => void,
+): Promise<void> {
+  await forEachFeatures(options, dataset, (features, batch, images) =>
+    use(compare(features, batch.labels, vectors), features, images),
+  );
+}
+
+/** Computes the features of this rank's share of the test split of `dataset`, pass by pass; they live during the call. */
+export async function forEachFeatures(
+  { classifier, communicator, reporter, settings, epoch, tracer = noTracer, signal }: EvaluationOptions,
+  dataset: Dataset,
+  use: (features: tf.Tensor2D, batch: Batch, images: Int32Array) => void,
 ): Promise<void> {
   const { rank, worldSize } = communicator;
   const batches = evaluationPasses(dataset.labels.test.length, rank, worldSize, settings.batchSize);
@@ -148,10 +159,7 @@ async function forEachPass(
   const loaded = loaderSpans(dataset.read({ split: 'test', batches, epoch }), tracer);
   for await (const batch of untilStopped(loaded, signal)) {
     const images = batches[pass];
-    tf.tidy(() => {
-      const features = classifier.evaluate(batch, settings.mirror);
-      use(compare(features, batch.labels, vectors), features, images);
-    });
+    tf.tidy(() => use(classifier.evaluate(batch, settings.mirror), batch, images));
     reporter.progress('evaluate', epoch, pass++);
   }
 }

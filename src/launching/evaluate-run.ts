@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { devicesOf } from '../backend/backends.js';
 import { initBackend } from '../backend/index.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
@@ -12,8 +13,11 @@ import { loadConfig } from '../config/load.js';
 import { checkPlugins } from '../config/plugins.js';
 import type { Config } from '../config/schema.js';
 import { openDataset, openUnknown } from '../data/index.js';
+import { preprocessingOf } from '../data/preprocessing.js';
+import { testFolderOf } from '../data/test-split.js';
 import type { Evaluation } from '../evaluation/schema.js';
 import { evaluateCheckpoint } from '../inference/evaluate-checkpoint.js';
+import { extractFeatures } from '../inference/extract-features.js';
 import { runJob } from '../job/launch/job.js';
 import { RunCombiner } from '../record/combine.js';
 import { LocalReporter } from '../record/local-reporter.js';
@@ -34,6 +38,8 @@ export interface EvaluateRequest {
   set?: readonly string[];
   /** Folder of images of classes that were not trained. */
   unknown?: string;
+  /** Folder of other images, `<class>/` or `test/<class>/`: classes are matched by name, and others left out. */
+  root?: string;
   /** JSON file to write the evaluation to. */
   out?: string;
   /** Modules of the checkpoint that may be imported; default: those that were trained with on this machine. */
@@ -72,7 +78,11 @@ export async function evaluateRun(request: EvaluateRequest, hooks: EvaluateHooks
     set: request.set,
     notify,
   });
-  const set = [...(request.set ?? []), ...(unknown === undefined ? [] : [`evaluation.unknown=${unknown}`])];
+  const set = [
+    ...(request.root === undefined ? [] : [await dataAt(request.root, checkpoint)]),
+    ...(request.set ?? []),
+    ...(unknown === undefined ? [] : [`evaluation.unknown=${unknown}`]),
+  ];
   const flags: Override[] = [{ path: 'workers', value: workers, source: '--workers' }];
   if (backend !== undefined) flags.push({ path: 'backend', value: backend, source: '--backend' });
   const config = loadConfig({ base: checkpoint.config, set, flags });
@@ -92,6 +102,26 @@ export async function evaluateRun(request: EvaluateRequest, hooks: EvaluateHooks
   return { evaluation, checkpoint: folder };
 }
 
+/** The assignment that puts the images of a folder, prepared as the run's, in the place of its test images. */
+async function dataAt(root: string, { config, shape }: Checkpoint): Promise<string> {
+  const { size, resize, channels, normalize, rules } = preprocessingOf(config.data, shape);
+  const folder = await testFolderOf(root, {});
+  const place = existsSync(folder) ? {} : { testSplit: resolve(root) };
+  const name = 'image-folder';
+  const data = {
+    name,
+    root,
+    ...place,
+    otherClasses: 'leave-out',
+    size,
+    resize,
+    channels,
+    normalize,
+    ...rules,
+  };
+  return `data=${JSON.stringify(data)}`;
+}
+
 /** Opens the data before anything is started; resolves with the number of test images. */
 async function checkData(config: Config, { classNames }: Checkpoint): Promise<number> {
   const dataset = await openDataset(config.data, { seed: config.seed, evaluated: classNames });
@@ -104,16 +134,27 @@ interface Alone {
   config: Config;
   combiner: RunCombiner;
   signal: AbortSignal;
+  /** Folder for features, where these are wanted and no evaluation. */
+  features?: string;
 }
 
-async function alone(checkpoint: Checkpoint, { config, combiner, signal }: Alone): Promise<void> {
+/** Evaluates a checkpoint, or computes features with it, in this process. */
+export async function alone(
+  checkpoint: Checkpoint,
+  { config, combiner, signal, features }: Alone,
+): Promise<void> {
   await initBackend(config.backend);
   throwIfStopped(signal);
   const evaluated = checkpoint.classNames;
-  const dataset = await openDataset(config.data, { seed: config.seed, evaluated, notify: () => {} });
+  const open = { seed: config.seed, evaluated, notify: () => {} };
+  const unclassed = features === undefined ? undefined : await openUnknown(config, checkpoint);
+  const dataset = unclassed ?? (await openDataset(config.data, open));
   const [communicator, reporter] = [new LocalCommunicator(), new LocalReporter(combiner)];
+  const about = { checkpoint, config, dataset, communicator, reporter, signal };
   try {
-    await evaluateCheckpoint({ checkpoint, config, dataset, communicator, reporter, signal });
+    await (features === undefined
+      ? evaluateCheckpoint(about)
+      : extractFeatures({ ...about, folder: features }));
   } finally {
     await dataset.close();
   }
@@ -128,10 +169,13 @@ interface Together extends EvaluateHooks {
   backend?: string;
   allowed: AllowedModules;
   combiner: RunCombiner;
+  /** Folder for features, where these are wanted and no evaluation. */
+  features?: string;
 }
 
-async function together(options: Together): Promise<void> {
-  const { folder, checkpoint, config, set, backend, allowed, combiner, notify } = options;
+/** Evaluates a checkpoint, or computes features with it, in worker processes. */
+export async function together(options: Together): Promise<void> {
+  const { folder, checkpoint, config, set, backend, allowed, combiner, notify, features } = options;
   const { stopping = neverStopping } = options;
   const devices = await devicesOf(config.backend).plan({
     workers: config.workers,
@@ -142,6 +186,7 @@ async function together(options: Together): Promise<void> {
   const workerArgs = ['--evaluate', folder, ...set.flatMap((assignment) => ['--set', assignment])];
   const { model } = checkpoint.config;
   if (model.name === 'module') workerArgs.push('--module', model.path);
+  if (features !== undefined) workerArgs.push('--features', features);
   if (allowed.all) workerArgs.push('--allow-module');
   if (backend) workerArgs.push('--backend', backend);
   let isLogNamed = false;

@@ -10,8 +10,9 @@ import { noneAllowed, storedPlugins } from '../checkpoint/modules.js';
 import { loadConfig, settingsOf } from '../config/load.js';
 import { importPlugins, pluginsOf } from '../config/plugins.js';
 import type { Config } from '../config/schema.js';
-import { openDataset } from '../data/index.js';
+import { openDataset, openUnknown } from '../data/index.js';
 import { evaluateCheckpoint } from '../inference/evaluate-checkpoint.js';
+import { extractFeatures } from '../inference/extract-features.js';
 import { isConsequence } from '../job/coordinator/failure.js';
 import { workerThreads } from '../job/join/worker-threads.js';
 import type { JobEnvironment } from '../job/join/environment.js';
@@ -41,6 +42,8 @@ export interface WorkRequest extends GivenSettings {
   requireGpu?: boolean;
   /** A checkpoint to evaluate in place of training. */
   evaluate?: string;
+  /** Folder to write features with that checkpoint to, in place of an evaluation. */
+  features?: string;
   /** Arguments of the command that does the same work in another process. */
   args: readonly string[];
 }
@@ -176,13 +179,17 @@ async function workIn(folder: RunFolder | undefined, options: WorkOptions): Prom
     member.lengthy('open the data set');
     const notify = place.localRank === 0 ? undefined : () => {};
     const evaluated = checkpoint?.classNames;
-    const dataset = await openDataset(config.data, { seed: config.seed, threads, evaluated, notify });
+    const { features } = request;
+    const unclassed = checkpoint && features ? await openUnknown(config, checkpoint) : undefined;
+    const dataset =
+      unclassed ?? (await openDataset(config.data, { seed: config.seed, threads, evaluated, notify }));
     const { tracer } = member;
     let report: Report | undefined;
     try {
       if (checkpoint) {
         const { communicator } = member;
-        await evaluateCheckpoint({ checkpoint, config, dataset, communicator, reporter: member });
+        const about = { checkpoint, config, dataset, communicator, reporter: member };
+        await (features ? extractFeatures({ ...about, folder: features }) : evaluateCheckpoint(about));
       } else {
         const changes = resume && folder && (await describeChanges(resume, config, dataset));
         if (changes) say(changes);
