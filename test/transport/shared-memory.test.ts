@@ -107,7 +107,7 @@ describe('memory that ranks share', needs('the module for shared memory', loadMe
         const lines: string[] = [];
         expect(makeSharedMemory(folder, 2, (line) => lines.push(line))).toBe(true);
         expect(lines).toEqual([
-          `${folder} has 307200 bytes left: workers exchange values in windows of 8192 bytes, not 1048576`,
+          `${folder} has 307200 bytes left: workers exchange values in windows of 8192 bytes, not 524288`,
         ]);
         const pair = new Pair(folder);
         expect(await pair.sum()).toBe(true);

@@ -11,8 +11,8 @@ import { loadMemoryAddon, type MemoryAddon } from './memory-addon.js';
 const controlBytes = 16_384;
 const announcementBytes = 64;
 
-/** Bytes of a window: the largest that helps, what all ranks' windows may take together, and the least. */
-const window = { most: 1_048_576, all: 8_388_608, least: 4096 } as const;
+/** Bytes of a window: what helps, for each rank and at most; what all ranks' windows may take together; the least. */
+const window = { each: 262_144, most: 1_048_576, all: 8_388_608, least: 4096 } as const;
 /** Share of the free memory that is taken. */
 const share = 1 / 4;
 const zeros = Buffer.alloc(65_536);
@@ -73,7 +73,8 @@ export function openSharedMemory(directory: string): number {
 
 /** A power of two. */
 function windowFor(ranks: number): number {
-  return Math.min(window.most, 2 ** Math.floor(Math.log2(window.all / 2 / ranks)));
+  const bytes = Math.min(window.most, window.each * ranks, window.all / 2 / ranks);
+  return 2 ** Math.floor(Math.log2(bytes));
 }
 
 /** Makes a file so long, with room for all of it; false where there is none. */

@@ -36,7 +36,8 @@ struct Order {
 //     barrier          nothing
 //
 // Why a window may be written again two windows later: a rank begins window k + 1 after it has read all of window k, and
-// this rank has seen that all have begun k + 1 when it begins k + 2.
+// this rank has seen that all have begun k + 1 when it begins k + 2. A barrier takes no window: one that another core has
+// just read costs twice as long to write.
 //
 // All combine in pairs of ranks, or copy what one has combined: results are the same to the last bit.
 class Exchange {
@@ -70,7 +71,7 @@ class Exchange {
   // number. It waits a moment at each turn, and sleeps at most so long; a negative number: it does not wait at all.
   int Advance(int milliseconds) {
     while (!over_) {
-      if (milliseconds < 0 ? !turns_.Reached() : !turns_.ReachedSoon()) {
+      if (milliseconds < 0 ? !turns_.Reached() : !turns_.ReachedSoon(at_ == 0)) {
         if (milliseconds > 0) turns_.Sleep(milliseconds);
         if (!turns_.Reached()) return turns_.Slowest();
       }
@@ -85,7 +86,7 @@ class Exchange {
       } else {
         second_ = false;
         at_ += piece_;
-        slot_ ^= 1;
+        if (order_.kind != kBarrier) slot_ ^= 1;
         over_ = at_ >= end_;
         if (over_) break;
         Write();

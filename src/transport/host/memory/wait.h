@@ -101,11 +101,12 @@ class Turns {
     return slowest;
   }
 
-  // Waits a few microseconds on the core, where each rank can have one of its own; else leaves it to another.
-  bool ReachedSoon() {
+  // Waits a few microseconds on the core, where each rank can have one of its own; else leaves it to others a few times,
+  // where `yields` says so: that is quicker than to sleep, but only for a thread that has not run for long.
+  bool ReachedSoon(bool yields) {
     if (Reached()) return true;
     if (!Spins()) {
-      for (int times = 0; times < kYields; times++) {
+      for (int times = 0; yields && times < kYields; times++) {
         sched_yield();
         if (Reached()) return true;
       }
@@ -133,7 +134,7 @@ class Turns {
 
  private:
   static constexpr int64_t kSpinMicros = 100;
-  static constexpr int kYields = 20;
+  static constexpr int kYields = 5;
 
   int32_t Behind(int rank) {
     return static_cast<int32_t>(turn_ - control_->sides[rank].turn.load(std::memory_order_acquire));
