@@ -28,7 +28,7 @@ export interface HostsOptions {
   /** Milliseconds of a rank's computation in a step. */
   computeMs: number;
   steps: number;
-  /** Of `distributed`, over its defaults. */
+  /** Of `distributed`, over its defaults; an algorithm is the only one that is measured. */
   settings?: Partial<TransportSettings>;
   notify(line: string): void;
 }
@@ -89,7 +89,7 @@ async function measureHosts(hosts: number, options: HostsOptions): Promise<Measu
   const link = ShapedLink.create(hosts, rate);
   try {
     await link.delay(delayMs);
-    for (const [algorithm, inFlight] of ways) {
+    for (const [algorithm, inFlight] of ways.filter(([name]) => isWanted(name, settings))) {
       notify(`${hosts} hosts, ${algorithm}, ${inFlight} in flight`);
       const about = { ...settings, algorithm, bucketsInFlight: inFlight };
       const shaping = namedHosts(link);
@@ -133,4 +133,11 @@ function predict(
     algorithmFor: () => algorithm,
   };
   return simulateSteps(network, hosts, about);
+}
+
+function isWanted(
+  name: SimulatedAlgorithm,
+  { algorithm = 'auto' }: Partial<TransportSettings> = {},
+): boolean {
+  return algorithm === 'auto' || algorithm === name;
 }
