@@ -52,7 +52,7 @@ const openersOfOwnFiles = [
   'src/trace/trace-file.ts',
   'src/transport/host/*.ts',
   'src/data/pixels/*.ts',
-  'src/backend/native/cache.ts',
+  'src/backend/native/{cache,bf16-support}.ts',
   'src/checkpoint/files.ts',
   'src/record/{run-lock,run-record}.ts',
   'src/export/files.ts',

@@ -16,6 +16,7 @@ const shortcuts = [
   { flag: 'batch-size', path: 'batchSize', type: 'number', alias: 'b' },
   { flag: 'seed', path: 'seed', type: 'number' },
   { flag: 'backend', path: 'backend', type: 'string' },
+  { flag: 'precision', path: 'precision', type: 'string' },
   { flag: 'bitwise', path: 'distributed.bitwise', type: 'number' },
   { flag: 'elastic', path: 'elastic.enabled', type: 'boolean' },
   { flag: 'spares', path: 'elastic.spares', type: 'number' },

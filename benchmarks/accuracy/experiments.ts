@@ -96,6 +96,15 @@ const podSettings: readonly (readonly string[])[] = [
   ['learningRate.rate=0.4', 'optimizer.weightDecay=0.0005'],
 ];
 
+/** What a recipe says, in either precision. */
+function inBothPrecisions(seeds: number, ...settings: string[]): Group[] {
+  return ['float32', 'bf16'].map((precision) => ({
+    label: precision,
+    settings: [`precision=${precision}`, ...settings],
+    seeds,
+  }));
+}
+
 function withSettings(groups: readonly Group[], ...more: readonly string[]): Group[] {
   return groups.map((group) => ({ ...group, settings: [...more, ...group.settings] }));
 }
@@ -128,6 +137,12 @@ export const experiments: Readonly<Record<string, Experiment>> = {
   'digits-init-rates': { recipe: 'digits', threshold: 0.95, groups: atInits(3, 'data.holdOut=0.2') },
   'digits-init': { recipe: 'digits', threshold: 0.95, groups: atInits(10) },
   'digits-ablation': { recipe: 'digits', threshold: 0.95, groups: ablation(10) },
+  'digits-precision': { recipe: 'digits', threshold: 0.95, groups: inBothPrecisions(10) },
+  'cifar10-precision': {
+    recipe: 'cifar10-resnet20',
+    threshold: 0.5,
+    groups: inBothPrecisions(3, 'epochs=3'),
+  },
   'digits-workers': { recipe: 'digits', threshold: 0.95, groups: workerCounts() },
   'digits-bitwise-workers': {
     recipe: 'digits',

@@ -69,11 +69,19 @@ function describeBackends(backends: readonly BackendHealth[]): string {
     colAligns: ['left', 'left', 'right', 'right'],
     style: { head: [], border: [] },
   });
-  for (const { name, usable, reason, device, gflops, imagesPerSecond, batch } of backends) {
-    if (usable) {
-      const speed = `${imagesPerSecond?.toPrecision(3)}${batch === 1 ? ' (batch 1)' : ''}`;
-      table.push([name, device, gflops?.toPrecision(3), speed]);
-    } else table.push([name, { content: `no: ${reason}`, colSpan: 3, wordWrap: true }]);
+  const refuse = (name: string, reason?: string) =>
+    void table.push([name, { content: `no: ${reason}`, colSpan: 3, wordWrap: true }]);
+  for (const { name, usable, reason, device, gflops, imagesPerSecond, batch, bf16 } of backends) {
+    if (!usable) {
+      refuse(name, reason);
+      continue;
+    }
+    const speed = `${imagesPerSecond?.toPrecision(3)}${batch === 1 ? ' (batch 1)' : ''}`;
+    table.push([name, device, gflops?.toPrecision(3), speed]);
+    if (!bf16) continue;
+    const narrow = `${name}, bf16`;
+    if ('obstacle' in bf16) refuse(narrow, bf16.obstacle);
+    else table.push([narrow, device, bf16.gflops.toPrecision(3), bf16.imagesPerSecond.toPrecision(3)]);
   }
   const note =
     'GFLOP/s of a matrix product; images/s of training steps: small CNN, batch 64, 32x32x3, one worker.';

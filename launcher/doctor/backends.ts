@@ -2,7 +2,7 @@ import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { devicesOf, type BackendName } from '../../src/backend/backends.js';
 import { availableCores } from '../../src/util/cores.js';
-import type { ProbeMessage } from './probe.js';
+import type { Bf16Speed, ProbeMessage } from './probe.js';
 
 /** Findings about a backend, and its measured speed. */
 export interface BackendHealth {
@@ -18,6 +18,8 @@ export interface BackendHealth {
   gflops?: number;
   /** Speed of training steps of the small CNN on 32x32x3 images. */
   imagesPerSecond?: number;
+  /** The same in bf16; absent where the backend computes in float32 alone. */
+  bf16?: Bf16Speed;
   /** Images in a step of that measurement: 64, or 1 where the backend is too slow for 64. */
   batch?: number;
 }
@@ -78,7 +80,7 @@ export async function examineBackend(
 
 function healthOf(name: BackendName, message: Exclude<ProbeMessage, { kind: 'stage' }>): BackendHealth {
   if (message.kind === 'failed') return { name, usable: false, reason: message.message };
-  const { device, gpu, faster, gflops, step } = message;
+  const { device, gpu, faster, gflops, step, bf16 } = message;
   return {
     name,
     usable: true,
@@ -88,5 +90,6 @@ function healthOf(name: BackendName, message: Exclude<ProbeMessage, { kind: 'sta
     gflops,
     imagesPerSecond: step.imagesPerSecond,
     batch: step.batch,
+    bf16,
   };
 }

@@ -3,6 +3,7 @@ import type { PodDistError } from '../util/errors.js';
 import type { Capture } from './capture.js';
 import type { BatchNormOperations } from './batch-norm.js';
 import type { Devices } from './devices/devices.js';
+import type { Precision } from './precision.js';
 
 /** Requirements of a backend that is started. */
 export interface BackendOptions {
@@ -12,15 +13,27 @@ export interface BackendOptions {
   threads?: number;
   /** Use no GPU kernel whose sums have no fixed order: as many threads then compute equal numbers to equal bits. */
   deterministic?: boolean;
+  /** Refuse a backend that cannot compute in this precision, or is slower in it than in float32. */
+  precision?: Precision;
 }
 
 /** Operations that a backend has its own kernels for; the others are composed of ordinary operations. */
 export interface Fusions {
   /** dy where the ReLU's output y is positive, else 0. */
   reluGradient?(dy: tf.Tensor, y: tf.Tensor): tf.Tensor;
+  /**
+   * g, which is dy where the ReLU's output y is positive, else 0, or dy without a ReLU, and its sum over all axes but the
+   * last, the gradient of a bias; undefined in a precision in which the backend has nothing of its own for both.
+   */
+  biasGradient?(dy: tf.Tensor, y?: tf.Tensor): { g: tf.Tensor; sum: tf.Tensor } | undefined;
   batchNorm?: BatchNormOperations;
   /** Runs passes as graphs of its own. */
   capture?: Capture;
+  /** Computes in bfloat16, where nothing stands in the way; absent where it cannot at all. */
+  bf16?: {
+    /** Why that is not possible here, or slower than float32. */
+    obstacle?: string;
+  };
 }
 
 /** A backend that TensorFlow.js computes on from now on. */

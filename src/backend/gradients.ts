@@ -1,5 +1,6 @@
 import * as tf from '../tf/index.js';
 import { reluGradient, type Convolution } from './operations.js';
+import { running } from './running.js';
 
 let replaced = false;
 
@@ -35,7 +36,9 @@ export function replaceGradients(): void {
     outputsToSave: [true],
     gradFunc: (dy, [x, filter, y], attributes) => {
       const { activation, strides, pad, dilations } = attributes as unknown as Convolution;
-      const inner = (activation === 'relu' ? reluGradient(dy as tf.Tensor, y) : dy) as tf.Tensor4D;
+      const rectified = activation === 'relu' ? y : undefined;
+      const both = rectified && running().biasGradient?.(dy as tf.Tensor, rectified);
+      const inner = (both?.g ?? (rectified ? reluGradient(dy as tf.Tensor, rectified) : dy)) as tf.Tensor4D;
       const geometry = { strides, pad, dilations, dataFormat: 'NHWC' };
       const engine = tf.engine();
       return {
@@ -51,7 +54,7 @@ export function replaceGradients(): void {
             { x, dy: inner },
             { ...geometry, filterShape: filter.shape },
           ),
-        bias: () => tf.sum(inner, [0, 1, 2]),
+        bias: () => (both ?? running().biasGradient?.(inner))?.sum ?? tf.sum(inner, [0, 1, 2]),
       };
     },
   });

@@ -4,7 +4,7 @@ import { UserError } from '../util/errors.js';
 import type { Backend as Definition, BackendOptions, Started } from './backend.js';
 import { backendOf, backends, type BackendChoice, type BackendName } from './backends.js';
 import { replaceGradients } from './gradients.js';
-import { enter } from './running.js';
+import { enter, requirePrecision } from './running.js';
 
 /** A TensorFlow.js backend that is ready to train. */
 export interface Backend extends Omit<Started, 'fusions'> {
@@ -56,5 +56,6 @@ async function start(definition: Definition<BackendName>, options: BackendOption
       `a GPU was asked for, but the ${name} backend computes on ${about.device}: ${howToGetGpu}`,
     );
   }
+  if (options.precision) requirePrecision(options.precision);
   return { name, tf, ...about };
 }

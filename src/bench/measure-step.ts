@@ -28,6 +28,8 @@ export interface MeasureOptions {
   overlap?: Config['distributed']['overlap'];
   /** Whether steps run as graphs where the backend can; default: the recipe's. */
   capture?: Config['capture'];
+  /** Default: the recipe's. */
+  precision?: Config['precision'];
   /** Images that batch norm's statistics are taken over; default: the recipe's choice. */
   statistics?: Config['batchNorm']['statistics'];
   /** Records every step and its parts, those of the warm-up as well; default: no tracing. */
@@ -134,13 +136,14 @@ export function median(values: readonly number[]): number {
 }
 
 function stepConfig(
-  { model, batch, bucketBytes, overlap, capture, statistics }: MeasureOptions,
+  { model, batch, bucketBytes, overlap, capture, precision, statistics }: MeasureOptions,
   worldSize: number,
 ): Config {
   return configSchema.parse({
     batchSize: batch * worldSize,
     distributed: { bucketBytes, overlap },
     capture,
+    precision,
     batchNorm: { statistics },
     data: { name: 'digits' },
     model,

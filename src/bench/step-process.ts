@@ -17,7 +17,7 @@ export type StepAnswer =
   | ({ kind: 'failed' } & ErrorReport);
 
 async function measure({ backend: name, profile, ...options }: StepTask): Promise<StepAnswer> {
-  const backend = await initBackend(name);
+  const backend = await initBackend(name, { precision: options.precision });
   const profiler = profile ? profileKernels() : undefined;
   const step = await measureStep({ ...options, onWarm: () => profiler?.reset() });
   const kernels = profiler?.stop().map((time) => ({

@@ -49,8 +49,9 @@ export async function benchmarkStep(benchmark: StepBenchmark): Promise<StepRow> 
     });
     if (answer.kind === 'failed') throw new UserError(answer.code, answer.message);
     const { backend, device, kernels } = answer;
+    const narrow = task.precision === 'bf16' ? ', bf16' : '';
     const singly = task.capture === 'off' ? ', operation by operation' : '';
-    const system = `pod-dist, ${backend} on ${device}${singly}`;
+    const system = `pod-dist, ${backend} on ${device}${narrow}${singly}`;
     const { loss: _loss, steps: _steps, ...times } = answer.step;
     const used = backendOf(backend).threaded ? threads : 1;
     return { system, model: task.model.name, backend, threads: used, ...times, kernels };
@@ -59,21 +60,24 @@ export async function benchmarkStep(benchmark: StepBenchmark): Promise<StepRow> 
   }
 }
 
+type TorchBenchmark = Pick<StepBenchmark, 'model' | 'batch' | 'steps' | 'precision' | 'threads'>;
+
 /**
- * Measures the same step in PyTorch eager on the CPU. Where that is not installed, returns undefined and calls
+ * Measures the same step in PyTorch eager on the CPU, under autocast for bf16. Where that is not installed, returns undefined and calls
  * `notify` with the reason.
  */
 export async function benchmarkTorch(
-  { model, batch, steps = 20, threads }: Pick<StepBenchmark, 'model' | 'batch' | 'steps' | 'threads'>,
+  { model, batch, steps = 20, precision = 'float32', threads }: TorchBenchmark,
   python: string,
   notify: (line: string) => void,
 ): Promise<StepRow | undefined> {
   const script = fileURLToPath(new URL('./peers/torch_step.py', import.meta.url));
   try {
-    const args = [script, model.name, String(batch), String(threads), String(steps)];
+    const args = [script, model.name, String(batch), String(threads), String(steps), precision];
     const { stdout } = await promisify(execFile)(python, args, { timeout: deadlineMs });
     const { version, ...times } = JSON.parse(stdout) as { version: string } & Omit<StepMeasurement, 'loss'>;
-    const system = `PyTorch ${version}, eager, channels last`;
+    const narrow = precision === 'bf16' ? ', bf16 autocast' : '';
+    const system = `PyTorch ${version}, eager, channels last${narrow}`;
     return { system, model: model.name, ...times, batch, waitMs: 0, backend: 'torch', threads };
   } catch (error) {
     notify(`PyTorch is left out: ${messageOf(error).split('Traceback')[0]}`);

@@ -1,6 +1,7 @@
 import * as tf from '../tf/index.js';
 import type { Capture } from '../backend/capture.js';
 import { fromHost } from '../backend/host-values.js';
+import { inPrecision, type Precision } from '../backend/precision.js';
 import { running } from '../backend/running.js';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
@@ -45,6 +46,8 @@ export class Classifier {
   readonly classes: number;
   readonly dim: number;
   readonly shape: readonly [number, number, number];
+  /** Of the passes of its network. */
+  readonly precision: Precision;
 
   /** Builds the backbone that the configuration names, and the centroids of its classes. */
   static async create(options: ClassifierOptions): Promise<Classifier> {
@@ -62,6 +65,7 @@ export class Classifier {
     this.shape = shape;
     this.classes = classes;
     this.dim = config.model.dim;
+    this.precision = config.precision;
     const seed = config.centroids.seed ?? config.seed;
     const options = { classes, dim: this.dim, seed, centred: config.centroids.centred };
     this.centroids = new CentroidSource(options, config.centroids.memoryMegabytes * 1e6);
@@ -144,8 +148,10 @@ export class Classifier {
   /** Features of a training pass, [b, d]. */
   features(images: Parts<tf.Tensor4D>): tf.Tensor2D {
     const overrides = new Map([...this.batchNorm.overrides, ...this.dropout.overrides]);
-    return images.length === 1
-      ? this.forward.run(images[0] as tf.Tensor4D, overrides)
-      : (join(this.forward.runParts(images, overrides)) as tf.Tensor2D);
+    return inPrecision(this.precision, () =>
+      images.length === 1
+        ? this.forward.run(images[0] as tf.Tensor4D, overrides)
+        : (join(this.forward.runParts(images, overrides)) as tf.Tensor2D),
+    );
   }
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { automaticNames, backendNames, listed } from '../backend/backends.js';
+import { precisions } from '../backend/precision.js';
 import { losses } from '../losses/index.js';
 import { checkElastic, elasticSchema } from './elastic.js';
 import { checkBitwise } from './bitwise.js';
@@ -66,6 +67,12 @@ function settingsSchema<Data extends z.ZodType, Model extends z.ZodType, Loss ex
       .enum(['auto', 'off'])
       .default('auto')
       .describe('auto: training steps run as one graph where the backend can (native), with the same bits'),
+    precision: z
+      .enum(precisions)
+      .default('float32')
+      .describe(
+        'of convolutions, matrix products and what lies between them; bf16 (native, on a processor with AMX or AVX-512 BF16) is faster; weights, sums, statistics and the loss are float32 always',
+      ),
     plugins: z
       .array(path)
       .max(mostPlugins)

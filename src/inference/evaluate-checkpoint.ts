@@ -15,6 +15,8 @@ export interface EvaluateCheckpointOptions {
   dataset: Dataset;
   communicator: Communicator;
   reporter: Reporter;
+  /** Hears where the model computes in another precision than it was trained in. */
+  onNotice?(line: string): void;
   /** Stops a job of one rank between two batches. */
   signal?: AbortSignal;
 }
@@ -24,10 +26,11 @@ export interface EvaluateCheckpointOptions {
  * holds the result.
  */
 export async function evaluateCheckpoint(options: EvaluateCheckpointOptions): Promise<void> {
-  const { checkpoint, config, dataset, communicator, reporter, signal } = options;
+  const { checkpoint, config, dataset, communicator, reporter, onNotice, signal } = options;
   checkSameData(checkpoint, dataset);
   const unknown = await openUnknown(config, dataset);
-  const classifier = await restoreClassifier(checkpoint, communicator);
+  const { precision } = config;
+  const classifier = await restoreClassifier(checkpoint, communicator, { precision, onNotice });
   try {
     await reporter.agree('weights', classifier.weightsSha256());
     if (unknown) await reporter.agree('unknown images', await unknown.fingerprint());

@@ -16,13 +16,14 @@ export class Predictor {
 
   /**
    * Restores a checkpoint's classifier on the backend that has been started. `mirror` as evaluation had it; default: as
-   * the checkpoint's recipe says.
+   * the checkpoint's recipe says. `onNotice` hears where it computes in another precision than it was trained in.
    */
   static async create(
     checkpoint: Checkpoint,
     mirror = checkpoint.config.evaluation.mirror,
+    onNotice?: (line: string) => void,
   ): Promise<Predictor> {
-    const classifier = await restoreClassifier(checkpoint, new LocalCommunicator());
+    const classifier = await restoreClassifier(checkpoint, new LocalCommunicator(), { onNotice });
     await classifier.batchNorm.publish();
     return new Predictor(classifier, mirror);
   }

@@ -93,7 +93,7 @@ export async function evaluateRun(request: EvaluateRequest, hooks: EvaluateHooks
   const combiner = new RunCombiner([{ evaluating }]);
   if (config.workers === 1)
     await untilSignal(
-      (signal) => alone(checkpoint, { config, combiner, signal }),
+      (signal) => alone(checkpoint, { config, combiner, notify, signal }),
       hooks.stopping ?? neverStopping,
     );
   else await together({ ...hooks, folder, checkpoint, config, set, backend, allowed, combiner });
@@ -133,6 +133,7 @@ async function checkData(config: Config, { classNames }: Checkpoint): Promise<nu
 interface Alone {
   config: Config;
   combiner: RunCombiner;
+  notify?(line: string): void;
   signal: AbortSignal;
   /** Folder for features, where these are wanted and no evaluation. */
   features?: string;
@@ -141,7 +142,7 @@ interface Alone {
 /** Evaluates a checkpoint, or computes features with it, in this process. */
 export async function alone(
   checkpoint: Checkpoint,
-  { config, combiner, signal, features }: Alone,
+  { config, combiner, notify, signal, features }: Alone,
 ): Promise<void> {
   await initBackend(config.backend);
   throwIfStopped(signal);
@@ -153,7 +154,7 @@ export async function alone(
   const about = { checkpoint, config, dataset, communicator, reporter, signal };
   try {
     await (features === undefined
-      ? evaluateCheckpoint(about)
+      ? evaluateCheckpoint({ ...about, onNotice: notify })
       : extractFeatures({ ...about, folder: features }));
   } finally {
     await dataset.close();

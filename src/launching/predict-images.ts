@@ -89,7 +89,7 @@ export async function predictImages(request: PredictRequest, hooks: PredictHooks
   const config = loadConfig({ base: checkpoint.config, flags });
   const preprocessing = preprocessingOf(config.data, checkpoint.shape);
   await initBackend(config.backend);
-  const predictor = await Predictor.create(checkpoint, mirror);
+  const predictor = await Predictor.create(checkpoint, mirror, notify);
   const { scoreKind } = predictor;
   const named = ({ index, score }: ClassScore) => ({
     class: present(checkpoint.classNames[index], `a name of class ${index}`),

@@ -163,7 +163,9 @@ async function workIn(folder: RunFolder | undefined, options: WorkOptions): Prom
   let starting: Promise<Backend> | undefined;
   const startBackend = (member: Membership) => {
     member.lengthy('start the backend');
-    return initBackend(config.backend, { ...backendOptions(config), requireGpu });
+    // A model is evaluated in float32 where it cannot be in its own precision.
+    const precision = checkpoint ? undefined : config.precision;
+    return initBackend(config.backend, { ...backendOptions(config), precision, requireGpu });
   };
   const startAhead = (member: Membership) => {
     starting = startBackend(member);
@@ -189,7 +191,10 @@ async function workIn(folder: RunFolder | undefined, options: WorkOptions): Prom
       if (checkpoint) {
         const { communicator } = member;
         const about = { checkpoint, config, dataset, communicator, reporter: member };
-        await (features ? extractFeatures({ ...about, folder: features }) : evaluateCheckpoint(about));
+        const onNotice = place.rank === 0 ? say : undefined;
+        await (features
+          ? extractFeatures({ ...about, folder: features })
+          : evaluateCheckpoint({ ...about, onNotice }));
       } else {
         const changes = resume && folder && (await describeChanges(resume, config, dataset));
         if (changes) say(changes);

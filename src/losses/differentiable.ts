@@ -1,6 +1,7 @@
 import { tf } from '../tf/deferred.js';
 import type { GradSaveFunc, Scalar, Tensor, Tensor2D } from '../tf/index.js';
 import { readOutcome, type Outcome } from '../backend/host-values.js';
+import { inPrecision } from '../backend/precision.js';
 import { UserError } from '../util/errors.js';
 import type { Computed, Loss, LossValues, Shard } from './loss.js';
 
@@ -13,7 +14,7 @@ export interface Applied {
 
 /**
  * A loss as an operation on the gradient tape. Its gradients are made together with its value: what they need of the other
- * ranks is reduced once, in the forward pass.
+ * ranks is reduced once, in the forward pass. It is computed in float32, whatever the network is.
  *
  * `isRoot`: it is differentiated itself, not as a part of something else, so that its own gradient is 1. Its scalar is then
  * 0, and whoever wants the loss reads `values` once the pass is over, and disposes of their tensors.
@@ -28,7 +29,7 @@ export function applyLoss(
   const operation = tf.customGrad((...given: (Tensor | GradSaveFunc)[]) => {
     const save = given.pop() as GradSaveFunc;
     const [features, ...classWeights] = given as Tensor[];
-    const computed = loss.compute(features as Tensor2D, classWeights, shard);
+    const computed = inPrecision('float32', () => loss.compute(features as Tensor2D, classWeights, shard));
     if (!Array.isArray((computed.values as Partial<Computed['values']>).tensors))
       throw new UserError(
         'PLUGIN_INVALID',

@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { disposeTape } from '../tf/dispose-tape.js';
 import * as tf from '../tf/index.js';
 import { readOutcome, type Outcome } from '../backend/host-values.js';
+import { inPrecision } from '../backend/precision.js';
 import { explainFailure, running } from '../backend/running.js';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
@@ -235,7 +236,8 @@ export class TrainingStep {
       onPhase?.('forward');
       return loss;
     };
-    const both = () => tf.variableGrads(loss, classifier.parameters.variables);
+    const { variables } = classifier.parameters;
+    const both = () => inPrecision(classifier.precision, () => tf.variableGrads(loss, variables));
     const { grads } = this.hooks ? this.hooks.pass(both) : both();
     return { outcome: this.outcome as Outcome<LossValues>, grads };
   }

@@ -8,6 +8,7 @@ const input = {
   ADDRESS_INVALID: 'the coordinator cannot listen on the address given',
   PORT_IN_USE: "the coordinator's port is taken",
   BACKEND_UNAVAILABLE: 'the backend asked for does not start on this machine',
+  PRECISION_UNAVAILABLE: 'the backend cannot compute in the precision asked for, or is slower in it',
   GPU_UNAVAILABLE: 'fewer GPUs than asked for, or none that the backend can use',
   SETUP_FAILED: 'pod-dist setup misses something, or could not build',
   LINK_UNAVAILABLE: 'this machine cannot shape a link for a benchmark',

@@ -28,7 +28,7 @@ describe('featuresOf', () => {
 
   const features = (of: Float32Array, mirror: boolean) =>
     tf.tidy(() => {
-      const result = featuresOf({ forward, shape }, { images: of, count }, mirror);
+      const result = featuresOf({ forward, shape, precision: 'float32' }, { images: of, count }, mirror);
       expect(result.shape).toEqual([count, dim]);
       return [...result.dataSync<'float32'>()];
     });

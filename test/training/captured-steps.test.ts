@@ -1,6 +1,7 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { initBackend } from '../../src/backend/index.js';
 import { fromHost } from '../../src/backend/host-values.js';
+import { obstacleToBf16 } from '../../src/backend/native/bf16-support.js';
 import { findAddon } from '../../src/backend/native/cache.js';
 import type { NodeBackend } from '../../src/backend/native/node-backend.js';
 import { Classifier } from '../../src/classifier/classifier.js';
@@ -139,6 +140,21 @@ describe(
       ['dense blocks', { model: { name: 'densenet121', dim: 6 } }],
     ])('train with %s to the same bits', async (_, input) => {
       await expectSame(input);
+    });
+
+    describe('in bf16', needs('a processor with instructions for bf16', !obstacleToBf16()), () => {
+      const precision = 'bf16';
+      it.each<[string, Partial<ConfigInput>]>([
+        ['batch norm', {}],
+        ['biases', { model: { ...small, batchNorm: false } }],
+        ['residual blocks', { model: { name: 'resnet20', dim: 6 } }],
+        ['several virtual workers', { distributed: { bitwise: 2 } }],
+      ])('train with %s to the same bits, and to others than in float32', async (_, input) => {
+        const narrow = await expectSame({ ...input, precision });
+        const wide = await train(input, 'auto');
+        expect(narrow.weights).not.toBe(wide.weights);
+        expect(Math.abs(narrow.losses[0] / wide.losses[0] - 1)).toBeLessThan(0.02);
+      });
     });
 
     it('hold as many tensors after many steps as after few', async () => {

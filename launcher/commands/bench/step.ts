@@ -4,6 +4,7 @@ import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { drawBars } from '../../../src/bench/bar-chart.js';
 import { benchmarkStep, benchmarkTorch, type StepRow } from '../../../src/bench/step.js';
 import { backends as allBackends, devicesOf } from '../../../src/backend/backends.js';
+import { precisions as allPrecisions } from '../../../src/backend/precision.js';
 import type { KernelTime } from '../../../src/backend/profile.js';
 import { configSchema, modelNames, type Config } from '../../../src/config/schema.js';
 import { availableCores } from '../../../src/util/cores.js';
@@ -19,6 +20,7 @@ interface StepArguments {
   steps: number;
   rounds: number;
   capture: 'auto' | 'off' | 'both';
+  precision: 'float32' | 'bf16' | 'both';
   peers: boolean;
   python: string;
   profile: boolean;
@@ -69,6 +71,12 @@ export const stepCommand: CommandModule<object, StepArguments> = {
         requiresArg: true,
         describe: 'steps as one graph where the backend can, operation by operation, or both in turn',
       })
+      .option('precision', {
+        choices: [...allPrecisions, 'both'] as const,
+        default: 'float32' as const,
+        requiresArg: true,
+        describe: 'of convolutions and matrix products (PyTorch: autocast), or both in turn',
+      })
       .option('peers', {
         type: 'boolean',
         default: false,
@@ -84,13 +92,15 @@ export const stepCommand: CommandModule<object, StepArguments> = {
       .option('json', { type: 'boolean', default: false, describe: 'print one JSON object a row instead' })
       .option('svg', { type: 'string', requiresArg: true, describe: 'draw images a second' })
       .example('$0 bench step --model resnet20 --batch 128 --peers', 'ResNet-20, beside PyTorch')
-      .example('$0 bench step --backend native --capture both', 'what running steps as one graph gains'),
+      .example('$0 bench step --backend native --capture both', 'what running steps as one graph gains')
+      .example('$0 bench step --backend native --precision both', 'what bf16 gains on this processor'),
   handler: benchStep,
 };
 
 async function benchStep(args: ArgumentsCamelCase<StepArguments>): Promise<void> {
-  const { batch, threads, steps, rounds, capture, peers, python, profile, json, svg } = args;
+  const { batch, threads, steps, rounds, capture, precision, peers, python, profile, json, svg } = args;
   const captures = capture === 'both' ? (['auto', 'off'] as const) : [capture];
+  const precisions = precision === 'both' ? allPrecisions : [precision];
   if (svg !== undefined) requireReplaceable(svg);
   for (const [flag, value] of Object.entries({ batch, threads, steps, rounds })) {
     if (!Number.isInteger(value) || value < 1)
@@ -109,15 +119,16 @@ async function benchStep(args: ArgumentsCamelCase<StepArguments>): Promise<void>
     const best = row && fastest.get(row.system);
     if (row && (!best || row.medianMs < best.medianMs)) fastest.set(row.system, row);
   };
+  const notify = (line: string) => void process.stderr.write(`${line}\n`);
   for (let round = 0; round < rounds; round++) {
-    for (const backend of backends) {
-      const environment = await devicesOf(backend).alone(threads);
-      for (const capture of captures)
-        take(await benchmarkStep({ model, batch, steps, backend, capture, profile, threads, environment }));
-    }
-    if (peers) {
-      const notify = (line: string) => void process.stderr.write(`${line}\n`);
-      take(await benchmarkTorch({ model, batch, steps, threads }, python, notify));
+    for (const precision of precisions) {
+      const task = { model, batch, steps, precision, threads };
+      for (const backend of backends) {
+        const environment = await devicesOf(backend).alone(threads);
+        for (const capture of captures)
+          take(await benchmarkStep({ ...task, backend, capture, profile, environment }));
+      }
+      if (peers) take(await benchmarkTorch(task, python, notify));
     }
   }
   const rows = [...fastest.values()];

@@ -1,5 +1,7 @@
 import type * as tf from '../../tf/index.js';
-import { replaceWhere } from '../kernels.js';
+import { replaceWhere, type Inputs } from '../kernels.js';
+import { precisionNow } from '../precision.js';
+import { Bfloat16, bfloat16 } from './bfloat16.js';
 import { Attributes, backendName, type NodeBackend } from './node-backend.js';
 
 interface Geometry {
@@ -12,20 +14,28 @@ interface Geometry {
 /**
  * Puts the plain convolution and its gradients straight to TensorFlow: the npm package computes the geometry anew,
  * builds the attributes and makes a tensor of the sizes at every call, which takes as long as a small layer does.
- * Whatever is not NHWC, `same` or `valid`, and without dilation is left to the package.
+ * Whatever is not NHWC, `same` or `valid`, and without dilation is left to the package, and to float32.
+ *
+ * In bfloat16 products are added up in float32, as oneDNN does; a bias and a ReLU follow without rounding in between.
  */
 export function registerConvolutions(backend: NodeBackend): void {
   const attributes = new Attributes(backend.binding);
   const operations = new Map<string, ReturnType<typeof describe>>();
+  const narrow = new Bfloat16(backend);
   const sizes = new Map<string, tf.TensorInfo>();
 
-  const describe = (down: number, across: number, pad: string) => [
-    attributes.float32(),
-    attributes.integers('strides', [1, down, across, 1]),
-    attributes.text('padding', pad.toUpperCase()),
-  ];
+  const describe = (down: number, across: number, pad: string) => {
+    const geometry = [
+      attributes.integers('strides', [1, down, across, 1]),
+      attributes.text('padding', pad.toUpperCase()),
+    ];
+    return {
+      float32: [attributes.float32(), ...geometry],
+      bf16: [attributes.type('T', bfloat16), ...geometry],
+    };
+  };
 
-  /** Attributes of a plain convolution, made once; undefined for every other. */
+  /** Attributes of a plain convolution in either precision, made once; undefined for every other. */
   const plain = ({ strides, pad, dataFormat, dilations = 1 }: Geometry) => {
     if (dataFormat !== 'NHWC' || (pad !== 'same' && pad !== 'valid')) return undefined;
     const [rows, columns] = pair(dilations);
@@ -41,28 +51,65 @@ export function registerConvolutions(backend: NodeBackend): void {
       return { dataId, shape: [shape.length], dtype: 'int32' };
     });
 
+  const isNarrow = () => precisionNow() === 'bf16';
+  const relu = { linear: [attributes.flag('relu', false)], relu: [attributes.flag('relu', true)] };
+
+  const convolveNarrow = (
+    { x, filter, bias }: Inputs,
+    geometry: ReturnType<typeof describe>,
+    activation: keyof typeof relu,
+  ) =>
+    narrow.run((operations) => {
+      let [y] = operations.execute('Conv2D', geometry.bf16, [
+        operations.narrow(x),
+        operations.narrow(filter),
+      ]);
+      if (bias) [y] = operations.execute('PodDistAddBias', relu[activation], [y.id, operations.plain(bias)]);
+      else if (activation === 'relu') [y] = operations.execute('Relu', geometry.bf16.slice(0, 1), [y.id]);
+      return operations.tensor(y);
+    });
+
+  replaceWhere(backendName, 'Conv2D', (inputs, attrs) => {
+    const geometry = isNarrow() ? plain(attrs as unknown as Geometry) : undefined;
+    return geometry && convolveNarrow(inputs, geometry, 'linear');
+  });
+
   replaceWhere(backendName, 'FusedConv2D', (inputs, attrs) => {
     const geometry = plain(attrs as unknown as Geometry);
     const { activation } = attrs as { activation?: string };
-    if (!geometry || inputs.bias || inputs.preluActivationWeights) return undefined;
+    if (!geometry || inputs.preluActivationWeights) return undefined;
     if (activation !== 'linear' && activation !== 'relu') return undefined;
-    const y = backend.executeSingleOutput('Conv2D', geometry, [inputs.x, inputs.filter]);
+    if (isNarrow()) return convolveNarrow(inputs, geometry, activation);
+    if (inputs.bias) return undefined;
+    const y = backend.executeSingleOutput('Conv2D', geometry.float32, [inputs.x, inputs.filter]);
     if (activation === 'linear') return y;
-    const rectified = backend.executeSingleOutput('Relu', geometry.slice(0, 1), [y]);
+    const rectified = backend.executeSingleOutput('Relu', geometry.float32.slice(0, 1), [y]);
     y.dispose();
     return rectified;
   });
 
   replaceWhere(backendName, 'Conv2DBackpropInput', ({ dy, filter }, attrs) => {
     const geometry = plain(attrs as unknown as Geometry);
+    if (!geometry) return undefined;
     const size = sizesOf((attrs as { inputShape: number[] }).inputShape);
-    return geometry && backend.executeSingleOutput('Conv2DBackpropInput', geometry, [size, filter, dy]);
+    const name = 'Conv2DBackpropInput';
+    if (!isNarrow()) return backend.executeSingleOutput(name, geometry.float32, [size, filter, dy]);
+    return narrow.run((operations) => {
+      const ids = [operations.plain(size), operations.narrow(filter), operations.narrow(dy)];
+      return operations.tensor(operations.execute(name, geometry.bf16, ids)[0]);
+    });
   });
 
   replaceWhere(backendName, 'Conv2DBackpropFilter', ({ x, dy }, attrs) => {
     const geometry = plain(attrs as unknown as Geometry);
+    if (!geometry) return undefined;
     const size = sizesOf((attrs as { filterShape: number[] }).filterShape);
-    return geometry && backend.executeSingleOutput('Conv2DBackpropFilter', geometry, [x, size, dy]);
+    const name = 'Conv2DBackpropFilter';
+    if (!isNarrow()) return backend.executeSingleOutput(name, geometry.float32, [x, size, dy]);
+    return narrow.run((operations) => {
+      const ids = [operations.narrow(x), operations.plain(size), operations.narrow(dy)];
+      return operations.tensor(operations.execute(name, geometry.bf16, ids)[0]);
+    });
   });
 }
 

@@ -25,6 +25,7 @@ export interface Binding extends Record<
   ): { id: number; dtype: number; shape: number[] }[];
   createTensor(shape: readonly number[], type: number, values: ArrayBufferView): number;
   tensorDataSync(id: number): Float32Array | Int32Array | Uint8Array;
+  deleteTensor(id: number): void;
 }
 
 /** Interface of the npm package's backend beyond tfjs's: it runs any TensorFlow operation by name. */
@@ -34,6 +35,8 @@ export interface NodeBackend extends tf.KernelBackend {
   /** Numbers by which the binding knows tensors; brings into being what was only written so far. */
   getInputTensorIds(tensors: readonly tf.TensorInfo[]): number[];
   getDTypeInteger(dtype: tf.DataType): number;
+  /** A tensor of a result of the binding's, of a type that TensorFlow.js knows. */
+  createOutputTensor(result: { id: number; dtype: number; shape: number[] }): tf.Tensor;
   write(values: tf.BackendValues, shape: number[], dtype: tf.DataType): tf.DataId;
   executeSingleOutput(name: string, attributes: Attribute[], inputs: tf.TensorInfo[]): tf.Tensor;
   executeMultipleOutputs(
@@ -48,12 +51,12 @@ export interface NodeBackend extends tf.KernelBackend {
 export class Attributes {
   constructor(private readonly binding: Binding) {}
 
-  float32(name = 'T'): Attribute {
-    return { name, type: this.binding.TF_ATTR_TYPE, value: this.binding.TF_FLOAT };
+  type(name: string, value: number): Attribute {
+    return { name, type: this.binding.TF_ATTR_TYPE, value };
   }
 
-  int32(name: string): Attribute {
-    return { name, type: this.binding.TF_ATTR_TYPE, value: this.binding.TF_INT32 };
+  float32(name = 'T'): Attribute {
+    return this.type(name, this.binding.TF_FLOAT);
   }
 
   number(name: string, value: number): Attribute {

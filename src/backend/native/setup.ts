@@ -150,7 +150,7 @@ async function compileOperations(
   folder: string,
   progress: SetupProgress,
 ): Promise<string | null> {
-  const sources = ['module.cc', 'batch-norm.cc', 'graph.cc'].map((name) =>
+  const sources = ['module.cc', 'batch-norm.cc', 'activations.cc', 'passes.cc', 'graph.cc'].map((name) =>
     join(sourceFolders.operations, name),
   );
   const flags = ['-O3', '-ffp-contract=off', '-fno-math-errno', '-fno-trapping-math', '-fvisibility=hidden'];

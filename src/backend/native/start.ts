@@ -6,6 +6,7 @@ import { messageOf, UserError } from '../../util/errors.js';
 import type { Fusions, Started } from '../backend.js';
 import { fusedBatchNorm } from './batch-norm/fused.js';
 import { ownBatchNorm } from './batch-norm/own.js';
+import { obstacleToBf16 } from './bf16-support.js';
 import { findAddon } from './cache.js';
 import type { GraphAddon } from './capture/graph-addon.js';
 import { captureOn } from './capture/recorder.js';
@@ -54,12 +55,18 @@ export async function startNative(addon: Addon | undefined = findAddon()): Promi
 
 function fuse(backend: NodeBackend, { operations }: Addon): Fusions {
   const training = registerTrainingKernels(backend);
-  if (operations === undefined) return { ...training, batchNorm: fusedBatchNorm(backend) };
+  if (operations === undefined) {
+    const obstacle = `bf16 needs operations that did not compile here: run pod-dist setup --force, it says why`;
+    return { ...training, batchNorm: fusedBatchNorm(backend), bf16: { obstacle } };
+  }
   // OpenMP's threads would spin after each operation, on the cores that TensorFlow's threads need for the next one.
   if (process.env.OMP_WAIT_POLICY === undefined) setVariables({ OMP_WAIT_POLICY: 'passive' });
   const capture = captureOn(backend, load(operations) as GraphAddon);
-  const batchNorm = backend.isUsingGpuDevice ? fusedBatchNorm(backend) : ownBatchNorm(backend);
-  return { ...training, batchNorm, capture };
+  if (backend.isUsingGpuDevice) {
+    const obstacle = 'native TensorFlow computes in bf16 on processors alone, not on GPUs';
+    return { ...training, batchNorm: fusedBatchNorm(backend), capture, bf16: { obstacle } };
+  }
+  return { ...training, batchNorm: ownBatchNorm(backend), capture, bf16: { obstacle: obstacleToBf16() } };
 }
 
 function registerBackend(file: string): void {

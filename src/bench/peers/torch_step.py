@@ -1,6 +1,8 @@
 """One training step of the same networks in PyTorch eager, channels last: a line of JSON with medians.
 
-usage: torch_step.py MODEL BATCH THREADS STEPS
+usage: torch_step.py MODEL BATCH THREADS STEPS [float32|bf16]
+
+bf16: the network runs under autocast, the loss in float32.
 """
 import json
 import statistics
@@ -92,6 +94,7 @@ MODELS = {
 
 def main():
     name, batch, threads, steps = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    bf16 = sys.argv[5:] == ["bf16"]
     torch.manual_seed(0)
     torch.set_num_threads(threads)
     model = MODELS[name]().to(memory_format=torch.channels_last)
@@ -106,8 +109,9 @@ def main():
         processor = time.process_time()
         marks = [time.perf_counter()]
         optimizer.zero_grad()
-        features = model(images)
-        unit = F.normalize(features)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+            features = model(images)
+        unit = F.normalize(features.float())
         own = classes[labels]
         residual = unit - own
         gram = residual.T @ residual / max(batch - 1, 1)

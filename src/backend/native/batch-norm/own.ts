@@ -4,6 +4,8 @@ import type { BatchNormOperations, Normalised } from '../../batch-norm.js';
 import { doublesIn } from '../../composed-batch-norm.js';
 import type { HostTensor } from '../../host-values.js';
 import { registerKernel, type RunKernel } from '../../kernels.js';
+import { precisionNow, type Precision } from '../../precision.js';
+import { Bfloat16, bfloat16 } from '../bfloat16.js';
 import { Attributes, backendName, type NodeBackend } from '../node-backend.js';
 
 interface Operation {
@@ -18,6 +20,16 @@ interface Operation {
   attributes: readonly ('relu' | 'epsilon')[];
 }
 
+interface Settings {
+  activation?: Activation;
+  epsilon?: number;
+  /** Optional inputs that are given. */
+  count: number;
+  precision: Precision;
+}
+
+/** Inputs that are rounded in bfloat16, as the results of their shape are; everything else is float32. */
+const images = new Set(['dy', 'x', 'y', 'residual']);
 const normalised = ['x', 'gamma', 'beta', 'statistics'];
 const gradient = ['dy', ...normalised];
 
@@ -84,6 +96,7 @@ function gradientInputs(dy: tf.Tensor, call: Normalised): tf.NamedTensorMap {
 
 function defineOperations(backend: NodeBackend) {
   const attributes = new Attributes(backend.binding);
+  const narrow = new Bfloat16(backend);
 
   const define = (operation: Operation): RunKernel => {
     const { name, inputs: names, optional, outputs, answers } = operation;
@@ -91,25 +104,36 @@ function defineOperations(backend: NodeBackend) {
     return registerKernel(backendName, name, (inputs, attrs) => {
       const last = optional === undefined ? undefined : (inputs as Partial<typeof inputs>)[optional];
       const { activation, epsilon } = attrs as { activation?: Activation; epsilon?: number };
-      const key = `${activation} ${epsilon} ${last !== undefined}`;
+      const precision = precisionNow();
+      const key = `${activation} ${epsilon} ${last !== undefined} ${precision}`;
       let described = known.get(key);
-      if (!described) known.set(key, (described = describe(operation, activation, epsilon, last ? 1 : 0)));
-      const tensors = names.map((input) => inputs[input]);
-      if (last) tensors.push(last);
+      if (!described) {
+        const settings = { activation, epsilon, count: last ? 1 : 0, precision };
+        known.set(key, (described = describe(operation, settings)));
+      }
+      const given = last ? [...names, optional as string] : names;
       const count = outputs + (answers && last ? 1 : 0);
-      return backend.executeMultipleOutputs(name, described, tensors, count);
+      if (precision === 'float32') {
+        const tensors = given.map((input) => inputs[input]);
+        return backend.executeMultipleOutputs(name, described, tensors, count);
+      }
+      return narrow.run((operations) => {
+        const ids = given.map((input) =>
+          images.has(input) ? operations.narrow(inputs[input]) : operations.plain(inputs[input]),
+        );
+        return operations.execute(name, described, ids, count).map((result) => operations.tensor(result));
+      });
     });
   };
 
   const describe = (
     { attributes: wanted, optional }: Operation,
-    activation: Activation | undefined,
-    epsilon: number | undefined,
-    count: number,
+    { activation, epsilon, count, precision }: Settings,
   ) => [
     ...(wanted.includes('relu') ? [attributes.flag('relu', activation === 'relu')] : []),
     ...(wanted.includes('epsilon') ? [attributes.number('epsilon', epsilon as number)] : []),
     ...(optional === undefined ? [] : [attributes.integers('N', count)]),
+    ...(precision === 'bf16' ? [attributes.type('T', bfloat16)] : []),
   ];
 
   return {

@@ -5,6 +5,7 @@ import type { Binding } from '../node-backend.js';
 import type { GraphAddon } from './graph-addon.js';
 import { graphDefinition } from './graph-definition.js';
 import { isEqual } from '../../../util/equal-bits.js';
+import { narrowed } from './narrow.js';
 import { operationTimes } from './operation-times.js';
 import { cutIntoSegments, type Segment } from './segments.js';
 import { sessionConfig } from './session-config.js';
@@ -28,11 +29,14 @@ export class CapturedGraph implements CapturedPass {
   /** Arrays that the host's computations read, by computation. */
   private readonly read: Float32Array[][];
 
+  private readonly pass: RecordedPass;
+
   constructor(
-    private readonly pass: RecordedPass,
+    recorded: RecordedPass,
     private readonly addon: GraphAddon,
     binding: Binding,
   ) {
+    const pass = (this.pass = narrowed(recorded));
     const { segments, copies } = cutIntoSegments(pass);
     this.graph = addon.createGraph(graphDefinition(pass, copies, binding), sessionConfig());
     this.segments = segments.map((segment) => {

@@ -1,7 +1,7 @@
 // Batch norm in training for TensorFlow on a CPU: whole, and in the halves between which ranks add up their sums.
 //
-// Images x, y, r and their gradients are rows [..., channels] of float32; gamma and beta [channels]; statistics and averages
-// [2, channels]. With xhat = (x - mean) inverse and v = gamma xhat + beta, plus r where a residual is given:
+// Images x, y, r and their gradients are rows [..., channels] of T, float32 or bfloat16, and all of one type; everything
+// else is float32: gamma and beta [channels], statistics and averages [2, channels]. With xhat = (x - mean) inverse and v = gamma xhat + beta, plus r where a residual is given:
 // y is v, or max(0, v) where a ReLU follows, and g the gradient behind it, dy where v > 0 and else 0, or dy.
 //
 //     PodDistChannelSums        x                                        -> sum x, sum x^2
@@ -33,11 +33,12 @@
 namespace {
 
 // Images x, the input at `index`.
+template <typename T>
 struct Images {
   std::vector<int64_t> shape;
   int64_t rows = 0;
   int64_t channels = 0;
-  const float* x = nullptr;
+  const T* x = nullptr;
 
   Images(Call& call, int index) {
     const TF_Tensor* tensor = call.Input(index);
@@ -49,19 +50,19 @@ struct Images {
       return;
     }
     rows = TF_TensorElementCount(tensor) / channels;
-    x = Values(tensor);
+    x = Values<T>(tensor);
   }
 
   // Values of the input at `index`, of the same shape.
-  const float* Like(Call& call, int index) const {
+  const T* Like(Call& call, int index) const {
     const TF_Tensor* tensor = call.Input(index);
     if (!call.ok()) return nullptr;
-    if (HasShape(tensor, shape)) return Values(tensor);
+    if (HasShape(tensor, shape)) return Values<T>(tensor);
     call.Fail("a gradient or residual and its images differ in shape");
     return nullptr;
   }
 
-  const float* LikeIfGiven(Call& call, int index) const { return call.Has(index) ? Like(call, index) : nullptr; }
+  const T* LikeIfGiven(Call& call, int index) const { return call.Has(index) ? Like(call, index) : nullptr; }
 
   // Calls work(begin, end) for ranges of rows, in threads.
   template <typename Work>
@@ -76,7 +77,7 @@ const float* PerChannel(Call& call, int index, int64_t count, int64_t channels) 
   if (!call.ok()) return nullptr;
   const bool fits = count == 1 ? HasShape(tensor, {channels}) : HasShape(tensor, {count, channels});
   if (!fits) call.Fail("gamma, beta, statistics or averages do not fit the images");
-  return Values(tensor);
+  return Values<float>(tensor);
 }
 
 Coefficients CoefficientsOf(const float* gamma, const float* beta, const float* statistics, int64_t channels) {
@@ -104,100 +105,110 @@ void AddAverages(Coefficients& k, const float* inverse, const float* averages, i
   }
 }
 
-void SumImages(const Images& images, void* sums) {
+template <typename T>
+void SumImages(const Images<T>& images, void* sums) {
   SumRanges(images.rows, images.channels, sums, [&](int64_t begin, int64_t end, double* into) {
-    AddSums(images.x, begin, end, images.channels, into);
+    PassesHere<T>().add_sums(images.x, begin, end, images.channels, into);
   });
 }
 
-void NormaliseImages(const Images& images, const Coefficients& k, bool relu, const float* residual, float* y) {
+template <typename T>
+void NormaliseImages(const Images<T>& images, const Coefficients& k, bool relu, const T* residual, T* y) {
+  const Passes<T>& passes = PassesHere<T>();
   images.InThreads([&](int64_t begin, int64_t end) {
     if (residual)
-      NormaliseAdd(images.x, residual, k, relu, begin, end, images.channels, y);
+      passes.normalise_add(images.x, residual, k, relu, begin, end, images.channels, y);
     else
-      Normalise(images.x, k, relu, begin, end, images.channels, y);
+      passes.normalise(images.x, k, relu, begin, end, images.channels, y);
   });
 }
 
 // Sums of g and g xhat; writes g where y is given.
-void SumGradients(const Images& images, const float* dy, const Coefficients& k, const float* inverse, bool relu,
-                  const float* y, float* g, double* sums) {
+template <typename T>
+void SumGradients(const Images<T>& images, const T* dy, const Coefficients& k, const float* inverse, bool relu,
+                  const T* y, T* g, double* sums) {
   const int64_t channels = images.channels;
-  const auto add = relu ? AddGradientSumsRelu : AddGradientSumsPlain;
+  const Passes<T>& passes = PassesHere<T>();
   SumRanges(images.rows, channels, sums, [&](int64_t begin, int64_t end, double* into) {
     if (y)
-      AddMaskedSums(dy, images.x, y, g, k, begin, end, channels, into);
+      passes.add_masked_sums(dy, images.x, y, g, k, begin, end, channels, into);
     else
-      add(dy, images.x, k, begin, end, channels, into);
+      passes.add_gradient_sums[relu](dy, images.x, k, begin, end, channels, into);
   });
   for (int64_t c = 0; c < channels; c++) sums[channels + c] *= inverse[c];
 }
 
-void GradientOfImages(const Images& images, const float* dy, const Coefficients& k, bool relu, float* dx) {
-  const auto gradient = relu ? GradientRelu : GradientPlain;
+template <typename T>
+void GradientOfImages(const Images<T>& images, const T* dy, const Coefficients& k, bool relu, T* dx) {
+  const auto gradient = PassesHere<T>().gradient[relu];
   images.InThreads(
       [&](int64_t begin, int64_t end) { gradient(dy, images.x, k, begin, end, images.channels, dx); });
 }
 
+template <typename T>
 void ComputeChannelSums(void*, TF_OpKernelContext* context) {
   Call call(context);
-  const Images images(call, 0);
-  TF_Tensor* sums = call.Output(0, {4 * images.channels});
+  const Images<T> images(call, 0);
+  TF_Tensor* sums = call.Output<float>(0, {4 * images.channels});
   if (call.ok()) SumImages(images, TF_TensorData(sums));
 }
 
+template <typename T>
 void ComputeNormalise(void* settings, TF_OpKernelContext* context) {
   Call call(context);
-  const Images images(call, 0);
+  const Images<T> images(call, 0);
   const Coefficients k = CoefficientsOf(call, 1, images.channels);
-  const float* residual = images.LikeIfGiven(call, 4);
-  TF_Tensor* y = call.Output(0, images.shape);
-  if (call.ok()) NormaliseImages(images, k, static_cast<Settings*>(settings)->relu, residual, MutableValues(y));
+  const T* residual = images.LikeIfGiven(call, 4);
+  TF_Tensor* y = call.Output<T>(0, images.shape);
+  if (call.ok()) NormaliseImages(images, k, static_cast<Settings*>(settings)->relu, residual, MutableValues<T>(y));
 }
 
+template <typename T>
 void ComputeNormaliseSums(void* settings, TF_OpKernelContext* context) {
   Call call(context);
-  const Images images(call, 1);
-  const float* dy = images.Like(call, 0);
+  const Images<T> images(call, 1);
+  const T* dy = images.Like(call, 0);
   const Coefficients k = CoefficientsOf(call, 2, images.channels);
   const float* statistics = PerChannel(call, 4, 2, images.channels);
-  const float* y = images.LikeIfGiven(call, 5);
-  TF_Tensor* sums = call.Output(0, {4 * images.channels});
-  TF_Tensor* g = y ? call.Output(1, images.shape) : nullptr;
+  const T* y = images.LikeIfGiven(call, 5);
+  TF_Tensor* sums = call.Output<float>(0, {4 * images.channels});
+  TF_Tensor* g = y ? call.Output<T>(1, images.shape) : nullptr;
   if (!call.ok()) return;
   SumGradients(images, dy, k, statistics + images.channels, static_cast<Settings*>(settings)->relu, y,
-               g ? MutableValues(g) : nullptr, static_cast<double*>(TF_TensorData(sums)));
+               g ? MutableValues<T>(g) : nullptr, static_cast<double*>(TF_TensorData(sums)));
 }
 
+template <typename T>
 void ComputeNormaliseGradient(void* settings, TF_OpKernelContext* context) {
   Call call(context);
-  const Images images(call, 1);
-  const float* dy = images.Like(call, 0);
+  const Images<T> images(call, 1);
+  const T* dy = images.Like(call, 0);
   Coefficients k = CoefficientsOf(call, 2, images.channels);
   const float* statistics = PerChannel(call, 4, 2, images.channels);
   const float* averages = PerChannel(call, 5, 2, images.channels);
-  TF_Tensor* dx = call.Output(0, images.shape);
+  TF_Tensor* dx = call.Output<T>(0, images.shape);
   if (!call.ok()) return;
   AddAverages(k, statistics + images.channels, averages, images.channels);
-  GradientOfImages(images, dy, k, static_cast<Settings*>(settings)->relu, MutableValues(dx));
+  GradientOfImages(images, dy, k, static_cast<Settings*>(settings)->relu, MutableValues<T>(dx));
 }
 
+template <typename T>
 void ComputeBatchNorm(void* settings, TF_OpKernelContext* context) {
   Call call(context);
-  const Images images(call, 0);
+  const Images<T> images(call, 0);
   const int64_t channels = images.channels;
   const float* gamma = PerChannel(call, 1, 1, channels);
   const float* beta = PerChannel(call, 2, 1, channels);
-  const float* residual = images.LikeIfGiven(call, 3);
-  TF_Tensor* y = call.Output(0, images.shape);
-  TF_Tensor* statistics = call.Output(1, {2, channels});
-  TF_Tensor* moments = call.Output(2, {2 * channels});
+  const T* residual = images.LikeIfGiven(call, 3);
+  TF_Tensor* y = call.Output<T>(0, images.shape);
+  TF_Tensor* statistics = call.Output<float>(1, {2, channels});
+  TF_Tensor* moments = call.Output<float>(2, {2 * channels});
   if (!call.ok()) return;
   std::vector<double> sums(2 * channels);
   SumImages(images, sums.data());
   const auto [relu, epsilon] = *static_cast<Settings*>(settings);
   const double count = static_cast<double>(images.rows), unbias = count / std::max(count - 1, 1.0);
-  float *known = MutableValues(statistics), *moment = MutableValues(moments);
+  float *known = MutableValues<float>(statistics), *moment = MutableValues<float>(moments);
   for (int64_t c = 0; c < channels; c++) {
     const double mean = sums[c] / count;
     const double square = sums[channels + c] / count - mean * mean;
@@ -206,60 +217,72 @@ void ComputeBatchNorm(void* settings, TF_OpKernelContext* context) {
     known[channels + c] = static_cast<float>(1 / std::sqrt(variance + epsilon));
     moment[channels + c] = static_cast<float>(variance * unbias);
   }
-  NormaliseImages(images, CoefficientsOf(gamma, beta, known, channels), relu, residual, MutableValues(y));
+  NormaliseImages(images, CoefficientsOf(gamma, beta, known, channels), relu, residual, MutableValues<T>(y));
 }
 
+template <typename T>
 void ComputeBatchNormGradient(void* settings, TF_OpKernelContext* context) {
   Call call(context);
-  const Images images(call, 1);
+  const Images<T> images(call, 1);
   const int64_t channels = images.channels;
-  const float* dy = images.Like(call, 0);
+  const T* dy = images.Like(call, 0);
   Coefficients k = CoefficientsOf(call, 2, channels);
   const float* statistics = PerChannel(call, 4, 2, channels);
-  const float* y = images.LikeIfGiven(call, 5);
-  TF_Tensor* dx = call.Output(0, images.shape);
-  TF_Tensor *dgamma = call.Output(1, {channels}), *dbeta = call.Output(2, {channels});
-  TF_Tensor* masked = y ? call.Output(3, images.shape) : nullptr;
+  const T* y = images.LikeIfGiven(call, 5);
+  TF_Tensor* dx = call.Output<T>(0, images.shape);
+  TF_Tensor *dgamma = call.Output<float>(1, {channels}), *dbeta = call.Output<float>(2, {channels});
+  TF_Tensor* masked = y ? call.Output<T>(3, images.shape) : nullptr;
   if (!call.ok()) return;
   const bool relu = static_cast<Settings*>(settings)->relu;
   const float* inverse = statistics + channels;
-  float* g = masked ? MutableValues(masked) : nullptr;
+  T* g = masked ? MutableValues<T>(masked) : nullptr;
   std::vector<double> sums(2 * channels);
   SumGradients(images, dy, k, inverse, relu, y, g, sums.data());
   std::vector<float> averages(2 * channels);
   for (int64_t i = 0; i < 2 * channels; i++) averages[i] = static_cast<float>(sums[i] / images.rows);
   for (int64_t c = 0; c < channels; c++) {
-    MutableValues(dbeta)[c] = static_cast<float>(sums[c]);
-    MutableValues(dgamma)[c] = static_cast<float>(sums[channels + c]);
+    MutableValues<float>(dbeta)[c] = static_cast<float>(sums[c]);
+    MutableValues<float>(dgamma)[c] = static_cast<float>(sums[channels + c]);
   }
   AddAverages(k, inverse, averages.data(), channels);
-  GradientOfImages(images, g ? g : dy, k, relu && !g, MutableValues(dx));
+  GradientOfImages(images, g ? g : dy, k, relu && !g, MutableValues<T>(dx));
 }
 
 }  // namespace
 
 bool RegisterBatchNorm() {
-  const char *x = "x: float", *dy = "dy: float", *gamma = "gamma: float", *beta = "beta: float";
-  const char *statistics = "statistics: float", *residual = "residual: N * float", *y = "y: N * float";
-  const char *output = "output: float", *relu = "relu: bool", *optional = "N: int >= 0", *epsilon = "epsilon: float";
-  return Register({"PodDistChannelSums", {x}, {output}, {}}, CreateSettings<false, false>, ComputeChannelSums) &&
-         Register({"PodDistNormalise", {x, gamma, beta, statistics, residual}, {output}, {relu, optional}},
-                  CreateSettings<true, false>, ComputeNormalise) &&
+  const char *x = "x: T", *dy = "dy: T", *gamma = "gamma: float", *beta = "beta: float";
+  const char *statistics = "statistics: float", *residual = "residual: N * T", *y = "y: N * T";
+  const char *images = "images: T", *sums = "sums: float", *g = "g: N * T";
+  const char *relu = "relu: bool", *optional = "N: int >= 0", *epsilon = "epsilon: float";
+  return Register({"PodDistChannelSums", {x}, {sums}, {kImageType}}, CreateSettings<false, false>,
+                  OfEither(ComputeChannelSums<float>, ComputeChannelSums<Bfloat16>)) &&
+         Register({"PodDistNormalise",
+                   {x, gamma, beta, statistics, residual},
+                   {images},
+                   {relu, optional, kImageType}},
+                  CreateSettings<true, false>, OfEither(ComputeNormalise<float>, ComputeNormalise<Bfloat16>)) &&
          Register({"PodDistNormaliseSums",
                    {dy, x, gamma, beta, statistics, y},
-                   {"sums: float", "g: N * float"},
-                   {relu, optional}},
-                  CreateSettings<true, false>, ComputeNormaliseSums) &&
-         Register({"PodDistNormaliseGradient", {dy, x, gamma, beta, statistics, "averages: float"}, {output}, {relu}},
-                  CreateSettings<true, false>, ComputeNormaliseGradient) &&
+                   {sums, g},
+                   {relu, optional, kImageType}},
+                  CreateSettings<true, false>,
+                  OfEither(ComputeNormaliseSums<float>, ComputeNormaliseSums<Bfloat16>)) &&
+         Register({"PodDistNormaliseGradient",
+                   {dy, x, gamma, beta, statistics, "averages: float"},
+                   {images},
+                   {relu, kImageType}},
+                  CreateSettings<true, false>,
+                  OfEither(ComputeNormaliseGradient<float>, ComputeNormaliseGradient<Bfloat16>)) &&
          Register({"PodDistBatchNorm",
                    {x, gamma, beta, residual},
-                   {output, "statistics: float", "moments: float"},
-                   {relu, epsilon, optional}},
-                  CreateSettings<true, true>, ComputeBatchNorm) &&
+                   {images, "statistics: float", "moments: float"},
+                   {relu, epsilon, optional, kImageType}},
+                  CreateSettings<true, true>, OfEither(ComputeBatchNorm<float>, ComputeBatchNorm<Bfloat16>)) &&
          Register({"PodDistBatchNormGradient",
                    {dy, x, gamma, beta, statistics, y},
-                   {"dx: float", "dgamma: float", "dbeta: float", "g: N * float"},
-                   {relu, optional}},
-                  CreateSettings<true, false>, ComputeBatchNormGradient);
+                   {"dx: T", "dgamma: float", "dbeta: float", g},
+                   {relu, optional, kImageType}},
+                  CreateSettings<true, false>,
+                  OfEither(ComputeBatchNormGradient<float>, ComputeBatchNormGradient<Bfloat16>));
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "bfloat16.h"
 #include "tensorflow/c/c_api.h"
 #include "tensorflow/c/kernels.h"
 #include "tensorflow/c/ops.h"
@@ -33,11 +34,13 @@ class Call {
   // Whether there is an input at `index`, which an operation may do without.
   bool Has(int index) const { return index < TF_NumInputs(context_); }
 
+  template <typename T>
   TF_Tensor* Output(int index, const std::vector<int64_t>& shape) {
     int64_t elements = 1;
     for (int64_t size : shape) elements *= size;
-    TF_Tensor* tensor = ok() ? TF_AllocateOutput(context_, index, TF_FLOAT, shape.data(),
-                                                 static_cast<int>(shape.size()), elements * sizeof(float), status_)
+    const int dimensions = static_cast<int>(shape.size());
+    TF_Tensor* tensor = ok() ? TF_AllocateOutput(context_, index, kTypeOf<T>, shape.data(), dimensions,
+                                                 elements * sizeof(T), status_)
                              : nullptr;
     return Keep(tensor);
   }
@@ -59,11 +62,17 @@ inline std::vector<int64_t> ShapeOf(const TF_Tensor* tensor) {
   return shape;
 }
 
-inline const float* Values(const TF_Tensor* tensor) { return static_cast<const float*>(TF_TensorData(tensor)); }
+template <typename T>
+const T* Values(const TF_Tensor* tensor) {
+  return static_cast<const T*>(TF_TensorData(tensor));
+}
 
 inline bool HasShape(const TF_Tensor* tensor, const std::vector<int64_t>& shape) { return ShapeOf(tensor) == shape; }
 
-inline float* MutableValues(TF_Tensor* tensor) { return static_cast<float*>(TF_TensorData(tensor)); }
+template <typename T>
+T* MutableValues(TF_Tensor* tensor) {
+  return static_cast<T*>(TF_TensorData(tensor));
+}
 
 // What an operation's attributes say.
 struct Settings {
@@ -95,9 +104,25 @@ void* CreateSettings(TF_OpKernelConstruction* construction) {
 
 inline void DeleteSettings(void* settings) { delete static_cast<Settings*>(settings); }
 
-// Adds an operation for the CPU; `compute` is given the settings that `create` has read from its attributes.
+using Compute = void (*)(void*, TF_OpKernelContext*);
+
+// What computes an operation: for its type T, where it has one.
+struct Kernel {
+  Compute compute;
+  bool is_of_type = false;
+  TF_DataType type = TF_FLOAT;
+};
+
+// Attribute of an operation on images of either type; float32 where nothing is said.
+constexpr const char* kImageType = "T: {float, bfloat16} = DT_FLOAT";
+
+inline std::vector<Kernel> OfEither(Compute of_float, Compute of_bfloat16) {
+  return {{of_float, true, TF_FLOAT}, {of_bfloat16, true, TF_BFLOAT16}};
+}
+
+// Adds an operation for the CPU; its kernels are given the settings that `create` has read from its attributes.
 inline bool Register(const Definition& definition, void* (*create)(TF_OpKernelConstruction*),
-                     void (*compute)(void*, TF_OpKernelContext*)) {
+                     const std::vector<Kernel>& kernels) {
   TF_Status* status = TF_NewStatus();
   TF_OpDefinitionBuilder* builder = TF_NewOpDefinitionBuilder(definition.name);
   for (const char* input : definition.inputs) TF_OpDefinitionBuilderAddInput(builder, input);
@@ -105,9 +130,11 @@ inline bool Register(const Definition& definition, void* (*create)(TF_OpKernelCo
   for (const char* attribute : definition.attributes) TF_OpDefinitionBuilderAddAttr(builder, attribute);
   TF_OpDefinitionBuilderSetShapeInferenceFunction(builder, TF_ShapeInferenceContextSetUnknownShape);
   TF_RegisterOpDefinition(builder, status);
-  if (TF_GetCode(status) == TF_OK) {
+  for (const auto& [compute, is_of_type, type] : kernels) {
+    if (TF_GetCode(status) != TF_OK) break;
     TF_KernelBuilder* kernel = TF_NewKernelBuilder(definition.name, "CPU", create, compute, DeleteSettings);
-    TF_RegisterKernelBuilder(definition.name, kernel, status);
+    if (is_of_type) TF_KernelBuilder_TypeConstraint(kernel, "T", type, status);
+    if (TF_GetCode(status) == TF_OK) TF_RegisterKernelBuilder(definition.name, kernel, status);
   }
   const bool ok = TF_GetCode(status) == TF_OK;
   TF_DeleteStatus(status);

@@ -2,11 +2,12 @@
 
 #include <node_api.h>
 
+#include "activations.h"
 #include "batch-norm.h"
 #include "graph.h"
 
 NAPI_MODULE_INIT() {
-  static const bool registered = RegisterBatchNorm();
-  if (!registered) napi_throw_error(env, nullptr, "TensorFlow refuses the operations for batch norm");
+  static const bool registered = RegisterBatchNorm() && RegisterActivations();
+  if (!registered) napi_throw_error(env, nullptr, "TensorFlow refuses operations of pod-dist");
   return ExportGraphs(env, exports);
 }

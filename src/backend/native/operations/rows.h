@@ -1,4 +1,4 @@
-// Passes over rows of values [rows, channels]: in threads, and in blocks that stay in registers and in the cache.
+// Passes over rows of values [rows, channels] in threads.
 
 #pragma once
 
@@ -11,48 +11,7 @@
 #include <omp.h>
 #endif
 
-// Compiles a function for several processors; the one that runs it chooses when the library is loaded.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define FOR_EACH_CPU __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
-#else
-#define FOR_EACH_CPU
-#endif
-
-constexpr int64_t kBlock = 16;
-constexpr int64_t kRowsInFloat = 16;
-constexpr int64_t kRowsAtOnce = 512;
 constexpr int64_t kLeastElements = 1 << 17;
-
-// Adds up two numbers of each value of rows [begin, end): channels in blocks that stay in registers, rows in tiles that
-// stay in the cache between blocks. block(c) gives what adds the numbers of a row, channels [c, c + n), to two arrays.
-template <typename BlockOf>
-inline void AddRows(int64_t begin, int64_t end, int64_t channels, double* sums, const BlockOf& block_of) {
-  for (int64_t tile = begin; tile < end; tile += kRowsAtOnce) {
-    const int64_t tile_end = std::min(tile + kRowsAtOnce, end);
-    for (int64_t c = 0; c < channels; c += kBlock) {
-      const int64_t n = std::min(kBlock, channels - c);
-      const auto add = block_of(c, n);
-      double first[kBlock] = {}, second[kBlock] = {};
-      for (int64_t row = tile; row < tile_end; row += kRowsInFloat) {
-        const int64_t last = std::min(row + kRowsInFloat, tile_end);
-        float few_first[kBlock] = {}, few_second[kBlock] = {};
-        if (n == kBlock) {
-          for (int64_t r = row; r < last; r++) add(r * channels + c, kBlock, few_first, few_second);
-        } else {
-          for (int64_t r = row; r < last; r++) add(r * channels + c, n, few_first, few_second);
-        }
-        for (int64_t i = 0; i < kBlock; i++) {
-          first[i] += few_first[i];
-          second[i] += few_second[i];
-        }
-      }
-      for (int64_t i = 0; i < n; i++) {
-        sums[c + i] += first[i];
-        sums[channels + c + i] += second[i];
-      }
-    }
-  }
-}
 
 // Calls work(range, begin, end) for consecutive ranges of rows, in threads where there is enough to do.
 template <typename Work>
