@@ -25,8 +25,18 @@ function define<Schema extends z.ZodObject>(kind: BackboneKind<Schema>): Backbon
   return kind;
 }
 
-const { smallCnn, resnet9, cifarResnet, resnet, resnetFace18, vgg16, densenet121, mobilenetV2, module } =
-  modelSchemas;
+const {
+  smallCnn,
+  resnet9,
+  cifarResnet,
+  resnet,
+  resnetFace18,
+  vgg16,
+  densenet121,
+  mobilenetV2,
+  vitTiny,
+  module,
+} = modelSchemas;
 
 const builtIn = [
   define({
@@ -68,6 +78,11 @@ const builtIn = [
     name: 'mobilenetv2',
     schema: mobilenetV2,
     build: async (config, options) => (await import('./mobilenet.js')).mobilenetV2(config, options),
+  }),
+  define({
+    name: 'vit-tiny',
+    schema: vitTiny,
+    build: async (config, options) => (await import('./vit.js')).vitTiny(config, options),
   }),
   define({
     name: 'module',

@@ -130,9 +130,46 @@ export class LayerMaker {
     return tf.layers.globalAveragePooling2d({ name: this.name('pool'), dataFormat: 'channelsLast' });
   }
 
-  /** A linear layer of a value of `inputs` channels: `features` ends every backbone. */
-  dense(units: number, inputs: number, name = this.name('dense')): tf.layers.Layer {
-    return tf.layers.dense({ name, units, kernelInitializer: this.initializer(), ...this.bias(inputs) });
+  /** A linear layer of a value of `inputs` channels: `features` ends every backbone. Initial weights are times `scale`. */
+  dense(units: number, inputs: number, name = this.name('dense'), scale = 1): tf.layers.Layer {
+    const kernelInitializer = this.initializer(scale);
+    return tf.layers.dense({ name, units, kernelInitializer, ...this.bias(inputs) });
+  }
+
+  /** A convolution whose windows lie side by side, of an image that they fill. */
+  patches(filters: number, size: number, biasOver: tf.SymbolicTensor): tf.layers.Layer {
+    const kernelInitializer = this.initializer();
+    return tf.layers.conv2d({
+      name: this.name('conv'),
+      filters,
+      kernelSize: size,
+      strides: size,
+      padding: 'valid',
+      kernelInitializer,
+      ...this.bias(size ** 2 * channelsOf(biasOver)),
+    });
+  }
+
+  layerNorm(): tf.layers.Layer {
+    return tf.layers.layerNormalization({ name: this.name('norm'), epsilon: 1e-6 });
+  }
+
+  gelu(): tf.layers.Layer {
+    return tf.layers.activation({ name: this.name('gelu'), activation: 'gelu' });
+  }
+
+  softmax(): tf.layers.Layer {
+    return tf.layers.activation({ name: this.name('softmax'), activation: 'softmax' });
+  }
+
+  /** Products of the matrices of two values, over these axes. */
+  products(axes: [number, number]): tf.layers.Layer {
+    return tf.layers.dot({ name: this.name('dot'), axes });
+  }
+
+  /** The mean of a sequence. */
+  averageToken(): tf.layers.Layer {
+    return tf.layers.globalAveragePooling1d({ name: this.name('pool') });
   }
 
   /**
@@ -155,10 +192,17 @@ export class LayerMaker {
     return `${kind}${++this.made}`;
   }
 
-  private initializer() {
+  private initializer(scale = 1) {
     const seed = this.layerSeed();
-    if (this.config.init !== 'pytorch') return tf.initializers.heNormal({ seed });
-    return tf.initializers.varianceScaling({ scale: 1 / 3, mode: 'fanIn', distribution: 'uniform', seed });
+    const settings = { mode: 'fanIn', seed } as const;
+    if (this.config.init === 'pytorch')
+      return tf.initializers.varianceScaling({ ...settings, scale: scale ** 2 / 3, distribution: 'uniform' });
+    if (scale === 1) return tf.initializers.heNormal({ seed });
+    return tf.initializers.varianceScaling({
+      ...settings,
+      scale: 2 * scale ** 2,
+      distribution: 'truncatedNormal',
+    });
   }
 
   private bias(fanIn: number | undefined) {

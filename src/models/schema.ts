@@ -84,6 +84,11 @@ export const modelSchemas = {
   }),
   densenet121: z.strictObject({ name: z.literal('densenet121'), ...common, stem }),
   mobilenetV2: z.strictObject({ name: z.literal('mobilenetv2'), ...common, stem }),
+  vitTiny: z.strictObject({
+    name: z.literal('vit-tiny'),
+    ...common,
+    patch: upTo(64).default(4).describe('side of the squares of pixels that are tokens'),
+  }),
   module: z.strictObject({
     name: z.literal('module'),
     path: path.describe('JavaScript or TypeScript module of a backbone of your own, beside the recipe'),

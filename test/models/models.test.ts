@@ -65,6 +65,16 @@ describe('buildModel', () => {
     expect(await sizeBeforePooling('mobilenetv2', 'imagenet')).toBe(1);
   });
 
+  it('makes vit-tiny of as many parameters as DeiT-Ti, but for its class token and positions', async () => {
+    const config = models.schema.parse({ name: 'vit-tiny', dim: 1000, patch: 16 });
+    const model = await buildModel(config, { shape, seed: 1 });
+    // timm's deit_tiny_patch16_224 has 5,717,416: a class token of 192 and 197 positions, in place of a 3x3 filter a channel.
+    expect(trainable(model)).toBe(5_717_416 - 192 - 197 * 192 + 9 * 192);
+    model.dispose();
+    const odd = buildModel(models.schema.parse({ name: 'vit-tiny', patch: 5 }), { shape, seed: 1 });
+    await expect(odd).rejects.toThrow(/model.patch is 5, images are 32x32: give a patch that divides both/);
+  });
+
   it('makes the same initial weights from the same seed, others from another', async () => {
     const weights = async (seed: number) =>
       (await buildModel(small, { shape, seed })).trainableWeights.map((weight) => [

@@ -24,6 +24,7 @@ const networks: [name: string, backend: 'wasm' | 'native', side: number, setting
   ['resnet-face18', 'wasm', 16, { dropout: 0 }],
   ['vgg16-bn', 'wasm', 32, { activation: 'prelu' }],
   ['densenet121', 'wasm', 8],
+  ['vit-tiny', 'wasm', 8],
   ['mobilenetv2', 'native', 16, { padding: 'pytorch' }],
 ];
 
