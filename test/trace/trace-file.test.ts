@@ -78,8 +78,8 @@ describe('TraceFile', () => {
     expect(other.ts).toBeCloseTo(own.ts as number, 2);
     const bucket = traceEvents.filter(({ name }) => name === 'bucket 2');
     expect(bucket.map(({ ph, id, tid }) => [ph, id, tid])).toEqual([
-      ['b', '1/bucket 2', 3],
-      ['e', '1/bucket 2', 3],
+      ['b', '1/bucket 2', 5],
+      ['e', '1/bucket 2', 5],
     ]);
     expect(otherData).toMatchObject({ clocks: { 'rank 1': { errorMicroseconds: 3 } } });
   });
