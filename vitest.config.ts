@@ -7,7 +7,8 @@ const root = fileURLToPath(new URL('.', import.meta.url));
 
 /** Files that take longest, longest first: they start first, so that no core waits for one of them in the end. */
 const longest = [
-  ...['integration/elastic', 'launchers/launchers', 'integration/bitwise', 'integration/succession'],
+  ...['integration/elastic', 'integration/partitions', 'integration/bitwise', 'launchers/launchers'],
+  ...['integration/tasks', 'integration/succession', 'integration/several-hosts', 'integration/join'],
   'integration/preempted',
   ...['integration/resume', 'integration/failure'],
   ...['integration/worker', 'integration/exactness', 'integration/webgpu', 'backend/setup'],
