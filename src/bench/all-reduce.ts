@@ -94,8 +94,12 @@ function settingsOf(transport: AllReduceTransport, { settings }: AllReduceOption
   return { transport: 'ipc', settings: { ...settings, sharedMemory: 'off' } } as const;
 }
 
-/** Iterations a round: many where one is short. Caches and threads that have been idle are warm after a few. */
+/**
+ * Iterations a round: many where one is short. Caches and threads that have been idle are warm after a few, what V8
+ * compiles after some hundred.
+ */
 function repetitions(bytes: number): { iterations: number; warmups: number } {
+  if (bytes <= 200_000) return { iterations: 1000, warmups: 1000 };
   if (bytes <= 2_000_000) return { iterations: 40, warmups: 20 };
   return bytes <= 20_000_000 ? { iterations: 20, warmups: 10 } : { iterations: 7, warmups: 3 };
 }

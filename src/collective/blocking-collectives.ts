@@ -5,6 +5,7 @@ import type { Kind } from '../transport/wire.js';
 import { messageOf, PodDistError } from '../util/errors.js';
 import type { Algorithm } from './algorithms/algorithm.js';
 import { allocate, type Arena } from './arena.js';
+import type { CallRecord } from './call-record.js';
 import type { Command } from './channel.js';
 import { Context, scratchBytes, type Workspace } from './context.js';
 import { callRecord } from './control.js';
@@ -38,6 +39,7 @@ export class BlockingCollectives {
   private constructor(
     private readonly workspace: Workspace,
     private readonly selection: Selection,
+    private readonly record: CallRecord,
     private readonly options: BlockingOptions,
   ) {}
 
@@ -70,7 +72,7 @@ export class BlockingCollectives {
       round: { bytes: roundBytes, begin: () => host.beginRound() },
       waiting: (peer) => record.waitFor(peer),
     };
-    return new BlockingCollectives(workspace, selection, options);
+    return new BlockingCollectives(workspace, selection, record, options);
   }
 
   get kernels(): Kernels {
@@ -84,9 +86,9 @@ export class BlockingCollectives {
 
   /** Carries a call out; returns the algorithm that has done so. */
   run(call: Command): Algorithm {
-    const { throwIfFailed, fail, arena } = this.options;
+    const { record } = this;
+    const { throwIfFailed, fail } = this.options;
     throwIfFailed();
-    const record = callRecord(arena.control);
     record.begin(call);
     try {
       const context = Context.whole(call, this.workspace);
