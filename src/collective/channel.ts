@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../util/error-codes.js';
-import { codeOf, messageOf, PodDistError } from '../util/errors.js';
+import { codeOf, messageOf, PodDistError, errorOfCode } from '../util/errors.js';
 import type { ReduceOp, WireType } from './communicator.js';
 import { streams } from './streams.js';
 import { elementTypes, kinds, ops, wireTypes, type ElementType, type Kind } from '../transport/wire.js';
@@ -200,7 +200,7 @@ export class Channel {
     const length = this.buffer.readUInt32LE(stateBytes);
     const text = Buffer.from(this.buffer.subarray(stateBytes + 4, stateBytes + 4 + length)).toString('utf8');
     const [code, message] = JSON.parse(text) as [ErrorCode, string];
-    throw new PodDistError(code, message);
+    throw errorOfCode(code, message);
   }
 
   private write(slot: number, command: Command): void {

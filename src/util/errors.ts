@@ -105,6 +105,13 @@ export class PreemptedError extends PodDistError {
   }
 }
 
+/** The error of a broken run that another thread has described. */
+export function errorOfCode(code: ErrorCode, message: string): PodDistError {
+  return code === 'PREEMPTED' || code === 'CHECKPOINT_MISSED'
+    ? new PreemptedError(code, message)
+    : new PodDistError(code, message);
+}
+
 /** An error as another thread, process or program reads it. */
 export interface ErrorReport {
   code: ErrorCode;

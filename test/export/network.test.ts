@@ -20,7 +20,6 @@ describe('networkOf', () => {
     ['norm1 (LayerNormalization)', tf.layers.layerNormalization({ name: 'norm1', axis: [1, 2] })],
     ['turned1 (Reshape)', tf.layers.reshape({ name: 'turned1', targetShape: [1, 4, 2] })],
     ['bn1 (BatchNormalization)', tf.layers.batchNormalization({ name: 'bn1', axis: 1 })],
-    ['plain1 (BatchNormalization)', tf.layers.batchNormalization({ name: 'plain1', center: false })],
     [
       'first1 (Conv2D)',
       tf.layers.conv2d({ name: 'first1', filters: 2, kernelSize: 1, dataFormat: 'channelsFirst' }),

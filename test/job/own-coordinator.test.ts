@@ -20,7 +20,7 @@ describe('the coordinator of a job that something else has started', () => {
     ['OUT_OF_MEMORY', false, PodDistError, /^rank 1 on host here: error OUT_OF_MEMORY: the words of rank 1$/],
   ];
 
-  it.each(ends)('ends rank 0 as rank 1 ends, with %s', async (code, user, kind, message) => {
+  it.each(ends)('ends the others as rank 1 ends, with %s', async (code, user, kind, message) => {
     const outDir = mkdtempSync(join(tmpdir(), 'pod-dist-own-'));
     const port = await freePort();
     const own = await OwnCoordinator.start({
@@ -35,6 +35,8 @@ describe('the coordinator of a job that something else has started', () => {
       const error = await own.failure();
       expect(error).toMatchObject({ code, message: expect.stringMatching(message) });
       expect(error?.constructor).toBe(kind);
+      const { ended } = await members[0].next('abort');
+      expect(ended).toEqual(kind === PreemptedError ? { code, message } : undefined);
     } finally {
       for (const member of members) member.close();
       await own.stop();

@@ -20,6 +20,6 @@ describe('backendOptions', () => {
       { deterministic: true, threads: 3 },
     ],
   ])('computes with as many threads as are wanted, and with one for equal bits: %j', (given, options) => {
-    expect(backendOptions(distributedConfig(given))).toEqual(options);
+    expect(backendOptions(distributedConfig(given))).toEqual({ ...options, precision: 'float32' });
   });
 });

@@ -165,7 +165,12 @@ export const coordinatorMessage = z.discriminatedUnion('type', [
   /** The worker is to end in order: after the step under way, with a checkpoint. */
   z.object({ type: z.literal('end'), cause: z.enum(endCauses) }),
   z.object({ type: z.literal('clock'), sent: microseconds, answered: microseconds }),
-  z.object({ type: z.literal('abort'), message: text }),
+  z.object({
+    type: z.literal('abort'),
+    message: text,
+    /** Where the job ends early and in order: as every rank is to end. */
+    ended: z.object({ code: z.enum(['PREEMPTED', 'CHECKPOINT_MISSED']), message: text }).optional(),
+  }),
   z.object({ type: z.literal('ended') }),
 ]);
 export type CoordinatorMessage = z.output<typeof coordinatorMessage>;

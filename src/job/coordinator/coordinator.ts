@@ -20,7 +20,7 @@ import {
   type Cause,
 } from './causes.js';
 import { ControlServer, type Arrival, type Connection, type MemberConnections } from '../control/server.js';
-import { describeFailure, RootCause, type JobFailure } from './failure.js';
+import { describeFailure, orderlyEnd, RootCause, type JobFailure } from './failure.js';
 import { Exchange } from './exchange.js';
 import { Generation } from './generation.js';
 import type { CoordinatorOptions } from './options.js';
@@ -98,7 +98,7 @@ export class Coordinator {
     this.recovery = options.elastic && new Recovery(this.elasticJob(graceMs), options.elastic);
     this.finished = new Promise((resolve) => (this.resolveFinished = resolve));
     this.failure = this.cause.settled.then((failure) => {
-      this.tellEverybody({ type: 'abort', message: describeFailure(failure) });
+      this.tellEverybody({ type: 'abort', message: describeFailure(failure), ended: orderlyEnd(failure) });
       return failure;
     });
     this.timer = setInterval(() => this.check(), checkEveryMs);

@@ -22,11 +22,17 @@ export function describeFailure({ rank, host, cause }: JobFailure): string {
   return `rank ${rank}${host ? ` on host ${host}` : ''}: ${cause}`;
 }
 
+/** The end of every rank where the job ends early and in order. */
+export function orderlyEnd({ code, cause }: JobFailure) {
+  return code === 'PREEMPTED' || code === 'CHECKPOINT_MISSED' ? { code, message: cause } : undefined;
+}
+
 /** The error that a job's failure is for whoever has started it; `log` names where to read more. */
 export function errorOfFailure(failure: JobFailure, log?: string): PodDistError {
   const { code, cause, user, rank } = failure;
   if (code === 'STOPPED' && rank === undefined) return new StoppedError(cause || undefined);
-  if (code === 'PREEMPTED' || code === 'CHECKPOINT_MISSED') return new PreemptedError(code, cause);
+  const orderly = orderlyEnd(failure);
+  if (orderly) return new PreemptedError(orderly.code, orderly.message);
   if (user) return new UserError(code, cause);
   return new PodDistError(code, `${describeFailure(failure)}${log === undefined ? '' : `; log: ${log}`}`);
 }

@@ -6,7 +6,8 @@ import { socketsClosed, prepareSockets } from '../../transport/zmq/sockets.js';
 import { folderScope, MeetingFolder, meetingFolderName } from '../../transport/meeting-folder.js';
 import { findUserFolder } from '../../transport/user-folder.js';
 import { readCode } from '../../util/error-codes.js';
-import { codeOf, messageOf, PodDistError } from '../../util/errors.js';
+import { endOf } from '../../record/job-end.js';
+import { codeOf, messageOf, PodDistError, PreemptedError } from '../../util/errors.js';
 import { ClockOffset } from '../../trace/clock-offset.js';
 import { runningClock } from '../../util/running-clock.js';
 import { isLoopback, listeningAddress, tcpAddress } from '../../transport/addresses.js';
@@ -164,7 +165,10 @@ class CommunicationThread {
       case 'gathered':
         return this.tell(message);
       case 'abort': {
-        const error = new PodDistError('JOB_ABORTED', `the job was stopped: ${message.message}`);
+        const { ended } = message;
+        const error = ended
+          ? new PreemptedError(ended.code, ended.message)
+          : new PodDistError('JOB_ABORTED', `the job was stopped: ${message.message}`);
         return this.guardian.endSoon(error);
       }
       case 'ended':
@@ -351,7 +355,7 @@ class CommunicationThread {
 
   private refuse(error: PodDistError): void {
     this.group.fail(error);
-    this.tell({ type: 'error', code: codeOf(error), message: error.message, user: false });
+    this.tell({ type: 'error', ended: endOf(error) });
   }
 
   private async close(): Promise<void> {

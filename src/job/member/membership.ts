@@ -3,7 +3,8 @@ import type { Worker } from 'node:worker_threads';
 import { arenaBytes, createArena } from '../../collective/arena.js';
 import { controlBytes } from '../../collective/control.js';
 import { SharedCommunicator } from '../../collective/shared-communicator.js';
-import { codeOf, messageOf, PodDistError, UserError } from '../../util/errors.js';
+import { errorOf } from '../../record/job-end.js';
+import { codeOf, messageOf, PodDistError, PreemptedError, UserError } from '../../util/errors.js';
 import { noTracer, SpanRecorder, type Tracer } from '../../trace/tracer.js';
 import { readResult, type Gathers } from '../../record/reported.js';
 import type { Reporter } from '../../record/reporter.js';
@@ -194,7 +195,8 @@ export class Membership implements Reporter {
 
   /** Reports to the coordinator why this rank cannot continue. */
   async fail(error: unknown): Promise<void> {
-    if (this.closing || this.ended?.code === 'JOB_ABORTED') return;
+    const { ended } = this;
+    if (this.closing || ended?.code === 'JOB_ABORTED' || ended instanceof PreemptedError) return;
     const user = error instanceof UserError;
     this.ended = undefined;
     this.tracer.flush();
@@ -248,7 +250,7 @@ export class Membership implements Reporter {
   private hear(message: FromThread): void {
     switch (message.type) {
       case 'error':
-        return this.end(new PodDistError(message.code, message.message));
+        return this.end(errorOf(message.ended));
       case 'joined':
         return this.answer('joined', message);
       case 'agreed':

@@ -3,6 +3,7 @@ import type { Connections } from '../../collective/engine.js';
 import type { PortRange } from '../../transport/ports.js';
 import type { Security } from '../../transport/security.js';
 import type { Thresholds } from '../../collective/selection.js';
+import type { JobEnd } from '../../record/job-end.js';
 import type { ErrorReport } from '../../util/errors.js';
 import type { Held, Start } from '../../training/recovery-point.js';
 import type { ErrorCode } from '../../util/error-codes.js';
@@ -88,4 +89,4 @@ export type FromThread =
   | { type: 'moved'; address: string }
   | { type: 'ended' }
   | { type: 'end'; cause: EndCause }
-  | ({ type: 'error'; user: boolean } & ErrorReport);
+  | { type: 'error'; ended: JobEnd };
