@@ -1,10 +1,8 @@
 import { tf } from '../tf/deferred.js';
-import type { Tensor2D } from '../tf/index.js';
 import { z } from 'zod';
-import { balanceSetting, classBalance } from './class-balance.js';
+import { balanceSetting } from './class-balance.js';
 import { defineLoss } from './loss.js';
-import { marginSoftmaxTerms, scaleSchema, type Margin } from './margin-softmax.js';
-import { meanOverImages } from './mean-over-images.js';
+import { createMarginSoftmax, scaleSchema, type Margin } from './margin-softmax.js';
 
 /**
  * ArcFace (arXiv 1801.07698): cross-entropy of s cos(theta + m) on the own class and s cos on the others, the mean over the
@@ -20,16 +18,7 @@ export const arcFace = defineLoss({
   }),
   classWeights: { bias: false },
   graphs: true,
-  create: ({ scale, margin, balance }, context) => {
-    const weigh = classBalance({ balance }, context);
-    return meanOverImages(context.communicator, (features, labels, [rows]) =>
-      marginSoftmaxTerms(features, labels, rows as Tensor2D, {
-        scale,
-        margin: angleMargin(margin),
-        weights: weigh(labels),
-      }),
-    );
-  },
+  create: (config, context) => createMarginSoftmax(config, angleMargin(config.margin), context),
 });
 
 /**

@@ -1,14 +1,28 @@
 import { tf } from '../tf/deferred.js';
 import type { Tensor, Tensor2D } from '../tf/index.js';
 import { z } from 'zod';
+import { classBalance } from './class-balance.js';
 import { crossEntropy, crossEntropySlope, oneHot } from './cross-entropy.js';
-import type { RowTerms } from './mean-over-images.js';
+import type { Loss, LossContext } from './loss.js';
+import { meanOverImages, type RowTerms } from './mean-over-images.js';
 import { throughNorm, unitRows } from './rows.js';
 
 /** phi, which replaces the cosine to the own class, and phi', [b, 1]. */
 export type Margin = (cosine: Tensor) => { value: Tensor; slope: Tensor };
 
 export const scaleSchema = z.number().positive().describe('s: cosines are multiplied by it');
+
+/** A loss of scaled cosines with a margin on the own class, the mean over the images of all ranks. */
+export function createMarginSoftmax(
+  { scale, balance }: { scale: number; balance: number },
+  margin: Margin,
+  context: LossContext,
+): Loss {
+  const weigh = classBalance({ balance }, context);
+  return meanOverImages(context.communicator, (features, labels, [rows]) =>
+    marginSoftmaxTerms(features, labels, rows as Tensor2D, { scale, margin, weights: weigh(labels) }),
+  );
+}
 
 /**
  * Cross-entropy of scaled cosines with a margin on the own class: AM-Softmax and ArcFace, which differ in phi.

@@ -1,6 +1,14 @@
 import { z } from 'zod';
 import { readCode } from '../util/error-codes.js';
-import { codeOf, messageOf, PodDistError, PreemptedError, StoppedError, UserError } from '../util/errors.js';
+import {
+  codeOf,
+  errorOfCode,
+  messageOf,
+  type PodDistError,
+  PreemptedError,
+  StoppedError,
+  UserError,
+} from '../util/errors.js';
 
 /** Why a job has ended before its time, as another process reads it. */
 export const jobEndSchema = z.object({
@@ -28,9 +36,7 @@ export function errorOf({ code, message, kind, by }: JobEnd): PodDistError {
       return new UserError(code, message);
     case 'stopped':
       return new StoppedError(by);
-    case 'preempted':
-      return new PreemptedError(code === 'PREEMPTED' ? code : 'CHECKPOINT_MISSED', message);
     default:
-      return new PodDistError(code, message);
+      return errorOfCode(code, message);
   }
 }

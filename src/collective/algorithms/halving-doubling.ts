@@ -24,9 +24,9 @@ const largestPayload = 64 * 1024 * 1024;
  *
  * Any number of ranks is a sum of powers of two, 13 = 8 + 4 + 1: blocks of so many ranks, each of which halves by itself
  * (binary blocks). The sums of a block then go to the next larger one, from the smallest to the largest, and results the
- * other way around. A smaller block needs fewer halvings, so this adds no hop that
- * another would not wait for; a rank sends a few parts more than 2 S. The largest block also sums the parts of the ranks
- * outside of it: one hop more in a reduce-scatter and an all-gather.
+ * other way around. A smaller block needs fewer halvings, so this adds no hop that another would not wait for; a rank sends
+ * a few parts more than 2 S. The largest block also sums the parts of the ranks outside of it: one hop more in a
+ * reduce-scatter and an all-gather.
  *
  * A rank at position q of a block of B sums the parts p with p mod B = q. Where a smaller block has B' ranks, B' divides
  * B, and its rank at q mod B' has all of these parts.

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../util/error-codes.js';
-import { PodDistError, PreemptedError, StoppedError, UserError } from '../../util/errors.js';
+import { errorOfCode, PodDistError, StoppedError, UserError } from '../../util/errors.js';
 import { present } from '../../util/present.js';
 
 /** Why a job has ended early: what its last line says. */
@@ -31,8 +31,7 @@ export function orderlyEnd({ code, cause }: JobFailure) {
 export function errorOfFailure(failure: JobFailure, log?: string): PodDistError {
   const { code, cause, user, rank } = failure;
   if (code === 'STOPPED' && rank === undefined) return new StoppedError(cause || undefined);
-  const orderly = orderlyEnd(failure);
-  if (orderly) return new PreemptedError(orderly.code, orderly.message);
+  if (orderlyEnd(failure)) return errorOfCode(code, cause);
   if (user) return new UserError(code, cause);
   return new PodDistError(code, `${describeFailure(failure)}${log === undefined ? '' : `; log: ${log}`}`);
 }

@@ -7,7 +7,7 @@ import { folderScope, MeetingFolder, meetingFolderName } from '../../transport/m
 import { findUserFolder } from '../../transport/user-folder.js';
 import { readCode } from '../../util/error-codes.js';
 import { endOf } from '../../record/job-end.js';
-import { codeOf, messageOf, PodDistError, PreemptedError } from '../../util/errors.js';
+import { codeOf, errorOfCode, messageOf, PodDistError } from '../../util/errors.js';
 import { ClockOffset } from '../../trace/clock-offset.js';
 import { runningClock } from '../../util/running-clock.js';
 import { isLoopback, listeningAddress, tcpAddress } from '../../transport/addresses.js';
@@ -167,7 +167,7 @@ class CommunicationThread {
       case 'abort': {
         const { ended } = message;
         const error = ended
-          ? new PreemptedError(ended.code, ended.message)
+          ? errorOfCode(ended.code, ended.message)
           : new PodDistError('JOB_ABORTED', `the job was stopped: ${message.message}`);
         return this.guardian.endSoon(error);
       }
