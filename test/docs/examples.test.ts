@@ -58,7 +58,15 @@ describe('the examples of the public functions', () => {
     for (const { name, example } of written) writeFileSync(fileOf(name), `${example}\n`);
     const black = { width: 8, height: 8, channels: 3, background: 'black' } as const;
     const stroke = { input: { create: { ...black, width: 2, background: 'white' } }, left: 3, top: 0 };
-    await sharp({ create: black }).composite([stroke]).png().toFile(join(folder, 'photos/one.png'));
+    const one = join(folder, 'photos/one.png');
+    await sharp({ create: black }).composite([stroke]).png().toFile(one);
+    for (const [index, name] of ['ada', 'grace'].entries()) {
+      mkdirSync(join(folder, 'strangers', name), { recursive: true });
+      for (const file of ['1.png', '2.png'])
+        await sharp(one)
+          .rotate(90 * index)
+          .toFile(join(folder, 'strangers', name, file));
+    }
   });
 
   it('are there for every value', () => {
@@ -87,6 +95,8 @@ describe('the examples of the public functions', () => {
     expect(code, output).toBe(0);
     for (const { name } of written) expect(output).toContain(`example ${name}\n`);
     expect(output).toMatch(/photos\/one\.png/);
+    expect(output).toMatch(/ada\/1\.png Float32Array\(\d+\)/);
+    expect(output).toContain('4 images, 1 of them beside one of their class');
     expect(output).toMatch(/checkpoints\/epoch-0001: \d+ of 360 images/);
     expect(readdirSync(join(folder, 'runs/digits'))).toContain('report.html');
     expect(readdirSync(join(folder, 'digits-onnx'))).toContain('model.onnx');
