@@ -19,6 +19,7 @@ export interface VerifyRequest extends FeaturesRequest {
   neighbours?: number;
 }
 
+/** How well features tell classes apart. */
 export interface VerifyResult {
   images: number;
   dim: number;
