@@ -7,7 +7,7 @@ import { convolution, pointwiseConvolution, windowOf, type LayerConfig } from '.
 /** A value of the network with channels first. */
 export interface Value {
   name: string;
-  /** Shape without the batch: [channels, height, width] or [features]. */
+  /** Shape without the batch: [channels, height, width], [tokens, channels] or [features]. */
   shape: number[];
   /** Order of features that is not TensorFlow.js's: feature i is its feature `order[i]`. */
   order?: Int32Array;
@@ -43,6 +43,7 @@ export function layerOperations(layer: tf.layers.Layer, inputs: readonly Value[]
   const [input] = inputs;
   const { order } = input;
   const ofImages = input.shape.length === 3;
+  const ofTokens = input.shape.length === 2;
   if (layer.inboundNodes.length > 1) throw unsupported('it is used more than once');
   if (config.dataFormat === 'channelsFirst') throw unsupported('its channels come first');
   switch (layer.getClassName()) {
@@ -85,6 +86,7 @@ export function layerOperations(layer: tf.layers.Layer, inputs: readonly Value[]
     }
     case 'BatchNormalization': {
       requireLastAxis();
+      if (ofTokens) throw unsupported('it reads a sequence');
       const weights = weightsOf(layer).map((tensor) => reordered(tensor, order));
       const [mean, variance] = weights.slice(-2);
       const weight = config.scale ? weights[0] : filled(mean, 1);
@@ -136,13 +138,24 @@ export function layerOperations(layer: tf.layers.Layer, inputs: readonly Value[]
     case 'Reshape': {
       const shape = layer.outputShape.slice(1) as number[];
       if (ofImages && shape.length === 1) return flattened();
-      const [features] = input.shape;
-      if (!ofImages && shape.join() === [1, 1, features].join()) {
+      const [features, ...sides] = input.shape;
+      if (ofImages && shape.join() === [sides[0] * sides[1], features].join()) return just({ op: 'tokens' });
+      if (input.shape.length === 1 && shape.join() === [1, 1, features].join()) {
         if (order) throw unsupported('it reads flattened images');
         return just({ op: 'unflatten' });
       }
-      throw unsupported('only features as an image of one pixel, and images as features, are known');
+      throw unsupported('only features as an image of one pixel, and images as features or tokens, are known');
     }
+    case 'Dot': {
+      const [first, second] = axesOf(config.axes as number | Pair);
+      const sequences = inputs.every(({ shape }) => shape.length === 2);
+      if (!sequences || config.normalize || first !== 2)
+        throw unsupported('only products over the last axis of a sequence are known');
+      return just({ op: 'matmul', transposed: second === 2 });
+    }
+    case 'GlobalAveragePooling1D':
+      if (!ofTokens) throw unsupported('it does not read a sequence');
+      return just({ op: 'mean_token' });
     case 'Add':
     case 'Multiply':
     case 'Average':
@@ -229,6 +242,12 @@ function filled({ shape, data }: WeightTensor, value: number): WeightTensor {
 
 function biasOf(bias: WeightTensor | undefined): Record<string, WeightTensor> {
   return bias ? { bias } : {};
+}
+
+/** Axes of a layer of products, from 0 on with the batch, of values with two axes besides. */
+function axesOf(axes: number | Pair): Pair {
+  const [first, second] = typeof axes === 'number' ? [axes, axes] : axes;
+  return [(first + 3) % 3, (second + 3) % 3];
 }
 
 function sameOrder(a: Value, b: Value): boolean {

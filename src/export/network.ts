@@ -77,7 +77,7 @@ export function networkOf(backbone: tf.LayersModel, head: Head): Network {
   return network;
 }
 
-/** [b, height, width, channels] or [b, features] as [channels, height, width] or [features]. */
+/** [b, height, width, channels] as [channels, height, width]; of other values all but the batch. */
 function channelsFirst(shape: readonly number[]): number[] {
   const sizes = shape.slice(1);
   return sizes.length === 3 ? [sizes[2], sizes[0], sizes[1]] : sizes;

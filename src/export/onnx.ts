@@ -54,6 +54,7 @@ function nodesOf(operation: Operation, constants: TensorProto[]): NodeProto[] {
   const { name, inputs } = operation;
   const weights = (...keys: string[]) => keys.map((key) => `${name}.${key}`);
   const bias = 'bias' in operation && operation.bias ? weights('bias') : [];
+  const axis = operation.shape.length === 2 ? 2 : 1;
   switch (operation.op) {
     case 'conv2d': {
       const { stride: strides, dilation: dilations, groups: group } = operation;
@@ -61,6 +62,7 @@ function nodesOf(operation: Operation, constants: TensorProto[]): NodeProto[] {
       return [node('Conv', [...inputs, ...weights('weight'), ...bias], name, attributes)];
     }
     case 'linear':
+      if (operation.shape.length === 2) return linearOfTokens();
       return [node('Gemm', [...inputs, ...weights('weight'), ...bias], name, { transB: 1 })];
     case 'batch_norm': {
       const all = [...inputs, ...weights('weight', 'bias', 'running_mean', 'running_var')];
@@ -104,11 +106,11 @@ function nodesOf(operation: Operation, constants: TensorProto[]): NodeProto[] {
         node('Mul', [...inputs, part('gate')], name),
       ];
     case 'softmax':
-      return [node('Softmax', inputs, name, { axis: 1 })];
+      return [node('Softmax', inputs, name, { axis })];
     case 'layer_norm': {
       const attributes = { axis: -1, epsilon: { float: operation.eps } };
       const parameters = weights('weight', 'bias');
-      if (operation.shape.length === 1)
+      if (operation.shape.length < 3)
         return [node('LayerNormalization', [...inputs, ...parameters], name, attributes)];
       return [
         node('Transpose', inputs, part('last'), { perm: [0, 2, 3, 1] }),
@@ -158,7 +160,25 @@ function nodesOf(operation: Operation, constants: TensorProto[]): NodeProto[] {
         );
       });
     case 'concat':
-      return [node('Concat', inputs, name, { axis: 1 })];
+      return [node('Concat', inputs, name, { axis })];
+    case 'tokens': {
+      const sizes = integers(part('sizes'), [0, 0, -1]);
+      constants.push(sizes);
+      return [
+        node('Reshape', [...inputs, sizes.name], part('places')),
+        node('Transpose', [part('places')], name, { perm: [0, 2, 1] }),
+      ];
+    }
+    case 'matmul': {
+      if (!operation.transposed) return [node('MatMul', inputs, name)];
+      const [left, right] = inputs;
+      return [
+        node('Transpose', [right], part('transposed'), { perm: [0, 2, 1] }),
+        node('MatMul', [left, part('transposed')], name),
+      ];
+    }
+    case 'mean_token':
+      return [node('ReduceMean', inputs, name, { axes: [1], keepdims: 0 })];
     case 'normalize': {
       const [norm, divisor] = [part('norm'), part('divisor')];
       return [
@@ -167,6 +187,17 @@ function nodesOf(operation: Operation, constants: TensorProto[]): NodeProto[] {
         node('Div', [...inputs, divisor], name),
       ];
     }
+  }
+
+  /** x W^T + b of each token. */
+  function linearOfTokens(): NodeProto[] {
+    const product = bias.length > 0 ? part('product') : name;
+    const sum = bias.length > 0 ? [node('Add', [product, ...bias], name)] : [];
+    return [
+      node('Transpose', weights('weight'), part('transposed'), { perm: [1, 0] }),
+      node('MatMul', [...inputs, part('transposed')], product),
+      ...sum,
+    ];
   }
 
   /** Name of a value or constant of this operation's own. */

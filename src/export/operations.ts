@@ -18,7 +18,7 @@ export const elementwise = [
 ] as const;
 export type Elementwise = (typeof elementwise)[number];
 
-/** An operation in PyTorch's terms; values are [b, channels, height, width] or [b, features]. */
+/** An operation in PyTorch's terms; values are [b, channels, height, width], [b, tokens, channels] or [b, features]. */
 export type Kind =
   /** Weight [out, in / groups, height, width] and, with `bias`, bias [out]; `padding` is of zeros. */
   | {
@@ -29,7 +29,7 @@ export type Kind =
       groups: number;
       bias: boolean;
     }
-  /** x W^T + b: weight [out, in] and, with `bias`, bias [out]. */
+  /** x W^T + b, of features or of each token: weight [out, in] and, with `bias`, bias [out]. */
   | { op: 'linear'; bias: boolean }
   /** Weight, bias, running_mean and running_var, each [channels]. */
   | { op: 'batch_norm'; eps: number }
@@ -40,9 +40,9 @@ export type Kind =
   | { op: 'prelu' }
   /** hard_sigmoid: x / 5 + 1/2 within [0, 1]; swish: x sigmoid(x); mish: x tanh(softplus(x)); gelu by the error function. */
   | { op: Elementwise }
-  /** Softmax over channels or features. */
+  /** Softmax over channels (of tokens the last axis) or features. */
   | { op: 'softmax' }
-  /** Normalisation over the channels of each place, or over features: weight and bias [channels]. */
+  /** Normalisation over the channels of each place or token, or over features: weight and bias [channels]. */
   | { op: 'layer_norm'; eps: number }
   /** The border counts for nothing: neither as a maximum nor in the number that a sum is divided by. */
   | { op: 'max_pool2d' | 'avg_pool2d'; kernel: Pair; stride: Pair; padding: Border }
@@ -53,6 +53,12 @@ export type Kind =
   | { op: 'flatten' }
   /** [b, features] as images of one pixel, [b, features, 1, 1]. */
   | { op: 'unflatten' }
+  /** The places of an image one after another, row by row, as tokens: [b, height * width, channels]. */
+  | { op: 'tokens' }
+  /** The product of two matrices an image, the second one transposed or not. */
+  | { op: 'matmul'; transposed: boolean }
+  /** The mean of all tokens: [b, channels]. */
+  | { op: 'mean_token' }
   /** All inputs, elementwise; one that has one row and one column goes with every place of the others. */
   | { op: 'add' | 'multiply' | 'average' | 'maximum' | 'minimum' }
   /** All inputs, along channels or features. */

@@ -93,10 +93,10 @@ def layer_of(operation, tensors):
 
 
 class ChannelNorm(nn.LayerNorm):
-    """Over the channels of [b, channels, height, width], or features."""
+    """Over the channels of [b, channels, height, width], of tokens, or features."""
 
     def forward(self, x):
-        if x.dim() == 2:
+        if x.dim() != 4:
             return super().forward(x)
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
@@ -115,6 +115,7 @@ class PReLU(nn.Module):
 def compute(operation, inputs, layer):
     kind = operation["op"]
     x = inputs[0]
+    channels = 2 if x.dim() == 3 else 1
     if kind == "conv2d":
         return layer(padded(x, operation["padding"]))
     if layer is not None:
@@ -126,7 +127,7 @@ def compute(operation, inputs, layer):
     if kind in ELEMENTWISE:
         return ELEMENTWISE[kind](x)
     if kind == "softmax":
-        return x.softmax(dim=1)
+        return x.softmax(dim=channels)
     if kind == "max_pool2d":
         window = operation["kernel"], operation["stride"]
         return F.max_pool2d(padded(x, operation["padding"], float("-inf")), *window)
@@ -144,6 +145,12 @@ def compute(operation, inputs, layer):
         return x.flatten(1)
     if kind == "unflatten":
         return x[:, :, None, None]
+    if kind == "tokens":
+        return x.flatten(2).transpose(1, 2)
+    if kind == "matmul":
+        return x @ (inputs[1].transpose(1, 2) if operation["transposed"] else inputs[1])
+    if kind == "mean_token":
+        return x.mean(dim=1)
     if kind == "add":
         return sum(inputs[1:], x)
     if kind == "average":
@@ -151,7 +158,7 @@ def compute(operation, inputs, layer):
     if kind in COMBINATIONS:
         return reduce(COMBINATIONS[kind], inputs)
     if kind == "concat":
-        return torch.cat(inputs, dim=1)
+        return torch.cat(inputs, dim=channels)
     if kind == "normalize":
         return F.normalize(x, dim=1)
     raise ValueError(f"operation {operation['name']}: {kind} is not known; get a newer classifier.py")
