@@ -33,7 +33,7 @@ const networks: [name: string, side: number, settings: object][] = [
   ['densenet121', 33, { stem: 'imagenet' }],
   ['mobilenetv2', 9, {}],
   ['mobilenetv2', 20, { stem: 'imagenet', padding: 'pytorch' }],
-  ['vit-tiny', 12, { patch: 4 }],
+  ['vit-tiny', 6, { patch: 3 }],
 ];
 
 const pytorchHere = hasPytorch();
