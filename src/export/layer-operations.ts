@@ -144,7 +144,9 @@ export function layerOperations(layer: tf.layers.Layer, inputs: readonly Value[]
         if (order) throw unsupported('it reads flattened images');
         return just({ op: 'unflatten' });
       }
-      throw unsupported('only features as an image of one pixel, and images as features or tokens, are known');
+      throw unsupported(
+        'only features as an image of one pixel, and images as features or tokens, are known',
+      );
     }
     case 'Dot': {
       const [first, second] = axesOf(config.axes as number | Pair);
