@@ -19,15 +19,26 @@ export interface ShardLayout {
 }
 
 /** The parts of an array, one number a weight, that a rank has, one after another. */
-export function cutOut(array: Float32Array, rank: number, { buckets, worldSize }: ShardLayout): Float32Array {
-  const part = new Float32Array(partLength(rank, { buckets, worldSize }));
+export function cutOut(array: Float32Array, rank: number, layout: ShardLayout): Float32Array {
+  const part = new Float32Array(partLength(rank, layout));
+  cutInto(part, array, rank, layout);
+  return part;
+}
+
+/** Copies these parts to the beginning of `target`; returns how many numbers they are. */
+export function cutInto(
+  target: Float32Array,
+  array: Float32Array,
+  rank: number,
+  { buckets, worldSize }: ShardLayout,
+): number {
   let offset = 0;
   for (const bucket of buckets) {
     const { start, end } = shardOf(bucket, { rank, worldSize });
-    part.set(array.subarray(start, end), offset);
+    target.set(array.subarray(start, end), offset);
     offset += end - start;
   }
-  return part;
+  return offset;
 }
 
 /** Numbers in the file of a rank. */

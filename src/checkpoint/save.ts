@@ -42,6 +42,20 @@ export interface Finish {
   evaluation?: EvaluationTotals;
 }
 
+/** What all checkpoints of a run have in common. */
+export interface RunFacts {
+  about: Pick<
+    Finish['about'],
+    'seed' | 'worldSize' | 'classNames' | 'shape' | 'data' | 'centroidsSha256' | 'config' | 'slots'
+  >;
+  modules: Modules;
+}
+
+/** What is another in each of them. */
+export interface FinishOne extends Omit<Finish, 'about' | 'modules'> {
+  about: Omit<Finish['about'], keyof RunFacts['about']>;
+}
+
 /** The temporary folder of a checkpoint that is being written. */
 export function temporaryFolder({ folder, name, tag }: Destination): string {
   return join(folder, `.${name}.${tag}`);

@@ -1,7 +1,7 @@
 import { readlinkSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import { basename } from 'node:path';
-import { parentPort, type MessagePort } from 'node:worker_threads';
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import type { Retention } from '../config/checkpoint-schema.js';
 import type { EvaluationTotals } from '../evaluation/totals.js';
 import { messageOf } from '../util/errors.js';
@@ -14,12 +14,14 @@ import {
   writeShard,
   type Destination,
   type Finish,
+  type FinishOne,
+  type RunFacts,
 } from './save.js';
 
 /** Tasks of the thread; `done` gives the result of each. */
 export type WriterTask =
-  | { kind: 'shard'; to: Destination; rank: number; arrays: Float32Array[] }
-  | { kind: 'finish'; to: Destination; finish: Finish }
+  | { kind: 'shard'; to: Destination; rank: number; numbers: Float32Array }
+  | { kind: 'finish'; to: Destination; finish: FinishOne }
   | { kind: 'discard'; to: Destination }
   | { kind: 'evaluation'; folder: string; totals: EvaluationTotals }
   | { kind: 'prune'; runFolder: string; rules: Retention; written: string };
@@ -31,9 +33,9 @@ export type WriterAnswer =
 async function perform(task: WriterTask): Promise<Described | string | undefined> {
   switch (task.kind) {
     case 'shard':
-      return writeShard(task.to, task.rank, task.arrays);
+      return writeShard(task.to, task.rank, [task.numbers]);
     case 'finish':
-      return finishCheckpoint(task.to, task.finish);
+      return finishCheckpoint(task.to, whole(task.finish));
     case 'discard':
       await discardCheckpoint(task.to);
       return undefined;
@@ -44,6 +46,11 @@ async function perform(task: WriterTask): Promise<Described | string | undefined
       await pruneCheckpoints(task.runFolder, task.rules, task.written);
       return undefined;
   }
+}
+
+function whole(one: FinishOne): Finish {
+  const { about, modules } = workerData as RunFacts;
+  return { ...one, modules, about: { ...about, ...one.about } };
 }
 
 /** Leaves the processors to the training wherever it wants them: threads of Linux have priorities of their own. */

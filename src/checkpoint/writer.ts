@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { messageOf, PodDistError } from '../util/errors.js';
+import type { RunFacts } from './save.js';
 import type { WriterAnswer, WriterTask } from './writer-thread.js';
 
 interface Waiter {
@@ -16,13 +17,20 @@ type Done<Task extends WriterTask> = Task extends { kind: 'shard' }
 
 /** The thread of a process that writes checkpoints. It does not keep the process alive. */
 export class CheckpointWriter {
-  private readonly thread = new Worker(new URL('./writer-thread.js', import.meta.url));
+  private readonly thread: Worker;
   private readonly waiters = new Map<number, Waiter>();
   private next = 0;
   private ended: Error | undefined;
 
-  /** @param timeoutMs milliseconds that one task may take */
-  constructor(private readonly timeoutMs: number) {
+  /**
+   * @param timeoutMs milliseconds that one task may take
+   * @param facts copied here once, and not with every checkpoint
+   */
+  constructor(
+    private readonly timeoutMs: number,
+    facts: RunFacts,
+  ) {
+    this.thread = new Worker(new URL('./writer-thread.js', import.meta.url), { workerData: facts });
     this.thread.unref();
     this.thread.on('message', (answer: WriterAnswer) => {
       const waiter = this.waiters.get(answer.id);
@@ -37,8 +45,8 @@ export class CheckpointWriter {
     this.thread.on('exit', () => end('the thread that writes it has ended'));
   }
 
-  /** Does a task after those before it; the memory of its arrays in `given` goes with it. Rejects with the reason in words. */
-  async run<Task extends WriterTask>(task: Task, given: readonly Float32Array[] = []): Promise<Done<Task>> {
+  /** Does a task after those before it. Rejects with the reason in words. */
+  async run<Task extends WriterTask>(task: Task): Promise<Done<Task>> {
     if (this.ended) throw this.ended;
     const id = this.next++;
     let timer: NodeJS.Timeout | undefined;
@@ -53,10 +61,7 @@ export class CheckpointWriter {
             ),
           );
         timer = setTimeout(late, this.timeoutMs);
-        this.thread.postMessage(
-          { id, task },
-          given.map(({ buffer }) => buffer as ArrayBuffer),
-        );
+        this.thread.postMessage({ id, task }, memoryOf(task));
       });
     } finally {
       clearTimeout(timer);
@@ -68,4 +73,10 @@ export class CheckpointWriter {
   async close(): Promise<void> {
     await this.thread.terminate();
   }
+}
+
+/** Memory that goes to the thread with a task: what is not shared with it. */
+function memoryOf(task: WriterTask): ArrayBuffer[] {
+  const buffer = task.kind === 'shard' ? task.numbers.buffer : undefined;
+  return buffer instanceof ArrayBuffer ? [buffer] : [];
 }

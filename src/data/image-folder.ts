@@ -128,12 +128,13 @@ export async function imageFiles(
     options.notify(notKept(cache.folder ?? defaultPackFolder(), getSystemErrorName(error)));
   }
 
+  let digest: Promise<string> | undefined;
   return {
     name: config.root,
     classNames,
     shape: [size, size, channels],
     labels,
-    fingerprint: () => folderDigest(config.root, index, options),
+    fingerprint: () => (digest ??= folderDigest(config.root, index, options)),
     read,
     get origins() {
       return originsOf(pixels);

@@ -43,6 +43,7 @@ export function storedDataset(images: StoredImages, { augment, normalize }: Sett
   checkCutout(augment.cutout, height, width);
   const size = height * width * channels;
   const augmenter = new Augmenter({ height, width, channels, white, normalize, ...augment, seed });
+  let digest: string | undefined;
 
   async function* read({ split, batches, epoch }: BatchRequest): AsyncIterable<Batch> {
     const { pixels, labels } = splits[split];
@@ -65,7 +66,7 @@ export function storedDataset(images: StoredImages, { augment, normalize }: Sett
     classNames,
     shape,
     labels: { train: splits.train.labels, test: splits.test.labels },
-    fingerprint: () => Promise.resolve(fingerprint(images)),
+    fingerprint: () => Promise.resolve((digest ??= fingerprint(images))),
     read,
     close: async () => {},
   };

@@ -1,12 +1,14 @@
 import { fork, type ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { devicesOf } from '../backend/backends.js';
 import type { Config } from '../config/schema.js';
 import { launchVariables, type JobEnvironment } from '../job/join/environment.js';
+import { firstBesideTasks } from '../job/coordinator/roster.js';
 import { wouldComeAgain } from '../job/coordinator/failure.js';
-import { meetCoordinator, type JoinJobOptions } from '../job/join/join-job.js';
+import { meetCoordinator, type JoinJobOptions, type Met } from '../job/join/join-job.js';
 import type { EndMessage } from '../job/launch/end-with-parent.js';
 import { findSuccessor, folderOfJob, isThere } from '../job/member/succession.js';
 import { runningClock } from '../util/running-clock.js';
@@ -21,6 +23,8 @@ import type { EndCause } from '../util/signals.js';
 
 export interface KeepOptions {
   join: JoinJobOptions;
+  /** The job that is under way already, where this task is started again. */
+  underWay?: Met;
   config: Config;
   place: JobEnvironment;
   threads: number;
@@ -51,12 +55,13 @@ const shortLifeMs = 20_000;
  * this one. Where it is lost, another one is started, so that nothing of its end reaches torchrun, Slurm or MPI, which
  * would end the whole job. In rank 0 the coordinator runs here; where this process is lost, a worker of another rank starts
  * the process that takes over, and where that has happened while this one was stopped, it goes on as that of any other rank.
+ * A task that is started again while the job is under way takes part in that: as a spare at first, which gets its rank back.
  *
  * @returns the run's report in rank 0
  * @throws what the worker has ended with, where the job does not go on from that
  */
 export async function keepWorker(options: KeepOptions): Promise<Report | undefined> {
-  const { own, address, token } = await meetCoordinator(options.join);
+  const { own, address, token } = options.underWay ?? (await meetCoordinator(options.join));
   const keeper = new WorkerKeeper(options, { address, token });
   try {
     const settled = own ? own.settled.then(() => own.failure()) : new Promise<never>(() => {});
@@ -86,6 +91,13 @@ function coordinatorLost(): PodDistError {
   return new PodDistError('COORDINATOR_LOST', 'the coordinator, in the process of rank 0, has ended');
 }
 
+/** One worker of a task: its number in the job, whether it has no rank yet, and the number of the one before it. */
+interface Life {
+  worker: number;
+  spare: boolean;
+  replaces: number | undefined;
+}
+
 class WorkerKeeper {
   private child: ChildProcess | undefined;
   private closed = false;
@@ -105,18 +117,21 @@ class WorkerKeeper {
 
   /** Starts the worker until it ends well, or for good. */
   async run(): Promise<Report | undefined> {
-    const { place, say } = this.options;
+    const { place, say, underWay } = this.options;
     const { worldSize, rank } = place;
-    for (let life = 0; ; life++) {
+    // Numbers of a task's workers are not known to the same task that is started again: it draws others.
+    const first = underWay ? 1 + randomInt(Math.ceil(firstBesideTasks / worldSize / 2)) : 0;
+    for (let life = first; ; life++) {
       const began = performance.now();
-      const { outcome, how } = await this.live(
-        rank + life * worldSize,
-        life > 0 ? rank + (life - 1) * worldSize : undefined,
-      );
+      const { outcome, how } = await this.live({
+        worker: rank + life * worldSize,
+        spare: life > 0,
+        replaces: life > first ? rank + (life - 1) * worldSize : undefined,
+      });
       if (outcome && 'report' in outcome) return outcome.report;
       if (outcome && isFinal(outcome.ended)) throw errorOf(outcome.ended);
       if (this.closed) throw new PodDistError('JOB_ABORTED', 'the job has ended');
-      const wait = performance.now() - began < shortLifeMs && life > 0 ? this.coolDownMs : 0;
+      const wait = performance.now() - began < shortLifeMs && life > first ? this.coolDownMs : 0;
       say(`rank ${rank}: its worker ${how}; another one starts${wait > 0 ? ` in ${wait / 1000} s` : ''}`);
       if (wait > 0) this.coolDownMs = Math.min(longestCoolDownMs, 2 * this.coolDownMs);
       await delay(wait);
@@ -149,8 +164,8 @@ class WorkerKeeper {
   }
 
   /** One worker from its start to its end; `outcome` is undefined where it was lost. */
-  private async live(worker: number, replaces: number | undefined) {
-    const child = await this.start(worker, replaces);
+  private async live(life: Life) {
+    const child = await this.start(life);
     let outcome: KeptOutcome | undefined;
     child.on('message', (message: KeptOutcome | Moved) => {
       if ('moved' in message) this.coordinator.address = message.moved;
@@ -173,7 +188,7 @@ class WorkerKeeper {
     }, lookEveryMs);
   }
 
-  private async start(worker: number, replaces: number | undefined): Promise<ChildProcess> {
+  private async start({ worker, spare, replaces }: Life): Promise<ChildProcess> {
     const { place, config, threads, args } = this.options;
     const { rank, worldSize, localRank, localWorldSize } = place;
     const { address, token } = this.coordinator;
@@ -189,10 +204,8 @@ class WorkerKeeper {
       [launchVariables.worker]: String(worker),
       [launchVariables.threads]: String(threads),
       [launchVariables.kept]: rank === 0 || args.includes('--out') ? '1' : '0',
-      ...(replaces !== undefined && {
-        [launchVariables.spare]: '1',
-        [launchVariables.replaces]: String(replaces),
-      }),
+      ...(spare && { [launchVariables.spare]: '1' }),
+      ...(replaces !== undefined && { [launchVariables.replaces]: String(replaces) }),
     };
     // A session of its own: signals to a whole process group are this process's to pass on.
     const child = fork(script, [...args], {

@@ -16,10 +16,11 @@ import { extractFeatures } from '../inference/extract-features.js';
 import { isConsequence } from '../job/coordinator/failure.js';
 import { workerThreads } from '../job/join/worker-threads.js';
 import type { JobEnvironment } from '../job/join/environment.js';
-import { joinJob, type JoinJobOptions } from '../job/join/join-job.js';
+import { joinJob, type JoinJobOptions, type Met } from '../job/join/join-job.js';
 import type { WorkStop } from '../job/launch/stop-worker.js';
 import type { Membership } from '../job/member/membership.js';
 import { backendOptions } from '../parallel/bitwise.js';
+import { isForTasks } from '../record/job-plan.js';
 import type { Report } from '../record/records.js';
 import { lastRunFolder, RunFolder } from '../record/run-folder.js';
 import { checkpointToResume, checkUnfinished, describeChanges } from '../training/resume.js';
@@ -28,6 +29,7 @@ import { train } from '../training/train.js';
 import { setVariables } from '../util/environment.js';
 import { codeOf, PreemptedError, StoppedError, UserError } from '../util/errors.js';
 import { withSources } from '../util/source-positions.js';
+import { jobUnderWay } from './job-under-way.js';
 import { keepWorker, type Moved } from './keep-worker.js';
 import type { Resume } from './plan-run.js';
 import { modulesOfRun, trustedConfig, type GivenSettings } from './trusted-config.js';
@@ -74,10 +76,13 @@ export async function work(
   setVariables(threadVariables(threads, process.env));
   if (place.starter !== 'pod-dist')
     setVariables(await devicesOf(config.backend).ofLocalRank(place.localRank));
-  const folder = await claimFolder(request, config, place);
   const kept = config.elastic.enabled && place.starter !== 'pod-dist' && !checkpoint;
+  const options = { request, config, place, checkpoint, threads, stop, say };
+  const earlier = kept ? earlierFolder(request, config) : undefined;
+  const underWay = earlier === undefined ? undefined : await jobUnderWay(earlier);
+  if (underWay && earlier !== undefined) return takePart(earlier, underWay, options);
+  const folder = await claimFolder(request, config, place, kept);
   try {
-    const options = { request, config, place, checkpoint, threads, stop, say };
     const report = await (kept ? keepPlace(folder, options) : workIn(folder, options));
     folder?.release();
     return report;
@@ -132,11 +137,25 @@ interface WorkOptions {
 
 /** Lets a worker of its own work in this rank's place of an elastic job, and replaces it where it is lost. */
 async function keepPlace(folder: RunFolder | undefined, options: WorkOptions): Promise<Report | undefined> {
-  const { request, config, place, threads, stop } = options;
   const { join } = await prepare(folder, options);
-  const args = [...request.args, ...(folder && request.out === undefined ? ['--out', folder.path] : [])];
-  const say = (line: string) => void process.stderr.write(`${line}\n`);
-  return keepWorker({ join, config, place, threads, args, stop, say });
+  return keepWorker({ ...keeping(folder?.path, options), join });
+}
+
+/** Does so in a job that is under way without this task. */
+async function takePart(path: string, underWay: Met, options: WorkOptions): Promise<Report | undefined> {
+  const { config, place } = options;
+  const join: JoinJobOptions = { place, config, outDir: path, evaluate: false, notify: printLine };
+  printLine(`rank ${place.rank}: the job in ${path} is under way: this task takes part in it`);
+  return keepWorker({ ...keeping(path, options), join, underWay });
+}
+
+function keeping(path: string | undefined, { request, config, place, threads, stop }: WorkOptions) {
+  const args = [...request.args, ...(path !== undefined && request.out === undefined ? ['--out', path] : [])];
+  return { config, place, threads, args, stop, say: printLine };
+}
+
+function printLine(line: string): void {
+  process.stderr.write(`${line}\n`);
 }
 
 /** The run folder, and the checkpoint that rank 0 goes on from. */
@@ -151,7 +170,7 @@ async function prepare(folder: RunFolder | undefined, options: WorkOptions) {
     lockFile: folder?.lock.file,
     resumed: resume && positionOf(resume),
     evaluate: checkpoint !== undefined,
-    notify: (line) => void process.stderr.write(`${line}\n`),
+    notify: printLine,
   };
   return { outDir, resume, join };
 }
@@ -231,17 +250,25 @@ async function workIn(folder: RunFolder | undefined, options: WorkOptions): Prom
   }
 }
 
+/** The folder of the run that a request goes on with, or names, where there is one already. */
+function earlierFolder({ out, resume }: WorkRequest, { name }: Config): string | undefined {
+  const earlier = out ?? (resume && lastRunFolder(name));
+  return earlier !== undefined && existsSync(earlier) ? earlier : undefined;
+}
+
 /**
  * Claims the run folder in rank 0, the only rank that writes. Under `pod-dist launch` the launcher holds it, and none
- * is claimed.
+ * is claimed. Of an elastic job (`lease`) nobody is left who does not touch the lock.
  */
 async function claimFolder(
-  { out, resume, evaluate }: WorkRequest,
-  { name, run }: Config,
+  request: WorkRequest,
+  config: Config,
   place: JobEnvironment,
+  lease: boolean,
 ): Promise<RunFolder | undefined> {
+  const { out, resume, evaluate } = request;
   if (!place.ownCoordinator || place.rank > 0 || evaluate !== undefined) return undefined;
-  const earlier = resume && (out ?? lastRunFolder(name));
-  if (earlier !== undefined && existsSync(earlier)) return RunFolder.reclaim(earlier);
-  return RunFolder.claim(name, { out, confidential: run.private });
+  const earlier = resume && earlierFolder(request, config);
+  if (earlier !== undefined) return RunFolder.reclaim(earlier, { succeeds: lease && isForTasks(earlier) });
+  return RunFolder.claim(config.name, { out, confidential: config.run.private });
 }

@@ -59,3 +59,12 @@ export function writeJobPlan(folder: string, plan: JobPlan): void {
 export function readJobPlan(folder: string): JobPlan {
   return jobPlanSchema.parse(JSON.parse(readRegularText(join(folder, 'job', 'plan.json'), { mostBytes })));
 }
+
+/** Whether tasks of torchrun, Slurm or MPI keep the places of the workers of the job in a run folder. */
+export function isForTasks(folder: string): boolean {
+  try {
+    return readJobPlan(folder).kept;
+  } catch {
+    return false;
+  }
+}

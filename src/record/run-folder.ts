@@ -66,15 +66,15 @@ export class RunFolder {
 
   /**
    * The folder of a run to go on with, or to start afresh where it has no checkpoint; a folder of other files is
-   * neither.
+   * neither. `succeeds`: a job that no longer touches its lock has ended.
    *
    * @throws UserError `RUN_BUSY` where a job still runs in it, `RUN_EXISTS` for other files
    */
-  static async reclaim(path: string): Promise<RunFolder> {
+  static async reclaim(path: string, { succeeds = false } = {}): Promise<RunFolder> {
     if (!mayStart(path) && !namesIn(join(path, 'checkpoints')).some(isCheckpoint))
       throw new UserError('RUN_EXISTS', `${path} holds files, but no run to go on with: give another --out`);
     for (const part of writtenIn(path)) refuseForeign(path, part);
-    return RunFolder.take(path, false);
+    return RunFolder.take(path, false, succeeds);
   }
 
   /**
@@ -95,9 +95,9 @@ export class RunFolder {
     this.given = true;
   }
 
-  private static async take(path: string, made: boolean): Promise<RunFolder> {
+  private static async take(path: string, made: boolean, succeeds = false): Promise<RunFolder> {
     try {
-      return new RunFolder(path, await RunLock.take(path), made);
+      return new RunFolder(path, await RunLock.take(path, { succeeds }), made);
     } catch (error) {
       if (error instanceof UserError) throw error;
       throw new UserError('RUN_FOLDER_INVALID', `${path} cannot be written to: ${messageOf(error)}`);

@@ -6,8 +6,8 @@ import { intervalOf, retentionOf, type Interval } from '../config/checkpoint-sch
 import { checkpointName } from '../checkpoint/checkpoint.js';
 import { listCheckpoints } from '../checkpoint/checkpoints.js';
 import type { Described } from '../checkpoint/files.js';
-import { cutOut, shardLength, type OwnArray, type ShardLayout } from '../checkpoint/layout.js';
-import type { Destination, Finish } from '../checkpoint/save.js';
+import { cutInto, shardLength, type OwnArray, type ShardLayout } from '../checkpoint/layout.js';
+import type { Destination, FinishOne, RunFacts } from '../checkpoint/save.js';
 import { CheckpointWriter } from '../checkpoint/writer.js';
 import type { EvaluationTotals } from '../evaluation/totals.js';
 import type { Modules } from '../checkpoint/modules.js';
@@ -24,11 +24,11 @@ import type { TrainOptions } from './train-options.js';
 /** Contents of a checkpoint, copied out of a training. */
 interface Copy {
   layout: ShardLayout;
-  /** Of each rank whose file this one writes, its arrays in the order of the file. */
-  files: { rank: number; arrays: Float32Array[] }[];
+  /** Of each rank whose file this one writes, its numbers in the order of the file. */
+  files: { rank: number; numbers: Float32Array }[];
   sums: number[];
   moving: Float32Array;
-  about: Omit<Finish['about'], 'within'>;
+  about: Omit<FinishOne['about'], 'within'>;
   within?: { steps: number; step: number; lossSum: number };
 }
 
@@ -41,7 +41,8 @@ const closeWithinMs = 2000;
 /**
  * Writes the checkpoints of a run, beside the training.
  *
- *     1. each rank copies its shards of weights and optimiser state, 4 (k + 1) P / N bytes, and goes on
+ *     1. each rank copies its shards of weights and optimiser state, 4 (k + 1) P / N bytes, and goes on; into the same shared
+ *        memory each time, since new memory takes the system longer to give than the copy takes
  *     2. its writer thread writes the copy into a temporary folder of the run
  *     3. each rank tells the coordinator the digest of its file, or why there is none
  *     4. once all have, rank 0's thread adds the manifest and gives the folder its name; one file too few: nothing stays
@@ -58,6 +59,8 @@ export class Saver {
   private failure: string | undefined;
   private broken: Error | undefined;
   private lastSaved = performance.now();
+  /** Memory of this rank's copy, which its thread reads: the last one is written before the next one is taken. */
+  private memory = new Float32Array(new SharedArrayBuffer(0));
   private readonly owner: Destination['owner'];
 
   private constructor(
@@ -67,9 +70,10 @@ export class Saver {
     private readonly place: { folder: string; tag: string },
     /** Whether every rank writes into that folder. */
     private readonly together: boolean,
+    facts: RunFacts,
   ) {
     const { distributed, checkpoint } = options.config;
-    this.writer = new CheckpointWriter(distributed.phaseTimeoutSeconds * 1000);
+    this.writer = new CheckpointWriter(distributed.phaseTimeoutSeconds * 1000, facts);
     this.interval = intervalOf(checkpoint);
     if (trained.communicator.rank === 0) this.owner = ownerOf(options.outDir);
   }
@@ -92,7 +96,8 @@ export class Saver {
     const apart = Float64Array.of(sees === true ? 0 : 1);
     await communicator.allReduce(apart, { op: 'max', tag: 'checkpoint/folder' });
     if (given) attempt(() => rmSync(probe(given), { force: true }));
-    return new Saver(options, trained, place, communicator.worldSize === 1 || apart[0] === 0);
+    const together = communicator.worldSize === 1 || apart[0] === 0;
+    return new Saver(options, trained, place, together, await factsOf(options, trained));
   }
 
   /** Whether this rank still writes the last checkpoint. */
@@ -174,7 +179,7 @@ export class Saver {
   private async copy(state: TrainingState): Promise<Copy> {
     const { classifier, loss, optimiser, communicator, config } = this.trained;
     const { rank, worldSize } = communicator;
-    const { dataset, stepsPerEpoch } = this.options;
+    const { stepsPerEpoch } = this.options;
     await optimiser.complete();
     const { steps, lossSum, unevaluated } = state;
     const within = steps > 0 ? { steps, step: state.epochs * stepsPerEpoch + steps, lossSum } : undefined;
@@ -182,8 +187,8 @@ export class Saver {
     const moving = classifier.batchNorm.flatten();
     const local = config.batchNorm.statistics === 'local' && worldSize > 1;
     const own: { name: OwnArray['name']; values: Float32Array }[] = [
-      ...(residual ? [{ name: 'residual' as const, values: residual.slice() }] : []),
-      ...(local ? [{ name: 'moving' as const, values: moving.slice() }] : []),
+      ...(residual ? [{ name: 'residual' as const, values: residual }] : []),
+      ...(local ? [{ name: 'moving' as const, values: moving }] : []),
     ];
     const names = optimiser.shardedNames.filter((name) => !(residual && name === 'residual'));
     const layout: ShardLayout = {
@@ -192,45 +197,42 @@ export class Saver {
       own: own.map(({ name, values }) => ({ name, length: values.length })),
       worldSize,
     };
-    const weights = cutOut(classifier.weights, rank, layout);
     const shards = optimiser.shards.slice(0, residual ? names.length : undefined);
-    const arrays = [weights, ...shards.map((shard) => shard.slice()), ...own.map(({ values }) => values)];
-    const { name, labels } = dataset;
+    const numbers = this.room(shardLength(rank, layout));
+    let offset = cutInto(numbers, classifier.weights, rank, layout);
+    for (const values of [...shards, ...own.map((one) => one.values)]) {
+      numbers.set(values, offset);
+      offset += values.length;
+    }
     return {
       layout,
-      files: this.together ? [{ rank, arrays }] : await this.collect(arrays, layout),
+      files: this.together ? [{ rank, numbers }] : await this.collect(numbers, layout),
       sums: [...(loss.state?.sums ?? [])],
       moving,
       about: {
         epochs: state.epochs,
         lossState: loss.state?.values ?? [],
-        seed: config.seed,
-        worldSize,
-        classNames: dataset.classNames,
-        shape: dataset.shape,
-        data: { name, images: labels.train.length, fingerprint: await dataset.fingerprint() },
-        centroidsSha256: classifier.centroidsSha256,
-        config,
         ...(unevaluated ? { epoch: unevaluated } : {}),
-        slots: classifier.parameters.slots,
         updates: optimiser.updates,
       },
       within,
     };
   }
 
-  /** The arrays of all ranks, in rank 0: 4 (k + 1) P bytes to every rank. */
-  private async collect(arrays: readonly Float32Array[], layout: ShardLayout): Promise<Copy['files']> {
+  /** Memory for so many numbers. */
+  private room(length: number): Float32Array {
+    if (this.memory.length < length) this.memory = new Float32Array(new SharedArrayBuffer(4 * length));
+    return this.memory.subarray(0, length);
+  }
+
+  /** The numbers of all ranks, in rank 0: 4 (k + 1) P bytes to every rank. */
+  private async collect(own: Float32Array, layout: ShardLayout): Promise<Copy['files']> {
     const { communicator } = this.trained;
     const files: Copy['files'] = [];
     for (let rank = 0; rank < layout.worldSize; rank++) {
-      const values = new Float32Array(shardLength(rank, layout));
-      if (rank === communicator.rank) {
-        let offset = 0;
-        for (const array of arrays) values.set(array, (offset += array.length) - array.length);
-      }
-      await communicator.broadcast(values, rank, { tag: `checkpoint/${rank}` });
-      if (communicator.rank === 0) files.push({ rank, arrays: [values] });
+      const numbers = rank === communicator.rank ? own : new Float32Array(shardLength(rank, layout));
+      await communicator.broadcast(numbers, rank, { tag: `checkpoint/${rank}` });
+      if (communicator.rank === 0) files.push({ rank, numbers });
     }
     return files;
   }
@@ -243,8 +245,8 @@ export class Saver {
     const to: Destination = { ...this.place, name, owner: this.owner };
     const part: SavedPart = { name, shards: [], sums };
     try {
-      for (const { rank, arrays } of files)
-        part.shards.push(await this.writer.run({ kind: 'shard', to, rank, arrays }, arrays));
+      for (const { rank, numbers } of files)
+        part.shards.push(await this.writer.run({ kind: 'shard', to, rank, numbers }));
     } catch (error) {
       part.failed = messageOf(error);
     }
@@ -253,9 +255,9 @@ export class Saver {
     const failed = parts.findIndex((one) => one.failed !== undefined);
     const shards = parts.flatMap((one): Described[] => one.shards);
     const lossSums = parts.map((one) => one.sums);
-    const finish: Finish = {
+    const finish: FinishOne = {
       about: { ...about, ...(within ? { within: { ...within, lossSums } } : {}) },
-      ...{ layout, shards, moving, modules: this.options.modules },
+      ...{ layout, shards, moving },
     };
     try {
       if (failed >= 0) throw new Error(parts[failed].failed);
@@ -295,6 +297,19 @@ export class Saver {
       `${shown.join(', ') || 'none'}; make room, or mend the folder (a smaller checkpoint.keep keeps fewer)`;
     reporter.record({ kind: 'missed', message: message.slice(0, 1000) });
   }
+}
+
+async function factsOf(
+  { config, dataset, modules }: TrainOptions & { modules: Modules },
+  { classifier, communicator }: Trained,
+): Promise<RunFacts> {
+  const { name, labels, classNames, shape } = dataset;
+  const data = { name, images: labels.train.length, fingerprint: await dataset.fingerprint() };
+  const { parameters, centroidsSha256 } = classifier;
+  const { worldSize } = communicator;
+  const { slots } = parameters;
+  const about = { seed: config.seed, worldSize, classNames, shape, data, centroidsSha256, config, slots };
+  return { about, modules };
 }
 
 /** Result of `work`; undefined where it throws. */

@@ -51,11 +51,20 @@ describe('an elastic job of two tasks', () => {
     return tasks;
   }
 
-  it('goes on without the task of rank 0, which has the coordinator', async () => {
-    const [first, second] = await twoTasks();
+  it('goes on without a task, rank 0 with the coordinator or another, and takes it back in where it is started again', async () => {
+    const port = String(await freePort());
+    const start = (rank: number) => task(rank, { MASTER_ADDR: '127.0.0.1', MASTER_PORT: port });
+    const [first, second] = [0, 1].map(start);
+    await epochs(2);
     first.child.kill('SIGKILL');
+    const firstAgain = start(0);
+    await firstAgain.says('is under way: this task takes part in it');
     await taken();
-    await expectUndisturbed(second);
+    second.child.kill('SIGKILL');
+    const secondAgain = start(1);
+    await secondAgain.says('is under way: this task takes part in it');
+    await until('both', () => (state().ranks.every(({ worker }) => worker > 1) ? true : undefined));
+    await expectUndisturbed(firstAgain, secondAgain);
   });
 
   it('goes on with a task of rank 0 that was stopped, whose coordinator has lost the run', async () => {
@@ -70,16 +79,18 @@ describe('an elastic job of two tasks', () => {
 
   describe('over two hosts', needs('namespaces of hosts', Hosts.possible()), () => {
     let hosts: Hosts;
-    beforeEach(async () => void (hosts = await Hosts.make(2)));
+    beforeEach(async () => void (hosts = await Hosts.make(3)));
     afterEach(() => hosts.remove());
 
-    it('goes on without the host of rank 0', async () => {
+    it('goes on without the host of rank 0, and with the same task on another host', async () => {
       const variables = { MASTER_ADDR: hosts.address(0), MASTER_PORT: '29500' };
       const [, second] = [0, 1].map((rank) => task(rank, variables, hosts.within(rank, place.folder)));
       await epochs(2);
       hosts.lose(0);
       await taken();
-      await expectUndisturbed(second);
+      const again = task(0, variables, hosts.within(2, place.folder));
+      await until('it', () => (state().ranks.some(({ host }) => host.endsWith('c')) ? true : undefined));
+      await expectUndisturbed(second, again);
     });
   });
 });

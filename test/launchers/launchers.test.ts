@@ -126,42 +126,37 @@ describe('Slurm', { ...needs('Slurm', noSlurm === undefined), timeout: 2 * patie
     await expectNoWorkers();
   });
 
-  it('goes on with a job that scontrol has requeued, to the weights of one that was left alone', async () => {
-    const run = place.path('run');
-    const worker = `worker ${settings.join(' ')} --epochs 12 --out ${run} --resume`;
-    const step = `srun --kill-on-bad-exit=1 -n 2 ${process.execPath} ${cli} ${worker}`;
-    const flags = [
-      '--parsable',
-      '--requeue',
-      '--open-mode=append',
-      '-n',
-      '2',
-      `--output=${place.path('out')}`,
-    ];
-    const job = cluster?.ask('sbatch', ...flags, '--wrap', step).trim() as string;
-    await until('a first checkpoint', () => place.checkpoints('run')[0], patienceMs);
-    cluster?.ask('scontrol', 'requeue', job);
-    const state = () => cluster?.ask('squeue', '-h', '-j', job, '-o', '%T').trim();
-    await until('the job to be queued again', () => state() === 'PENDING' || undefined, patienceMs);
-    // Slurm waits two minutes before it starts a job again.
-    cluster?.ask('scontrol', 'update', `JobId=${job}`, 'StartTime=now');
-    await until('a report', () => existsSync(place.path('run', 'report.json')) || undefined, patienceMs);
-    const alone = await place.run(
-      'launch',
-      '--workers',
-      '2',
-      ...settings,
-      '--epochs',
-      '12',
-      '--out',
-      'alone',
-    );
-    expect(alone.code, alone.stderr).toBe(0);
-    expect(place.report('run').weightsSha256).toBe(place.report('alone').weightsSha256);
-    expect(place.metrics('run').epochs.map(({ epoch }) => epoch)).toEqual([...Array(12).keys()]);
-    expect(cluster?.ask('scontrol', 'show', 'job', job)).toMatch(/Restarts=1\b/);
-    await expectNoWorkers();
-  });
+  it.each([
+    ['a job', ''],
+    ['an elastic job', '--elastic'],
+  ])(
+    'goes on with %s that scontrol has requeued, to the weights of one that was left alone',
+    async (_, elastic) => {
+      const run = place.path('run');
+      const worker = `worker ${settings.join(' ')} --epochs 8 --out ${run} --resume ${elastic}`;
+      const step = `srun --kill-on-bad-exit=1 -n 2 ${process.execPath} ${cli} ${worker}`;
+      const flags = [
+        '--parsable',
+        '--requeue',
+        '--open-mode=append',
+        '-n',
+        '2',
+        `--output=${place.path('out')}`,
+      ];
+      const job = cluster?.ask('sbatch', ...flags, '--wrap', step).trim() as string;
+      await until('a first checkpoint', () => place.checkpoints('run')[0], patienceMs);
+      cluster?.ask('scontrol', 'requeue', job);
+      const state = () => cluster?.ask('squeue', '-h', '-j', job, '-o', '%T').trim();
+      await until('the job to be queued again', () => state() === 'PENDING' || undefined, patienceMs);
+      // Slurm waits two minutes before it starts a job again.
+      cluster?.ask('scontrol', 'update', `JobId=${job}`, 'StartTime=now');
+      await until('a report', () => existsSync(place.path('run', 'report.json')) || undefined, patienceMs);
+      expect(place.report('run').weightsSha256).toBe(longer);
+      expect(place.metrics('run').epochs.map(({ epoch }) => epoch)).toEqual([...Array(8).keys()]);
+      expect(cluster?.ask('scontrol', 'show', 'job', job)).toMatch(/Restarts=1\b/);
+      await expectNoWorkers();
+    },
+  );
 
   it('gives two jobs of an array folders of their own', async () => {
     const step = `srun -n 2 ${process.execPath} ${cli} worker ${settings.join(' ')} --epochs 1`;

@@ -36,6 +36,9 @@ export interface RosterOptions extends Patience {
   spares?: boolean;
 }
 
+/** Numbers from here on have workers that are started in a job whose tasks number their own. */
+export const firstBesideTasks = 500_000;
+
 /** Workers that nobody has started for the job have numbers from here on, which they draw themselves. */
 export const firstGuest = 1_000_000;
 

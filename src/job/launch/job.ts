@@ -19,6 +19,7 @@ import {
   type Incident,
   type Inherited,
 } from '../coordinator/reform.js';
+import { firstBesideTasks } from '../coordinator/roster.js';
 import { stepsOf } from '../../training/recovery-point.js';
 import { Supervisor } from './supervisor.js';
 import { WorkerPlaces, type OwnedWorkers } from './worker-places.js';
@@ -66,9 +67,6 @@ export interface Outlived {
   /** The job to take over, the milliseconds since its coordinator was lost, and whether that ran on another host. */
   former?: { state: JobState; lostMs: number; elsewhere: boolean };
 }
-
-/** Numbers from here on have workers that are started in a job whose tasks number their own. */
-const firstBesideTasks = 500_000;
 
 /** Milliseconds that workers may take to end by themselves once all have finished. */
 const endWithinMs = 10_000;
