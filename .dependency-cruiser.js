@@ -22,6 +22,7 @@ const layers = [
   'classifier',
   'evaluation',
   'checkpoint',
+  'weights',
   'record',
   'training',
   'inference',

@@ -38,7 +38,7 @@ class LongestFirst extends BaseSequencer {
 /** Folders whose tests start no sockets and leave nothing behind in their process, so that files share one. */
 const inOneProcess = [
   'test/{batch-norm,checkpoint,classifier,data,evaluation,inference,kernels,losses,models,optim}/**/*.test.ts',
-  'test/{parallel,pedcc,record,report,tf,trace,util,wasm}/**/*.test.ts',
+  'test/{parallel,pedcc,record,report,tf,trace,util,wasm,weights}/**/*.test.ts',
   // What a plug-in registers stays in its process.
   'test/{config,training}/!(plugins|captured-steps).test.ts',
   'test/collective/{algorithms,pairwise}.test.ts',

@@ -11,6 +11,7 @@ import { scheduleSchema } from '../optim/schedule-schema.js';
 import { models } from '../models/index.js';
 import type { PluginBackbones, PluginDatasets, PluginLosses } from './plugin-settings.js';
 import { optimizerSchema } from '../optim/schema.js';
+import { tuningSettings } from './tuning-schema.js';
 import { mostEpochs, mostImages, mostWorkers, path, probability, upTo, zeroTo } from '../util/bounds.js';
 
 export type { DataConfig } from '../data/schema.js';
@@ -80,6 +81,7 @@ function settingsSchema<Data extends z.ZodType, Model extends z.ZodType, Loss ex
       .describe('modules that register losses, backbones or data sets of your own, beside the recipe'),
     data,
     model,
+    ...tuningSettings,
     centroids: z
       .strictObject({
         seed: z.int().min(0).optional().describe('default: the seed of the run'),

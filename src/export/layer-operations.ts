@@ -1,7 +1,14 @@
 import type * as tf from '../tf/index.js';
 import { UserError } from '../util/errors.js';
-import { convolutionWeight, depthwiseWeight, flatteningOrder, reordered, transposed } from './layouts.js';
-import { elementwise, type Kind, type Pair, type WeightTensor } from './operations.js';
+import {
+  convolutionWeight,
+  depthwiseWeight,
+  flatteningOrder,
+  reordered,
+  transposed,
+  type WeightTensor,
+} from '../models/layouts.js';
+import { elementwise, type Kind, type Pair } from './operations.js';
 import { convolution, pointwiseConvolution, windowOf, type LayerConfig } from './windows.js';
 
 /** A value of the network with channels first. */

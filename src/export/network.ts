@@ -2,7 +2,8 @@ import type * as tf from '../tf/index.js';
 import { UserError } from '../util/errors.js';
 import type { Head } from './head.js';
 import { layerOperations, type Value } from './layer-operations.js';
-import type { Kind, Network, WeightTensor } from './operations.js';
+import type { WeightTensor } from '../models/layouts.js';
+import type { Kind, Network } from './operations.js';
 
 /**
  * A trained network, from images to scores, as operations with channels first: the backbone's layers one after

@@ -1,3 +1,4 @@
+import type { WeightTensor } from '../models/layouts.js';
 import type { Border } from './same-padding.js';
 
 /** One number for rows, one for columns. */
@@ -74,12 +75,6 @@ export type Operation = Kind & {
   /** Shape of its value, without the batch. */
   shape: number[];
 };
-
-/** A tensor of weights, row-major. */
-export interface WeightTensor {
-  shape: readonly number[];
-  data: Float32Array;
-}
 
 /** A network with channels first: operations in an order in which they can be computed, the last makes the output. */
 export interface Network {

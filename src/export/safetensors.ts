@@ -1,5 +1,5 @@
 import type { ExportedFile } from './files.js';
-import type { WeightTensor } from './operations.js';
+import type { WeightTensor } from '../models/layouts.js';
 
 /**
  * Tensors as a safetensors file (https://github.com/huggingface/safetensors, "Format"): the length of the header,

@@ -7,8 +7,8 @@ import { chain, LayerMaker } from './layers.js';
 type VitConfig = Extract<ModelConfig, { name: 'vit-tiny' }>;
 
 const width = 192;
-const heads = 3;
-const perHead = width / heads;
+export const heads = 3;
+export const perHead = width / heads;
 const depth = 12;
 
 /**

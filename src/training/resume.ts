@@ -12,6 +12,7 @@ import { findCheckpoint, listCheckpoints } from '../checkpoint/checkpoints.js';
 import type { Classifier } from '../classifier/classifier.js';
 import { checkFits } from '../checkpoint/fits.js';
 import { broadcastValue } from './broadcast-value.js';
+import { takeInitial, type InitialWeights } from './initial.js';
 import { sumsOf } from './snapshot.js';
 import { trainingStateSchema, type TrainingState } from './state.js';
 import type { ShardedOptimiser } from '../parallel/sharded-optimiser.js';
@@ -42,6 +43,9 @@ interface ShareOptions {
   config: Config;
   /** Rank 0's checkpoint; without one the run starts afresh. */
   resume?: Checkpoint;
+  /** Where the weights of a run that starts afresh come from, in rank 0. */
+  initial?: InitialWeights;
+  onNotice?(line: string): void;
 }
 
 /**
@@ -56,6 +60,8 @@ export async function shareState({
   communicator,
   config,
   resume,
+  initial,
+  onNotice = () => {},
 }: ShareOptions): Promise<TrainingState> {
   const { weights, batchNorm } = classifier;
   const { rank } = communicator;
@@ -66,6 +72,8 @@ export async function shareState({
     checkFits(given, classifier, config);
     weights.set(given.weights);
     moving.set(given.moving);
+  } else if (initial) {
+    takeInitial(initial, { classifier, moving, config, onNotice });
   }
   const own = rank === 0 ? startOf(resume, config, loss) : undefined;
   const start = await broadcastValue(startSchema, own, 0, communicator);

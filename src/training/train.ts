@@ -7,6 +7,7 @@ import type { FinishPart } from '../record/reported.js';
 import { addTimes } from './epoch-times.js';
 import { evaluateEpoch, trainEpoch } from './epoch.js';
 import { collectGarbageRarely } from '../util/garbage.js';
+import { openInitial, type InitialWeights } from './initial.js';
 import { Inspection } from './inspect-images.js';
 import { Lookout } from './lookout.js';
 import { checkMemory } from './memory.js';
@@ -46,16 +47,20 @@ async function trainEpochs(
   const started = performance.now();
   if (resume) checkSameData(resume, dataset);
   const modules = modulesToTrainWith(config);
+  const onNotice = (message: string) => reporter.record({ kind: 'notice', message });
+  const isFirst = communicator.rank === 0 && !resume;
+  const initial = isFirst ? await openInitial(config, onNotice) : undefined;
   reporter.lengthy('build the model');
   const classifier = await Classifier.create({
     config,
     shape: dataset.shape,
     classes: dataset.classNames.length,
     communicator,
-    onNotice: (message) => reporter.record({ kind: 'notice', message }),
+    onNotice,
   });
   try {
-    return await trainClassifier(options, { classifier, unknown, inspection, modules, started });
+    const untrained = { classifier, initial, unknown, inspection, modules, started };
+    return await trainClassifier(options, untrained);
   } finally {
     classifier.dispose();
   }
@@ -63,6 +68,7 @@ async function trainEpochs(
 
 interface Untrained {
   classifier: Classifier;
+  initial: InitialWeights | undefined;
   unknown: Dataset | undefined;
   inspection: Inspection;
   modules: Modules;
@@ -72,9 +78,10 @@ interface Untrained {
 
 async function trainClassifier(
   options: TrainOptions,
-  { classifier, unknown, inspection, modules, started }: Untrained,
+  { classifier, initial, unknown, inspection, modules, started }: Untrained,
 ): Promise<Report> {
   const { config, dataset, communicator, reporter, backend, resume, recovery } = options;
+  const onNotice = (message: string) => reporter.record({ kind: 'notice', message });
   checkMemory({ classifier, config, dataset, communicator, backend });
   await reporter.agree('data set', await dataset.fingerprint());
   if (unknown) await reporter.agree('unknown images', await unknown.fingerprint());
@@ -84,14 +91,14 @@ async function trainClassifier(
     gpu: backend.gpu,
     tracer: options.tracer,
     images: imagesOfClasses(dataset.labels.train, dataset.classNames.length),
-    onNotice: (message) => reporter.record({ kind: 'notice', message }),
+    onNotice,
   });
   const { loss, optimiser } = step;
   const trained = { classifier, loss, optimiser, communicator, config };
   const steps = stepsPerEpoch(dataset.labels.train.length, config);
   const { generation = 0, start } = recovery ?? {};
   const restored = await recovery?.snapshots.begin(trained, { generation, stepsPerEpoch: steps, start });
-  const state = restored ?? (await shareState({ ...trained, resume }));
+  const state = restored ?? (await shareState({ ...trained, resume, initial, onNotice }));
   // A checkpoint is of before its evaluation, for which ranks take the mean of their moving statistics.
   const isEvaluated = state.epochs > 0 && state.steps === 0 && !state.unevaluated;
   if (!restored && isEvaluated) await classifier.batchNorm.publish();

@@ -38,6 +38,8 @@ const input = {
   CHECKPOINT_NOT_FOUND: 'no checkpoint there',
   CHECKPOINT_CORRUPT: 'a checkpoint that is not what was written',
   CHECKPOINT_MISMATCH: 'a checkpoint of another model, data set or recipe',
+  WEIGHTS_INVALID: 'a file of weights that cannot be read, or holds what is not allowed',
+  WEIGHTS_MISMATCH: 'weights to start from that do not fit the model',
   TRACE_FILE_INVALID: 'a trace cannot be written to this file',
   EXPORT_EXISTS: 'the folder to export to already holds files',
   EXPORT_UNSUPPORTED: 'the format has no word for a layer of this model',

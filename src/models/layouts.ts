@@ -1,4 +1,8 @@
-import type { WeightTensor } from './operations.js';
+/** A tensor of weights, row-major. */
+export interface WeightTensor {
+  shape: readonly number[];
+  data: Float32Array;
+}
 
 /** A tensor with its axes in another order: axis i of the result is axis `order[i]` of the given one. */
 export function transposed({ shape, data }: WeightTensor, order: readonly number[]): WeightTensor {
@@ -51,4 +55,23 @@ export function reordered(tensor: WeightTensor, order: Int32Array | undefined): 
   const data = new Float32Array(tensor.data.length);
   order.forEach((from, to) => data.set(tensor.data.subarray(from * width, (from + 1) * width), to * width));
   return { shape: tensor.shape, data };
+}
+
+/** PyTorch's [out, in, height, width] as TensorFlow's filters [height, width, in, out]. */
+export function convolutionFilters(weight: WeightTensor): WeightTensor {
+  return transposed(weight, [2, 3, 1, 0]);
+}
+
+/** [in * multiplier, 1, height, width] as TensorFlow's depthwise filters [height, width, in, multiplier]. */
+export function depthwiseFilters({ shape, data }: WeightTensor, multiplier: number): WeightTensor {
+  const [channels, , height, width] = shape;
+  return transposed({ shape: [channels / multiplier, multiplier, height, width], data }, [2, 3, 0, 1]);
+}
+
+/** The tensor of which `reordered` would make the given one: row `order[i]` is row i of the given one. */
+export function reorderedBack({ shape, data }: WeightTensor, order: Int32Array): WeightTensor {
+  const width = data.length / shape[0];
+  const result = new Float32Array(data.length);
+  order.forEach((to, from) => result.set(data.subarray(from * width, (from + 1) * width), to * width));
+  return { shape, data: result };
 }

@@ -1,0 +1,19 @@
+import { z } from 'zod';
+import { path } from '../util/bounds.js';
+
+/** Names a layer, or several; see `matchesPattern`. */
+const pattern = z.string().min(1).max(200);
+const patterns = z.array(pattern).max(1000).default([]);
+
+/** Settings for going on from weights that others have trained. */
+export const tuningSettings = {
+  init: z
+    .strictObject({
+      from: path.describe(
+        'a run folder or checkpoint of pod-dist, a safetensors file, or a file of PyTorch (.pt, .pth), from the current folder on',
+      ),
+      skip: patterns.describe('layers or tensors that are not taken over, such as [features, "layer4.*"]'),
+    })
+    .optional()
+    .describe('weights to start from, in place of random ones'),
+};
