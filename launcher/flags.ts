@@ -4,6 +4,7 @@ import type { Override } from '../src/config/layer.js';
 import { listSettings } from '../src/config/settings.js';
 import type { Resume } from '../src/launching/plan-run.js';
 import { readDuration } from '../src/util/duration.js';
+import { weightsChoices } from '../src/optim/average.js';
 import type { EndRules } from '../src/util/signals.js';
 import { UserError } from '../src/util/errors.js';
 
@@ -87,6 +88,13 @@ export function backendFlag() {
   const describe = recipeFlags().backend?.describe;
   return { type: 'string', requiresArg: true, describe } as const satisfies Options;
 }
+
+/** Flag of the commands that work with a trained model: which of its weights. */
+export const weightsFlag = {
+  choices: weightsChoices,
+  requiresArg: true,
+  describe: "of a run with ema.decay: their average, or as trained (default: the run's evaluation.weights)",
+} as const satisfies Options;
 
 /** Flags of the commands that open a model which somebody else may have made, for its backbone and plug-ins. */
 export const moduleFlags: Record<string, Options> = {

@@ -1,12 +1,14 @@
 import type { ArgumentsCamelCase } from 'yargs';
 import { Progress } from '../../src/console/progress.js';
 import { evaluateRun } from '../../src/launching/evaluate-run.js';
+import type { WeightsChoice } from '../../src/optim/average.js';
 import { followSignals } from '../../src/util/signals.js';
 import { describeEvaluation } from '../evaluation-table.js';
 import { allowedModules, type ModuleArguments } from '../flags.js';
 
 export interface EvaluateArguments extends ModuleArguments {
   checkpoint: string;
+  weights?: WeightsChoice;
   workers: number;
   backend?: string;
   set: string[];
@@ -17,8 +19,18 @@ export interface EvaluateArguments extends ModuleArguments {
 }
 
 export async function evaluate(args: ArgumentsCamelCase<EvaluateArguments>): Promise<void> {
-  const { checkpoint, workers, backend, set, unknown, root, out, json } = args;
-  const request = { checkpoint, workers, backend, set, unknown, root, out, allowed: allowedModules(args) };
+  const { checkpoint, weights, workers, backend, set, unknown, root, out, json } = args;
+  const request = {
+    checkpoint,
+    weights,
+    workers,
+    backend,
+    set,
+    unknown,
+    root,
+    out,
+    allowed: allowedModules(args),
+  };
   const progress = new Progress('test images', 1);
   const hooks = {
     notify: (line: string) => void process.stderr.write(`${line}\n`),

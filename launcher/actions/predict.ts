@@ -2,12 +2,14 @@ import type { ArgumentsCamelCase } from 'yargs';
 import { Progress } from '../../src/console/progress.js';
 import type { LeftOut } from '../../src/data/find-images.js';
 import { predictImages, type PredictedBatch, type Prediction } from '../../src/launching/predict-images.js';
+import type { WeightsChoice } from '../../src/optim/average.js';
 import { messageOf, reportOf } from '../../src/util/errors.js';
 import { printable } from '../../src/util/printable.js';
 import { allowedModules, type ModuleArguments } from '../flags.js';
 
 export interface PredictArguments extends ModuleArguments {
   checkpoint: string;
+  weights?: WeightsChoice;
   images: string[];
   top: number;
   threshold?: number;
@@ -17,7 +19,7 @@ export interface PredictArguments extends ModuleArguments {
 }
 
 export async function predict(args: ArgumentsCamelCase<PredictArguments>): Promise<void> {
-  const { checkpoint, images, top, threshold, mirror, backend, json } = args;
+  const { checkpoint, weights, images, top, threshold, mirror, backend, json } = args;
   const progress = process.stdout.isTTY ? undefined : new Progress('images', 1);
   const describe = json ? asJson : asText;
   const firstFrames: string[] = [];
@@ -33,7 +35,16 @@ export async function predict(args: ArgumentsCamelCase<PredictArguments>): Promi
     progress?.update(done, files);
   };
   const notify = (line: string) => void process.stderr.write(`${line}\n`);
-  const request = { checkpoint, images, top, threshold, mirror, backend, allowed: allowedModules(args) };
+  const request = {
+    checkpoint,
+    weights,
+    images,
+    top,
+    threshold,
+    mirror,
+    backend,
+    allowed: allowedModules(args),
+  };
   const leftOut = await predictImages(request, { notify, predicted }).finally(() => progress?.close());
   if (json) for (const left of leftOut) process.stdout.write(`${JSON.stringify(leftOutAsJson(left))}\n`);
   for (const line of describeFirstFrames(firstFrames)) process.stderr.write(`pod-dist: ${line}\n`);

@@ -3,11 +3,13 @@ import type { ArgumentsCamelCase } from 'yargs';
 import { Progress } from '../../src/console/progress.js';
 import { verifyRun, type VerifyResult } from '../../src/launching/verify-run.js';
 import { printable } from '../../src/util/printable.js';
+import type { WeightsChoice } from '../../src/optim/average.js';
 import { followSignals } from '../../src/util/signals.js';
 import { allowedModules, type ModuleArguments } from '../flags.js';
 
 export interface VerifyArguments extends ModuleArguments {
   checkpoint: string;
+  weights?: WeightsChoice;
   root: string;
   pairs?: string;
   neighbours?: number;
@@ -18,7 +20,7 @@ export interface VerifyArguments extends ModuleArguments {
 }
 
 export async function verify(args: ArgumentsCamelCase<VerifyArguments>): Promise<void> {
-  const { checkpoint, root, pairs, neighbours, workers, backend, set, json } = args;
+  const { checkpoint, weights, root, pairs, neighbours, workers, backend, set, json } = args;
   const progress = new Progress('images', 1);
   const hooks = {
     notify: (line: string) => void process.stderr.write(`${line}\n`),
@@ -27,6 +29,7 @@ export async function verify(args: ArgumentsCamelCase<VerifyArguments>): Promise
   };
   const request = {
     checkpoint,
+    weights,
     root,
     pairs,
     neighbours,

@@ -1,5 +1,5 @@
 import type { Argv, CommandModule } from 'yargs';
-import { backendFlag, checkpointFlag, moduleFlags, setFlag, workersFlag } from '../flags.js';
+import { backendFlag, checkpointFlag, moduleFlags, setFlag, weightsFlag, workersFlag } from '../flags.js';
 import { summaries } from '../summaries.js';
 import type { EvaluateArguments } from '../actions/evaluate.js';
 
@@ -10,6 +10,7 @@ export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
     yargs
       .option('checkpoint', checkpointFlag)
       .options(moduleFlags)
+      .option('weights', weightsFlag)
       .option('workers', workersFlag)
       .option('backend', backendFlag())
       .option('root', {

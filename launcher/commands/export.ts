@@ -1,6 +1,6 @@
 import type { Argv, CommandModule } from 'yargs';
 import { exportFormats } from '../../src/export/files.js';
-import { checkpointFlag, moduleFlags } from '../flags.js';
+import { checkpointFlag, moduleFlags, weightsFlag } from '../flags.js';
 import { summaries } from '../summaries.js';
 import type { ExportArguments } from '../actions/export.js';
 
@@ -11,6 +11,7 @@ export const exportCommand: CommandModule<object, ExportArguments> = {
     yargs
       .option('checkpoint', checkpointFlag)
       .options(moduleFlags)
+      .option('weights', weightsFlag)
       .option('format', {
         choices: exportFormats,
         demandOption: true,

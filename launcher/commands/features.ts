@@ -1,6 +1,6 @@
 import type { Argv, CommandModule } from 'yargs';
 import type { FeaturesArguments } from '../actions/features.js';
-import { backendFlag, checkpointFlag, moduleFlags, setFlag, workersFlag } from '../flags.js';
+import { backendFlag, checkpointFlag, moduleFlags, setFlag, weightsFlag, workersFlag } from '../flags.js';
 import { summaries } from '../summaries.js';
 
 export const featuresCommand: CommandModule<object, FeaturesArguments> = {
@@ -10,6 +10,7 @@ export const featuresCommand: CommandModule<object, FeaturesArguments> = {
     yargs
       .option('checkpoint', checkpointFlag)
       .options(moduleFlags)
+      .option('weights', weightsFlag)
       .option('root', {
         type: 'string',
         requiresArg: true,

@@ -1,5 +1,5 @@
 import type { Argv, CommandModule } from 'yargs';
-import { backendFlag, checkpointFlag, moduleFlags } from '../flags.js';
+import { backendFlag, checkpointFlag, moduleFlags, weightsFlag } from '../flags.js';
 import { summaries } from '../summaries.js';
 import type { PredictArguments } from '../actions/predict.js';
 
@@ -16,6 +16,7 @@ export const predictCommand: CommandModule<object, PredictArguments> = {
       })
       .option('checkpoint', checkpointFlag)
       .options(moduleFlags)
+      .option('weights', weightsFlag)
       .option('top', { type: 'number', default: 5, requiresArg: true, describe: 'classes an image' })
       .option('threshold', {
         type: 'number',

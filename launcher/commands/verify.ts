@@ -1,6 +1,6 @@
 import type { Argv, CommandModule } from 'yargs';
 import type { VerifyArguments } from '../actions/verify.js';
-import { backendFlag, checkpointFlag, moduleFlags, setFlag, workersFlag } from '../flags.js';
+import { backendFlag, checkpointFlag, moduleFlags, setFlag, weightsFlag, workersFlag } from '../flags.js';
 import { summaries } from '../summaries.js';
 
 export const verifyCommand: CommandModule<object, VerifyArguments> = {
@@ -10,6 +10,7 @@ export const verifyCommand: CommandModule<object, VerifyArguments> = {
     yargs
       .option('checkpoint', checkpointFlag)
       .options(moduleFlags)
+      .option('weights', weightsFlag)
       .option('root', {
         type: 'string',
         demandOption: true,

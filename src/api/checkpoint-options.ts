@@ -1,10 +1,13 @@
 import type { AllowedModules } from '../checkpoint/modules.js';
+import type { WeightsChoice } from '../optim/average.js';
 import type { StopSource } from '../util/signals.js';
 
 /** Options of every function that works with a trained model. */
 export interface CheckpointOptions {
   /** A run folder, whose newest checkpoint is taken, or a checkpoint folder. */
   checkpoint: string;
+  /** Weights of a run with `ema.decay`: their average, or as trained; default: as its `evaluation.weights` says. */
+  weights?: WeightsChoice;
   /**
    * Import the modules that the checkpoint names (backbone and plug-ins), which you trust: they run in this process.
    * Default: only those that were trained with on this machine are imported.

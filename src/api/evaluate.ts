@@ -35,9 +35,18 @@ export interface EvaluateOptions extends CheckpointOptions {
  * console.log(`${checkpoint}: ${correct} of ${total} images`);
  */
 export async function evaluate(options: EvaluateOptions): Promise<EvaluateResult> {
-  const { checkpoint, workers, backend, set, unknown, out, signal, onLine, onProgress } = options;
+  const { checkpoint, weights, workers, backend, set, unknown, out, signal, onLine, onProgress } = options;
   if (signal?.aborted) throw new StoppedError();
-  const request = { checkpoint, workers, backend, set, unknown, out, allowed: allowedModules(options) };
+  const request = {
+    checkpoint,
+    weights,
+    workers,
+    backend,
+    set,
+    unknown,
+    out,
+    allowed: allowedModules(options),
+  };
   const hooks = {
     notify: (line: string) => onLine?.(line),
     evaluating: onProgress,

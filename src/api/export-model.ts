@@ -29,8 +29,8 @@ export interface ExportOptions extends CheckpointOptions {
  * for (const { name, bytes } of files) console.log(name, bytes);
  */
 export async function exportModel(options: ExportOptions): Promise<ExportedModel> {
-  const { checkpoint, format, out, force, onLine, onProgress } = options;
-  const request = { checkpoint, format, out, force, allowed: allowedModules(options) };
+  const { checkpoint, weights, format, out, force, onLine, onProgress } = options;
+  const request = { checkpoint, weights, format, out, force, allowed: allowedModules(options) };
   const hooks = { notify: (line: string) => onLine?.(line), writing: onProgress };
   return restoringVariables(() => writeModel(request, hooks));
 }

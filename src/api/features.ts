@@ -34,9 +34,9 @@ export interface FeaturesOptions extends CheckpointOptions {
  * names.forEach((name, image) => console.log(name, values.subarray(image * dim, (image + 1) * dim)));
  */
 export async function features(options: FeaturesOptions): Promise<Features> {
-  const { checkpoint, root, workers, backend, set } = options;
+  const { checkpoint, weights, root, workers, backend, set } = options;
   if (options.signal?.aborted) throw new StoppedError();
-  const request = { checkpoint, root, workers, backend, set, allowed: allowedModules(options) };
+  const request = { checkpoint, weights, root, workers, backend, set, allowed: allowedModules(options) };
   return restoringVariables(() => featuresRun(request, hooksOf(options)));
 }
 

@@ -51,11 +51,12 @@ export interface PredictResult {
  *   console.log(file, known ? top[0].class : 'unknown', top[0].score);
  */
 export async function predict(options: PredictOptions): Promise<PredictResult> {
-  const { checkpoint, images, top, threshold, mirror, backend, signal, onLine, onProgress } = options;
+  const { checkpoint, weights, images, top, threshold, mirror, backend, signal, onLine, onProgress } =
+    options;
   const predictions: Prediction[] = [];
   const broken: BrokenImage[] = [];
   const request = {
-    ...{ checkpoint, images, top, threshold, mirror, backend },
+    ...{ checkpoint, weights, images, top, threshold, mirror, backend },
     allowed: allowedModules(options),
   };
   const hooks: PredictHooks = {

@@ -28,9 +28,9 @@ export interface VerifyOptions extends FeaturesOptions {
  * console.log(`${images} images, ${neighbours?.accuracy} of them beside one of their class`);
  */
 export async function verify(options: VerifyOptions): Promise<VerifyResult> {
-  const { checkpoint, root, pairs, neighbours, workers, backend, set, signal } = options;
+  const { checkpoint, weights, root, pairs, neighbours, workers, backend, set, signal } = options;
   if (signal?.aborted) throw new StoppedError();
-  const given = { checkpoint, root, pairs, neighbours, workers, backend, set };
+  const given = { checkpoint, weights, root, pairs, neighbours, workers, backend, set };
   return restoringVariables(() =>
     verifyRun({ ...given, allowed: allowedModules(options) }, hooksOf(options)),
   );

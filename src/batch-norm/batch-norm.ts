@@ -4,6 +4,8 @@ import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { LayerOverride } from '../models/forward.js';
 import type { Range } from '../parallel/buckets.js';
+import { present } from '../util/present.js';
+import type { WeightsChoice } from '../optim/average.js';
 import { normalise, type BatchShare, type Statistic } from './normalise.js';
 
 /** Moving mean and biased-corrected variance of one layer, [channels] each. */
@@ -24,15 +26,32 @@ export interface PendingStatistics {
   take(values: readonly Float32Array[]): void;
 }
 
+interface BatchNormOptions {
+  /** Whether the moving statistics are averaged over the steps, as the weights are. */
+  averaged?: boolean;
+}
+
 /**
  * Gives a model's batch-norm layers their training pass, without the model knowing: statistics over the images of
  * all ranks (`synchronised`), or over each rank's own (`local`), and moving statistics for evaluation.
+ *
+ * Averaged weights go with statistics that are averaged in the same way, by the same shares: those of each step are of the
+ * weights of that step. To measure them anew, with the averaged weights, would take a pass over training images before
+ * every evaluation.
  */
 export class BatchNorm {
   /** Training passes by layer name, for `ForwardPass.run`. */
   readonly overrides = new Map<string, LayerOverride>();
+  /** What `publish` publishes. */
+  choice: WeightsChoice = 'trained';
   private readonly layers: tf.layers.Layer[];
   private readonly moving = new Map<string, MovingStatistics>();
+  /** Averages of the moving statistics; none where they are not averaged. */
+  private readonly averages = new Map<string, MovingStatistics>();
+  /** What evaluation reads: the moving statistics as they were published. */
+  private readonly shown = new Map<string, MovingStatistics>();
+  /** Share of the moving statistics in their averages, of a step whose last pass may still be pending. */
+  private unaveraged: number | undefined;
   private share: BatchShare = { local: 0, counted: 0 };
   /** Statistics of the last pass that the moving ones do not know yet. */
   private pending: Pending[] = [];
@@ -41,6 +60,7 @@ export class BatchNorm {
     model: tf.LayersModel,
     private readonly config: Config['batchNorm'],
     private readonly communicator: Communicator,
+    { averaged = false }: BatchNormOptions = {},
   ) {
     this.layers = model.layers.filter((layer) => layer.getClassName() === 'BatchNormalization');
     for (const layer of this.layers) {
@@ -48,6 +68,8 @@ export class BatchNorm {
         weight.read().dataSync<'float32'>().slice(),
       );
       this.moving.set(layer.name, { mean, variance });
+      this.shown.set(layer.name, copyOf({ mean, variance }));
+      if (averaged) this.averages.set(layer.name, copyOf({ mean, variance }));
       this.overrides.set(layer.name, this.trainingPass(layer));
     }
   }
@@ -69,7 +91,7 @@ export class BatchNorm {
   }
 
   /**
-   * Writes the moving statistics into the model's layers, for evaluation and checkpoints. With local statistics the
+   * Writes the moving statistics, or their averages (`choice`), into the model's layers, for evaluation. With local statistics the
    * ranks differ: every rank takes the mean over the ranks.
    */
   async publish(): Promise<void> {
@@ -80,7 +102,10 @@ export class BatchNorm {
       this.restore(flat.map((sum) => sum / worldSize));
     }
     for (const layer of this.layers) {
-      const { mean, variance } = this.movingOf(layer);
+      const { mean, variance } = of(this.choice === 'average' ? this.averages : this.moving, layer);
+      const shown = of(this.shown, layer);
+      shown.mean.set(mean);
+      shown.variance.set(variance);
       [mean, variance].forEach((values, index) => {
         const value = tf.tensor1d(values.slice());
         layer.nonTrainableWeights[index].write(value);
@@ -89,7 +114,17 @@ export class BatchNorm {
     }
   }
 
-  /** The moving statistics of every layer as one flat array. */
+  /** Ends a step: its statistics take part in the averages by this share. */
+  average(share: number): void {
+    this.unaveraged = share;
+  }
+
+  /** Numbers of the moving statistics. */
+  get length(): number {
+    return this.layers.reduce((sum, layer) => sum + 2 * this.movingOf(layer).mean.length, 0);
+  }
+
+  /** The moving statistics of every layer as one flat array, and after them their averages where there are some. */
   flatten(): Float32Array {
     const arrays = this.arrays();
     const flat = new Float32Array(arrays.reduce((sum, array) => sum + array.length, 0));
@@ -136,7 +171,7 @@ export class BatchNorm {
   /** The variables that evaluation reads, and the arrays of their values, which `publish` has put into them. */
   get published(): CapturedWeight[] {
     return this.layers.flatMap((layer) => {
-      const { mean, variance } = this.movingOf(layer);
+      const { mean, variance } = of(this.shown, layer);
       return [mean, variance].map((values, index) => ({
         variable: layer.nonTrainableWeights[index].read() as tf.Variable,
         values,
@@ -146,11 +181,12 @@ export class BatchNorm {
 
   private arrays(): Float32Array[] {
     this.settle();
-    return [...this.moving.values()].flatMap(({ mean, variance }) => [mean, variance]);
+    const all = [...this.moving.values(), ...this.averages.values()];
+    return all.flatMap(({ mean, variance }) => [mean, variance]);
   }
 
   private movingOf(layer: tf.layers.Layer): MovingStatistics {
-    return this.moving.get(layer.name) as MovingStatistics;
+    return of(this.moving, layer);
   }
 
   private trainingPass(layer: tf.layers.Layer): LayerOverride {
@@ -178,6 +214,17 @@ export class BatchNorm {
 
   /** Takes the last pass's statistics into the moving ones: all layers' in one read where they are tensors. */
   private settle(): void {
+    this.takePending();
+    const share = this.unaveraged;
+    this.unaveraged = undefined;
+    if (share === undefined) return;
+    for (const layer of this.layers) {
+      const [moving, average] = [this.movingOf(layer), of(this.averages, layer)];
+      for (const name of ['mean', 'variance'] as const) approach(average[name], moving[name], share);
+    }
+  }
+
+  private takePending(): void {
     if (this.pending.length === 0) return;
     const numbers = read(this.pending.map(({ moments }) => moments));
     const keep = this.config.momentum;
@@ -193,6 +240,19 @@ export class BatchNorm {
     }
     this.pending.length = 0;
   }
+}
+
+function of(statistics: ReadonlyMap<string, MovingStatistics>, { name }: tf.layers.Layer): MovingStatistics {
+  return present(statistics.get(name), `the statistics of ${name}`);
+}
+
+function copyOf({ mean, variance }: MovingStatistics): MovingStatistics {
+  return { mean: mean.slice(), variance: variance.slice() };
+}
+
+function approach(averages: Float32Array, values: Float32Array, share: number): void {
+  for (let channel = 0; channel < averages.length; channel++)
+    averages[channel] += share * (values[channel] - averages[channel]);
 }
 
 /** The numbers of each group of statistics, those of all tensors in one read; disposes of the tensors. */

@@ -1,12 +1,16 @@
 import { precisionHere } from '../backend/running.js';
 import type { Communicator } from '../collective/communicator.js';
 import type { Precision } from '../backend/precision.js';
+import type { WeightsChoice } from '../optim/average.js';
+import { chosenValues } from './averages.js';
 import type { Checkpoint } from './checkpoint.js';
 import { Classifier } from '../classifier/classifier.js';
 import { checkFits } from './fits.js';
 
 interface RestoreOptions {
   precision?: Precision;
+  /** Which weights, where the checkpoint has averaged ones; default: as its recipe says. */
+  weights?: WeightsChoice;
   onNotice?(line: string): void;
 }
 
@@ -20,14 +24,20 @@ interface RestoreOptions {
 export async function restoreClassifier(
   checkpoint: Checkpoint,
   communicator: Communicator,
-  { precision: wanted = checkpoint.config.precision, onNotice = () => {} }: RestoreOptions = {},
+  {
+    precision: wanted = checkpoint.config.precision,
+    weights: choice = checkpoint.config.evaluation.weights,
+    onNotice = () => {},
+  }: RestoreOptions = {},
 ): Promise<Classifier> {
   const { classNames, shape } = checkpoint;
-  const config = { ...checkpoint.config, precision: precisionHere(wanted, onNotice) };
+  const { ema, ...rest } = checkpoint.config;
+  const config = { ...rest, ema: { ...ema, decay: undefined }, precision: precisionHere(wanted, onNotice) };
+  const { weights, moving } = chosenValues(checkpoint, choice);
   const classifier = await Classifier.create({ config, shape, classes: classNames.length, communicator });
-  checkFits(checkpoint, classifier, config);
-  classifier.weights.set(checkpoint.weights);
-  classifier.batchNorm.restore(checkpoint.moving);
+  checkFits({ ...checkpoint, weights, moving }, classifier, config);
+  classifier.weights.set(weights);
+  classifier.batchNorm.restore(moving);
   classifier.loadWeights();
   return classifier;
 }

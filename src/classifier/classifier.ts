@@ -11,6 +11,7 @@ import { Dropout } from '../models/dropout.js';
 import { ForwardPass } from '../models/forward.js';
 import { buildModel } from '../models/index.js';
 import { join, type Parts } from '../models/parts.js';
+import type { WeightsChoice } from '../optim/average.js';
 import { CentroidSource } from '../pedcc/source.js';
 import { BatchNorm } from '../batch-norm/batch-norm.js';
 import { CapturedPasses } from './captured-passes.js';
@@ -77,7 +78,8 @@ export class Classifier {
       init: 'init' in config.model ? config.model.init : undefined,
     });
     this.forward = new ForwardPass(model);
-    this.batchNorm = new BatchNorm(model, config.batchNorm, communicator);
+    const averaged = config.ema.decay !== undefined;
+    this.batchNorm = new BatchNorm(model, config.batchNorm, communicator, { averaged });
     this.dropout = new Dropout(model, config.seed);
     const variables = model.trainableWeights.map((weight) => weight.read() as tf.Variable);
     this.parameters = new Parameters([...variables, ...classVariables(this.classWeights)]);
@@ -102,7 +104,30 @@ export class Classifier {
 
   /** SHA-256 over weights and moving statistics: equal for runs that have trained the same model. */
   weightsSha256(): string {
-    return sha256(this.weights, this.batchNorm.flatten());
+    const { batchNorm } = this;
+    return sha256(this.weights, batchNorm.flatten().subarray(0, batchNorm.length));
+  }
+
+  /** Evaluations see averaged weights, and averaged statistics, until `work` is done; the flat `weights` are these, too. */
+  async withAverage<T>(average: Float32Array, work: () => Promise<T>): Promise<T> {
+    const own = this.weights.slice();
+    const show = (weights: Float32Array, choice: WeightsChoice) => {
+      this.weights.set(weights);
+      this.loadWeights();
+      this.batchNorm.choice = choice;
+    };
+    show(average, 'average');
+    try {
+      return await work();
+    } finally {
+      show(own, 'trained');
+    }
+  }
+
+  /** SHA-256 over averaged weights and the averages of the moving statistics. */
+  averageSha256(average: Float32Array): string {
+    const { batchNorm } = this;
+    return sha256(average, batchNorm.flatten().subarray(batchNorm.length));
   }
 
   /** The images of each virtual worker, absent where it has none; one black image where none has any. */

@@ -10,6 +10,7 @@ import { distributedSchema } from '../collective/schema.js';
 import { scheduleSchema } from '../optim/schedule-schema.js';
 import { models } from '../models/index.js';
 import type { PluginBackbones, PluginDatasets, PluginLosses } from './plugin-settings.js';
+import { averageSchema, weightsChoices } from '../optim/average.js';
 import { optimizerSchema } from '../optim/schema.js';
 import { tuningSettings } from './tuning-schema.js';
 import { mostEpochs, mostImages, mostWorkers, path, probability, upTo, zeroTo } from '../util/bounds.js';
@@ -108,6 +109,7 @@ function settingsSchema<Data extends z.ZodType, Model extends z.ZodType, Loss ex
       .prefault({}),
     optimizer: optimizerSchema.prefault({}),
     learningRate: scheduleSchema,
+    ema: averageSchema.prefault({}),
     evaluation: z
       .strictObject({
         batchSize: upTo(mostImages).default(256).describe('images a pass on one worker, at most'),
@@ -116,6 +118,12 @@ function settingsSchema<Data extends z.ZodType, Model extends z.ZodType, Loss ex
           .default(false)
           .describe(
             'average the directions of the features of each image and of its mirror image, for twice the time',
+          ),
+        weights: z
+          .enum(weightsChoices)
+          .default('average')
+          .describe(
+            'of evaluations, predictions and exports where ema.decay is set: their average, or as trained',
           ),
         unknown: path
           .optional()

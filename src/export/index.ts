@@ -2,6 +2,7 @@ import { LocalCommunicator } from '../collective/local-communicator.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { restoreClassifier } from '../checkpoint/restore.js';
 import type { Classifier } from '../classifier/classifier.js';
+import type { WeightsChoice } from '../optim/average.js';
 import { describe } from './description.js';
 import { asset, descriptionName, type ExportFormat, jsonFile, type ExportedFile } from './files.js';
 import { headOf } from './head.js';
@@ -21,7 +22,7 @@ export {
 
 /**
  * A checkpoint's model as the files of another ecosystem, `classifier.json` among them: class names, preprocessing
- * and what the scores are.
+ * and what the scores are. `weights`: which, where some are averaged.
  *
  * @throws UserError `EXPORT_UNSUPPORTED` naming a layer of a user's own backbone that the format has no word for,
  * `EXPORT_TOO_LARGE` for weights that an ONNX file cannot hold
@@ -29,8 +30,9 @@ export {
 export async function exportCheckpoint(
   checkpoint: Checkpoint,
   format: ExportFormat,
+  weights?: WeightsChoice,
 ): Promise<ExportedFile[]> {
-  const classifier = await restoreClassifier(checkpoint, new LocalCommunicator());
+  const classifier = await restoreClassifier(checkpoint, new LocalCommunicator(), { weights });
   try {
     await classifier.batchNorm.publish();
     return await filesOf(classifier, checkpoint, format);

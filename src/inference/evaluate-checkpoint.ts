@@ -29,13 +29,14 @@ export async function evaluateCheckpoint(options: EvaluateCheckpointOptions): Pr
   const { checkpoint, config, dataset, communicator, reporter, onNotice, signal } = options;
   checkSameData(checkpoint, dataset);
   const unknown = await openUnknown(config, dataset);
-  const { precision } = config;
-  const classifier = await restoreClassifier(checkpoint, communicator, { precision, onNotice });
+  const { precision, evaluation } = config;
+  const { weights } = evaluation;
+  const classifier = await restoreClassifier(checkpoint, communicator, { precision, weights, onNotice });
   try {
     await reporter.agree('weights', classifier.weightsSha256());
     if (unknown) await reporter.agree('unknown images', await unknown.fingerprint());
     const { epochs } = checkpoint;
-    const job = { classifier, dataset, unknown, communicator, reporter, settings: config.evaluation, signal };
+    const job = { classifier, dataset, unknown, communicator, reporter, settings: evaluation, signal };
     const part = await evaluateInDetail({ ...job, epoch: epochs - 1, trained: epochs });
     await reporter.gather('evaluation', part);
   } finally {

@@ -28,7 +28,9 @@ export function partOf(folder: string, rank: number): string {
 /** Writes this rank's share of the features of all test images; every rank of the job calls it. */
 export async function extractFeatures(options: ExtractOptions): Promise<void> {
   const { checkpoint, config, communicator, reporter, folder } = options;
-  const classifier = await restoreClassifier(checkpoint, communicator);
+  const classifier = await restoreClassifier(checkpoint, communicator, {
+    weights: config.evaluation.weights,
+  });
   const parts: Buffer[] = [];
   try {
     await reporter.agree('weights', classifier.weightsSha256());

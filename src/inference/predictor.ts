@@ -6,8 +6,15 @@ import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { classVectors } from '../classifier/class-vectors.js';
 import type { Classifier } from '../classifier/classifier.js';
 import { restoreClassifier } from '../checkpoint/restore.js';
+import type { WeightsChoice } from '../optim/average.js';
 
 export type { ScoreKind };
+
+interface PredictorOptions {
+  mirror?: boolean;
+  weights?: WeightsChoice;
+  onNotice?(line: string): void;
+}
 
 /** A trained classifier that says which classes images belong to, as evaluation would. */
 export class Predictor {
@@ -15,15 +22,15 @@ export class Predictor {
   private readonly vectors: ReturnType<typeof classVectors>;
 
   /**
-   * Restores a checkpoint's classifier on the backend that has been started. `mirror` as evaluation had it; default: as
-   * the checkpoint's recipe says. `onNotice` hears where it computes in another precision than it was trained in.
+   * Restores a checkpoint's classifier on the backend that has been started. `mirror` as evaluation had it, and `weights`;
+   * default: as the checkpoint's recipe says. `onNotice` hears where it computes in another precision than it was trained
+   * in.
    */
   static async create(
     checkpoint: Checkpoint,
-    mirror = checkpoint.config.evaluation.mirror,
-    onNotice?: (line: string) => void,
+    { mirror = checkpoint.config.evaluation.mirror, weights, onNotice }: PredictorOptions = {},
   ): Promise<Predictor> {
-    const classifier = await restoreClassifier(checkpoint, new LocalCommunicator(), { onNotice });
+    const classifier = await restoreClassifier(checkpoint, new LocalCommunicator(), { weights, onNotice });
     await classifier.batchNorm.publish();
     return new Predictor(classifier, mirror);
   }

@@ -4,7 +4,14 @@ import { loadProgram, type ArenaKernels } from '../wasm/load.js';
 /** The kernels of the arena that optimisers use. */
 export type RawOptimisers = Pick<
   ArenaKernels,
-  'addFloat32' | 'clearFloat32' | 'scaleFloat32' | 'sgd' | 'adamW' | 'squaredNorm' | 'firstNonFinite'
+  | 'addFloat32'
+  | 'clearFloat32'
+  | 'scaleFloat32'
+  | 'sgd'
+  | 'adamW'
+  | 'average'
+  | 'squaredNorm'
+  | 'firstNonFinite'
 >;
 
 export interface SgdOptions {
@@ -92,6 +99,12 @@ export class OptimiserKernels {
       1 - rate * weightDecay,
       scale,
     );
+  }
+
+  /** Moving averages of weights: `averages[i] += share * (weights[i] - averages[i])`. */
+  average(averages: Float32Array, weights: Float32Array, share: number): void {
+    const [to, from] = this.offsets(averages, weights);
+    this.raw.average(to, from, averages.byteLength, share);
   }
 
   /** Sum of squares, added up in double precision. */

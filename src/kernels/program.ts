@@ -2,11 +2,11 @@ import { PodDistError } from '../util/errors.js';
 import { OptimiserKernels, type RawOptimisers } from './optimisers.js';
 
 /** Operations of a program; each is stored as its index here. */
-const operations = ['addFloat32', 'clearFloat32', 'squaredNorm', 'sgd', 'adamW'] as const;
+const operations = ['addFloat32', 'clearFloat32', 'squaredNorm', 'sgd', 'adamW', 'average'] as const;
 type Operation = (typeof operations)[number];
 
 /** Kernels that change values and return nothing, called on arrays or recorded for later. */
-export type ValueKernels = Pick<OptimiserKernels, 'add' | 'clear' | 'sgd' | 'adamW'>;
+export type ValueKernels = Pick<OptimiserKernels, 'add' | 'clear' | 'sgd' | 'adamW' | 'average'>;
 
 /** Most numbers that one operation takes: its index, the number of its arguments, and these. */
 const operationSize = 16;
@@ -41,6 +41,7 @@ export class KernelProgram implements ValueKernels {
       clearFloat32: (...values) => this.write('clearFloat32', values),
       sgd: (...values) => this.write('sgd', values),
       adamW: (...values) => this.write('adamW', values),
+      average: (...values) => this.write('average', values),
       squaredNorm: (...values) => {
         this.write('squaredNorm', values);
         return 0;
@@ -59,6 +60,7 @@ export class KernelProgram implements ValueKernels {
   readonly clear: ValueKernels['clear'] = (...given) => this.kernels.clear(...given);
   readonly sgd: ValueKernels['sgd'] = (...given) => this.kernels.sgd(...given);
   readonly adamW: ValueKernels['adamW'] = (...given) => this.kernels.adamW(...given);
+  readonly average: ValueKernels['average'] = (...given) => this.kernels.average(...given);
 
   /** The run ends here with `NOT_FINITE` unless all values are finite. */
   requireFinite(values: Float32Array): void {

@@ -19,6 +19,7 @@ import type { Evaluation } from '../evaluation/schema.js';
 import { evaluateCheckpoint } from '../inference/evaluate-checkpoint.js';
 import { extractFeatures } from '../inference/extract-features.js';
 import { runJob } from '../job/launch/job.js';
+import type { WeightsChoice } from '../optim/average.js';
 import { RunCombiner } from '../record/combine.js';
 import { LocalReporter } from '../record/local-reporter.js';
 import { writeEvaluation } from '../record/run-record.js';
@@ -40,6 +41,8 @@ export interface EvaluateRequest {
   unknown?: string;
   /** Folder of other images, `<class>/` or `test/<class>/`: classes are matched by name, and others left out. */
   root?: string;
+  /** Which weights, where some are averaged; default: as the checkpoint says. */
+  weights?: WeightsChoice;
   /** JSON file to write the evaluation to. */
   out?: string;
   /** Modules of the checkpoint that may be imported; default: those that were trained with on this machine. */
@@ -81,6 +84,7 @@ export async function evaluateRun(request: EvaluateRequest, hooks: EvaluateHooks
   const set = [
     ...(request.root === undefined ? [] : [await dataAt(request.root, checkpoint)]),
     ...(request.set ?? []),
+    ...weightsOf(request),
     ...(unknown === undefined ? [] : [`evaluation.unknown=${unknown}`]),
   ];
   const flags: Override[] = [{ path: 'workers', value: workers, source: '--workers' }];
@@ -100,6 +104,11 @@ export async function evaluateRun(request: EvaluateRequest, hooks: EvaluateHooks
   const evaluation = combiner.evaluation as Evaluation;
   if (out !== undefined) writeEvaluation(out, evaluation);
   return { evaluation, checkpoint: folder };
+}
+
+/** The assignment that chooses the weights. */
+export function weightsOf({ weights }: Pick<EvaluateRequest, 'weights'>): string[] {
+  return weights === undefined ? [] : [`evaluation.weights=${weights}`];
 }
 
 /** The assignment that puts the images of a folder, prepared as the run's, in the place of its test images. */

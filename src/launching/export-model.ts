@@ -1,6 +1,7 @@
 import { initBackend } from '../backend/index.js';
 import { openCheckpoint } from '../checkpoint/checkpoints.js';
 import { noneAllowed, type AllowedModules } from '../checkpoint/modules.js';
+import type { WeightsChoice } from '../optim/average.js';
 import {
   checkExportFolder,
   exportCheckpoint,
@@ -13,6 +14,8 @@ import {
 export interface ExportRequest {
   /** A run folder, of which the newest checkpoint is meant, or a checkpoint folder. */
   checkpoint: string;
+  /** Which weights, where some are averaged; default: as the checkpoint says. */
+  weights?: WeightsChoice;
   /** `tfjs`: model.json for web pages; `safetensors`: weights and a Python module for PyTorch; `onnx`: model.onnx. */
   format: ExportFormat;
   /** The folder to write, whole or not at all. */
@@ -56,7 +59,7 @@ export async function writeModel(request: ExportRequest, hooks: ExportHooks): Pr
   const { notify } = hooks;
   const { folder, checkpoint } = await openCheckpoint(request.checkpoint, { allowed, notify });
   await initBackend('cpu');
-  const files = await exportCheckpoint(checkpoint, format);
+  const files = await exportCheckpoint(checkpoint, format, request.weights);
   await writeExportFolder(out, files, hooks.writing);
   const { epochs, classNames } = checkpoint;
   const written = files.map((file) => ({ name: file.name, bytes: sizeOf(file) }));

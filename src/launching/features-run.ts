@@ -14,7 +14,7 @@ import { RunCombiner } from '../record/combine.js';
 import { present } from '../util/present.js';
 import { readRegularFile } from '../util/regular-file.js';
 import { neverStopping, untilSignal } from '../util/signals.js';
-import { alone, together, type EvaluateHooks, type EvaluateRequest } from './evaluate-run.js';
+import { alone, together, weightsOf, type EvaluateHooks, type EvaluateRequest } from './evaluate-run.js';
 
 /** Bytes of the features of one worker, at most. */
 const mostBytes = 2 ** 36;
@@ -22,7 +22,7 @@ const mostBytes = 2 ** 36;
 /** Request for the features of images. */
 export interface FeaturesRequest extends Pick<
   EvaluateRequest,
-  'checkpoint' | 'workers' | 'backend' | 'set' | 'allowed'
+  'checkpoint' | 'weights' | 'workers' | 'backend' | 'set' | 'allowed'
 > {
   /** Folder of images, in folders or not, of any classes; default: the test images of the run's data set. */
   root?: string;
@@ -56,7 +56,7 @@ export async function featuresRun(request: FeaturesRequest, hooks: EvaluateHooks
   const about = { allowed, set: request.set, notify };
   const { folder, checkpoint } = await openCheckpoint(request.checkpoint, about);
   const images = root === undefined ? [] : [`evaluation.unknown=${root}`];
-  const set = [...(request.set ?? []), ...images];
+  const set = [...(request.set ?? []), ...weightsOf(request), ...images];
   const flags: Override[] = [{ path: 'workers', value: workers, source: '--workers' }];
   if (backend !== undefined) flags.push({ path: 'backend', value: backend, source: '--backend' });
   const config = loadConfig({ base: checkpoint.config, set, flags });

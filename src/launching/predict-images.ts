@@ -7,6 +7,7 @@ import { findImages, type LeftOut } from '../data/find-images.js';
 import { preprocessingOf, readImageFiles } from '../data/preprocessing.js';
 import type { ClassScore } from '../evaluation/top-classes.js';
 import { Predictor, type ScoreKind } from '../inference/predictor.js';
+import type { WeightsChoice } from '../optim/average.js';
 import { UserError } from '../util/errors.js';
 import { throwIfStopped, untilStopped } from '../util/until-stopped.js';
 import { present } from '../util/present.js';
@@ -15,6 +16,8 @@ import { present } from '../util/present.js';
 export interface PredictRequest {
   /** A run folder, of which the newest checkpoint is meant, or a checkpoint folder. */
   checkpoint: string;
+  /** Which weights, where some are averaged; default: as the checkpoint says. */
+  weights?: WeightsChoice;
   /** Image files, folders of images, `-` for an image on standard input. */
   images: readonly string[];
   /** Classes an image, from 1 on; default 5. */
@@ -89,7 +92,8 @@ export async function predictImages(request: PredictRequest, hooks: PredictHooks
   const config = loadConfig({ base: checkpoint.config, flags });
   const preprocessing = preprocessingOf(config.data, checkpoint.shape);
   await initBackend(config.backend);
-  const predictor = await Predictor.create(checkpoint, mirror, notify);
+  const about = { mirror, weights: request.weights, onNotice: notify };
+  const predictor = await Predictor.create(checkpoint, about);
   const { scoreKind } = predictor;
   const named = ({ index, score }: ClassScore) => ({
     class: present(checkpoint.classNames[index], `a name of class ${index}`),

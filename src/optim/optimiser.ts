@@ -36,5 +36,6 @@ export interface Optimiser {
   update(kernels: ValueKernels, segment: Segment, options: UpdateOptions): void;
 }
 
-export const stateNames = ['velocity', 'mean', 'square'] as const;
+/** Arrays of one number a weight; `average` is that of the weights, whatever the rule. */
+export const stateNames = ['velocity', 'mean', 'square', 'average'] as const;
 export type StateName = (typeof stateNames)[number];

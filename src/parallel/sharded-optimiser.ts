@@ -10,7 +10,8 @@ import { cutOf } from './virtual-workers.js';
 import { MicroBatchSums } from './micro-batch-sums.js';
 import { NormMeasure } from './norm-measure.js';
 import { clipScale, Norms } from './norms.js';
-import { createOptimiser, type Optimiser, type Segment } from '../optim/index.js';
+import { shareOfUpdate } from '../optim/average.js';
+import { createOptimiser, type Optimiser, type Segment, type StateName } from '../optim/index.js';
 import type { Parameters, Slot } from './parameters.js';
 import { segmentsOf } from './segments.js';
 import { ShardedState, type OptimiserState, type ShardedBucket } from './sharded-state.js';
@@ -50,6 +51,8 @@ export interface UpdateInput {
  *     3. rank r updates its shards: 1/N of the work, and of the optimiser's memory
  *     4. each bucket's weights are all-gathered                                             (N - 1)/N S bytes
  *
+ * Where an average of the weights is wanted (`ema`), step 3 moves it, too: it is an array of the state.
+ *
  * The update of a weight needs its own gradient and state alone (and, for 2, sums that all ranks share bit for bit),
  * so the cut into shards changes nothing; and since every weight is computed by one rank and copied, weights are
  * bitwise equal on all ranks. The bytes are those of one all-reduce.
@@ -71,6 +74,8 @@ export class ShardedOptimiser {
   /** Norms where nothing needs them. */
   private readonly noNorms: Norms;
   private readonly optimiser: Optimiser;
+  /** Arrays of the state: the rule's own, and the average of the weights last. */
+  private readonly stateNames: readonly StateName[];
   /** Measures norms where something needs them. */
   private readonly measure: NormMeasure | undefined;
   private readonly feedback: ErrorFeedback;
@@ -104,7 +109,9 @@ export class ShardedOptimiser {
     const { buckets } = this;
     const compressed = wire === 'bf16';
     this.feedback = new ErrorFeedback({ communicator, buckets, length: parameters.length, compressed });
-    this.state = new ShardedState({ communicator, buckets, names: this.optimiser.stateNames });
+    const averages = config.ema.decay === undefined ? [] : (['average'] as const);
+    this.stateNames = [...this.optimiser.stateNames, ...averages];
+    this.state = new ShardedState({ communicator, buckets, names: this.stateNames });
     this.microBatches = new MicroBatchSums(communicator, this.state.buckets);
     this.own = this.state.buckets.map((bucket) => this.planUpdate(bucket));
     this.measure = needsNorms ? this.planMeasure() : undefined;
@@ -182,14 +189,14 @@ export class ShardedOptimiser {
 
   /** Starts every rank from the state and the number of updates that rank 0 gives; without one: from nothing. */
   async scatterState(state: OptimiserState | undefined, updates: number): Promise<void> {
-    await this.state.scatter(state, this.gradients);
+    await this.state.scatter(state && this.withAverage(state), this.gradients);
     await this.feedback.scatter(state?.residual);
     this.updates = updates;
   }
 
   /** Names of the arrays that `shards` has; the same on all ranks. */
   get shardedNames(): (keyof OptimiserState)[] {
-    return [...this.optimiser.stateNames, ...(this.feedback.shards ? (['residual'] as const) : [])];
+    return [...this.stateNames, ...(this.feedback.shards ? (['residual'] as const) : [])];
   }
 
   /** This rank's shards of every array, one after another, after `settle`: views, which the next step changes. */
@@ -210,14 +217,30 @@ export class ShardedOptimiser {
 
   /** Goes on from the state of all shards, which every rank has. */
   adoptState(state: OptimiserState, updates: number): void {
-    this.state.adopt(state);
+    this.state.adopt(this.withAverage(state));
     this.feedback.adopt(state.residual);
     this.updates = updates;
   }
 
+  /** Share of the last update in the average of the weights; undefined: there is none. */
+  get averageShare(): number | undefined {
+    return shareOfUpdate(this.options.config.ema, this.updates);
+  }
+
+  /** The average of all weights, on every rank, each of which calls it between steps; undefined: there is none. */
+  async gatherAverage(): Promise<Float32Array | undefined> {
+    const { average } = await this.state.gather(this.gradients, ['average']);
+    return average;
+  }
+
+  /** The average of a training that had none begins at its weights. */
+  private withAverage(state: OptimiserState): OptimiserState {
+    return { average: this.options.weights, ...state };
+  }
+
   private planUpdate(bucket: ShardedBucket): Bucket {
     const segments = this.segmentsOf(bucket.shard, this.state.arrays, bucket.stateOffset);
-    const region = this.options.communicator.allocate(KernelProgram.sizeOf(2 + 2 * segments.length));
+    const region = this.options.communicator.allocate(KernelProgram.sizeOf(2 + 3 * segments.length));
     return { ...bucket, segments, program: new KernelProgram(region) };
   }
 
@@ -288,8 +311,12 @@ export class ShardedOptimiser {
     const { communicator, weights, overlap } = this.options;
     const { rate, step } = this.current;
     const { start, end, program, segments } = this.own[index];
-    for (const segment of segments)
+    const share = shareOfUpdate(this.options.config.ema, step);
+    for (const segment of segments) {
       this.optimiser.update(program, segment, { rate, step, scale, norms: norms.of(segment.parameter) });
+      const average = segment.state[this.optimiser.stateNames.length];
+      if (average && share !== undefined) program.average(average, segment.weights, share);
+    }
     const values = weights.subarray(start, end);
     const options = { tag: `weights/${index}`, lane: index, before: program };
     if (overlap) {

@@ -54,11 +54,18 @@ export class ShardedState {
     }
   }
 
-  /** The state of all shards; every rank calls it, and every rank gets it. `scratch` holds a number a weight. */
-  async gather(scratch: Float32Array): Promise<OptimiserState> {
+  /**
+   * The state of all shards, or those arrays of it that are `wanted`; every rank calls it, and every rank gets it.
+   * `scratch` holds a number a weight.
+   */
+  async gather(
+    scratch: Float32Array,
+    wanted: readonly StateName[] = this.options.names,
+  ): Promise<OptimiserState> {
     const { communicator, names } = this.options;
     const gathered: OptimiserState = {};
     for (const [which, name] of names.entries()) {
+      if (!wanted.includes(name)) continue;
       for (const { start, end, shard, stateOffset } of this.buckets) {
         const length = shard.end - shard.start;
         scratch.set(this.arrays[which].subarray(stateOffset, stateOffset + length), shard.start);

@@ -198,6 +198,7 @@ export class RunCombiner {
       ...exposedShare(ranks),
       centroidsSha256: own.centroidsSha256,
       weightsSha256: own.weightsSha256,
+      ...(own.averageSha256 === undefined ? {} : { averageSha256: own.averageSha256 }),
       seconds: largest(parts.map((part) => part.seconds)),
     };
     for (const listener of this.listeners) listener.finished?.(this.withMissed(report));

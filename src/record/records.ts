@@ -103,6 +103,8 @@ export interface Report {
   exposedShare?: number;
   centroidsSha256: string;
   weightsSha256: string;
+  /** Of the averaged weights and statistics, where `ema.decay` is set. */
+  averageSha256?: string;
   seconds: number;
   /** Checkpoints and other files that could not be written, a line each; absent where all are there. */
   missed?: string[];

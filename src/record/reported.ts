@@ -37,6 +37,7 @@ export interface FinishPart {
   times: RankTimes;
   centroidsSha256: string;
   weightsSha256: string;
+  averageSha256?: string;
   seconds: number;
 }
 
@@ -94,6 +95,7 @@ const finishPart: z.ZodType<FinishPart> = z.object({
   times,
   centroidsSha256: text,
   weightsSha256: sha256,
+  averageSha256: sha256.optional(),
   seconds: duration,
 });
 
@@ -136,6 +138,7 @@ const report: z.ZodType<Report> = z.object({
   exposedShare: share,
   centroidsSha256: text,
   weightsSha256: sha256,
+  averageSha256: sha256.optional(),
   seconds: duration,
   missed: z.array(z.string()).optional(),
 });

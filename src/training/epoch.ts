@@ -60,7 +60,7 @@ export async function trainEpoch(options: TrainOptions, training: Training): Pro
  */
 export async function evaluateEpoch(
   options: TrainOptions,
-  { classifier, state, unknown, saver }: Training,
+  { classifier, step, state, unknown, saver }: Training,
   times?: RankTimes,
 ): Promise<void> {
   const { config, dataset, communicator, reporter, tracer, signal } = options;
@@ -70,8 +70,13 @@ export async function evaluateEpoch(
   const settings = config.evaluation;
   const evaluation = { classifier, dataset, communicator, reporter, settings, epoch, tracer, signal };
   const last = state.epochs >= config.epochs;
-  const detail = last ? await evaluateInDetail({ ...evaluation, unknown, trained: state.epochs }) : undefined;
-  const totals = detail?.totals ?? (await evaluate(evaluation));
+  const average = settings.weights === 'average' ? await step.optimiser.gatherAverage() : undefined;
+  const judge = async () => {
+    if (last) return evaluateInDetail({ ...evaluation, unknown, trained: state.epochs });
+    return { totals: await evaluate(evaluation) };
+  };
+  const judged = await (average ? classifier.withAverage(average, judge) : judge());
+  const { totals } = judged;
   const part: EpochPart = {
     epoch,
     trainLoss,
@@ -84,6 +89,6 @@ export async function evaluateEpoch(
   const result = await reporter.gather('epoch', part);
   reporter.progress('continue after the evaluation', epoch);
   if (communicator.rank === 0) saver.addEvaluation(state.epochs, result.totals);
-  if (detail) await reporter.gather('evaluation', detail);
+  if ('shared' in judged) await reporter.gather('evaluation', judged);
   state.unevaluated = undefined;
 }

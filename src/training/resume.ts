@@ -10,6 +10,7 @@ import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { changedModules } from '../checkpoint/modules.js';
 import { findCheckpoint, listCheckpoints } from '../checkpoint/checkpoints.js';
 import type { Classifier } from '../classifier/classifier.js';
+import { withAverages } from '../checkpoint/averages.js';
 import { checkFits } from '../checkpoint/fits.js';
 import { broadcastValue } from './broadcast-value.js';
 import { takeInitial, type InitialWeights } from './initial.js';
@@ -66,7 +67,8 @@ export async function shareState({
   const { weights, batchNorm } = classifier;
   const { rank } = communicator;
   const moving = batchNorm.flatten();
-  const given = rank === 0 ? resume : undefined;
+  const averaged = config.ema.decay !== undefined;
+  const given = rank === 0 && resume ? withAverages(resume, averaged) : undefined;
   if (given) {
     checkResumable(given, config);
     checkFits(given, classifier, config);

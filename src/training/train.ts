@@ -106,6 +106,7 @@ async function trainClassifier(
 
   const about = { ...options, modules, stepsPerEpoch: steps };
   const saver = await Saver.create(about, trained);
+  let average: Float32Array | undefined;
   let times: RankTimes = { images: 0, seconds: 0, loaderSeconds: 0, exposedSeconds: 0 };
   try {
     reporter.progress('begin to train', state.epochs);
@@ -117,12 +118,15 @@ async function trainClassifier(
       times = addTimes(times, await trainEpoch(options, training));
     }
     await saver.settled();
+    average = await optimiser.gatherAverage();
   } finally {
     step.dispose();
     await saver.close();
   }
 
   await reporter.agree('weights', classifier.weightsSha256());
+  const averageSha256 = average && classifier.averageSha256(average);
+  if (averageSha256 !== undefined) await reporter.agree('averaged weights', averageSha256);
   const part: FinishPart = {
     backend: backend.name,
     device: backend.device,
@@ -131,6 +135,7 @@ async function trainClassifier(
     times,
     centroidsSha256: classifier.centroidsSha256,
     weightsSha256: classifier.weightsSha256(),
+    ...(averageSha256 === undefined ? {} : { averageSha256 }),
     seconds: (performance.now() - started) / 1000,
   };
   return await reporter.gather('finish', part);

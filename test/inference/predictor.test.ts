@@ -67,7 +67,7 @@ describe('Predictor', () => {
     const batches = [Int32Array.of(3, 4, 5)];
     const scores: number[][] = [];
     for (const mirror of [undefined, false, true]) {
-      const predictor = await Predictor.create(checkpoint, mirror);
+      const predictor = await Predictor.create(checkpoint, { mirror });
       for await (const { images } of dataset.read({ split: 'test', batches, epoch: 0 }))
         scores.push(predictor.predict(images, 10).flatMap((top) => top.map(({ score }) => score)));
       predictor.dispose();

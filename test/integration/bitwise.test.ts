@@ -11,6 +11,7 @@ function resultOf(place: Workplace, run: string) {
   const { steps, epochs } = place.metrics(run);
   return {
     weights: place.report(run).weightsSha256,
+    average: place.report(run).averageSha256,
     steps: steps.map(({ loss, nac, sc, delta }) => [loss, nac, sc, delta] as (number | undefined)[]),
     losses: epochs.map(({ trainLoss }) => trainLoss),
     evaluation: place.evaluation(run),
@@ -70,7 +71,7 @@ describe('--bitwise 4', () => {
     ['PEDCC-Loss, a residual network', 'loss.name=pedcc-loss', 'model={name: resnet20, dim: 16}', ...few],
     ['dot regression, depthwise', 'loss.name=dot-regression', 'model={name: mobilenetv2, dim: 16}', ...few],
     ['dropout, gates, PReLU', 'loss.name=cot', 'model={name: resnet-face18, dim: 16, affine: false}', ...few],
-    ['POD Loss without SC, and AdamW', 'loss.sc=off', 'optimizer={name: adamw}'],
+    ['POD Loss without SC, AdamW, averages', 'loss.sc=off', 'optimizer={name: adamw}', 'ema.decay=0.9'],
     ['residuals that are gathered', 'model.dim=128'],
   ])('gives one worker the bits of four, and the losses of other runs: %s', async (_, ...settings) => {
     const one = await trained(1, [...settings, bits]);

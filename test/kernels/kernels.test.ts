@@ -108,6 +108,18 @@ describe.each(lengths)('kernels on %i values', (length) => {
     close(velocity, v, 2e-6);
   });
 
+  it('average as double precision does, and take over whole weights', () => {
+    next = 65_536;
+    const weights = random(length, 40);
+    const averages = random(length, 41);
+    const wanted = Float64Array.from(averages, (before, index) => before + 0.25 * (weights[index] - before));
+    optimisers.average(averages, weights, 0.25);
+    close(averages, wanted, 1e-6);
+    averages.fill(0);
+    optimisers.average(averages, weights, 1);
+    expect(averages).toEqual(weights);
+  });
+
   it('update by AdamW as double precision does', () => {
     next = 65_536;
     const [weights, mean, square] = [random(length, 20), region(length).fill(0), region(length).fill(0)];

@@ -41,6 +41,7 @@ function work(by: ValueKernels, [weights, gradients, one, other]: Float32Array[]
   });
   const adam = { rate: 0.01, betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0.1, step: 3 } as const;
   by.adamW(weights, gradients, one, other, adam);
+  by.average(other, weights, 0.3);
 }
 
 describe('KernelProgram', () => {

@@ -34,7 +34,7 @@ const smallBatches = ['batchSize=30', 'accumulate=3'];
 const variants: readonly (readonly string[])[] = [
   ['--workers', '4', '--bitwise', '4', ...set('elastic.spares=1')],
   ['--workers', '2'],
-  ['--workers', '4', '--bitwise', '4', ...set('elastic.least=2')],
+  ['--workers', '4', '--bitwise', '4', ...set('elastic.least=2', 'ema.decay=0.9')],
   ['--workers', '3', ...set('optimizer.name=adamw', 'learningRate.rate=0.01', 'elastic.spares=2')],
   ['--workers', '3', ...set('distributed.transport=tcp', 'elastic.snapshotSteps=1')],
   ['--workers', '2', ...set('model={name: small-cnn, batchNorm: true}', 'batchNorm.statistics=local')],
@@ -123,7 +123,8 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
 interface Outcome {
   code: number | null;
   lastLine: string;
-  weights: string | undefined;
+  /** Digests of the weights, and of their average where there is one. */
+  weights: string;
   /** Digest of the record without its times. */
   metrics: string;
   seconds: number[];
@@ -172,7 +173,7 @@ class Run {
     return {
       code,
       lastLine: this.output.trimEnd().split('\n').at(-1) ?? '',
-      weights: /"weightsSha256": ?"([0-9a-f]+)"/.exec(this.output)?.[1],
+      weights: [...this.output.matchAll(/"(?:weights|average)Sha256": ?"[0-9a-f]+"/g)].join(),
       metrics: recordOf(this.folder),
       seconds: this.incidents().map(({ seconds }) => seconds),
       fromSnapshot: this.incidents().filter(({ replayed }) => replayed !== undefined).length,

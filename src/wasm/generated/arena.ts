@@ -64,6 +64,14 @@ declare namespace __AdaptedExports {
    */
   export function unpackBfloat16(values: number, source: number, bytes: number): void;
   /**
+   * src/wasm/assembly/arena/optimisers/average
+   * @param averages `usize`
+   * @param weights `usize`
+   * @param bytes `usize`
+   * @param share `f32`
+   */
+  export function average(averages: number, weights: number, bytes: number, share: number): void;
+  /**
    * src/wasm/assembly/arena/optimisers/sgd
    * @param weights `usize`
    * @param gradients `usize`

@@ -39,6 +39,23 @@ export function sgd(
   }
 }
 
+/** Moves averages towards weights: average += share * (weight - average). */
+export function average(averages: usize, weights: usize, bytes: usize, share: f32): void {
+  const end = averages + bytes;
+  const wide = averages + (bytes & ~15);
+  const shares = f32x4.splat(share);
+  for (; averages < wide; averages += 16, weights += 16) {
+    const before = v128.load(averages);
+    const towards = f32x4.mul(shares, f32x4.sub(v128.load(weights), before));
+    v128.store(averages, f32x4.add(before, towards));
+  }
+  for (; averages < end; averages += 4, weights += 4) {
+    const before = load<f32>(averages);
+    const towards: f32 = share * (load<f32>(weights) - before);
+    store<f32>(averages, before + towards);
+  }
+}
+
 /**
  * AdamW (arXiv 1711.05101): m = b1 m + (1 - b1) g; s = b2 s + (1 - b2) g^2;
  * w = w (1 - rate * decay) - stepSize * m / (sqrt(s) * denominatorScale + epsilon),
