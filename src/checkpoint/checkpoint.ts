@@ -2,10 +2,11 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { storedSchema, type Config } from '../config/schema.js';
 import { completeStored, describeDropped, dropUnknown } from '../config/stored.js';
+import { epochMetrics, type EpochMetrics } from '../config/metrics.js';
 import { messageOf, UserError } from '../util/errors.js';
 import type { ModuleSource } from '../util/user-module.js';
 import { readRegularFile } from '../util/regular-file.js';
-import { totalsSchema, type EvaluationTotals } from '../evaluation/totals.js';
+import { epochMetricsOf, totalsSchema, type EvaluationTotals } from '../evaluation/totals.js';
 import { pluginFile, type Modules } from './modules.js';
 import { readVerified, type Described } from './files.js';
 import { covers, joinShards, shardLength, type OwnArray, type ShardLayout } from './layout.js';
@@ -33,6 +34,14 @@ const side = z.int().min(1).max(4096);
 
 const describedModule = describedFile.extend({ name: z.string().regex(/^[^/\\]+$/) });
 
+/** How long no epoch has been better than the best one, by a metric. */
+export const stoppingSchema = z.object({
+  metric: z.enum(epochMetrics),
+  best: z.number(),
+  since: z.int().min(0),
+});
+export type Stopping = z.output<typeof stoppingSchema>;
+
 /** Fields of manifests of all formats, with these settings. */
 const common = (config: unknown) =>
   z.object({
@@ -49,6 +58,7 @@ const common = (config: unknown) =>
     config: storedSchema(config),
     epoch: z.object({ trainLoss: z.number(), seconds: z.number() }).optional(),
     evaluation: totalsSchema.optional(),
+    stopping: stoppingSchema.optional(),
     slots: z.array(z.object({ name: z.string(), shape: z.array(z.int()), offset: z.int(), size: z.int() })),
     updates: z.int().min(0).default(0),
     module: describedModule.optional(),
@@ -123,6 +133,8 @@ export interface Checkpoint extends Modules {
   config: Config;
   /** Results of the last epoch. */
   epoch?: { trainLoss: number; seconds: number };
+  /** What decides on an early end, before that evaluation; undefined where nothing does. */
+  stopping?: Stopping;
   /** Evaluation after the last epoch; undefined where the job has ended before it. */
   evaluation?: EvaluationTotals;
   slots: readonly Slot[];
@@ -261,11 +273,12 @@ function countOf(slots: readonly Slot[]): number {
   return slots.reduce((sum, { size }) => sum + size, 0);
 }
 
-/** The evaluation of a checkpoint folder as far as it can be read, without its arrays; else undefined. */
-export async function evaluationOf(folder: string): Promise<EvaluationTotals | undefined> {
+/** The numbers of a checkpoint's epoch as far as they can be read, without its arrays; undefined before its evaluation. */
+export async function metricsOf(folder: string): Promise<EpochMetrics | undefined> {
   try {
     const { manifest, digest } = readManifest(folder, () => {});
-    return manifest.evaluation ?? readEvaluation(folder, digest);
+    const totals = manifest.evaluation ?? readEvaluation(folder, digest);
+    return totals && epochMetricsOf(totals, manifest.epoch?.trainLoss ?? NaN);
   } catch {
     return undefined;
   }

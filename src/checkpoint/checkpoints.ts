@@ -1,12 +1,13 @@
 import { closeSync, existsSync, readSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { gainOf, type EpochMetrics } from '../config/metrics.js';
 import { messageOf, UserError } from '../util/errors.js';
 import type { LoadOptions } from '../config/load.js';
 import { openConfig, type AllowedModules } from './modules.js';
 import type { Retention } from '../config/checkpoint-schema.js';
 import { openRegular } from '../util/regular-file.js';
-import { evaluationOf, loadCheckpoint, manifestName, type Checkpoint } from './checkpoint.js';
+import { loadCheckpoint, manifestName, metricsOf, type Checkpoint } from './checkpoint.js';
 
 const namePattern = /^(epoch|step)-(\d+)$/;
 const leftover = /^\.(?:epoch|step)-\d+\.\w+$/;
@@ -136,15 +137,18 @@ export async function pruneCheckpoints(
   await Promise.all([...removed, ...leftovers].map((folder) => rm(folder, { recursive: true, force: true })));
 }
 
-async function bestOf(all: readonly Placed[], count: number): Promise<string[]> {
-  if (count === 0) return [];
-  const scored: { folder: string; accuracy: number }[] = [];
+async function bestOf(all: readonly Placed[], rules: Retention['best']): Promise<string[]> {
+  if (rules.length === 0) return [];
+  const known: { folder: string; metrics: EpochMetrics }[] = [];
   for (const { folder } of all) {
-    const totals = await evaluationOf(folder);
-    if (totals) scored.unshift({ folder, accuracy: totals.correct / totals.total });
+    const metrics = await metricsOf(folder);
+    if (metrics) known.unshift({ folder, metrics });
   }
-  return scored
-    .sort((a, b) => b.accuracy - a.accuracy)
-    .slice(0, count)
-    .map(({ folder }) => folder);
+  return rules.flatMap(({ count, metric }) =>
+    known
+      .filter(({ metrics }) => !Number.isNaN(metrics[metric]))
+      .sort((a, b) => gainOf(metric, b.metrics[metric], a.metrics[metric]))
+      .slice(0, count)
+      .map(({ folder }) => folder),
+  );
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { mostEpochs, upTo } from '../util/bounds.js';
+import { epochMetrics, type EpochMetric } from './metrics.js';
 import { nearest } from '../util/nearest.js';
 
 const units = {
@@ -20,15 +21,18 @@ export interface Interval {
 export interface Retention {
   /** The newest; 0: all. */
   last: number;
-  /** Those of the best accuracy, of equal ones the newer. */
-  best: number;
+  /** The best by each of these metrics, so many of each; of equal ones the newer. */
+  best: readonly { count: number; metric: EpochMetric }[];
   /** Those after each so many epochs; 0: none of these. */
   everyEpochs: number;
 }
 
 const words = Object.values(units).flat();
 const everyPattern = new RegExp(`^[1-9][0-9]{0,8} *(?:${words.join('|')})$`);
-const keepPattern = /^(?:(?:last|best) +[1-9][0-9]{0,5}|every +[1-9][0-9]{0,5} +epochs?)$/;
+const amount = '[1-9][0-9]{0,5}';
+const keepPattern = new RegExp(
+  `^(?:last +${amount}|best +${amount}(?: +by +(?:${epochMetrics.join('|')}))?|every +${amount} +epochs?)$`,
+);
 
 const everyText = z
   .string()
@@ -37,7 +41,7 @@ const everyText = z
 const keepText = z
   .string()
   .regex(keepPattern, { error: ({ input }) => explainKeep(String(input)) })
-  .describe('last 3, best 2, every 10 epochs');
+  .describe('last 3, best 2, best 2 by meanCosine, every 10 epochs');
 
 /** When checkpoints are written, and which of them stay. */
 export const checkpointSchema = z
@@ -52,7 +56,7 @@ export const checkpointSchema = z
       })
       .default(3)
       .describe(
-        'newest checkpoints kept (0: all), or last 3, best 2, every 10 epochs, or a list of these; the newest stays always',
+        `newest checkpoints kept (0: all), or last 3, best 2 (by evalAccuracy, or as in best 2 by meanCosine: ${epochMetrics.join(', ')}), every 10 epochs, or a list of these; the newest stays always`,
       ),
     keepBest: z
       .int()
@@ -77,14 +81,21 @@ export function intervalOf({ every }: CheckpointConfig): Interval {
 
 /** The checkpoints that `checkpoint.keep` and `checkpoint.keepBest` keep. */
 export function retentionOf({ keep, keepBest }: CheckpointConfig): Retention {
-  if (typeof keep === 'number') return { last: keep, best: keepBest ?? 1, everyEpochs: 0 };
-  const rules: Retention = { last: 1, best: keepBest ?? 0, everyEpochs: 0 };
-  for (const rule of [keep].flat()) {
-    const [kind, count] = rule.split(/ +/);
-    if (kind === 'every') rules.everyEpochs = Number(count);
-    else rules[kind as 'last' | 'best'] = Number(count);
-  }
-  return rules;
+  const best = new Map<EpochMetric, number>();
+  if (keepBest !== undefined) best.set('evalAccuracy', keepBest);
+  const rules = { last: 1, everyEpochs: 0 };
+  if (typeof keep === 'number') {
+    rules.last = keep;
+    best.set('evalAccuracy', keepBest ?? 1);
+  } else
+    for (const rule of [keep].flat()) {
+      const [kind, count, , metric = 'evalAccuracy'] = rule.split(/ +/);
+      if (kind === 'every') rules.everyEpochs = Number(count);
+      else if (kind === 'last') rules.last = Number(count);
+      else best.set(metric as EpochMetric, Number(count));
+    }
+  const kept = [...best].map(([metric, count]) => ({ count, metric }));
+  return { ...rules, best: kept.filter(({ count }) => count > 0) };
 }
 
 function explainEvery(given: string): string {
@@ -96,7 +107,11 @@ function explainEvery(given: string): string {
 function explainKeep(given: string): string {
   const [kind = '', count = '', ...rest] = given.trim().split(/\s+/);
   const meant = nearest(kind, ['last', 'best', 'every']);
-  const whole = meant && /^[1-9]\d{0,5}$/.test(count) && rest.length < 2;
-  const suggested = `; did you mean ${meant} ${count}${meant === 'every' ? ' epochs' : ''}?`;
+  const ending =
+    meant === 'best' && rest[0] === 'by'
+      ? ` by ${nearest(rest[1] ?? '', epochMetrics) ?? epochMetrics[0]}`
+      : '';
+  const whole = meant && /^[1-9]\d{0,5}$/.test(count) && (rest.length < 2 || ending !== '');
+  const suggested = `; did you mean ${meant} ${count}${meant === 'every' ? ' epochs' : ending}?`;
   return `must be how many stay (0: all), or last 3, best 2, every 10 epochs, or a list of these${whole ? suggested : ''}`;
 }

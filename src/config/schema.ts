@@ -6,6 +6,7 @@ import { checkElastic, elasticSchema } from './elastic.js';
 import { checkBitwise } from './bitwise.js';
 import { datasets } from '../data/index.js';
 import { checkpointSchema } from './checkpoint-schema.js';
+import { stopSchema } from './metrics.js';
 import { distributedSchema } from '../collective/schema.js';
 import { scheduleSchema } from '../optim/schedule-schema.js';
 import { models } from '../models/index.js';
@@ -130,6 +131,7 @@ function settingsSchema<Data extends z.ZodType, Model extends z.ZodType, Loss ex
           .describe('folder of images of classes that are not trained, to measure how they are rejected'),
       })
       .prefault({}),
+    stop: stopSchema.prefault({}),
     checkpoint: checkpointSchema,
     run: z
       .strictObject({

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { EpochMetrics } from '../config/metrics.js';
 import { PodDistError } from '../util/errors.js';
 import type { Comparison } from './comparison.js';
 
@@ -101,6 +102,14 @@ export function addTotals(parts: readonly EvaluationTotals[]): EvaluationTotals 
 
 function addInto(sum: number[], part: readonly number[]): void {
   for (let index = 0; index < sum.length; index++) sum[index] += part[index];
+}
+
+/** Numbers of an epoch, by their names in `metrics.jsonl`; no number for an evaluation without images. */
+export function epochMetricsOf(
+  { correct, total, cosineSum }: EvaluationTotals,
+  trainLoss: number,
+): EpochMetrics {
+  return { trainLoss, evalAccuracy: correct / total, meanCosine: cosineSum / total };
 }
 
 /** Share of each class that was assigned correctly; 0 for a class without images. */

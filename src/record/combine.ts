@@ -1,7 +1,7 @@
 import { PodDistError } from '../util/errors.js';
 import type { Evaluation } from '../evaluation/schema.js';
 import { summarise, type EvaluationPart } from '../evaluation/summary.js';
-import { addTotals, perClassAccuracy } from '../evaluation/totals.js';
+import { addTotals, epochMetricsOf, perClassAccuracy } from '../evaluation/totals.js';
 import type { EpochRecord, Position, RankTimes, Recorded, Report } from './records.js';
 import {
   gatherOf,
@@ -155,15 +155,16 @@ export class RunCombiner {
     if (again && !this.replaying)
       throw new PodDistError('PROTOCOL_ERROR', `the ranks end epoch ${epoch + 1} out of turn`);
     const ranks = parts.map((part) => part.times).filter((times) => times !== undefined);
+    const { evalAccuracy, meanCosine } = epochMetricsOf(totals, trainLoss);
     const record: EpochRecord = {
       kind: 'epoch',
       epoch,
       trainLoss,
       evalCorrect: totals.correct,
       evalTotal: totals.total,
-      evalAccuracy: totals.correct / totals.total,
+      evalAccuracy,
       perClassAccuracy: perClassAccuracy(totals),
-      meanCosine: totals.cosineSum / totals.total,
+      meanCosine,
       seconds: largest(parts.map((part) => part.seconds)),
       ...exposedShare(ranks),
     };

@@ -1,6 +1,8 @@
+import type { Config } from '../config/schema.js';
 import type { Dataset } from '../data/dataset.js';
 import type { Classifier } from '../classifier/classifier.js';
 import type { EpochPart } from '../record/reported.js';
+import { isStopped, judgeEpoch } from './early-stop.js';
 import { evaluate, evaluateInDetail } from '../evaluation/evaluate.js';
 import type { Inspection } from './inspect-images.js';
 import type { Lookout } from './lookout.js';
@@ -71,12 +73,10 @@ export async function evaluateEpoch(
   const evaluation = { classifier, dataset, communicator, reporter, settings, epoch, tracer, signal };
   const last = state.epochs >= config.epochs;
   const average = settings.weights === 'average' ? await step.optimiser.gatherAverage() : undefined;
-  const judge = async () => {
-    if (last) return evaluateInDetail({ ...evaluation, unknown, trained: state.epochs });
-    return { totals: await evaluate(evaluation) };
-  };
-  const judged = await (average ? classifier.withAverage(average, judge) : judge());
-  const { totals } = judged;
+  const see = <T>(work: () => Promise<T>) => (average ? classifier.withAverage(average, work) : work());
+  const inDetail = () => see(() => evaluateInDetail({ ...evaluation, unknown, trained: state.epochs }));
+  let detail = last ? await inDetail() : undefined;
+  const totals = detail?.totals ?? (await see(() => evaluate(evaluation)));
   const part: EpochPart = {
     epoch,
     trainLoss,
@@ -88,7 +88,20 @@ export async function evaluateEpoch(
   await saver.written();
   const result = await reporter.gather('epoch', part);
   reporter.progress('continue after the evaluation', epoch);
+  const stopping = judgeEpoch(state.stopping, result.record, config.stop);
+  if (!last && isStopped(stopping, config.stop)) {
+    if (communicator.rank === 0)
+      reporter.record({ kind: 'notice', message: describeStop(config, state.epochs) });
+    detail = await inDetail();
+    await saver.saveLast(state);
+  }
   if (communicator.rank === 0) saver.addEvaluation(state.epochs, result.totals);
-  if ('shared' in judged) await reporter.gather('evaluation', judged);
+  if (detail) await reporter.gather('evaluation', detail);
   state.unevaluated = undefined;
+  if (stopping) state.stopping = stopping;
+}
+
+function describeStop({ stop, epochs }: Config, made: number): string {
+  const { metric, patience } = stop;
+  return `no better ${metric} in ${patience} epochs: the run ends after epoch ${made} of ${epochs}`;
 }

@@ -12,6 +12,7 @@ import { findCheckpoint, listCheckpoints } from '../checkpoint/checkpoints.js';
 import type { Classifier } from '../classifier/classifier.js';
 import { withAverages } from '../checkpoint/averages.js';
 import { checkFits } from '../checkpoint/fits.js';
+import { isStopped, stoppingOf } from './early-stop.js';
 import { broadcastValue } from './broadcast-value.js';
 import { takeInitial, type InitialWeights } from './initial.js';
 import { sumsOf } from './snapshot.js';
@@ -123,7 +124,11 @@ function startOf(resume: Checkpoint | undefined, config: Config, loss: Loss): z.
   const { epochs = 0, updates = 0, within, epoch, own, lossState = [] } = resume ?? {};
   const { steps = 0, lossSum = 0, lossSums = [] } = within ?? {};
   const state: TrainingState = { epochs, steps, lossSum };
-  const isOpen = resume && !within && (resume.evaluation === undefined || epochs >= config.epochs);
+  const stopping = resume && stoppingOf(resume, config.stop);
+  const isLast = epochs >= config.epochs || isStopped(stopping, config.stop);
+  const isOpen = resume && !within && (resume.evaluation === undefined || isLast);
+  const judged = isOpen ? resume.stopping : stopping;
+  if (judged) state.stopping = judged;
   if (isOpen) state.unevaluated = epoch ?? { trainLoss: 0, seconds: 0 };
   return {
     state,
@@ -191,7 +196,13 @@ export function checkResumable(checkpoint: Checkpoint, config: Config): void {
  *
  * @throws UserError `RUN_COMPLETE`
  */
-export function checkUnfinished(folder: string, checkpoint: Checkpoint, { epochs }: Config): void {
+export function checkUnfinished(folder: string, checkpoint: Checkpoint, { epochs, stop }: Config): void {
+  if (isStopped(stoppingOf(checkpoint, stop), stop) && reportedEpochs(folder) === checkpoint.epochs)
+    throw new UserError(
+      'RUN_COMPLETE',
+      `the run has ended early, after ${checkpoint.epochs} of ${epochs} epochs, as no epoch was better by stop.metric: ` +
+        'give a larger stop.patience to train on',
+    );
   if (checkpoint.epochs < epochs || (checkpoint.epochs === epochs && reportedEpochs(folder) !== epochs))
     return;
   throw new UserError(

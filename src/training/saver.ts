@@ -59,6 +59,8 @@ export class Saver {
   private failure: string | undefined;
   private broken: Error | undefined;
   private lastSaved = performance.now();
+  /** Epochs of the last checkpoint, where it is one of the end of an epoch. */
+  private savedEpochs: number | undefined;
   /** Memory of this rank's copy, which its thread reads: the last one is written before the next one is taken. */
   private memory = new Float32Array(new SharedArrayBuffer(0));
   private readonly owner: Destination['owner'];
@@ -125,12 +127,20 @@ export class Saver {
     const { tracer = noTracer } = this.options;
     const began = tracer.now();
     this.lastSaved = performance.now();
+    this.savedEpochs = state.steps === 0 ? state.epochs : undefined;
     this.underWay = true;
     const copy = await this.copy(state);
     this.writing = this.write(copy)
       .catch((error: unknown) => void (this.broken ??= error as Error))
       .finally(() => (this.underWay = false));
     tracer.span('compute', 'checkpoint', began, { epoch: state.epochs });
+  }
+
+  /** Saves the end of an epoch, which turns out to be the last one, unless it is saved; every rank calls it, once `written`. */
+  async saveLast(state: TrainingState): Promise<void> {
+    if (this.savedEpochs === state.epochs) return;
+    await this.save(state);
+    await this.written();
   }
 
   /** Resolves once this rank has written its part; in rank 0, once the checkpoint is whole or given up. */
@@ -213,6 +223,7 @@ export class Saver {
         epochs: state.epochs,
         lossState: loss.state?.values ?? [],
         ...(unevaluated ? { epoch: unevaluated } : {}),
+        ...(state.stopping ? { stopping: state.stopping } : {}),
         updates: optimiser.updates,
       },
       within,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { stoppingSchema, type Stopping } from '../checkpoint/checkpoint.js';
 
 /** How far a training has come; equal on all ranks. What a step changes besides: weights, optimiser, loss, statistics. */
 export interface TrainingState {
@@ -10,6 +11,8 @@ export interface TrainingState {
   lossSum: number;
   /** Results of the last epoch, where its evaluation is still to be made. */
   unevaluated?: { trainLoss: number; seconds: number };
+  /** What decides on an early end, of the epochs that are evaluated; undefined where nothing does. */
+  stopping?: Stopping;
 }
 
 const whole = z.int().min(0);
@@ -19,4 +22,5 @@ export const trainingStateSchema: z.ZodType<TrainingState> = z.object({
   steps: whole,
   lossSum: z.number(),
   unevaluated: z.object({ trainLoss: z.number(), seconds: z.number() }).optional(),
+  stopping: stoppingSchema.optional(),
 });

@@ -4,6 +4,7 @@ import { openUnknown } from '../data/index.js';
 import { digestOf, modulesToTrainWith, type Modules } from '../checkpoint/modules.js';
 import { Classifier } from '../classifier/classifier.js';
 import type { FinishPart } from '../record/reported.js';
+import { isStopped } from './early-stop.js';
 import { addTimes } from './epoch-times.js';
 import { evaluateEpoch, trainEpoch } from './epoch.js';
 import { collectGarbageRarely } from '../util/garbage.js';
@@ -114,7 +115,11 @@ async function trainClassifier(
     const training = { classifier, step, state, trained, unknown, inspection, lookout, saver };
     await inspection.start();
     if (state.unevaluated) await evaluateEpoch(options, training);
-    for (let epoch = state.epochs; epoch < config.epochs; epoch++) {
+    for (
+      let epoch = state.epochs;
+      epoch < config.epochs && !isStopped(state.stopping, config.stop);
+      epoch++
+    ) {
       times = addTimes(times, await trainEpoch(options, training));
     }
     await saver.settled();
@@ -131,7 +136,7 @@ async function trainClassifier(
     backend: backend.name,
     device: backend.device,
     parameters: classifier.parameters.length,
-    epochs: config.epochs,
+    epochs: state.epochs,
     times,
     centroidsSha256: classifier.centroidsSha256,
     weightsSha256: classifier.weightsSha256(),

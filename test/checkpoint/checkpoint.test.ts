@@ -303,27 +303,36 @@ describe('checkpoints', () => {
       await saveCheckpoint(folder, inside(epochs, 4), { shards: 2 });
     }
     const left = async () => (await listCheckpoints(run)).map((one) => basename(one));
-    await pruneCheckpoints(run, { last: 1, best: 0, everyEpochs: 2 });
+    await pruneCheckpoints(run, { last: 1, best: [], everyEpochs: 2 });
     expect(await left()).toEqual(['epoch-0002', 'epoch-0004', 'epoch-0006', 'step-00000184']);
     const written = join(folder, 'epoch-0004');
-    await pruneCheckpoints(run, { last: 1, best: 0, everyEpochs: 0 }, written);
+    await pruneCheckpoints(run, { last: 1, best: [], everyEpochs: 0 }, written);
     expect(await left()).toEqual(['epoch-0004', 'step-00000184']);
   });
 
   it('are pruned to the newest and the best, with what interrupted writes left', async () => {
     const folder = join(run, 'checkpoints');
     const correct = [3, 9, 4, 9, 5, 6];
+    const trainLosses = [3, 5, 5, 5, 5, 5];
     for (const [index, count] of correct.entries()) {
-      const evaluation = { ...emptyTotals(2), total: 10, correct: count };
-      await saveCheckpoint(folder, { ...checkpoint(index + 1), evaluation });
+      const evaluation = { ...emptyTotals(2), total: 10, correct: count, cosineSum: index === 2 ? 9 : 1 };
+      const epoch = { trainLoss: trainLosses[index], seconds: 1 };
+      await saveCheckpoint(folder, { ...checkpoint(index + 1), epoch, evaluation });
     }
     await writeFile(join(folder, '.epoch-0007.99'), '');
     const left = async () => (await readdir(folder)).map((name) => Number(name.slice(6)));
-    await pruneCheckpoints(run, { last: 0, best: 0, everyEpochs: 0 });
+    await pruneCheckpoints(run, { last: 0, best: [], everyEpochs: 0 });
     expect(await left()).toEqual([1, 2, 3, 4, 5, 6]);
-    await pruneCheckpoints(run, { last: 2, best: 2, everyEpochs: 0 });
-    expect(await left()).toEqual([2, 4, 5, 6]);
-    await pruneCheckpoints(run, { last: 1, best: 1, everyEpochs: 0 });
+    const by = (metric: 'meanCosine' | 'trainLoss') => ({ count: 1, metric });
+    await pruneCheckpoints(run, {
+      last: 3,
+      best: [{ count: 1, metric: 'evalAccuracy' }, by('meanCosine'), by('trainLoss')],
+      everyEpochs: 0,
+    });
+    expect(await left()).toEqual([1, 3, 4, 5, 6]);
+    await pruneCheckpoints(run, { last: 2, best: [{ count: 2, metric: 'evalAccuracy' }], everyEpochs: 0 });
+    expect(await left()).toEqual([4, 5, 6]);
+    await pruneCheckpoints(run, { last: 1, best: [{ count: 1, metric: 'evalAccuracy' }], everyEpochs: 0 });
     expect(await left()).toEqual([4, 6]);
   });
 });

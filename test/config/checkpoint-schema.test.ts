@@ -33,12 +33,29 @@ describe('checkpoint.every', () => {
 
 describe('checkpoint.keep', () => {
   it.each([
-    [['keep=3'], { last: 3, best: 1, everyEpochs: 0 }],
-    [['keep=0', 'keepBest=0'], { last: 0, best: 0, everyEpochs: 0 }],
-    [['keep=last 2'], { last: 2, best: 0, everyEpochs: 0 }],
-    [['keep=best 2'], { last: 1, best: 2, everyEpochs: 0 }],
-    [['keep=[last 3, best 2, every 10 epochs]'], { last: 3, best: 2, everyEpochs: 10 }],
-    [['keep=every 5 epochs', 'keepBest=4'], { last: 1, best: 4, everyEpochs: 5 }],
+    [['keep=3'], { last: 3, best: [{ count: 1, metric: 'evalAccuracy' }], everyEpochs: 0 }],
+    [['keep=0', 'keepBest=0'], { last: 0, best: [], everyEpochs: 0 }],
+    [['keep=last 2'], { last: 2, best: [], everyEpochs: 0 }],
+    [['keep=best 2'], { last: 1, best: [{ count: 2, metric: 'evalAccuracy' }], everyEpochs: 0 }],
+    [
+      ['keep=[last 3, best 2, every 10 epochs]'],
+      { last: 3, best: [{ count: 2, metric: 'evalAccuracy' }], everyEpochs: 10 },
+    ],
+    [
+      ['keep=[best 2 by meanCosine, best 1]', 'keepBest=4'],
+      {
+        last: 1,
+        best: [
+          { count: 1, metric: 'evalAccuracy' },
+          { count: 2, metric: 'meanCosine' },
+        ],
+        everyEpochs: 0,
+      },
+    ],
+    [
+      ['keep=every 5 epochs', 'keepBest=4'],
+      { last: 1, best: [{ count: 4, metric: 'evalAccuracy' }], everyEpochs: 5 },
+    ],
   ])('reads %j', (set, rules) => {
     expect(retentionOf(checkpointOf(...set))).toEqual(rules);
   });
@@ -46,6 +63,7 @@ describe('checkpoint.keep', () => {
   it.each([
     ['lst 3', '; did you mean last 3?'],
     ['every 10', '; did you mean every 10 epochs?'],
+    ['best 2 by meanCosin', '; did you mean best 2 by meanCosine?'],
     ['many', ''],
     ['{}', ''],
   ])('refuses %s in one line', (text, hint) => {

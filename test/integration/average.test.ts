@@ -11,8 +11,8 @@ afterAll(() => place.clear());
 const decay = 0.9;
 const recipe = [
   'epochs=2',
-  'model={name: small-cnn, batchNorm: true}',
-  'batchSize=96',
+  'model={name: small-cnn, channels: [4, 8, 8], dim: 8, batchNorm: true}',
+  'batchSize=240',
   'distributed.bitwise=4',
 ];
 const averaged = [...recipe, `ema.decay=${decay}`];
