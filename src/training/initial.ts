@@ -1,3 +1,4 @@
+import { chosenValues } from '../checkpoint/averages.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { Classifier } from '../classifier/classifier.js';
 import type { Config } from '../config/schema.js';
@@ -37,17 +38,19 @@ export function takeInitial(
   const { model, init } = config;
   const targets = targetsOf(classifier.forward.model, model, { weights: classifier.weights, moving });
   const options = { model: model.name, skip: init?.skip ?? [], onMismatch: onNotice };
-  onNotice(fitWeights(targets, sourceOf(initial, targets, moving.length), options));
+  onNotice(fitWeights(targets, sourceOf(initial, targets, classifier.batchNorm.length), options));
 }
 
 function sourceOf(initial: InitialWeights, targets: readonly Target[], moving: number): WeightSource {
   const { name, checkpoint } = initial;
   if (!checkpoint) return { name, tensors: initial.tensors, kind: 'pytorch' };
-  return { name, tensors: tensorsOf(checkpoint, targets, moving), kind: 'layers' };
+  const { weights } = checkpoint.config.evaluation;
+  const evaluated = { ...checkpoint, ...chosenValues(checkpoint, weights) };
+  return { name, tensors: tensorsOf(evaluated, targets, moving), kind: 'layers' };
 }
 
 /**
- * The tensors of a checkpoint by layer and weight, without the weights of its classes. Moving statistics have no names in it:
+ * The tensors of a checkpoint, as it is evaluated, by layer and weight, without the weights of its classes. Moving statistics have no names in it:
  * they are those of the batch norms of this network, where they are as many numbers.
  */
 function tensorsOf(
