@@ -105,6 +105,25 @@ function inBothPrecisions(seeds: number, ...settings: string[]): Group[] {
   }));
 }
 
+/**
+ * The recipe of the paper's authors shortened to 24 epochs: batches of 200, 256 dimensions, plain momentum, decay 5e-4,
+ * rate 0.1 divided by 10 three times; a network small enough for two cores.
+ */
+const authorsRecipe = [
+  'epochs=24',
+  'batchSize=200',
+  ...['model.width=16', 'model.dim=256', 'model.padding=pytorch'],
+  ...['optimizer.nesterov=false', 'optimizer.weightDecay=0.0005'],
+  ...['learningRate={schedule: step, rate: 0.1, epochs: [7, 14, 21], factor: 0.1}'],
+  'evaluation.mirror=false',
+];
+
+const likeTheAuthors: readonly Group[] = [
+  { label: 'POD', settings: ['loss.name=pod', 'model.init=pytorch'], seeds: 3 },
+  { label: 'softmax', settings: ['loss.name=softmax', 'model.init=pytorch'], seeds: 3 },
+  { label: 'POD, he', settings: ['loss.name=pod', 'model.init=he'], seeds: 1 },
+];
+
 function withSettings(groups: readonly Group[], ...more: readonly string[]): Group[] {
   return groups.map((group) => ({ ...group, settings: [...more, ...group.settings] }));
 }
@@ -185,6 +204,11 @@ export const experiments: Readonly<Record<string, Experiment>> = {
       'epochs=10',
       'optimizer.weightDecay=0.00025',
     ),
+  },
+  'cifar10-authors': {
+    recipe: 'cifar10-resnet9',
+    threshold: 0.8,
+    groups: withSettings(likeTheAuthors, ...authorsRecipe),
   },
   'cifar10-workers': { recipe: 'cifar10-resnet20', threshold: 0.7, groups: workerCounts() },
   'cifar10-bitwise-workers': {
