@@ -26,8 +26,8 @@ export interface RunsOptions {
 }
 
 /**
- * Trains what has not ended yet; a run that was cut off goes on from its checkpoint. One that diverges has ended too,
- * with that result. Where one fails, all end.
+ * Trains what has not ended yet, seed by seed, so that groups can be compared before all have ended. A run that was cut
+ * off goes on from its checkpoint. One that diverges has ended too, with that result. Where one fails, all end.
  *
  * @throws PodDistError `BENCHMARK_FAILED` where a run ends in another way
  */
@@ -37,9 +37,11 @@ export async function train(
   results: Results,
   { launch, atOnce, notify }: RunsOptions,
 ): Promise<void> {
-  const all = groups.flatMap((group) =>
-    seedsOf(group).map((seed) => ({ group, seed, folder: results.folderOf(group, seed) })),
-  );
+  const all = groups
+    .flatMap((group) =>
+      seedsOf(group).map((seed) => ({ group, seed, folder: results.folderOf(group, seed) })),
+    )
+    .sort((a, b) => a.seed - b.seed);
   const missing = all.filter(({ group, seed }) => !results.find(group, seed));
   for (const { group, seed } of all) results.keep(group, seed);
   const waiting = missing.entries();
