@@ -11,6 +11,7 @@ const input = {
   PRECISION_UNAVAILABLE: 'the backend cannot compute in the precision asked for, or is slower in it',
   GPU_UNAVAILABLE: 'fewer GPUs than asked for, or none that the backend can use',
   SETUP_FAILED: 'pod-dist setup misses something, or could not build',
+  ROOM_MISSING: 'a disk has too little room for what is to be fetched',
   LINK_UNAVAILABLE: 'this machine cannot shape a link for a benchmark',
   DATA_NOT_FOUND: 'a folder or file of a data set is not there, or cannot be read',
   DATA_INVALID: 'a data set is not as its format has it',

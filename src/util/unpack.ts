@@ -25,6 +25,13 @@ export interface UnpackTarOptions extends UnpackLimits {
   libraryLinks?: boolean;
 }
 
+export interface UnpackZipOptions extends UnpackLimits {
+  /** Outermost folders left out of names; default 1. */
+  strip?: number;
+  /** Whether the file of this name, as the archive has it, is unpacked; default: all are. */
+  wanted?(name: string): boolean;
+}
+
 const gzipHeader = [0x1f, 0x8b];
 const fileMode = 0o644;
 const programMode = 0o755;
@@ -116,30 +123,32 @@ async function isGzip(file: string): Promise<boolean> {
 }
 
 /**
- * Unpacks a .zip archive into `folder`, without its outermost folder. Sizes are summed as its directory states them,
- * which the reader holds each file to. Names that leave the folder are refused, permissions are not applied.
+ * Unpacks a .zip archive into `folder`. Sizes are summed as its directory states them, which the reader holds each file
+ * to. Names that leave the folder are refused; of permissions only that to run a file is applied.
  */
-export async function unpackZip(archive: string, folder: string, limits: UnpackLimits = {}): Promise<void> {
-  const { entries = 500_000 } = limits;
-  const most = await mostBytes(archive, limits);
+export async function unpackZip(
+  archive: string,
+  folder: string,
+  options: UnpackZipOptions = {},
+): Promise<void> {
+  const { entries = 500_000, strip = 1, wanted = () => true } = options;
+  const most = await mostBytes(archive, options);
   const zip = await openZip(archive);
   const made = new Set<string>();
   let count = 0;
   let bytes = 0;
-  const check = (entry: Entry) => {
-    bytes += entry.uncompressedSize;
+  const unpack = async (entry: Entry) => {
     if (++count > entries) throw new Error(`it holds more than ${entries} files`);
+    const inside = entry.fileName.split('/').slice(strip).join('/');
+    if (inside === '' || inside.endsWith('/') || !wanted(entry.fileName)) return;
+    bytes += entry.uncompressedSize;
     if (bytes > most) throw tooMuch(most);
+    await unpackEntry(zip, entry, join(folder, inside), made);
   };
   await new Promise<void>((resolve, reject) => {
     zip.on('error', reject);
     zip.on('end', resolve);
-    zip.on('entry', (entry: Entry) => {
-      Promise.resolve(entry)
-        .then(check)
-        .then(() => unpackEntry(zip, entry, folder, made))
-        .then(() => zip.readEntry(), reject);
-    });
+    zip.on('entry', (entry: Entry) => void unpack(entry).then(() => zip.readEntry(), reject));
     zip.readEntry();
   }).finally(() => zip.close());
 }
@@ -158,10 +167,7 @@ async function openZip(archive: string): Promise<ZipFile> {
   }
 }
 
-async function unpackEntry(zip: ZipFile, entry: Entry, folder: string, made: Set<string>): Promise<void> {
-  const inside = entry.fileName.split('/').slice(1).join('/');
-  if (inside === '' || inside.endsWith('/')) return;
-  const file = join(folder, inside);
+async function unpackEntry(zip: ZipFile, entry: Entry, file: string, made: Set<string>): Promise<void> {
   const parent = dirname(file);
   if (!made.has(parent)) {
     await mkdir(parent, { recursive: true });
@@ -170,5 +176,6 @@ async function unpackEntry(zip: ZipFile, entry: Entry, folder: string, made: Set
   const content = await new Promise<NodeJS.ReadableStream>((resolve, reject) =>
     zip.openReadStream(entry, (error, stream) => (error ? reject(error) : resolve(stream))),
   );
-  await pipeline(content, createWriteStream(file, { flags: 'wx', mode: fileMode }));
+  const mode = (entry.externalFileAttributes >>> 16) & 0o100 ? programMode : fileMode;
+  await pipeline(content, createWriteStream(file, { flags: 'wx', mode }));
 }

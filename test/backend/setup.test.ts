@@ -1,17 +1,18 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { addonFolder, findAddon, sourcesDigest } from '../../src/backend/native/cache.js';
+import { addonFolder, libraryFolder, sourcesDigest } from '../../src/backend/native/cache.js';
 import { loadMemoryAddon, memoryAddonFile } from '../../src/transport/host/memory-addon.js';
 import { needs } from '../needs.js';
 
 const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
-const built = findAddon();
-const library = built && join(dirname(built.file), 'site', 'tensorflow');
+const library = [false, true]
+  .map((cuda) => join(`${libraryFolder(cuda)}-wheel`, 'site', 'tensorflow'))
+  .find((folder) => existsSync(folder));
 
 describe('pod-dist setup', () => {
   let cache: string;
@@ -27,7 +28,7 @@ describe('pod-dist setup', () => {
 
   it(
     'builds against a library that is here already, once',
-    needs('a library of native TensorFlow', library && existsSync(library)),
+    needs('a library of native TensorFlow', library),
     async () => {
       const { stdout } = await setup('--library', library as string);
       expect(JSON.parse(stdout)).toMatchObject({ cached: false, tensorflow: 'installed', gpu: false });
@@ -57,6 +58,32 @@ describe('pod-dist setup', () => {
     });
     const again = await run('setup', '--library', cache);
     expect(again).toMatchObject({ code: 2, stdout: expect.stringContaining('building again: the addon') });
+  });
+
+  it('names a driver that is too old for CUDA before anything is fetched', async () => {
+    const smi = join(cache, 'nvidia-smi');
+    const setupWith = async (version: string) => {
+      writeFileSync(smi, `#!/bin/sh\necho ${version}\n`);
+      chmodSync(smi, 0o755);
+      const env = {
+        ...process.env,
+        POD_DIST_CACHE: cache,
+        PATH: `${cache}:${process.env.PATH}`,
+        PIP_NO_INDEX: '1',
+      };
+      return promisify(execFile)(process.execPath, [cli, 'setup', '--cuda', '--from', 'wheel'], {
+        env,
+      }).catch((error: unknown) => error as { code: number; stdout: string; stderr: string });
+    };
+    const tooOld = await setupWith('525.60.12');
+    expect(tooOld).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(
+        /^pod-dist: the NVIDIA driver 525\.60\.12 is too old for CUDA 12.*525\.60\.13.*\n$/,
+      ),
+    });
+    expect(tooOld.stdout).not.toContain('pip');
+    expect((await setupWith('525.105')).stdout).toContain('NVIDIA driver 525.105, TensorFlow for CUDA 12');
   });
 
   it('says what is missing, and leaves nothing but the module for shared memory, which needs no TensorFlow', async () => {

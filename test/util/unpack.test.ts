@@ -128,4 +128,12 @@ describe('unpackZip', () => {
     await expect(unpackZip(archive(zip(files)), folder)).rejects.toThrow('EEXIST');
     expect(statSync(join(folder, 'a')).mode & 0o7133).toBe(0);
   });
+
+  it('unpacks what is wanted by its whole name, and applies of permissions only that to run a file', async () => {
+    const files = { 'top/bin/program': Buffer.from('#!'), 'top/program.py': Buffer.from('print()') };
+    const wanted = (name: string) => name.startsWith('top/bin/');
+    await unpackZip(archive(zip(files, 0o6777)), folder, { strip: 0, wanted });
+    expect(readdirSync(folder, { recursive: true })).toEqual(['top', 'top/bin', 'top/bin/program']);
+    expect(statSync(join(folder, 'top', 'bin', 'program')).mode & 0o7777 & ~0o022).toBe(0o755);
+  });
 });

@@ -30,6 +30,14 @@ export function addonFolder(cuda: boolean, environment: NodeJS.ProcessEnv = proc
   return join(cacheFolder(environment), 'native', name);
 }
 
+/** The folder of a TensorFlow that was fetched, for all addons of this platform that are built against it. */
+export function libraryFolder(cuda: boolean, environment: NodeJS.ProcessEnv = process.env): string {
+  const name = ['library', tensorflowVersion, process.platform, process.arch, cuda ? 'cuda' : 'cpu'].join(
+    '-',
+  );
+  return join(cacheFolder(environment), 'native', name);
+}
+
 /** C++ sources that set-up compiles: the addon of @tensorflow/tfjs-node-gpu, and operations added to TensorFlow. */
 export const sourceFolders = {
   binding: fileURLToPath(new URL('./binding', import.meta.url)),

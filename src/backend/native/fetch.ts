@@ -3,6 +3,11 @@ import { cacheFolder } from '../../util/cache-folder.js';
 import { download, hasDigest } from '../../util/download.js';
 import type { SetupProgress } from './library.js';
 
+/** The folder of files that are being downloaded. */
+export function downloadsFolder(): string {
+  return join(cacheFolder(), 'downloads');
+}
+
 interface Fetched {
   url: string;
   sha256: string;
@@ -21,7 +26,7 @@ export async function fetchFile(
   progress: SetupProgress,
 ): Promise<string> {
   const name = basename(new URL(url).pathname);
-  const file = join(cacheFolder(), 'downloads', name);
+  const file = join(downloadsFolder(), name);
   const digest = { algorithm: 'sha256', hex: sha256 } as const;
   if (await hasDigest(file, digest)) return file;
   progress.step(`downloading ${name}`);

@@ -3,22 +3,31 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
-import { cacheFolder } from '../../util/cache-folder.js';
-import { codeOf, messageOf, UserError } from '../../util/errors.js';
+import { messageOf, UserError } from '../../util/errors.js';
 import { archiveLibrary } from './archive.js';
-import { addonFolder, readManifest, sourceFolders, sourcesDigest, type Manifest } from './cache.js';
+import {
+  addonFolder,
+  libraryFolder,
+  readManifest,
+  sourceFolders,
+  sourcesDigest,
+  type Manifest,
+} from './cache.js';
+import { checkDriver } from './driver.js';
+import { downloadsFolder } from './fetch.js';
 import { installedLibrary } from './installed.js';
+import { keptLibrary } from './kept-library.js';
 import { origins, type Library, type Origin, type SetupProgress } from './library.js';
 import { minute, runCommand } from './run.js';
 import { setUpSharedMemory } from './shared-memory.js';
-import { wheelLibrary } from './wheel.js';
+import { mustEnd, wheelLibrary } from './wheel.js';
 
 const require = createRequire(import.meta.url);
 
 export interface SetupOptions {
   /** Build against TensorFlow for NVIDIA GPUs. */
   cuda: boolean;
-  /** Build again where a finished addon is there. */
+  /** Fetch and build again what is there already. */
   force: boolean;
   /** Origin of TensorFlow; default: the first one that has it. */
   from?: Origin;
@@ -45,14 +54,15 @@ const operationsName = 'operations.node';
  * already is loaded once, and built again where it no longer works. Before it, the module for memory that workers share,
  * which needs no TensorFlow.
  *
- * Everything is made in a folder beside the final one, loaded once in a process of its own, and only then renamed, so
- * that an interrupted or failed set-up leaves nothing that looks finished. Every step has a deadline; downloads go on
- * where they stopped.
+ * The addon is made in a folder beside the final one, loaded once in a process of its own, and only then renamed, so
+ * that an interrupted or failed set-up leaves nothing that looks finished. A TensorFlow that was fetched is kept beside
+ * it for the addons of later versions. Every step has a deadline; downloads go on where they stopped.
  *
- * @throws UserError `SETUP_FAILED`: what is missing and what to do; PodDistError `CHECKSUM_MISMATCH`
+ * @throws UserError `SETUP_FAILED`: what is missing and what to do; UserError `ROOM_MISSING`; PodDistError
+ *   `CHECKSUM_MISMATCH`
  */
 export async function setup(options: SetupOptions): Promise<SetupResult> {
-  const { cuda, force, progress } = options;
+  const { cuda, force, from, library: given, progress } = options;
   await setUpSharedMemory(progress, { force });
   const final = addonFolder(cuda);
   const found = readManifest(final);
@@ -67,14 +77,17 @@ export async function setup(options: SetupOptions): Promise<SetupResult> {
       progress.step(`building again: ${messageOf(error)}`);
     }
   }
+  if (cuda && from !== 'archive' && given === undefined) await checkDriver(progress);
   await requireCompiler();
   await mkdir(dirname(final), { recursive: true });
   const folder = await mkdtemp(join(dirname(final), `.${basename(final)}-`));
   try {
-    const library = await findLibrary(folder, options);
+    const library = await findLibrary(options);
     progress.step(`compiling the addon against TensorFlow ${library.version} with g++`);
-    await compileAddon(library, folder);
-    const operations = await compileOperations(library, folder, progress);
+    const [operations] = await Promise.all([
+      compileOperations(library, folder, progress),
+      compileAddon(library, folder),
+    ]);
     progress.step('loading it in a process of its own');
     const { gpu } = await verify(join(folder, addonName), operations && join(folder, operations));
     const { version } = library;
@@ -89,7 +102,7 @@ export async function setup(options: SetupOptions): Promise<SetupResult> {
     writeFileAtomicSync(join(folder, 'manifest.json'), JSON.stringify(manifest, null, 2));
     await rm(final, { recursive: true, force: true });
     await rename(folder, final);
-    await rm(join(cacheFolder(), 'downloads'), { recursive: true, force: true });
+    await rm(downloadsFolder(), { recursive: true, force: true });
     return { folder: final, tensorflow: version, cached: false, gpu };
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -100,11 +113,13 @@ export async function setup(options: SetupOptions): Promise<SetupResult> {
  * The library from where it is wanted, else from the first origin that has one; the reasons of all where none has. A file
  * that is not what was published ends it.
  */
-async function findLibrary(home: string, { cuda, from, library, progress }: SetupOptions): Promise<Library> {
+async function findLibrary({ cuda, force, from, library, progress }: SetupOptions): Promise<Library> {
+  const kept = (origin: string, make: (home: string) => Promise<Library>) =>
+    keptLibrary(`${libraryFolder(cuda)}-${origin}`, force, make);
   const sources: Record<Origin, () => Promise<Library>> = {
-    wheel: () => wheelLibrary(home, cuda, progress),
+    wheel: () => kept('wheel', (home) => wheelLibrary(home, cuda, progress)),
     installed: () => installedLibrary(library),
-    archive: () => archiveLibrary(home, cuda, progress),
+    archive: () => kept('archive', (home) => archiveLibrary(home, cuda, progress)),
   };
   const wanted = from ?? (library === undefined ? undefined : 'installed');
   if (wanted) return sources[wanted]();
@@ -113,7 +128,7 @@ async function findLibrary(home: string, { cuda, from, library, progress }: Setu
     try {
       return await sources[origin]();
     } catch (error) {
-      if (codeOf(error) === 'CHECKSUM_MISMATCH') throw error;
+      if (mustEnd(error)) throw error;
       reasons.push(messageOf(error));
       progress.step(`no TensorFlow from ${origin}: ${messageOf(error)}`);
     }
@@ -174,10 +189,10 @@ interface Compilation {
   output: string;
 }
 
-/** Compiles a module of Node.js's; TensorFlow beside it is found by where it lies from there. */
+/** Compiles a module of Node.js's; TensorFlow in the same cache is found by where it lies from there. */
 async function compile(sources: readonly string[], { flags, library, output }: Compilation): Promise<void> {
   const folder = dirname(output);
-  const inside = library.folder.startsWith(folder + sep);
+  const inside = library.folder.startsWith(dirname(folder) + sep);
   const path = inside ? `$ORIGIN/${relative(folder, library.folder)}` : library.folder;
   const headers = join(dirname(require.resolve('node-api-headers/package.json')), 'include');
   const shared = ['-std=c++17', '-fPIC', '-shared', '-DNAPI_VERSION=8', '-I', headers, '-I', library.include];
@@ -206,6 +221,9 @@ async function verify(addon: string, operations: string | null): Promise<{ gpu: 
       gpu: boolean;
     };
   } catch (error) {
-    throw new UserError('SETUP_FAILED', `the addon does not work: ${messageOf(error)}`);
+    throw new UserError(
+      'SETUP_FAILED',
+      `the addon does not work: ${messageOf(error)}; pod-dist setup --force fetches and builds everything again`,
+    );
   }
 }

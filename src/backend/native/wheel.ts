@@ -1,15 +1,18 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { cacheFolder } from '../../util/cache-folder.js';
 import { hasDigest } from '../../util/download.js';
 import { codeOf, messageOf, PodDistError, UserError } from '../../util/errors.js';
+import { unpackZip } from '../../util/unpack.js';
 import { tensorflowVersion } from './cache.js';
-import { fetchFile } from './fetch.js';
+import { downloadsFolder, fetchFile } from './fetch.js';
 import type { Library, SetupProgress } from './library.js';
 import { minute, runCommand } from './run.js';
 import { wheels, type PinnedWheel } from './wheels.js';
+
+/** Bytes of `neededFile` in the wheels, measured with version 2.21.0. */
+const unpackedBytes = { cpu: 1.1e9, cuda: 6.0e9 };
 
 const reportSchema = z.object({
   install: z.array(z.object({ download_info: z.object({ url: z.string() }) })),
@@ -30,32 +33,86 @@ const pipOptions = [
  * TensorFlow from its Python wheel, with the CUDA libraries where they are wanted, unpacked under `home`. Which wheels
  * may be taken is pinned, by name, size and SHA-256. pip says at which address of the user's index those lie that fit
  * this machine; they are fetched here, so that an interrupted download goes on, or by pip where its way to the index is
- * not ours (a proxy, a certificate, a password). Each file is checked before pip unpacks it.
+ * not ours (a proxy, a certificate, a password). Each file is checked before it is unpacked, and removed after it. What
+ * only Python needs is not unpacked.
  *
- * @throws UserError `SETUP_FAILED`: what is missing and what to do; PodDistError `CHECKSUM_MISMATCH`
+ * @throws UserError `SETUP_FAILED`: what is missing and what to do; UserError `ROOM_MISSING`; PodDistError
+ *   `CHECKSUM_MISMATCH`
  */
 export async function wheelLibrary(home: string, cuda: boolean, progress: SetupProgress): Promise<Library> {
   const python = await findPython();
-  const pinned = wheels[cuda ? 'cuda' : 'cpu'];
+  const kind = cuda ? 'cuda' : 'cpu';
+  const pinned = wheels[kind];
   const site = join(home, 'site');
   try {
     progress.step(
       `asking pip for TensorFlow ${tensorflowVersion}${cuda ? ' and the libraries of CUDA' : ''}`,
     );
-    const files: string[] = [];
-    for (const url of await listWheels(python, pinned, site))
-      files.push(await fetchWheel({ url, python, wheel: pinOf(url, pinned) }, progress));
-    progress.step(`unpacking ${files.length === 1 ? 'it' : `${files.length} wheels`}`);
-    const install = ['install', '--quiet', '--no-compile', '--no-index', ...pipOptions];
-    await pip(python, [...install, '--target', site, ...files]);
+    const found = (await listWheels(python, pinned, site)).map((url) => ({ url, wheel: pinOf(url, pinned) }));
+    await requireRoom(home, found, unpackedBytes[kind], progress);
+    await mkdir(site);
+    for (const { url, wheel } of found) {
+      const file = await fetchWheel({ url, python, wheel }, progress);
+      progress.step(`unpacking ${wheel.file}`);
+      await unpackZip(file, site, { strip: 0, wanted: isNeeded });
+      if (!url.startsWith('file:')) await rm(file);
+    }
   } catch (error) {
-    if (codeOf(error) === 'CHECKSUM_MISMATCH') throw error;
+    if (mustEnd(error)) throw error;
     throw new UserError(
       'SETUP_FAILED',
       `TensorFlow ${tensorflowVersion} cannot be fetched with ${python} -m pip: ${messageOf(error)}; check the network and that this Python has wheels for it`,
     );
   }
   return siteLibrary(join(site, 'tensorflow'), tensorflowVersion);
+}
+
+/** Whether set-up ends with it instead of looking for another TensorFlow. */
+export function mustEnd(error: unknown): boolean {
+  return ['CHECKSUM_MISMATCH', 'ROOM_MISSING'].includes(codeOf(error));
+}
+
+/** Shared libraries, headers of TensorFlow, programs and device code of CUDA, notices. */
+function isNeeded(name: string): boolean {
+  if (name.startsWith('nvidia/')) return !/\/include\/|\.(a|py|pyi)$/.test(name);
+  return /^tensorflow\/(include\/|lib[^/]*\.so[.\d]*$|THIRD_PARTY_NOTICES)|\.dist-info\/.*licen[cs]e/i.test(
+    name,
+  );
+}
+
+/** @throws UserError `ROOM_MISSING` where the downloads and what is unpacked do not fit */
+async function requireRoom(
+  home: string,
+  found: readonly { wheel: PinnedWheel }[],
+  unpacked: number,
+  progress: SetupProgress,
+): Promise<void> {
+  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+  const sizes = found.map(({ wheel }) => wheel.bytes);
+  const there = await Promise.all(
+    found.flatMap(({ wheel: { file } }) =>
+      [file, `${file}.part`].map(async (name) =>
+        stat(join(downloadsFolder(), name)).then(
+          ({ size }) => size,
+          () => 0,
+        ),
+      ),
+    ),
+  );
+  const download = Math.max(0, sum(sizes) - sum(there));
+  // A wheel is removed when it is unpacked: the largest one is there beside all that is unpacked.
+  const needed = unpacked + Math.max(...sizes);
+  const { bavail, bsize } = await statfs(home);
+  const free = bavail * bsize + sum(there);
+  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
+  progress.step(
+    `${found.length === 1 ? 'one wheel' : `${found.length} wheels`}, ${gigabytes(download)} to download; it needs ${gigabytes(needed)} in ${dirname(home)}, where ${gigabytes(free)} are free`,
+  );
+  if (free < needed)
+    throw new UserError(
+      'ROOM_MISSING',
+      `native TensorFlow needs ${gigabytes(needed)} in ${dirname(home)}, where ${gigabytes(free)} are free: make room, or set POD_DIST_CACHE to a folder that has it`,
+    );
 }
 
 /** The library inside a Python package folder of TensorFlow; it looks for CUDA's libraries in `nvidia` beside it. */
@@ -118,7 +175,7 @@ async function fetchWheel({ url, python, wheel }: WheelRequest, progress: SetupP
 }
 
 async function downloadByPip(python: string, wheel: PinnedWheel): Promise<string> {
-  const folder = join(cacheFolder(), 'downloads', 'pip');
+  const folder = join(downloadsFolder(), 'pip');
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   const list = join(folder, 'requirements.txt');

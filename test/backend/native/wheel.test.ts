@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { basename } from 'node:path';
@@ -101,6 +101,29 @@ describe(
       ]);
       expect(stdout).not.toContain('unpacking');
       nothingBuilt();
+    });
+
+    it('asks for no file where there is too little room', async ({ skip }) => {
+      const small = place.path('small');
+      mkdirSync(small);
+      try {
+        execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', small], { stdio: 'ignore' });
+      } catch {
+        skip('no right to mount a file system');
+      }
+      try {
+        fragment = '';
+        const { code, stdout, stderr } = await setup({ POD_DIST_CACHE: small });
+        expect([code, stderr]).toEqual([
+          2,
+          expect.stringMatching(
+            /^pod-dist: [^\n]*native TensorFlow needs 1\.4 GB in [^\n]*where 0\.1 GB are free: make room, or set POD_DIST_CACHE[^\n]*\n$/,
+          ),
+        ]);
+        expect(stdout).not.toContain('downloading');
+      } finally {
+        execFileSync('umount', [small]);
+      }
     });
 
     it('or with a folder of wheels', async () => {

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 
-/** A .zip archive of files that are stored as they are (PKWARE's APPNOTE, sections 4.3.7, 4.3.12 and 4.3.16). */
-export function zip(files: Readonly<Record<string, Buffer>>): Buffer {
+/** A .zip archive of files that are stored as they are (PKWARE's APPNOTE, sections 4.3.7, 4.3.12 and 4.3.16), of this Unix mode. */
+export function zip(files: Readonly<Record<string, Buffer>>, mode = 0): Buffer {
   const bodies: Buffer[] = [];
   const directory: Buffer[] = [];
   let offset = 0;
@@ -14,8 +14,9 @@ export function zip(files: Readonly<Record<string, Buffer>>): Buffer {
     common.writeUInt16LE(Buffer.byteLength(name), 22);
     const body = Buffer.concat([Buffer.from('PK\x03\x04'), common, Buffer.from(name), content]);
     const place = Buffer.alloc(14);
+    place.writeUInt16LE(mode, 8);
     place.writeUInt32LE(offset, 10);
-    directory.push(Buffer.concat([Buffer.from('PK\x01\x02\x14\x00'), common, place, Buffer.from(name)]));
+    directory.push(Buffer.concat([Buffer.from('PK\x01\x02\x14\x03'), common, place, Buffer.from(name)]));
     bodies.push(body);
     offset += body.length;
   }
