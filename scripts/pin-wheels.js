@@ -10,6 +10,9 @@ const pythons = ['3.10', '3.11', '3.12', '3.13'];
 const glibc = ['2014', '_2_17', '_2_24', '_2_27', '_2_28'];
 const options = ['--disable-pip-version-check', '--only-binary', ':all:', '--target', 'unused'];
 
+/** TensorFlow opens NCCL for its own collectives alone, which pod-dist does not use. */
+const unused = /nccl/;
+
 /** The wheels that pip would install on Linux on x86-64: of the requirement alone, or of all that it asks for. */
 function resolve(python, requirement, dependencies) {
   const platforms = glibc.flatMap((version) => ['--platform', `manylinux${version}_x86_64`]);
@@ -18,7 +21,7 @@ function resolve(python, requirement, dependencies) {
   const args = ['-m', 'pip', ...dry, ...options, ...only, ...platforms, '--python-version', python];
   const report = execFileSync('python3', [...args, requirement], { maxBuffer: 2 ** 28 });
   return JSON.parse(report)
-    .install.filter(({ metadata }) => /^(tensorflow|nvidia)/.test(metadata.name))
+    .install.filter(({ metadata: { name } }) => /^(tensorflow|nvidia)/.test(name) && !unused.test(name))
     .map(({ metadata: { name, version }, download_info: { url, archive_info } }) => ({
       url,
       requirement: `${name.replaceAll('_', '-')}==${version}`,

@@ -121,12 +121,6 @@ export const wheels: Record<'cpu' | 'cuda', readonly PinnedWheel[]> = {
       sha256: '73060ce019ac064a057267c585bf1fd5a353734151f87472ff02b2c5c9984e78',
     },
     {
-      file: 'nvidia_nccl_cu12-2.32.3-py3-none-manylinux_2_27_x86_64.whl',
-      requirement: 'nvidia-nccl-cu12==2.32.3',
-      bytes: 351526311,
-      sha256: 'bb94b2348e4861d5e8aa00b36c3d12d9bdf9c6369b82cbb723de0b582280a21c',
-    },
-    {
       file: 'nvidia_nvjitlink_cu12-12.9.86-py3-none-manylinux2010_x86_64.manylinux_2_12_x86_64.whl',
       requirement: 'nvidia-nvjitlink-cu12==12.9.86',
       bytes: 39748338,
