@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, readFileSync, renameSync, statSync, writeFileSync, type Stats } from 'node:fs';
+import {
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  type Stats,
+} from 'node:fs';
 import module, { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { cachedDataVersionTag } from 'node:v8';
@@ -16,6 +25,9 @@ import { makeFolder } from './make-folder.js';
  */
 const kept =
   /[\\/]bundle[\\/](?:main|communication|writer|loader)\.cjs$|[\\/]node-kernels\.cjs$|[\\/]tf-(?:core|layers|backend-cpu|backend-wasm)\.node\.js$/;
+
+/** Files of the folder at most, and how many stay where there are more: those of the newest installations. */
+const files = { most: 256, kept: 192 };
 
 /** After this time a start has compiled what it needs. */
 const startMs = 700;
@@ -112,11 +124,21 @@ class CodeCache {
         writeFileSync(whole, Buffer.concat([header, code]), { mode: 0o600 });
         renameSync(whole, file);
       }
+      removeOldest(this.folder);
     } catch {
       // Compiling takes longer, and that is all.
     }
     this.fresh.clear();
   }
+}
+
+function removeOldest(folder: string): void {
+  const names = readdirSync(folder);
+  if (names.length <= files.most) return;
+  const newestFirst = names
+    .map((name) => ({ name, time: statSync(join(folder, name), { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
+    .sort((a, b) => b.time - a.time);
+  for (const { name } of newestFirst.slice(files.kept)) rmSync(join(folder, name), { force: true });
 }
 
 function readCode(file: string, stamp: number): Buffer | undefined {

@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import module from 'node:module';
@@ -52,6 +53,21 @@ describe('compiled code that is kept', () => {
       expect(statSync(file).size).toBeGreaterThan(code.length / 2);
       expect(readFileSync(file).equals(broken)).toBe(false);
     }
+  });
+
+  it('is removed where it belongs to installations of long ago', needs('Node.js 20', ownCache), () => {
+    const code = join(folder, 'old', 'code');
+    mkdirSync(code, { recursive: true, mode: 0o700 });
+    for (let age = 1; age <= 300; age++) {
+      const file = join(code, `${age}.bin`);
+      writeFileSync(file, '');
+      utimesSync(file, 1e9 - age, 1e9 - age);
+    }
+    expect(start(join(folder, 'old')).status).toBe(0);
+    const left = readdirSync(code);
+    expect(left).toHaveLength(192);
+    expect(left).toContain('191.bin');
+    expect(left).not.toContain('192.bin');
   });
 
   it('is left alone where the user wants none, and where none can be written', () => {
