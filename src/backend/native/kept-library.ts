@@ -1,8 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { z } from 'zod';
+import { readRegularText } from '../../util/regular-file.js';
 import type { Library } from './library.js';
 
 /** Paths are relative to the folder that has the file. */
@@ -48,7 +49,7 @@ function readKept(folder: string): Library | undefined {
   const file = join(folder, description);
   if (!existsSync(file)) return undefined;
   try {
-    const kept = resolved(folder, keptSchema.parse(JSON.parse(readFileSync(file, 'utf8'))));
+    const kept = resolved(folder, keptSchema.parse(JSON.parse(readRegularText(file, { mostBytes: 2 ** 20 }))));
     return kept.files.every((name) => existsSync(join(kept.folder, name))) ? kept : undefined;
   } catch {
     return undefined;

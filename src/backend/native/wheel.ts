@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { hasDigest } from '../../util/download.js';
 import { codeOf, messageOf, PodDistError, UserError } from '../../util/errors.js';
+import { largest } from '../../util/extremes.js';
 import { unpackZip } from '../../util/unpack.js';
 import { tensorflowVersion } from './cache.js';
 import { downloadsFolder, fetchFile } from './fetch.js';
@@ -101,7 +102,7 @@ async function requireRoom(
   );
   const download = Math.max(0, sum(sizes) - sum(there));
   // A wheel is removed when it is unpacked: the largest one is there beside all that is unpacked.
-  const needed = unpacked + Math.max(...sizes);
+  const needed = unpacked + largest(sizes);
   const { bavail, bsize } = await statfs(home);
   const free = bavail * bsize + sum(there);
   const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
