@@ -49,7 +49,10 @@ function readKept(folder: string): Library | undefined {
   const file = join(folder, description);
   if (!existsSync(file)) return undefined;
   try {
-    const kept = resolved(folder, keptSchema.parse(JSON.parse(readRegularText(file, { mostBytes: 2 ** 20 }))));
+    const kept = resolved(
+      folder,
+      keptSchema.parse(JSON.parse(readRegularText(file, { mostBytes: 2 ** 20 }))),
+    );
     return kept.files.every((name) => existsSync(join(kept.folder, name))) ? kept : undefined;
   } catch {
     return undefined;
