@@ -24,6 +24,7 @@ const layers = [
   'checkpoint',
   'weights',
   'record',
+  'logging',
   'training',
   'inference',
   'export',

@@ -42,6 +42,7 @@ const inOneProcess = [
   // What a plug-in registers stays in its process.
   'test/{config,training}/!(plugins|captured-steps).test.ts',
   'test/collective/{algorithms,pairwise}.test.ts',
+  'test/logging/*.test.ts',
   'test/export/{files,network,onnx,preprocessing,tfjs}.test.ts',
   'test/job/{join,secret}/*.test.ts',
   'test/job/control/{frames,msgpack-limits,protocol}.test.ts',

@@ -23,6 +23,7 @@ const shortcuts = [
   { flag: 'spares', path: 'elastic.spares', type: 'number' },
   { flag: 'wire', path: 'distributed.wire', type: 'string' },
   { flag: 'trace', path: 'trace', type: 'string' },
+  { flag: 'log', path: 'log', type: 'string' },
   { flag: 'check-collectives', path: 'distributed.checkCollectives', type: 'boolean' },
   { flag: 'port', path: 'distributed.port', type: 'number' },
 ] as const;
@@ -174,7 +175,9 @@ export function overrides(args: Readonly<Record<string, unknown>>): Override[] {
   return shortcuts.flatMap(({ flag, path }) => {
     const value = args[flag];
     if (value === undefined) return [];
-    return flag === 'workers' ? readWorkers(value as string) : [{ path, value, source: `--${flag}` }];
+    if (flag === 'workers') return readWorkers(value as string);
+    const given = flag === 'log' ? (value as string).split(',').map((name) => name.trim()) : value;
+    return [{ path, value: given, source: `--${flag}` }];
   });
 }
 

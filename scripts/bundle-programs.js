@@ -16,6 +16,7 @@ const programs = {
     coordinator: 'src/job/join/coordinator-thread.ts',
   },
   communication: { thread: 'src/job/member/communication-thread.ts' },
+  logging: { thread: 'src/logging/logging-thread.ts' },
   writer: { thread: 'src/checkpoint/writer-thread.ts' },
   loader: { thread: 'src/data/loader-thread.ts' },
 };

@@ -37,6 +37,7 @@ export type { CheckpointOptions } from './api/checkpoint-options.js';
 export type { LeftOut } from './data/find-images.js';
 export type { EvaluationTotals } from './evaluation/totals.js';
 export type { Evaluation } from './evaluation/schema.js';
+export type { EvaluationSample } from './evaluation/sample.js';
 export type { ExportFormat } from './export/index.js';
 export type { ScoreKind } from './inference/predictor.js';
 export type { Verification } from './evaluation/verification.js';

@@ -7,6 +7,7 @@ import { compare, scoreKindOf, type Comparison } from './comparison.js';
 import { FeatureCorrelation } from './correlation.js';
 import { joinComparisons, packArrays, packComparison } from './observations.js';
 import { ClassPlane } from './plane.js';
+import { SamplePacker, sampleStride } from './sample.js';
 import type { EvaluationPart } from './summary.js';
 import { count, emptyTotals, type EvaluationTotals } from './totals.js';
 import { localTerms } from '../losses/index.js';
@@ -57,12 +58,12 @@ export async function evaluate(options: EvaluationOptions): Promise<EvaluationTo
 /**
  * Measures this rank's share of the test images, and of images of `unknown` classes, in full; the coordinator makes one
  * evaluation of all ranks' parts. The ranks meet once, to sum the correlation of all images' features. `trained` is the
- * number of epochs behind the weights.
+ * number of epochs behind the weights, `keepFeatures` whether the features of some images are part of the result.
  */
 export async function evaluateInDetail(
-  options: EvaluationOptions & { unknown?: Dataset; trained: number },
+  options: EvaluationOptions & { unknown?: Dataset; trained: number; keepFeatures?: boolean },
 ): Promise<EvaluationPart> {
-  const { classifier, dataset, communicator, unknown } = options;
+  const { classifier, dataset, communicator, unknown, keepFeatures = false } = options;
   const { classes, dim } = classifier;
   const totals = emptyTotals(classes);
   const comparisons: Comparison[] = [];
@@ -70,6 +71,8 @@ export async function evaluateInDetail(
   return withVectors(options, async (vectors) => {
     const plane = new ClassPlane(ownRows(vectors, ClassPlane.classesOf(classes)), dim);
     const sample = ClassPlane.sample(dataset.labels.test, classes);
+    const kept = new Set([...sample].filter((_, place) => place % sampleStride(sample.size, dim) === 0));
+    const packer = new SamplePacker();
     const drawn = { x: [] as number[], y: [] as number[], labels: [] as number[], assigned: [] as number[] };
     await forEachPass(options, dataset, vectors, (comparison, features, images) => {
       count(totals, comparison);
@@ -79,7 +82,10 @@ export async function evaluateInDetail(
       const values = features.dataSync<'float32'>();
       images.forEach((image, row) => {
         if (!sample.has(image) || comparison.assigned[row] === classes) return;
-        const [x, y] = plane.project(values.subarray(row * dim, (row + 1) * dim), comparison.norm[row]);
+        const own = values.subarray(row * dim, (row + 1) * dim);
+        if (keepFeatures && kept.has(image))
+          packer.add(image, comparison.labels[row], comparison.assigned[row], own);
+        const [x, y] = plane.project(own, comparison.norm[row]);
         drawn.x.push(x);
         drawn.y.push(y);
         drawn.labels.push(comparison.labels[row]);
@@ -100,6 +106,7 @@ export async function evaluateInDetail(
         Int32Array.from(drawn.assigned),
       ]),
       unknown: unknown && packStrangers(strangers),
+      ...(keepFeatures ? { sample: packer.bytes } : {}),
       shared: {
         dataset: dataset.name,
         classNames: dataset.classNames,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Comparison } from './comparison.js';
 import { comparisonBytes, unpackArrays, unpackComparison } from './observations.js';
 import { mostImages } from './plane.js';
+import { sampleBytes, unpackSample } from './sample.js';
 import { unknownColumns, type EvaluationPart } from './summary.js';
 import { rankTotalsSchema } from './totals.js';
 
@@ -33,6 +34,7 @@ export const evaluationPartSchema: z.ZodType<EvaluationPart> = z
         abort: true,
       })
       .optional(),
+    sample: bytes.optional(),
     shared: z.object({
       dataset: z.string().max(1000),
       classNames: z.array(z.string().max(1000)),
@@ -47,7 +49,7 @@ export const evaluationPartSchema: z.ZodType<EvaluationPart> = z
       unknownFolder: z.string().max(10_000).optional(),
     }),
   })
-  .superRefine(({ totals, images, drawn, unknown, shared }, context) => {
+  .superRefine(({ totals, images, drawn, unknown, sample, shared }, context) => {
     const classes = shared.classNames.length;
     const refuse = (path: string, message: string) =>
       context.addIssue({ code: 'custom', path: [path], message });
@@ -63,10 +65,23 @@ export const evaluationPartSchema: z.ZodType<EvaluationPart> = z
     ]);
     if (![x, y].every((column) => column.every(Number.isFinite))) refuse('drawn', 'no finite point');
     if (!isBelow(labels, classes) || !isBelow(assigned, classes)) refuse('drawn', 'a class out of range');
+    if (sample !== undefined && !isSample(sample, shared.dim, classes))
+      refuse('sample', 'not rows of images');
     const [best, next, norms] = unpackArrays(unknown ?? new Uint8Array(), unknownColumns);
     if (!best.every(isCosine) || !next.every(isCosine)) refuse('unknown', 'a cosine out of range');
     if (!norms.every((norm) => norm >= 0 && norm < Infinity)) refuse('unknown', 'a norm out of range');
   });
+
+function isSample(bytes: Uint8Array, dim: number, classes: number): boolean {
+  if (bytes.length % sampleBytes(dim) !== 0 || bytes.length > mostImages * sampleBytes(dim)) return false;
+  const { images, labels, assigned, features } = unpackSample([bytes], dim);
+  return (
+    images.every((image) => image >= 0) &&
+    isBelow(labels, classes) &&
+    isBelow(assigned, classes) &&
+    features.every(Number.isFinite)
+  );
+}
 
 function isComparison(comparison: Comparison, classes: number): boolean {
   const { labels, assigned, norm, own, other, chosen, next } = comparison;

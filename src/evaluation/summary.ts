@@ -14,6 +14,8 @@ export interface EvaluationPart {
   images: Uint8Array;
   /** x and y of this rank's images in the picture, then their labels and assigned classes: `packArrays`. */
   drawn: Uint8Array;
+  /** Features of some of these images, where they are wanted: rows of `SamplePacker`. */
+  sample?: Uint8Array;
   /** `chosen`, `next` and `norm` of this rank's images of unknown classes: `packArrays`. */
   unknown?: Uint8Array;
   /** Values that are equal on every rank. */

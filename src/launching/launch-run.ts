@@ -9,6 +9,7 @@ import { runJob } from '../job/launch/job.js';
 import { RunCombiner } from '../record/combine.js';
 import type { Report } from '../record/records.js';
 import { lastRunFolder, RunFolder } from '../record/run-folder.js';
+import { withLogging } from '../logging/run-logging.js';
 import { workerArgsOf } from '../record/job-plan.js';
 import { JobStateFile, type JobState } from '../record/job-state.js';
 import { RunRecorder, type RunListener } from '../record/run-record.js';
@@ -129,7 +130,8 @@ async function trainPlan(plan: RunPlan, options: RunOptions): Promise<Report | u
       };
       const state = new JobStateFile(outDir);
       const onState = (change: Partial<JobState>) => recorder.job(state, change);
-      await runJob({ onState, ...job, notify: tell, onIncident });
+      const run = { folder: outDir, config, images: plan.images };
+      await withLogging(run, { notify, lost }, () => runJob({ onState, ...job, notify: tell, onIncident }));
     } finally {
       recorder.close();
     }

@@ -1,6 +1,7 @@
 import { PodDistError } from '../util/errors.js';
 import type { Evaluation } from '../evaluation/schema.js';
 import { summarise, type EvaluationPart } from '../evaluation/summary.js';
+import { unpackSample } from '../evaluation/sample.js';
 import { addTotals, epochMetricsOf, perClassAccuracy } from '../evaluation/totals.js';
 import type { EpochRecord, Position, RankTimes, Recorded, Report } from './records.js';
 import {
@@ -177,7 +178,12 @@ export class RunCombiner {
 
   private evaluate(parts: readonly EvaluationPart[]): null {
     this.evaluation = summarise(parts);
-    for (const listener of this.listeners) listener.evaluated?.(this.evaluation);
+    const samples = parts
+      .filter(({ shared }) => shared.dim === this.evaluation?.dim)
+      .map(({ sample }) => sample)
+      .filter((sample) => sample !== undefined);
+    const sample = samples.length > 0 ? unpackSample(samples, this.evaluation.dim) : undefined;
+    for (const listener of this.listeners) listener.evaluated?.(this.evaluation, sample);
     return null;
   }
 

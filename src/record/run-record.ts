@@ -9,6 +9,7 @@ import { printable } from '../util/printable.js';
 import { regularBytes } from '../util/regular-file.js';
 import type { Evaluation } from '../evaluation/schema.js';
 import type { JobState, JobStateFile } from './job-state.js';
+import { packSample, type EvaluationSample } from '../evaluation/sample.js';
 import type { EvaluationTotals } from '../evaluation/totals.js';
 import { reasonOf } from '../checkpoint/files.js';
 import type {
@@ -40,19 +41,22 @@ export interface RunListener {
   epoch?(record: EpochRecord, totals: EvaluationTotals, ranks?: RanksRecord): void;
   /** Called during a full evaluation with the number of images done. */
   evaluating?(images: number): void;
-  /** Called after a full evaluation. */
-  evaluated?(evaluation: Evaluation): void;
+  /** Called after a full evaluation; `sample` has the features of some of its images, where they were wanted. */
+  evaluated?(evaluation: Evaluation, sample?: EvaluationSample): void;
   /** Called once every worker has finished. */
   finished?(report: Report): void;
   /** Files that could not be written, a line each; read after `finished`. */
   readonly unwritten?: readonly string[];
 }
 
+/** Features of test images, in a run folder: rows of `packSample`. */
+export const sampleFile = 'evaluation-sample.bin';
+
 /** Most bytes of `metrics.jsonl` that are kept until there is room for them. */
 const mostPendingBytes = 256 * 2 ** 20;
 
 /**
- * Writes `config.yaml`, `metrics.jsonl`, `evaluation.json` and `report.json` of one run folder.
+ * Writes `config.yaml`, `metrics.jsonl`, `evaluation.json`, its sample and `report.json` of one run folder.
  *
  * Once the run has begun, what cannot be written costs a line on standard error and a place in `unwritten`, not the run:
  * lines of metrics are kept and written, in order, once there is room.
@@ -148,7 +152,12 @@ export class RunRecorder implements RunListener {
     this.attempt(() => state.update(change));
   }
 
-  evaluated(evaluation: Evaluation): void {
+  evaluated(evaluation: Evaluation, sample?: EvaluationSample): void {
+    const file = join(this.folder, sampleFile);
+    if (sample)
+      this.attempt(() =>
+        writing(file, () => writeFileAtomicSync(file, Buffer.from(packSample(sample)), { mode: 0o600 })),
+      );
     this.attempt(() => writeEvaluation(join(this.folder, 'evaluation.json'), evaluation));
   }
 

@@ -1,18 +1,5 @@
 import { printableLines } from '../util/printable.js';
 
-const entities: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-/** Text as HTML shows it, with nothing hidden in it. */
-export function escapeHtml(text: string): string {
-  return printableLines(text).replace(/[&<>"']/g, (character) => entities[character]);
-}
-
 /** A value as JSON that may stand in a script element. */
 export function scriptJson(value: unknown): string {
   const shown = (_key: string, part: unknown) => (typeof part === 'string' ? printableLines(part) : part);

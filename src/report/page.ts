@@ -5,7 +5,8 @@ import { comparedCharts, type Evaluated } from './charts/compared.js';
 import { trainingCharts } from './charts/curves.js';
 import { ownCharts } from './charts/own.js';
 import { timeCharts } from './charts/time.js';
-import { escapeHtml, scriptJson } from './html.js';
+import { escapeHtml } from '../util/escape-html.js';
+import { scriptJson } from './html.js';
 import type { RecordedRun } from './run.js';
 import { confusionTables, gapList, incidentTable, resultTable, settingsTable } from './tables.js';
 

@@ -1,4 +1,4 @@
-import { escapeHtml } from './html.js';
+import { escapeHtml } from '../util/escape-html.js';
 import type { RecordedRun } from './run.js';
 import { runColour } from './charts/chart.js';
 

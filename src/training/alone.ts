@@ -3,6 +3,7 @@ import { initBackend } from '../backend/index.js';
 import { LocalCommunicator } from '../collective/local-communicator.js';
 import type { Config } from '../config/schema.js';
 import { openDataset } from '../data/index.js';
+import { withLogging } from '../logging/run-logging.js';
 import { openTrace } from '../trace/trace-file.js';
 import { noTracer, SpanRecorder, type Tracer } from '../trace/tracer.js';
 import { backendOptions } from '../parallel/bitwise.js';
@@ -62,7 +63,9 @@ async function trainHere(config: Config, options: InFolder, tracer: Tracer): Pro
       const communicator = new LocalCommunicator();
       const reporter = new LocalReporter(new RunCombiner([recorder, ...listeners]));
       const job = { config, dataset, communicator, reporter, backend, outDir };
-      return await train({ ...job, resume, tracer, signal, ending });
+      const run = { folder: outDir, config, images: dataset.labels.train.length };
+      const notify = (line: string) => void process.stderr.write(`${line}\n`);
+      return await withLogging(run, { notify }, () => train({ ...job, resume, tracer, signal, ending }));
     } finally {
       recorder.close();
     }

@@ -73,8 +73,10 @@ export async function evaluateEpoch(
   const evaluation = { classifier, dataset, communicator, reporter, settings, epoch, tracer, signal };
   const last = state.epochs >= config.epochs;
   const average = settings.weights === 'average' ? await step.optimiser.gatherAverage() : undefined;
+  const keepFeatures = config.log.includes('tensorboard');
   const see = <T>(work: () => Promise<T>) => (average ? classifier.withAverage(average, work) : work());
-  const inDetail = () => see(() => evaluateInDetail({ ...evaluation, unknown, trained: state.epochs }));
+  const inDetail = () =>
+    see(() => evaluateInDetail({ ...evaluation, unknown, trained: state.epochs, keepFeatures }));
   let detail = last ? await inDetail() : undefined;
   const totals = detail?.totals ?? (await see(() => evaluate(evaluation)));
   const part: EpochPart = {

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { printable, printableLines } from '../../src/util/printable.js';
-import { escapeHtml, scriptJson } from '../../src/report/html.js';
+import { scriptJson } from '../../src/report/html.js';
+import { escapeHtml } from '../../src/util/escape-html.js';
 
 const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));

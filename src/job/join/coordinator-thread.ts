@@ -14,6 +14,7 @@ import { messageOf, type PodDistError } from '../../util/errors.js';
 import { tcpAddress } from '../../transport/addresses.js';
 import { openTrace } from '../../trace/trace-file.js';
 import { stepsOf } from '../../training/recovery-point.js';
+import { RunLogging } from '../../logging/run-logging.js';
 import { RunCombiner } from '../../record/combine.js';
 import { keepLock } from '../../record/run-lock.js';
 import { RunRecorder, type RunListener } from '../../record/run-record.js';
@@ -35,7 +36,7 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & Wi
   const { outDir, lockFile } = options;
   const lost = new AbortController();
   const hold = lockFile === undefined ? undefined : keepLock(outDir, lockFile, (error) => lost.abort(error));
-  const record = options.evaluate ? undefined : await openRecord(options, hold?.isHeld);
+  const record = options.evaluate ? undefined : await openRecord(options, lost.signal, hold?.isHeld);
   const { enabled } = config.elastic;
   const succession = enabled && record && hold ? resolve(outDir) : undefined;
   const combiner = new RunCombiner(record?.listeners ?? [], enabled && record !== undefined);
@@ -67,8 +68,8 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & Wi
       }),
     elastic,
     succession,
-  }).catch((error: unknown) => {
-    record?.close();
+  }).catch(async (error: unknown) => {
+    await record?.close();
     throw error;
   });
   const keep = (change: Partial<JobState>) => {
@@ -77,7 +78,7 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & Wi
   if (succession !== undefined && record) keepForOthers(options, record, keep);
   const stop = async () => {
     secret?.remove();
-    record?.close();
+    await record?.close();
     await coordinator.stop();
   };
   if (options.publishAs !== undefined) {
@@ -106,14 +107,15 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & Wi
   secret?.remove();
   if (failure === 'taken') {
     say('another process has taken the job over');
-    record?.close();
+    await record?.close();
     tell({ type: 'taken' });
     return coordinator.stop();
   }
   const ended = failure && endOf(errorOfFailure(failure));
   keep({ secret: undefined, ended });
-  record?.close();
+  const closed = record?.close(failure && errorOfFailure(failure));
   tell(ended ? { type: 'failed', ended } : { type: 'finished' });
+  await closed;
 }
 
 /** Writes what another process needs to take the job over. */
@@ -152,7 +154,11 @@ function say(line: string): void {
   writeNow(2, `${printable(line)}\n`);
 }
 
-async function openRecord({ config, outDir, resumed }: OwnCoordinatorOptions, isHeld?: () => boolean) {
+async function openRecord(
+  { config, outDir, resumed }: OwnCoordinatorOptions,
+  lost: AbortSignal,
+  isHeld?: () => boolean,
+) {
   const dataset = await openDataset(config.data, { seed: config.seed, notify: () => {} });
   await dataset.close();
   const images = dataset.labels.train.length;
@@ -169,9 +175,11 @@ async function openRecord({ config, outDir, resumed }: OwnCoordinatorOptions, is
   const trace = openTrace(config.trace, { resumed: resumed !== undefined, notify: say });
   const recorder = RunRecorder.open(outDir, config, resumed, isHeld);
   const listeners: RunListener[] = [recorder, display];
-  const close = () => {
+  const logging = await RunLogging.start({ folder: outDir, config, images }, { notify: say, lost });
+  const close = async (error?: unknown) => {
     recorder.close();
     trace?.close();
+    await logging?.close(error);
   };
   const state = new JobStateFile(outDir);
   return { listeners, recorder, state, trace, close, images, stepsPerEpoch: steps };

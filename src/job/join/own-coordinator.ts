@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import type { Config } from '../../config/schema.js';
+import { loggingEndsWithinMs } from '../../logging/run-logging.js';
 import { errorOf, type JobEnd } from '../../record/job-end.js';
 import type { Position } from '../../record/records.js';
 import { PodDistError } from '../../util/errors.js';
@@ -50,7 +51,10 @@ export class OwnCoordinator {
   private cause: PodDistError | undefined;
   private done = false;
 
-  private constructor(private readonly thread: Worker) {
+  private constructor(
+    private readonly thread: Worker,
+    private readonly stopWithinMs: number,
+  ) {
     this.settled = new Promise((resolve) => {
       thread.on('message', (news: CoordinatorNews) => {
         if (news.type === 'finished') this.done = true;
@@ -69,7 +73,7 @@ export class OwnCoordinator {
       options,
       stopMessage,
     );
-    const own = new OwnCoordinator(thread);
+    const own = new OwnCoordinator(thread, settleWithinMs + loggingEndsWithinMs(options.config));
     await once(thread, 'message');
     if (own.cause) throw own.cause;
     return own;
@@ -95,7 +99,7 @@ export class OwnCoordinator {
     if (this.thread.threadId === -1) return;
     const exited = once(this.thread, 'exit');
     this.thread.postMessage(stopMessage);
-    await Promise.race([exited, delay(settleWithinMs)]);
+    await Promise.race([exited, delay(this.stopWithinMs)]);
   }
 
   private async within(milliseconds: number): Promise<void> {

@@ -5,9 +5,10 @@ import { devicesOf } from '../../backend/backends.js';
 import { loadConfig } from '../../config/load.js';
 import { importPlugins } from '../../config/plugins.js';
 import type { Config } from '../../config/schema.js';
-import { describeIncident } from '../../job/coordinator/reform.js';
+import { describeIncident, type Incident } from '../../job/coordinator/reform.js';
 import type { AgentStart } from '../../job/launch/agent-process.js';
 import { runJob, type Outlived } from '../../job/launch/job.js';
+import { withLogging } from '../../logging/run-logging.js';
 import { RunCombiner } from '../../record/combine.js';
 import { endOf } from '../../record/job-end.js';
 import { JobStateFile, readJobState, type JobState } from '../../record/job-state.js';
@@ -135,20 +136,23 @@ class Agent {
     });
     const requests = this.requests();
     try {
-      await runJob({
+      const job = {
         ...{ config, devices, workerArgs, combiner, trace, outlived },
         logDir: join(hold.path, 'logs'),
-        notify: (line) => this.say(line, true),
-        onState: (change) => recorder.job(state, change),
-        onIncident: (incident) => {
+        notify: (line: string) => this.say(line, true),
+        onState: (change: Partial<JobState>) => recorder.job(state, change),
+        onIncident: (incident: Incident) => {
           recorder.incident(incident);
           const bitwise = config.distributed.bitwise !== undefined;
           this.say(describeIncident(incident, { workers: config.workers, bitwise }), true);
         },
         lost,
-        onResizable: (resize) => (this.resizeJob = resize),
+        onResizable: (resize: (workers: number) => void) => void (this.resizeJob = resize),
         ...requests,
-      });
+      };
+      const run = { folder: hold.path, config, images: this.plan.images };
+      const underWay = outlived.former !== undefined;
+      await withLogging(run, { notify: this.say, lost: hold.lost, underWay }, () => runJob(job));
     } finally {
       trace?.close();
     }

@@ -1,0 +1,116 @@
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { endOf, errorOf, type JobEnd } from '../record/job-end.js';
+import { messageOf } from '../util/errors.js';
+import type { LoggingNews, LoggingOrder } from './logging-thread.js';
+import type { LoggedRun } from './sink.js';
+import { sinksOf } from './sinks.js';
+
+/** The sinks have this long to take the rest of a run once it has ended. */
+const closeWithinMs = 10_000;
+/** A thread that does not answer is ended after this much more. */
+const graceMs = 1000;
+
+/** Milliseconds that the sinks of a run may take to end, at most. */
+export function loggingEndsWithinMs(config: LoggedRun['config']): number {
+  return sinksOf(config).length > 0 ? closeWithinMs + 2 * graceMs : 0;
+}
+
+export interface LoggingOptions {
+  /** Tells people a line. */
+  notify(line: string): void;
+  /** Aborted once the run folder is another job's: nothing more is told to the sinks. */
+  lost?: AbortSignal;
+  /** Whether a run goes on that must not end for a sink, such as one whose port is taken. */
+  underWay?: boolean;
+}
+
+/**
+ * The sinks of a run: a thread of the process that writes the record follows it, on disk, and tells them. The training
+ * never waits for it.
+ */
+export class RunLogging {
+  private ending: Promise<void> | undefined;
+
+  private constructor(
+    private readonly thread: Worker,
+    private readonly over: Promise<unknown>,
+  ) {}
+
+  /**
+   * Opens the sinks that the settings name; undefined where they name none. Called once the run's record is open.
+   *
+   * @throws UserError for a mistake, such as a port that is taken
+   */
+  static async start(
+    run: LoggedRun,
+    { notify, lost, underWay }: LoggingOptions,
+  ): Promise<RunLogging | undefined> {
+    if (sinksOf(run.config).length === 0) return undefined;
+    const workerData = { ...run, config: JSON.parse(JSON.stringify(run.config)) as LoggedRun['config'] };
+    const thread = new Worker(new URL('./logging-thread.js', import.meta.url), { workerData });
+    const over = once(thread, 'exit').catch(() => undefined);
+    thread.on('error', (error) => notify(`what is logged of the run is incomplete: ${messageOf(error)}`));
+    const opened = new Promise<JobEnd | undefined>((resolve) => {
+      thread.on('message', (news: LoggingNews) => {
+        if (news.kind === 'line') notify(news.line);
+        else resolve(news.kind === 'failed' ? news.ended : undefined);
+      });
+      void over.then(() => resolve(undefined));
+    });
+    const logging = new RunLogging(thread, over);
+    const failed = await opened;
+    if (failed) {
+      await thread.terminate();
+      if (!underWay) throw errorOf(failed);
+      notify(failed.message);
+      return undefined;
+    }
+    thread.unref();
+    lost?.addEventListener('abort', () => void logging.leave());
+    return logging;
+  }
+
+  /** Lets the sinks take the rest, and ends; safe to call twice. `error` is why the run has ended before its time. */
+  async close(error?: unknown): Promise<void> {
+    const ended = error === undefined ? undefined : endOf(error);
+    await this.order({ kind: 'close', ended, withinMs: closeWithinMs }, closeWithinMs + graceMs);
+  }
+
+  /** Ends at once: another process follows the run now. */
+  async leave(): Promise<void> {
+    await this.order({ kind: 'leave' }, graceMs);
+  }
+
+  private order(order: LoggingOrder, withinMs: number): Promise<void> {
+    return (this.ending ??= this.end(order, withinMs));
+  }
+
+  private async end(order: LoggingOrder, withinMs: number): Promise<void> {
+    this.thread.ref();
+    this.thread.postMessage(order);
+    const timer = new AbortController();
+    await Promise.race([this.over, delay(withinMs, undefined, { signal: timer.signal }).catch(() => {})]);
+    timer.abort();
+    await this.thread.terminate();
+  }
+}
+
+/** Does `work`, which the sinks of a run follow to its end. */
+export async function withLogging<T>(
+  run: LoggedRun,
+  options: LoggingOptions,
+  work: () => Promise<T>,
+): Promise<T> {
+  const logging = await RunLogging.start(run, options);
+  if (!logging) return work();
+  try {
+    const result = await work();
+    await logging.close();
+    return result;
+  } catch (error) {
+    await logging.close(error);
+    throw error;
+  }
+}

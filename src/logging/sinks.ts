@@ -1,0 +1,13 @@
+import type { Config } from '../config/schema.js';
+import type { SinkName } from '../config/log-schema.js';
+import type { SinkKind } from './sink.js';
+
+/** Every sink. What only one of them needs is loaded with it. */
+export const sinks = {
+  tensorboard: async () => (await import('./tensorboard/index.js')).tensorboard,
+} as const satisfies Record<SinkName, () => Promise<SinkKind>>;
+
+/** Names of the sinks of a run. */
+export function sinksOf({ log }: Config): (keyof typeof sinks)[] {
+  return [...new Set(log)];
+}
