@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** Tools that `log` may name. */
-export const sinkNames = ['tensorboard'] as const;
+export const sinkNames = ['tensorboard', 'mlflow'] as const;
 
 export type SinkName = (typeof sinkNames)[number];
 

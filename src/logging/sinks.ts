@@ -4,6 +4,7 @@ import type { SinkKind } from './sink.js';
 
 /** Every sink. What only one of them needs is loaded with it. */
 export const sinks = {
+  mlflow: async () => (await import('./mlflow/index.js')).mlflow,
   tensorboard: async () => (await import('./tensorboard/index.js')).tensorboard,
 } as const satisfies Record<SinkName, () => Promise<SinkKind>>;
 

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { sinks } from '../../src/logging/sinks.js';
+import { MlflowServer } from './mlflow-server.js';
 import { readEvents } from './events.js';
 
 /** A tool that shows a run, and what it shows. */
@@ -15,8 +17,50 @@ export interface Subject {
   expected: readonly string[];
 }
 
+interface SentRun {
+  run: { data: { metrics: { key: string }[] } };
+}
+
+/** Asks a server by the interface that the sink uses: the real one at `POD_DIST_MLFLOW`, else the tests' own. */
+function ofMlflow(): Subject {
+  const before = { ...process.env };
+  let server: MlflowServer | undefined;
+  const get = async <T>(folder: string, path: string): Promise<T> => {
+    const { kept } = JSON.parse(readFileSync(join(folder, 'log', 'mlflow.json'), 'utf8')) as {
+      kept: { runId: string };
+    };
+    const address = `${process.env.MLFLOW_TRACKING_URI}/api/2.0/mlflow/${path}run_id=${kept.runId}`;
+    return (await (await fetch(address)).json()) as T;
+  };
+  return {
+    begin: async () => {
+      const { POD_DIST_MLFLOW: real } = process.env;
+      if (!real) server = await new MlflowServer().start();
+      process.env.MLFLOW_TRACKING_URI = real ?? server?.url;
+    },
+    end: async () => {
+      await server?.stop();
+      process.env = before;
+    },
+    steps: async (folder) => {
+      const path = 'metrics/get-history?metric_key=loss/total&';
+      const { metrics } = await get<{ metrics: { step: number | string }[] }>(folder, path);
+      return metrics.map(({ step }) => Number(step));
+    },
+    names: async (folder) => {
+      const { run } = await get<SentRun>(folder, 'runs/get?');
+      return run.data.metrics.map(({ key }) => key);
+    },
+    expected: [
+      ...['epoch/accuracy', 'epoch/mean_cosine', 'recovery/seconds', 'evaluation/accuracy'],
+      ...['evaluation/top_5_accuracy', 'run/images_per_second'],
+    ],
+  };
+}
+
 /** Every sink. */
 export const subjects: Record<keyof typeof sinks, () => Subject> = {
+  mlflow: ofMlflow,
   tensorboard: () => {
     const eventsOf = (folder: string) => readEvents(join(folder, 'tensorboard'));
     return {
