@@ -24,6 +24,7 @@ const shortcuts = [
   { flag: 'wire', path: 'distributed.wire', type: 'string' },
   { flag: 'trace', path: 'trace', type: 'string' },
   { flag: 'log', path: 'log', type: 'string' },
+  { flag: 'metrics', path: 'metrics', type: 'string' },
   { flag: 'check-collectives', path: 'distributed.checkCollectives', type: 'boolean' },
   { flag: 'port', path: 'distributed.port', type: 'number' },
 ] as const;
@@ -176,9 +177,17 @@ export function overrides(args: Readonly<Record<string, unknown>>): Override[] {
     const value = args[flag];
     if (value === undefined) return [];
     if (flag === 'workers') return readWorkers(value as string);
-    const given = flag === 'log' ? (value as string).split(',').map((name) => name.trim()) : value;
-    return [{ path, value: given, source: `--${flag}` }];
+    return [{ path, value: readValue(flag, value), source: `--${flag}` }];
   });
+}
+
+/** Lists are separated by commas; an address that is a number is a port. */
+function readValue(flag: string, value: unknown): unknown {
+  if (flag === 'log')
+    return String(value)
+      .split(',')
+      .map((name) => name.trim());
+  return flag === 'metrics' && /^\d+$/.test(String(value)) ? Number(value) : value;
 }
 
 /** A number of workers, or a range of an elastic job, such as 2:8. */

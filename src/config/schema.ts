@@ -6,7 +6,7 @@ import { checkElastic, elasticSchema } from './elastic.js';
 import { checkBitwise } from './bitwise.js';
 import { datasets } from '../data/index.js';
 import { checkpointSchema } from './checkpoint-schema.js';
-import { logSchema } from './log-schema.js';
+import { logSchema, metricsSchema } from './log-schema.js';
 import { stopSchema } from './metrics.js';
 import { distributedSchema } from '../collective/schema.js';
 import { scheduleSchema } from '../optim/schedule-schema.js';
@@ -146,6 +146,7 @@ function settingsSchema<Data extends z.ZodType, Model extends z.ZodType, Loss ex
       .optional()
       .describe('file for a Chrome trace of what every worker spends its time on (ui.perfetto.dev opens it)'),
     log: logSchema,
+    metrics: metricsSchema,
     elastic: elasticSchema.prefault({}),
     distributed: distributedSchema.prefault({}),
   });

@@ -5,10 +5,11 @@ import type { SinkKind } from './sink.js';
 /** Every sink. What only one of them needs is loaded with it. */
 export const sinks = {
   mlflow: async () => (await import('./mlflow/index.js')).mlflow,
+  prometheus: async () => (await import('./prometheus/index.js')).prometheus,
   tensorboard: async () => (await import('./tensorboard/index.js')).tensorboard,
-} as const satisfies Record<SinkName, () => Promise<SinkKind>>;
+} as const satisfies Record<SinkName | 'prometheus', () => Promise<SinkKind>>;
 
 /** Names of the sinks of a run. */
-export function sinksOf({ log }: Config): (keyof typeof sinks)[] {
-  return [...new Set(log)];
+export function sinksOf({ log, metrics }: Config): (keyof typeof sinks)[] {
+  return [...new Set(log), ...(metrics === undefined ? [] : (['prometheus'] as const))];
 }

@@ -14,6 +14,7 @@ const images = 1437;
 
 const config: Config = configSchema.parse({
   name: 'logged',
+  metrics: 0,
   batchSize: 100,
   data: { name: 'digits' },
   model: { name: 'small-cnn' },

@@ -9,6 +9,8 @@ export interface Subject {
   /** Begins before the sinks do. */
   begin?(): Promise<void>;
   end?(): Promise<void>;
+  /** Takes a line for people; whether it is one that there is to be. */
+  hear?(line: string): boolean;
   /** Numbers of the steps whose loss it shows, in the order in which it shows them. */
   steps(folder: string): Promise<number[]>;
   /** What it shows besides steps once a run has ended: names that each have a value. */
@@ -58,9 +60,35 @@ function ofMlflow(): Subject {
   };
 }
 
+/** Counters know how many steps there were, not which. */
+function ofPrometheus(): Subject {
+  let url = '';
+  const samples = async () => {
+    const text = await (await fetch(url)).text();
+    return [...text.matchAll(/^(\w+)(?:\{.*\})? (\S+)$/gm)];
+  };
+  return {
+    hear: (line) => {
+      const [, found] = /^metrics: (http\S+)$/.exec(line) ?? [];
+      url = found ?? url;
+      return found !== undefined;
+    },
+    steps: async () => {
+      const found = (await samples()).find(([, name]) => name === 'pod_dist_steps_total');
+      return Array.from({ length: Number(found?.[2]) }, (_, step) => step);
+    },
+    names: async () => (await samples()).map(([, name]) => name),
+    expected: [
+      ...['pod_dist_images_total', 'pod_dist_accuracy_ratio', 'pod_dist_mean_cosine', 'pod_dist_workers'],
+      ...['pod_dist_incidents_total', 'pod_dist_rank_images_total', 'pod_dist_step_duration_seconds_bucket'],
+    ],
+  };
+}
+
 /** Every sink. */
 export const subjects: Record<keyof typeof sinks, () => Subject> = {
   mlflow: ofMlflow,
+  prometheus: ofPrometheus,
   tensorboard: () => {
     const eventsOf = (folder: string) => readEvents(join(folder, 'tensorboard'));
     return {
