@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { zeroTo } from '../util/bounds.js';
 
 /** Tools that `log` may name. */
-export const sinkNames = ['tensorboard', 'mlflow'] as const;
+export const sinkNames = ['tensorboard', 'mlflow', 'opentelemetry'] as const;
 
 export type SinkName = (typeof sinkNames)[number];
 

@@ -5,6 +5,7 @@ import type { SinkKind } from './sink.js';
 /** Every sink. What only one of them needs is loaded with it. */
 export const sinks = {
   mlflow: async () => (await import('./mlflow/index.js')).mlflow,
+  opentelemetry: async () => (await import('./opentelemetry.js')).opentelemetry,
   prometheus: async () => (await import('./prometheus/index.js')).prometheus,
   tensorboard: async () => (await import('./tensorboard/index.js')).tensorboard,
 } as const satisfies Record<SinkName | 'prometheus', () => Promise<SinkKind>>;

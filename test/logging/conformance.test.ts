@@ -7,7 +7,7 @@ import { subjects, type Subject } from './subjects.js';
 
 const upTo = (steps: number) => Array.from({ length: steps }, (_, step) => step);
 
-describe.each(Object.keys(sinks) as (keyof typeof sinks)[])('the sink %s', (name) => {
+describe.each(Object.keys(subjects) as (keyof typeof subjects)[])('the sink %s', (name) => {
   let recorded: RecordedRun;
   let subject: Subject;
   let forgets: boolean;

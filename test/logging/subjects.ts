@@ -85,8 +85,8 @@ function ofPrometheus(): Subject {
   };
 }
 
-/** Every sink. */
-export const subjects: Record<keyof typeof sinks, () => Subject> = {
+/** Every sink, but for spans of OpenTelemetry, of which a process can only open one. */
+export const subjects: Record<Exclude<keyof typeof sinks, 'opentelemetry'>, () => Subject> = {
   mlflow: ofMlflow,
   prometheus: ofPrometheus,
   tensorboard: () => {
