@@ -91,7 +91,7 @@ class Mlflow implements Sink {
       const scalars = scalarsOf({ record, time, at }, this.run, sent);
       if (metrics.length + scalars.length > mostMetrics) await flush();
       const timestamp = Math.round(time);
-      metrics.push(...scalars.map(([key, value]) => ({ key, value, timestamp, step: at })));
+      for (const [key, value] of scalars) metrics.push({ key, value, timestamp, step: at });
       if (record.kind === 'step') sent = { ...sent, step: Math.max(sent.step, at) };
       if (record.kind === 'epoch') sent = { ...sent, epoch: Math.max(sent.epoch, at) };
     }
