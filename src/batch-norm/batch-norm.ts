@@ -1,5 +1,6 @@
 import * as tf from '../tf/index.js';
 import type { CapturedWeight } from '../backend/capture.js';
+import { addThen } from '../backend/operations.js';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { LayerOverride } from '../models/forward.js';
@@ -29,11 +30,14 @@ export interface PendingStatistics {
 interface BatchNormOptions {
   /** Whether the moving statistics are averaged over the steps, as the weights are. */
   averaged?: boolean;
+  /** Whether a layer stays as it is; default: none does. */
+  isFrozen?(layer: string): boolean;
 }
 
 /**
  * Gives a model's batch-norm layers their training pass, without the model knowing: statistics over the images of
- * all ranks (`synchronised`), or over each rank's own (`local`), and moving statistics for evaluation.
+ * all ranks (`synchronised`), or over each rank's own (`local`), and moving statistics for evaluation. Frozen layers
+ * compute by their moving statistics, as in evaluation, which stay as they are.
  *
  * Averaged weights go with statistics that are averaged in the same way, by the same shares: those of each step are of the
  * weights of that step. To measure them anew, with the averaged weights, would take a pass over training images before
@@ -45,6 +49,7 @@ export class BatchNorm {
   /** What `publish` publishes. */
   choice: WeightsChoice = 'trained';
   private readonly layers: tf.layers.Layer[];
+  private readonly isFrozen: (layer: tf.layers.Layer) => boolean;
   private readonly moving = new Map<string, MovingStatistics>();
   /** Averages of the moving statistics; none where they are not averaged. */
   private readonly averages = new Map<string, MovingStatistics>();
@@ -60,8 +65,9 @@ export class BatchNorm {
     model: tf.LayersModel,
     private readonly config: Config['batchNorm'],
     private readonly communicator: Communicator,
-    { averaged = false }: BatchNormOptions = {},
+    { averaged = false, isFrozen = () => false }: BatchNormOptions = {},
   ) {
+    this.isFrozen = ({ name }) => isFrozen(name);
     this.layers = model.layers.filter((layer) => layer.getClassName() === 'BatchNormalization');
     for (const layer of this.layers) {
       const [mean, variance] = layer.nonTrainableWeights.map((weight) =>
@@ -70,7 +76,8 @@ export class BatchNorm {
       this.moving.set(layer.name, { mean, variance });
       this.shown.set(layer.name, copyOf({ mean, variance }));
       if (averaged) this.averages.set(layer.name, copyOf({ mean, variance }));
-      this.overrides.set(layer.name, this.trainingPass(layer));
+      const pass = isFrozen(layer.name) ? frozenPass(layer) : this.trainingPass(layer);
+      this.overrides.set(layer.name, pass);
     }
   }
 
@@ -99,19 +106,12 @@ export class BatchNorm {
     const { worldSize } = this.communicator;
     if (this.config.statistics === 'local' && worldSize > 1) {
       await this.communicator.allReduce(flat, { tag: 'moving-statistics' });
-      this.restore(flat.map((sum) => sum / worldSize));
+      this.take(
+        flat.map((sum) => sum / worldSize),
+        this.layers.filter((layer) => !this.isFrozen(layer)),
+      );
     }
-    for (const layer of this.layers) {
-      const { mean, variance } = of(this.choice === 'average' ? this.averages : this.moving, layer);
-      const shown = of(this.shown, layer);
-      shown.mean.set(mean);
-      shown.variance.set(variance);
-      [mean, variance].forEach((values, index) => {
-        const value = tf.tensor1d(values.slice());
-        layer.nonTrainableWeights[index].write(value);
-        value.dispose();
-      });
-    }
+    for (const layer of this.layers) this.show(layer);
   }
 
   /** Ends a step: its statistics take part in the averages by this share. */
@@ -138,11 +138,8 @@ export class BatchNorm {
 
   /** Takes the moving statistics from a flat array that `flatten` made. */
   restore(flat: Float32Array): void {
-    let offset = 0;
-    for (const array of this.arrays()) {
-      array.set(flat.subarray(offset, offset + array.length));
-      offset += array.length;
-    }
+    this.take(flat, this.layers);
+    for (const layer of this.layers) if (this.isFrozen(layer)) this.show(layer);
   }
 
   /** Hands out the statistics of the pass just made that are tensors; whoever takes them disposes of them. */
@@ -176,6 +173,38 @@ export class BatchNorm {
         variable: layer.nonTrainableWeights[index].read() as tf.Variable,
         values,
       }));
+    });
+  }
+
+  /** The variables of frozen layers, which training passes read, and the arrays of their values. */
+  get frozenStatistics(): CapturedWeight[] {
+    const frozen = this.layers.filter((layer) => this.isFrozen(layer)).map(({ name }) => name);
+    return this.published.filter((_, index) => frozen.includes(this.layers[index >> 1].name));
+  }
+
+  /** Takes the statistics of some of the layers from a flat array that `flatten` made. */
+  private take(flat: Float32Array, layers: readonly tf.layers.Layer[]): void {
+    this.settle();
+    const wanted = new Set(layers.map(({ name }) => name));
+    let offset = 0;
+    for (const [name, { mean, variance }] of [...this.moving, ...this.averages]) {
+      for (const array of [mean, variance]) {
+        if (wanted.has(name)) array.set(flat.subarray(offset, offset + array.length));
+        offset += array.length;
+      }
+    }
+  }
+
+  /** Writes a layer's moving statistics, or their averages, into its variables. */
+  private show(layer: tf.layers.Layer): void {
+    const { mean, variance } = of(this.choice === 'average' ? this.averages : this.moving, layer);
+    const shown = of(this.shown, layer);
+    shown.mean.set(mean);
+    shown.variance.set(variance);
+    [mean, variance].forEach((values, index) => {
+      const value = tf.tensor1d(values.slice());
+      layer.nonTrainableWeights[index].write(value);
+      value.dispose();
     });
   }
 
@@ -240,6 +269,15 @@ export class BatchNorm {
     }
     this.pending.length = 0;
   }
+}
+
+/** A pass by moving statistics, which has no sums over images. */
+function frozenPass(layer: tf.layers.Layer): LayerOverride {
+  return (input, activation, residual) => {
+    const output = layer.call(input, { training: false }) as tf.Tensor;
+    if (residual) return addThen(activation, output, residual);
+    return activation === 'relu' ? tf.relu(output) : output;
+  };
 }
 
 function of(statistics: ReadonlyMap<string, MovingStatistics>, { name }: tf.layers.Layer): MovingStatistics {

@@ -16,6 +16,7 @@ import { CentroidSource } from '../pedcc/source.js';
 import { BatchNorm } from '../batch-norm/batch-norm.js';
 import { CapturedPasses } from './captured-passes.js';
 import { featuresOf } from './features.js';
+import { classLayer, LayerGroups } from './layer-groups.js';
 import type { Range } from '../parallel/buckets.js';
 import { Parameters, sha256 } from '../parallel/parameters.js';
 
@@ -79,10 +80,17 @@ export class Classifier {
     });
     this.forward = new ForwardPass(model);
     const averaged = config.ema.decay !== undefined;
-    this.batchNorm = new BatchNorm(model, config.batchNorm, communicator, { averaged });
+    const groups = new LayerGroups(model, config, { classWeights: this.classWeights !== undefined });
+    const isFrozen = (layer: string) => groups.of(layer).frozen;
+    this.batchNorm = new BatchNorm(model, config.batchNorm, communicator, { averaged, isFrozen });
     this.dropout = new Dropout(model, config.seed);
-    const variables = model.trainableWeights.map((weight) => weight.read() as tf.Variable);
-    this.parameters = new Parameters([...variables, ...classVariables(this.classWeights)]);
+    const own = model.trainableWeights.map((weight) => weight.read() as tf.Variable);
+    const ofClasses = classVariables(this.classWeights);
+    const groupOf = groups.byVariable(model);
+    this.parameters = new Parameters(
+      [...own, ...ofClasses],
+      [...own.map(groupOf), ...ofClasses.map(() => groups.of(classLayer))],
+    );
     this.weights = communicator.allocate(this.parameters.length);
     this.parameters.read(this.weights);
     const { capture } = running();

@@ -119,8 +119,13 @@ function describeValues(node: JsonSchema): string {
     case 'number':
       return `number${range(node)}`;
     default:
-      return 'text';
+      return node.properties ? fields(node.properties) : 'text';
   }
+}
+
+function fields(properties: Readonly<Record<string, JsonSchema>>): string {
+  const listed = Object.entries(properties).map(([key, node]) => `${key}: ${describeValues(node)}`);
+  return `{${listed.join(', ')}}`;
 }
 
 function wholeRange({ minimum, exclusiveMinimum, maximum }: JsonSchema): JsonSchema {

@@ -16,4 +16,12 @@ export const tuningSettings = {
     })
     .optional()
     .describe('weights to start from, in place of random ones'),
+  freeze: patterns.describe(
+    'layers that stay as they are, such as [conv1, bn1, layer1]: weights, decay and batch norm statistics',
+  ),
+  rates: z
+    .array(z.strictObject({ match: pattern, factor: z.number().positive().max(1_000_000) }))
+    .max(1000)
+    .default([])
+    .describe('layers whose learning rate is multiplied by a factor; of several that match the first counts'),
 };

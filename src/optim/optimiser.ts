@@ -9,6 +9,8 @@ export interface Segment {
   state: readonly Float32Array[];
   /** Whether weight decay applies. */
   decays: boolean;
+  /** What its learning rate is multiplied by. */
+  factor: number;
   /** Index of the parameter that it belongs to; of the first where it spans several. */
   parameter: number;
   /** Whether that parameter has two dimensions or more. */

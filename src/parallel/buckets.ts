@@ -31,6 +31,8 @@ interface BucketOptions {
   bucketBytes?: number;
   /** Whether buckets travel while the ranks compute; default: true. */
   overlap?: boolean;
+  /** Number of leading parameters that are frozen, and have buckets of their own; default: none. */
+  frozen?: number;
 }
 
 /**
@@ -42,7 +44,7 @@ interface BucketOptions {
  */
 export function planBuckets(
   slots: readonly Slot[],
-  { bucketBytes, overlap = true }: BucketOptions = {},
+  { bucketBytes, overlap = true, frozen = 0 }: BucketOptions = {},
 ): Range[] {
   const total = slots.reduce((sum, slot) => sum + slot.size, 0);
   const bytes = bucketBytes ?? defaultBucketBytes(4 * total, overlap);
@@ -54,7 +56,8 @@ export function planBuckets(
     if (end > start) buckets.push({ start, end });
     start = end;
   };
-  for (const { size } of slots) {
+  for (const [index, { size }] of slots.entries()) {
+    if (index === frozen) close();
     const halvings = overlap ? Math.max(smallBuckets - buckets.length, 0) : 0;
     const limit = Math.min(Math.max(target / 2 ** halvings, leastBytes / 4), target);
     const held = end - start;

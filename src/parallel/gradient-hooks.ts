@@ -65,6 +65,7 @@ export class GradientHooks {
     const index = this.indices.get((variable as unknown as tf.Variable).name);
     if (index === undefined) return variable;
     this.options.onRead(index);
+    if (this.isFrozen(index)) return variable;
     const counts = this.active ? this.counts[index] : undefined;
     if (!counts) return variable;
     counts.reads++;
@@ -130,12 +131,16 @@ export class GradientHooks {
     }
   }
 
+  private isFrozen(parameter: number): boolean {
+    return this.options.parameters.groups[parameter]?.frozen === true;
+  }
+
   /** Whether all gradients of a bucket have come. */
   private isComplete(bucket: number): boolean {
     const { buckets, parameters } = this.options;
     const { start, end } = buckets[bucket] as Range;
     return parameters.slots.every(({ offset, size }, index) => {
-      if (offset >= end || offset + size <= start) return true;
+      if (offset >= end || offset + size <= start || this.isFrozen(index)) return true;
       const { reads, gradients } = this.counts[index] as ReadCount;
       return gradients > 0 && gradients === reads;
     });

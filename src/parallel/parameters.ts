@@ -9,6 +9,16 @@ export interface Slot {
   size: number;
 }
 
+/** How a parameter is trained. */
+export interface ParameterGroup {
+  /** Whether it stays as it is. */
+  frozen: boolean;
+  /** What its learning rate is multiplied by. */
+  factor: number;
+}
+
+const ordinary: ParameterGroup = { frozen: false, factor: 1 };
+
 interface Entry extends Slot {
   variable: tf.Variable;
 }
@@ -20,9 +30,13 @@ interface Entry extends Slot {
 export class Parameters {
   readonly length: number;
   readonly slots: readonly Slot[];
+  /** How each parameter is trained. */
+  readonly groups: readonly ParameterGroup[];
   private readonly entries: Entry[];
 
-  constructor(variables: readonly tf.Variable[]) {
+  /** @param groups how each variable is trained; default: all alike */
+  constructor(variables: readonly tf.Variable[], groups: readonly ParameterGroup[] = []) {
+    this.groups = variables.map((_, index) => groups[index] ?? ordinary);
     let offset = 0;
     this.entries = variables.map((variable) => {
       const entry = {
@@ -41,6 +55,11 @@ export class Parameters {
 
   get variables(): tf.Variable[] {
     return this.entries.map((entry) => entry.variable);
+  }
+
+  /** The variables that are not frozen. */
+  get trained(): tf.Variable[] {
+    return this.variables.filter((_, index) => !this.groups[index].frozen);
   }
 
   /** The variables, and where `flat` holds their values. */
@@ -71,9 +90,10 @@ export class Parameters {
 
   /**
    * Copies the gradient of parameter `index` into `flat`, or adds it to what is there; undefined: the loss does not depend
-   * on it.
+   * on it. Those of frozen parameters are left as they are.
    */
   takeGradient(index: number, gradient: Float32Array | undefined, flat: Float32Array, add: boolean): void {
+    if (this.groups[index].frozen) return;
     const { offset, size } = this.entries[index];
     if (gradient) copy(gradient, flat, offset, add);
     else if (!add) flat.fill(0, offset, offset + size);

@@ -62,6 +62,8 @@ export interface UpdateInput {
  * before its gather, by kernels that are recorded for it: no thread waits for a sum. Updates that need norms come
  * after all sums. A reader of weights waits for their bucket's gather (`waitFor`). Without overlap the same calls
  * block, one after another; within a host the compute thread makes them, and the updates, by itself.
+ *
+ * A bucket of frozen parameters alone never travels.
  */
 export class ShardedOptimiser {
   /** Gradients of this rank, flat, in the arena: filled by the caller while no gather is under way. */
@@ -71,6 +73,11 @@ export class ShardedOptimiser {
   updates = 0;
   private readonly own: Bucket[];
   private readonly slots: readonly Slot[];
+  /** Frozen parts of each bucket. */
+  private readonly frozen: readonly (readonly Range[])[];
+  /** Whether a bucket has frozen parameters alone. */
+  private readonly idle: readonly boolean[];
+  private hasBegun = false;
   /** Norms where nothing needs them. */
   private readonly noNorms: Norms;
   private readonly optimiser: Optimiser;
@@ -103,7 +110,13 @@ export class ShardedOptimiser {
     const { bucketBytes, bitwise, wire } = config.distributed;
     const needsNorms = this.optimiser.layerwise || config.optimizer.clipNorm !== undefined;
     const sameForAll = bitwise !== undefined && needsNorms;
-    this.buckets = planBuckets(this.slots, { bucketBytes, overlap: overlap || sameForAll });
+    const first = parameters.groups.findIndex(({ frozen }) => !frozen);
+    this.buckets = planBuckets(this.slots, {
+      ...{ bucketBytes, overlap: overlap || sameForAll },
+      frozen: Math.max(first, 0),
+    });
+    this.frozen = this.buckets.map((bucket) => frozenParts(bucket, parameters));
+    this.idle = this.buckets.map((bucket, index) => sizeOf(this.frozen[index]) === sizeOf([bucket]));
     this.gathersAfter = planGathers(this.buckets);
     this.gradients = communicator.allocate(parameters.length);
     const { buckets } = this;
@@ -119,6 +132,8 @@ export class ShardedOptimiser {
 
   /** Sets the input of the next update, before its first bucket. */
   begin({ rate, count = 1 }: UpdateInput): void {
+    if (!this.hasBegun) this.averageFrozen();
+    this.hasBegun = true;
     this.current = { rate, count, step: this.updates + 1 };
   }
 
@@ -133,6 +148,7 @@ export class ShardedOptimiser {
   async keep(): Promise<void> {
     for (let index = this.own.length - 1; index >= 0; index--) this.send(index);
     for (let index = this.own.length - 1; index >= 0; index--) {
+      if (this.idle[index]) continue;
       await this.reducing[index]?.wait();
       this.microBatches.keep(this.kernels, this.gradients, index);
     }
@@ -261,10 +277,23 @@ export class ShardedOptimiser {
     const { weights, config } = this.options;
     const { layerwise } = this.optimiser;
     const { skipDecay } = config.optimizer;
-    return segmentsOf(range, stateOffset, { slots, weights, gradients, state, layerwise, skipDecay });
+    const { groups } = this.options.parameters;
+    return segmentsOf(range, stateOffset, { slots, weights, gradients, state, layerwise, skipDecay, groups });
+  }
+
+  /** The average of frozen weights is these weights. */
+  private averageFrozen(): void {
+    const average = this.state.arrays[this.optimiser.stateNames.length];
+    if (!average) return;
+    const { weights, parameters } = this.options;
+    for (const { shard, stateOffset } of this.own)
+      for (const { start, end } of frozenParts(shard, parameters))
+        average.set(weights.subarray(start, end), stateOffset + start - shard.start);
   }
 
   private send(index: number): void {
+    if (this.idle[index]) return;
+    for (const { start, end } of this.frozen[index]) this.gradients.fill(0, start, end);
     const { start, end } = this.buckets[index];
     this.full[index] = this.tracer.now();
     const { communicator, overlap } = this.options;
@@ -276,6 +305,7 @@ export class ShardedOptimiser {
 
   /** Lets the communication thread update and gather a bucket that needs no norms. */
   private updateAndGather(index: number, scale: number): void {
+    if (this.idle[index]) return;
     const { program, segments } = this.own[index];
     program.begin();
     this.addKept(program, index);
@@ -302,6 +332,7 @@ export class ShardedOptimiser {
     const norms = await measure.reduce();
     const scale = clipScale(norms.total / count, config.optimizer.clipNorm) / count;
     this.own.forEach(({ program }, index) => {
+      if (this.idle[index]) return;
       program.begin();
       this.gather(index, scale, norms);
     });
@@ -313,7 +344,8 @@ export class ShardedOptimiser {
     const { start, end, program, segments } = this.own[index];
     const share = shareOfUpdate(this.options.config.ema, step);
     for (const segment of segments) {
-      this.optimiser.update(program, segment, { rate, step, scale, norms: norms.of(segment.parameter) });
+      const about = { rate: rate * segment.factor, step, scale, norms: norms.of(segment.parameter) };
+      this.optimiser.update(program, segment, about);
       const average = segment.state[this.optimiser.stateNames.length];
       if (average && share !== undefined) program.average(average, segment.weights, share);
     }
@@ -346,4 +378,16 @@ export class ShardedOptimiser {
         'lower learningRate.rate, or look for broken images',
     );
   }
+}
+
+/** The parts of a range that are not trained. */
+function frozenParts({ start, end }: Range, { slots, groups }: Parameters): Range[] {
+  return slots.flatMap(({ offset, size }, index) => {
+    const part = { start: Math.max(offset, start), end: Math.min(offset + size, end) };
+    return groups[index].frozen && part.start < part.end ? [part] : [];
+  });
+}
+
+function sizeOf(ranges: readonly Range[]): number {
+  return ranges.reduce((sum, { start, end }) => sum + end - start, 0);
 }

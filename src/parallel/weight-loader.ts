@@ -37,9 +37,9 @@ export class WeightLoader {
     this.parametersOf = buckets.map((bucket) => indicesOf(ranges, (range) => overlap(bucket, range)));
   }
 
-  /** The weights have been updated, or will be. */
+  /** The weights have been updated, or will be, all but frozen ones. */
   outdate(): void {
-    this.stale.fill(true);
+    this.options.parameters.groups.forEach(({ frozen }, index) => (this.stale[index] = !frozen));
     this.arrived.fill(false);
   }
 

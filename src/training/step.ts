@@ -238,8 +238,8 @@ export class TrainingStep {
       onPhase?.('forward');
       return loss;
     };
-    const { variables } = classifier.parameters;
-    const both = () => inPrecision(classifier.precision, () => tf.variableGrads(loss, variables));
+    const { trained } = classifier.parameters;
+    const both = () => inPrecision(classifier.precision, () => tf.variableGrads(loss, trained));
     const { grads } = this.hooks ? this.hooks.pass(both) : both();
     return { outcome: this.outcome as Outcome<LossValues>, grads };
   }
@@ -252,7 +252,7 @@ export class TrainingStep {
 }
 
 function capturedSteps(
-  { parameters, weights }: Classifier,
+  { parameters, weights, batchNorm }: Classifier,
   { optimiser, loader, kind, onNotice = () => {} }: Omit<Made, 'overlap'> & { kind: LossKind },
 ): CapturedSteps | undefined {
   const { capture } = running();
@@ -266,7 +266,7 @@ function capturedSteps(
   }
   return new CapturedSteps({
     capture,
-    weights: parameters.within(weights),
+    weights: [...parameters.within(weights), ...batchNorm.frozenStatistics],
     parameters,
     gradients: optimiser.gradients,
     loadVariables: () => loader.loadAll(),

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LocalCommunicator } from '../../src/collective/local-communicator.js';
 import { configSchema, type ConfigInput } from '../../src/config/schema.js';
 import { randomStream } from '../../src/util/random.js';
-import { Parameters } from '../../src/parallel/parameters.js';
+import { Parameters, type ParameterGroup } from '../../src/parallel/parameters.js';
 import { ShardedOptimiser } from '../../src/parallel/sharded-optimiser.js';
 
 const rate = 0.05;
@@ -23,9 +23,13 @@ beforeAll(async () => {
 });
 afterAll(() => tf.dispose(variables));
 
-async function create(optimizer: ConfigInput['optimizer'], bucketBytes = 4_000_000) {
+async function create(
+  optimizer: ConfigInput['optimizer'],
+  bucketBytes = 4_000_000,
+  groups?: readonly ParameterGroup[],
+) {
   const communicator = new LocalCommunicator();
-  const parameters = new Parameters(variables);
+  const parameters = new Parameters(variables, groups);
   const weights = communicator.allocate(length);
   parameters.read(weights);
   const config = configSchema.parse({
@@ -142,5 +146,32 @@ describe('ShardedOptimiser', () => {
       code: 'GRADIENT_NOT_FINITE',
       message: expect.stringMatching(message),
     });
+  });
+});
+
+describe('groups of parameters', () => {
+  it('are left as they are where they are frozen, and else have rates of their own', async () => {
+    const optimizer = { name: 'adamw', weightDecay: 0.1 } as const;
+    const groups = (frozen: boolean, factor: number) => [
+      { frozen, factor: 1 },
+      { frozen: false, factor },
+    ];
+    const plain = await create(optimizer);
+    const frozen = await create(optimizer, 4_000_000, groups(true, 0.5));
+    const scaled = await create(optimizer, 4_000_000, groups(false, 0.5));
+    expect(plain.optimiser.buckets).toHaveLength(1);
+    expect(frozen.optimiser.buckets).toEqual([
+      { start: 0, end: matrix },
+      { start: matrix, end: length },
+    ]);
+    for (const { optimiser } of [plain, frozen, scaled]) await update(optimiser, gradients[0]);
+    const initial = Float32Array.from(start);
+    expect(frozen.weights.subarray(0, matrix)).toEqual(initial.subarray(0, matrix));
+    expect(scaled.weights.subarray(0, matrix)).toEqual(plain.weights.subarray(0, matrix));
+    for (let at = matrix; at < length; at++) {
+      const [whole, half] = [plain, scaled].map(({ weights }) => weights[at] - initial[at]);
+      expect(half / whole).toBeCloseTo(0.5, 4);
+      expect(frozen.weights[at]).toBe(scaled.weights[at]);
+    }
   });
 });
