@@ -14,6 +14,7 @@ import { stateNames } from '../optim/index.js';
 import type { Slot } from '../parallel/parameters.js';
 import { verifySeal } from './sealed.js';
 import type { OptimiserState } from '../parallel/sharded-state.js';
+import type { CentroidLayout } from '../pedcc/layout.js';
 import { present } from '../util/present.js';
 
 /**
@@ -26,6 +27,7 @@ const arrayNames = ['weights', 'moving', ...stateArrays] as const;
 const describedArray = z.object({ length: z.int().min(0), sha256: z.string() });
 const describedFile = z.object({ bytes: z.int().min(0), sha256: z.string() });
 export const manifestName = 'checkpoint.json';
+export const centroidsName = 'centroids.bin';
 export const evaluationName = 'evaluation.json';
 export const largestManifest = 256 * 1024 * 1024;
 
@@ -42,6 +44,13 @@ export const stoppingSchema = z.object({
 });
 export type Stopping = z.output<typeof stoppingSchema>;
 
+const centroidsSchema = z.object({
+  total: z.int().min(1),
+  rows: z.array(z.int().min(0)),
+  absent: z.array(z.object({ name: z.string(), row: z.int().min(0) })),
+  given: describedFile.optional(),
+});
+
 /** Fields of manifests of all formats, with these settings. */
 const common = (config: unknown) =>
   z.object({
@@ -55,6 +64,7 @@ const common = (config: unknown) =>
     shape: z.tuple([side, side, z.int().min(1).max(4)]),
     data: z.object({ name: z.string(), images: z.int(), fingerprint: z.string() }).optional(),
     centroidsSha256: z.string().optional(),
+    centroids: centroidsSchema.optional(),
     config: storedSchema(config),
     epoch: z.object({ trainLoss: z.number(), seconds: z.number() }).optional(),
     evaluation: totalsSchema.optional(),
@@ -130,6 +140,8 @@ export interface Checkpoint extends Modules {
   /** The data set that it was trained on; `images` counts those of training. */
   data?: { name: string; images: number; fingerprint: string };
   centroidsSha256?: string;
+  /** Undefined where the classes have as many centroids as there are, in order. */
+  centroids?: CentroidLayout;
   config: Config;
   /** Results of the last epoch. */
   epoch?: { trainLoss: number; seconds: number };
@@ -176,6 +188,7 @@ export async function loadCheckpoint(
     module,
     plugins = [],
     evaluation = readEvaluation(folder, digest),
+    centroids,
     ...about
   } = withoutFiles(manifest);
   const arrays = 'shards' in manifest ? readShards(folder, manifest) : readArrays(folder, manifest);
@@ -183,6 +196,7 @@ export async function loadCheckpoint(
     ...about,
     ...arrays,
     ...(evaluation ? { evaluation } : {}),
+    ...(centroids ? { centroids: readCentroids(folder, centroids, about) } : {}),
     ...(module ? { module: readModule(join(folder, module.name), module) } : {}),
     ...(plugins.length > 0
       ? {
@@ -327,6 +341,18 @@ function readEvaluation(folder: string, of: string | undefined): EvaluationTotal
   } catch {
     return undefined;
   }
+}
+
+function readCentroids(
+  folder: string,
+  { given, ...layout }: z.output<typeof centroidsSchema>,
+  { classNames }: Pick<Checkpoint, 'classNames'>,
+): CentroidLayout {
+  const rows = [...layout.rows, ...layout.absent.map(({ row }) => row)];
+  if (layout.rows.length !== classNames.length || rows.some((row) => row >= layout.total))
+    throw new UserError('CHECKPOINT_CORRUPT', `${folder} has no centroid for each class: use an older one`);
+  if (!given) return layout;
+  return { ...layout, given: numbersOf(readVerified(join(folder, centroidsName), given)) };
 }
 
 function readModule(file: string, { name, ...described }: { name: string } & Described): ModuleSource {

@@ -30,11 +30,12 @@ export async function restoreClassifier(
     onNotice = () => {},
   }: RestoreOptions = {},
 ): Promise<Classifier> {
-  const { classNames, shape } = checkpoint;
+  const { classNames, shape, centroids } = checkpoint;
   const { ema, ...rest } = checkpoint.config;
   const config = { ...rest, ema: { ...ema, decay: undefined }, precision: precisionHere(wanted, onNotice) };
   const { weights, moving } = chosenValues(checkpoint, choice);
-  const classifier = await Classifier.create({ config, shape, classes: classNames.length, communicator });
+  const classes = classNames.length;
+  const classifier = await Classifier.create({ config, shape, classes, communicator, centroids });
   checkFits({ ...checkpoint, weights, moving }, classifier, config);
   classifier.weights.set(weights);
   classifier.batchNorm.restore(moving);

@@ -6,7 +6,9 @@ import type { ModuleSource } from '../util/user-module.js';
 import type { OptimiserState } from '../parallel/sharded-state.js';
 import { PodDistError } from '../util/errors.js';
 import { readRegularFile, readRegularText } from '../util/regular-file.js';
+import type { CentroidLayout } from '../pedcc/layout.js';
 import {
+  centroidsName,
   checkpointName,
   evaluationName,
   formatVersion,
@@ -46,7 +48,15 @@ export interface Finish {
 export interface RunFacts {
   about: Pick<
     Finish['about'],
-    'seed' | 'worldSize' | 'classNames' | 'shape' | 'data' | 'centroidsSha256' | 'config' | 'slots'
+    | 'seed'
+    | 'worldSize'
+    | 'classNames'
+    | 'shape'
+    | 'data'
+    | 'centroidsSha256'
+    | 'centroids'
+    | 'config'
+    | 'slots'
   >;
   modules: Modules;
 }
@@ -85,12 +95,13 @@ export async function finishCheckpoint(destination: Destination, finish: Finish)
     name,
     ...(await writeSynced(join(temporary, file), text)),
   });
-  const { epochs, within, ...rest } = about;
+  const { epochs, within, centroids, ...rest } = about;
   const manifest = seal({
     // Where it is in the run comes first: it is read without the rest.
     ...{ format: formatVersion, epochs, within, ...rest },
     ...{ buckets: layout.buckets, arrays: layout.names, own: layout.own },
     ...{ shards, moving: { length: moving.length, sha256 } },
+    centroids: centroids && (await writeCentroids(temporary, centroids)),
     module: module && (await written(module.name, module)),
     plugins: await Promise.all(plugins.map((plugin, index) => written(pluginFile(index, plugin), plugin))),
   });
@@ -103,6 +114,12 @@ export async function finishCheckpoint(destination: Destination, finish: Finish)
   await rename(temporary, final);
   await syncFolder(destination.folder);
   return final;
+}
+
+/** Writes centroids that were given; what the manifest says of centroids. */
+async function writeCentroids(folder: string, { given, ...layout }: CentroidLayout) {
+  if (!given) return layout;
+  return { ...layout, given: await writeSynced(join(folder, centroidsName), bytesOf(given)) };
 }
 
 /** Removes what there is of a checkpoint that could not be written. */

@@ -12,6 +12,7 @@ import { ForwardPass } from '../models/forward.js';
 import { buildModel } from '../models/index.js';
 import { join, type Parts } from '../models/parts.js';
 import type { WeightsChoice } from '../optim/average.js';
+import type { CentroidLayout } from '../pedcc/layout.js';
 import { CentroidSource } from '../pedcc/source.js';
 import { BatchNorm } from '../batch-norm/batch-norm.js';
 import { CapturedPasses } from './captured-passes.js';
@@ -26,6 +27,8 @@ interface ClassifierOptions {
   shape: readonly [number, number, number];
   classes: number;
   communicator: Communicator;
+  /** Which centroids the classes have; default: as many as there are classes, in order. */
+  centroids?: CentroidLayout;
   /** Hears why passes do not run as graphs where they could. */
   onNotice?(line: string): void;
 }
@@ -42,6 +45,8 @@ export class Classifier {
   /** Trainable weights, flat, in the arena that the collectives share. */
   readonly weights: Float32Array;
   readonly centroids: CentroidSource;
+  /** Undefined where the classes have as many centroids as there are, in order. */
+  readonly centroidLayout: CentroidLayout | undefined;
   /** Weights of the classes, for a loss that trains them. */
   readonly classWeights: ClassWeights | undefined;
   readonly centroidsSha256: string;
@@ -62,7 +67,7 @@ export class Classifier {
 
   private constructor(
     model: tf.LayersModel,
-    { config, shape, classes, communicator, onNotice }: ClassifierOptions,
+    { config, shape, classes, communicator, centroids, onNotice }: ClassifierOptions,
   ) {
     this.shape = shape;
     this.classes = classes;
@@ -70,7 +75,8 @@ export class Classifier {
     this.precision = config.precision;
     const seed = config.centroids.seed ?? config.seed;
     const options = { classes, dim: this.dim, seed, centred: config.centroids.centred };
-    this.centroids = new CentroidSource(options, config.centroids.memoryMegabytes * 1e6);
+    this.centroidLayout = centroids;
+    this.centroids = new CentroidSource(options, config.centroids.memoryMegabytes * 1e6, centroids);
     this.centroidsSha256 = this.centroids.sha256();
     this.classWeights = createClassWeights(lossOf(config.loss), {
       classes,

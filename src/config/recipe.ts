@@ -113,7 +113,8 @@ function findExtended(parent: string, path: string, place = path): string {
  * recipe or call which names them.
  */
 export function placeModules(settings: Settings, folder: string): void {
-  const { model, plugins, init } = settings;
+  const { model, plugins, init, centroids } = settings;
+  if (isSection(centroids) && typeof centroids.file === 'string') centroids.file = resolve(centroids.file);
   if (isSection(init) && typeof init.from === 'string') init.from = resolve(init.from);
   if (isSection(model) && typeof model.path === 'string') model.path = resolve(folder, model.path);
   if (Array.isArray(plugins))

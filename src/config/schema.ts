@@ -14,7 +14,7 @@ import { models } from '../models/index.js';
 import type { PluginBackbones, PluginDatasets, PluginLosses } from './plugin-settings.js';
 import { averageSchema, weightsChoices } from '../optim/average.js';
 import { optimizerSchema } from '../optim/schema.js';
-import { tuningSettings } from './tuning-schema.js';
+import { checkCentroids, tuningSettings } from './tuning-schema.js';
 import { mostEpochs, mostImages, mostWorkers, path, probability, upTo, zeroTo } from '../util/bounds.js';
 
 export type { DataConfig } from '../data/schema.js';
@@ -94,6 +94,14 @@ function settingsSchema<Data extends z.ZodType, Model extends z.ZodType, Loss ex
           .describe(
             'beyond 2 d classes, in a closed form: a random sign for each centroid, so that their mean is near 0',
           ),
+        reserve: zeroTo(1_000_000)
+          .default(0)
+          .describe('centroids besides, for classes that a later run adds (init.from)'),
+        file: path
+          .optional()
+          .describe(
+            '.npy file of centroids of your own, a unit vector a class in the order of their names; more are reserved',
+          ),
         memoryMegabytes: zeroTo(10_000_000)
           .default(256)
           .describe('centroids larger than this are made row by row where their construction allows it'),
@@ -160,7 +168,7 @@ function build() {
   });
 }
 
-const checked = () => build().superRefine(checkBitwise).superRefine(checkElastic);
+const checked = () => build().superRefine(checkBitwise).superRefine(checkElastic).superRefine(checkCentroids);
 
 /**
  * The zod schema of a recipe: it checks a configuration and fills in defaults. Another schema takes its place whenever

@@ -18,7 +18,7 @@ const packingBudget = 1e9;
 const nearBound = 1.4;
 
 /** How centroids are made, by classes and dimensions (`generateCentroids`). */
-export type Construction = 'simplex' | 'orthoplex' | 'frame' | 'packing';
+export type Construction = 'simplex' | 'orthoplex' | 'frame' | 'packing' | 'given';
 
 /** Options of `generateCentroids`. */
 export interface CentroidOptions {

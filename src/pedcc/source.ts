@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { flip, generateCentroids, planCentroids, type CentroidOptions, type Construction } from './index.js';
 import type { Frame } from './frame.js';
+import type { CentroidLayout } from './layout.js';
+import { measureCosines } from './measure.js';
 import { Rotation } from './rotation.js';
 
 /** Bytes of centroids that are kept as one matrix, by default. */
@@ -12,6 +14,8 @@ const blockRows = 1024;
 /**
  * The centroids of a run: kept as one matrix where that is small enough, or cannot be avoided (a packing), else made
  * row by row when they are asked for. Either way a row has the same bits as in `generateCentroids`.
+ *
+ * With a layout there are as many as it says, and each class has the one that is its own.
  */
 export class CentroidSource {
   readonly classes: number;
@@ -25,11 +29,21 @@ export class CentroidSource {
   private readonly rotation: Rotation | undefined;
   /** Seed of the signs of a frame that is made row by row. */
   private readonly signSeed: number | undefined;
+  /** The centroid of each class; undefined: they have the first ones in order. */
+  private readonly places: readonly number[] | undefined;
 
-  constructor(options: CentroidOptions, limitBytes = defaultLimitBytes) {
+  constructor(wanted: CentroidOptions, limitBytes = defaultLimitBytes, layout?: CentroidLayout) {
+    const options = { ...wanted, classes: layout?.total ?? wanted.classes };
     const { classes, dim, seed, centred = true } = options;
-    this.classes = classes;
+    this.classes = layout?.rows.length ?? classes;
     this.dim = dim;
+    if (layout?.rows.some((row, label) => row !== label)) this.places = layout.rows;
+    if (layout?.given) {
+      this.matrix = layout.given;
+      this.construction = 'given';
+      this.maxCosine = measureCosines(layout.given, classes, dim).maxCosine;
+      return;
+    }
     const plan = planCentroids(options);
     if (plan.frame && plan.decided && 4 * classes * dim > limitBytes) {
       this.frame = plan.frame;
@@ -59,16 +73,16 @@ export class CentroidSource {
     return rows;
   }
 
-  /** Centroids `start` to `end` - 1, [end - start, dim]; a view where the matrix is kept. */
+  /** Centroids of the classes `start` to `end` - 1, [end - start, dim]; a view where they are kept in this order. */
   block(start: number, end: number): Float32Array {
-    const { dim, matrix } = this;
-    if (matrix) return matrix.subarray(start * dim, end * dim);
+    const { dim, matrix, places } = this;
+    if (matrix && !places) return matrix.subarray(start * dim, end * dim);
     return this.rows(Int32Array.from({ length: end - start }, (_, row) => start + row));
   }
 
   /** Whole orthonormal bases among the centroids: the first `wholeBases * dim` of them. */
   get wholeBases(): number {
-    return this.construction === 'frame' ? Math.floor(this.classes / this.dim) : 0;
+    return this.construction === 'frame' && !this.places ? Math.floor(this.classes / this.dim) : 0;
   }
 
   /** SHA-256, in hex, of all rows' little-endian float32 bytes: what ranks compare before they start. */
@@ -83,12 +97,13 @@ export class CentroidSource {
 
   private write(label: number, rows: Float32Array, offset: number, scratch: Float64Array): void {
     const { dim, matrix } = this;
+    const place = this.places?.[label] ?? label;
     if (matrix) {
-      rows.set(matrix.subarray(label * dim, (label + 1) * dim), offset);
+      rows.set(matrix.subarray(place * dim, (place + 1) * dim), offset);
       return;
     }
-    this.frame?.write(label, scratch);
-    if (this.signSeed !== undefined) flip(scratch, this.signSeed, label);
+    this.frame?.write(place, scratch);
+    if (this.signSeed !== undefined) flip(scratch, this.signSeed, place);
     this.rotation?.apply(scratch);
     rows.set(scratch, offset);
   }

@@ -1,7 +1,9 @@
 import { chosenValues } from '../checkpoint/averages.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { Classifier } from '../classifier/classifier.js';
+import { classLayer } from '../classifier/layer-groups.js';
 import type { Config } from '../config/schema.js';
+import { matchesPattern } from '../models/layer-patterns.js';
 import { fitWeights, type WeightSource } from '../weights/fit.js';
 import { openWeights, type OpenedWeights } from '../weights/open-weights.js';
 import { targetsOf, type Target } from '../weights/targets.js';
@@ -20,7 +22,9 @@ export async function openInitial(
 
 interface TakeOptions {
   classifier: Classifier;
-  /** Flat moving statistics, to be written. */
+  /** Names of its classes. */
+  classNames: readonly string[];
+  /** Flat moving statistics, and their averages where there are some, to be written. */
   moving: Float32Array;
   config: Config;
   onNotice(line: string): void;
@@ -33,24 +37,64 @@ interface TakeOptions {
  */
 export function takeInitial(
   initial: InitialWeights,
-  { classifier, moving, config, onNotice }: TakeOptions,
+  { classifier, classNames, moving, config, onNotice }: TakeOptions,
 ): void {
   const { model, init } = config;
   const targets = targetsOf(classifier.forward.model, model, { weights: classifier.weights, moving });
   const options = { model: model.name, skip: init?.skip ?? [], onMismatch: onNotice };
   onNotice(fitWeights(targets, sourceOf(initial, targets, classifier.batchNorm.length), options));
+  const { length } = classifier.batchNorm;
+  if (moving.length > length) moving.set(moving.subarray(0, length), length);
+  const { checkpoint } = initial;
+  if (!checkpoint || matchesAny(options.skip, classLayer)) return;
+  const all = checkpoint.classNames.every((name) => classNames.includes(name));
+  if (init?.classes === 'keep' || (init?.classes === 'auto' && all))
+    takeClasses(evaluated(checkpoint), classifier, classNames);
+}
+
+/** Takes over the trained weights of the classes that a checkpoint has, by name. */
+function takeClasses(
+  checkpoint: Checkpoint,
+  { parameters, weights }: Classifier,
+  names: readonly string[],
+): void {
+  const labels = new Map(names.map((name, label) => [name, label]));
+  const own = new Map(parameters.slots.map((slot) => [plainName(slot.name), slot]));
+  for (const { name, shape, offset } of checkpoint.slots) {
+    const slot = own.get(plainName(name));
+    const row = shape[1] ?? 1;
+    if (!plainName(name).startsWith(`${classLayer}/`) || !slot || (slot.shape[1] ?? 1) !== row) continue;
+    checkpoint.classNames.forEach((className, before) => {
+      const label = labels.get(className);
+      if (label === undefined) return;
+      const start = offset + before * row;
+      weights.set(checkpoint.weights.subarray(start, start + row), slot.offset + label * row);
+    });
+  }
+}
+
+/** The name of a variable without the number that tells it from those of another model of the process. */
+function plainName(name: string): string {
+  return name.replace(/_\d+$/, '');
+}
+
+function matchesAny(patterns: readonly string[], name: string): boolean {
+  return patterns.some((pattern) => matchesPattern(pattern, [name]));
 }
 
 function sourceOf(initial: InitialWeights, targets: readonly Target[], moving: number): WeightSource {
   const { name, checkpoint } = initial;
   if (!checkpoint) return { name, tensors: initial.tensors, kind: 'pytorch' };
-  const { weights } = checkpoint.config.evaluation;
-  const evaluated = { ...checkpoint, ...chosenValues(checkpoint, weights) };
-  return { name, tensors: tensorsOf(evaluated, targets, moving), kind: 'layers' };
+  return { name, tensors: tensorsOf(evaluated(checkpoint), targets, moving), kind: 'layers' };
+}
+
+/** A checkpoint with the weights and statistics by which it is evaluated. */
+function evaluated(checkpoint: Checkpoint): Checkpoint {
+  return { ...checkpoint, ...chosenValues(checkpoint, checkpoint.config.evaluation.weights) };
 }
 
 /**
- * The tensors of a checkpoint, as it is evaluated, by layer and weight, without the weights of its classes. Moving statistics have no names in it:
+ * The tensors of a checkpoint by layer and weight, without the weights of its classes. Moving statistics have no names in it:
  * they are those of the batch norms of this network, where they are as many numbers.
  */
 function tensorsOf(
@@ -61,8 +105,8 @@ function tensorsOf(
   const tensors = new Map<string, StoredTensor>();
   for (const { name, shape, offset, size } of checkpoint.slots) {
     const values = checkpoint.weights.subarray(offset, offset + size);
-    const plain = name.replace(/_\d+$/, '');
-    if (!plain.startsWith('classes/')) tensors.set(plain, { shape, read: () => values });
+    const plain = plainName(name);
+    if (!plain.startsWith(`${classLayer}/`)) tensors.set(plain, { shape, read: () => values });
   }
   if (checkpoint.moving.length !== moving) return tensors;
   let next = 0;

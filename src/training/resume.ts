@@ -47,6 +47,8 @@ interface ShareOptions {
   resume?: Checkpoint;
   /** Where the weights of a run that starts afresh come from, in rank 0. */
   initial?: InitialWeights;
+  /** Names of the classes, for `initial`. */
+  classNames?: readonly string[];
   onNotice?(line: string): void;
 }
 
@@ -63,6 +65,7 @@ export async function shareState({
   config,
   resume,
   initial,
+  classNames = [],
   onNotice = () => {},
 }: ShareOptions): Promise<TrainingState> {
   const { weights, batchNorm } = classifier;
@@ -76,7 +79,7 @@ export async function shareState({
     weights.set(given.weights);
     moving.set(given.moving);
   } else if (initial) {
-    takeInitial(initial, { classifier, moving, config, onNotice });
+    takeInitial(initial, { classifier, classNames, moving, config, onNotice });
   }
   const own = rank === 0 ? startOf(resume, config, loss) : undefined;
   const start = await broadcastValue(startSchema, own, 0, communicator);
@@ -184,6 +187,13 @@ export function checkResumable(checkpoint: Checkpoint, config: Config): void {
       throw mismatch(
         `is of the middle of an epoch with ${name} ${checkpoint.config[name]}, the configuration says ${config[name]}: change it at the end of an epoch`,
       );
+  for (const name of ['reserve', 'file'] as const) {
+    const [before, after] = [checkpoint.config, config].map(({ centroids }) => centroids[name] ?? 'none');
+    if (before !== after)
+      throw mismatch(
+        `was trained with centroids.${name} ${before}, the configuration says ${after}: init.from goes on from it in another run`,
+      );
+  }
   const [own, given] = [checkpoint.config, config].map(({ centroids, seed }) => centroids.seed ?? seed);
   if (own !== given)
     throw mismatch(

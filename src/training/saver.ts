@@ -316,11 +316,11 @@ async function factsOf(
 ): Promise<RunFacts> {
   const { name, labels, classNames, shape } = dataset;
   const data = { name, images: labels.train.length, fingerprint: await dataset.fingerprint() };
-  const { parameters, centroidsSha256 } = classifier;
+  const { parameters, centroidsSha256, centroidLayout } = classifier;
   const { worldSize } = communicator;
   const { slots } = parameters;
   const about = { seed: config.seed, worldSize, classNames, shape, data, centroidsSha256, config, slots };
-  return { about, modules };
+  return { about: centroidLayout ? { ...about, centroids: centroidLayout } : about, modules };
 }
 
 /** Result of `work`; undefined where it throws. */

@@ -6,6 +6,7 @@ import { Classifier } from '../classifier/classifier.js';
 import type { FinishPart } from '../record/reported.js';
 import { isStopped } from './early-stop.js';
 import { addTimes } from './epoch-times.js';
+import { shareCentroids } from './centroid-layout.js';
 import { evaluateEpoch, trainEpoch } from './epoch.js';
 import { collectGarbageRarely } from '../util/garbage.js';
 import { openInitial, type InitialWeights } from './initial.js';
@@ -57,6 +58,7 @@ async function trainEpochs(
     shape: dataset.shape,
     classes: dataset.classNames.length,
     communicator,
+    centroids: await shareCentroids({ config, dataset, communicator, resume, initial, onNotice }),
     onNotice,
   });
   try {
@@ -95,11 +97,12 @@ async function trainClassifier(
     onNotice,
   });
   const { loss, optimiser } = step;
+  const { classNames } = dataset;
   const trained = { classifier, loss, optimiser, communicator, config };
   const steps = stepsPerEpoch(dataset.labels.train.length, config);
   const { generation = 0, start } = recovery ?? {};
   const restored = await recovery?.snapshots.begin(trained, { generation, stepsPerEpoch: steps, start });
-  const state = restored ?? (await shareState({ ...trained, resume, initial, onNotice }));
+  const state = restored ?? (await shareState({ ...trained, resume, initial, classNames, onNotice }));
   // A checkpoint is of before its evaluation, for which ranks take the mean of their moving statistics.
   const isEvaluated = state.epochs > 0 && state.steps === 0 && !state.unevaluated;
   if (!restored && isEvaluated) await classifier.batchNorm.publish();

@@ -25,7 +25,7 @@ const input = {
   MODEL_INVALID: 'a backbone that does not fit',
   PLUGIN_NOT_FOUND: 'no such plug-in',
   PLUGIN_INVALID: 'a plug-in that cannot be imported, registers nothing, or something that does not fit',
-  CENTROIDS_INVALID: 'classes, dimensions or seed that no centroids can be made of',
+  CENTROIDS_INVALID: 'classes, dimensions, seed or file that no centroids can be made of',
   CENTROID_FILE_INVALID: 'centroids cannot be written to this file',
   SHAPE_MISMATCH: 'tensors whose shapes do not belong together',
   LABEL_OUT_OF_RANGE: 'a label that is no class',

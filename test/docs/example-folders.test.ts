@@ -72,6 +72,7 @@ describe('the examples', () => {
     writeFileSync(join(folder, 'images/list.csv'), lines.join(''));
     const strangers = await writeDigits('strangers', [8, 9], 2);
     await writeDigits('faces', [0, 1, 2, 3, 4], 4);
+    await writeDigits('more-images', [0, 1, 2, 3, 4], 4);
     await sharp(join(folder, strangers[0])).toFile(join(folder, 'photo.png'));
     symlinkSync(examples, join(folder, 'examples'));
     mkdirSync(join(folder, 'node_modules'));
@@ -122,6 +123,11 @@ await import('./train.mjs');
     );
     expect(printed('evaluate --checkpoint runs/faces')).toMatch(/10 test images, 5 classes[^]*unknown/);
     expect(printed('predict --checkpoint runs/faces').trim().split('\n')).toHaveLength(6);
+  });
+
+  it('of going on with more classes keeps centroids and gives new classes reserved ones', () => {
+    expect(printed('launch --config examples/fine-tune/more')).toMatch(/2 workers[^]*\/10\)/);
+    expect(printed('evaluate --checkpoint runs/more-classes')).toMatch(/10 test images, 5 classes/);
   });
 
   it('of a backbone, a loss and a data set of one’s own train with these', () => {

@@ -66,7 +66,7 @@ async function startFrom(
     }
     const moving = batchNorm.flatten();
     const onNotice = (line: string) => void lines.push(line);
-    takeInitial(await openWeights(from, () => {}), { classifier, moving, config, onNotice });
+    takeInitial(await openWeights(from, () => {}), { classifier, classNames: [], moving, config, onNotice });
     classifier.loadWeights();
     batchNorm.restore(moving);
     await batchNorm.publish();
@@ -119,7 +119,7 @@ describe('a network that starts from a file', () => {
       const lines: string[] = [];
       const onNotice = (line: string) => void lines.push(line);
       const opened = await openWeights(from, () => {});
-      const failed = () => takeInitial(opened, { classifier, moving, config, onNotice });
+      const failed = () => takeInitial(opened, { classifier, classNames: [], moving, config, onNotice });
       return { classifier, lines, moving, failed };
     };
     const { classifier: trained } = await classifierOf(model, 8, { from }, 5);
