@@ -14,6 +14,7 @@ interface Declared {
 /** Commands, loaded only when one is named: help does not start TensorFlow. */
 const commands: Readonly<Record<CommandName | 'agent', () => Promise<CommandModule<object, never>>>> = {
   launch: async () => (await import('./commands/launch.js')).launchCommand as never,
+  'lr-find': async () => (await import('./commands/lr-find.js')).lrFindCommand as never,
   worker: async () => (await import('./commands/worker.js')).workerCommand as never,
   evaluate: async () => (await import('./commands/evaluate.js')).evaluateCommand as never,
   predict: async () => (await import('./commands/predict.js')).predictCommand as never,

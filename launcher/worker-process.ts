@@ -6,7 +6,7 @@ import { launchVariables, readJobEnvironment } from '../src/job/join/environment
 import { endWithParent, untilOwned } from '../src/job/launch/end-with-parent.js';
 import { reportFailure } from './report-failure.js';
 
-/** Arguments that pod-dist gives the workers that it starts, by the names of the flags of `pod-dist worker`, which lacks `features`. */
+/** Arguments that pod-dist gives the workers that it starts, by the names of the flags of `pod-dist worker`, which lacks `features` and `trial`. */
 const options = {
   config: { type: 'string' },
   out: { type: 'string' },
@@ -14,6 +14,7 @@ const options = {
   'require-gpu': { type: 'boolean' },
   evaluate: { type: 'string' },
   features: { type: 'string' },
+  trial: { type: 'string' },
   set: { type: 'string', multiple: true },
   backend: { type: 'string' },
   module: { type: 'string' },
@@ -23,8 +24,9 @@ const options = {
 /** A worker of `pod-dist launch`: `pod-dist worker` without the help, which takes longer to make than all else. */
 async function main(args: string[]): Promise<void> {
   const { work } = await import('../src/launching/work.js');
+  const { trialSchema } = await import('../src/training/trial.js');
   const { values } = parseArgs({ args, options });
-  const { config: file, out, resume, evaluate, features, set, backend, module: backbone } = values;
+  const { config: file, out, resume, evaluate, features, trial, set, backend, module: backbone } = values;
   const place = readJobEnvironment(process.env);
   goOnWithoutConsole();
   if (place.outlives) await owned;
@@ -33,6 +35,7 @@ async function main(args: string[]): Promise<void> {
   leaveSignalsToLauncher();
   await work(place, {
     ...{ file, out, evaluate, features, set, args },
+    trial: trial === undefined ? undefined : trialSchema.parse(JSON.parse(trial)),
     resume: resume === 'must' ? resume : undefined,
     requireGpu: values['require-gpu'],
     flags: backend === undefined ? [] : [{ path: 'backend', value: backend, source: '--backend' }],

@@ -26,6 +26,7 @@ import { lastRunFolder, RunFolder } from '../record/run-folder.js';
 import { checkpointToResume, checkUnfinished, describeChanges } from '../training/resume.js';
 import { trainElastic } from '../training/train-elastic.js';
 import { train } from '../training/train.js';
+import { trySteps, type Trial } from '../training/trial.js';
 import { setVariables } from '../util/environment.js';
 import { codeOf, PreemptedError, StoppedError, UserError } from '../util/errors.js';
 import { withSources } from '../util/source-positions.js';
@@ -46,6 +47,8 @@ export interface WorkRequest extends GivenSettings {
   evaluate?: string;
   /** Folder to write features with that checkpoint to, in place of an evaluation. */
   features?: string;
+  /** Steps to try in place of a training. */
+  trial?: Trial;
   /** Arguments of the command that does the same work in another process. */
   args: readonly string[];
 }
@@ -169,7 +172,7 @@ async function prepare(folder: RunFolder | undefined, options: WorkOptions) {
     ...{ place, config, outDir },
     lockFile: folder?.lock.file,
     resumed: resume && positionOf(resume),
-    evaluate: checkpoint !== undefined,
+    evaluate: checkpoint !== undefined || request.trial !== undefined,
     notify: printLine,
   };
   return { outDir, resume, join };
@@ -214,6 +217,9 @@ async function workIn(folder: RunFolder | undefined, options: WorkOptions): Prom
         await (features
           ? extractFeatures({ ...about, folder: features })
           : evaluateCheckpoint({ ...about, onNotice }));
+      } else if (request.trial) {
+        const { communicator } = member;
+        await trySteps({ config, dataset, communicator, reporter: member, backend }, request.trial);
       } else {
         const changes = resume && folder && (await describeChanges(resume, config, dataset));
         if (changes) say(changes);

@@ -30,7 +30,7 @@ export function checkMemory({ classifier, config, dataset, communicator, backend
   const { worldSize, withinHost } = communicator;
   const batch = Math.min(config.batchSize, dataset.labels.train.length);
   const own = Math.ceil(batch / worldSize);
-  const needed = own * bytesOf(classifier.forward.model);
+  const needed = own * bytesOfImage(classifier.forward.model);
   const workersHere = withinHost ? worldSize : 1;
   const there = machineBytes() / workersHere;
   const { memoryBytes = Infinity } = backendOf(backend.name);
@@ -48,7 +48,7 @@ export function checkMemory({ classifier, config, dataset, communicator, backend
 }
 
 /** Bytes of one image: the image, and the outputs of layers that compute new values. */
-function bytesOf(model: tf.LayersModel): number {
+export function bytesOfImage(model: tf.LayersModel): number {
   const kept = new Set(['InputLayer', 'Conv2D', 'DepthwiseConv2D', 'SeparableConv2D', 'Dense']);
   const numbers = model.layers
     .filter((layer) => kept.has(layer.getClassName()))

@@ -34,6 +34,8 @@ export interface TrainOptions {
   reuse?: Reuse;
   /** Records what the compute thread does; default: no tracing. */
   tracer?: Tracer;
+  /** Steps whose result is thrown away: the rate of each, and whether the one with this loss was the last. */
+  trial?: { rateOf(step: number): number | undefined; ended(loss: number): boolean };
   /** Stops a job of one rank between two batches. */
   signal?: AbortSignal;
   /** Asks, on any rank, for the end after the step under way, with a checkpoint; its reason is an `EndCause`. */

@@ -20,7 +20,7 @@ export interface Steps {
   /** What a snapshot is taken of. */
   trained: Trained;
   /** Decides on checkpoints and an early end. */
-  lookout: Lookout;
+  lookout: Pick<Lookout, 'afterStep'>;
 }
 
 /**
@@ -32,7 +32,7 @@ export async function trainSteps(
   { step, state, trained, lookout }: Steps,
 ): Promise<RankTimes> {
   const { epochs: epoch } = state;
-  const { config, dataset, communicator, reporter, tracer = noTracer } = options;
+  const { config, dataset, communicator, reporter, trial, tracer = noTracer } = options;
   const { rank, worldSize } = communicator;
   const { train: labels } = dataset.labels;
   const images = labels.length;
@@ -56,13 +56,14 @@ export async function trainSteps(
     const began = tracer.now();
     const { size, micro, stepOfEpoch } = plan[index];
     const globalStep = epoch * steps + stepOfEpoch;
-    const rate = learningRate(config.learningRate, {
+    const scheduled = {
       epoch,
       step: globalStep,
       totalSteps: config.epochs * steps,
       stepsPerEpoch: steps,
       workers: config.workers,
-    });
+    };
+    const rate = trial?.rateOf(globalStep) ?? learningRate(config.learningRate, scheduled);
     const counts = shardCounts(size, worldSize);
     const drawing = { epoch, images: slices[index] };
     const run = () => step.run({ batch, counts, rate, micro, drawing, onPhase: phaseSpans(tracer) });
@@ -90,8 +91,10 @@ export async function trainSteps(
         ...(worldSize > 1 ? { exposedMs: exposedSeconds * 1000 } : {}),
       });
     }
+    const { loss } = mean;
     mean = new MeanLoss();
     state.steps++;
+    if (trial?.ended(loss)) break;
     // The end of the epoch has a snapshot of its own, and a check.
     if (state.steps === steps) continue;
     await options.recovery?.snapshots.afterStep(trained, state);

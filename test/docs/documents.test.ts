@@ -138,7 +138,8 @@ describe('commands in documents', () => {
       string,
       CommandModule
     >;
-    const parser = yargs().scriptName('pod-dist').command(module[`${name}Command`]).exitProcess(false);
+    const camel = name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    const parser = yargs().scriptName('pod-dist').command(module[`${camel}Command`]).exitProcess(false);
     return new Promise(
       (resolve) => void parser.parse([...words, '--help'], {}, (_error, _args, help) => resolve(help)),
     );
