@@ -1,8 +1,8 @@
 """One training step of the same networks in PyTorch eager, channels last: a line of JSON with medians.
 
-usage: torch_step.py MODEL BATCH THREADS STEPS [float32|bf16]
+usage: torch_step.py MODEL BATCH THREADS STEPS [float32|tf32|bf16] [cpu|cuda]
 
-bf16: the network runs under autocast, the loss in float32.
+tf32: a GPU's products of float32 numbers are rounded to TF32. bf16: the network runs under autocast, the loss in float32.
 """
 import json
 import statistics
@@ -94,22 +94,28 @@ MODELS = {
 
 def main():
     name, batch, threads, steps = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-    bf16 = sys.argv[5:] == ["bf16"]
+    precision, device = (sys.argv[5:] + ["float32", "cpu"][len(sys.argv[5:]):])[:2]
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
     torch.manual_seed(0)
     torch.set_num_threads(threads)
-    model = MODELS[name]().to(memory_format=torch.channels_last)
-    images = torch.randn(batch, 3, 32, 32).to(memory_format=torch.channels_last)
+    model = MODELS[name]().to(device, memory_format=torch.channels_last)
+    images = torch.randn(batch, 3, 32, 32).to(device, memory_format=torch.channels_last)
     # Fixed directions on the sphere, as the centroids are, and a loss of about the same work.
-    classes = F.normalize(torch.randn(10, model.features.out_features))
-    labels = torch.arange(batch) % 10
+    classes = F.normalize(torch.randn(10, model.features.out_features)).to(device)
+    labels = (torch.arange(batch) % 10).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
     phases = {"forwardMs": [], "backwardMs": [], "updateMs": [], "medianMs": [], "cpuMs": []}
+
+    def mark(marks):
+        if device == "cuda":
+            torch.cuda.synchronize()
+        marks.append(time.perf_counter())
 
     def step():
         processor = time.process_time()
         marks = [time.perf_counter()]
         optimizer.zero_grad()
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bf16"):
             features = model(images)
         unit = F.normalize(features.float())
         own = classes[labels]
@@ -118,11 +124,11 @@ def main():
         correlation = (gram.square().sum() - gram.diagonal().square().sum()) / (gram.shape[0] - 1)
         loss = (1 - (unit * own).sum(1)).square().mean() + correlation
         loss.item()
-        marks.append(time.perf_counter())
+        mark(marks)
         loss.backward()
-        marks.append(time.perf_counter())
+        mark(marks)
         optimizer.step()
-        marks.append(time.perf_counter())
+        mark(marks)
         spans = [1000 * (end - start) for start, end in zip(marks, marks[1:])]
         for key, span in zip(phases, [*spans, sum(spans), 1000 * (time.process_time() - processor)]):
             phases[key].append(span)
