@@ -1,8 +1,9 @@
 import Table from 'cli-table3';
 import type { Setting, SettingForm } from '../src/config/settings.js';
+import { largest } from '../src/util/extremes.js';
 
 /** Widths of the columns beside the description's. */
-const pathWidth = 34;
+const leastPath = 34;
 const valuesWidth = 30;
 const leastDescription = 24;
 
@@ -14,6 +15,7 @@ const noBorders = {
 
 /** Settings for the console: path, what it may be and its default, what it does and where, in lines of `width`. */
 export function describeSettings(settings: readonly Setting[], width: number): string {
+  const pathWidth = Math.max(leastPath, largest(settings.map(({ path }) => path.length + 1)));
   const rest = Math.max(leastDescription, width - pathWidth - valuesWidth - 2);
   const table = new Table({
     chars: noBorders,

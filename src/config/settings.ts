@@ -100,9 +100,8 @@ function joinChoices(
 }
 
 function describeValues(node: JsonSchema): string {
-  const listed = listedValues(node);
-  if (listed.length > 0) return listed.join(' | ');
   const forms = variants(node);
+  if (forms.every((form) => listedValues(form).length > 0)) return listedValues(node).join(' | ');
   if (forms.length > 1)
     return forms
       .map((form) => (form.type === 'string' && form.description) || describeValues(form))

@@ -1,5 +1,10 @@
 import { UserError } from '../util/errors.js';
 import { randomStream } from '../util/random.js';
+import type { AugmentSettings } from './augment-schema.js';
+import { colorJitter, jitters } from './color-jitter.js';
+import { Canvas } from './operations/canvas.js';
+import { randAugment } from './rand-augment.js';
+import { checkErasing, randomErasing } from './random-erasing.js';
 
 /** A mean and a standard deviation a channel, of values in 0..1. */
 export interface Normalisation {
@@ -8,17 +13,13 @@ export interface Normalisation {
 }
 
 /** How raw pixels become a network's input. */
-export interface AugmentOptions {
+export interface AugmentOptions extends AugmentSettings {
   height: number;
   width: number;
   channels: number;
   /** Raw value that becomes 1 before normalisation: 255 for image files, 16 for digits. */
   white: number;
   normalize?: Normalisation;
-  cropPadding: number;
-  flip: boolean;
-  /** Side of the square that is taken out, in pixels; 0: none is. */
-  cutout: number;
   seed: number;
 }
 
@@ -41,30 +42,56 @@ interface Choice {
 }
 
 /**
- * Writes images into a batch: random crop out of a black border, random mirror image, normalisation, in one pass over
- * the pixels, and a square of zeros (cutout, arXiv 1708.04552) whose centre is anywhere in the image, so that part of
- * it may lie outside; with `normalize` a zero is the mean colour. Every choice comes from the stream (seed, epoch,
- * image index), so an image looks the same whichever rank, thread or batch it is in.
+ * Writes images into a batch: random crop out of a black border, random mirror image, RandAugment, colour jitter,
+ * normalisation, a square of zeros (cutout, arXiv 1708.04552) whose centre is anywhere in the image, so that part of it may
+ * lie outside, and random erasing; with `normalize` a zero is the mean colour. Where nothing changes colours or shapes, it is
+ * one pass over the pixels; else these are done on bytes in between. Every choice comes from a stream (seed, epoch, image
+ * index), so an image looks the same whichever rank, thread or batch it is in.
  */
 export class Augmenter {
+  /** What each raw level becomes, by channel. */
   private readonly table: Float32Array;
+  /** What RandAugment and colour jitter work on. */
+  private readonly canvas: Canvas | undefined;
+  /** For these: bytes of the raw levels, and what each byte becomes. */
+  private readonly bytes: Uint8Array;
+  private readonly byteTable: Float32Array;
 
   constructor(private readonly options: AugmentOptions) {
-    const { channels, white, normalize } = options;
-    this.table = new Float32Array(channels * (white + 1));
-    for (let channel = 0; channel < channels; channel++) {
-      const mean = normalize?.mean[channel] ?? 0;
-      const std = normalize?.std[channel] ?? 1;
-      for (let value = 0; value <= white; value++)
-        this.table[channel * (white + 1) + value] = (value / white - mean) / std;
-    }
+    const { height, width, channels, white, randAugment, colorJitter } = options;
+    this.table = normalised(options, white);
+    const changes = (randAugment?.numOps ?? 0) > 0 || (colorJitter !== undefined && jitters(colorJitter));
+    if (changes) this.canvas = new Canvas(height, width, channels);
+    this.bytes = Uint8Array.from({ length: channels * (white + 1) }, (_, at) =>
+      Math.round(((at % (white + 1)) * 255) / white),
+    );
+    this.byteTable = normalised(options, 255);
   }
 
   /** Writes one image into `output` at `offset`. */
   write({ pixels, index, epoch }: ImageJob, output: Float32Array, offset: number): void {
+    const choice = this.choose(index, epoch);
+    const { canvas } = this;
+    if (canvas && epoch >= 0) {
+      this.place(pixels, choice, this.bytes, canvas.pixels, 0);
+      this.change(canvas, index, epoch);
+      this.normalise(canvas.pixels, output, offset);
+    } else this.place(pixels, choice, this.table, output, offset);
+    if (choice.hole) this.clear(choice.hole, output, offset);
+    const { randomErasing: erasing, seed } = this.options;
+    if (erasing && erasing.p > 0 && epoch >= 0)
+      randomErasing(output, offset, this.options, erasing, randomStream(seed, 0xe7, epoch, index));
+  }
+
+  /** The image cropped and mirrored, its levels replaced by those of `table`. */
+  private place(
+    pixels: Uint8Array,
+    { top, left, mirrored }: Choice,
+    table: Float32Array | Uint8Array,
+    output: Float32Array | Uint8Array,
+    offset: number,
+  ): void {
     const { height, width, channels, white } = this.options;
-    const { top, left, mirrored, hole } = this.choose(index, epoch);
-    const table = this.table;
     const levels = white + 1;
     let to = offset;
     for (let y = 0; y < height; y++) {
@@ -78,7 +105,21 @@ export class Augmenter {
         }
       }
     }
-    if (hole) this.clear(hole, output, offset);
+  }
+
+  private change(canvas: Canvas, index: number, epoch: number): void {
+    const { randAugment: operations, colorJitter: jitter, seed } = this.options;
+    if (operations && operations.numOps > 0)
+      randAugment(canvas, operations, randomStream(seed, 0xa9, epoch, index));
+    if (jitter && jitters(jitter)) colorJitter(canvas, jitter, randomStream(seed, 0xc0, epoch, index));
+  }
+
+  private normalise(pixels: Uint8Array, output: Float32Array, offset: number): void {
+    const { channels } = this.options;
+    const table = this.byteTable;
+    for (let at = 0; at < pixels.length; at += channels)
+      for (let channel = 0; channel < channels; channel++)
+        output[offset + at + channel] = table[channel * 256 + pixels[at + channel]];
   }
 
   private clear(centre: { y: number; x: number }, output: Float32Array, offset: number): void {
@@ -118,12 +159,45 @@ export function checkNormalisation(normalize: Normalisation | undefined, channel
   }
 }
 
-/** @throws UserError `CONFIG_INVALID` where the square is as large as the image */
-export function checkCutout(cutout: number, height: number, width: number): void {
+/** What the levels 0 to `white` become, by channel. */
+function normalised({ channels, normalize }: AugmentOptions, white: number): Float32Array {
+  const table = new Float32Array(channels * (white + 1));
+  for (let channel = 0; channel < channels; channel++) {
+    const mean = normalize?.mean[channel] ?? 0;
+    const std = normalize?.std[channel] ?? 1;
+    for (let value = 0; value <= white; value++)
+      table[channel * (white + 1) + value] = (value / white - mean) / std;
+  }
+  return table;
+}
+
+/**
+ * Checks what only the images decide.
+ *
+ * @throws UserError `CONFIG_INVALID` for a cutout as large as the image, operations on colours that it has not, or another
+ *   number of values to erase with
+ */
+export function checkAugmentation(
+  { cutout, randAugment, colorJitter, randomErasing }: AugmentSettings,
+  [height, width, channels]: readonly [number, number, number],
+): void {
   const side = Math.min(height, width);
-  if (cutout < side) return;
-  throw new UserError(
-    'CONFIG_INVALID',
-    `data.augment.cutout is ${cutout}, images are ${width}x${height} pixels: give less than ${side}`,
-  );
+  if (cutout >= side) {
+    throw new UserError(
+      'CONFIG_INVALID',
+      `data.augment.cutout is ${cutout}, images are ${width}x${height} pixels: give less than ${side}`,
+    );
+  }
+  const changes = [
+    ['randAugment', randAugment !== undefined && randAugment.numOps > 0],
+    ['colorJitter', colorJitter !== undefined && jitters(colorJitter)],
+  ] as const;
+  const [changed] = changes.find(([, isSet]) => isSet) ?? [];
+  if (changed && channels !== 1 && channels !== 3) {
+    throw new UserError(
+      'CONFIG_INVALID',
+      `data.augment.${changed} takes images of 1 or 3 channels, not of ${channels}: leave it out`,
+    );
+  }
+  if (randomErasing) checkErasing(randomErasing, channels);
 }

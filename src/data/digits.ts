@@ -1,13 +1,15 @@
 import { fileURLToPath } from 'node:url';
-import type { DataConfig } from './schema.js';
 import { UserError } from '../util/errors.js';
 import { permutation, randomStream } from '../util/random.js';
 import type { Dataset } from './dataset.js';
 import { readDataFile } from './read-file.js';
 import { holdOut, rowsOf } from './hold-out.js';
-import { storedDataset, type StoredImages, type StoredSplit } from './stored-images.js';
+import { storedDataset, type StoredImages, type StoredSettings, type StoredSplit } from './stored-images.js';
 
-type DigitsConfig = Extract<DataConfig, { name: 'digits' }>;
+interface DigitsSettings extends StoredSettings {
+  splitSeed: number;
+  holdOut: number;
+}
 
 const side = 8;
 const size = side * side;
@@ -19,7 +21,7 @@ const testImages = 360;
  * The 1,797 handwritten digits that ship with pod-dist (see digits/ATTRIBUTION.md), 8x8x1, grey levels scaled to
  * 0..1, split into 1,437 training and 360 test images: stratified, by `splitSeed` alone.
  */
-export async function openDigits(config: DigitsConfig, seed: number): Promise<Dataset> {
+export async function openDigits(config: DigitsSettings, seed: number): Promise<Dataset> {
   const images = await readDigits();
   const test = stratifiedTest(images.labels, config.splitSeed);
   const chosen = new Set(test);

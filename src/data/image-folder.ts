@@ -4,7 +4,8 @@ import { Piscina } from 'piscina';
 import { pixelRulesOf } from './pixel-rules.js';
 import type { DataConfig } from './schema.js';
 import { UserError } from '../util/errors.js';
-import { checkCutout, checkNormalisation } from './augment.js';
+import type { AugmentSettings } from './augment-schema.js';
+import { checkAugmentation, checkNormalisation } from './augment.js';
 import type { Batch, BatchRequest, Dataset } from './dataset.js';
 import { decoderVersion } from './decoder.js';
 import { folderDigest } from './folder-digest.js';
@@ -14,15 +15,12 @@ import { MemoryCache } from './pixels/memory-cache.js';
 import { defaultPackFolder, notKept, openPack } from './pixels/pack-folder.js';
 import { createCounters, originsOf, writeError, type SharedPixels } from './pixels/pixel-source.js';
 
-type ImageFolderConfig = Extract<DataConfig, { name: 'image-folder' }>;
+type ImageFolderConfig = Omit<Extract<DataConfig, { name: 'image-folder' }>, 'augment'> & {
+  augment: AugmentSettings & { randomResizedCrop?: boolean };
+};
 
 /** Source of the images of a data set, and their preprocessing. */
-export interface ImageFilesConfig extends Omit<
-  ImageFolderConfig,
-  'name' | 'testSplit' | 'otherClasses' | 'augment'
-> {
-  augment: Omit<ImageFolderConfig['augment'], 'randomResizedCrop'> & { randomResizedCrop?: boolean };
-}
+export type ImageFilesConfig = Omit<ImageFolderConfig, 'name' | 'testSplit' | 'otherClasses'>;
 
 /** Milliseconds that closing waits for batches being prepared. */
 const closeDeadline = 10_000;
@@ -63,7 +61,7 @@ export interface ImageFilesOptions {
  *
  * Files are .jpg, .png or .webp images at any path; `config.root` names the data set in messages.
  *
- * @throws UserError `CONFIG_INVALID` for a normalisation or a cutout that does not fit the images; reading throws
+ * @throws UserError `CONFIG_INVALID` for a normalisation or an augmentation that does not fit the images; reading throws
  *   `IMAGE_INVALID`, naming the file
  * @example
  * import { configSchema, imageFiles } from 'pod-dist';
@@ -88,7 +86,7 @@ export async function imageFiles(
   options: ImageFilesOptions,
 ): Promise<Dataset> {
   checkNormalisation(config.normalize, config.channels);
-  checkCutout(config.augment.cutout, config.size, config.size);
+  checkAugmentation(config.augment, [config.size, config.size, config.channels]);
   const { splits, classNames } = index;
   const { size, channels, prefetch, cache } = config;
   const labels = { train: splits.train.labels, test: splits.test.labels };

@@ -1,23 +1,11 @@
 import { z } from 'zod';
+import { augmentation, mostPixels } from './augment-schema.js';
 import { pixelRules } from './pixel-rules.js';
 import { path, upTo, zeroTo } from '../util/bounds.js';
-
-/** Pixels of a side. */
-const mostPixels = 4096;
 
 const normalisation = z.strictObject({
   mean: z.array(z.number()).min(1).max(4).describe('a mean per channel, of pixels in 0..1'),
   std: z.array(z.number().positive()).min(1).max(4).describe('a standard deviation per channel'),
-});
-
-const augmentation = z.strictObject({
-  cropPadding: zeroTo(mostPixels)
-    .default(0)
-    .describe('pixels of black border before a random crop to the image size'),
-  flip: z.boolean().default(false).describe('mirror left to right with probability one half'),
-  cutout: zeroTo(mostPixels)
-    .default(0)
-    .describe('side of a square at a random place of each training image that is set to the mean colour'),
 });
 
 /**

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { DataConfig } from './schema.js';
-import { Augmenter, checkCutout, checkNormalisation } from './augment.js';
+import type { AugmentSettings } from './augment-schema.js';
+import { Augmenter, checkAugmentation, checkNormalisation, type Normalisation } from './augment.js';
 import type { Batch, BatchRequest, Dataset, SplitName } from './dataset.js';
 
 /** Raw pixels and classes of one split. */
@@ -21,12 +21,16 @@ export interface StoredImages {
   splits: Readonly<Record<SplitName, StoredSplit>>;
 }
 
-type Settings = Pick<Extract<DataConfig, { name: 'digits' }>, 'augment' | 'normalize'>;
+/** Settings of reading a data set in memory. */
+export interface StoredSettings {
+  augment: AugmentSettings;
+  normalize?: Normalisation;
+}
 
 /**
  * A data set whose images are all in memory; each batch is augmented when it is asked for, by (seed, epoch, image) alone.
  *
- * @throws UserError `CONFIG_INVALID` for a normalisation or a cutout that does not fit the images
+ * @throws UserError `CONFIG_INVALID` for a normalisation or an augmentation that does not fit the images
  * @example
  * import { storedDataset } from 'pod-dist';
  *
@@ -36,11 +40,15 @@ type Settings = Pick<Extract<DataConfig, { name: 'digits' }>, 'augment' | 'norma
  * for await (const batch of dataset.read({ split: 'test', batches: [Int32Array.of(0)], epoch: 0 }))
  *   console.log(batch.images, batch.labels);
  */
-export function storedDataset(images: StoredImages, { augment, normalize }: Settings, seed: number): Dataset {
+export function storedDataset(
+  images: StoredImages,
+  { augment, normalize }: StoredSettings,
+  seed: number,
+): Dataset {
   const { name, classNames, shape, white, splits } = images;
   const [height, width, channels] = shape;
   checkNormalisation(normalize, channels);
-  checkCutout(augment.cutout, height, width);
+  checkAugmentation(augment, shape);
   const size = height * width * channels;
   const augmenter = new Augmenter({ height, width, channels, white, normalize, ...augment, seed });
   let digest: string | undefined;

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { Augmenter, checkCutout, checkNormalisation, type AugmentOptions } from '../../src/data/augment.js';
+import {
+  Augmenter,
+  checkAugmentation,
+  checkNormalisation,
+  type AugmentOptions,
+} from '../../src/data/augment.js';
+import { colorJitter } from '../../src/data/color-jitter.js';
+import { Canvas } from '../../src/data/operations/canvas.js';
+import { randomErasing } from '../../src/data/random-erasing.js';
+import { augmentation } from '../../src/data/augment-schema.js';
 import { UserError } from '../../src/util/errors.js';
 import { randomStream } from '../../src/util/random.js';
 
@@ -74,6 +83,38 @@ describe('Augmenter', () => {
     for (const count of counts.values()) expect(Math.abs(count - 100)).toBeLessThan(50);
   });
 
+  it('draws all choices by (seed, epoch, image), for levels of any number, and none for evaluation', () => {
+    const { randAugment, colorJitter, randomErasing } = augmentation.parse({
+      ...{ randAugment: { numOps: 2 }, colorJitter: { brightness: 0.5, hue: 0.5 } },
+      randomErasing: { p: 1 },
+    });
+    for (const own of [
+      { randAugment: { ...randAugment, magnitude: 20 } },
+      { colorJitter },
+      { randomErasing },
+    ]) {
+      expect(write(own, 5, 3)).toEqual(write(own, 5, 3));
+      const changes = [0, 1, 2, 3].map((epoch) => write(own, 5, epoch).join());
+      expect(new Set(changes).size).toBeGreaterThan(1);
+      expect(write(own, 5, -1)).toEqual(write({}, 5, -1));
+    }
+    const image = Uint8Array.of(0, 4, 12, 16);
+    const asBytes = image.map((level) => Math.round((level * 255) / 16));
+    const [sixteen, bytes] = [
+      [16, image],
+      [255, asBytes],
+    ].map(([white, pixels]) => {
+      const about = { ...options, height: 2, width: 2, channels: 1, white: white as number };
+      const augmenter = new Augmenter({ ...about, randAugment });
+      return Array.from({ length: 9 }, (_, epoch) => {
+        const output = new Float32Array(4);
+        augmenter.write({ pixels: pixels as Uint8Array, index: 0, epoch }, output, 0);
+        return output;
+      });
+    });
+    expect(sixteen).toEqual(bytes);
+  });
+
   it.each([1, 2, 3])('takes out a square of %i about any pixel equally often', (cutout) => {
     const normalize = { mean: [0.1, 0.2, 0.3], std: [0.5, 1, 2] };
     const whole = write({ normalize }, 0, 4);
@@ -143,6 +184,78 @@ describe('Augmenter', () => {
   });
 });
 
+describe('random erasing', () => {
+  const [height, width] = [20, 30];
+  const erased = (settings: object, index: number) => {
+    const output = new Float32Array(height * width * 3).fill(9);
+    const all = { ...augmentation.parse({}).randomErasing, ...settings };
+    randomErasing(output, 0, { height, width, channels: 3 }, all, randomStream(1, index));
+    return output;
+  };
+  /** Rows and columns of the rectangle that differs, and whether all of it does. */
+  const rectangle = (output: Float32Array) => {
+    const places = [...output.keys()].filter((at) => output[at] !== 9).map((at) => Math.floor(at / 3));
+    const [rows, columns] = [places.map((at) => Math.floor(at / width)), places.map((at) => at % width)];
+    const [top, left] = [Math.min(...rows), Math.min(...columns)];
+    const [h, w] = [Math.max(...rows) + 1 - top, Math.max(...columns) + 1 - left];
+    return { top, left, h, w, isWhole: places.length === h * w * 3 };
+  };
+
+  it('erases a rectangle of the share and the shape that are asked for, anywhere', () => {
+    const settings = { p: 1, scale: [0.1, 0.2], ratio: [0.5, 2], value: [1, 2, 3] };
+    const seen = Array.from({ length: 400 }, (_, index) => {
+      const output = erased(settings, index);
+      const found = rectangle(output);
+      const { top, left, h, w, isWhole } = found;
+      expect(isWhole).toBe(true);
+      // Sides are rounded to whole pixels.
+      expect((h + 0.5) * (w + 0.5)).toBeGreaterThanOrEqual(0.1 * height * width);
+      expect((h - 0.5) * (w - 0.5)).toBeLessThanOrEqual(0.2 * height * width);
+      expect((h + 0.5) / (w - 0.5)).toBeGreaterThanOrEqual(0.5);
+      expect((h - 0.5) / (w + 0.5)).toBeLessThanOrEqual(2);
+      const at = (top * width + left) * 3;
+      expect([...output.subarray(at, at + 3)]).toEqual([1, 2, 3]);
+      return found;
+    });
+    expect(Math.min(...seen.map(({ top }) => top))).toBe(0);
+    expect(Math.max(...seen.map(({ top, h }) => top + h))).toBe(height);
+    expect(Math.max(...seen.map(({ left, w }) => left + w))).toBe(width);
+  });
+
+  it('erases with probability p, and with normal noise where that is asked for', () => {
+    const erasures = Array.from({ length: 1000 }, (_, index) => erased({ p: 0.3, value: 'random' }, index));
+    const noise = erasures.flatMap((output) => [...output.filter((value) => value !== 9)]);
+    const count = erasures.filter((output) => output.some((value) => value !== 9)).length;
+    expect(Math.abs(count - 300)).toBeLessThan(60);
+    const mean = noise.reduce((sum, value) => sum + value, 0) / noise.length;
+    const square = noise.reduce((sum, value) => sum + value * value, 0) / noise.length;
+    expect(Math.abs(mean)).toBeLessThan(0.02);
+    expect(Math.abs(square - 1)).toBeLessThan(0.02);
+  });
+});
+
+describe('colour jitter', () => {
+  it('changes brightness within its range, each amount alike', () => {
+    const settings = { ...augmentation.parse({}).colorJitter, brightness: 0.5 };
+    const factors = Array.from({ length: 1000 }, (_, index) => {
+      const canvas = new Canvas(1, 1, 1);
+      canvas.pixels[0] = 160;
+      colorJitter(canvas, settings, randomStream(2, index));
+      return canvas.pixels[0] / 160;
+    });
+    for (const [least, most] of [
+      [0.49, 0.75],
+      [0.75, 1],
+      [1, 1.25],
+      [1.25, 1.51],
+    ])
+      expect(
+        Math.abs(factors.filter((factor) => factor >= least && factor < most).length - 250),
+      ).toBeLessThan(60);
+    expect(factors.every((factor) => factor > 0.49 && factor < 1.51)).toBe(true);
+  });
+});
+
 describe('checkNormalisation', () => {
   it('wants a value a channel', () => {
     expect(() => checkNormalisation(undefined, 3)).not.toThrow();
@@ -154,12 +267,28 @@ describe('checkNormalisation', () => {
   });
 });
 
-describe('checkCutout', () => {
+describe('checkAugmentation', () => {
+  const none = { cropPadding: 0, flip: false, cutout: 0 };
+  const { randAugment, colorJitter, randomErasing } = augmentation.parse({});
+
   it('leaves something of the image', () => {
-    expect(() => checkCutout(0, 1, 1)).not.toThrow();
-    expect(() => checkCutout(7, 8, 9)).not.toThrow();
-    expect(() => checkCutout(8, 8, 9)).toThrow(
+    expect(() => checkAugmentation(none, [1, 1, 3])).not.toThrow();
+    expect(() => checkAugmentation({ ...none, cutout: 7 }, [8, 9, 3])).not.toThrow();
+    expect(() => checkAugmentation({ ...none, cutout: 8 }, [8, 9, 3])).toThrow(
       'data.augment.cutout is 8, images are 9x8 pixels: give less than 8',
+    );
+  });
+
+  it('wants grey or colour for operations on colours, and a value a channel to erase with', () => {
+    const all = { ...none, randAugment, colorJitter, randomErasing };
+    expect(() => checkAugmentation(all, [8, 8, 4])).not.toThrow();
+    expect(() => checkAugmentation({ ...all, colorJitter: { ...colorJitter, hue: 0.1 } }, [8, 8, 4])).toThrow(
+      'data.augment.colorJitter takes images of 1 or 3 channels, not of 4: leave it out',
+    );
+    const two = { ...randomErasing, value: [0, 1] };
+    expect(() => checkAugmentation({ ...all, randomErasing: two }, [8, 8, 2])).not.toThrow();
+    expect(() => checkAugmentation({ ...all, randomErasing: two }, [8, 8, 1])).toThrow(
+      'data.augment.randomErasing.value has 2 values, images have 1 channel',
     );
   });
 });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type DataConfig } from '../../src/config/schema.js';
+import { augmentation } from '../../src/data/augment-schema.js';
 import type { Batch, BatchRequest, Dataset } from '../../src/data/dataset.js';
 import { openDataset, datasets } from '../../src/data/index.js';
 import { levelOf, writeFolder, writeImage } from './images.js';
@@ -18,6 +19,11 @@ afterEach(async () => void (await Promise.all(open.splice(0).map((dataset) => da
 afterAll(() => rmSync(root, { recursive: true }));
 
 type Settings = Partial<Extract<DataConfig, { name: 'image-folder' }>>;
+
+const strong = augmentation.parse({
+  ...{ randAugment: { numOps: 2 }, colorJitter: { brightness: 0.4, saturation: 0.4, hue: 0.1 } },
+  randomErasing: { p: 0.5, value: 'random' },
+});
 
 const cache = { memoryMegabytes: 1, diskMegabytes: 1 };
 
@@ -68,7 +74,7 @@ describe('openImageFolder', () => {
   });
 
   it('gives the same bytes with one thread or three, little read ahead or much, cached or not', async () => {
-    const augment = { cropPadding: 2, flip: true, cutout: 2, randomResizedCrop: false };
+    const augment = { ...strong, cropPadding: 2, flip: true, cutout: 2, randomResizedCrop: false };
     const settings: Settings[] = [
       { threads: 1, prefetch: 1, cache: { memoryMegabytes: 0, diskMegabytes: 0 } },
       { threads: 3, prefetch: 8 },
@@ -82,7 +88,7 @@ describe('openImageFolder', () => {
   });
 
   it('augments by (seed, epoch, index), and test images never', async () => {
-    const augment = { cropPadding: 3, flip: true, cutout: 2, randomResizedCrop: false };
+    const augment = { ...strong, cropPadding: 3, flip: true, cutout: 2, randomResizedCrop: false };
     const [own, again, other] = await Promise.all([
       dataset({ augment }),
       dataset({ augment }),
@@ -99,7 +105,7 @@ describe('openImageFolder', () => {
 
   it('shows an image alike in whatever batch it comes', async () => {
     const own = await dataset({
-      augment: { cropPadding: 3, flip: true, cutout: 2, randomResizedCrop: false },
+      augment: { ...strong, cropPadding: 3, flip: true, cutout: 2, randomResizedCrop: false },
     });
     const [mixed] = await collect(own, { batches: [Int32Array.of(4, 9, 2)], epoch: 1 });
     const [alone] = await collect(own, { batches: [Int32Array.of(9)], epoch: 1 });

@@ -108,7 +108,12 @@ describe('code in documents', () => {
 
 describe('settings in documents', () => {
   const known = new Set(listSettings().map(({ path }) => path));
-  const sections = new Set([...known].flatMap((path) => path.split('.').slice(0, -1)));
+  const sections = new Set(
+    [...known].flatMap((path) => {
+      const parts = path.split('.').slice(0, -1);
+      return [...parts, ...parts.map((_, index) => parts.slice(0, index + 1).join('.'))];
+    }),
+  );
   const files = /\.(json|md|yaml|ts|js|safetensors|onnx)$/;
   const settingIn = /^((?:[a-z][a-zA-Z]*\.)+[a-z][a-zA-Z]*)(?:: .*|=.*)?$/;
 
