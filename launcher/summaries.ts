@@ -17,7 +17,7 @@ export const summaries = {
   config: 'list recipes, show one as resolved, say what a recipe may hold',
   centroids: 'make class centroids and measure them',
   bench: 'measure this machine',
-  data: 'fetch a data set, read one through, or show the pixels kept of them',
+  data: 'fetch a data set, read one through, show the pixels kept of them, or draw its images',
   doctor: 'show what this machine can train with, and how fast',
   setup: 'build the native TensorFlow addon for this machine (needs python3 with pip, and g++)',
 } as const;

@@ -8,6 +8,7 @@ import { defaultRoot } from '../../src/data/index.js';
 import { PodDistError, UserError } from '../../src/util/errors.js';
 import { Progress } from '../../src/console/progress.js';
 import { cacheCommand } from './data/cache.js';
+import { previewCommand } from './data/preview.js';
 import { summaries } from '../summaries.js';
 
 const standard = pixelRulesSchema.parse({});
@@ -98,7 +99,8 @@ export const dataCommand: CommandModule<object, object> = {
         handler: runCheck,
       })
       .command(cacheCommand)
-      .demandCommand(1, 'give fetch, check or cache'),
+      .command(previewCommand)
+      .demandCommand(1, 'give fetch, check, cache or preview'),
   handler: () => {},
 };
 

@@ -7,6 +7,7 @@ import type { Config, DataConfig } from '../config/schema.js';
 import { openDataset, type Batch, type Dataset } from '../data/index.js';
 import type { PixelOrigins } from '../data/pixels/pixel-source.js';
 import { globalBatches } from '../data/sampler.js';
+import { readTraining } from '../data/training-batches.js';
 import { Classifier } from '../classifier/classifier.js';
 import { TrainingStep } from '../training/step.js';
 
@@ -107,7 +108,9 @@ async function readPass(dataset: Dataset, epoch: number, benchmark: LoaderBenchm
   let asked = performance.now();
   let started = 0;
   let firstBatchSeconds = 0;
-  for await (const batch of dataset.read({ split: 'train', batches, epoch })) {
+  const { seed, data } = config;
+  const read = { global: batches, rank: 0, worldSize: 1, epoch, seed, augment: data.augment };
+  for await (const batch of readTraining(dataset, read)) {
     const now = performance.now();
     if (started === 0) {
       started = now;

@@ -93,8 +93,9 @@ export class CapturedPasses<Pass> {
   private record(key: string, batch: Batch, make: (batch: Batch) => Pass): PassResult<Pass> {
     const { capture, weights, loadVariables, tensorsOf } = this.options;
     loadVariables?.();
-    const own = { ...batch, labels: batch.labels.slice() };
-    const about = { weights, changing: [own.labels], outputs: tensorsOf };
+    const own = ownCopy(batch);
+    const changing = [own.labels, ...(own.mixed ? [own.mixed.labels] : [])];
+    const about = { weights, changing, outputs: tensorsOf };
     const { result: pass, recording } = capture(about, () => make(own));
     const tensors = [...tensorsOf(pass)];
     const values = tensors.map((tensor) => tensor.dataSync<'float32'>());
@@ -153,7 +154,18 @@ function replay<Pass>(
 }
 
 /** Puts a batch where the inputs of a graph are read. */
-function takeBatch(own: Batch, { images, labels }: Batch): void {
+function takeBatch(own: Batch, { images, labels, mixed }: Batch): void {
   own.images = images;
   own.labels.set(labels);
+  if (!own.mixed || !mixed) return;
+  own.mixed.labels.set(mixed.labels);
+  own.mixed.share = mixed.share;
+}
+
+function ownCopy({ labels, mixed, ...batch }: Batch): Batch {
+  return {
+    ...batch,
+    labels: labels.slice(),
+    mixed: mixed && { labels: mixed.labels.slice(), share: mixed.share },
+  };
 }

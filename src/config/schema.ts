@@ -4,6 +4,7 @@ import { precisions } from '../backend/precision.js';
 import { losses } from '../losses/index.js';
 import { checkElastic, elasticSchema } from './elastic.js';
 import { checkBitwise } from './bitwise.js';
+import { checkMixing } from './mixing.js';
 import { datasets } from '../data/index.js';
 import { checkpointSchema } from './checkpoint-schema.js';
 import { logSchema, metricsSchema } from './log-schema.js';
@@ -168,7 +169,12 @@ function build() {
   });
 }
 
-const checked = () => build().superRefine(checkBitwise).superRefine(checkElastic).superRefine(checkCentroids);
+const checked = () =>
+  build()
+    .superRefine(checkBitwise)
+    .superRefine(checkElastic)
+    .superRefine(checkCentroids)
+    .superRefine(checkMixing);
 
 /**
  * The zod schema of a recipe: it checks a configuration and fills in defaults. Another schema takes its place whenever

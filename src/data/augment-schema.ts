@@ -44,6 +44,16 @@ const randomErasing = z.strictObject({
     ),
 });
 
+const mixing = (does: string) =>
+  z.strictObject({
+    alpha: z
+      .number()
+      .min(0)
+      .max(1000)
+      .default(0)
+      .describe(`${does}; the share of the image itself is drawn from Beta(alpha, alpha); 0: it is not`),
+  });
+
 /** How training images are changed, from (seed, epoch, image) alone. */
 export const augmentation = z.strictObject({
   cropPadding: zeroTo(mostPixels)
@@ -56,6 +66,11 @@ export const augmentation = z.strictObject({
     .default(0)
     .describe('side of a square at a random place of each training image that is set to the mean colour'),
   randomErasing: randomErasing.prefault({}),
+  mixup: mixing('each image of a batch is a weighted sum with another one, as is its loss').prefault({}),
+  cutmix: mixing('each image of a batch has a rectangle of another one').prefault({}),
+  mixProbability: probability
+    .default(1)
+    .describe('share of the batches that mixup and cutmix mix; where both are set, each mixes half of them'),
 });
 
 type Augmentation = z.output<typeof augmentation>;

@@ -1,3 +1,4 @@
+import type { Mix } from './mixing.js';
 import type { PixelOrigins } from './pixels/pixel-source.js';
 
 /** Images and labels of one batch, as a loader hands them to the compute thread. */
@@ -10,6 +11,8 @@ export interface Batch {
   /** Class of each image, [count]. */
   labels: Int32Array;
   count: number;
+  /** Classes of the images that these are mixed with, [count], and the weight of the own classes; where they are. */
+  mixed?: { labels: Int32Array; share: number };
 }
 
 /** The images to train with, or those to test with. */
@@ -22,6 +25,8 @@ export interface BatchRequest {
   batches: readonly Int32Array[];
   /** Epoch (from 0) for augmentation; training images are augmented, test images never. */
   epoch: number;
+  /** How each batch is mixed, for a data set that does so; the first image of one that is mixed is only a partner. */
+  mixes?: readonly (Mix | undefined)[];
 }
 
 /** A data set that has been opened and checked. */
@@ -36,6 +41,8 @@ export interface Dataset {
   fingerprint(): Promise<string>;
   /** The requested batches in order; at most a bounded number is prepared ahead. */
   read(request: BatchRequest): AsyncIterable<Batch>;
+  /** `read` mixes batches itself, as `BatchRequest.mixes` says; default: it is given none, and whoever asked for them mixes. */
+  readonly mixes?: true;
   /** Origins of the pixels of the images read so far; only where images are decoded. */
   readonly origins?: Readonly<PixelOrigins>;
   /** Ends loader threads; safe to call twice. */

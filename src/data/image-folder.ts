@@ -95,7 +95,7 @@ export async function imageFiles(
   const running = new Set<Promise<void>>();
   let told = false;
 
-  async function* read({ split, batches, epoch }: BatchRequest): AsyncIterable<Batch> {
+  async function* read({ split, batches, epoch, mixes }: BatchRequest): AsyncIterable<Batch> {
     const pool = (threads ??= startThreads(config, index, pixels, options));
     const ahead: Promise<LoaderResult>[] = [];
     const used: Float32Array<ArrayBuffer>[] = [];
@@ -103,7 +103,8 @@ export async function imageFiles(
     const request = () => {
       const memory = used.pop();
       const transferList = memory ? [memory.buffer] : [];
-      const task = { split, indices: batches[next++], epoch, memory };
+      const task = { split, indices: batches[next], epoch, mix: mixes?.[next], memory };
+      next++;
       const run = pool.run(task, { transferList });
       const settled = run.catch(() => {}).then(() => void running.delete(settled));
       running.add(settled);
@@ -134,6 +135,7 @@ export async function imageFiles(
     labels,
     fingerprint: () => (digest ??= folderDigest(config.root, index, options)),
     read,
+    mixes: true,
     get origins() {
       return originsOf(pixels);
     },

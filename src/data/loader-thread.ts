@@ -4,6 +4,7 @@ import { reportOf, type ErrorReport } from '../util/errors.js';
 import { Augmenter, type AugmentOptions } from './augment.js';
 import type { SplitName } from './dataset.js';
 import { randomStream } from '../util/random.js';
+import { mixInPlace, type Mix } from './mixing.js';
 import { PixelSource, type SharedPixels } from './pixels/pixel-source.js';
 import { randomRegion } from './random-region.js';
 
@@ -26,6 +27,8 @@ export interface LoaderTask {
   split: SplitName;
   indices: Int32Array;
   epoch: number;
+  /** How its images are mixed, each with the one before it. */
+  mix?: Mix;
   /** Memory to prepare the batch in, used if it has the right length. */
   memory?: Float32Array;
 }
@@ -39,7 +42,13 @@ const pixelSource = new PixelSource(data.pixels, data);
 const augmenter = new Augmenter(data.augment);
 
 /** Decodes and augments one batch; an image looks the same whichever thread prepares it. */
-export default async function prepare({ split, indices, epoch, memory }: LoaderTask): Promise<LoaderResult> {
+export default async function prepare({
+  split,
+  indices,
+  epoch,
+  mix,
+  memory,
+}: LoaderTask): Promise<LoaderResult> {
   const length = indices.length * imageBytes;
   const images = memory?.length === length ? memory : new Float32Array(length);
   try {
@@ -48,6 +57,7 @@ export default async function prepare({ split, indices, epoch, memory }: LoaderT
       const job = { pixels: pixels[position], index, epoch: split === 'train' ? epoch : -1 };
       augmenter.write(job, images, position * imageBytes);
     });
+    if (mix) mixInPlace(images, mix, [data.size, data.size, data.channels]);
   } catch (error) {
     return reportOf(error);
   }

@@ -18,6 +18,7 @@ export const amSoftmax = defineLoss({
   }),
   classWeights: { bias: false },
   graphs: true,
+  mixed: true,
   create: (config, context) => createMarginSoftmax(config, cosineMargin(config.margin), context),
 });
 

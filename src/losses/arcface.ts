@@ -18,6 +18,7 @@ export const arcFace = defineLoss({
   }),
   classWeights: { bias: false },
   graphs: true,
+  mixed: true,
   create: (config, context) => createMarginSoftmax(config, angleMargin(config.margin), context),
 });
 

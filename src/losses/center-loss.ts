@@ -22,6 +22,7 @@ export const centerLoss = defineLoss({
   }),
   classWeights: { bias: true, centers: true },
   graphs: true,
+  mixed: true,
   create: ({ weight }, { communicator }) =>
     meanOverImages(communicator, (features, labels, [rows, bias, given]) => {
       const centers = given as Tensor2D;

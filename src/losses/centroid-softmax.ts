@@ -22,6 +22,7 @@ export const centroidSoftmax = defineLoss({
     ...balanceSetting,
   }),
   graphs: true,
+  mixed: true,
   create: ({ scale, balance }, context) => {
     const centroids = matrixOf(context.targets);
     const weigh = classBalance({ balance }, context);

@@ -10,6 +10,7 @@ export const dotRegression = defineLoss({
   name: 'dot-regression',
   schema: z.strictObject({ name: z.literal('dot-regression') }),
   graphs: true,
+  mixed: true,
   create: (_config, { communicator, targets }) =>
     meanOverImages(communicator, (features, labels) => dotRegressionTerms(features, targets.own(labels))),
 });

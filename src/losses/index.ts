@@ -55,6 +55,10 @@ export const losses = new Registry<LossKind, typeof builtIn>({
       ({ graphs }) => graphs === undefined || typeof graphs === 'boolean',
     ],
     [
+      'mixed must be true or false, or left out',
+      ({ mixed }) => mixed === undefined || typeof mixed === 'boolean',
+    ],
+    [
       'workersMatter must be a function, or left out',
       ({ workersMatter }) => workersMatter === undefined || typeof workersMatter === 'function',
     ],

@@ -5,6 +5,13 @@ import { pairwise } from '../collective/pairwise.js';
 import type { Outcome } from '../backend/host-values.js';
 import type { Kind } from '../util/registry.js';
 
+/** Classes of the images that those of a shard are mixed with. */
+export interface MixedLabels {
+  labels: Int32Array;
+  /** Weight of the own class of each image; the rest is that of the other. */
+  share: number;
+}
+
 /** One rank's rows of the global batch. */
 export interface Shard {
   /** Classes of this rank's images; empty where it holds none. */
@@ -13,6 +20,8 @@ export interface Shard {
   counts: readonly number[];
   /** Rows [start, end) of each virtual worker of this rank; default: there is one. */
   rows?: readonly { start: number; end: number }[];
+  /** Where images are mixed (`LossKind.mixed`): the classes of the others, and how much the own ones weigh. */
+  mixed?: MixedLabels;
 }
 
 /** The fixed directions that features are pulled to. */
@@ -91,6 +100,11 @@ export interface LossKind<Schema extends z.ZodObject = z.ZodObject> extends Kind
    * and what `fromHost` and `onHost` give. Default: they may not.
    */
   graphs?: boolean;
+  /**
+   * Whether `compute` heeds `Shard.mixed`, as `meanOverImages` does: the loss of images of two classes is the sum of two
+   * losses by their weights. Default: MixUp and CutMix are refused.
+   */
+  mixed?: boolean;
   /** The loss with these settings. Every rank calls it. */
   create(config: z.output<Schema>, context: LossContext): Loss;
 }

@@ -3,6 +3,7 @@ import type { Scalar, Tensor, Tensor2D } from '../tf/index.js';
 import type { Communicator } from '../collective/communicator.js';
 import { join } from '../models/parts.js';
 import { batchOf, summed, type Loss } from './loss.js';
+import { weigher, type Weigh } from './mixed.js';
 import { overShards, placed, total } from './over-shards.js';
 
 /** A loss of some rows, summed over them. */
@@ -17,7 +18,7 @@ export interface RowTerms {
  *
  * Each rank adds the sum over its own rows, divided by the global batch; one number is reduced, for the record. `terms` is
  * called with features [rows, d], labels [rows] and the trained class weights, rows [k, d] and perhaps a bias [k]; once for
- * each virtual worker that has rows. The loss has no parts and no state.
+ * each virtual worker that has rows, and once more with the other classes of images that are mixed. The loss has no parts and no state.
  *
  * @example
  * import { LocalCommunicator, meanOverImages, readOutcome, tf } from 'pod-dist';
@@ -37,9 +38,11 @@ export function meanOverImages(
   return {
     compute(features, classWeights, shard) {
       const batch = batchOf(shard);
-      const shards = overShards(shard, [features], ({ tensors: [rows], labels }) =>
-        terms(rows, labels, classWeights),
-      );
+      const weigh = shard.mixed && weigher(shard.mixed);
+      const shards = overShards(shard, [features], ({ tensors: [rows], labels, others }) => {
+        const own = terms(rows, labels, classWeights);
+        return weigh && others ? weighted(own, terms(rows, others, classWeights), weigh) : own;
+      });
       const gradients = shards.map((own) => own?.gradients().map((gradient) => tf.div(gradient, batch)));
       const ofFeatures = join(gradients.map((own) => own?.[0])) ?? tf.zerosLike(features);
       const ofWeights = classWeights.map(
@@ -54,6 +57,16 @@ export function meanOverImages(
         },
       };
       return { values, gradients: [ofFeatures, ...ofWeights] };
+    },
+  };
+}
+
+function weighted(own: RowTerms, other: RowTerms, weigh: Weigh): RowTerms {
+  return {
+    sum: weigh(own.sum, other.sum) as Scalar,
+    gradients: () => {
+      const others = other.gradients();
+      return own.gradients().map((gradient, index) => weigh(gradient, others[index]));
     },
   };
 }

@@ -8,11 +8,13 @@ import type { Shard } from './loss.js';
 interface ShardRows {
   tensors: Tensor2D[];
   labels: Int32Array;
+  /** Classes of the images that they are mixed with. */
+  others?: Int32Array;
 }
 
 /** The result of `compute` for each virtual worker of this rank; undefined for one without rows. */
 export function overShards<T>(
-  { labels, rows = [{ start: 0, end: labels.length }] }: Shard,
+  { labels, mixed, rows = [{ start: 0, end: labels.length }] }: Shard,
   tensors: readonly Tensor2D[],
   compute: (rows: ShardRows) => T,
 ): (T | undefined)[] {
@@ -21,7 +23,8 @@ export function overShards<T>(
     if (start === end) return undefined;
     const whole = end - start === labels.length;
     const own = tensors.map((tensor) => (whole ? tensor : rowsOf(tensor, range)));
-    return compute({ tensors: own, labels: labels.subarray(start, end) });
+    const others = mixed?.labels.subarray(start, end);
+    return compute({ tensors: own, labels: labels.subarray(start, end), others });
   });
 }
 

@@ -16,6 +16,7 @@ import {
 } from './loss.js';
 import { marginSoftmaxTerms, scaleSchema } from './margin-softmax.js';
 import { labelTensor } from './inputs.js';
+import { computeMixed } from './mixed.js';
 import { overShards, placed } from './over-shards.js';
 import { throughNorm, unitRows } from './rows.js';
 import { matrixOf } from './targets.js';
@@ -38,6 +39,7 @@ export const pedccLoss = defineLoss({
   name: 'pedcc-loss',
   schema,
   graphs: true,
+  mixed: true,
   create: (config, context) => new PedccLoss(config, context),
 });
 
@@ -66,7 +68,9 @@ class PedccLoss implements Loss {
     this.centroids = matrixOf(context.targets);
   }
 
-  compute(features: Tensor2D, _classWeights: readonly Tensor[], shard: Shard): Computed {
+  compute(features: Tensor2D, classWeights: readonly Tensor[], shard: Shard): Computed {
+    const { mixed } = shard;
+    if (mixed) return computeMixed(this, features, classWeights, { ...shard, mixed });
     const { scale, margin, power, reduction, weight } = this.config;
     const { communicator, targets } = this.context;
     const batch = batchOf(shard);

@@ -13,6 +13,7 @@ import {
   type LossContext,
   type Shard,
 } from './loss.js';
+import { computeMixed } from './mixed.js';
 import { overShards, placed, total } from './over-shards.js';
 import { Delta, deltaSchema } from './pod-delta.js';
 import { globalGradient, localTerms, selfCorrelationValue, type LocalTerms } from './pod-terms.js';
@@ -34,6 +35,7 @@ export const pod = defineLoss({
   schema,
   workersMatter: ({ sc }) => (sc === 'local' ? { setting: 'sc', advice: 'choose global or off' } : undefined),
   graphs: true,
+  mixed: true,
   create: (config, context) => new PodLoss(config, context),
 });
 
@@ -71,7 +73,9 @@ export class PodLoss implements Loss {
     this.state = new Delta(config.delta, context);
   }
 
-  compute(features: Tensor2D, _classWeights: readonly Tensor[], shard: Shard): Computed {
+  compute(features: Tensor2D, classWeights: readonly Tensor[], shard: Shard): Computed {
+    const { mixed } = shard;
+    if (mixed) return computeMixed(this, features, classWeights, { ...shard, mixed });
     const { config, nacWeight, state } = this;
     const deltaSquared = fromHost<Scalar>(() => ({ values: Float32Array.of(state.value ** 2), shape: [] }));
     const batch = batchOf(shard);

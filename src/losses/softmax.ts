@@ -27,6 +27,7 @@ export const softmax = defineLoss({
   }),
   classWeights: { bias: true },
   graphs: true,
+  mixed: true,
   create: ({ smoothing, balance }, context) => {
     const weigh = classBalance({ balance }, context);
     return meanOverImages(context.communicator, (features, labels, classWeights) =>

@@ -32,6 +32,7 @@ export const sphereFace = defineLoss({
   }),
   classWeights: { bias: false },
   graphs: true,
+  mixed: true,
   create: ({ normalise, ...settings }, { communicator }) =>
     meanOverImages(communicator, (features, labels, [rows]) =>
       multipliedAngleTerms(features, labels, rows as Tensor2D, {

@@ -208,7 +208,7 @@ export class TrainingStep {
           statistics: classifier.batchNorm.handOut(),
         };
       };
-      const result = captured?.run(counts.join(' '), batch, { add, make });
+      const result = captured?.run(`${counts.join(' ')}${batch.mixed ? ' mixed' : ''}`, batch, { add, make });
       if (result) {
         seen.push(result.values);
         this.ranAsGraph = result.isGraph;
@@ -230,7 +230,7 @@ export class TrainingStep {
     const images = classifier.imagesOf(batch, rows);
     const loss = () => {
       const features = classifier.features(images);
-      const shard = { labels: batch.labels, counts, rows };
+      const shard = { labels: batch.labels, counts, rows, mixed: batch.mixed };
       const inputs = { features, classWeights: this.readClassWeights() };
       const { loss, values } = applyLoss(this.loss, inputs, shard, { isRoot: true });
       this.outcome = values;

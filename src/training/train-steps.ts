@@ -1,5 +1,6 @@
 import { shardRange } from '../collective/communicator.js';
 import { balancedBatches, globalBatches, rankSlice, stepsPerEpoch } from '../data/sampler.js';
+import { readTraining } from '../data/training-batches.js';
 import { noTracer } from '../trace/tracer.js';
 import { EpochTimes } from './epoch-times.js';
 import { MeanLoss } from './mean-loss.js';
@@ -44,8 +45,9 @@ export async function trainSteps(
   const plan = microBatches(global, config.accumulate);
   const slices = global.map((batch) => rankSlice(batch, rank, worldSize));
   let index = state.steps * config.accumulate;
-  const batches = slices.slice(index);
-  const loaded = loaderSpans(dataset.read({ split: 'train', batches, epoch }), tracer);
+  const { augment } = config.data;
+  const read = { global, first: index, rank, worldSize, epoch, seed: config.seed, augment };
+  const loaded = loaderSpans(readTraining(dataset, read), tracer);
   const steps = stepsPerEpoch(images, config);
   const done = slices.slice(0, index).reduce((sum, { length }) => sum + length, 0);
   const times = new EpochTimes(communicator, done);

@@ -7,6 +7,8 @@ const least: ConfigInput = {
   learningRate: { schedule: 'constant', rate: 0.1 },
 };
 
+const mixed = { name: 'digits', augment: { mixup: { alpha: 1 } } };
+
 describe('configSchema', () => {
   it('fills in everything but data, model and learning rate', () => {
     expect(configSchema.parse(least)).toMatchObject({
@@ -31,6 +33,11 @@ describe('configSchema', () => {
 
   const wrong: [string, object][] = [
     ['an unknown key', { nmae: 'x' }],
+    ['mixed images for a loss of one class each', { data: mixed, loss: { name: 'cot' } }],
+    [
+      'a magnitude beyond the bins',
+      { data: { name: 'digits', augment: { randAugment: { magnitude: 31 } } } },
+    ],
     ['an unknown key further in', { loss: { delta: { inital: 1 } } }],
     ["another variant's key", { model: { name: 'resnet20', channels: [8] } }],
     ['no images a step', { batchSize: 0 }],

@@ -56,6 +56,10 @@ describe('--bitwise 4', () => {
   const bits = 'distributed.bitwise=4';
   const few = ['data={name: image-folder, root: images, size: 8}', 'batchSize=18'];
   const lars = 'optimizer={name: lars, clipNorm: 1}';
+  const mixup = ['data.augment.mixup.alpha=0.4', 'data.augment.mixProbability=0.8'];
+  const strong = ['cutmix.alpha=1', 'randAugment.numOps=2', 'randomErasing.p=0.5', 'colorJitter.hue=0.2'].map(
+    (setting) => `data.augment.${setting}`,
+  );
   let runs = 0;
 
   async function trained(workers: number, settings: readonly string[]) {
@@ -66,13 +70,19 @@ describe('--bitwise 4', () => {
 
   it.each<[what: string, ...settings: string[]]>([
     ['softmax, LARS and clipping', 'loss.name=softmax', lars, 'distributed.bucketBytes=20000'],
-    ['AM-Softmax, micro-batches', 'loss.name=am-softmax', 'accumulate=3'],
+    ['AM-Softmax, micro-batches, mixup', 'loss.name=am-softmax', 'accumulate=3', ...mixup],
     ['ArcFace, shares of the last batch without images', 'loss.name=arcface', 'batchSize=205'],
-    ['PEDCC-Loss, a residual network', 'loss.name=pedcc-loss', 'model={name: resnet20, dim: 16}', ...few],
+    [
+      'PEDCC-Loss, a residual network, augmented image files',
+      'loss.name=pedcc-loss',
+      'model={name: resnet20, dim: 16}',
+      ...few,
+      ...strong,
+    ],
     ['dot regression, depthwise', 'loss.name=dot-regression', 'model={name: mobilenetv2, dim: 16}', ...few],
     ['dropout, gates, PReLU', 'loss.name=cot', 'model={name: resnet-face18, dim: 16, affine: false}', ...few],
     ['POD Loss without SC, AdamW, averages', 'loss.sc=off', 'optimizer={name: adamw}', 'ema.decay=0.9'],
-    ['residuals that are gathered', 'model.dim=128'],
+    ['residuals that are gathered, mixup', 'model.dim=128', ...mixup],
   ])('gives one worker the bits of four, and the losses of other runs: %s', async (_, ...settings) => {
     const one = await trained(1, [...settings, bits]);
     expect(await trained(4, [...settings, bits])).toEqual(one);

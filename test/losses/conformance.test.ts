@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { LocalCommunicator } from '../../src/collective/local-communicator.js';
-import { losses, type ClassWeights, type LossConfig } from '../../src/losses/index.js';
+import { lossOf, losses, type ClassWeights, type LossConfig } from '../../src/losses/index.js';
 import * as tf from '../../src/tf/index.js';
 import { run } from '../collective/ranks.js';
 import * as onRank from './fixtures/loss-on-rank.js';
@@ -15,9 +15,14 @@ function expectClose(actual: readonly number[], expected: readonly number[], tol
   actual.forEach((value, index) => expect(Math.abs(value - expected[index]) / size).toBeLessThan(tolerance));
 }
 
-function alone(config: LossConfig, weights: ClassWeights | undefined, rows = features): OnRank {
+function alone(
+  config: LossConfig,
+  weights: ClassWeights | undefined,
+  rows = features,
+  about: { labels?: readonly number[]; isMixed?: boolean } = {},
+): OnRank {
   const loss = onRank.createLoss(config, new LocalCommunicator());
-  const found = onRank.computeOn(loss, weights, { counts: [batch], rank: 0, features: rows });
+  const found = onRank.computeOn(loss, weights, { counts: [batch], rank: 0, features: rows, ...about });
   loss.dispose?.();
   return found;
 }
@@ -83,6 +88,29 @@ describe.each([...losses.names])('the loss %s', (name) => {
     expect([values.loss, ...Object.values(gradients).flat()].every(Number.isFinite)).toBe(true);
   });
 
+  it('is the sum of two losses by their weights for images of two classes', async () => {
+    if (!lossOf(config).mixed) return;
+    const weights = onRank.weightsOf(config);
+    const own = alone(config, weights);
+    const other = alone(config, weights, features, { labels: onRank.others });
+    const loss = onRank.createLoss(config, new LocalCommunicator());
+    const about = { counts: [batch], rank: 0, features };
+    const mixed = onRank.computeOn(loss, weights, { ...about, isMixed: true });
+    const weigh = (a: number, b: number) => onRank.share * a + (1 - onRank.share) * b;
+    expectClose([mixed.values.loss], [weigh(own.values.loss, other.values.loss)], 1e-6);
+    for (const [part, value] of Object.entries(mixed.values.parts))
+      expectClose([value], [weigh(own.values.parts[part], other.values.parts[part])], 1e-6);
+    for (const key of ['features', 'kernel', 'bias', 'centers'] as const) {
+      const wanted = own[key].map((value, index) => weigh(value, other[key][index]));
+      expectClose(mixed[key], wanted, 1e-5);
+    }
+    const plain = onRank.createLoss(config, new LocalCommunicator());
+    onRank.computeOn(plain, weights, about);
+    for (const one of [loss, plain]) await one.state?.afterEpoch(0, batch);
+    expect(loss.state?.values).toEqual(plain.state?.values);
+    for (const one of [loss, plain]) one.dispose?.();
+  });
+
   it('leaves no tensor behind once it is disposed of', () => {
     const weights = onRank.weightsOf(config);
     alone(config, weights);
@@ -130,7 +158,7 @@ describe.each([
 
   it.each([...losses.names])('%s is what one rank computes', (name) => {
     const config = losses.schema.parse({ name });
-    const one = alone(config, onRank.weightsOf(config));
+    const one = alone(config, onRank.weightsOf(config), features, { isMixed: lossOf(config).mixed });
     const ranks = results.map((result) => result[name]);
     for (const { values } of ranks) {
       expect(values).toEqual(ranks[0].values);

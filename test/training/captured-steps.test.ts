@@ -54,7 +54,7 @@ interface Run {
 }
 
 /** Two epochs of five batches, the last one short; `change` is called between them. */
-async function train(input: Partial<ConfigInput>, capture: 'auto' | 'off'): Promise<Run> {
+async function train(input: Partial<ConfigInput>, capture: 'auto' | 'off', isMixed = false): Promise<Run> {
   const config = configSchema.parse({
     data: { name: 'digits' },
     model: small,
@@ -73,7 +73,10 @@ async function train(input: Partial<ConfigInput>, capture: 'auto' | 'off'): Prom
   const { accumulate } = config;
   for (let epoch = 0; epoch < 2; epoch++) {
     for (let index = 0; index < 6; index++) {
-      const batch = batchOf(index === 5 ? short : whole, 1 + epoch * 6 + index);
+      const seed = 1 + epoch * 6 + index;
+      const plain = batchOf(index === 5 ? short : whole, seed);
+      const mixed = { labels: plain.labels.map((label) => (label + seed) % classes), share: 1 / (seed + 1) };
+      const batch = isMixed ? { ...plain, mixed } : plain;
       const micro = { index: index % accumulate, count: accumulate };
       called();
       const { loss } = await step.run({ batch, counts: [batch.count], rate: 0.05, micro });
@@ -102,8 +105,8 @@ function expectCaptured({ notices, calls }: Run): void {
 }
 
 /** Trains as graphs and operation by operation: to equal bits; returns the latter. */
-async function expectSame(input: Partial<ConfigInput>): Promise<Run> {
-  const [graphs, operations] = [await train(input, 'auto'), await train(input, 'off')];
+async function expectSame(input: Partial<ConfigInput>, isMixed = false): Promise<Run> {
+  const [graphs, operations] = [await train(input, 'auto', isMixed), await train(input, 'off', isMixed)];
   expectCaptured(graphs);
   expect(graphs.losses).toEqual(operations.losses);
   expect(graphs.weights).toBe(operations.weights);
@@ -140,6 +143,11 @@ describe(
       ['dense blocks', { model: { name: 'densenet121', dim: 6 } }],
     ])('train with %s to the same bits', async (_, input) => {
       await expectSame(input);
+    });
+
+    it('train on images of two classes, of other weights in each step, to the same bits', async () => {
+      for (const name of ['pod', 'pedcc-loss', 'softmax'] as const)
+        await expectSame({ loss: { name }, distributed: { bitwise: 2 } }, true);
     });
 
     describe('in bf16', needs('a processor with instructions for bf16', !obstacleToBf16()), () => {
