@@ -54,7 +54,7 @@ export class Follower {
     while (await this.attempt(() => this.handOver()));
   }
 
-  /** Hands over the rest, for as long as `withinMs`, and ends the sink. */
+  /** Hands over the rest, and ends the sink. One that fails is tried again for as long as `withinMs`. */
   async close(ended: JobEnd | undefined, withinMs: number): Promise<void> {
     const deadline = performance.now() + withinMs;
     for (;;) {

@@ -21,7 +21,10 @@ const betweenMs = 1000;
 /** Leaves the processors to the training wherever it wants them: threads of Linux have priorities of their own. */
 function giveWay(): void {
   try {
-    setPriority(Number(basename(readlinkSync('/proc/thread-self'))), constants.priority.PRIORITY_LOW);
+    setPriority(
+      Number(basename(readlinkSync('/proc/thread-self'))),
+      constants.priority.PRIORITY_BELOW_NORMAL,
+    );
   } catch {
     // Elsewhere a priority is that of the whole process.
   }
@@ -51,15 +54,12 @@ async function follow(): Promise<void> {
   ordered = true;
   if (given.kind === 'leave') return;
   const { ended, withinMs } = given;
-  await Promise.race([
-    Promise.all(
-      followers.map(async (follower, index) => {
-        await following[index];
-        await follower.close(ended, withinMs);
-      }),
-    ),
-    delay(withinMs),
-  ]);
+  await Promise.all(
+    followers.map(async (follower, index) => {
+      await following[index];
+      await follower.close(ended, withinMs);
+    }),
+  );
 }
 
 follow().then(

@@ -7,14 +7,16 @@ import type { LoggingNews, LoggingOrder } from './logging-thread.js';
 import type { LoggedRun } from './sink.js';
 import { sinksOf } from './sinks.js';
 
-/** The sinks have this long to take the rest of a run once it has ended. */
-const closeWithinMs = 10_000;
-/** A thread that does not answer is ended after this much more. */
+/** Once a run has ended, a sink that fails has this long to be there again. */
+const retryWithinMs = 10_000;
+/** All have this long to take the rest. */
+const closeWithinMs = 60_000;
+/** A thread that is to leave and does not is ended after this long. */
 const graceMs = 1000;
 
 /** Milliseconds that the sinks of a run may take to end, at most. */
 export function loggingEndsWithinMs(config: LoggedRun['config']): number {
-  return sinksOf(config).length > 0 ? closeWithinMs + 2 * graceMs : 0;
+  return sinksOf(config).length > 0 ? closeWithinMs + graceMs : 0;
 }
 
 export interface LoggingOptions {
@@ -36,6 +38,7 @@ export class RunLogging {
   private constructor(
     private readonly thread: Worker,
     private readonly over: Promise<unknown>,
+    private readonly notify: (line: string) => void,
   ) {}
 
   /**
@@ -59,7 +62,7 @@ export class RunLogging {
       });
       void over.then(() => resolve(undefined));
     });
-    const logging = new RunLogging(thread, over);
+    const logging = new RunLogging(thread, over, notify);
     const failed = await opened;
     if (failed) {
       await thread.terminate();
@@ -75,7 +78,7 @@ export class RunLogging {
   /** Lets the sinks take the rest, and ends; safe to call twice. `error` is why the run has ended before its time. */
   async close(error?: unknown): Promise<void> {
     const ended = error === undefined ? undefined : endOf(error);
-    await this.order({ kind: 'close', ended, withinMs: closeWithinMs }, closeWithinMs + graceMs);
+    await this.order({ kind: 'close', ended, withinMs: retryWithinMs }, closeWithinMs);
   }
 
   /** Ends at once: another process follows the run now. */
@@ -91,8 +94,11 @@ export class RunLogging {
     this.thread.ref();
     this.thread.postMessage(order);
     const timer = new AbortController();
-    await Promise.race([this.over, delay(withinMs, undefined, { signal: timer.signal }).catch(() => {})]);
+    const late = delay(withinMs, 'late' as const, { signal: timer.signal }).catch(() => undefined);
+    const result = await Promise.race([this.over, late]);
     timer.abort();
+    if (result === 'late' && order.kind === 'close')
+      this.notify(`what is logged of the run is incomplete: it was not written in ${withinMs / 1000} s`);
     await this.thread.terminate();
   }
 }
