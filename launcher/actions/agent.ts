@@ -6,6 +6,7 @@ export interface AgentArguments {
   run: string;
   lostAt?: number;
   depose?: number;
+  notBefore?: number;
   host?: string;
 }
 
@@ -13,6 +14,7 @@ export async function agent({
   run: folder,
   lostAt,
   depose,
+  notBefore,
   host,
 }: ArgumentsCamelCase<AgentArguments>): Promise<void> {
   const token = process.env[launchVariables.token] ?? '';
@@ -21,7 +23,7 @@ export async function agent({
   delete process.env[launchVariables.token];
   delete process.env[launchVariables.lock];
   try {
-    await runAgent({ folder, token, lockFile, lostAt, depose, host });
+    await runAgent({ folder, token, lockFile, lostAt, depose, notBefore, host });
   } catch (error) {
     if (!isNeedless(error)) throw error;
   }

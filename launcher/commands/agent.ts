@@ -9,6 +9,7 @@ export const agentCommand: CommandModule<object, AgentArguments> = {
     yargs
       .positional('run', { type: 'string', demandOption: true, describe: 'run folder' })
       .option('lost-at', { type: 'number', describe: 'take over from an agent that was lost then' })
+      .option('not-before', { type: 'number', describe: 'time before which it takes over nothing' })
       .option('depose', { type: 'number', describe: 'term of that agent, which is ended if it is silent' })
       .option('host', {
         type: 'string',

@@ -147,7 +147,7 @@ class WorkerKeeper {
     const folder = folderOfJob([join.outDir || undefined], token);
     if (folder === undefined) return false;
     this.coordinator.address = await findSuccessor({
-      ...{ folder, token, addresses: [], order: place.rank, silent: false },
+      ...{ folder, token, addresses: [], term: 0, order: place.rank, silent: false },
       ...{ since: runningClock.now(), signal: this.ended.signal },
     });
     return true;

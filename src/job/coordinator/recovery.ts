@@ -12,6 +12,10 @@ import { Separations } from './separations.js';
 /** Milliseconds that workers of a job whose coordinator has ended may take to find the new one: of this host, of others. */
 const rejoinWithinMs = 10_000;
 const rejoinElsewhereMs = 3000;
+/** Milliseconds that the others of other hosts have once one has come: all look for the coordinator at the same time. */
+const rejoinTogetherMs = 1000;
+/** Those of the host of the lost coordinator, which would have started another one there. */
+const rejoinLostMs = 250;
 /** Milliseconds after which workers are started here for places that others keep, and do not fill. */
 const fillWithinMs = 20_000;
 /** Milliseconds for which the job goes on without any worker whose place is kept. */
@@ -61,6 +65,12 @@ export class Recovery {
   private stepped = false;
   /** Workers of a job that was taken over which may still come, and until when they are waited for. */
   private readonly expected = new Map<number, number>();
+  /** Of these, those of other hosts, and how long each has once one of them has come. */
+  private readonly elsewhere = new Map<number, number>();
+  /** Workers of the host of a coordinator that was lost: others are started in their places at once. */
+  private lostWithHost: number[] = [];
+  /** Of these, those in whose places others were started. */
+  private readonly replaced = new Set<number>();
   private readonly separations = new Separations();
   /** A change that waits for a snapshot of all ranks, so that no step is made again, and the ranks that have taken it. */
   private planned: { cause: Cause; since: number; sealed: Map<Member, number> } | undefined;
@@ -82,10 +92,14 @@ export class Recovery {
   }
 
   /** Takes over a job whose coordinator has ended: waits for its workers, and begins the next generation with them. */
-  inherit({ generation, workers, elsewhere, lostMs }: Inherited): void {
+  inherit({ generation, workers, elsewhere, lostWithHost, lostMs }: Inherited): void {
     this.stepped = true;
     const now = runningClock.now();
-    for (const worker of elsewhere) this.expected.set(worker, now + rejoinElsewhereMs);
+    for (const worker of elsewhere) {
+      this.elsewhere.set(worker, lostWithHost.includes(worker) ? rejoinLostMs : rejoinTogetherMs);
+      this.expected.set(worker, now + rejoinElsewhereMs);
+    }
+    if (!this.options.kept) this.lostWithHost = [...lostWithHost];
     for (const worker of workers) this.expected.set(worker, now + rejoinWithinMs);
     const cause: Cause = [
       { code: 'COORDINATOR_LOST', cause: 'the process of the coordinator was lost', user: false },
@@ -165,9 +179,10 @@ export class Recovery {
 
   /** A worker has joined. */
   joined({ worker }: Member): void {
-    this.expected.delete(worker);
+    this.arrived(worker);
     if (this.reform) this.tryToForm();
     else if (this.job.underWay) this.grow();
+    if (!this.reform && !this.planned) this.dismissSurplus();
   }
 
   /** A rank has joined again, that has heard of `generation`; says what it has to be ready for. */
@@ -177,7 +192,7 @@ export class Recovery {
       if (this.job.underWay && this.budget.take(Date.now())) return this.begin(cause);
       return this.job.fail(cause);
     }
-    this.expected.delete(member.worker);
+    this.arrived(member.worker);
     if (generation >= this.reform.generation) this.renumber(generation + 1);
     else this.job.post(member, this.reformMessage(this.reform));
   }
@@ -211,6 +226,7 @@ export class Recovery {
   check(now: number): void {
     const { reform, job, options } = this;
     if (!reform) return;
+    this.replaceLost();
     for (const member of reform.late(job.roster.members.values(), now, options.silentMs)) this.fence(member);
     this.dropLate(now);
     if (options.kept && !reform.helped && now - reform.began > fillWithinMs) {
@@ -229,6 +245,24 @@ export class Recovery {
     if (planned && job.underWay && now - planned.since > boundaryWithinMs) this.begin(planned.cause);
   }
 
+  /** A worker of a job that was taken over has come, or one that is new. */
+  private arrived(worker: number): void {
+    const now = runningClock.now();
+    this.expected.delete(worker);
+    if (!this.elsewhere.has(worker)) return;
+    for (const [other, before] of this.expected)
+      this.expected.set(other, Math.min(before, now + (this.elsewhere.get(other) ?? Infinity)));
+  }
+
+  /** Starts workers in the places of those that are lost with the coordinator's host; where those come back, they end. */
+  private replaceLost(): void {
+    for (const worker of this.lostWithHost.splice(0)) {
+      if (!this.expected.has(worker)) continue;
+      this.replaced.add(worker);
+      this.options.startWorker();
+    }
+  }
+
   /** Waits no longer for workers of a job that was taken over which have not come in time. */
   private dropLate(now: number): void {
     const late = [...this.expected].filter(([, until]) => now > until).map(([worker]) => worker);
@@ -236,7 +270,7 @@ export class Recovery {
       this.expected.delete(worker);
       this.gone.add(worker);
       this.options.endWorker(worker);
-      this.options.startWorker();
+      if (!this.replaced.delete(worker)) this.options.startWorker();
     }
     if (late.length > 0) this.tryToForm();
   }

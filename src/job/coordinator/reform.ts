@@ -73,6 +73,8 @@ export interface Inherited {
   /** Workers of this host that may still run, and those of others. */
   workers: readonly number[];
   elsewhere: readonly number[];
+  /** Of those, the ones of the lost coordinator's own host. */
+  lostWithHost: readonly number[];
   /** Milliseconds since its coordinator was lost. */
   lostMs: number;
 }

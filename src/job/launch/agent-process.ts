@@ -18,6 +18,8 @@ export interface AgentStart {
   lostAt?: number;
   /** Term of that agent, which is ended first where it is still there, without a word. */
   depose?: number;
+  /** Earliest time at which it takes the job over, in milliseconds since 1970: it may be started ahead of that. */
+  notBefore?: number;
   /** This host's address, as other hosts reach it. */
   host?: string;
 }
@@ -32,11 +34,12 @@ const ofWorkers = [...Object.values(launchVariables), 'RANK', 'WORLD_SIZE', 'LOC
  * @returns its process id
  * @throws PodDistError `START_FAILED`
  */
-export function startAgent({ folder, token, lockFile, lostAt, depose, host }: AgentStart): number {
+export function startAgent({ folder, token, lockFile, lostAt, depose, notBefore, host }: AgentStart): number {
   const script = fileURLToPath(new URL('../../../launcher/cli.js', import.meta.url));
   const args = [
     ...(lostAt === undefined ? [] : ['--lost-at', String(lostAt)]),
     ...(depose === undefined ? [] : ['--depose', String(depose)]),
+    ...(notBefore === undefined ? [] : ['--not-before', String(notBefore)]),
     ...(host === undefined ? [] : ['--host', host]),
   ];
   const environment = Object.entries(process.env).filter(([name]) => !ofWorkers.includes(name));

@@ -209,7 +209,8 @@ function inheritedFrom({ state, lostMs, elsewhere }: Former, planned: number): I
   const worldSize = ranks.length || planned;
   const own = elsewhere ? [] : workers.map(({ worker }) => worker);
   const others = [...workers, ...ranks].map(({ worker }) => worker).filter((worker) => !own.includes(worker));
-  return { generation, worldSize, workers: own, elsewhere: [...new Set(others)], lostMs };
+  const lostWithHost = elsewhere ? workers.map(({ worker }) => worker) : [];
+  return { generation, worldSize, workers: own, elsewhere: [...new Set(others)], lostWithHost, lostMs };
 }
 
 /** Workers of a job to take over that are processes of this host. */

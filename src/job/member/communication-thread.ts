@@ -18,7 +18,7 @@ import { Guardian } from './guardian.js';
 import { machineId } from './machine.js';
 import { protocolVersion, type CoordinatorMessage, type WorkerMessage } from '../control/protocol.js';
 import { Status } from './status.js';
-import { folderOfJob, type Succession } from './succession.js';
+import { successionOf, type Succession } from './succession.js';
 import type { FromThread, Place, ThreadData, ToThread } from './thread-protocol.js';
 import type { Held } from '../../training/recovery-point.js';
 
@@ -76,7 +76,8 @@ class CommunicationThread {
     this.guardian = new Guardian(
       { ...data, succession: () => this.succession },
       (error) => this.refuse(error),
-      (reason, lease) => this.link.giveUp(reason, lease),
+      (reason, known) => this.link.giveUp(reason, known),
+      (inMs) => this.link.prepare(inMs),
     );
     this.tracer = data.trace ? new SpanRecorder((spans) => void this.trace(spans)) : noTracer;
     const { arena, thresholds, checkCollectives } = data;
@@ -214,12 +215,12 @@ class CommunicationThread {
     const { port } = new URL(address);
     const hosts = [...new Set(succession.standby.filter(Boolean))];
     const addresses = hosts.map((host) => tcpAddress(host, port));
-    const folder = folderOfJob([own, succession.folder], token);
-    if (folder === undefined && !this.succession)
+    const next = successionOf([own, succession.folder], addresses, token);
+    if (next.folder === undefined && !this.succession)
       process.stderr.write(
         `rank ${rank} on host ${hostname()} does not see the run folder ${succession.folder}: where the coordinator is lost, another host has to take over\n`,
       );
-    this.succession = { folder, addresses };
+    this.succession = next;
   }
 
   /** Refuses a place that no coordinator of this job gives. */

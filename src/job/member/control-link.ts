@@ -1,9 +1,9 @@
 import { ControlClient } from '../control/client.js';
 import type { CoordinatorMessage, WorkerMessage } from '../control/protocol.js';
 import { codeOf, messageOf, PodDistError } from '../../util/errors.js';
-import type { LeaseWatch } from '../../record/lease-watch.js';
 import { runningClock } from '../../util/running-clock.js';
-import { findSuccessor, type Succession } from './succession.js';
+import type { KnownOfSilence } from './guardian.js';
+import { findSuccessor, startAhead, type Succession } from './succession.js';
 
 export interface ControlLinkOptions {
   /** The coordinator's address, such as `tcp://127.0.0.1:29500`. */
@@ -69,8 +69,18 @@ export class ControlLink {
   }
 
   /** Gives the coordinator up, as one that says nothing; see `lose`. */
-  giveUp(reason: string, lease?: LeaseWatch): void {
-    void this.lose(reason, true, lease);
+  giveUp(reason: string, known?: KnownOfSilence): void {
+    void this.lose(reason, true, known);
+  }
+
+  /** Starts whoever takes over from a coordinator that is about to be given up, where that is this worker's turn. */
+  prepare(inMs: number): boolean {
+    const { token, order, succession, host } = this.options;
+    const place = order();
+    const { folder } = succession() ?? {};
+    return (
+      place !== undefined && !this.seeking && startAhead({ folder, token, order: place, host: host() }, inMs)
+    );
   }
 
   /** Sends what is under way, and ends the connection. */
@@ -111,7 +121,7 @@ export class ControlLink {
   }
 
   /** The coordinator is lost: looks for the one that takes over, where the job goes on. */
-  private async lose(reason: string, silent: boolean, lease?: LeaseWatch): Promise<void> {
+  private async lose(reason: string, silent: boolean, known?: KnownOfSilence): Promise<void> {
     const { token, order, hello, onOrphaned, onLost } = this.options;
     if (this.closed || this.seeking) return;
     const error = new PodDistError('COORDINATOR_LOST', reason);
@@ -124,7 +134,7 @@ export class ControlLink {
       await this.client.drop();
       const address = await findSuccessor({
         ...succession,
-        ...{ token, order: place, silent, lease, since: this.heardAt },
+        ...{ token, order: place, silent, ...known, since: this.heardAt },
         host: this.options.host(),
         signal: this.closing.signal,
       });

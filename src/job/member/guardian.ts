@@ -3,6 +3,7 @@ import type { MeetingFolder } from '../../transport/meeting-folder.js';
 import type { Succession } from './succession.js';
 import { hasEnded } from '../../util/processes.js';
 import { LeaseWatch } from '../../record/lease-watch.js';
+import { readJobState } from '../../record/job-state.js';
 import { leaseMs } from '../../record/run-lock.js';
 import { runningClock } from '../../util/running-clock.js';
 
@@ -16,12 +17,22 @@ interface GuardianOptions {
 }
 
 const checkEveryMs = 500;
+/** Milliseconds between two looks at the coordinator's silence. */
+const listenEveryMs = 100;
+/** Milliseconds before a coordinator's time is over at which whoever takes over is prepared. */
+const aheadMs = 1500;
 /** Milliseconds without a word after which the coordinator counts as lost, whether or not it holds the run folder. */
 const successionAfterMs = 10_000;
 /** Milliseconds without a word after which the run folder is asked whether it does. */
 const doubtAfterMs = 700;
 /** A stopped worker's compute thread has this long to end by itself. */
 const endWithinMs = 3000;
+
+/** Facts about a silent coordinator: what has watched the run folder, and whether somebody is prepared to take over. */
+export interface KnownOfSilence {
+  lease?: LeaseWatch;
+  ahead: boolean;
+}
 
 /**
  * Ends the worker's process when nobody else would: with its parent, with the program that started it, with its
@@ -34,16 +45,22 @@ export class Guardian {
   private readonly parent = process.ppid;
   private readonly timer: NodeJS.Timeout;
   private lastWord: number | undefined;
+  private readonly listening: NodeJS.Timeout;
   /** Watches the run folder while the coordinator is silent. */
   private lease: LeaseWatch | undefined;
+  /** Whether somebody was prepared to take over. */
+  private ahead = false;
 
   constructor(
     private readonly options: GuardianOptions,
     private readonly fail: (error: PodDistError) => void,
-    /** Called when the coordinator has said nothing for too long, with what has watched the run folder meanwhile. */
-    private readonly onSilence: (reason: string, lease: LeaseWatch | undefined) => void,
+    /** Called when the coordinator has said nothing for too long, with what is known by then. */
+    private readonly onSilence: (reason: string, known: KnownOfSilence) => void,
+    /** Called some time before, with the milliseconds that are left; returns whether somebody is prepared to take over. */
+    private readonly onDoubt: (inMs: number) => boolean,
   ) {
     this.timer = setInterval(() => this.check(), checkEveryMs);
+    this.listening = setInterval(() => this.listen(), listenEveryMs);
   }
 
   heardOfCoordinator(): void {
@@ -63,12 +80,16 @@ export class Guardian {
 
   close(): void {
     clearInterval(this.timer);
+    clearInterval(this.listening);
   }
 
   private check(): void {
     const { guardParent, starter } = this.options;
     if (guardParent && process.ppid !== this.parent) this.kill();
     if (starter !== undefined && hasEnded(starter)) this.kill();
+  }
+
+  private listen(): void {
     if (this.lastWord === undefined) return;
     const silent = runningClock.now() - this.lastWord;
     const { stallTimeoutMs } = this.options;
@@ -76,20 +97,24 @@ export class Guardian {
     const most = stallTimeoutMs + checkEveryMs * 4;
     const limit = succession ? Math.min(most, successionAfterMs) : most;
     if (silent < limit && !this.hasExpired(succession, silent)) return;
-    const { lease } = this;
+    const { lease, ahead } = this;
     this.lease = undefined;
+    this.ahead = false;
     this.pause();
-    this.onSilence(`no word from the coordinator for ${(silent / 1000).toFixed(1)} s`, lease);
+    this.onSilence(`no word from the coordinator for ${(silent / 1000).toFixed(1)} s`, { lease, ahead });
   }
 
-  /** Whether a silent coordinator has not touched its lock for long, either. */
+  /** Whether a silent coordinator has not touched its lock for long, either, or another one has taken over. */
   private hasExpired(succession: Succession | undefined, silentMs: number): boolean {
     if (silentMs < doubtAfterMs || succession?.folder === undefined) {
       this.lease = undefined;
+      this.ahead = false;
       return false;
     }
     this.lease ??= new LeaseWatch(succession.folder);
-    return this.lease.look() >= leaseMs;
+    const untouchedMs = this.lease.look();
+    if (untouchedMs >= leaseMs - aheadMs) this.ahead ||= this.onDoubt(leaseMs - untouchedMs);
+    return untouchedMs >= leaseMs || (readJobState(succession.folder)?.term ?? 0) > succession.term;
   }
 
   private kill(): void {

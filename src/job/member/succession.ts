@@ -13,6 +13,8 @@ import { startAgent } from '../launch/agent-process.js';
 export interface Succession {
   /** Run folder, where this host sees it. */
   folder: string | undefined;
+  /** Term of the coordinator, as the folder has it: the next one's is higher. */
+  term: number;
   /** Addresses of coordinators to come, in the order in which they are tried where the folder does not tell. */
   addresses: readonly string[];
 }
@@ -23,6 +25,8 @@ export interface Orphan extends Succession {
   token: string;
   /** Place in the order in which workers start another process: its rank, or more. */
   order: number;
+  /** Whether it has started one already, which waits for its time (`startAhead`). */
+  ahead?: boolean;
   /** This host's address, as other hosts reach it. */
   host?: string;
   /** Whether the coordinator's process may still be there, without a word. */
@@ -47,6 +51,16 @@ const liveWithoutMs = 60_000;
 /** The run folder of the job whose secret this is: the first of these that this host sees; undefined where it sees none. */
 export function folderOfJob(folders: readonly (string | undefined)[], token: string): string | undefined {
   return folders.find((folder) => folder !== undefined && readJobState(folder)?.secret === token);
+}
+
+/** Where a job goes on that this coordinator leads now, by these folders and addresses. */
+export function successionOf(
+  folders: readonly (string | undefined)[],
+  addresses: readonly string[],
+  token: string,
+): Succession {
+  const folder = folderOfJob(folders, token);
+  return { folder, addresses, term: (folder !== undefined && readJobState(folder)?.term) || 0 };
 }
 
 /**
@@ -84,18 +98,20 @@ class FolderSearch {
   private readonly lostAt = Date.now();
   /** When this worker's turn to start a process comes; undefined while the coordinator may live. */
   private turn: number | undefined;
+  private started: boolean;
 
   constructor(
     private readonly folder: string,
     private readonly orphan: Orphan,
   ) {
     this.lease = orphan.lease ?? new LeaseWatch(folder);
-    this.before = readJobState(folder)?.term ?? 0;
+    this.before = orphan.term;
+    this.started = orphan.ahead ?? false;
   }
 
   /** The coordinator's address, once there is one that answers. */
   async look(): Promise<string | undefined> {
-    const { silent, order } = this.orphan;
+    const { silent } = this.orphan;
     const now = runningClock.now();
     const expired = this.lease.look() >= leaseMs;
     const state = readJobState(this.folder);
@@ -109,11 +125,18 @@ class FolderSearch {
       if (await isThere(address)) return address;
     }
     if (!ended && !(silent && expired)) this.turn = undefined;
-    else if (now >= (this.turn ??= now + order * nextInOrderMs)) {
+    else if (now >= (this.turn ??= now + this.patienceMs(state))) {
       this.start(state.term);
       this.turn = now + againMs;
     }
     return undefined;
+  }
+
+  /** Milliseconds until this worker's turn. */
+  private patienceMs(state: JobState): number {
+    const { started } = this;
+    this.started = false;
+    return started ? againMs : orderAmong(state, this.orphan.order) * nextInOrderMs;
   }
 
   /** Starts a process that takes the job over; where that cannot be, another worker may. */
@@ -125,6 +148,35 @@ class FolderSearch {
       process.stderr.write(`${messageOf(error)}\n`);
     }
   }
+}
+
+/**
+ * Starts the process that takes over a job whose coordinator, on another host, has neither said anything nor touched its
+ * lock for a while, ahead of its time, so that it has read its programs by then. Where the coordinator touches the lock
+ * after all, that process ends. Only the first worker in order does so.
+ *
+ * @param inMs milliseconds until the job may be taken over
+ */
+export function startAhead(
+  { folder, token, order, host }: Pick<Orphan, 'folder' | 'token' | 'order' | 'host'>,
+  inMs: number,
+): boolean {
+  const state = folder === undefined ? undefined : readJobState(folder);
+  if (folder === undefined || !state || state.ended || state.agent.machine === processSpace()) return false;
+  if (orderAmong(state, order) > 0) return false;
+  try {
+    const lostAt = Date.now();
+    startAgent({ folder, token, lostAt, depose: state.term, notBefore: lostAt + inMs, host });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Place among the workers that may start another process: those of the coordinator's host are lost with it. */
+function orderAmong({ agent, ranks }: JobState, order: number): number {
+  const here = agent.machine === processSpace();
+  return here ? order : ranks.filter(({ rank, host }) => rank < order && host !== agent.host).length;
 }
 
 /** The first address at which a coordinator takes the job's secret. */

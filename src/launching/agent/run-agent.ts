@@ -45,6 +45,7 @@ export async function runAgent(options: AgentStart): Promise<void> {
   const log = openLog(join(folder, 'logs', 'job.log'));
   const agent = new Agent(plan, (line) => writeSync(log, `${new Date().toISOString()} ${line}\n`));
   const { made } = plan;
+  if (options.notBefore !== undefined) await delay(Math.max(0, options.notBefore - Date.now()));
   const hold = await RunFolder.inherit(folder, { lockFile, made, succeeds, say: agent.say });
   const former = lostAt === undefined ? undefined : readJobState(folder);
   if (former?.ended) hold.release();
