@@ -9,16 +9,18 @@ import { parseArgs } from 'node:util';
 import { median } from '../src/bench/statistics.js';
 
 /**
- * What the loss of a worker costs: of pod-dist, with a spare and without, and of PyTorch restarted by torchrun from
- * checkpoints. The digits' small network, four workers; SIGKILL to rank 1 after a given step. Of each run: seconds from the
+ * What the loss of a worker costs: of pod-dist, with a spare and without, and of PyTorch, or Lightning, restarted by
+ * torchrun from checkpoints. The digits' small network, four workers; SIGKILL to rank 1 after a given step. Of each run: seconds from the
  * kill until a step is made that had not been made before, steps that are made again, and whether the final weights are
  * those of an undisturbed run.
  *
- *     node dist/benchmarks/restarts.js [--torchrun PATH] [--workers 4] [--epochs 16] [--after 100] [--rounds 5]
+ *     node dist/benchmarks/restarts.js [--torchrun PATH [--lightning]] [--only 'every 10'] [--workers 4] [--epochs 16] [--after 100] [--rounds 5]
  */
 const { values } = parseArgs({
   options: {
     torchrun: { type: 'string' },
+    lightning: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
     workers: { type: 'string', default: '4' },
     epochs: { type: 'string', default: '16' },
     after: { type: 'string', default: '100' },
@@ -29,7 +31,7 @@ const after = Number(values.after);
 const lookEveryMs = 5;
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const cli = join(root, 'dist/launcher/cli.js');
-const program = join(root, 'benchmarks/peers/restart_torch.py');
+const programs = { torch: 'restart_torch.py', lightning: 'restart_lightning.py' };
 const digits = join(root, 'src/data/digits/digits.csv.gz');
 
 /** A way to train that goes on after the loss of a worker. */
@@ -73,17 +75,21 @@ function podDist(name: string, elastic: readonly string[]): Subject {
   };
 }
 
-function torch(name: string, torchrun: string, every: number): Subject {
+function torch(name: string, torchrun: string, every: number, program = programs.torch): Subject {
   const { workers, epochs } = values;
   const about = ['--standalone', '--nproc-per-node', workers, '--max-restarts', '3'];
   return {
     name,
     // Without it ranks may look for those of the attempt before, and the restart hangs.
     start: (folder) =>
-      spawn(torchrun, [...about, program, digits, folder, epochs, String(every)], {
-        stdio: 'ignore',
-        env: { ...process.env, TORCH_GLOO_LAZY_INIT: '1' },
-      }),
+      spawn(
+        torchrun,
+        [...about, join(root, 'benchmarks/peers', program), digits, folder, epochs, String(every)],
+        {
+          stdio: 'ignore',
+          env: { ...process.env, TORCH_GLOO_LAZY_INIT: '1' },
+        },
+      ),
     steps: (folder) => linesOf(join(folder, 'steps.log')).map(Number),
     pidOf: (folder, rank) => Number(readFileSync(join(folder, `pid-${rank}`), 'utf8')),
     weights: (folder) => readFileSync(join(folder, 'weights.txt'), 'utf8'),
@@ -137,7 +143,7 @@ function linesOf(file: string): string[] {
 }
 
 const elastic = ['--elastic', '--set', 'elastic.faultsPerWorkerHour=1000'];
-const subjects = [
+const all = [
   podDist('pod-dist, a spare', [...elastic, '--spares', '1']),
   podDist('pod-dist, no spare', elastic),
   podDist('pod-dist, a snapshot each step', [
@@ -154,11 +160,19 @@ if (values.torchrun !== undefined) {
     'import torch; print(torch.__version__)',
   ]);
   console.log(`PyTorch ${version.toString().trim()}`);
-  subjects.push(
+  all.push(
     torch('torchrun, a checkpoint each epoch', values.torchrun, 0),
     torch('torchrun, a checkpoint every 10 steps', values.torchrun, 10),
   );
 }
+if (values.torchrun !== undefined && values.lightning) {
+  const name = (when: string) => `Lightning under torchrun, a checkpoint ${when}`;
+  all.push(
+    torch(name('each epoch'), values.torchrun, 0, programs.lightning),
+    torch(name('every 10 steps'), values.torchrun, 10, programs.lightning),
+  );
+}
+const subjects = all.filter(({ name }) => name.includes(values.only));
 const undisturbed = new Map<Subject, string>();
 const results = new Map<Subject, Result[]>(subjects.map((subject) => [subject, []]));
 for (const subject of subjects) undisturbed.set(subject, (await train(subject, false)).weights);
@@ -172,12 +186,12 @@ for (let round = 0; round < Number(values.rounds); round++) {
     );
   }
 }
-for (const [{ name }, all] of results) {
-  const of = (pick: (one: Result) => number) => all.map(pick).toSorted((a, b) => a - b);
+for (const [{ name }, each] of results) {
+  const of = (pick: (one: Result) => number) => each.map(pick).toSorted((a, b) => a - b);
   const seconds = of((one) => one.seconds);
   const again = of((one) => one.again ?? 0);
   console.log(
     `${name}: ${median(seconds).toFixed(2)} s (${seconds[0].toFixed(2)} to ${seconds.at(-1)?.toFixed(2)}), ` +
-      `${median(again)} steps again, equal weights in ${all.filter(({ equal }) => equal).length} of ${all.length}`,
+      `${median(again)} steps again, equal weights in ${each.filter(({ equal }) => equal).length} of ${each.length}`,
   );
 }

@@ -10,7 +10,7 @@ const run = promisify(execFile);
 const training = ['launch', '--backend', 'wasm', '--workers', '2', '--out', 'run', '--elastic'];
 
 /** Faults of the soak that every check makes; `benchmarks/results/recovery.md` has the long one. */
-const faults = 30;
+const faults = 60;
 
 describe('an elastic job', () => {
   let place: Workplace;
@@ -28,7 +28,9 @@ describe('an elastic job', () => {
     async () => {
       const { stdout } = await run(process.execPath, [
         'dist/test/soak/soak.js',
-        ...['--faults', String(faults), '--seed', '3', '--per-run', '15', '--variants', '1,2'],
+        ...['--faults', String(faults), '--seed', '3', '--per-run', '30', '--variants', '1,2'],
+        // Lost connections start no process, so that these many faults take no longer than half of them did.
+        ...['--disconnects', '0.6'],
       ]);
       expect(stdout).toMatch(new RegExp(`^${faults}\\d* faults in`, 'm'));
       expect(stdout).not.toContain('FAILED');

@@ -52,8 +52,16 @@ describe('join on one host', () => {
     await ranks(4);
     expect(guests().map(({ worker }) => worker)).toHaveLength(2);
 
+    first.child.kill('SIGSTOP');
+    await command.says(/rank \d on host .*: stalled: no sign of life for .*; [24] workers go on after/);
+    first.child.kill('SIGCONT');
+    await until('the one that was stopped', () =>
+      guests().some(({ pid }) => pid === first.child.pid) ? true : undefined,
+    );
+    await ranks(4);
+
     second.child.kill('SIGKILL');
-    await command.says(/rank \d on host .*; [24] workers go on after/);
+    await command.says(/rank \d on host .*: (?!stalled).*; [24] workers go on after/);
     process.kill(state().agent.pid, 'SIGKILL');
     await command.says(/the process of the coordinator was lost; [24] workers go on after/);
     await joined(1);

@@ -27,9 +27,9 @@ describe('an elastic job of two tasks', () => {
     until(`${count} epochs`, () => (place.epochs('run') >= count ? true : undefined), 60_000);
   const taken = () => until('a new term', () => (state().term === 1 ? true : undefined));
 
-  function task(rank: number, variables: NodeJS.ProcessEnv, within?: string[]): Command {
+  function task(rank: number, variables: NodeJS.ProcessEnv, within?: string[], more: string[] = []): Command {
     const who = { RANK: String(rank), WORLD_SIZE: '2', LOCAL_RANK: '0', LOCAL_WORLD_SIZE: '1' };
-    const args = ['worker', ...settings, '--set', 'elastic.enabled=true', '--out', 'run'];
+    const args = ['worker', ...settings, '--set', 'elastic.enabled=true', '--out', 'run', ...more];
     return place.start(args, { ...who, ...variables }, within);
   }
 
@@ -44,9 +44,10 @@ describe('an elastic job of two tasks', () => {
     await until('the end of the agent', () => (existsSync(`/proc/${agent.pid}/exe`) ? undefined : true));
   }
 
-  async function twoTasks(): Promise<Command[]> {
+  async function twoTasks(...more: string[]): Promise<Command[]> {
     const port = String(await freePort());
-    const tasks = [0, 1].map((rank) => task(rank, { MASTER_ADDR: '127.0.0.1', MASTER_PORT: port }));
+    const start = (rank: number) => task(rank, { MASTER_ADDR: '127.0.0.1', MASTER_PORT: port }, [], more);
+    const tasks = [0, 1].map(start);
     await epochs(2);
     return tasks;
   }
@@ -65,6 +66,19 @@ describe('an elastic job of two tasks', () => {
     await secondAgain.says('is under way: this task takes part in it');
     await until('both', () => (state().ranks.every(({ worker }) => worker > 1) ? true : undefined));
     await expectUndisturbed(firstAgain, secondAgain);
+  });
+
+  it('goes on with a worker that joins in the place of a task, and without one says what to do', async () => {
+    const [first, second] = await twoTasks('--set', 'distributed.joinTimeoutSeconds=30');
+    second.child.kill('SIGKILL');
+    const guest = place.start(['join', 'run']);
+    await first.says(/rank 1 on host .*; 2 workers go on after/);
+    guest.child.kill('SIGKILL');
+    const { code, lastLine } = await first.ended;
+    expect(code).toBe(1);
+    expect(lastLine).toMatch(
+      /rank 1 on host .*; 1 of 2 workers are left, and no others have come within 30 s: start what is lost again/,
+    );
   });
 
   it('goes on with a task of rank 0 that was stopped, whose coordinator has lost the run', async () => {
@@ -89,7 +103,9 @@ describe('an elastic job of two tasks', () => {
       hosts.lose(0);
       await taken();
       const again = task(0, variables, hosts.within(2, place.folder));
-      await until('it', () => (state().ranks.some(({ host }) => host.endsWith('c')) ? true : undefined));
+      await until('it', () =>
+        [...state().ranks, ...state().spares].some(({ host }) => host.endsWith('c')) ? true : undefined,
+      );
       await expectUndisturbed(second, again);
     });
   });

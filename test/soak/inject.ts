@@ -5,7 +5,7 @@
  * An order is a file `<phase>.<action>` in the folder of `POD_DIST_ORDERS`. The first worker that comes to the phase
  * removes it, and does what it says to itself.
  */
-import { readdirSync, unlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { SharedCommunicator } from '../../src/collective/shared-communicator.js';
@@ -13,6 +13,7 @@ import { Membership } from '../../src/job/member/membership.js';
 import { ShardedOptimiser } from '../../src/parallel/sharded-optimiser.js';
 import { Snapshots } from '../../src/training/snapshots.js';
 import { TrainingStep } from '../../src/training/step.js';
+import { PodDistError } from '../../src/util/errors.js';
 
 export const phases = [
   'start',
@@ -25,6 +26,10 @@ export const phases = [
   'recovery',
 ] as const;
 export const actions = ['kill', 'stop', 'throw', 'delay'] as const;
+/** In the middle of a collective, a rank finds that another one is not there any more: no process ends. */
+export const disconnect = 'collective.disconnect';
+/** A number of the piece that a rank has just kept is another one, and the rank ends. */
+export const corrupt = 'kept.corrupt';
 /** In what a rank gives to a collective, the last bit of a number is another one. */
 export const flip = 'collective.flip';
 
@@ -44,6 +49,7 @@ function at(phase: (typeof phases)[number], own?: Float32Array | Float64Array): 
     if (action === 'kill') process.kill(process.pid, 'SIGKILL');
     if (action === 'stop') process.kill(process.pid, 'SIGSTOP');
     if (action === 'delay') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, delayMs);
+    if (action === 'disconnect') throw new PodDistError('PEER_LOST', 'a fault was ordered');
     if (action === 'throw') throw new Error('a fault was ordered');
     if (action === 'flip' && own) flipIn(own);
   }
@@ -55,6 +61,29 @@ function flipIn(values: ArrayBufferView): void {
   writeFileSync(join(folder, `flipped-${process.env.RANK}`), '');
 }
 
+/** What a snapshot keeps of this rank, as far as a fault needs it (`pieces.ts`). */
+interface Kept {
+  turn: number;
+  placeBytes: number;
+  files?: { own: { read(at: number, into: Uint8Array): boolean; write(at: number, bytes: Uint8Array): void } };
+}
+
+/** Changes a byte of the piece that this rank has kept last, of which its file has a checksum, and ends the rank. */
+function corruptKept({ turn, placeBytes, files }: Kept): void {
+  const order = join(folder, corrupt);
+  if (!files || !existsSync(order)) return;
+  try {
+    unlinkSync(order);
+  } catch {
+    return;
+  }
+  const byte = new Uint8Array(1);
+  const at = turn * placeBytes + 64;
+  files.own.read(at, byte);
+  files.own.write(at, byte.map((value) => value ^ 1));
+  process.kill(process.pid, 'SIGKILL');
+}
+
 /** What a rank gives to a sum, where it is short enough to be compared when the step is made again. */
 function compared(values: unknown, options: unknown): Float32Array | Float64Array | undefined {
   const isNumbers = values instanceof Float32Array || values instanceof Float64Array;
@@ -64,11 +93,15 @@ function compared(values: unknown, options: unknown): Float32Array | Float64Arra
 
 type Method = (...given: unknown[]) => unknown;
 
-function before(type: { prototype: object }, method: string, run: (...given: unknown[]) => void): void {
+function before(
+  type: { prototype: object },
+  method: string,
+  run: (this: never, ...given: unknown[]) => void,
+): void {
   const prototype = type.prototype as Record<string, Method>;
   const own = prototype[method];
   prototype[method] = function (this: unknown, ...given: unknown[]) {
-    run(...given);
+    run.apply(this as never, given);
     return own.apply(this, given);
   };
 }
@@ -82,6 +115,9 @@ if (isMainThread && folder) {
     );
   before(ShardedOptimiser, 'update', () => at('update'));
   before(Snapshots, 'take', () => at('snapshot'));
+  before(Snapshots, 'afterStep', function (this: { kept?: { pieces: Kept }[] }) {
+    if (this.kept?.[0]) corruptKept(this.kept[0].pieces);
+  });
   before(Snapshots, 'begin', (_trained, about) => {
     if ((about as { start?: object }).start) at('recovery');
   });

@@ -5,13 +5,16 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -20,7 +23,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { readJobState } from '../../src/record/job-state.js';
 import { randomStream } from '../../src/util/random.js';
-import { actions, phases } from './inject.js';
+import { actions, corrupt, disconnect, phases } from './inject.js';
 
 const cli = fileURLToPath(new URL('../../launcher/cli.js', import.meta.url));
 const injector = fileURLToPath(new URL('./redirect.js', import.meta.url));
@@ -54,6 +57,10 @@ export interface SoakOptions {
   seed: number;
   /** Faults in each run. */
   perRun?: number;
+  /** Whether the disk of each run is full for a while, and then a kept piece is flipped (Linux, root). */
+  harsh?: boolean;
+  /** Share of the faults that end no process: a rank finds another one gone. */
+  disconnects?: number;
   /** Which of the variants; default: all of them, in turns. */
   of?: readonly number[];
   epochs?: number;
@@ -76,7 +83,8 @@ const mostIdle = 3;
 
 /** Trains until so many faults have been made. */
 export async function soak(options: SoakOptions): Promise<SoakResult> {
-  const { faults, seed, perRun = 12, epochs = 8, of = [...variants.keys()], onLine = () => {} } = options;
+  const { faults, seed, perRun = 12, disconnects = 0.1, epochs = 8 } = options;
+  const { harsh = false, of = [...variants.keys()], onLine = () => {} } = options;
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'soak-'));
   const wanted = new Map<number, Outcome>();
   const result: SoakResult = { runs: 0, faults: 0, failures: [], seconds: [], fromSnapshot: 0 };
@@ -87,9 +95,11 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     const name = join(folder, String(result.runs));
     if (!wanted.has(which)) wanted.set(which, await train(`${name}-undisturbed`, settings));
     const random = randomStream(seed, result.runs);
-    const run = new DisturbedRun(name, [...settings, ...elastic]);
+    const run = new DisturbedRun(name, [...settings, ...elastic], disconnects, harsh);
     const orders = Math.min(perRun, faults - result.faults);
+    if (harsh) await run.fillDisk();
     const made = await run.disturb(orders, () => random.uniform());
+    if (harsh) run.corrupt();
     result.faults += made;
     idle = made === 0 ? idle + 1 : 0;
     if (idle > mostIdle) throw new Error(`${idle} runs in which no fault was carried out`);
@@ -98,12 +108,8 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     result.seconds.push(...outcome.seconds);
     result.fromSnapshot += outcome.fromSnapshot;
     const before = wanted.get(which) as Outcome;
-    const problems = [
-      ...(outcome.code === 0 ? [] : [`ended with ${outcome.code}: ${outcome.lastLine}`]),
-      ...(outcome.weights === before.weights ? [] : ['has other weights']),
-      ...(outcome.metrics === before.metrics ? [] : ['has another record']),
-      ...leftovers(name),
-    ];
+    const problems = [...differences(outcome, before, harsh), ...leftovers(name)];
+    run.clear();
     for (const problem of problems)
       result.failures.push(`run ${result.runs - 1} (${settings.join(' ')}) ${problem}`);
     onLine(
@@ -118,6 +124,21 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     );
   if (result.failures.length === 0) rmSync(folder, { recursive: true, force: true });
   return result;
+}
+
+/** What a run has come to that it should not have. A flipped bit may end it, by name, but no run has other weights. */
+function differences(
+  { code, lastLine, weights, metrics }: Outcome,
+  wanted: Outcome,
+  harsh: boolean,
+): string[] {
+  if (harsh && code === 1 && lastLine.includes('SILENT_CORRUPTION')) return [];
+  return [
+    ...(code === 0 || (harsh && code === 74) ? [] : [`ended with ${code}: ${lastLine}`]),
+    ...(weights === wanted.weights ? [] : ['has other weights']),
+    // Lines that a full disk has not taken are missing.
+    ...(metrics === wanted.metrics || (harsh && code === 74) ? [] : ['has another record']),
+  ];
 }
 
 interface Outcome {
@@ -150,7 +171,13 @@ class Run {
   constructor(
     protected readonly folder: string,
     settings: readonly string[],
+    /** Whether the run has a disk of its own, which is small. */
+    protected readonly small = false,
   ) {
+    if (small) {
+      mkdirSync(folder);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', folder]);
+    }
     this.orders = `${folder}.orders`;
     mkdirSync(this.orders, { recursive: true });
     this.process = spawn(process.execPath, [cli, 'launch', ...settings, '--out', folder, '--json'], {
@@ -196,6 +223,40 @@ class Run {
 }
 
 class DisturbedRun extends Run {
+  constructor(
+    folder: string,
+    settings: readonly string[],
+    private readonly disconnects: number,
+    small: boolean,
+  ) {
+    super(folder, settings, small);
+  }
+
+  /** Leaves no room on the disk of the run for two seconds, in which a rank is killed. */
+  async fillDisk(): Promise<void> {
+    await this.until(() => this.steps > 0);
+    const filler = join(this.folder, 'logs', 'filler');
+    const file = openSync(filler, 'w');
+    try {
+      for (;;) writeSync(file, Buffer.alloc(2 ** 16));
+    } catch {
+      this.give('forward.kill');
+      await delay(2000);
+    } finally {
+      closeSync(file);
+      rmSync(filler);
+    }
+  }
+
+  /** Orders a wrong number in what a rank keeps, just before it is needed. */
+  corrupt(): void {
+    if (this.running) this.give(corrupt);
+  }
+
+  clear(): void {
+    if (this.small) execFileSync('umount', [this.folder]);
+  }
+
   /** Orders so many faults, one after another; resolves with the number that was carried out. */
   async disturb(count: number, random: () => number): Promise<number> {
     let made = 0;
@@ -214,15 +275,33 @@ class DisturbedRun extends Run {
 
   private order(random: () => number): void {
     const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)];
+    if (random() < this.disconnects) return this.give(disconnect);
     if (random() < 0.12) return this.killAgent();
+    if (random() < 0.05) return this.killBoth(random);
     const phase = pick(phases);
     // A recovery happens only after another fault.
     if (phase === 'recovery' || phase === 'start') writeFileSync(join(this.orders, 'forward.kill'), '');
     // A worker that stops costs five seconds of silence, so it is ordered less often.
     const action = random() < 0.1 ? 'stop' : pick(actions.filter((one) => one !== 'stop'));
-    const order = `${phase}.${action}`;
+    this.give(`${phase}.${action}`);
+  }
+
+  private give(order: string): void {
     writeFileSync(join(this.orders, order), '');
     this.made.push(order);
+  }
+
+  /** Kills a rank, and the one that has the copy of what it alone has. */
+  private killBoth(random: () => number): void {
+    const ranks = readJobState(this.folder)?.ranks ?? [];
+    const first = Math.floor(random() * ranks.length);
+    for (const rank of [first, (first + 1) % ranks.length])
+      try {
+        process.kill(ranks[rank].pid, 'SIGKILL');
+      } catch {
+        // Another fault was faster.
+      }
+    this.made.push('both.kill');
   }
 
   /** Kills the process that runs the coordinator. */
@@ -293,13 +372,24 @@ function linesOf(file: string): string[] {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const text = { type: 'string' } as const;
-  const { values } = parseArgs({ options: { faults: text, seed: text, 'per-run': text, variants: text } });
-  const { faults = '1000', seed = '1', 'per-run': perRun = '12' } = values;
+  const { values } = parseArgs({
+    options: {
+      faults: text,
+      seed: text,
+      'per-run': text,
+      variants: text,
+      disconnects: text,
+      harsh: { type: 'boolean' },
+    },
+  });
+  const { faults = '1000', seed = '1', 'per-run': perRun = '12', disconnects = '0.1' } = values;
   const of = values.variants?.split(',').map(Number);
   const result = await soak({
     faults: Number(faults),
     seed: Number(seed),
     perRun: Number(perRun),
+    disconnects: Number(disconnects),
+    harsh: values.harsh,
     of,
     epochs: 6 + Math.ceil(Number(perRun) / 4),
     onLine: (line) => console.log(line),

@@ -10,7 +10,7 @@ import { checkMessagePack, type MessageLimits } from './msgpack-limits.js';
 import { present } from '../../util/present.js';
 
 /** Both sides of the control connection must speak the same version. */
-export const protocolVersion = 8;
+export const protocolVersion = 9;
 
 /** Most ranks of a job. */
 const mostRanks = 65_536;
@@ -154,6 +154,8 @@ export const coordinatorMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('go') }),
   /** The present configuration ends: leave it and say that you are ready for this generation. */
   z.object({ type: z.literal('reform'), generation: whole, message: text }),
+  /** The others go on without this worker, which nobody of this host ends: it may come again, as a spare. */
+  z.object({ type: z.literal('dropped'), message: text }),
   z.object({ type: z.literal('agreed'), name }),
   z.object({ type: z.literal('gathered'), name, result: z.unknown() }),
   /** Answer to a beat. */

@@ -200,7 +200,7 @@ export class Coordinator {
   private admit(connection: Connection, hello: Hello): void {
     const { roster } = this;
     if (roster.of(connection)) return;
-    const reason = roster.admit(connection, hello);
+    const reason = roster.admit(connection, hello, { reforming: this.recovery?.next !== undefined });
     if (reason) return this.refuse(connection, reason);
     this.server.admit(connection);
     if (this.ending) this.post(connection, { type: 'end', cause: this.ending });

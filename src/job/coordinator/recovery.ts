@@ -3,19 +3,13 @@ import { runningClock } from '../../util/running-clock.js';
 import type { CoordinatorMessage } from '../control/protocol.js';
 import { Budget } from './budget.js';
 import { linkLost, type Cause } from './causes.js';
-import { describeFailure, evidence, wouldComeAgain } from './failure.js';
+import { describeFailure, evidence, wouldComeAgain, type JobFailure } from './failure.js';
 import { FaultReports } from './fault-reports.js';
 import { formGroup, Reform, type ElasticOptions, type Formation, type Inherited } from './reform.js';
 import { isGuest, type Member, type Roster } from './roster.js';
+import { Returning } from './returning.js';
 import { Separations } from './separations.js';
 
-/** Milliseconds that workers of a job whose coordinator has ended may take to find the new one: of this host, of others. */
-const rejoinWithinMs = 10_000;
-const rejoinElsewhereMs = 3000;
-/** Milliseconds that the others of other hosts have once one has come: all look for the coordinator at the same time. */
-const rejoinTogetherMs = 1000;
-/** Those of the host of the lost coordinator, which would have started another one there. */
-const rejoinLostMs = 250;
 /** Milliseconds after which workers are started here for places that others keep, and do not fill. */
 const fillWithinMs = 20_000;
 /** Milliseconds for which the job goes on without any worker whose place is kept. */
@@ -63,14 +57,8 @@ export class Recovery {
   private readonly gone = new Set<number>();
   /** Whether a step has been made: before that no fault is worth a second try. */
   private stepped = false;
-  /** Workers of a job that was taken over which may still come, and until when they are waited for. */
-  private readonly expected = new Map<number, number>();
-  /** Of these, those of other hosts, and how long each has once one of them has come. */
-  private readonly elsewhere = new Map<number, number>();
-  /** Workers of the host of a coordinator that was lost: others are started in their places at once. */
-  private lostWithHost: number[] = [];
-  /** Of these, those in whose places others were started. */
-  private readonly replaced = new Set<number>();
+  /** Workers of a job that was taken over which may still come. */
+  private returning: Returning | undefined;
   private readonly separations = new Separations();
   /** A change that waits for a snapshot of all ranks, so that no step is made again, and the ranks that have taken it. */
   private planned: { cause: Cause; since: number; sealed: Map<Member, number> } | undefined;
@@ -92,15 +80,11 @@ export class Recovery {
   }
 
   /** Takes over a job whose coordinator has ended: waits for its workers, and begins the next generation with them. */
-  inherit({ generation, workers, elsewhere, lostWithHost, lostMs }: Inherited): void {
+  inherit(former: Inherited): void {
+    const { generation, lostMs } = former;
+    const { kept } = this.options;
     this.stepped = true;
-    const now = runningClock.now();
-    for (const worker of elsewhere) {
-      this.elsewhere.set(worker, lostWithHost.includes(worker) ? rejoinLostMs : rejoinTogetherMs);
-      this.expected.set(worker, now + rejoinElsewhereMs);
-    }
-    if (!this.options.kept) this.lostWithHost = [...lostWithHost];
-    for (const worker of workers) this.expected.set(worker, now + rejoinWithinMs);
+    this.returning = new Returning({ ...former, ...(kept && { lostWithHost: [] }) }, runningClock.now());
     const cause: Cause = [
       { code: 'COORDINATOR_LOST', cause: 'the process of the coordinator was lost', user: false },
       evidence.signal,
@@ -134,10 +118,15 @@ export class Recovery {
     const [failure] = cause;
     const may = !failure.user && !wouldComeAgain(failure.code);
     if (may && this.reform) return this.reform.consider(cause);
-    if (may && this.reports.explain(cause)) return;
+    if (may && !this.isOfRank(failure) && this.reports.explain(cause)) return;
     if (!may || !this.stepped || !this.job.underWay || !this.budget.take(Date.now()))
       return this.job.fail(cause);
     if (!member || member.rank !== undefined) this.begin(cause);
+  }
+
+  /** Whether a failure is that of a process which has a rank in the present configuration: what was before is known. */
+  private isOfRank({ host, pid }: JobFailure): boolean {
+    return [...this.job.roster.members.values()].some((one) => one.pid === pid && one.host === host);
   }
 
   /** Takes out a member whose process has ended, or is about to; asks for another worker. */
@@ -153,18 +142,16 @@ export class Recovery {
   exitedOutside(worker: number, cause: Cause): void {
     if (this.gone.has(worker)) return;
     this.gone.add(worker);
-    const expected = this.expected.delete(worker);
+    const expected = this.returning?.ended(worker);
     if (!expected && (!this.stepped || !this.budget.take(Date.now()))) return this.job.fail(cause);
     this.options.startWorker();
     this.tryToForm();
   }
 
-  /** Ends a member's process, and takes it out. */
+  /** Takes a member out, and ends its process; one of another host may come again. */
   fence(member: Member): void {
-    this.job.post(member, {
-      type: 'abort',
-      message: 'it was silent for too long, and the others go on without it',
-    });
+    const type = isGuest(member) ? 'dropped' : 'abort';
+    this.job.post(member, { type, message: 'it was silent for too long, and the others go on without it' });
     this.options.endWorker(member.worker);
     this.lose(member);
   }
@@ -179,7 +166,7 @@ export class Recovery {
 
   /** A worker has joined. */
   joined({ worker }: Member): void {
-    this.arrived(worker);
+    this.returning?.arrived(worker, runningClock.now());
     if (this.reform) this.tryToForm();
     else if (this.job.underWay) this.grow();
     if (!this.reform && !this.planned) this.dismissSurplus();
@@ -192,7 +179,7 @@ export class Recovery {
       if (this.job.underWay && this.budget.take(Date.now())) return this.begin(cause);
       return this.job.fail(cause);
     }
-    this.arrived(member.worker);
+    this.returning?.arrived(member.worker, runningClock.now());
     if (generation >= this.reform.generation) this.renumber(generation + 1);
     else this.job.post(member, this.reformMessage(this.reform));
   }
@@ -226,7 +213,6 @@ export class Recovery {
   check(now: number): void {
     const { reform, job, options } = this;
     if (!reform) return;
-    this.replaceLost();
     for (const member of reform.late(job.roster.members.values(), now, options.silentMs)) this.fence(member);
     this.dropLate(now);
     if (options.kept && !reform.helped && now - reform.began > fillWithinMs) {
@@ -235,7 +221,15 @@ export class Recovery {
       for (let more = 0; more < missing; more++) options.startWorker();
     }
     this.endWithoutTasks(now);
-    if (now - reform.began > job.joinTimeoutMs) job.fail([reform.failure, evidence.signal]);
+    if (now - reform.began > job.joinTimeoutMs) job.fail([this.unfilled(reform.failure), evidence.signal]);
+  }
+
+  /** A failure after which too few workers are left, and no others have come. */
+  private unfilled(failure: JobFailure): JobFailure {
+    const left = this.candidates().length;
+    const within = `${left} of ${smallest(this.sizes)} workers are left, and no others have come within ${this.job.joinTimeoutMs / 1000} s`;
+    const cause = `${failure.cause}; ${within}: start what is lost again, let other hosts join the run (pod-dist join), or go on with --resume`;
+    return { ...failure, cause };
   }
 
   /** Called several times a second while a configuration is in place. */
@@ -245,32 +239,15 @@ export class Recovery {
     if (planned && job.underWay && now - planned.since > boundaryWithinMs) this.begin(planned.cause);
   }
 
-  /** A worker of a job that was taken over has come, or one that is new. */
-  private arrived(worker: number): void {
-    const now = runningClock.now();
-    this.expected.delete(worker);
-    if (!this.elsewhere.has(worker)) return;
-    for (const [other, before] of this.expected)
-      this.expected.set(other, Math.min(before, now + (this.elsewhere.get(other) ?? Infinity)));
-  }
-
-  /** Starts workers in the places of those that are lost with the coordinator's host; where those come back, they end. */
-  private replaceLost(): void {
-    for (const worker of this.lostWithHost.splice(0)) {
-      if (!this.expected.has(worker)) continue;
-      this.replaced.add(worker);
-      this.options.startWorker();
-    }
-  }
-
   /** Waits no longer for workers of a job that was taken over which have not come in time. */
   private dropLate(now: number): void {
-    const late = [...this.expected].filter(([, until]) => now > until).map(([worker]) => worker);
+    const { returning, options } = this;
+    for (const _ of returning?.lost() ?? []) options.startWorker();
+    const late = returning?.late(now) ?? [];
     for (const worker of late) {
-      this.expected.delete(worker);
       this.gone.add(worker);
-      this.options.endWorker(worker);
-      if (!this.replaced.delete(worker)) this.options.startWorker();
+      options.endWorker(worker);
+      if (!returning?.isReplaced(worker)) options.startWorker();
     }
     if (late.length > 0) this.tryToForm();
   }
@@ -346,7 +323,7 @@ export class Recovery {
     const { reform, job, options } = this;
     if (!reform) return;
     const survivors = [...job.roster.members.values()];
-    if (this.expected.size > 0 || !survivors.every(({ ready }) => ready)) return;
+    if (this.returning?.any || !survivors.every(({ ready }) => ready)) return;
     const recorded = options.recordedSteps?.();
     const formation = formGroup(this.candidates(), this.sizes, recorded);
     if (!formation) return;

@@ -6,6 +6,7 @@ import { recoveryPoint, stepsOf, type Start } from '../../training/recovery-poin
 import type { Faults } from './budget.js';
 import type { Cause } from './causes.js';
 import type { JobFailure } from './failure.js';
+import type { FormerWorkers } from './returning.js';
 import type { Member } from './roster.js';
 
 /** Milliseconds that a rank may take to leave its configuration before its process is ended, beats or not. */
@@ -65,16 +66,11 @@ export interface ElasticOptions {
 }
 
 /** A job whose coordinator has ended. */
-export interface Inherited {
+export interface Inherited extends FormerWorkers {
   /** The last generation. */
   generation: number;
   /** Number of ranks in it. */
   worldSize: number;
-  /** Workers of this host that may still run, and those of others. */
-  workers: readonly number[];
-  elsewhere: readonly number[];
-  /** Of those, the ones of the lost coordinator's own host. */
-  lostWithHost: readonly number[];
   /** Milliseconds since its coordinator was lost. */
   lostMs: number;
 }

@@ -56,15 +56,19 @@ export class Roster {
 
   constructor(private readonly job: RosterOptions) {}
 
-  /** Admits a worker, or returns the reason for a refusal in one line. */
-  admit(connection: Connection, hello: Hello): string | undefined {
+  /**
+   * Admits a worker, or returns the reason for a refusal in one line. One that comes again has its rank where it has not been
+   * taken out, or where the ranks are about to change (`reforming`); else it is a spare.
+   */
+  admit(connection: Connection, hello: Hello, { reforming = false } = {}): string | undefined {
     const reason = this.objection(hello);
     if (reason) return reason;
     const { worker = hello.rank ?? firstGuest, host, machine, reached, local, pid, digest, again } = hello;
     const { home = { leads: true } } = hello;
     const before = again && this.ofWorker(worker);
     if (before) this.remove(before);
-    const rank = again ? this.ifFree(again.rank ?? before?.rank) : hello.rank;
+    const returning = before || reforming ? (again?.rank ?? before?.rank) : undefined;
+    const rank = again ? this.ifFree(returning) : hello.rank;
     const liveness = new Liveness(this.job, runningClock.now());
     this.digest ??= digest;
     const ready = rank === undefined ? [] : undefined;

@@ -96,6 +96,7 @@ class CommunicationThread {
       host: () => this.own,
       hello: (again) => this.hello(again),
       order: () => this.order(),
+      isAway: () => this.away,
       follow: (message) => {
         this.guardian.heardOfCoordinator();
         this.joinTimer.clear();
@@ -162,6 +163,8 @@ class CommunicationThread {
         });
       case 'reform':
         return this.reform(message);
+      case 'dropped':
+        return this.link.comeAgain(message.message);
       case 'agreed':
       case 'gathered':
         return this.tell(message);

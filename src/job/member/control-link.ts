@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { ControlClient } from '../control/client.js';
 import type { CoordinatorMessage, WorkerMessage } from '../control/protocol.js';
 import { codeOf, messageOf, PodDistError } from '../../util/errors.js';
@@ -18,6 +19,8 @@ export interface ControlLinkOptions {
   hello(again: boolean): WorkerMessage;
   /** Place in the order of those that start the process which takes over; undefined where none is to. */
   order(): number | undefined;
+  /** Whether the compute thread is in no configuration. */
+  isAway(): boolean;
   follow(message: CoordinatorMessage): Promise<void> | void;
   /** Called when the coordinator is lost and another one is looked for. */
   onOrphaned(error: PodDistError): void;
@@ -31,12 +34,17 @@ export interface ControlLinkOptions {
 
 type RecordMessage = Extract<WorkerMessage, { type: 'record' }>;
 
+const lookEveryMs = 50;
+/** Milliseconds that the compute thread may take to leave a configuration that goes on without it. */
+const leaveWithinMs = 30_000;
+
 /**
  * A worker's connection to its coordinator, and to the one that takes over when that is lost. Records that the lost one has
  * not confirmed are sent to the next one.
  */
 export class ControlLink {
   private client: ControlClient;
+  private address = '';
   /** Records that are not confirmed, in order, and the number of those before them on this connection. */
   private unconfirmed: RecordMessage[] = [];
   private confirmed = 0;
@@ -83,6 +91,16 @@ export class ControlLink {
     );
   }
 
+  /** The job goes on without this worker: it leaves its configuration, and asks the coordinator for another place. */
+  comeAgain(reason: string): void {
+    void this.seek(new PodDistError('COORDINATOR_LOST', reason), async () => {
+      const deadline = runningClock.now() + leaveWithinMs;
+      while (!this.options.isAway() && runningClock.now() < deadline)
+        await delay(lookEveryMs, undefined, { signal: this.closing.signal });
+      return this.options.isAway() ? this.address : undefined;
+    });
+  }
+
   /** Sends what is under way, and ends the connection. */
   async close(): Promise<void> {
     this.closed = true;
@@ -93,6 +111,7 @@ export class ControlLink {
 
   private open(address: string): ControlClient {
     const { token } = this.options;
+    this.address = address;
     const onLost = () => void this.lose(`the connection to the coordinator at ${address} ended`, false);
     const client = new ControlClient({ address, token, onLost });
     void this.listen(client);
@@ -122,27 +141,37 @@ export class ControlLink {
 
   /** The coordinator is lost: looks for the one that takes over, where the job goes on. */
   private async lose(reason: string, silent: boolean, known?: KnownOfSilence): Promise<void> {
-    const { token, order, hello, onOrphaned, onLost } = this.options;
+    const { token, order, onLost } = this.options;
     if (this.closed || this.seeking) return;
     const error = new PodDistError('COORDINATOR_LOST', reason);
     const place = order();
     const succession = this.options.succession();
     if (!succession || place === undefined) return onLost(error);
-    this.seeking = true;
-    onOrphaned(error);
-    try {
-      await this.client.drop();
-      const address = await findSuccessor({
+    await this.seek(error, () =>
+      findSuccessor({
         ...succession,
         ...{ token, order: place, silent, ...known, since: this.heardAt },
         host: this.options.host(),
         signal: this.closing.signal,
-      });
+      }),
+    );
+  }
+
+  /** Leaves the present coordinator, and joins again at the address that `find` comes to; without one the worker ends. */
+  private async seek(error: PodDistError, find: () => Promise<string | undefined>): Promise<void> {
+    const { hello, onOrphaned, onLost, onFound } = this.options;
+    if (this.closed || this.seeking) return;
+    this.seeking = true;
+    onOrphaned(error);
+    try {
+      await this.client.drop();
+      const address = await find();
       if (this.closed) return;
+      if (address === undefined) return onLost(error);
       this.client = this.open(address);
       this.confirmed = 0;
       this.seeking = false;
-      this.options.onFound(address);
+      onFound(address);
       this.post(hello(true));
       for (const record of this.unconfirmed) this.post(record);
     } catch (failure) {
