@@ -254,7 +254,7 @@ class DisturbedRun extends Run {
   }
 
   clear(): void {
-    if (this.small) execFileSync('umount', [this.folder]);
+    if (this.small) execFileSync('umount', ['--lazy', this.folder]);
   }
 
   /** Orders so many faults, one after another; resolves with the number that was carried out. */
