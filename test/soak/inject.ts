@@ -65,7 +65,9 @@ function flipIn(values: ArrayBufferView): void {
 interface Kept {
   turn: number;
   placeBytes: number;
-  files?: { own: { read(at: number, into: Uint8Array): boolean; write(at: number, bytes: Uint8Array): void } };
+  files?: {
+    own: { read(at: number, into: Uint8Array): boolean; write(at: number, bytes: Uint8Array): void };
+  };
 }
 
 /** Changes a byte of the piece that this rank has kept last, of which its file has a checksum, and ends the rank. */
@@ -80,7 +82,10 @@ function corruptKept({ turn, placeBytes, files }: Kept): void {
   const byte = new Uint8Array(1);
   const at = turn * placeBytes + 64;
   files.own.read(at, byte);
-  files.own.write(at, byte.map((value) => value ^ 1));
+  files.own.write(
+    at,
+    byte.map((value) => value ^ 1),
+  );
   process.kill(process.pid, 'SIGKILL');
 }
 
