@@ -5,9 +5,11 @@ import { refuseTask } from '../../src/job/join/environment.js';
 import { launchRun } from '../../src/launching/launch-run.js';
 import type { Resume, RunPlan } from '../../src/launching/plan-run.js';
 import { showRun } from '../../src/launching/show-run.js';
+import { UserError } from '../../src/util/errors.js';
 import { endRequests } from '../../src/util/signals.js';
 import { allowedModules, type EndArguments, endRules, type ModuleArguments, overrides } from '../flags.js';
 import { endWithMissed } from '../report-failure.js';
+import { printDryRun } from './dry-run.js';
 
 export interface LaunchArguments extends ModuleArguments, EndArguments {
   gpus?: string;
@@ -16,6 +18,7 @@ export interface LaunchArguments extends ModuleArguments, EndArguments {
   out?: string;
   resume?: Resume;
   requireGpu: boolean;
+  dryRun: boolean;
   json: boolean;
 }
 
@@ -23,6 +26,11 @@ export async function launch(args: ArgumentsCamelCase<LaunchArguments>): Promise
   refuseTask(process.env);
   const { config: file, set, gpus, out, resume, requireGpu, json } = args;
   const request = { file, set, flags: overrides(args), gpus, out, resume, requireGpu };
+  if (args.dryRun) {
+    if (resume !== undefined) throw new UserError('USAGE', '--dry-run is for a new run: leave out --resume');
+    goOnWithoutConsole();
+    return printDryRun({ ...request, allowed: allowedModules(args) }, json);
+  }
   let display: Display | undefined;
   const begin = (plan: RunPlan, folder: string) => {
     const terminal = !json && process.stderr.isTTY;

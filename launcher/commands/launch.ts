@@ -16,12 +16,18 @@ export const launchCommand: CommandModule<object, LaunchArguments> = {
         describe: 'workers, one a GPU, or all (on the CPU where there is no GPU)',
       })
       .options(moduleFlags)
+      .option('dry-run', {
+        type: 'boolean',
+        default: false,
+        describe: 'check everything, measure a few steps, print what the run would take, and train nothing',
+      })
       .option('json', {
         type: 'boolean',
         default: false,
         describe: 'print the report as JSON, and nothing else, on standard output',
       })
       .example('$0 launch --workers 4', 'train the embedded digits with four workers')
+      .example('$0 launch --config faces.yaml --dry-run', 'how long it would take, and how much memory')
       .example(
         '$0 launch --workers 2:4 --spares 1',
         'go on in place when a worker is lost, with two at least',
