@@ -62,8 +62,9 @@ const openersOfOwnFiles = [
   'src/job/join/worker-threads.ts',
   'src/job/join/environment.ts',
   'src/job/member/machine.ts',
+  'src/launching/hosts/host-process.ts',
   'src/job/secret/read-secret.ts',
-  'launcher/main.ts',
+  'launcher/version.ts',
   'src/console/console.ts',
 ];
 

@@ -203,3 +203,22 @@ function readWorkers(text: string): Override[] {
     { path: 'elastic.enabled', value: true, source },
   ];
 }
+
+/** The arguments that give `pod-dist worker` what `args` of `launch` say of recipe, modules and run. */
+export function workerArguments(args: Readonly<Record<string, unknown>>): string[] {
+  const own = shortcuts.flatMap(({ flag }) => (flag === 'workers' ? [] : [flag]));
+  const named = [...own, 'config', 'out', 'max-time', 'grace', 'require-gpu', 'allow-module', 'module'];
+  const given = named.flatMap((flag) => {
+    const value = args[flag];
+    if (value === undefined || value === false) return [];
+    if (value === true) return [`--${flag}`];
+    return [`--${flag}`, flag === 'max-time' ? `${value as number}s` : String(value as string | number)];
+  });
+  const set = (args.set as string[]).flatMap((assignment) => ['--set', assignment]);
+  const { resume } = args as { resume?: Resume };
+  return [
+    ...given,
+    ...set,
+    ...(resume === undefined ? [] : [resume === 'must' ? '--resume=must' : '--resume']),
+  ];
+}

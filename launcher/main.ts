@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { messageOf, UserError } from '../src/util/errors.js';
 import { nearest } from '../src/util/nearest.js';
 import { summaries, type CommandName } from './summaries.js';
+import { version } from './version.js';
 
 /** Flags of a command, as yargs knows them. */
 interface Declared {
@@ -12,7 +12,9 @@ interface Declared {
 }
 
 /** Commands, loaded only when one is named: help does not start TensorFlow. */
-const commands: Readonly<Record<CommandName | 'agent', () => Promise<CommandModule<object, never>>>> = {
+const commands: Readonly<
+  Record<CommandName | 'agent' | 'host', () => Promise<CommandModule<object, never>>>
+> = {
   launch: async () => (await import('./commands/launch.js')).launchCommand as never,
   'lr-find': async () => (await import('./commands/lr-find.js')).lrFindCommand as never,
   worker: async () => (await import('./commands/worker.js')).workerCommand as never,
@@ -33,13 +35,9 @@ const commands: Readonly<Record<CommandName | 'agent', () => Promise<CommandModu
   data: async () => (await import('./commands/data.js')).dataCommand as never,
   doctor: async () => (await import('./commands/doctor.js')).doctorCommand as never,
   setup: async () => (await import('./commands/setup.js')).setupCommand as never,
+  host: async () => (await import('./commands/host.js')).hostCommand as never,
   agent: async () => (await import('./commands/agent.js')).agentCommand as never,
 };
-
-function version(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
-}
 
 /** Runs the command that the arguments name. */
 export async function main(args: string[]): Promise<void> {

@@ -1,6 +1,6 @@
 /** Summary of each command in one line, for its own help and for the list of all. */
 export const summaries = {
-  launch: 'train a classifier, with one worker process or several on this host',
+  launch: 'train a classifier, with one worker process or several, on this host or on others',
   'lr-find': 'try rising learning rates on the training images, and suggest one',
   worker: 'be one worker of a job that torchrun, Slurm, MPI or pod-dist launch has started',
   evaluate: 'measure a checkpoint on its test images: the same numbers for any number of workers',

@@ -102,7 +102,7 @@ const requiring =
   "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);\n";
 
 /** Commands whose starts are kept apart: each needs functions of its own. */
-const commands = ['launch', 'agent', 'worker', 'evaluate', 'predict'];
+const commands = ['launch', 'agent', 'host', 'worker', 'evaluate', 'predict'];
 const kindOfCommand = `${JSON.stringify(commands)}.includes(process.argv[2]) ? process.argv[2] : 'cli'`;
 
 /** Writes the file that starts a program, in place of what tsc has written for its entry. */

@@ -2,16 +2,18 @@ import type { ArgumentsCamelCase } from 'yargs';
 import { goOnWithoutConsole } from '../../src/console/console.js';
 import type { Display } from '../../src/console/display.js';
 import { refuseTask } from '../../src/job/join/environment.js';
+import { isNode } from '../../src/launching/hosts/node-place.js';
 import { launchRun } from '../../src/launching/launch-run.js';
 import type { Resume, RunPlan } from '../../src/launching/plan-run.js';
 import { showRun } from '../../src/launching/show-run.js';
 import { UserError } from '../../src/util/errors.js';
 import { endRequests } from '../../src/util/signals.js';
 import { allowedModules, type EndArguments, endRules, type ModuleArguments, overrides } from '../flags.js';
+import type { HostArguments } from '../host-flags.js';
 import { endWithMissed } from '../report-failure.js';
 import { printDryRun } from './dry-run.js';
 
-export interface LaunchArguments extends ModuleArguments, EndArguments {
+export interface LaunchArguments extends ModuleArguments, EndArguments, HostArguments {
   gpus?: string;
   config?: string;
   set: string[];
@@ -23,6 +25,16 @@ export interface LaunchArguments extends ModuleArguments, EndArguments {
 }
 
 export async function launch(args: ArgumentsCamelCase<LaunchArguments>): Promise<void> {
+  const overHosts = args.hosts !== undefined || args.hostfile !== undefined;
+  if (overHosts || isNode(args, process.env)) {
+    if (args.json)
+      throw new UserError(
+        'USAGE',
+        '--json is for the workers of one command: see report.json in the run folder',
+      );
+    const { launchOnHosts, launchOnNode } = await import('./launch-hosts.js');
+    return overHosts ? launchOnHosts(args) : launchOnNode(args);
+  }
   refuseTask(process.env);
   const { config: file, set, gpus, out, resume, requireGpu, json } = args;
   const request = { file, set, flags: overrides(args), gpus, out, resume, requireGpu };

@@ -1,6 +1,6 @@
 import type { ArgumentsCamelCase } from 'yargs';
 import { goOnWithoutConsole } from '../../src/console/console.js';
-import { readJobEnvironment, type JobEnvironment } from '../../src/job/join/environment.js';
+import { launchVariables, readJobEnvironment, type JobEnvironment } from '../../src/job/join/environment.js';
 import { endWithParent, requestsOfParent } from '../../src/job/launch/end-with-parent.js';
 import { WorkerStop } from '../../src/job/launch/stop-worker.js';
 import type { KeptOutcome } from '../../src/launching/keep-worker.js';
@@ -39,6 +39,10 @@ export async function work(args: ArgumentsCamelCase<WorkerArguments>): Promise<v
     process.channel?.unref();
     await workAs(place, request);
     return;
+  }
+  if (process.env[launchVariables.hosted] !== undefined) {
+    endWithParent();
+    process.channel?.unref();
   }
   const requests = endRequests(endRules(args));
   const report = await WorkerStop.run((stop) => workAs(place, request, stop), { requests, advice });

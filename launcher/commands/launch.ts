@@ -1,5 +1,6 @@
 import type { Argv, CommandModule } from 'yargs';
 import { moduleFlags, recipeFlags, runFlags } from '../flags.js';
+import { hostFlags } from '../host-flags.js';
 import { summaries } from '../summaries.js';
 import type { LaunchArguments } from '../actions/launch.js';
 
@@ -21,11 +22,17 @@ export const launchCommand: CommandModule<object, LaunchArguments> = {
         default: false,
         describe: 'check everything, measure a few steps, print what the run would take, and train nothing',
       })
+      .options(hostFlags)
       .option('json', {
         type: 'boolean',
         default: false,
         describe: 'print the report as JSON, and nothing else, on standard output',
       })
+      .example('$0 launch --hosts a:4,b:4 --out /nfs/faces', 'four workers on each of two hosts, by ssh')
+      .example(
+        '$0 launch --nnodes 2 --node-rank 0 --rendezvous a:29500 --workers 4',
+        'the workers of this host; the same line with --node-rank 1 starts those of the other',
+      )
       .example('$0 launch --workers 4', 'train the embedded digits with four workers')
       .example('$0 launch --config faces.yaml --dry-run', 'how long it would take, and how much memory')
       .example(

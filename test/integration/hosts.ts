@@ -57,6 +57,10 @@ export class Hosts {
     return this.hosts[host].address;
   }
 
+  name(host: number): string {
+    return this.hosts[host].name;
+  }
+
   /** Command that starts another one on a host, in `folder`. */
   within(host: number, folder: string): string[] {
     const { first, temporary } = this.hosts[host];
@@ -99,22 +103,22 @@ export class Hosts {
 
   /** Takes a host from the network. */
   unplug(host: number): void {
-    ip('-n', this.nameOf(host), 'link', 'set', 'eth0', 'down');
+    ip('-n', this.name(host), 'link', 'set', 'eth0', 'down');
   }
 
   /** Takes it back. */
   plug(host: number): void {
-    ip('-n', this.nameOf(host), 'link', 'set', 'eth0', 'up');
+    ip('-n', this.name(host), 'link', 'set', 'eth0', 'up');
   }
 
   /** Lets packets from one host to another get lost, until `heal`: they go to a card that nobody has. */
   cut(from: number, to: number): void {
     const nobody = ['lladdr', '02:00:00:00:00:fe', 'dev', 'eth0', 'nud', 'permanent'];
-    ip('-n', this.nameOf(from), 'neigh', 'replace', this.address(to), ...nobody);
+    ip('-n', this.name(from), 'neigh', 'replace', this.address(to), ...nobody);
   }
 
   heal(from: number, to: number): void {
-    ip('-n', this.nameOf(from), 'neigh', 'del', this.address(to), 'dev', 'eth0');
+    ip('-n', this.name(from), 'neigh', 'del', this.address(to), 'dev', 'eth0');
   }
 
   /** Ends all that runs on the hosts, and removes them. */
@@ -127,10 +131,6 @@ export class Hosts {
       attempt(() => ip('netns', 'del', name));
     }
     attempt(() => ip('netns', 'del', this.prefix));
-  }
-
-  private nameOf(host: number): string {
-    return this.hosts[host].name;
   }
 
   private async start(count: number): Promise<void> {

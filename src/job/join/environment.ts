@@ -102,6 +102,8 @@ export const launchVariables = {
   lock: 'POD_DIST_LOCK',
   /** Set for a worker that goes on where the process that has started it ends. */
   outlives: 'POD_DIST_OUTLIVES',
+  /** Set for a worker of a job over several hosts, whose parent is the process that starts the workers of its host. */
+  hosted: 'POD_DIST_HOSTED',
 } as const;
 
 /**

@@ -5,7 +5,7 @@ import { Membership } from '../member/membership.js';
 import { thresholdsOf } from '../../parallel/bitwise.js';
 import { canonicalHost, isLoopback, isWildcard, tcpAddress } from '../../transport/addresses.js';
 import { readPortRange } from '../../transport/ports.js';
-import type { JobEnvironment } from './environment.js';
+import { launchVariables, type JobEnvironment } from './environment.js';
 import { checkKnown, meet, type Meeting } from './meet.js';
 import { OwnCoordinator } from './own-coordinator.js';
 import { giveToken, publishedSecrets, secretFolders } from '../secret/published-secret.js';
@@ -94,6 +94,7 @@ function guardedBy({ starter, rankVariable, outlives, guest }: JobEnvironment): 
   starter?: number;
 } {
   if (starter === 'pod-dist') return { guardParent: !outlives && !guest };
+  if (process.env[launchVariables.hosted] !== undefined) return { guardParent: true };
   if (starter === 'torchrun' && process.env.TORCHELASTIC_RUN_ID === undefined) return { guardParent: false };
   return { guardParent: true, starter: starterOf(process.ppid, rankVariable) };
 }

@@ -1,0 +1,61 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { until, Workplace, type Command } from './command.js';
+import { freePort } from './free-port.js';
+
+const settings = ['--backend', 'wasm', '--bitwise', '2', '--resume', '--out', 'run'];
+const epochs = 12;
+
+/** Two hosts' commands on this one. */
+describe('launch --nnodes 2', () => {
+  let place: Workplace;
+  let weights: string;
+  beforeAll(async () => {
+    place = new Workplace();
+    await place.train(2, ['distributed.bitwise=2', `epochs=${epochs}`], { out: 'alone' });
+    weights = place.report('alone').weightsSha256;
+  });
+  afterAll(() => place.clear());
+
+  const underWay = (more: number) =>
+    until('an epoch', () => (place.epochs('run') >= more ? true : undefined));
+
+  it('ends in order where one is asked to, and goes on to the weights of one host', async () => {
+    const [first, second] = await start((rank) => ({
+      flags: ['--nnodes', '2', '--node-rank', String(rank)],
+      variables: {},
+    }));
+    await underWay(1);
+    second.child.kill('SIGTERM');
+    for (const { code, lastLine } of [await first.ended, await second.ended])
+      expect([code, lastLine]).toEqual([75, expect.stringContaining('--resume')]);
+    const before = place.epochs('run');
+    const elastic = await start((rank) => ({
+      flags: ['--elastic'],
+      variables: { PET_NNODES: '2', PET_NODE_RANK: String(rank), PET_NPROC_PER_NODE: '1' },
+    }));
+    await underWay(before + 1);
+    process.kill(keptWorkerOf(elastic[1]), 'SIGKILL');
+    for (const one of elastic) {
+      const ended = await one.ended;
+      expect(ended, ended.stderr).toMatchObject({ code: 0 });
+    }
+    expect((await elastic[1].ended).stderr).toMatch(
+      /^\[1\] rank 1: its worker was killed by signal SIGKILL/m,
+    );
+    expect(place.report('run').weightsSha256).toBe(weights);
+  });
+
+  async function start(of: (rank: number) => { flags: string[]; variables: NodeJS.ProcessEnv }) {
+    const meeting = ['--rendezvous', `127.0.0.1:${await freePort()}`];
+    return [0, 1].map((rank) => {
+      const { flags, variables } = of(rank);
+      const args = ['launch', ...settings, '--epochs', String(epochs), ...meeting, ...flags];
+      return place.start(args, variables);
+    });
+  }
+
+  /** The worker below the process that keeps its place: of those of its rank the last. */
+  function keptWorkerOf(command: Command): number {
+    return [...command.workers().values()].at(-1) as number;
+  }
+});
