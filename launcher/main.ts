@@ -18,6 +18,8 @@ const commands: Readonly<
   launch: async () => (await import('./commands/launch.js')).launchCommand as never,
   'lr-find': async () => (await import('./commands/lr-find.js')).lrFindCommand as never,
   worker: async () => (await import('./commands/worker.js')).workerCommand as never,
+  sbatch: async () => (await import('./commands/sbatch.js')).sbatchCommand as never,
+  k8s: async () => (await import('./commands/k8s.js')).k8sCommand as never,
   evaluate: async () => (await import('./commands/evaluate.js')).evaluateCommand as never,
   predict: async () => (await import('./commands/predict.js')).predictCommand as never,
   features: async () => (await import('./commands/features.js')).featuresCommand as never,

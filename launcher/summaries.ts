@@ -3,6 +3,8 @@ export const summaries = {
   launch: 'train a classifier, with one worker process or several, on this host or on others',
   'lr-find': 'try rising learning rates on the training images, and suggest one',
   worker: 'be one worker of a job that torchrun, Slurm, MPI or pod-dist launch has started',
+  sbatch: 'write a script that trains under Slurm, and goes on when its time is over',
+  k8s: 'write manifests that train on Kubernetes, or a Dockerfile',
   evaluate: 'measure a checkpoint on its test images: the same numbers for any number of workers',
   predict: "name the classes of images with a checkpoint's model",
   features: 'write the features of images to a file, for NumPy or as safetensors',
