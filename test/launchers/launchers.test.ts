@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { soonMs, cli, until, Workplace } from '../integration/command.js';
@@ -157,6 +157,22 @@ describe('Slurm', { ...needs('Slurm', noSlurm === undefined), timeout: 2 * patie
       await expectNoWorkers();
     },
   );
+
+  it('goes on, by the script of pod-dist sbatch, with a job whose time is nearly over', async () => {
+    const own = [...settings, '--epochs', '8', '--out', place.path('run')];
+    const { stdout, stderr } = await place.run('sbatch', '--workers', '2', '--time', '10:00', ...own);
+    writeFileSync(place.path('job.sh'), stdout.replace('output=digits', `output=${place.path('digits')}`));
+    const job = cluster?.ask('sbatch', '--parsable', place.path('job.sh')).trim() as string;
+    expect(job, stderr).toMatch(/^\d+$/);
+    await underWay();
+    cluster?.ask('scancel', '--signal=USR1', `${job}.0`);
+    const state = () => cluster?.ask('squeue', '-h', '-j', job, '-o', '%T').trim();
+    await until('the job to be queued again', () => state() === 'PENDING' || undefined, patienceMs);
+    cluster?.ask('scontrol', 'update', `JobId=${job}`, 'StartTime=now');
+    await until('a report', () => existsSync(place.path('run', 'report.json')) || undefined, patienceMs);
+    expect(place.report('run').weightsSha256).toBe(longer);
+    await expectNoWorkers();
+  });
 
   it('gives two jobs of an array folders of their own', async () => {
     const step = `srun -n 2 ${process.execPath} ${cli} worker ${settings.join(' ')} --epochs 1`;

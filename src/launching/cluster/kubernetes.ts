@@ -68,7 +68,10 @@ export function kubernetesManifests(request: KubernetesRequest): string {
   ] as const)
     refuse(`--${flag}`, value, quantities, 'a quantity such as 4 or 16Gi');
   const manifests = { job: indexedJob, jobset: jobSet, trainer: pyTorchJob }[request.kind](request);
-  return [comment(request), ...manifests.map((one) => stringify(one, { lineWidth: 0 }))].join('---\n');
+  return [
+    comment(request),
+    ...manifests.map((one) => stringify(one, { lineWidth: 0, aliasDuplicateObjects: false })),
+  ].join('---\n');
 }
 
 function comment({ name }: KubernetesRequest): string {

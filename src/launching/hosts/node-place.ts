@@ -31,7 +31,7 @@ export function isNode({ nnodes }: NodeFlags, environment: Environment): boolean
 /**
  * Reads a host's place from flags; where one is missing from torchrun's variables for a whole host (`PET_NNODES`,
  * `PET_NODE_RANK`, `PET_NPROC_PER_NODE`, `PET_MASTER_ADDR`, `PET_MASTER_PORT`), which Kubernetes' operators set, from the
- * index of a pod in its Job (`JOB_COMPLETION_INDEX`), and from `MASTER_ADDR` and `MASTER_PORT`.
+ * index of a pod in its Job (`JOB_COMPLETION_INDEX`), and from `RANK`, `MASTER_ADDR` and `MASTER_PORT`.
  *
  * @throws UserError `USAGE` for a flag, `ENVIRONMENT_INVALID` for a variable
  */
@@ -40,6 +40,7 @@ export function readNodePlace(flags: NodeFlags, environment: Environment): NodeP
   const rank = first(flags, environment, 'nodeRank', '--node-rank', [
     'PET_NODE_RANK',
     'JOB_COMPLETION_INDEX',
+    'RANK',
   ]);
   const nodeRank = whole(rank, 0, nodes - 1) ?? (nodes === 1 ? 0 : undefined);
   if (nodeRank === undefined)

@@ -1,0 +1,109 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { dockerfile } from '../../../src/launching/cluster/dockerfile.js';
+import { kubernetesManifests, type KubernetesRequest } from '../../../src/launching/cluster/kubernetes.js';
+import { readNodePlace } from '../../../src/launching/hosts/node-place.js';
+
+const request: KubernetesRequest = {
+  ...{ kind: 'job', name: 'faces', replicas: 4, gpus: 2, workers: 1, image: 'faces:1', volume: 'data' },
+  ...{ cpu: '4', memory: '16Gi', sharedMemory: '2Gi', graceSeconds: 90 },
+  args: ['--config', 'faces.yaml', '--resume', '--out', '/volume/runs/faces'],
+};
+
+/** What a manifest has at a path such as `spec.template`. */
+function at<T = unknown>(manifest: unknown, path: string): T {
+  return path.split('.').reduce((one, key) => (one as Record<string, unknown>)[key], manifest) as T;
+}
+
+const manifests = (more: Partial<KubernetesRequest> = {}) =>
+  parseAllDocuments(kubernetesManifests({ ...request, ...more }))
+    .map((document) => document.toJS() as object | null)
+    .filter((one) => one !== null);
+
+const file = fileURLToPath(new URL('schemas/kubernetes-1.37.json', import.meta.url));
+const ajv = new Ajv2020({ strict: false, validateFormats: false });
+ajv.addSchema(JSON.parse(readFileSync(file, 'utf8')) as object, 'kubernetes');
+
+/** What Kubernetes' own schema, which knows every field, has against a manifest. */
+function objections(definition: string, manifest: unknown): unknown[] {
+  const validate = ajv.compile({ $ref: `kubernetes#/$defs/${definition}` });
+  return validate(manifest) ? [] : (validate.errors ?? []);
+}
+
+const podTemplate = 'io.k8s.api.core.v1.PodTemplateSpec';
+
+describe('an Indexed Job', () => {
+  const [service, job] = manifests();
+
+  it("is what Kubernetes' schema asks for", () => {
+    expect(objections('Service', service)).toEqual([]);
+    expect(objections('Job', job)).toEqual([]);
+    expect(
+      objections('Job', { ...job, spec: { ...at<object>(job, 'spec'), completionMod: 'Indexed' } }),
+    ).not.toEqual([]);
+  });
+
+  it('gives every pod the place of a host, where rank 0 has the name that the service makes', () => {
+    const pod = at(job, 'spec.template.spec');
+    expect([at(pod, 'subdomain'), at(service, 'spec.clusterIP'), at(service, 'spec.selector')]).toEqual([
+      ...['faces', 'None', at(job, 'spec.template.metadata.labels')],
+    ]);
+    const args = at<string[]>(pod, 'containers.0.args');
+    const flag = (name: string) => args[args.indexOf(name) + 1];
+    const flags = { nnodes: flag('--nnodes'), rendezvous: flag('--rendezvous') };
+    expect(readNodePlace(flags, { JOB_COMPLETION_INDEX: '3' })).toMatchObject({
+      ...{ nodes: 4, nodeRank: 3, host: 'faces-0.faces', port: 29_500 },
+    });
+  });
+
+  it('ends at a mistake, does not count an end in order, and waits for that', () => {
+    const rules = at<{ action: string; onExitCodes?: { values: number[] } }[]>(
+      job,
+      'spec.podFailurePolicy.rules',
+    );
+    const byCode = rules.map(({ action, onExitCodes }) => [action, onExitCodes?.values]);
+    expect(byCode).toEqual([
+      ['FailJob', [2]],
+      ['Ignore', [75]],
+      ['Ignore', undefined],
+    ]);
+    expect(at(job, 'spec.template.spec.terminationGracePeriodSeconds')).toBe(120);
+  });
+});
+
+it('a JobSet has such a Job, whose first pod it names', () => {
+  const [set] = manifests({ kind: 'jobset' });
+  const [{ template, name }] = at<{ template: object; name: string }[]>(set, 'spec.replicatedJobs');
+  expect(objections('Job', { apiVersion: 'batch/v1', kind: 'Job', ...template })).toEqual([]);
+  const args = at(template, 'spec.template.spec.containers.0.args');
+  expect(args).toContain(`faces-${name}-0-0.faces:29500`);
+});
+
+it('a PyTorchJob has pods that find their places in what the operator sets', () => {
+  const [job] = manifests({ kind: 'trainer' });
+  const specs = Object.values(
+    at<Record<string, { replicas: number; template: object }>>(job, 'spec.pytorchReplicaSpecs'),
+  );
+  expect(specs.map(({ replicas }) => replicas)).toEqual([1, 3]);
+  for (const { template } of specs) {
+    expect(objections(podTemplate, template)).toEqual([]);
+    expect(at(template, 'spec.containers.0.name')).toBe('pytorch');
+  }
+  const environment = { MASTER_ADDR: 'faces-master-0', MASTER_PORT: '23456', WORLD_SIZE: '4', RANK: '2' };
+  expect(readNodePlace({ nnodes: '4' }, environment)).toMatchObject({ nodeRank: 2, host: 'faces-master-0' });
+});
+
+it.each([
+  [{ name: 'Faces' }, /--name Faces: give up to 50/],
+  [{ volume: 'a b' }, /--volume a b: give the name/],
+  [{ memory: '16 GB' }, /--memory 16 GB: give a quantity/],
+])('refuses %j', (more, message) => {
+  expect(() => kubernetesManifests({ ...request, ...more })).toThrow(message);
+});
+
+it('the image runs nothing as root', () => {
+  expect(dockerfile('1.2.3')).toMatch(/pod-dist@1\.2\.3\n[^]*\nUSER node\nENTRYPOINT \["pod-dist"\]\n$/);
+});
