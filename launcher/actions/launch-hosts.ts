@@ -5,9 +5,17 @@ import { launchOverHosts } from '../../src/launching/hosts/launch-over-hosts.js'
 import { readMeeting, readNodePlace } from '../../src/launching/hosts/node-place.js';
 import { errorOfEnds } from '../../src/launching/hosts/worker-ends.js';
 import { UserError } from '../../src/util/errors.js';
-import { overrides, workerArguments } from '../flags.js';
+import { overrides, workerArguments, type EndArguments, type ModuleArguments } from '../flags.js';
 import { version } from '../version.js';
-import type { LaunchArguments } from './launch.js';
+import type { HostArguments } from '../host-flags.js';
+
+/** Flags of `launch` that hosts start from. */
+interface HostsArguments extends ModuleArguments, EndArguments, HostArguments {
+  config?: string;
+  set: string[];
+  gpus?: string;
+  workers?: string;
+}
 
 /** Writes a line of a worker, after its rank. */
 function output(rank: number, file: 1 | 2, text: string): void {
@@ -18,7 +26,7 @@ function output(rank: number, file: 1 | 2, text: string): void {
 const always = ['POD_DIST_WEBGPU_ADAPTER', 'TF_CPP_MIN_LOG_LEVEL'];
 
 /** Trains on the hosts that are named, by ssh. */
-export async function launchOnHosts(args: LaunchArguments & { workers?: string }): Promise<void> {
+export async function launchOnHosts(args: HostsArguments): Promise<void> {
   const { hosts, hostfile, config: file, set, env, ssh, rendezvous } = args;
   const flags = overrides({ ...args, workers: undefined });
   const job = {
@@ -50,7 +58,7 @@ function variablesOf(names: readonly string[]): Record<string, string> {
 }
 
 /** Trains as one host of a job, each of which something else starts this command on. */
-export async function launchOnNode(args: LaunchArguments & { workers?: string }): Promise<void> {
+export async function launchOnNode(args: HostsArguments): Promise<void> {
   const { config: file, set, gpus } = args;
   const flags = overrides({ ...args, workers: undefined });
   const place = readNodePlace(args, process.env);
