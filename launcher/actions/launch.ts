@@ -32,6 +32,11 @@ export async function launch(args: ArgumentsCamelCase<LaunchArguments>): Promise
         'USAGE',
         '--json is for the workers of one command: see report.json in the run folder',
       );
+    if (args.dryRun)
+      throw new UserError(
+        'USAGE',
+        '--dry-run is for the workers of one host: leave out --hosts, --hostfile and --nnodes',
+      );
     const { launchOnHosts, launchOnNode } = await import('./launch-hosts.js');
     return overHosts ? launchOnHosts(args) : launchOnNode(args);
   }

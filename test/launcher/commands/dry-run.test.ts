@@ -38,4 +38,10 @@ describe('launch --dry-run', () => {
     expect(code).toBe(2);
     expect(lastLine).toMatch(/leave out --resume/);
   });
+
+  it('is for one host', async () => {
+    const { code, lastLine } = await place.ask('launch', '--dry-run', '--hosts', 'a:1,b:1');
+    expect(code).toBe(2);
+    expect(lastLine).toMatch(/leave out --hosts/);
+  });
 });
