@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { RanksRecord } from '../../src/record/records.js';
 import { largest } from '../../src/util/extremes.js';
 import { Command, outputOf, podDist, rowsOf } from './command.js';
 import type { Row } from './page.js';
@@ -145,7 +146,7 @@ async function steps(
   return [...rows, { system: `${backends[0]} of PyTorch float32`, 'images/s': ratio }];
 }
 
-/** One epoch of ResNet-20 from image files: what the loader lets through. */
+/** Two epochs of ResNet-20 from image files: what the loader lets through. */
 async function training({ images, folder }: Subject, backend: string, seconds: number): Promise<Row[]> {
   if (images === undefined || !existsSync(images)) throw new Error('no folder of images (--images)');
   const out = join(folder, `training-${backend}`);
@@ -153,13 +154,15 @@ async function training({ images, folder }: Subject, backend: string, seconds: n
   const where = ['--backend', backend, '--workers', '1', '--out', out, '--json'];
   await outputOf(podDist(['launch', ...about, ...where], seconds));
   return rowsOf(readFileSync(join(out, 'metrics.jsonl'), 'utf8'))
-    .filter(({ kind }) => kind === 'epoch')
-    .map((row) => ({
-      epoch: row.epoch as number,
-      'images/s': row.samplesPerSecond as number,
-      accuracy: row.accuracy as number,
-      'waiting for images': row.dataShare as number,
-    }));
+    .filter(({ kind }) => kind === 'ranks')
+    .flatMap((row) => {
+      const { epoch, ranks } = row as unknown as RanksRecord;
+      return ranks.map(({ images: trained, seconds: took, loaderSeconds }) => ({
+        epoch,
+        'images/s': trained / took,
+        'share of the time that waits for images': loaderSeconds / took,
+      }));
+    });
 }
 
 /** Two workers share the GPU; rank 1 is killed in the middle, and the run goes on to its end. */

@@ -1,12 +1,11 @@
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { statfsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus, freemem, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { MeetingFolder } from '../../src/transport/meeting-folder.js';
+import { askNvidiaSmi } from '../../src/backend/devices/nvidia.js';
 import { availableCores } from '../../src/util/cores.js';
+import { freeBytes } from '../../src/util/disk-room.js';
 import type { AdapterDescription } from '../../src/backend/webgpu/dawn.js';
 import { messageOf } from '../../src/util/errors.js';
 import { findAdapters } from '../../src/backend/webgpu/adapters.js';
@@ -64,7 +63,7 @@ export async function examineMachine(): Promise<Machine> {
     cores: availableCores(),
     memoryGigabytes: totalmem() / 1e9,
     freeMemoryGigabytes: freemem() / 1e9,
-    temporaryFolder: { path, freeGigabytes: freeGigabytes(path) },
+    temporaryFolder: { path, freeGigabytes: freeBytes(path) / 1e9 },
     ipc,
     zeromq,
     sharp,
@@ -134,23 +133,14 @@ async function examineSharp(): Promise<PartHealth> {
 
 async function listGpuDetails(): Promise<Gpu[]> {
   const query = ['--query-gpu=index,name,memory.total,driver_version', '--format=csv,noheader,nounits'];
-  try {
-    const { stdout } = await promisify(execFile)('nvidia-smi', query, { timeout: 10_000 });
-    return stdout
-      .trim()
-      .split('\n')
-      .map((line) => line.split(',').map((field) => field.trim()))
-      .flatMap(([index, name, memory, driver]) =>
-        name === undefined || driver === undefined
-          ? []
-          : [{ index: Number(index), name, memoryMegabytes: Number(memory), driver }],
-      );
-  } catch {
-    return [];
-  }
-}
-
-function freeGigabytes(folder: string): number {
-  const { bavail, bsize } = statfsSync(folder);
-  return (bavail * bsize) / 1e9;
+  const { output = '' } = await askNvidiaSmi(query);
+  return output
+    .trim()
+    .split('\n')
+    .map((line) => line.split(',').map((field) => field.trim()))
+    .flatMap(([index, name, memory, driver]) =>
+      name === undefined || driver === undefined
+        ? []
+        : [{ index: Number(index), name, memoryMegabytes: Number(memory), driver }],
+    );
 }

@@ -35,22 +35,13 @@ export interface EvaluateOptions extends CheckpointOptions {
  * console.log(`${checkpoint}: ${correct} of ${total} images`);
  */
 export async function evaluate(options: EvaluateOptions): Promise<EvaluateResult> {
-  const { checkpoint, weights, workers, backend, set, unknown, out, signal, onLine, onProgress } = options;
+  const { signal, onLine, onProgress, allowModule, module, ...request } = options;
   if (signal?.aborted) throw new StoppedError();
-  const request = {
-    checkpoint,
-    weights,
-    workers,
-    backend,
-    set,
-    unknown,
-    out,
-    allowed: allowedModules(options),
-  };
   const hooks = {
     notify: (line: string) => onLine?.(line),
     evaluating: onProgress,
     stopping: stopOn(signal),
   };
-  return restoringVariables(() => evaluateRun(request, hooks));
+  const allowed = allowedModules({ ...request, allowModule, module });
+  return restoringVariables(() => evaluateRun({ ...request, allowed }, hooks));
 }

@@ -6,6 +6,7 @@ import { noTracer, type Tracer } from '../trace/tracer.js';
 import { Classifier } from '../classifier/classifier.js';
 import { TrainingStep } from '../training/step.js';
 import { phaseSpans, type StepPhase } from '../trace/step-spans.js';
+import { median } from '../util/median.js';
 
 export interface MeasureOptions {
   model: ModelConfig;
@@ -128,11 +129,6 @@ export async function measureStep(options: MeasureOptions): Promise<StepMeasurem
     parameters: classifier.parameters.length,
     loss,
   };
-}
-
-/** The middle value, of an even number the upper one. */
-export function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
 function stepConfig(

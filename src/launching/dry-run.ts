@@ -1,11 +1,12 @@
-import { statfsSync } from 'node:fs';
 import { algorithms } from '../collective/algorithms/index.js';
 import { twoShot } from '../collective/algorithms/two-shot.js';
 import { intervalOf, retentionOf } from '../config/checkpoint-schema.js';
 import type { Config } from '../config/schema.js';
 import { stepsPerEpoch } from '../data/sampler.js';
 import { RunFolder } from '../record/run-folder.js';
+import { freeBytes, gigabytes } from '../util/disk-room.js';
 import { UserError } from '../util/errors.js';
+import { median } from '../util/median.js';
 import { present } from '../util/present.js';
 import type { RunRequest } from './plan-run.js';
 import { tryRun, type TriedStep, type TryHooks } from './try-run.js';
@@ -51,7 +52,7 @@ export async function dryRun(request: Omit<RunRequest, 'resume'>, hooks: TryHook
   const imagesPerSecond = median(steps.slice(warmSteps).map(({ samplesPerSecond }) => samplesPerSecond));
   const epochSeconds = images / imagesPerSecond;
   const weights = 4 * parameters;
-  const disk = { ...diskOf(config, facts, perEpoch), freeBytes: await freeBytes(config, out) };
+  const disk = { ...diskOf(config, facts, perEpoch), freeBytes: await freeFor(config, out) };
   if (disk.bytes > disk.freeBytes)
     throw new UserError(
       'RUN_FOLDER_UNWRITABLE',
@@ -99,21 +100,11 @@ function diskOf(config: Config, { parameters, stateArrays, movingNumbers }: Trie
 }
 
 /** Free bytes where the run folder would be; it is made, and removed again. */
-async function freeBytes({ name, run }: Config, out: string | undefined): Promise<number> {
+async function freeFor({ name, run }: Config, out: string | undefined): Promise<number> {
   const folder = await RunFolder.claim(name, { out, confidential: run.private });
   try {
-    const { bavail, bsize } = statfsSync(folder.path);
-    return bavail * bsize;
+    return freeBytes(folder.path);
   } finally {
     folder.abandon();
   }
-}
-
-/** The middle value, of an even number the upper one. */
-function median(values: readonly number[]): number {
-  return present(values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)], 'a value');
-}
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(1)} GB`;
 }

@@ -6,6 +6,7 @@ import type { Classifier } from '../classifier/classifier.js';
 import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { Dataset } from '../data/dataset.js';
+import { gigabytes } from '../util/disk-room.js';
 import { UserError } from '../util/errors.js';
 
 const float32Bytes = 4;
@@ -62,8 +63,4 @@ export function bytesOfImage(model: tf.LayersModel): number {
 function machineBytes(): number {
   const limit = process.constrainedMemory();
   return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
-}
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(1)} GB`;
 }

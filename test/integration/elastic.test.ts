@@ -31,7 +31,7 @@ describe('an elastic job', () => {
         ...['--faults', String(faults), '--seed', '3', '--per-run', '30', '--variants', '1,2'],
         // Lost connections start no process, so that these many faults take no longer than half of them did.
         ...['--disconnects', '0.6'],
-      ]);
+      ]).catch((failed: { stdout: string; stderr: string }) => failed);
       expect(stdout).toMatch(new RegExp(`^${faults}\\d* faults in`, 'm'));
       expect(stdout).not.toContain('FAILED');
     },

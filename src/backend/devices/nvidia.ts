@@ -62,21 +62,30 @@ function identify(entry: string, { gpus, parts }: Machine, refuse: (reason: stri
 
 async function listMachine({ NVIDIA_VISIBLE_DEVICES: container }: NodeJS.ProcessEnv): Promise<Machine> {
   const without = (none: string): Machine => ({ gpus: [], parts: [], none });
+  const { output, none } = await askNvidiaSmi(['--list-gpus']);
+  if (output === undefined && container !== undefined && ['', 'none', 'void'].includes(container))
+    return without(`NVIDIA_VISIBLE_DEVICES is "${container}": the container was started without GPUs`);
+  if (output === undefined) return without(none);
+  const gpus = [...output.matchAll(/^GPU (\d+):.*\(UUID: ([^)\s]+)\)/gm)];
+  const parts = [...output.matchAll(/^\s+MIG .*\(UUID: ([^)\s]+)\)/gm)];
+  if (gpus.length === 0) return without('nvidia-smi lists none');
+  return {
+    gpus: gpus.map(([, index, uuid]) => ({ index, uuid })),
+    parts: parts.map(([, uuid]) => uuid),
+    none: '',
+  };
+}
+
+/** What nvidia-smi prints, or why it says nothing. */
+export async function askNvidiaSmi(
+  args: readonly string[],
+): Promise<{ output: string; none?: undefined } | { output?: undefined; none: string }> {
   try {
-    const { stdout } = await promisify(execFile)('nvidia-smi', ['--list-gpus'], { timeout: 10_000 });
-    const gpus = [...stdout.matchAll(/^GPU (\d+):.*\(UUID: ([^)\s]+)\)/gm)];
-    const parts = [...stdout.matchAll(/^\s+MIG .*\(UUID: ([^)\s]+)\)/gm)];
-    if (gpus.length === 0) return without('nvidia-smi lists none');
-    return {
-      gpus: gpus.map(([, index, uuid]) => ({ index, uuid })),
-      parts: parts.map(([, uuid]) => uuid),
-      none: '',
-    };
+    const { stdout } = await promisify(execFile)('nvidia-smi', args, { timeout: 10_000 });
+    return { output: stdout };
   } catch (error) {
-    if (container !== undefined && ['', 'none', 'void'].includes(container))
-      return without(`NVIDIA_VISIBLE_DEVICES is "${container}": the container was started without GPUs`);
     const { code, stdout = '' } = error as NodeJS.ErrnoException & { stdout?: string };
-    if (code === 'ENOENT') return without('there is no nvidia-smi');
-    return without(`nvidia-smi fails: ${stdout.trim().split('\n')[0] || messageOf(error)}`);
+    if (code === 'ENOENT') return { none: 'there is no nvidia-smi' };
+    return { none: `nvidia-smi fails: ${stdout.trim().split('\n')[0] || messageOf(error)}` };
   }
 }

@@ -1,6 +1,5 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
-import { messageOf, UserError } from '../../util/errors.js';
+import { UserError } from '../../util/errors.js';
+import { askNvidiaSmi } from '../devices/nvidia.js';
 import { tensorflowVersion } from './cache.js';
 import type { SetupProgress } from './library.js';
 
@@ -34,16 +33,10 @@ export async function checkDriver(progress: SetupProgress): Promise<void> {
 }
 
 async function findDriver(): Promise<{ version: string } | { none: string }> {
-  const query = ['--query-gpu=driver_version', '--format=csv,noheader'];
-  try {
-    const { stdout } = await promisify(execFile)('nvidia-smi', query, { timeout: 10_000 });
-    const [version] = stdout.trim().split('\n');
-    return /^\d+(\.\d+)*$/.test(version) ? { version } : { none: 'nvidia-smi lists no GPU' };
-  } catch (error) {
-    const { code, stdout = '' } = error as NodeJS.ErrnoException & { stdout?: string };
-    if (code === 'ENOENT') return { none: 'there is no nvidia-smi' };
-    return { none: `nvidia-smi fails: ${stdout.trim().split('\n')[0] || messageOf(error)}` };
-  }
+  const { output, none } = await askNvidiaSmi(['--query-gpu=driver_version', '--format=csv,noheader']);
+  if (output === undefined) return { none };
+  const [version = ''] = output.trim().split('\n');
+  return /^\d+(\.\d+)*$/.test(version) ? { version } : { none: 'nvidia-smi lists no GPU' };
 }
 
 function isOlder(version: string, than: string): boolean {

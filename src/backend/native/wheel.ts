@@ -1,7 +1,8 @@
-import { mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { freeBytes, gigabytes } from '../../util/disk-room.js';
 import { hasDigest } from '../../util/download.js';
 import { codeOf, messageOf, PodDistError, UserError } from '../../util/errors.js';
 import { largest } from '../../util/extremes.js';
@@ -103,9 +104,7 @@ async function requireRoom(
   const download = Math.max(0, sum(sizes) - sum(there));
   // A wheel is removed when it is unpacked: the largest one is there beside all that is unpacked.
   const needed = unpacked + largest(sizes);
-  const { bavail, bsize } = await statfs(home);
-  const free = bavail * bsize + sum(there);
-  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
+  const free = freeBytes(home) + sum(there);
   progress.step(
     `${found.length === 1 ? 'one wheel' : `${found.length} wheels`}, ${gigabytes(download)} to download; it needs ${gigabytes(needed)} in ${dirname(home)}, where ${gigabytes(free)} are free`,
   );

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, open, readdir, realpath, rm, stat, statfs, utimes } from 'node:fs/promises';
+import { access, open, readdir, realpath, rm, stat, utimes } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
 import { cacheFolder } from '../../util/cache-folder.js';
+import { freeBytes } from '../../util/disk-room.js';
 import { messageOf } from '../../util/errors.js';
 import { makeFolder } from '../../util/make-folder.js';
 import { readRegularText } from '../../util/regular-file.js';
@@ -97,10 +98,10 @@ export async function openPack(request: PackRequest, options: PackOptions): Prom
     await access(file, constants.R_OK | constants.W_OK);
     const whole = slots * recordBytes(imageBytes);
     await makeRoom(folder, key, limit - whole);
-    const { bavail, bsize } = await statfs(folder);
+    const free = freeBytes(folder);
     const missing = whole - (await stat(file)).blocks * 512;
-    if (missing > bavail * bsize - spareBytes) {
-      throw new Error(`${megabytes(missing)} MB wanted, ${megabytes(bavail * bsize)} MB free`);
+    if (missing > free - spareBytes) {
+      throw new Error(`${megabytes(missing)} MB wanted, ${megabytes(free)} MB free`);
     }
     return { ...pack, writable: true };
   } catch (error) {
