@@ -58,6 +58,7 @@ export class Saver {
   /** In rank 0: why the last checkpoint is not on disk. */
   private failure: string | undefined;
   private broken: Error | undefined;
+  private closed = false;
   private lastSaved = performance.now();
   /** Epochs of the last checkpoint, where it is one of the end of an epoch. */
   private savedEpochs: number | undefined;
@@ -177,13 +178,23 @@ export class Saver {
       .finally(() => (this.underWay = false));
   }
 
-  /** Ends the thread, after what it has begun to write where that does not take long. */
+  /**
+   * Ends the thread, after what it has begun to write where that does not take long. In an elastic job, which goes on, the
+   * thread ends once it has written that, and nothing more is reported: the next configuration may be there by then.
+   */
   async close(): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, closeWithinMs)));
     await Promise.race([this.writing, late]);
     clearTimeout(timer);
-    await this.writer.close();
+    this.closed = true;
+    if (this.underWay && this.options.recovery) void this.writing.then(() => this.writer.close());
+    else await this.writer.close();
+  }
+
+  /** Reports to the coordinator, as long as this configuration is in place. */
+  private record(news: Parameters<TrainOptions['reporter']['record']>[0]): void {
+    if (!this.closed) this.options.reporter.record(news);
   }
 
   private async copy(state: TrainingState): Promise<Copy> {
@@ -261,6 +272,7 @@ export class Saver {
     } catch (error) {
       part.failed = messageOf(error);
     }
+    if (this.closed) return;
     const parts = await this.options.reporter.gather('saved', part, { aside: true });
     if (communicator.rank > 0) return;
     const failed = parts.findIndex((one) => one.failed !== undefined);
@@ -281,7 +293,7 @@ export class Saver {
     }
     this.failure = undefined;
     const { epochs } = about;
-    this.options.reporter.record({ kind: 'checkpoint', name, epochs, steps: within?.steps ?? 0 });
+    this.record({ kind: 'checkpoint', name, epochs, steps: within?.steps ?? 0 });
     await this.prune(name);
   }
 
@@ -299,14 +311,14 @@ export class Saver {
 
   /** Says that something could not be written, and which checkpoints there are. */
   private async miss(what: string, why: string): Promise<void> {
-    const { outDir, reporter } = this.options;
+    const { outDir } = this.options;
     const whole = await listCheckpoints(outDir).catch(() => []);
     const names = whole.map((folder) => basename(folder));
     const shown = names.length > 5 ? [...names.slice(0, 2), '...', ...names.slice(-2)] : names;
     const message =
       `cannot write ${what} to ${join(outDir, 'checkpoints')}: ${why}; the training goes on; checkpoints there: ` +
       `${shown.join(', ') || 'none'}; make room, or mend the folder (a smaller checkpoint.keep keeps fewer)`;
-    reporter.record({ kind: 'missed', message: message.slice(0, 1000) });
+    this.record({ kind: 'missed', message: message.slice(0, 1000) });
   }
 }
 

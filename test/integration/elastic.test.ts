@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { flip } from '../soak/inject.js';
+import { flip, slowDisk } from '../soak/inject.js';
 import { until, Workplace } from './command.js';
 
 const run = promisify(execFile);
@@ -11,6 +11,12 @@ const training = ['launch', '--backend', 'wasm', '--workers', '2', '--out', 'run
 
 /** Faults of the soak that every check makes; `benchmarks/results/recovery.md` has the long one. */
 const faults = 60;
+
+/** Environment in which workers carry out the orders that lie in a folder. */
+const faulty = (orders: string) => ({
+  POD_DIST_ORDERS: orders,
+  NODE_OPTIONS: `--import ${resolve('dist/test/soak/redirect.js')}`,
+});
 
 describe('an elastic job', () => {
   let place: Workplace;
@@ -81,14 +87,27 @@ describe('an elastic job', () => {
     expect(place.leftovers()).toEqual([]);
   });
 
+  it('writes what a slow disk takes after the next configuration has begun', async () => {
+    const orders = place.path('orders');
+    mkdirSync(orders);
+    writeFileSync(join(orders, slowDisk), '');
+    const settings = ['--epochs', '40', '--set', 'checkpoint.keep=100'];
+    const command = place.start([...training, ...settings], faulty(orders));
+    await until('a slow write', () => (readdirSync(orders).length === 0 ? true : undefined));
+    process.kill(await command.worker(1), 'SIGKILL');
+    const { code, stdout, stderr } = await command.ended;
+    expect(stdout + stderr).not.toMatch(/cannot write/);
+    expect(code).toBe(0);
+    expect(place.checkpoints('run').length).toBe(40);
+    for (const name of place.checkpoints('run'))
+      expect(existsSync(place.path('run/checkpoints', name, 'evaluation.json')), name).toBe(true);
+  });
+
   it('names the rank that comes to other values when a step is made again', async () => {
     const orders = place.path('orders');
     mkdirSync(orders);
     const settings = ['--workers', '3', '--batch-size', '6', '--set', 'elastic.snapshotSteps=100000'];
-    const command = place.start(['launch', '--backend', 'wasm', ...settings, '--out', 'run', '--elastic'], {
-      POD_DIST_ORDERS: orders,
-      NODE_OPTIONS: `--import ${resolve('dist/test/soak/redirect.js')}`,
-    });
+    const command = place.start(['launch', '--backend', 'wasm', ...settings, '--out', 'run', '--elastic'], faulty(orders));
     await until('ten steps', () => (steps() > 10 ? true : undefined));
     writeFileSync(join(orders, flip), '');
     const flipped = await until('the fault', () =>

@@ -5,9 +5,11 @@
  * An order is a file `<phase>.<action>` in the folder of `POD_DIST_ORDERS`. The first worker that comes to the phase
  * removes it, and does what it says to itself.
  */
-import { existsSync, readdirSync, unlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { isMainThread } from 'node:worker_threads';
+import { CheckpointWriter } from '../../src/checkpoint/writer.js';
 import { SharedCommunicator } from '../../src/collective/shared-communicator.js';
 import { Membership } from '../../src/job/member/membership.js';
 import { ShardedOptimiser } from '../../src/parallel/sharded-optimiser.js';
@@ -32,20 +34,19 @@ export const disconnect = 'collective.disconnect';
 export const corrupt = 'kept.corrupt';
 /** In what a rank gives to a collective, the last bit of a number is another one. */
 export const flip = 'collective.flip';
+/** The disk takes longer for an evaluation than a rank waits for it that leaves its configuration. */
+export const slowDisk = 'disk.delay';
 
 const folder = process.env.POD_DIST_ORDERS ?? '';
 const delayMs = 1500;
+const diskDelayMs = 4000;
 
 /** Carries out an order for this phase, if there is one. */
 function at(phase: (typeof phases)[number], own?: Float32Array | Float64Array): void {
   for (const name of readdirSync(folder)) {
     const [wanted, action] = name.split('.');
     if (wanted !== phase || (action === 'flip' && !own)) continue;
-    try {
-      unlinkSync(join(folder, name));
-    } catch {
-      continue;
-    }
+    if (!taken(name)) continue;
     if (action === 'kill') process.kill(process.pid, 'SIGKILL');
     if (action === 'stop') process.kill(process.pid, 'SIGSTOP');
     if (action === 'delay') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, delayMs);
@@ -72,13 +73,7 @@ interface Kept {
 
 /** Changes a byte of the piece that this rank has kept last, of which its file has a checksum, and ends the rank. */
 function corruptKept({ turn, placeBytes, files }: Kept): void {
-  const order = join(folder, corrupt);
-  if (!files || !existsSync(order)) return;
-  try {
-    unlinkSync(order);
-  } catch {
-    return;
-  }
+  if (!files || !taken(corrupt)) return;
   const byte = new Uint8Array(1);
   const at = turn * placeBytes + 64;
   files.own.read(at, byte);
@@ -94,6 +89,25 @@ function compared(values: unknown, options: unknown): Float32Array | Float64Arra
   const isNumbers = values instanceof Float32Array || values instanceof Float64Array;
   const { op = 'sum' } = (options ?? {}) as { op?: string };
   return isNumbers && op === 'sum' && values.length <= 4096 ? values : undefined;
+}
+
+/** Writes what a checkpoint consists of, an evaluation late where that is ordered. */
+function delayWrites(): void {
+  const { run } = CheckpointWriter.prototype;
+  CheckpointWriter.prototype.run = async function (task) {
+    if (task.kind === 'evaluation' && taken(slowDisk)) await delay(diskDelayMs);
+    return run.call(this, task) as never;
+  };
+}
+
+/** Whether there was this order; it is removed. */
+function taken(order: string): boolean {
+  try {
+    unlinkSync(join(folder, order));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 type Method = (...given: unknown[]) => unknown;
@@ -132,4 +146,5 @@ if (isMainThread && folder) {
   before(Membership, 'progress', (phase) => {
     if (phase === 'evaluate') at('evaluation');
   });
+  delayWrites();
 }
