@@ -107,7 +107,10 @@ describe('an elastic job', () => {
     const orders = place.path('orders');
     mkdirSync(orders);
     const settings = ['--workers', '3', '--batch-size', '6', '--set', 'elastic.snapshotSteps=100000'];
-    const command = place.start(['launch', '--backend', 'wasm', ...settings, '--out', 'run', '--elastic'], faulty(orders));
+    const command = place.start(
+      ['launch', '--backend', 'wasm', ...settings, '--out', 'run', '--elastic'],
+      faulty(orders),
+    );
     await until('ten steps', () => (steps() > 10 ? true : undefined));
     writeFileSync(join(orders, flip), '');
     const flipped = await until('the fault', () =>
