@@ -13,6 +13,18 @@ import { WarmWorkers, type TrainedRun } from './warm-workers.js';
 
 export const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
 
+/** Environment in which workers of `launch` run with what `test/soak/inject.ts` adds to them. */
+const injected = (variables: NodeJS.ProcessEnv) => ({
+  ...variables,
+  NODE_OPTIONS: `--import ${fileURLToPath(new URL('../../dist/test/soak/redirect.js', import.meta.url))}`,
+});
+
+/** Environment in which workers carry out the orders that lie in a folder. */
+export const faulty = (orders: string) => injected({ POD_DIST_ORDERS: orders });
+
+/** Environment in which ranks sleep before each step: a run that has to last leaves the processor to others. */
+export const paced = (milliseconds: number) => injected({ POD_DIST_PACE: String(milliseconds) });
+
 /** Backends that can train here: wasm always, native where set-up has built it. */
 export const backends = findAddon() ? (['wasm', 'native'] as const) : (['wasm'] as const);
 

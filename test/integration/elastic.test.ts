@@ -1,22 +1,16 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { flip, slowDisk } from '../soak/inject.js';
-import { until, Workplace } from './command.js';
+import { faulty, paced, until, Workplace } from './command.js';
 
 const run = promisify(execFile);
 const training = ['launch', '--backend', 'wasm', '--workers', '2', '--out', 'run', '--elastic'];
 
 /** Faults of the soak that every check makes; `benchmarks/results/recovery.md` has the long one. */
 const faults = 60;
-
-/** Environment in which workers carry out the orders that lie in a folder. */
-const faulty = (orders: string) => ({
-  POD_DIST_ORDERS: orders,
-  NODE_OPTIONS: `--import ${resolve('dist/test/soak/redirect.js')}`,
-});
 
 describe('an elastic job', () => {
   let place: Workplace;
@@ -36,15 +30,19 @@ describe('an elastic job', () => {
         'dist/test/soak/soak.js',
         ...['--faults', String(faults), '--seed', '3', '--per-run', '30', '--variants', '1,2'],
         // Lost connections start no process, so that these many faults take no longer than half of them did.
-        ...['--disconnects', '0.6'],
+        ...['--disconnects', '0.75'],
       ]).catch((failed: { stdout: string; stderr: string }) => failed);
-      expect(stdout).toMatch(new RegExp(`^${faults}\\d* faults in`, 'm'));
+      const [, made] = /^(\d+) faults in/m.exec(stdout) ?? [];
+      expect(Number(made), stdout).toBeGreaterThanOrEqual(faults);
       expect(stdout).not.toContain('FAILED');
     },
   );
 
   it('ends where faults are too many, with the last one', async () => {
-    const command = place.start([...training, '--epochs', '500', '--set', 'elastic.faultsPerWorkerHour=0.5']);
+    const command = place.start(
+      [...training, '--epochs', '500', '--set', 'elastic.faultsPerWorkerHour=0.5'],
+      paced(30),
+    );
     await until('a step', () => (steps() > 1 ? true : undefined));
     process.kill(await command.worker(1), 'SIGKILL');
     await until('an incident', () => (existsSync(place.path('run/job/incidents.jsonl')) ? true : undefined));
@@ -62,7 +60,7 @@ describe('an elastic job', () => {
 
   it('goes on with fewer workers, and with all once they are there', async () => {
     const args = [...training.slice(0, 3), '--workers', '1:2', '--out', 'run', '--epochs', '500'];
-    const command = place.start(args);
+    const command = place.start(args, paced(30));
     await until('an epoch', () => (place.epochs('run') > 0 ? true : undefined));
     process.kill(await command.worker(1), 'SIGKILL');
     await command.says(/1 worker goes on after .* but for rounding/);
@@ -91,14 +89,14 @@ describe('an elastic job', () => {
     const orders = place.path('orders');
     mkdirSync(orders);
     writeFileSync(join(orders, slowDisk), '');
-    const settings = ['--epochs', '40', '--set', 'checkpoint.keep=100'];
+    const settings = ['--epochs', '20', '--set', 'checkpoint.keep=100'];
     const command = place.start([...training, ...settings], faulty(orders));
     await until('a slow write', () => (readdirSync(orders).length === 0 ? true : undefined));
     process.kill(await command.worker(1), 'SIGKILL');
     const { code, stdout, stderr } = await command.ended;
     expect(stdout + stderr).not.toMatch(/cannot write/);
     expect(code).toBe(0);
-    expect(place.checkpoints('run').length).toBe(40);
+    expect(place.checkpoints('run').length).toBe(20);
     for (const name of place.checkpoints('run'))
       expect(existsSync(place.path('run/checkpoints', name, 'evaluation.json')), name).toBe(true);
   });

@@ -1,8 +1,9 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readJobState, type JobState } from '../../src/record/job-state.js';
-import { until, Workplace, type Command } from './command.js';
+import { paced, until, Workplace, type Command } from './command.js';
 
-const settings = ['--backend', 'wasm', '--bitwise', '4', '--epochs', '24'];
+const settings = ['--backend', 'wasm', '--bitwise', '4', '--epochs', '14'];
+const launch = ['launch', ...settings, '--workers', '2', '--out', 'run', '--elastic'];
 
 let weights: string;
 beforeAll(async () => {
@@ -37,7 +38,7 @@ async function endsAlike(command: Command, followers: readonly Command[]): Promi
 
 describe('join on one host', () => {
   it('gives spares, which take the places of lost workers, and further ranks after resize', async () => {
-    const command = place.start(['launch', ...settings, '--workers', '2', '--out', 'run', '--elastic']);
+    const command = place.start(launch, paced(80));
     await until('an epoch', () => (place.epochs('run') > 0 ? true : undefined));
     const [first, second] = [place.start(['join', 'run']), place.start(['join', 'run'])];
     await joined(2);
@@ -73,7 +74,7 @@ describe('join on one host', () => {
       code: 2,
       lastLine: expect.stringContaining('no process works on it') as string,
     });
-    const command = place.start(['launch', ...settings, '--workers', '2', '--out', 'run']);
+    const command = place.start(launch.slice(0, -1));
     await until('an epoch', () => (place.epochs('run') > 0 ? true : undefined));
     expect(await place.ask('join', 'run')).toMatchObject({
       code: 2,

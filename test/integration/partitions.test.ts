@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readJobState, type JobState } from '../../src/record/job-state.js';
 import { isLock } from '../../src/record/run-lock.js';
-import { until, Workplace, type Command } from './command.js';
+import { paced, until, Workplace, type Command } from './command.js';
 import { Hosts } from './hosts.js';
 import { needs } from '../needs.js';
 
@@ -41,7 +41,8 @@ describe('a network that is parted', needs('namespaces of hosts', Hosts.possible
     await place.clear();
   });
 
-  const on = (host: number, ...args: string[]) => place.start(args, {}, hosts.within(host, place.folder));
+  const on = (host: number, ...args: string[]) =>
+    place.start(args, paced(30), hosts.within(host, place.folder));
   const state = () => readJobState(place.path('run')) as JobState;
   const hostsOfRanks = () => [...new Set(state().ranks.map(({ host }) => host))];
   const lossesOf = (of: Workplace) => of.metrics('run').steps.map(({ loss }) => loss);

@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readJobState, type JobState } from '../../src/record/job-state.js';
-import { until, Workplace, type Command } from './command.js';
+import { paced, until, Workplace, type Command } from './command.js';
 import { Hosts } from './hosts.js';
 import { needs } from '../needs.js';
 
-const settings = ['--backend', 'wasm', '--bitwise', '2', '--epochs', '32'];
+const settings = ['--backend', 'wasm', '--bitwise', '2', '--epochs', '16'];
 const everywhere = ['--set', 'distributed.host=0.0.0.0'];
 
 let weights: string;
@@ -39,7 +39,8 @@ describe('an elastic run over several hosts', needs('namespaces of hosts', Hosts
     );
   }
 
-  const on = (host: number, ...args: string[]) => place.start(args, {}, hosts.within(host, place.folder));
+  const on = (host: number, ...args: string[]) =>
+    place.start(args, paced(60), hosts.within(host, place.folder));
   const state = () => readJobState(place.path('run')) as JobState;
   const epochs = (count: number) =>
     until(`${count} epochs`, () => (place.epochs('run') >= count ? true : undefined));

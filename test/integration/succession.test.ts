@@ -2,9 +2,9 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readJobState, type JobState } from '../../src/record/job-state.js';
 import { isRunning } from '../../src/util/processes.js';
-import { Workplace, until, type Command } from './command.js';
+import { paced, Workplace, until, type Command } from './command.js';
 
-const epochsOfRun = 12;
+const epochsOfRun = 7;
 const settings = ['--backend', 'wasm', '--workers', '2', '--bitwise', '2', '--epochs', String(epochsOfRun)];
 
 describe('an elastic job whose launcher or coordinator is killed', () => {
@@ -34,9 +34,9 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
     const lines = readFileSync(place.path('run/job/incidents.jsonl'), 'utf8').trimEnd().split('\n');
     return lines.map((line) => JSON.parse(line) as { code: string; replayed?: number });
   };
-  const launch = () => place.start(['launch', ...settings, '--out', 'run', '--elastic']);
+  const launch = () => place.start(['launch', ...settings, '--out', 'run', '--elastic'], paced(40));
   const launchLong = (out: string) =>
-    place.start(['launch', ...settings.slice(0, -1), '500', '--out', out, '--elastic']);
+    place.start(['launch', ...settings.slice(0, -1), '500', '--out', out, '--elastic'], paced(40));
   const epochs = (count: number) =>
     until(`${count} epochs`, () => (place.epochs('run') >= count ? true : undefined));
   const report = () =>
@@ -65,7 +65,7 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
     ] as const)
       expect(statSync(place.path(path)).mode & 0o777).toBe(mode);
     const follower = place.start(['attach', 'run', '--json']);
-    await follower.says(/epoch \d+\/12 loss/);
+    await follower.says(/epoch \d+\/7 loss/);
     await survives(follower);
     const { code, stdout } = await follower.ended;
     expect(code).toBe(0);

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readJobState, type JobState } from '../../src/record/job-state.js';
-import { until, Workplace, type Command } from './command.js';
+import { paced, until, Workplace, type Command } from './command.js';
 import { freePort } from './free-port.js';
 import { Hosts } from './hosts.js';
 import { needs } from '../needs.js';
 
-const settings = ['--backend', 'wasm', '--bitwise', '2', '--epochs', '30'];
+const settings = ['--backend', 'wasm', '--bitwise', '2', '--epochs', '12'];
 
 let weights: string;
 let place: Workplace;
@@ -30,7 +30,7 @@ describe('an elastic job of two tasks', () => {
   function task(rank: number, variables: NodeJS.ProcessEnv, within?: string[], more: string[] = []): Command {
     const who = { RANK: String(rank), WORLD_SIZE: '2', LOCAL_RANK: '0', LOCAL_WORLD_SIZE: '1' };
     const args = ['worker', ...settings, '--set', 'elastic.enabled=true', '--out', 'run', ...more];
-    return place.start(args, { ...who, ...variables }, within);
+    return place.start(args, { ...who, ...variables, ...paced(60) }, within);
   }
 
   async function expectUndisturbed(...tasks: Command[]): Promise<void> {

@@ -38,6 +38,8 @@ export const flip = 'collective.flip';
 export const slowDisk = 'disk.delay';
 
 const folder = process.env.POD_DIST_ORDERS ?? '';
+/** Milliseconds that a rank sleeps before each step, so that a run lasts and leaves the processor to others. */
+const paceMs = Number(process.env.POD_DIST_PACE ?? 0);
 const delayMs = 1500;
 const diskDelayMs = 4000;
 
@@ -49,11 +51,15 @@ function at(phase: (typeof phases)[number], own?: Float32Array | Float64Array): 
     if (!taken(name)) continue;
     if (action === 'kill') process.kill(process.pid, 'SIGKILL');
     if (action === 'stop') process.kill(process.pid, 'SIGSTOP');
-    if (action === 'delay') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, delayMs);
+    if (action === 'delay') sleep(delayMs);
     if (action === 'disconnect') throw new PodDistError('PEER_LOST', 'a fault was ordered');
     if (action === 'throw') throw new Error('a fault was ordered');
     if (action === 'flip' && own) flipIn(own);
   }
+}
+
+function sleep(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 }
 
 /** Changes a number, and leaves the rank's name in the folder of orders. */
@@ -125,6 +131,7 @@ function before(
   };
 }
 
+if (isMainThread && paceMs > 0) before(TrainingStep, 'run', () => sleep(paceMs));
 if (isMainThread && folder) {
   before(Membership, 'takePlace', () => at('start'));
   before(TrainingStep, 'run', () => at('forward'));
