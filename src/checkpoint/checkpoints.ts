@@ -7,7 +7,9 @@ import type { LoadOptions } from '../config/load.js';
 import { openConfig, type AllowedModules } from './modules.js';
 import type { Retention } from '../config/checkpoint-schema.js';
 import { openRegular } from '../util/regular-file.js';
-import { loadCheckpoint, manifestName, metricsOf, type Checkpoint } from './checkpoint.js';
+import type { Checkpoint } from './checkpoint.js';
+import { loadCheckpoint, metricsOf } from './load.js';
+import { manifestName } from './manifest.js';
 
 const namePattern = /^(epoch|step)-(\d+)$/;
 const leftover = /^\.(?:epoch|step)-\d+\.\w+$/;

@@ -18,6 +18,14 @@ export interface ShardLayout {
   worldSize: number;
 }
 
+/** The name of the file of centroids that were given. */
+export const centroidsName = 'centroids.bin';
+
+/** The name of the file of a rank's numbers. */
+export function shardName(rank: number): string {
+  return `shard-${rank}.bin`;
+}
+
 /** The parts of an array, one number a weight, that a rank has, one after another. */
 export function cutOut(array: Float32Array, rank: number, layout: ShardLayout): Float32Array {
   const part = new Float32Array(partLength(rank, layout));

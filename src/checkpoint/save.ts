@@ -1,26 +1,18 @@
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
 import type { EvaluationTotals } from '../evaluation/totals.js';
 import type { ModuleSource } from '../util/user-module.js';
 import type { OptimiserState } from '../parallel/sharded-state.js';
 import { PodDistError } from '../util/errors.js';
-import { readRegularFile, readRegularText } from '../util/regular-file.js';
+import { readRegularText } from '../util/regular-file.js';
 import type { CentroidLayout } from '../pedcc/layout.js';
-import {
-  centroidsName,
-  checkpointName,
-  evaluationName,
-  formatVersion,
-  largestManifest,
-  manifestName,
-  shardName,
-  type Checkpoint,
-} from './checkpoint.js';
+import { checkpointName, type Checkpoint } from './checkpoint.js';
 import { syncFolder, writeSynced, type Described } from './files.js';
 import { pluginFile, type Modules } from './modules.js';
-import { cutOut, type ShardLayout } from './layout.js';
-import { seal, verifySeal } from './sealed.js';
+import { centroidsName, cutOut, shardName, type ShardLayout } from './layout.js';
+import { formatVersion, largestManifest, manifestName } from './manifest.js';
+import { seal } from './sealed.js';
+import { saveEvaluation } from './stored-evaluation.js';
 import { present } from '../util/present.js';
 
 /** Where a checkpoint is written, and where its files lie until all of them are on disk. */
@@ -160,12 +152,6 @@ export async function saveCheckpoint(
     await discardCheckpoint(destination).catch(() => {});
     throw error;
   }
-}
-
-/** Adds the evaluation to a checkpoint; it belongs to this one alone. */
-export async function saveEvaluation(folder: string, totals: EvaluationTotals): Promise<void> {
-  const of = verifySeal(readRegularFile(join(folder, manifestName), { mostBytes: largestManifest }));
-  await writeFileAtomic(join(folder, evaluationName), seal({ of, totals }));
 }
 
 /** Refuses to write into a run that another job has taken. */

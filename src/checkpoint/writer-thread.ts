@@ -10,13 +10,13 @@ import { reasonOf, type Described } from './files.js';
 import {
   discardCheckpoint,
   finishCheckpoint,
-  saveEvaluation,
   writeShard,
   type Destination,
   type Finish,
   type FinishOne,
   type RunFacts,
 } from './save.js';
+import { saveEvaluation } from './stored-evaluation.js';
 
 /** Tasks of the thread; `done` gives the result of each. */
 export type WriterTask =

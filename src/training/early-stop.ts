@@ -1,4 +1,5 @@
-import type { Checkpoint, Stopping } from '../checkpoint/checkpoint.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import type { Stopping } from '../checkpoint/manifest.js';
 import { gainOf, type EpochMetrics } from '../config/metrics.js';
 import type { Config } from '../config/schema.js';
 import { epochMetricsOf } from '../evaluation/totals.js';

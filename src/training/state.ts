@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { stoppingSchema, type Stopping } from '../checkpoint/checkpoint.js';
+import { stoppingSchema, type Stopping } from '../checkpoint/manifest.js';
 
 /** How far a training has come; equal on all ranks. What a step changes besides: weights, optimiser, loss, statistics. */
 export interface TrainingState {
