@@ -5,16 +5,16 @@ import type { Config } from '../config/schema.js';
 import { codeOf, PodDistError } from '../util/errors.js';
 import { noTracer, type Tracer } from '../trace/tracer.js';
 import { planBuckets, planGathers, type Range } from './buckets.js';
-import { ErrorFeedback } from './error-feedback.js';
+import { FrozenParts } from './frozen-parts.js';
 import { cutOf } from './virtual-workers.js';
 import { MicroBatchSums } from './micro-batch-sums.js';
 import { NormMeasure } from './norm-measure.js';
 import { clipScale, Norms } from './norms.js';
-import { shareOfUpdate } from '../optim/average.js';
-import { createOptimiser, type Optimiser, type Segment, type StateName } from '../optim/index.js';
+import { createOptimiser, type Optimiser, type Segment } from '../optim/index.js';
 import type { Parameters, Slot } from './parameters.js';
 import { segmentsOf } from './segments.js';
-import { ShardedState, type OptimiserState, type ShardedBucket } from './sharded-state.js';
+import type { ShardedBucket } from './sharded-state.js';
+import { UpdateState } from './update-state.js';
 
 /** A bucket, and how its shard is updated. */
 interface Bucket extends ShardedBucket {
@@ -69,24 +69,17 @@ export class ShardedOptimiser {
   /** Gradients of this rank, flat, in the arena: filled by the caller while no gather is under way. */
   readonly gradients: Float32Array;
   readonly buckets: readonly Range[];
-  /** Number of updates so far, those under way included. */
-  updates = 0;
+  /** What the updates so far leave to the next one. */
+  readonly state: UpdateState;
   private readonly own: Bucket[];
   private readonly slots: readonly Slot[];
-  /** Frozen parts of each bucket. */
-  private readonly frozen: readonly (readonly Range[])[];
-  /** Whether a bucket has frozen parameters alone. */
-  private readonly idle: readonly boolean[];
+  private readonly frozen: FrozenParts;
   private hasBegun = false;
   /** Norms where nothing needs them. */
   private readonly noNorms: Norms;
   private readonly optimiser: Optimiser;
-  /** Arrays of the state: the rule's own, and the average of the weights last. */
-  private readonly stateNames: readonly StateName[];
   /** Measures norms where something needs them. */
   private readonly measure: NormMeasure | undefined;
-  private readonly feedback: ErrorFeedback;
-  private readonly state: ShardedState;
   private readonly microBatches: MicroBatchSums;
   /** Buckets to gather after the gradients of a bucket are reduced, by that bucket. */
   private readonly gathersAfter: readonly (readonly number[])[];
@@ -101,30 +94,26 @@ export class ShardedOptimiser {
   private readonly kernels: OptimiserKernels;
 
   constructor(private readonly options: ShardedOptimiserOptions) {
-    const { parameters, communicator, config, overlap = false } = options;
+    const { parameters, weights, communicator, config, overlap = false } = options;
     this.kernels = loadOptimisers(communicator.memory);
     this.slots = parameters.slots;
     this.noNorms = Norms.none(this.slots.length);
     this.tracer = options.tracer ?? noTracer;
     this.optimiser = createOptimiser(config.optimizer);
-    const { bucketBytes, bitwise, wire } = config.distributed;
+    const { bucketBytes, bitwise } = config.distributed;
     const needsNorms = this.optimiser.layerwise || config.optimizer.clipNorm !== undefined;
     const sameForAll = bitwise !== undefined && needsNorms;
-    const first = parameters.groups.findIndex(({ frozen }) => !frozen);
     this.buckets = planBuckets(this.slots, {
       ...{ bucketBytes, overlap: overlap || sameForAll },
-      frozen: Math.max(first, 0),
+      frozen: FrozenParts.leading(parameters),
     });
-    this.frozen = this.buckets.map((bucket) => frozenParts(bucket, parameters));
-    this.idle = this.buckets.map((bucket, index) => sizeOf(this.frozen[index]) === sizeOf([bucket]));
+    this.frozen = new FrozenParts(parameters, this.buckets);
     this.gathersAfter = planGathers(this.buckets);
     this.gradients = communicator.allocate(parameters.length);
-    const { buckets } = this;
-    const compressed = wire === 'bf16';
-    this.feedback = new ErrorFeedback({ communicator, buckets, length: parameters.length, compressed });
-    const averages = config.ema.decay === undefined ? [] : (['average'] as const);
-    this.stateNames = [...this.optimiser.stateNames, ...averages];
-    this.state = new ShardedState({ communicator, buckets, names: this.stateNames });
+    this.state = new UpdateState({
+      ...{ communicator, config, buckets: this.buckets, frozen: this.frozen, rule: this.optimiser, weights },
+      scratch: this.gradients,
+    });
     this.microBatches = new MicroBatchSums(communicator, this.state.buckets);
     this.own = this.state.buckets.map((bucket) => this.planUpdate(bucket));
     this.measure = needsNorms ? this.planMeasure() : undefined;
@@ -132,9 +121,9 @@ export class ShardedOptimiser {
 
   /** Sets the input of the next update, before its first bucket. */
   begin({ rate, count = 1 }: UpdateInput): void {
-    if (!this.hasBegun) this.averageFrozen();
+    if (!this.hasBegun) this.state.averageFrozen();
     this.hasBegun = true;
-    this.current = { rate, count, step: this.updates + 1 };
+    this.current = { rate, count, step: this.state.updates + 1 };
   }
 
   /** Sends bucket `index`, whose gradients are complete; the last bucket first, and each once an update. */
@@ -148,7 +137,7 @@ export class ShardedOptimiser {
   async keep(): Promise<void> {
     for (let index = this.own.length - 1; index >= 0; index--) this.send(index);
     for (let index = this.own.length - 1; index >= 0; index--) {
-      if (this.idle[index]) continue;
+      if (this.frozen.hasAllOf(index)) continue;
       await this.reducing[index]?.wait();
       this.microBatches.keep(this.kernels, this.gradients, index);
     }
@@ -157,7 +146,7 @@ export class ShardedOptimiser {
   /** Starts the rest of the update, once every bucket is sent. */
   async update(): Promise<void> {
     if (this.measure) await this.updateByNorms();
-    this.updates = this.current.step;
+    this.state.updates = this.current.step;
   }
 
   /** Blocks until the weights of bucket `index` are those of the last update. */
@@ -190,68 +179,7 @@ export class ShardedOptimiser {
   /** Ends an epoch: residuals of compression on all ranks are summed into the shards that they belong to. */
   async settle(): Promise<void> {
     await this.complete();
-    await this.feedback.settle();
-  }
-
-  /**
-   * The state of all shards after `settle`, by the names of its arrays; every rank calls it, and every rank gets it.
-   * It passes through the memory of the gradients.
-   */
-  async gatherState(): Promise<OptimiserState> {
-    const gathered = await this.state.gather(this.gradients);
-    const residual = await this.feedback.gather();
-    return residual ? { ...gathered, residual } : gathered;
-  }
-
-  /** Starts every rank from the state and the number of updates that rank 0 gives; without one: from nothing. */
-  async scatterState(state: OptimiserState | undefined, updates: number): Promise<void> {
-    await this.state.scatter(state && this.withAverage(state), this.gradients);
-    await this.feedback.scatter(state?.residual);
-    this.updates = updates;
-  }
-
-  /** Names of the arrays that `shards` has; the same on all ranks. */
-  get shardedNames(): (keyof OptimiserState)[] {
-    return [...this.stateNames, ...(this.feedback.shards ? (['residual'] as const) : [])];
-  }
-
-  /** This rank's shards of every array, one after another, after `settle`: views, which the next step changes. */
-  get shards(): Float32Array[] {
-    const { arrays, length } = this.state;
-    return [...arrays.map((array) => array.subarray(0, length)), ...(this.feedback.shards ?? [])];
-  }
-
-  /** Residuals of rounding on the wire, of this rank and so far in an epoch; undefined: nothing is rounded. */
-  get residual(): Float32Array | undefined {
-    return this.feedback.kept;
-  }
-
-  /** Goes on from what `residual` was. */
-  adoptResidual(values: Float32Array): void {
-    this.feedback.adoptKept(values);
-  }
-
-  /** Goes on from the state of all shards, which every rank has. */
-  adoptState(state: OptimiserState, updates: number): void {
-    this.state.adopt(this.withAverage(state));
-    this.feedback.adopt(state.residual);
-    this.updates = updates;
-  }
-
-  /** Share of the last update in the average of the weights; undefined: there is none. */
-  get averageShare(): number | undefined {
-    return shareOfUpdate(this.options.config.ema, this.updates);
-  }
-
-  /** The average of all weights, on every rank, each of which calls it between steps; undefined: there is none. */
-  async gatherAverage(): Promise<Float32Array | undefined> {
-    const { average } = await this.state.gather(this.gradients, ['average']);
-    return average;
-  }
-
-  /** The average of a training that had none begins at its weights. */
-  private withAverage(state: OptimiserState): OptimiserState {
-    return { average: this.options.weights, ...state };
+    await this.state.feedback.settle();
   }
 
   private planUpdate(bucket: ShardedBucket): Bucket {
@@ -281,31 +209,21 @@ export class ShardedOptimiser {
     return segmentsOf(range, stateOffset, { slots, weights, gradients, state, layerwise, skipDecay, groups });
   }
 
-  /** The average of frozen weights is these weights. */
-  private averageFrozen(): void {
-    const average = this.state.arrays[this.optimiser.stateNames.length];
-    if (!average) return;
-    const { weights, parameters } = this.options;
-    for (const { shard, stateOffset } of this.own)
-      for (const { start, end } of frozenParts(shard, parameters))
-        average.set(weights.subarray(start, end), stateOffset + start - shard.start);
-  }
-
   private send(index: number): void {
-    if (this.idle[index]) return;
-    for (const { start, end } of this.frozen[index]) this.gradients.fill(0, start, end);
+    if (this.frozen.hasAllOf(index)) return;
+    this.frozen.clear(this.gradients, index);
     const { start, end } = this.buckets[index];
     this.full[index] = this.tracer.now();
     const { communicator, overlap } = this.options;
     const values = this.gradients.subarray(start, end);
-    const options = { tag: `gradients/${index}`, lane: index, ...this.feedback.wireOf(index) };
+    const options = { tag: `gradients/${index}`, lane: index, ...this.state.feedback.wireOf(index) };
     if (overlap) this.reducing[index] = communicator.startReduceScatter(values, options);
     else communicator.reduceScatterSync(values, options);
   }
 
   /** Lets the communication thread update and gather a bucket that needs no norms. */
   private updateAndGather(index: number, scale: number): void {
-    if (this.idle[index]) return;
+    if (this.frozen.hasAllOf(index)) return;
     const { program, segments } = this.own[index];
     program.begin();
     this.addKept(program, index);
@@ -315,7 +233,7 @@ export class ShardedOptimiser {
 
   /** Adds the residuals and micro-batches kept for a bucket to its summed gradients. */
   private addKept(kernels: ValueKernels, index: number): void {
-    this.feedback.addTo(kernels, this.gradients, index);
+    this.state.feedback.addTo(kernels, this.gradients, index);
     this.microBatches.addTo(kernels, this.gradients, index);
   }
 
@@ -332,7 +250,7 @@ export class ShardedOptimiser {
     const norms = await measure.reduce();
     const scale = clipScale(norms.total / count, config.optimizer.clipNorm) / count;
     this.own.forEach(({ program }, index) => {
-      if (this.idle[index]) return;
+      if (this.frozen.hasAllOf(index)) return;
       program.begin();
       this.gather(index, scale, norms);
     });
@@ -342,12 +260,11 @@ export class ShardedOptimiser {
     const { communicator, weights, overlap } = this.options;
     const { rate, step } = this.current;
     const { start, end, program, segments } = this.own[index];
-    const share = shareOfUpdate(this.options.config.ema, step);
+    const share = this.state.averageShare(step);
     for (const segment of segments) {
       const about = { rate: rate * segment.factor, step, scale, norms: norms.of(segment.parameter) };
       this.optimiser.update(program, segment, about);
-      const average = segment.state[this.optimiser.stateNames.length];
-      if (average && share !== undefined) program.average(average, segment.weights, share);
+      if (share !== undefined) this.state.moveAverage(program, segment, share);
     }
     const values = weights.subarray(start, end);
     const options = { tag: `weights/${index}`, lane: index, before: program };
@@ -378,16 +295,4 @@ export class ShardedOptimiser {
         'lower learningRate.rate, or look for broken images',
     );
   }
-}
-
-/** The parts of a range that are not trained. */
-function frozenParts({ start, end }: Range, { slots, groups }: Parameters): Range[] {
-  return slots.flatMap(({ offset, size }, index) => {
-    const part = { start: Math.max(offset, start), end: Math.min(offset + size, end) };
-    return groups[index].frozen && part.start < part.end ? [part] : [];
-  });
-}
-
-function sizeOf(ranges: readonly Range[]): number {
-  return ranges.reduce((sum, { start, end }) => sum + end - start, 0);
 }

@@ -72,7 +72,7 @@ export async function evaluateEpoch(
   const settings = config.evaluation;
   const evaluation = { classifier, dataset, communicator, reporter, settings, epoch, tracer, signal };
   const last = state.epochs >= config.epochs;
-  const average = settings.weights === 'average' ? await step.optimiser.gatherAverage() : undefined;
+  const average = settings.weights === 'average' ? await step.optimiser.state.gatherAverage() : undefined;
   const keepFeatures = config.log.includes('tensorboard');
   const see = <T>(work: () => Promise<T>) => (average ? classifier.withAverage(average, work) : work());
   const inDetail = () =>

@@ -85,13 +85,16 @@ export async function shareState({
   const start = await broadcastValue(startSchema, own, 0, communicator);
   await communicator.broadcast(weights, 0, { tag: 'weights' });
   await communicator.broadcast(moving, 0, { tag: 'moving-statistics' });
-  const asBefore = optimiser.residual !== undefined && communicator.worldSize === start.residuals;
+  const asBefore = optimiser.state.feedback.kept !== undefined && communicator.worldSize === start.residuals;
   const residuals = given?.own?.residual;
   const residual = residuals && !asBefore ? sumOf(residuals) : undefined;
-  await optimiser.scatterState(given && { ...given.state, ...(residual ? { residual } : {}) }, start.updates);
+  await optimiser.state.scatter(
+    given && { ...given.state, ...(residual ? { residual } : {}) },
+    start.updates,
+  );
   if (asBefore) {
     const about = { count: start.residuals, length: weights.length, communicator };
-    optimiser.adoptResidual(await shareOwn(residuals, about));
+    optimiser.state.feedback.adoptKept(await shareOwn(residuals, about));
   }
   const about = { count: start.moving, length: moving.length, communicator };
   const ownMoving = start.moving > 0 ? await shareOwn(given?.own?.moving, about) : moving;

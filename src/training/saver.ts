@@ -204,21 +204,21 @@ export class Saver {
     await optimiser.complete();
     const { steps, lossSum, unevaluated } = state;
     const within = steps > 0 ? { steps, step: state.epochs * stepsPerEpoch + steps, lossSum } : undefined;
-    const residual = within && optimiser.residual;
+    const residual = within && optimiser.state.feedback.kept;
     const moving = classifier.batchNorm.flatten();
     const local = config.batchNorm.statistics === 'local' && worldSize > 1;
     const own: { name: OwnArray['name']; values: Float32Array }[] = [
       ...(residual ? [{ name: 'residual' as const, values: residual }] : []),
       ...(local ? [{ name: 'moving' as const, values: moving }] : []),
     ];
-    const names = optimiser.shardedNames.filter((name) => !(residual && name === 'residual'));
+    const names = optimiser.state.names.filter((name) => !(residual && name === 'residual'));
     const layout: ShardLayout = {
       buckets: optimiser.buckets.map(({ start, end }) => ({ start, end })),
       names: ['weights', ...names],
       own: own.map(({ name, values }) => ({ name, length: values.length })),
       worldSize,
     };
-    const shards = optimiser.shards.slice(0, residual ? names.length : undefined);
+    const shards = optimiser.state.shards.slice(0, residual ? names.length : undefined);
     const numbers = this.room(shardLength(rank, layout));
     let offset = cutInto(numbers, classifier.weights, rank, layout);
     for (const values of [...shards, ...own.map((one) => one.values)]) {
@@ -235,7 +235,7 @@ export class Saver {
         lossState: loss.state?.values ?? [],
         ...(unevaluated ? { epoch: unevaluated } : {}),
         ...(state.stopping ? { stopping: state.stopping } : {}),
-        updates: optimiser.updates,
+        updates: optimiser.state.updates,
       },
       within,
     };

@@ -85,7 +85,7 @@ export function pieceLayout({ classifier, optimiser, communicator, config }: Tra
   return {
     worldSize,
     buckets: optimiser.buckets.map(({ start, end }) => ({ start, end })),
-    names: optimiser.shardedNames,
+    names: optimiser.state.names,
     sums: Math.max(leastSums, cutOf(config, communicator).virtualWorkers / worldSize),
     moving: local ? classifier.batchNorm.flatten().length : 0,
   };
@@ -120,14 +120,14 @@ export async function takeSnapshot(
   const at = momentOf(state, stepsPerEpoch);
   const own = layout.moving > 0 ? [moving] : [];
   const sums = Float64Array.from(loss.state?.sums ?? []);
-  await pieces.put(at, [...optimiser.shards, sums, ...own]);
+  await pieces.put(at, [...optimiser.state.shards, sums, ...own]);
   const { length } = classifier.weights;
   const weights = former?.weights.length === length ? former.weights : new Float32Array(length);
   weights.set(classifier.weights);
   const lossValues = [...(loss.state?.values ?? [])];
   const common: Common = {
     state: structuredClone(state),
-    updates: optimiser.updates,
+    updates: optimiser.state.updates,
     lossValues,
     layout: { ...layout, sums: sums.length },
   };
@@ -183,7 +183,7 @@ export async function restoreSnapshot(
     await communicator.broadcast(values, holder, { tag: `snapshot/${old}` });
     pieces.push(unpack(values, layout, old));
   }
-  optimiser.adoptState(assemble(pieces, layout, classifier.weights.length), common.updates);
+  optimiser.state.adopt(assemble(pieces, layout, classifier.weights.length), common.updates);
   classifier.loadWeights();
   classifier.batchNorm.restore(layout.moving > 0 ? pieces[rank % layout.worldSize].moving : moving);
   if (loss.state) {

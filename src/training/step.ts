@@ -179,8 +179,8 @@ export class TrainingStep {
     }
     if (!hooks) for (let index = optimiser.buckets.length - 1; index >= 0; index--) optimiser.reduce(index);
     await optimiser.update();
-    const { averageShare } = optimiser;
-    if (averageShare !== undefined) this.classifier.batchNorm.average(averageShare);
+    const share = optimiser.state.averageShare();
+    if (share !== undefined) this.classifier.batchNorm.average(share);
     loader.outdate();
     if (!hooks && !this.ranAsGraph) loader.loadAll();
     await turn();

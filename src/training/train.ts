@@ -126,7 +126,7 @@ async function trainClassifier(
       times = addTimes(times, await trainEpoch(options, training));
     }
     await saver.settled();
-    average = await optimiser.gatherAverage();
+    average = await optimiser.state.gatherAverage();
   } finally {
     step.dispose();
     await saver.close();

@@ -75,7 +75,7 @@ export async function trySteps(
     };
     const facts = {
       parameters: classifier.parameters.length,
-      stateArrays: optimiser.shardedNames.length,
+      stateArrays: optimiser.state.names.length,
       movingNumbers: classifier.batchNorm.flatten().length,
       imageBytes: bytesOfImage(classifier.forward.model),
     };

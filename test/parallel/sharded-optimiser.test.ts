@@ -101,7 +101,7 @@ describe.each(cases)('ShardedOptimiser with %s', (_name, optimizer, reference) =
         await update(optimiser, values);
       }
       wanted.forEach((value, at) => expect(weights[at]).toBeCloseTo(value, 5));
-      expect(optimiser.updates).toBe(3);
+      expect(optimiser.state.updates).toBe(3);
     },
   );
 });
@@ -130,7 +130,7 @@ describe('ShardedOptimiser', () => {
     await update(first.optimiser, gradients[0]);
     const second = await create({ name: 'adamw' }, 256);
     second.weights.set(first.weights);
-    await second.optimiser.scatterState(await first.optimiser.gatherState(), first.optimiser.updates);
+    await second.optimiser.state.scatter(await first.optimiser.state.gather(), first.optimiser.state.updates);
     for (const { optimiser } of [first, second]) await update(optimiser, gradients[1]);
     expect(second.weights).toEqual(first.weights);
   });

@@ -73,10 +73,10 @@ describe('shareState', () => {
     });
     expect(loss.state?.values).toEqual([0.125]);
     expect(classifier.weights).toEqual(initial);
-    const { velocity = new Float32Array() } = await optimiser.gatherState();
+    const { velocity = new Float32Array() } = await optimiser.state.gather();
     expect(velocity.length).toBe(classifier.parameters.length);
     expect(velocity.every((value) => value === 0)).toBe(true);
-    expect(optimiser.updates).toBe(0);
+    expect(optimiser.state.updates).toBe(0);
   });
 
   it('goes on from a checkpoint: weights, also in the model, velocity, moving statistics, epoch, delta', async () => {
@@ -93,8 +93,8 @@ describe('shareState', () => {
     });
     expect(loss.state?.values).toEqual([0.75]);
     expect(classifier.weights).toEqual(resume.weights);
-    expect(await optimiser.gatherState()).toEqual(resume.state);
-    expect(optimiser.updates).toBe(45);
+    expect(await optimiser.state.gather()).toEqual(resume.state);
+    expect(optimiser.state.updates).toBe(45);
     expect(classifier.batchNorm.flatten()).toEqual(resume.moving);
     const inModel = new Float32Array(classifier.parameters.length);
     classifier.parameters.read(inModel);

@@ -111,7 +111,7 @@ describe.each(['cpu', 'wasm'] as const)('TrainingStep on one rank, %s', (backend
       await step.run({ batch, counts: [5], rate });
     }
     expectClose(classifier.weights, Float32Array.from(weights), 1e-4);
-    const state = await step.optimiser.gatherState();
+    const state = await step.optimiser.state.gather();
     expectClose(state.velocity as Float32Array, Float32Array.from(velocity), 1e-3);
     const inModel = new Float32Array(weights.length);
     classifier.parameters.read(inModel);
