@@ -10,17 +10,12 @@ import {
   type WireType,
 } from '../transport/wire.js';
 import type { Command } from './channel.js';
-import { shardRange } from './communicator.js';
-import type { Kernels } from './kernels.js';
 import type { Links } from './mesh.js';
-import { pairwise, slotsFor, sumInto } from './pairwise.js';
+import { reduceInPairs, reduceInto, type ReduceMemory } from './reduce.js';
+import { consecutive, evenly, sizeOf, type Region } from './regions.js';
 import type { SendStage } from './send-stage.js';
 import type { Steps } from './steps.js';
 import type { WireImage } from './wire-image.js';
-import { largest } from '../util/extremes.js';
-
-/** Received payloads are added from here, a block at a time, so that the block stays in the CPU's cache. */
-export const scratchBytes = 131_072;
 
 /** Chooses how a phase of a collective is carried out over a group of ranks, and carries it out. */
 export interface PhaseSelection {
@@ -28,14 +23,9 @@ export interface PhaseSelection {
 }
 
 /** Resources that a server of collectives lends to each of them. */
-export interface Workspace {
+export interface Workspace extends ReduceMemory {
   links: Links;
   selection: PhaseSelection;
-  /** The arena. */
-  bytes: Uint8Array;
-  kernels: Kernels;
-  /** Offset of `scratchBytes` in the arena. */
-  scratch: number;
   /** Region that payloads are copied to before they are sent; undefined where the connections copy what they send. */
   stage?: SendStage;
   image: WireImage;
@@ -46,9 +36,6 @@ export interface Workspace {
   /** Called with the rank that is waited for. */
   waiting(rank: number): void;
 }
-
-/** Elements [start, end) of a command's values. */
-export type Region = readonly [start: number, end: number];
 
 /** Ranks that take part, in order, and the part of the values of each. */
 interface Members {
@@ -95,8 +82,14 @@ export class Context {
 
   /** The same command over a group of ranks. */
   over(group: Omit<Members, 'length'>): Context {
-    const length = group.parts.flat().reduce((sum, [start, end]) => sum + end - start, 0);
+    const length = sizeOf(group.parts.flat());
     return new Context(this.command, this.workspace, { ...group, length });
+  }
+
+  /** The same command over the same ranks, with other parts; its steps are those from `step` on. */
+  cut(parts: readonly (readonly Region[])[], step: number): Context {
+    const { ranks, firstStep } = this.group;
+    return this.over({ ranks, parts, firstStep: firstStep + step });
   }
 
   /** Whether it is over all ranks and all of the values. */
@@ -124,7 +117,7 @@ export class Context {
 
   /** Bytes of part `index`. */
   bytesOf(index: number): number {
-    return this.regions(index).reduce((sum, [start, end]) => sum + end - start, 0) * this.elementBytes;
+    return sizeOf(this.regions(index)) * this.elementBytes;
   }
 
   /** Byte range from the first part to the last, of parts that follow each other. */
@@ -151,57 +144,6 @@ export class Context {
     return this.workspace.stage === undefined;
   }
 
-  /**
-   * The values in windows, each split evenly over the ranks, of which a rank can send its share in one round: the whole
-   * where rounds have no limit. Steps of windows are two apart.
-   */
-  *windows(): Generator<Context> {
-    const share = this.share();
-    const { ranks, firstStep } = this.group;
-    const [first, last] = [this.regions(0)[0][0], this.regions(this.worldSize - 1)[0][1]];
-    const size = (share * this.worldSize) / this.elementBytes;
-    if (last - first <= size) {
-      yield this;
-      return;
-    }
-    for (let start = first, step = firstStep; start < last; start += size, step += 2) {
-      const parts = consecutive(evenly(start, Math.min(start + size, last), this.worldSize));
-      yield this.over({ ranks, parts, firstStep: step });
-    }
-  }
-
-  /**
-   * Every part in pieces of `bytes` each, side by side, at least one, perhaps empty; all at once where rounds have no
-   * limit.
-   */
-  *pieces(bytes: number): Generator<Context> {
-    const size = bytes / this.elementBytes;
-    const { ranks, parts, firstStep } = this.group;
-    const longest = largest(parts.map(([[start, end]]) => end - start));
-    if (bytes === Infinity || longest <= size) {
-      yield this;
-      return;
-    }
-    for (let at = 0, step = firstStep; at < longest; at += size, step++) {
-      const cut = ([start, end]: Region): Region => [
-        Math.min(start + at, end),
-        Math.min(start + at + size, end),
-      ];
-      yield this.over({ ranks, parts: parts.map((part) => part.map(cut)), firstStep: step });
-    }
-  }
-
-  /** Bytes that a rank may send to each other rank in a round, a multiple of 8 (float64). */
-  share(): number {
-    const { round } = this.workspace;
-    return round ? 8 * Math.floor(round.bytes / this.worldSize / 8) : Infinity;
-  }
-
-  /** Call it before every rank sends to all others and receives from all others. */
-  beginRound(): void {
-    this.workspace.round?.begin();
-  }
-
   /** A view of arena bytes. */
   view(start: number, end: number): Uint8Array {
     return this.workspace.bytes.subarray(start, end);
@@ -221,7 +163,7 @@ export class Context {
     if (regions.length === 0) return nothing;
     const { stage, bytes } = this.workspace;
     if (!stage) throw new RangeError('no send region to pack values into');
-    const start = stage.take(regions.reduce((sum, region) => sum + region[1] - region[0], 0));
+    const start = stage.take(sizeOf(regions));
     let at = start;
     for (const [from, end] of regions) {
       bytes.copyWithin(at, from, end);
@@ -235,7 +177,7 @@ export class Context {
     let at = 0;
     for (const [start, end] of regions) {
       const part = payload.subarray(at, at + end - start);
-      if (act === 'add') this.add(start, part);
+      if (act === 'add') reduceInto(this.workspace, this.command, start, part);
       else this.workspace.bytes.set(part, start);
       at += end - start;
     }
@@ -282,36 +224,13 @@ export class Context {
   /** Combines the values of several ranks, and those with the arena's at `target`, in pairs; frees them. */
   reduceAll(target: number, payloads: readonly Uint8Array[]): void {
     if (payloads.length === 1) return this.reduce(target, payloads[0]);
-    const { bytes, scratch, kernels } = this.workspace;
-    const kernel = kernels.reduce[this.command.type][this.command.op];
-    const { length } = payloads[0];
-    if (payloads.every((payload) => this.isInArena(payload))) {
-      const add = (to: number, from: number) => {
-        kernel(to, from, length);
-        return to;
-      };
-      const sum = pairwise(
-        payloads.map(({ byteOffset }) => byteOffset),
-        add,
-      );
-      return kernel(target, sum as number, length);
-    }
-    const block = 64 * Math.floor(scratchBytes / 64 / slotsFor(payloads.length));
-    const at = (slot: number) => scratch + slot * block;
-    for (let done = 0; done < length; done += block) {
-      const size = Math.min(block, length - done);
-      const load = (payload: Uint8Array, slot: number) =>
-        bytes.set(payload.subarray(done, done + size), at(slot));
-      sumInto({ load, add: (to, from) => kernel(at(to), at(from), size) }, payloads);
-      kernel(target + done, at(0), size);
-    }
-    for (const payload of payloads) giveBack(payload);
+    reduceInPairs(this.workspace, this.command, target, payloads);
   }
 
   /** Combines received values into the arena at `target`, and frees them. */
   reduce(target: number, payload: Uint8Array): void {
-    this.add(target, payload);
-    if (!this.isInArena(payload)) giveBack(payload);
+    reduceInto(this.workspace, this.command, target, payload);
+    if (payload.buffer !== this.workspace.bytes.buffer) giveBack(payload);
   }
 
   /** Copies received values into the arena at `target`, and frees them. */
@@ -324,21 +243,6 @@ export class Context {
   *acknowledge(step: number): Steps {
     this.sendToAll(step, 0, nothing, 'acknowledge');
     for (const peer of this.peers) yield* this.receive(peer, step, 0, 0, { kind: 'acknowledge' });
-  }
-
-  private add(target: number, payload: Uint8Array): void {
-    const { bytes, scratch, kernels } = this.workspace;
-    const kernel = kernels.reduce[this.command.type][this.command.op];
-    if (this.isInArena(payload)) return kernel(target, payload.byteOffset, payload.length);
-    for (let done = 0; done < payload.length; done += scratchBytes) {
-      const size = Math.min(scratchBytes, payload.length - done);
-      bytes.set(size === payload.length ? payload : payload.subarray(done, done + size), scratch);
-      kernel(target + done, scratch, size);
-    }
-  }
-
-  private isInArena({ buffer }: Uint8Array): boolean {
-    return buffer === this.workspace.bytes.buffer;
   }
 
   private rankAt(index: number): number {
@@ -371,15 +275,3 @@ export class Context {
 }
 
 export const nothing = new Uint8Array(0);
-
-/** Parts between ascending boundaries. */
-export function consecutive(boundaries: readonly number[]): Region[][] {
-  return boundaries.slice(1).map((end, index) => [[boundaries[index], end]]);
-}
-
-/** Boundaries of `parts` even parts of elements [start, end). */
-export function evenly(start: number, end: number, parts: number): number[] {
-  return Array.from({ length: parts }, (_, part) => start + shardRange(end - start, part, parts)[0]).concat(
-    end,
-  );
-}

@@ -1,4 +1,5 @@
-import { scratchBytes, type Context } from '../context.js';
+import type { Context } from '../context.js';
+import { scratchBytes } from '../reduce.js';
 import { giveBack } from '../../transport/buffers.js';
 import type { Steps } from '../steps.js';
 import type { Algorithm } from './algorithm.js';

@@ -1,4 +1,5 @@
-import type { Context, Region } from '../context.js';
+import type { Context } from '../context.js';
+import { sizeOf, type Region } from '../regions.js';
 import type { Kind } from '../../transport/wire.js';
 import type { Steps } from '../steps.js';
 import type { Algorithm, Cost, Shape } from './algorithm.js';
@@ -140,7 +141,7 @@ function* receive(
   act: 'add' | 'copy',
 ): Steps {
   for (const [chunk, regions] of chunksOf(context, parts)) {
-    const bytes = regions.reduce((sum, [start, end]) => sum + end - start, 0);
+    const bytes = sizeOf(regions);
     context.unpack(regions, yield* context.receive(from, step, chunk, bytes), act);
   }
 }

@@ -1,4 +1,5 @@
-import { consecutive, evenly, type Context, type Region } from '../context.js';
+import type { Context } from '../context.js';
+import { consecutive, evenly, type Region } from '../regions.js';
 import type { ReducingKind } from '../../transport/wire.js';
 import type { Steps } from '../steps.js';
 import type { Algorithm } from './algorithm.js';

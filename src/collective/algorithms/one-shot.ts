@@ -1,5 +1,6 @@
 import type { Context } from '../context.js';
 import { siblings } from '../pairwise.js';
+import { beginRound } from '../rounds.js';
 import { quota } from '../send-stage.js';
 import type { Steps } from '../steps.js';
 import type { Algorithm } from './algorithm.js';
@@ -13,7 +14,7 @@ import type { Algorithm } from './algorithm.js';
  * Between two ranks it sends no more than a ring does, in one hop instead of two.
  */
 function* allReduce(context: Context): Steps {
-  context.beginRound();
+  beginRound(context);
   const [start, end] = context.range;
   const own = context.stage(start, end);
   context.sendToAll(0, 0, own);

@@ -1,4 +1,5 @@
-import { nothing, type Context, type Region } from '../context.js';
+import { nothing, type Context } from '../context.js';
+import type { Region } from '../regions.js';
 import type { Steps } from '../steps.js';
 import type { Algorithm, Cost, Shape } from './algorithm.js';
 

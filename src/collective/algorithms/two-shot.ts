@@ -1,5 +1,6 @@
 import type { Context } from '../context.js';
 import { siblings } from '../pairwise.js';
+import { beginRound, pieces, roundShare, windows } from '../rounds.js';
 import { quota } from '../send-stage.js';
 import type { Steps } from '../steps.js';
 import type { Algorithm } from './algorithm.js';
@@ -23,7 +24,7 @@ import { largest } from '../../util/extremes.js';
  * not exist before they had come. What has no answer is sent from the send region, or acknowledged where it is large.
  */
 function* allReduce(context: Context): Steps {
-  for (const window of context.windows()) {
+  for (const window of windows(context)) {
     yield* scatter(window, (start, end) => window.view(start, end));
     yield* gather(window, 1);
   }
@@ -31,17 +32,17 @@ function* allReduce(context: Context): Steps {
 
 function* reduceScatter(context: Context): Steps {
   const staged = context.copies || context.bytes <= quota.reduceScatter;
-  for (const piece of context.pieces(context.share()))
+  for (const piece of pieces(context, roundShare(context)))
     yield* scatter(piece, (start, end) => (staged ? piece.stage(start, end) : piece.view(start, end)));
   if (!staged) yield* context.acknowledge(1);
 }
 
 function* allGather(context: Context): Steps {
-  for (const piece of context.pieces(context.workspace.round?.bytes ?? Infinity)) yield* gather(piece, 0);
+  for (const piece of pieces(context, context.workspace.round?.bytes ?? Infinity)) yield* gather(piece, 0);
 }
 
 function* scatter(context: Context, payload: (start: number, end: number) => Uint8Array): Steps {
-  context.beginRound();
+  beginRound(context);
   for (const peer of context.peers)
     context.part(peer).forEach(([start, end], chunk) => context.send(peer, 0, chunk, payload(start, end)));
   const own = context.part(context.rank);
@@ -54,7 +55,7 @@ function* scatter(context: Context, payload: (start: number, end: number) => Uin
 }
 
 function* gather(context: Context, step: number): Steps {
-  context.beginRound();
+  beginRound(context);
   const { peers, rank } = context;
   const most = largest([...peers, rank].map((one) => context.bytesOf(one)));
   const staged = context.copies || most <= quota.allGather;
