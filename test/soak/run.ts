@@ -1,0 +1,136 @@
+/** A run in a process of its own, and what has come of it. */
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const cli = fileURLToPath(new URL('../../launcher/cli.js', import.meta.url));
+const injector = fileURLToPath(new URL('./redirect.js', import.meta.url));
+
+export interface Outcome {
+  code: number | null;
+  lastLine: string;
+  /** Digests of the weights, and of their average where there is one. */
+  weights: string;
+  /** Digest of the record without its times. */
+  metrics: string;
+  seconds: number[];
+  /** Recoveries that went on from a snapshot, not from a checkpoint. */
+  fromSnapshot: number;
+}
+
+/** A line of `job/incidents.jsonl`. */
+interface Incident {
+  seconds: number;
+  /** Steps that were made again; absent where the ranks began from a checkpoint. */
+  replayed?: number;
+}
+
+/** One run in a process of its own. */
+export class Run {
+  protected readonly orders: string;
+  private readonly process: ChildProcess;
+  private readonly ended: Promise<number | null>;
+  private output = '';
+
+  constructor(
+    protected readonly folder: string,
+    settings: readonly string[],
+    /** Whether the run has a disk of its own, which is small. */
+    private readonly small = false,
+  ) {
+    if (small) {
+      mkdirSync(folder);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', folder]);
+    }
+    this.orders = `${folder}.orders`;
+    mkdirSync(this.orders, { recursive: true });
+    this.process = spawn(process.execPath, [cli, 'launch', ...settings, '--out', folder, '--json'], {
+      env: {
+        ...process.env,
+        TMPDIR: dirname(folder),
+        POD_DIST_ORDERS: this.orders,
+        NODE_OPTIONS: `--import ${injector}`,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const from of [this.process.stdout, this.process.stderr])
+      from?.on('data', (text: Buffer) => (this.output += text.toString()));
+    this.ended = new Promise((resolve) => this.process.once('close', resolve));
+  }
+
+  async outcome(): Promise<Outcome> {
+    const code = await this.ended;
+    rmSync(this.orders, { recursive: true, force: true });
+    return {
+      code,
+      lastLine: this.output.trimEnd().split('\n').at(-1) ?? '',
+      weights: [...this.output.matchAll(/"(?:weights|average)Sha256": ?"[0-9a-f]+"/g)].join(),
+      metrics: recordOf(this.folder),
+      seconds: this.incidents().map(({ seconds }) => seconds),
+      fromSnapshot: this.incidents().filter(({ replayed }) => replayed !== undefined).length,
+    };
+  }
+
+  /** Gives back the disk of its own, once it has ended. */
+  clear(): void {
+    if (this.small) execFileSync('umount', ['--lazy', this.folder]);
+  }
+
+  protected get running(): boolean {
+    return this.process.exitCode === null && this.process.signalCode === null;
+  }
+
+  protected get steps(): number {
+    const file = join(this.folder, 'metrics.jsonl');
+    return existsSync(file) ? linesOf(file).length : 0;
+  }
+
+  private incidents(): Incident[] {
+    const file = join(this.folder, 'job', 'incidents.jsonl');
+    return existsSync(file) ? linesOf(file).map((line) => JSON.parse(line) as Incident) : [];
+  }
+}
+
+/** Processes, sockets and shared files that a run has left. */
+export function leftovers(folder: string): string[] {
+  const running = execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' });
+  const processes = running.split('\n').filter((line) => line.includes(folder));
+  const own = join(dirname(folder), `pod-dist-${userInfo().uid}`);
+  const files = existsSync(own) ? readdirSync(own) : [];
+  return [
+    ...(processes.length > 0 ? [`leaves processes: ${processes.join(' | ')}`] : []),
+    ...(files.length > 0 ? [`leaves ${files.join(', ')} in ${own}`] : []),
+  ];
+}
+
+const times = new Set([
+  'samplesPerSecond',
+  'exposedMs',
+  'seconds',
+  'exposedShare',
+  'loaderSeconds',
+  'exposedSeconds',
+]);
+
+function recordOf(folder: string): string {
+  const hash = createHash('sha256');
+  const file = join(folder, 'metrics.jsonl');
+  if (!existsSync(file)) return 'none';
+  for (const line of linesOf(file)) {
+    // Where time went depends on the ranks that there were.
+    if ((JSON.parse(line) as { kind: string }).kind === 'ranks') continue;
+    hash.update(
+      JSON.stringify(JSON.parse(line), (key, value: unknown) => (times.has(key) ? undefined : value)),
+    );
+  }
+  return hash.digest('hex');
+}
+
+function linesOf(file: string): string[] {
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .filter((line) => line.endsWith('}'));
+}
