@@ -1,6 +1,4 @@
-import { randomBytes } from 'node:crypto';
 import { socketsClosed, prepareSockets } from '../../transport/zmq/sockets.js';
-import { folderScope, meetingFolderName, removeLeftovers } from '../../transport/meeting-folder.js';
 import type { ErrorCode } from '../../util/error-codes.js';
 import { codeOf, messageOf, PodDistError, UserError } from '../../util/errors.js';
 import { runningClock } from '../../util/running-clock.js';
@@ -22,7 +20,7 @@ import {
 import { ControlServer, type Arrival, type Connection, type MemberConnections } from '../control/server.js';
 import { describeFailure, orderlyEnd, RootCause, type JobFailure } from './failure.js';
 import { Exchange } from './exchange.js';
-import { Generation } from './generation.js';
+import { Mail } from './mail.js';
 import type { CoordinatorOptions } from './options.js';
 import { MemoryKills } from './memory-kills.js';
 import { Notices } from './notices.js';
@@ -31,13 +29,11 @@ import {
   decode,
   foreignVersion,
   workerMessage,
-  type CoordinatorMessage,
   type Hello,
   type WorkerMessage,
 } from '../control/protocol.js';
-import { Recovery, type ElasticJob } from './recovery.js';
-import type { Formation } from './reform.js';
-import type { Start } from '../../training/recovery-point.js';
+import { Recovery } from './recovery.js';
+import { Rendezvous } from './rendezvous.js';
 import { Roster, type Member } from './roster.js';
 
 const defaultGraceMs = 400;
@@ -63,13 +59,11 @@ export class Coordinator {
   readonly finished: Promise<void>;
   private readonly roster: Roster;
   private readonly cause: RootCause;
-  private generation: Generation;
+  private readonly mail: Mail;
+  private readonly rendezvous: Rendezvous;
   private readonly recovery: Recovery | undefined;
   private readonly memory = new MemoryKills();
   private readonly exchange: Exchange;
-  /** Secret of the members of the present configuration. */
-  private secret: string;
-  private readonly jobId = randomBytes(16).toString('hex');
   private resolveFinished!: () => void;
   private readonly phase = new Phase();
   private readonly notices: Notices;
@@ -83,22 +77,21 @@ export class Coordinator {
     private readonly server: MemberConnections,
   ) {
     this.port = server.port;
-    const { worldSize, graceMs = defaultGraceMs, inherited } = options;
-    this.secret = options.token;
+    const { graceMs = defaultGraceMs, joinTimeoutMs, inherited, elastic } = options;
     this.cause = new RootCause(graceMs);
-    this.exchange = new Exchange({
-      ...options,
-      answer: (message) => this.broadcast(message),
-      fail: (cause) => this.cause.add(...cause),
-    });
-    this.roster = new Roster({ ...options, spares: options.elastic !== undefined });
+    this.roster = new Roster({ ...options, spares: elastic !== undefined });
+    this.mail = new Mail(server, this.roster);
+    const { roster, mail, phase } = this;
+    this.rendezvous = new Rendezvous(options, { roster, mail, phase });
+    const fail = (cause: Cause) => this.cause.add(...cause);
+    this.exchange = new Exchange({ ...options, answer: (message) => mail.toRanks(message), fail });
     this.notices = new Notices(this.roster, (line) => options.onNotice?.(line));
-    const { generation, worldSize: ranks } = inherited ?? { generation: 0, worldSize };
-    this.generation = new Generation(generation, ranks, options.stallWarningMs ?? Infinity);
-    this.recovery = options.elastic && new Recovery(this.elasticJob(graceMs), options.elastic);
+    const underWay = () => (phase.state === 'running' || phase.state === 'connecting') && !this.cause.found;
+    const job = { roster, mail, rendezvous: this.rendezvous, graceMs, joinTimeoutMs, underWay, fail };
+    this.recovery = elastic && new Recovery(job, elastic);
     this.finished = new Promise((resolve) => (this.resolveFinished = resolve));
     this.failure = this.cause.settled.then((failure) => {
-      this.tellEverybody({ type: 'abort', message: describeFailure(failure), ended: orderlyEnd(failure) });
+      mail.toEverybody({ type: 'abort', message: describeFailure(failure), ended: orderlyEnd(failure) });
       return failure;
     });
     this.timer = setInterval(() => this.check(), checkEveryMs);
@@ -138,7 +131,7 @@ export class Coordinator {
   /** Asks every worker to end in order: after the step under way, with a checkpoint. */
   askToEnd(cause: EndCause): void {
     this.ending = cause;
-    this.tellEverybody({ type: 'end', cause });
+    this.mail.toEverybody({ type: 'end', cause });
   }
 
   /** Goes on with another number of ranks: the last of `sizes` that can be. */
@@ -155,12 +148,10 @@ export class Coordinator {
   async stop(): Promise<void> {
     if (this.stopped) return;
     this.stopped = true;
+    this.mail.close();
     clearInterval(this.timer);
     this.recovery?.stop();
-    const { transport } = this.options;
-    const { state } = this.phase;
-    if (transport === 'ipc' && state !== 'running' && state !== 'ended')
-      removeLeftovers(meetingFolderName(this.secret, folderScope(this.jobId, this.generation.number)));
+    this.rendezvous.removeLeftovers();
     await this.server.close();
     await socketsClosed();
   }
@@ -198,38 +189,22 @@ export class Coordinator {
   }
 
   private admit(connection: Connection, hello: Hello): void {
-    const { roster } = this;
+    const { roster, mail, rendezvous } = this;
     if (roster.of(connection)) return;
     const reason = roster.admit(connection, hello, { reforming: this.recovery?.next !== undefined });
     if (reason) return this.refuse(connection, reason);
     this.server.admit(connection);
-    if (this.ending) this.post(connection, { type: 'end', cause: this.ending });
     const member = roster.of(connection) as Member;
+    if (this.ending) mail.to(member, { type: 'end', cause: this.ending });
     if (hello.again && member.rank !== undefined)
       return this.recovery?.joinedAgain(member, hello.again.generation);
     if (hello.replaces !== undefined) this.reportEnd(hello.replaces);
     this.recovery?.joined(member);
     if (this.phase.state === 'running' && member.rank === undefined && this.recovery?.next === undefined)
-      this.tellGroup();
+      rendezvous.tellGroup();
     if (this.phase.state !== 'joining' || roster.missing.length > 0) return;
     this.options.onAssembled?.();
-    this.sendPlan(undefined);
-  }
-
-  /** Tells every rank its place in the present configuration. */
-  private sendPlan(start: Start | undefined): void {
-    this.phase.enter('connecting');
-    const { jobId, roster } = this;
-    const { transport, token, elastic } = this.options;
-    const { number: generation, worldSize } = this.generation;
-    this.secret = elastic ? randomBytes(32).toString('hex') : token;
-    const { secret } = this;
-    const { succession: folder } = this.options;
-    const { machines: hosts, reached, standby } = roster;
-    const succession = folder === undefined ? undefined : { folder, standby };
-    const about = { jobId, generation, worldSize, secret, transport, start, succession };
-    for (const [rank, { connection }] of roster.members)
-      this.post(connection, { type: 'plan', ...about, rank, hosts, reached });
+    rendezvous.plan();
   }
 
   /**
@@ -237,7 +212,7 @@ export class Coordinator {
    * one alone.
    */
   private refuse(connection: Connection, reason: string): void {
-    this.post(connection, { type: 'refused', code: 'JOIN_REFUSED', message: reason });
+    this.mail.to({ connection }, { type: 'refused', code: 'JOIN_REFUSED', message: reason });
     if (this.phase.state === 'joining') this.cause.add(...refused(reason));
   }
 
@@ -251,10 +226,10 @@ export class Coordinator {
     switch (message.type) {
       case 'beat':
         member.liveness.beat(message, runningClock.now());
-        if (rank !== undefined) this.notices.beat(rank, message, this.generation);
-        return this.post(member.connection, { type: 'pulse', records: member.records });
+        if (rank !== undefined) this.notices.beat(rank, message, this.rendezvous.generation);
+        return this.mail.to(member, { type: 'pulse', records: member.records });
       case 'clock':
-        return this.post(member.connection, { ...message, answered: clockNow() });
+        return this.mail.to(member, { ...message, answered: clockNow() });
       case 'failed':
         this.blame(reported(this.about(member), message), member);
         return this.recovery?.lose(member);
@@ -275,31 +250,28 @@ export class Coordinator {
 
   private handleInTurn(member: Member, rank: number, message: InTurn): void {
     this.phase.expect(message.type, member);
-    const { endpoints, connections } = this.generation;
+    const { rendezvous } = this;
+    const { generation } = rendezvous;
     switch (message.type) {
-      case 'endpoints': {
-        const all = endpoints.add('endpoints', rank, message.endpoints);
-        if (all) this.broadcast({ type: 'table', table: Object.fromEntries(all.entries()) });
-        return;
-      }
+      case 'endpoints':
+        return rendezvous.listens(rank, message.endpoints);
       case 'connected':
-        if (!connections.add('connections', rank, true)) return;
-        return this.go();
+        return this.connected(rank);
       case 'agree':
-        return this.exchange.agree(this.generation, rank, message);
+        return this.exchange.agree(generation, rank, message);
       case 'gather':
-        return this.exchange.gather(this.generation, rank, message);
+        return this.exchange.gather(generation, rank, message);
       case 'trace': {
         const { spans, clock } = message;
         return this.options.onTrace?.({ rank, host: member.host, spans, clock });
       }
       case 'stuck':
-        if (message.generation !== this.generation.number) return;
+        if (message.generation !== generation.number) return;
         this.recovery?.apart(member, message.unreached ?? []);
         return this.blame(reported(this.about(member), { ...message, user: false }));
       case 'lost': {
         const peer = this.roster.get(message.peer);
-        if (message.peer >= this.generation.worldSize || message.peer === rank)
+        if (message.peer >= generation.worldSize || message.peer === rank)
           throw new PodDistError(
             'PROTOCOL_ERROR',
             `it reports a lost connection to rank ${message.peer}, which is not one of its peers`,
@@ -311,7 +283,7 @@ export class Coordinator {
         member.finished = true;
         if (!this.roster.finished) return;
         this.phase.enter('ended');
-        this.tellEverybody({ type: 'ended' });
+        this.mail.toEverybody({ type: 'ended' });
         this.resolveFinished();
     }
   }
@@ -330,7 +302,7 @@ export class Coordinator {
     if (phase.state === 'ended') return;
     const overdue = phase.overdue(now, joinTimeoutMs);
     if (overdue) this.cause.add(...notTogether(overdue === 'joining' ? roster.missing : [], joinTimeoutMs));
-    if (phase.state === 'running') this.notices.tellOfLate(this.generation, now);
+    if (phase.state === 'running') this.notices.tellOfLate(this.rendezvous.generation, now);
     if (this.recovery?.next !== undefined) return this.recovery.check(now);
     this.recovery?.rest(now);
     for (const member of roster.members.values()) {
@@ -356,72 +328,14 @@ export class Coordinator {
     else this.cause.add(...cause);
   }
 
-  /** Begins the next configuration of an elastic job. */
-  private beginAgain(number: number, { group, start }: Formation): void {
-    this.roster.assign(group);
-    for (const member of group) member.liveness.restart(runningClock.now());
-    const { stallWarningMs = Infinity, onReplay } = this.options;
-    const before = this.generation.worldSize;
-    this.generation = new Generation(number, group.length, stallWarningMs);
-    onReplay?.(before, group.length, start);
-    this.sendPlan(start);
-  }
-
-  private go(): void {
-    this.phase.enter('running');
+  private connected(rank: number): void {
     const now = runningClock.now();
-    for (const [, other] of this.roster.members) other.liveness.restart(now);
-    this.broadcast({ type: 'go' });
+    if (!this.rendezvous.connected(rank, now)) return;
     this.recovery?.going(now);
-    this.tellGroup();
-  }
-
-  /** Tells of the ranks of the present configuration, and of the workers that wait for a place in one. */
-  private tellGroup(): void {
-    const members = [...this.roster.members].toSorted(([a], [b]) => a - b);
-    this.options.onGroup?.({
-      generation: this.generation.number,
-      ranks: members.map(([rank, { host, pid, worker }]) => ({ rank, host, pid, worker })),
-      spares: this.roster.spares.map(({ host, pid, worker }) => ({ host, pid, worker })),
-    });
+    this.rendezvous.tellGroup();
   }
 
   private about({ rank, host, pid }: Member): About {
     return { rank, host, pid };
-  }
-
-  private elasticJob(graceMs: number): ElasticJob {
-    const { roster } = this;
-    const { joinTimeoutMs } = this.options;
-    const generation = () => this.generation;
-    const { phase } = this;
-    const underWay = () => (phase.state === 'running' || phase.state === 'connecting') && !this.cause.found;
-    return {
-      ...{ roster, graceMs, joinTimeoutMs },
-      get generation() {
-        return generation();
-      },
-      get underWay() {
-        return underWay();
-      },
-      fail: (cause) => this.cause.add(...cause),
-      broadcast: (message) => this.broadcast(message),
-      post: ({ connection }, message) => this.post(connection, message),
-      begin: (number, formation) => this.beginAgain(number, formation),
-    };
-  }
-
-  /** Sends every rank a message. */
-  private broadcast(message: CoordinatorMessage): void {
-    for (const { connection } of this.roster.members.values()) this.post(connection, message);
-  }
-
-  /** Sends every worker that has joined a message. */
-  private tellEverybody(message: CoordinatorMessage): void {
-    for (const { connection } of this.roster.everybody) this.post(connection, message);
-  }
-
-  private post(connection: Connection, message: CoordinatorMessage): void {
-    if (!this.stopped) this.server.post(connection, message);
   }
 }

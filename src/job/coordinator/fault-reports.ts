@@ -13,7 +13,7 @@ export class FaultReports {
   private tellNow = () => {};
 
   constructor(
-    private readonly job: { readonly generation: { worldSize: number }; readonly graceMs: number },
+    private readonly job: { rendezvous: { generation: { worldSize: number } }; graceMs: number },
     private readonly onIncident: (incident: Incident) => void,
   ) {}
 
@@ -42,8 +42,8 @@ export class FaultReports {
   }
 
   private tell(reform: Reform, seconds: number): void {
-    const { generation, graceMs } = this.job;
-    const { worldSize } = generation;
+    const { rendezvous, graceMs } = this.job;
+    const { worldSize } = rendezvous.generation;
     this.tellNow();
     this.explaining = reform;
     const timer = setTimeout(() => this.tellNow(), graceMs);

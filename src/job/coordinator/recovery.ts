@@ -1,39 +1,31 @@
 import { smallest } from '../../util/extremes.js';
 import { runningClock } from '../../util/running-clock.js';
-import type { CoordinatorMessage } from '../control/protocol.js';
 import { Budget } from './budget.js';
 import { linkLost, type Cause } from './causes.js';
 import { describeFailure, evidence, wouldComeAgain, type JobFailure } from './failure.js';
 import { FaultReports } from './fault-reports.js';
-import { formGroup, Reform, type ElasticOptions, type Formation, type Inherited } from './reform.js';
+import type { Mail } from './mail.js';
+import { PlannedChange } from './planned-change.js';
+import { formGroup, Reform, type ElasticOptions, type Inherited } from './reform.js';
+import type { Rendezvous } from './rendezvous.js';
 import { isGuest, type Member, type Roster } from './roster.js';
-import { Returning } from './returning.js';
-import { Separations } from './separations.js';
+import { Workforce } from './workforce.js';
 
 /** Milliseconds after which workers are started here for places that others keep, and do not fill. */
 const fillWithinMs = 20_000;
-/** Milliseconds for which the job goes on without any worker whose place is kept. */
-const unkeptMs = 30_000;
-/** Milliseconds that a change which nobody is in a hurry for waits for the next snapshot. */
-const boundaryWithinMs = 5000;
-
 /** The job, as its recovery sees it. */
 export interface ElasticJob {
   readonly roster: Roster;
-  /** Number of the present configuration, and of its ranks. */
-  readonly generation: { number: number; worldSize: number };
-  /** Whether it has begun and has neither ended nor failed. */
-  readonly underWay: boolean;
+  readonly mail: Mail;
+  readonly rendezvous: Rendezvous;
   /** Milliseconds until all evidence of one failure has come. */
   readonly graceMs: number;
   /** Milliseconds that a change of configuration may take. */
   readonly joinTimeoutMs: number;
+  /** Whether it has begun and has neither ended nor failed. */
+  underWay(): boolean;
   /** Ends the job. */
   fail(cause: Cause): void;
-  broadcast(message: CoordinatorMessage): void;
-  post(member: Member, message: CoordinatorMessage): void;
-  /** Begins the configuration of this number. */
-  begin(generation: number, formation: Formation): void;
 }
 
 /**
@@ -53,24 +45,19 @@ export class Recovery {
   private readonly budget: Budget;
   /** Numbers of ranks that the job may go on with, ascending. */
   private sizes: readonly number[];
-  /** Workers that were taken out. */
-  private readonly gone = new Set<number>();
   /** Whether a step has been made: before that no fault is worth a second try. */
   private stepped = false;
-  /** Workers of a job that was taken over which may still come. */
-  private returning: Returning | undefined;
-  private readonly separations = new Separations();
-  /** A change that waits for a snapshot of all ranks, so that no step is made again, and the ranks that have taken it. */
-  private planned: { cause: Cause; since: number; sealed: Map<Member, number> } | undefined;
-  /** When there was last a worker whose place is kept. */
-  private keptAt = runningClock.now();
+  private readonly workforce: Workforce;
+  private planned: PlannedChange | undefined;
 
   constructor(
     private readonly job: ElasticJob,
     private readonly options: ElasticOptions,
   ) {
-    this.budget = new Budget(job.generation.worldSize, options, Date.now(), options.faults);
+    const { worldSize } = job.rendezvous.generation;
+    this.budget = new Budget(worldSize, options, Date.now(), options.faults);
     this.sizes = options.sizes;
+    this.workforce = new Workforce(job.roster, options);
     this.reports = new FaultReports(job, (incident) => options.onIncident(incident, this.budget.faults));
   }
 
@@ -82,9 +69,8 @@ export class Recovery {
   /** Takes over a job whose coordinator has ended: waits for its workers, and begins the next generation with them. */
   inherit(former: Inherited): void {
     const { generation, lostMs } = former;
-    const { kept } = this.options;
     this.stepped = true;
-    this.returning = new Returning({ ...former, ...(kept && { lostWithHost: [] }) }, runningClock.now());
+    this.workforce.expect(former);
     const cause: Cause = [
       { code: 'COORDINATOR_LOST', cause: 'the process of the coordinator was lost', user: false },
       evidence.signal,
@@ -97,11 +83,9 @@ export class Recovery {
   /** Goes on with one of these numbers of ranks, the last one if it can be. */
   resize(sizes: readonly number[]): void {
     this.sizes = sizes;
-    const { roster, generation } = this.job;
-    const missing = this.wanted + this.options.spares - roster.everybody.length;
-    for (let more = 0; more < missing; more++) this.options.startWorker();
-    if (!this.job.underWay || this.reform) return;
-    if (this.wanted >= generation.worldSize) return this.grow();
+    this.workforce.fill(this.wanted);
+    if (!this.job.underWay() || this.reform) return;
+    if (this.wanted >= this.worldSize) return this.grow();
     this.plan([
       { code: 'REFORMING', cause: `workers asked for: ${this.wanted}`, user: false },
       evidence.stall,
@@ -119,7 +103,7 @@ export class Recovery {
     const may = !failure.user && !wouldComeAgain(failure.code);
     if (may && this.reform) return this.reform.consider(cause);
     if (may && !this.isOfRank(failure) && this.reports.explain(cause)) return;
-    if (!may || !this.stepped || !this.job.underWay || !this.budget.take(Date.now()))
+    if (!may || !this.stepped || !this.job.underWay() || !this.budget.take(Date.now()))
       return this.job.fail(cause);
     if (!member || member.rank !== undefined) this.begin(cause);
   }
@@ -131,27 +115,27 @@ export class Recovery {
 
   /** Takes out a member whose process has ended, or is about to; asks for another worker. */
   lose(member: Member): void {
-    if (!this.job.underWay && !this.reform) return;
-    this.job.roster.remove(member);
-    this.gone.add(member.worker);
-    if (!this.options.kept || member.home.rank === undefined) this.options.startWorker();
+    if (!this.job.underWay() && !this.reform) return;
+    this.workforce.takeOut(member);
     this.tryToForm();
   }
 
   /** A worker process has ended that was never a member, or is none any more. */
   exitedOutside(worker: number, cause: Cause): void {
-    if (this.gone.has(worker)) return;
-    this.gone.add(worker);
-    const expected = this.returning?.ended(worker);
-    if (!expected && (!this.stepped || !this.budget.take(Date.now()))) return this.job.fail(cause);
-    this.options.startWorker();
+    const news = this.workforce.endedOutside(worker);
+    if (news === 'known') return;
+    if (news === 'unknown' && (!this.stepped || !this.budget.take(Date.now()))) return this.job.fail(cause);
+    this.workforce.start(1);
     this.tryToForm();
   }
 
   /** Takes a member out, and ends its process; one of another host may come again. */
   fence(member: Member): void {
     const type = isGuest(member) ? 'dropped' : 'abort';
-    this.job.post(member, { type, message: 'it was silent for too long, and the others go on without it' });
+    this.job.mail.to(member, {
+      type,
+      message: 'it was silent for too long, and the others go on without it',
+    });
     this.options.endWorker(member.worker);
     this.lose(member);
   }
@@ -165,42 +149,35 @@ export class Recovery {
   }
 
   /** A worker has joined. */
-  joined({ worker }: Member): void {
-    this.returning?.arrived(worker, runningClock.now());
+  joined(member: Member): void {
+    this.workforce.arrived(member);
     if (this.reform) this.tryToForm();
-    else if (this.job.underWay) this.grow();
-    if (!this.reform && !this.planned) this.dismissSurplus();
+    else if (this.job.underWay()) this.grow();
+    if (!this.reform && !this.planned) this.workforce.dismissSurplus(this.wanted);
   }
 
   /** A rank has joined again, that has heard of `generation`; says what it has to be ready for. */
   joinedAgain(member: Member, generation: number): void {
     if (!this.reform) {
       const cause = linkLost({ rank: member.rank, host: member.host, pid: member.pid });
-      if (this.job.underWay && this.budget.take(Date.now())) return this.begin(cause);
+      if (this.job.underWay() && this.budget.take(Date.now())) return this.begin(cause);
       return this.job.fail(cause);
     }
-    this.returning?.arrived(member.worker, runningClock.now());
+    this.workforce.arrived(member);
     if (generation >= this.reform.generation) this.renumber(generation + 1);
-    else this.job.post(member, this.reformMessage(this.reform));
+    else this.job.mail.to(member, this.reformMessage(this.reform));
   }
 
   /** A member could not connect to these ranks of its configuration: they are not put together again for a while. */
-  apart({ worker }: Member, unreached: readonly number[]): void {
-    const { roster } = this.job;
-    const others = unreached.flatMap((rank) => roster.get(rank)?.worker ?? []);
-    const before = this.candidates();
-    this.separations.add(worker, others, runningClock.now());
-    const left = before.length - this.candidates().length;
-    for (let more = 0; more < left; more++) this.options.startWorker();
+  apart(member: Member, unreached: readonly number[]): void {
+    this.workforce.separate(member, unreached);
   }
 
   /** A member has taken the snapshot of this moment. */
   sealed(member: Member, at: number): void {
     const { planned, job } = this;
     if (!planned || this.reform) return;
-    planned.sealed.set(member, at);
-    const all = [...job.roster.members.values()];
-    if (job.underWay && all.every((one) => planned.sealed.get(one) === at)) this.begin(planned.cause);
+    if (planned.seal(member, at, job.roster.members.values()) && job.underWay()) this.begin(planned.cause);
   }
 
   ready(member: Member, generation: number, held: NonNullable<Member['ready']>): void {
@@ -214,11 +191,10 @@ export class Recovery {
     const { reform, job, options } = this;
     if (!reform) return;
     for (const member of reform.late(job.roster.members.values(), now, options.silentMs)) this.fence(member);
-    this.dropLate(now);
+    if (this.workforce.dropLate(now)) this.tryToForm();
     if (options.kept && !reform.helped && now - reform.began > fillWithinMs) {
       reform.helped = true;
-      const missing = smallest(this.sizes) - this.candidates().length;
-      for (let more = 0; more < missing; more++) options.startWorker();
+      this.workforce.start(smallest(this.sizes) - this.workforce.candidates().length);
     }
     this.endWithoutTasks(now);
     if (now - reform.began > job.joinTimeoutMs) job.fail([this.unfilled(reform.failure), evidence.signal]);
@@ -226,7 +202,7 @@ export class Recovery {
 
   /** A failure after which too few workers are left, and no others have come. */
   private unfilled(failure: JobFailure): JobFailure {
-    const left = this.candidates().length;
+    const left = this.workforce.candidates().length;
     const within = `${left} of ${smallest(this.sizes)} workers are left, and no others have come within ${this.job.joinTimeoutMs / 1000} s`;
     const cause = `${failure.cause}; ${within}: start what is lost again, let other hosts join the run (pod-dist join), or go on with --resume`;
     return { ...failure, cause };
@@ -236,28 +212,16 @@ export class Recovery {
   rest(now: number): void {
     const { planned, job } = this;
     this.endWithoutTasks(now);
-    if (planned && job.underWay && now - planned.since > boundaryWithinMs) this.begin(planned.cause);
-  }
-
-  /** Waits no longer for workers of a job that was taken over which have not come in time. */
-  private dropLate(now: number): void {
-    const { returning, options } = this;
-    for (const _ of returning?.lost() ?? []) options.startWorker();
-    const late = returning?.late(now) ?? [];
-    for (const worker of late) {
-      this.gone.add(worker);
-      options.endWorker(worker);
-      if (!returning?.isReplaced(worker)) options.startWorker();
-    }
-    if (late.length > 0) this.tryToForm();
+    if (planned?.isDue(now) && job.underWay()) this.begin(planned.cause);
   }
 
   /** Ends a job whose places others keep, where none of them is left: nobody wants it any more. */
   private endWithoutTasks(now: number): void {
-    const { options, job } = this;
-    if (!options.kept || job.roster.everybody.some(({ home }) => home.rank !== undefined)) this.keptAt = now;
-    if (now - this.keptAt > unkeptMs)
-      job.fail([{ code: 'JOB_ABORTED', cause: 'no task of the job is left', user: false }, evidence.stopped]);
+    if (this.workforce.isAbandoned(now))
+      this.job.fail([
+        { code: 'JOB_ABORTED', cause: 'no task of the job is left', user: false },
+        evidence.stopped,
+      ]);
   }
 
   /** The ranks of the present configuration go on. */
@@ -272,9 +236,9 @@ export class Recovery {
 
   /** Ends the present configuration; every rank that lives leaves it and says what it can go on from. */
   private begin(cause: Cause): void {
-    const { roster, generation } = this.job;
+    const { roster, rendezvous } = this.job;
     this.planned = undefined;
-    const number = generation.number + 1;
+    const number = rendezvous.generation.number + 1;
     this.reform = new Reform(number, cause, runningClock.now());
     this.announce(this.reform, roster);
   }
@@ -290,7 +254,7 @@ export class Recovery {
   private announce(reform: Reform, roster: Roster): void {
     this.options.onReform?.(reform.generation);
     for (const member of roster.members.values()) member.ready = undefined;
-    this.job.broadcast(this.reformMessage(reform));
+    this.job.mail.toRanks(this.reformMessage(reform));
   }
 
   private reformMessage({ generation, failure }: Reform) {
@@ -299,23 +263,15 @@ export class Recovery {
 
   /** Begins a configuration of more ranks, where the present one has fewer than are wanted and enough have joined. */
   private grow(): void {
-    const there = this.candidates().length;
+    const there = this.workforce.candidates().length;
     const size = this.sizes.findLast((one) => one <= there) ?? 0;
-    if (size <= this.job.generation.worldSize) return;
+    if (size <= this.worldSize) return;
     this.plan([{ code: 'REFORMING', cause: `${size} workers are there`, user: false }, evidence.stall]);
   }
 
   /** Begins a change once every rank has taken its next snapshot. */
   private plan(cause: Cause): void {
-    this.planned = { cause, since: runningClock.now(), sealed: new Map() };
-  }
-
-  /** Members that may be in a configuration together. */
-  private candidates(): Member[] {
-    const { roster } = this.job;
-    const now = runningClock.now();
-    const spares = roster.spares.filter(({ liveness }) => liveness.silentMs(now) <= this.options.silentMs);
-    return this.separations.together([...roster.members.values(), ...spares], now);
+    this.planned = new PlannedChange(cause);
   }
 
   /** Begins the next configuration once everybody who lives is ready, and they are enough. */
@@ -323,14 +279,14 @@ export class Recovery {
     const { reform, job, options } = this;
     if (!reform) return;
     const survivors = [...job.roster.members.values()];
-    if (this.returning?.any || !survivors.every(({ ready }) => ready)) return;
+    if (this.workforce.isExpecting || !survivors.every(({ ready }) => ready)) return;
     const recorded = options.recordedSteps?.();
-    const formation = formGroup(this.candidates(), this.sizes, recorded);
+    const formation = formGroup(this.workforce.candidates(), this.sizes, recorded);
     if (!formation) return;
     this.reports.add(reform);
     this.reform = undefined;
-    job.begin(reform.generation, formation);
-    this.dismissSurplus();
+    job.rendezvous.begin(reform.generation, formation);
+    this.workforce.dismissSurplus(this.wanted);
   }
 
   /** Number of ranks that the job is to have. */
@@ -338,16 +294,8 @@ export class Recovery {
     return this.sizes.at(-1) ?? 0;
   }
 
-  /** Ends workers without a rank that are more than the spares that are wanted. */
-  private dismissSurplus(): void {
-    const { roster } = this.job;
-    const own = roster.spares.filter((member) => !isGuest(member));
-    const guests = roster.everybody.filter(isGuest).length;
-    const surplus = Math.max(0, roster.everybody.length - guests - this.wanted - this.options.spares);
-    for (const member of own.toReversed().slice(0, surplus)) {
-      this.gone.add(member.worker);
-      roster.remove(member);
-      this.options.endWorker(member.worker);
-    }
+  /** Number of ranks in the present configuration. */
+  private get worldSize(): number {
+    return this.job.rendezvous.generation.worldSize;
   }
 }
