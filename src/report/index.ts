@@ -21,9 +21,10 @@ export interface WrittenReport {
  * @throws UserError `USAGE` for no folder, `RUN_NOT_FOUND`, or `FILE_UNUSABLE` where the page cannot be written
  */
 export function writeReport(folders: readonly string[], file?: string): WrittenReport {
-  if (folders.length === 0) throw new UserError('USAGE', 'a report takes one run folder or more');
+  const [first, ...others] = folders;
+  if (first === undefined) throw new UserError('USAGE', 'a report takes one run folder or more');
   const runs = readRuns(folders);
-  const target = file ?? (folders.length === 1 ? join(folders[0], 'report.html') : 'report.html');
+  const target = file ?? (others.length === 0 ? join(first, 'report.html') : 'report.html');
   requireReplaceable(target);
   if (file === undefined && lstatSync(target, { throwIfNoEntry: false })?.isSymbolicLink())
     throw new UserError('FILE_UNUSABLE', `${target} is a link, through which nothing is written: give --out`);

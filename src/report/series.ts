@@ -50,7 +50,7 @@ export function incidentsAt(
   for (const { step, rank, cause, replayed, seconds } of points.length > 0 ? run.incidents : []) {
     if (step === undefined) continue;
     const x = step / each;
-    const distance = ([at]: readonly number[]) => Math.abs(at - x);
+    const distance = ([at]: readonly [x: number, y: number]) => Math.abs(at - x);
     const nearest = points.reduce((best, point) => (distance(point) < distance(best) ? point : best));
     const who = rank === undefined ? '' : `rank ${rank}: `;
     const again = replayed === undefined ? '' : `${replayed} step${replayed === 1 ? '' : 's'} made again, `;

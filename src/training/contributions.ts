@@ -61,9 +61,10 @@ export class Contributions {
 
   private remember(key: number): void {
     this.known.set(key, Uint32Array.from(this.current));
-    if (this.known.size <= mostSteps) return;
-    const [oldest] = this.known.keys();
-    this.known.delete(oldest);
+    for (const oldest of this.known.keys()) {
+      if (this.known.size <= mostSteps) return;
+      this.known.delete(oldest);
+    }
   }
 }
 

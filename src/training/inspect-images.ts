@@ -48,10 +48,10 @@ export class Inspection {
     if (this.settled) return false;
     this.awaited = true;
     await this.done;
-    const found = Float64Array.of(this.error === undefined ? 0 : 1);
-    await this.options.communicator.allReduce(found, { tag: 'broken-images' });
+    const ranks = Float64Array.of(this.error === undefined ? 0 : 1);
+    await this.options.communicator.allReduce(ranks, { tag: 'broken-images' });
     this.settled = true;
-    return found[0] > 0;
+    return ranks.some((found) => found > 0);
   }
 
   throwIfBroken(): void {

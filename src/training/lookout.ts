@@ -97,9 +97,10 @@ export class Lookout {
     );
     communicator.allReduceSync(numbers, { op: 'max', tag: 'look' });
     this.steps = 0;
-    this.nextLook = numbers[3];
+    const [end = 0, anyTime = 0, anyBusy = 0, nextLook = 0] = numbers;
+    this.nextLook = nextLook;
     this.lookedAt = performance.now();
-    return { ending: endCauses[numbers[0] - 1], isTime: numbers[1] > 0, busy: numbers[2] > 0 };
+    return { ending: endCauses[end - 1], isTime: anyTime > 0, busy: anyBusy > 0 };
   }
 
   private stepsToLook(): number {

@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib';
 import type { Communicator, Numbers, Pending } from '../collective/communicator.js';
 import { KeptFile } from '../transport/host/kept-file.js';
 import { PodDistError } from '../util/errors.js';
+import { present } from '../util/present.js';
 
 /** Whose piece: this rank's, or that of the rank before it (of rank 0 the last one). */
 type Owner = 'own' | 'before';
@@ -50,6 +51,11 @@ interface Head {
 
 const headNumbers = 3;
 const headBytes = 8 * headNumbers;
+/** The head of a place: its numbers in their order. */
+function readHead([at = nothing, bytes = 0, checksum = 0]: Float64Array): Head {
+  return { at, bytes, checksum };
+}
+
 /** The snapshot of a place that is being written, or empty. */
 const nothing = -1;
 
@@ -135,7 +141,7 @@ class KeptPieces implements Pieces {
     const numbers = new Float64Array(headNumbers);
     for (const start of [0, this.placeBytes]) {
       const whole = this.files[whose].read(start, numbers);
-      const head: Head = { at: numbers[0], bytes: numbers[1], checksum: numbers[2] };
+      const head = readHead(numbers);
       if (whole && head.at === at) return { start, head };
     }
     return undefined;
@@ -155,23 +161,25 @@ interface Sent {
  * waits for it before the next snapshot. k P / N numbers travel to the next rank.
  */
 class SentPieces implements Pieces {
-  private readonly places: readonly Sent[];
-  private turn = 0;
+  /** The place of the last snapshot, and that of the next one. */
+  private last: Sent;
+  private next: Sent;
 
   constructor(
     private readonly communicator: Communicator,
     longest: number,
   ) {
     const length = 2 * (headBytes / 4 + longest);
-    this.places = [0, 1].map(() => ({ at: nothing, values: new Float32Array(length) }));
+    const place = (): Sent => ({ at: nothing, values: new Float32Array(length) });
+    this.last = place();
+    this.next = place();
   }
 
   async put(at: number, parts: readonly Numbers[]): Promise<void> {
-    const last = this.places[this.turn];
-    await last.exchange?.wait();
-    last.exchange = undefined;
-    this.turn ^= 1;
-    const place = this.places[this.turn];
+    await this.last.exchange?.wait();
+    this.last.exchange = undefined;
+    [this.last, this.next] = [this.next, this.last];
+    const place = this.last;
     place.at = at;
     let position = 0;
     const head = headOf(at, parts, place.values.byteLength / 2 - headBytes);
@@ -184,22 +192,25 @@ class SentPieces implements Pieces {
   }
 
   settle(): void {
-    const last = this.places[this.turn];
+    const { last } = this;
     if (!last.exchange?.over) return;
     last.exchange.waitSync();
     last.exchange = undefined;
   }
 
   hasCopy(at: number): boolean {
-    return this.places.some((place) => place.at === at && place.exchange === undefined);
+    return [this.last, this.next].some((place) => place.at === at && place.exchange === undefined);
   }
 
   get(at: number, whose: Owner, length: number): Float32Array {
-    const { values } = this.places.find((place) => place.at === at) as Sent;
+    const { values } = present(
+      [this.last, this.next].find((place) => place.at === at),
+      'the snapshot',
+    );
     const start = whose === 'own' ? 0 : values.length / 2;
     const piece = start + headBytes / 4;
-    const [of, bytes, checksum] = new Float64Array(values.slice(start, piece).buffer);
-    return checked(values.slice(piece, piece + length), { at: of, bytes, checksum });
+    const head = readHead(new Float64Array(values.slice(start, piece).buffer));
+    return checked(values.slice(piece, piece + length), head);
   }
 
   close(): void {}

@@ -65,6 +65,7 @@ export function recoveryPoint(held: readonly (readonly Held[])[]): Start | undef
     const holders = Array.from({ length: one.worldSize }, (_, rank) => owners.get(rank) ?? copies.get(rank));
     if (!holders.every((holder) => holder !== undefined)) continue;
     const [root] = owners.values();
+    if (root === undefined) continue;
     return { at: one.at, generation: one.generation, root, holders };
   }
   return undefined;

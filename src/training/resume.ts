@@ -18,6 +18,7 @@ import { takeInitial, type InitialWeights } from './initial.js';
 import { sumsOf } from './snapshot.js';
 import { trainingStateSchema, type TrainingState } from './state.js';
 import type { ShardedOptimiser } from '../parallel/sharded-optimiser.js';
+import { present } from '../util/present.js';
 
 /** Most bytes of `report.json`, names of devices included. */
 const mostReportBytes = 16 * 2 ** 20;
@@ -153,7 +154,7 @@ async function shareOwn(
 ): Promise<Float32Array> {
   let own = new Float32Array(length);
   for (let rank = 0; rank < count; rank++) {
-    const values = arrays?.[rank].slice() ?? new Float32Array(length);
+    const values = arrays?.[rank]?.slice() ?? new Float32Array(length);
     await communicator.broadcast(values, 0, { tag: `own/${rank}` });
     if (rank === communicator.rank % count) own = values;
   }
@@ -161,9 +162,11 @@ async function shareOwn(
 }
 
 function sumOf(arrays: readonly Float32Array[]): Float32Array {
-  const sum = arrays[0].slice();
-  for (const array of arrays.slice(1)) array.forEach((value, index) => (sum[index] += value));
-  return sum;
+  const [first, ...others] = arrays;
+  return others.reduce(
+    (sum, array) => sum.map((value, index) => value + (array[index] ?? 0)),
+    present(first, 'a residual').slice(),
+  );
 }
 
 /** Refuses a checkpoint that this configuration cannot go on from. */

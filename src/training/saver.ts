@@ -275,7 +275,7 @@ export class Saver {
     if (this.closed) return;
     const parts = await this.options.reporter.gather('saved', part, { aside: true });
     if (communicator.rank > 0) return;
-    const failed = parts.findIndex((one) => one.failed !== undefined);
+    const failed = parts.find((one) => one.failed !== undefined);
     const shards = parts.flatMap((one): Described[] => one.shards);
     const lossSums = parts.map((one) => one.sums);
     const finish: FinishOne = {
@@ -283,7 +283,7 @@ export class Saver {
       ...{ layout, shards, moving },
     };
     try {
-      if (failed >= 0) throw new Error(parts[failed].failed);
+      if (failed) throw new Error(failed.failed);
       await this.writer.run({ kind: 'finish', to, finish });
     } catch (error) {
       await this.writer.run({ kind: 'discard', to }).catch(() => {});

@@ -14,6 +14,7 @@ import type { Pieces } from './pieces.js';
 import { broadcastValue } from './broadcast-value.js';
 import { momentOf } from './recovery-point.js';
 import { trainingStateSchema, type TrainingState } from './state.js';
+import { present } from '../util/present.js';
 
 /** The parts of a training that a snapshot is taken of, and that go on from one. */
 export interface Trained {
@@ -185,7 +186,8 @@ export async function restoreSnapshot(
   }
   optimiser.state.adopt(assemble(pieces, layout, classifier.weights.length), common.updates);
   classifier.loadWeights();
-  classifier.batchNorm.restore(layout.moving > 0 ? pieces[rank % layout.worldSize].moving : moving);
+  const own = present(pieces[rank % layout.worldSize], 'a piece');
+  classifier.batchNorm.restore(layout.moving > 0 ? own.moving : moving);
   if (loss.state) {
     loss.state.values = [...common.lossValues];
     loss.state.sums = sumsOf(pieces, trained);
@@ -245,7 +247,7 @@ export function sumsOf(
   { communicator, config }: Pick<Trained, 'communicator' | 'config'>,
 ): number[] {
   const { rank, worldSize } = communicator;
-  if (worldSize === pieces.length) return [...pieces[rank].sums];
+  if (worldSize === pieces.length) return [...present(pieces[rank], 'a piece').sums];
   const all = pieces.flatMap(({ sums }) => [...sums]);
   if (config.distributed.bitwise !== undefined) return all.slice(...shardRange(all.length, rank, worldSize));
   if (all.length === 0) return [];

@@ -148,9 +148,10 @@ export class Snapshots {
     if (this.fixedSteps(trained) !== undefined) return;
     const perStep =
       this.lastEnded === undefined ? 0 : (began - this.lastEnded) / Math.max(1, this.stepsSince);
-    const slowest = Float64Array.of(took, perStep);
-    trained.communicator.allReduceSync(slowest, { op: 'max', tag: 'snapshot/times' });
-    this.left = stepsFor(slowest[0], slowest[1]);
+    const times = Float64Array.of(took, perStep);
+    trained.communicator.allReduceSync(times, { op: 'max', tag: 'snapshot/times' });
+    const [slowest = took, slowestStep = perStep] = times;
+    this.left = stepsFor(slowest, slowestStep);
     this.stepsSince = 0;
     this.lastEnded = performance.now();
   }

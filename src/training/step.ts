@@ -29,6 +29,7 @@ import type { Range } from '../parallel/buckets.js';
 import { CapturedSteps } from './captured-steps.js';
 import { operationByOperation } from '../classifier/captured-passes.js';
 import { WeightLoader } from '../parallel/weight-loader.js';
+import { present } from '../util/present.js';
 
 export interface StepInput {
   /** This rank's slice of the global batch; may be empty. */
@@ -220,7 +221,7 @@ export class TrainingStep {
       if (!hooks) parameters.readGradients(grads, this.optimiser.gradients, add);
       onPhase?.('backward');
     });
-    return requireFinite(seen[0]);
+    return requireFinite(present(seen[0], 'a loss'));
   }
 
   /** Forward and backward pass of a batch, operation by operation. */

@@ -13,6 +13,7 @@ import type { TrainingStep } from './step.js';
 import { loaderSpans, phaseSpans } from '../trace/step-spans.js';
 import type { TrainOptions } from './train-options.js';
 import { untilStopped } from '../util/until-stopped.js';
+import { present } from '../util/present.js';
 
 /** Everything that steps change. */
 export interface Steps {
@@ -56,7 +57,7 @@ export async function trainSteps(
   const contributions = options.recovery?.contributions;
   for await (const batch of times.loading(untilStopped(loaded, options.signal))) {
     const began = tracer.now();
-    const { size, micro, stepOfEpoch } = plan[index];
+    const { size, micro, stepOfEpoch } = present(plan[index], 'a micro-batch');
     const globalStep = epoch * steps + stepOfEpoch;
     const scheduled = {
       epoch,
@@ -67,7 +68,7 @@ export async function trainSteps(
     };
     const rate = trial?.rateOf(globalStep) ?? learningRate(config.learningRate, scheduled);
     const counts = shardCounts(size, worldSize);
-    const drawing = { epoch, images: slices[index] };
+    const drawing = { epoch, images: present(slices[index], 'a batch') };
     const run = () => step.run({ batch, counts, rate, micro, drawing, onPhase: phaseSpans(tracer) });
     const key = (epoch * steps + stepOfEpoch) * config.accumulate + micro.index;
     const values = await (contributions ? contributions.during(communicator, key, run) : run());

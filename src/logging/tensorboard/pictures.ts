@@ -6,6 +6,7 @@ import type { EvaluationSample } from '../../evaluation/sample.js';
 import { escapeHtml } from '../../util/escape-html.js';
 import type { LoggedRun } from '../sink.js';
 import type { Picture } from './summary.js';
+import { largest, smallest } from '../../util/extremes.js';
 
 const side = 96;
 const line = 16;
@@ -78,7 +79,7 @@ export async function predictions(
   try {
     const images = await pngs(
       dataset,
-      rows.map((row) => sample.images[row]),
+      rows.flatMap((row) => sample.images[row] ?? []),
     );
     const parts = rows.map((row, place) => {
       const [x, y] = [
@@ -86,7 +87,7 @@ export async function predictions(
         Math.floor(place / columns) * (side + 2 * line + 8) + 4,
       ];
       const [label, assigned] = [sample.labels, sample.assigned].map((of) =>
-        escapeHtml((classNames[of[row]] ?? '').slice(0, 14)),
+        escapeHtml((classNames[of[row] ?? -1] ?? '').slice(0, 14)),
       );
       const colour = label === assigned ? 'green' : 'red';
       return (
@@ -118,7 +119,9 @@ function rowsToShow({ labels, assigned }: EvaluationSample): number[] {
 /** Some of the rows, evenly over all of them. */
 function every(rows: readonly number[], most: number): number[] {
   const count = Math.min(most, rows.length);
-  return Array.from({ length: count }, (_, index) => rows[Math.floor((index * rows.length) / count)]);
+  return Array.from({ length: count }).flatMap(
+    (_, index) => rows[Math.floor((index * rows.length) / count)] ?? [],
+  );
 }
 
 /** Images of the test split as PNGs in base 64, each from its darkest value to its brightest. */
@@ -131,7 +134,7 @@ async function pngs(dataset: Dataset, images: readonly number[]): Promise<string
   for await (const batch of dataset.read(request))
     for (let image = 0; image < batch.count; image++) {
       const pixels = batch.images.subarray(image * values, (image + 1) * values);
-      const [least, most] = [Math.min, Math.max].map((of) => pixels.reduce((a, b) => of(a, b)));
+      const [least, most] = [smallest(pixels), largest(pixels)];
       const scale = most > least ? 255 / (most - least) : 0;
       const bytes = Uint8Array.from(pixels, (value) => Math.round((value - least) * scale));
       const raw = { width, height, channels: channels as 1 | 3 };

@@ -8,7 +8,7 @@ import { printable } from '../../util/printable.js';
 export function writeProjector(folder: string, { classNames }: Evaluation, sample: EvaluationSample): void {
   const { dim, images, labels, assigned, features } = sample;
   const write = (name: string, content: string | Buffer) => writeFileAtomicSync(join(folder, name), content);
-  const nameOf = (label: number) => printable(classNames[label] ?? '').replaceAll('\t', ' ');
+  const nameOf = (label = -1) => printable(classNames[label] ?? '').replaceAll('\t', ' ');
   const rows = Array.from(images, (image, row) =>
     [image, nameOf(labels[row]), nameOf(assigned[row]), labels[row] === assigned[row]].join('\t'),
   );

@@ -13,6 +13,7 @@ import {
   type Chart,
   type Curve,
 } from './chart.js';
+import { present } from '../../util/present.js';
 
 /** A run that was evaluated, with its place among all runs, which gives it its colour. */
 export interface Evaluated {
@@ -37,11 +38,12 @@ export function comparedCharts(all: readonly Evaluated[]): Chart[] {
 }
 
 function classes(all: readonly Evaluated[], runs: readonly RecordedRun[]): Chart {
-  const { classNames } = all[0].evaluation;
+  const { evaluation: first } = present(all[0], 'an evaluation');
+  const { classNames } = first;
   const accuracy = ({ classTotal, classCorrect }: Evaluation, label: number) =>
-    classTotal[label] > 0 ? classCorrect[label] / classTotal[label] : 0;
+    ratio(classCorrect[label], classTotal[label]) ?? 0;
   const worst = [...classNames.keys()]
-    .sort((a, b) => accuracy(all[0].evaluation, a) - accuracy(all[0].evaluation, b))
+    .sort((a, b) => accuracy(first, a) - accuracy(first, b))
     .slice(0, mostBars)
     .sort((a, b) => a - b);
   const few = worst.length < classNames.length;
@@ -58,7 +60,7 @@ function classes(all: readonly Evaluated[], runs: readonly RecordedRun[]): Chart
       tooltip: { trigger: 'axis', confine: true, axisPointer: { type: 'shadow' } },
       xAxis: classAxis(
         'class',
-        worst.map((label) => classNames[label]),
+        worst.map((label) => classNames[label] ?? ''),
         'bottom',
       ),
       yAxis: axisOption({ name: 'accuracy', min: 0, max: 100, unit: ' %' }, 'end', 12),
@@ -170,7 +172,7 @@ function over(thresholds: readonly number[], value: (at: number) => number | und
   });
 }
 
-function ratio(count: number, total: number): number | undefined {
+function ratio(count = 0, total = 0): number | undefined {
   return total > 0 ? count / total : undefined;
 }
 
@@ -179,7 +181,7 @@ function unknown(all: readonly Evaluated[], runs: readonly RecordedRun[]): Chart
     const { accepted, unknown } = rejection;
     if (!unknown) return [];
     const points = accepted.map((known, at): Point => [
-      percent(unknown.accepted[at] / unknown.images),
+      percent((unknown.accepted[at] ?? 0) / unknown.images),
       percent(known / total),
     ]);
     const name = `${curveName(runs, run, 'test against unknown images')}, AUROC ${unknown.auroc?.toFixed(3) ?? '-'}`;

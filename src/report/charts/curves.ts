@@ -41,7 +41,7 @@ export function trainingCharts(runs: readonly RecordedRun[]): Chart[] {
   };
   const marksOn = (curves: readonly Curve[]) =>
     runs.flatMap((run, index) =>
-      incidentsAt(run, curves[index].points).map(({ at, text }) => ({
+      incidentsAt(run, curves[index]?.points ?? []).map(({ at, text }) => ({
         at,
         text: runs.length > 1 ? `${run.name}: ${text}` : text,
       })),
@@ -121,16 +121,14 @@ function partCharts(runs: readonly RecordedRun[]): Chart[] {
       option: lineOption(epochAxis, { name, log: true }, curves),
     }));
   }
-  const curves = known.map(({ curves: [curve] }, part): Curve => ({
-    ...curve,
-    colour: runColour(part),
-    dash: part === 0 ? 0 : 1,
-  }));
+  const curves = known.flatMap((one, part) =>
+    one.curves.map((curve): Curve => ({ ...curve, colour: runColour(part), dash: part === 0 ? 0 : 1 })),
+  );
   return [
     {
       id: 'parts',
       title: 'Parts of the loss',
-      caption: `${known.map(({ name, about }) => `${name[0].toUpperCase()}${name.slice(1)} ${about}`).join('; ')}. The axis is logarithmic.`,
+      caption: `${known.map(({ name, about }) => `${name.charAt(0).toUpperCase()}${name.slice(1)} ${about}`).join('; ')}. The axis is logarithmic.`,
       option: lineOption(epochAxis, { name: 'part of the loss', log: true }, curves),
     },
   ];

@@ -29,12 +29,13 @@ function confusion({ run, evaluation, index }: Evaluated, runs: readonly Recorde
   const { classNames, confusion, classTotal } = evaluation;
   const classes = classNames.length;
   if (classes > mostCells || confusion.length === 0) return [];
-  const lost = classNames.some((_, label) => confusion[label * (classes + 1) + classes] > 0);
+  const imagesOf = (label: number, assigned: number) => confusion[label * (classes + 1) + assigned] ?? 0;
+  const lost = classNames.some((_, label) => imagesOf(label, classes) > 0);
   const columns = lost ? [...classNames, 'none'] : classNames;
   const cells = classNames.flatMap((_, label) =>
     columns.flatMap((_, assigned) => {
-      const images = confusion[label * (classes + 1) + assigned];
-      return images > 0 ? [[assigned, label, images, percent(images / classTotal[label])]] : [];
+      const images = imagesOf(label, assigned);
+      return images > 0 ? [[assigned, label, images, percent(images / (classTotal[label] ?? images))]] : [];
     }),
   );
   const edges = [0, 1, 5, 20, 50, 100];

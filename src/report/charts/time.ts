@@ -42,7 +42,7 @@ export function timeCharts(runs: readonly RecordedRun[]): Chart[] {
 /** Mean seconds of an epoch that a rank computed, waited for its loader, and waited in collectives. */
 function waiting(runs: readonly RecordedRun[]): Chart {
   const rows = runs.flatMap((run) =>
-    run.ranks[0].ranks.map((_, rank) => {
+    (run.ranks[0]?.ranks ?? []).map((_, rank) => {
       const epochs = run.ranks.flatMap(({ ranks }) => (ranks[rank] ? [ranks[rank]] : []));
       const mean = (value: (times: (typeof epochs)[number]) => number) =>
         epochs.reduce((sum, times) => sum + value(times), 0) / epochs.length;
@@ -53,11 +53,15 @@ function waiting(runs: readonly RecordedRun[]): Chart {
       ];
       return {
         name: runs.length > 1 ? `${run.name} · rank ${rank}` : `rank ${rank}`,
-        parts: [seconds - loader - exposed, exposed, loader],
+        parts: { computing: seconds - loader - exposed, exposed, loader },
       };
     }),
   );
-  const names = ['computing', 'waiting for other workers', 'waiting for the loader'];
+  const parts = [
+    { name: 'computing', key: 'computing' },
+    { name: 'waiting for other workers', key: 'exposed' },
+    { name: 'waiting for the loader', key: 'loader' },
+  ] as const;
   return {
     id: 'waiting',
     title: 'Where each rank spends an epoch',
@@ -70,13 +74,13 @@ function waiting(runs: readonly RecordedRun[]): Chart {
       tooltip: { trigger: 'axis', confine: true, axisPointer: { type: 'shadow' } },
       xAxis: axisOption({ name: 'seconds an epoch', min: 0 }, 'middle', 28),
       yAxis: { type: 'category', inverse: true, data: rows.map(({ name }) => name) },
-      series: names.map((name, part) => ({
+      series: parts.map(({ name, key }, part) => ({
         type: 'bar',
         name,
         stack: 'time',
         barMaxWidth: 26,
         itemStyle: { color: runColour(part) },
-        data: rows.map(({ parts }) => round(Math.max(0, parts[part]))),
+        data: rows.map(({ parts }) => round(Math.max(0, parts[key]))),
       })),
     },
   };
