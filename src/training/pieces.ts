@@ -51,13 +51,14 @@ interface Head {
 
 const headNumbers = 3;
 const headBytes = 8 * headNumbers;
+
+/** The snapshot of a place that is being written, or empty. */
+const nothing = -1;
+
 /** The head of a place: its numbers in their order. */
 function readHead([at = nothing, bytes = 0, checksum = 0]: Float64Array): Head {
   return { at, bytes, checksum };
 }
-
-/** The snapshot of a place that is being written, or empty. */
-const nothing = -1;
 
 function headOf(at: number, parts: readonly Numbers[], room: number): Float64Array {
   const bytes = parts.reduce((sum, { byteLength }) => sum + byteLength, 0);

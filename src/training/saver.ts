@@ -297,7 +297,9 @@ export class Saver {
     await this.prune(name);
   }
 
+  /** Removes old checkpoints, and leftovers of writes; not once the next configuration writes, whose folder looks like one. */
   private async prune(name: string): Promise<void> {
+    if (this.closed) return;
     const { folder } = this.place;
     const rules = retentionOf(this.options.config.checkpoint);
     const task = {

@@ -29,7 +29,7 @@ describe('an elastic job', () => {
       const { stdout } = await run(process.execPath, [
         'dist/test/soak/soak.js',
         ...['--faults', String(faults), '--seed', '3', '--per-run', '30', '--variants', '1,2'],
-        // Lost connections start no process, so that these many faults take no longer than half of them did.
+        // Most faults are lost connections, which start no process.
         ...['--disconnects', '0.75'],
       ]).catch((failed: { stdout: string; stderr: string }) => failed);
       const [, made] = /^(\d+) faults in/m.exec(stdout) ?? [];
