@@ -80,14 +80,18 @@ function torch(name: string, torchrun: string, every: number, program = programs
   const about = ['--standalone', '--nproc-per-node', workers, '--max-restarts', '3'];
   return {
     name,
-    // Without it ranks may look for those of the attempt before, and the restart hangs.
+    // Without these, ranks look for those of the attempt before, and the restart hangs or fails.
     start: (folder) =>
       spawn(
         torchrun,
         [...about, join(root, 'benchmarks/peers', program), digits, folder, epochs, String(every)],
         {
           stdio: 'ignore',
-          env: { ...process.env, TORCH_GLOO_LAZY_INIT: '1' },
+          env: {
+            ...process.env,
+            TORCH_GLOO_LAZY_INIT: '1',
+            TORCH_DISABLE_SHARE_RDZV_TCP_STORE: '1',
+          },
         },
       ),
     steps: (folder) => linesOf(join(folder, 'steps.log')).map(Number),

@@ -1,5 +1,5 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from './command.js';
@@ -121,6 +121,25 @@ export class Hosts {
     ip('-n', this.name(from), 'neigh', 'del', this.address(to), 'dev', 'eth0');
   }
 
+  /** Lets a host's packets in only at 1 Mbit/s, beyond which they are dropped, until `relieve`. */
+  congest(host: number): void {
+    const queue = ['rate', '1mbit', 'burst', '4kb', 'limit', '8kb'];
+    this.queue('replace', host, 'tbf', ...queue);
+  }
+
+  relieve(host: number): void {
+    this.queue('del', host);
+  }
+
+  /** What commands have left in the folders for temporary files of the hosts. */
+  leftovers(): string[] {
+    return this.hosts.flatMap(({ temporary }) =>
+      readdirSync(temporary)
+        .filter((name) => !name.startsWith('node-compile-cache'))
+        .map((name) => join(temporary, name)),
+    );
+  }
+
   /** Ends all that runs on the hosts, and removes them. */
   remove(): void {
     for (const { name, first, holder, temporary } of this.hosts) {
@@ -131,6 +150,11 @@ export class Hosts {
       attempt(() => ip('netns', 'del', name));
     }
     attempt(() => ip('netns', 'del', this.prefix));
+  }
+
+  private queue(action: string, host: number, ...kind: string[]): void {
+    const where = ['qdisc', action, 'dev', `port${host}`, 'root'];
+    run('ip', 'netns', 'exec', this.prefix, 'tc', ...where, ...kind);
   }
 
   private async start(count: number): Promise<void> {

@@ -60,6 +60,10 @@ export class DisturbedRun extends Run {
     const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)];
     if (random() < this.disconnects) return this.give(disconnect);
     if (random() < 0.12) return this.killAgent();
+    if (random() < 0.02) {
+      this.made.push('launcher.kill');
+      return this.killLauncher();
+    }
     if (random() < 0.05) return this.killBoth(random);
     const phase = pick(phases);
     // A recovery happens only after another fault.

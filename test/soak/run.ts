@@ -4,10 +4,17 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { readJobState } from '../../src/record/job-state.js';
+import type { Report } from '../../src/record/records.js';
 
-const cli = fileURLToPath(new URL('../../launcher/cli.js', import.meta.url));
-const injector = fileURLToPath(new URL('./redirect.js', import.meta.url));
+export const cli = fileURLToPath(new URL('../../launcher/cli.js', import.meta.url));
+/** Preloaded by processes that carry out orders. */
+export const injector = fileURLToPath(new URL('./redirect.js', import.meta.url));
+
+/** Milliseconds that a run without its launcher may take to its end. */
+const mostAloneMs = 300_000;
 
 export interface Outcome {
   code: number | null;
@@ -34,6 +41,7 @@ export class Run {
   private readonly process: ChildProcess;
   private readonly ended: Promise<number | null>;
   private output = '';
+  private alone = false;
 
   constructor(
     protected readonly folder: string,
@@ -61,13 +69,25 @@ export class Run {
     this.ended = new Promise((resolve) => this.process.once('close', resolve));
   }
 
+  /** Kills the launcher; the run goes on without it. */
+  killLauncher(): void {
+    this.alone = true;
+    this.process.kill('SIGKILL');
+  }
+
   async outcome(): Promise<Outcome> {
-    const code = await this.ended;
+    let code = await this.ended;
+    if (this.alone) {
+      const end = performance.now() + mostAloneMs;
+      const goesOn = () => this.running || processesOf(this.folder).length > 0;
+      while (goesOn() && performance.now() < end) await delay(200);
+      code = existsSync(join(this.folder, 'report.json')) ? 0 : code;
+    }
     rmSync(this.orders, { recursive: true, force: true });
     return {
       code,
       lastLine: this.output.trimEnd().split('\n').at(-1) ?? '',
-      weights: [...this.output.matchAll(/"(?:weights|average)Sha256": ?"[0-9a-f]+"/g)].join(),
+      weights: weightsOf(this.folder),
       metrics: recordOf(this.folder),
       seconds: this.incidents().map(({ seconds }) => seconds),
       fromSnapshot: this.incidents().filter(({ replayed }) => replayed !== undefined).length,
@@ -79,8 +99,10 @@ export class Run {
     if (this.small) execFileSync('umount', ['--lazy', this.folder]);
   }
 
+  /** Whether its launcher is there, or, once that was killed, its report or end is not. */
   protected get running(): boolean {
-    return this.process.exitCode === null && this.process.signalCode === null;
+    if (!this.alone) return this.process.exitCode === null && this.process.signalCode === null;
+    return !existsSync(join(this.folder, 'report.json')) && !readJobState(this.folder)?.ended;
   }
 
   protected get steps(): number {
@@ -96,14 +118,27 @@ export class Run {
 
 /** Processes, sockets and shared files that a run has left. */
 export function leftovers(folder: string): string[] {
-  const running = execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' });
-  const processes = running.split('\n').filter((line) => line.includes(folder));
+  const processes = processesOf(folder);
   const own = join(dirname(folder), `pod-dist-${userInfo().uid}`);
   const files = existsSync(own) ? readdirSync(own) : [];
   return [
     ...(processes.length > 0 ? [`leaves processes: ${processes.join(' | ')}`] : []),
     ...(files.length > 0 ? [`leaves ${files.join(', ')} in ${own}`] : []),
   ];
+}
+
+/** Processes whose command line names a folder. */
+export function processesOf(folder: string): string[] {
+  const running = execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' });
+  return running.split('\n').filter((line) => line.includes(folder));
+}
+
+/** Digests of the weights that a run has ended with, and of their average where there is one. */
+export function weightsOf(folder: string): string {
+  const file = join(folder, 'report.json');
+  if (!existsSync(file)) return 'none';
+  const { weightsSha256, averageSha256 } = JSON.parse(readFileSync(file, 'utf8')) as Report;
+  return [weightsSha256, averageSha256].join();
 }
 
 const times = new Set([
@@ -115,7 +150,8 @@ const times = new Set([
   'exposedSeconds',
 ]);
 
-function recordOf(folder: string): string {
+/** Digest of a run's record without its times. */
+export function recordOf(folder: string): string {
   const hash = createHash('sha256');
   const file = join(folder, 'metrics.jsonl');
   if (!existsSync(file)) return 'none';
