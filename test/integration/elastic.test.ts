@@ -45,9 +45,14 @@ describe('an elastic job', () => {
     );
     await until('a step', () => (steps() > 1 ? true : undefined));
     process.kill(await command.worker(1), 'SIGKILL');
-    await until('an incident', () => (existsSync(place.path('run/job/incidents.jsonl')) ? true : undefined));
-    const [line] = readFileSync(place.path('run/job/incidents.jsonl'), 'utf8').split('\n');
-    expect(JSON.parse(line)).toMatchObject({ code: 'KILLED', rank: 1, generation: 1, worldSize: 2 });
+    const file = place.path('run/job/incidents.jsonl');
+    const incident = () => (existsSync(file) ? readFileSync(file, 'utf8') : '').match(/.*(?=\n)/)?.[0];
+    expect(JSON.parse(await until('an incident', incident))).toMatchObject({
+      code: 'KILLED',
+      rank: 1,
+      generation: 1,
+      worldSize: 2,
+    });
     const before = steps();
     await until('more steps', () => (steps() > before ? true : undefined));
     process.kill(await command.worker(0), 'SIGKILL');
@@ -99,6 +104,20 @@ describe('an elastic job', () => {
     expect(place.checkpoints('run').length).toBe(20);
     for (const name of place.checkpoints('run'))
       expect(existsSync(place.path('run/checkpoints', name, 'evaluation.json')), name).toBe(true);
+  });
+
+  it('replaces a worker that stops before it has a rank', async () => {
+    const orders = place.path('orders');
+    mkdirSync(orders);
+    const command = place.start([...training, '--epochs', '20'], faulty(orders));
+    await until('a step', () => (steps() > 1 ? true : undefined));
+    writeFileSync(join(orders, 'start.stop'), '');
+    process.kill(await command.worker(1), 'SIGKILL');
+    const { code, stdout, stderr } = await command.ended;
+    expect(readdirSync(orders)).toEqual([]);
+    expect(code, stderr).toBe(0);
+    expect(stdout + stderr).toMatch(/2 workers go on after [5-9]\.|2 workers go on after [1-4]\d\./);
+    expect(command.alive()).toEqual([]);
   });
 
   it('names the rank that comes to other values when a step is made again', async () => {

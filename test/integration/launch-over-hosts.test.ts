@@ -12,7 +12,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { cli, soonMs, until, Workplace, type Command } from './command.js';
+import { readJobState, type JobState } from '../../src/record/job-state.js';
+import { cli, paced, soonMs, until, Workplace, type Command } from './command.js';
 import { Hosts } from './hosts.js';
 import { haveSsh, SshServers } from './ssh-servers.js';
 import { needs } from '../needs.js';
@@ -23,7 +24,9 @@ const possible = haveSsh() && Hosts.possible();
 
 /** The first host has the launcher; ssh reaches the second and the third. */
 describe('a job over hosts that ssh reaches', needs('sshd, and namespaces of hosts', possible), () => {
+  /** SHA-256 of the weights after 4 epochs on one host, and after 8. */
   let weights: string;
+  let longer: string;
   let keys: string;
   let place: Workplace;
   let hosts: Hosts;
@@ -35,6 +38,8 @@ describe('a job over hosts that ssh reaches', needs('sshd, and namespaces of hos
     const alone = new Workplace();
     await alone.train(2, ['distributed.bitwise=2', 'epochs=4'], { out: 'run' });
     weights = alone.report('run').weightsSha256;
+    await alone.train(2, ['distributed.bitwise=2', 'epochs=8'], { out: 'longer' });
+    longer = alone.report('longer').weightsSha256;
     await alone.clear();
     hosts = await Hosts.make(3);
     [first, second] = [1, 2].map((host) => hosts.name(host));
@@ -104,6 +109,52 @@ describe('a job over hosts that ssh reaches', needs('sshd, and namespaces of hos
     } finally {
       hosts.plug(2);
     }
+  });
+
+  it('with --elastic, replaces a lost worker on its host, and goes on without a host that is cut off', async () => {
+    const variables = Object.keys(paced(1)).filter((name) =>
+      ['NODE_OPTIONS', 'POD_DIST_PACE'].includes(name),
+    );
+    const job = place.start(
+      [
+        ...[
+          'launch',
+          '--hosts',
+          `${first}:1,${second}:1`,
+          '--ssh',
+          servers.command,
+          ...settings,
+          '--elastic',
+        ],
+        ...[
+          '--epochs',
+          '8',
+          '--out',
+          'run',
+          '--set',
+          'elastic.least=1',
+          ...variables.flatMap((name) => ['--env', name]),
+        ],
+      ],
+      paced(60),
+      hosts.within(0, place.folder),
+    );
+    const state = () => readJobState(place.path('run')) as JobState;
+    await until('an epoch', () => place.epochs('run') || undefined);
+    const { pid } = state().ranks[1];
+    hosts.kill(2, pid, 'KILL');
+    await until('another worker', () => state().generation === 1 || undefined);
+    await until('further epochs', () => place.epochs('run') > 3 || undefined);
+    expect(state().ranks.map(({ host }) => host)).toEqual([first, second]);
+    hosts.unplug(2);
+    try {
+      const { code, stderr } = await job.ended;
+      expect(code, stderr).toBe(0);
+      await nobody(60_000);
+    } finally {
+      hosts.plug(2);
+    }
+    expect(place.report('run').weightsSha256).toBe(longer);
   });
 
   it('refuses before anything starts, in a line that says where and what to do', async () => {

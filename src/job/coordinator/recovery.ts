@@ -1,7 +1,7 @@
 import { smallest } from '../../util/extremes.js';
 import { runningClock } from '../../util/running-clock.js';
 import { Budget } from './budget.js';
-import { linkLost, type Cause } from './causes.js';
+import { linkLost, stalled, type Cause } from './causes.js';
 import { describeFailure, evidence, wouldComeAgain, type JobFailure } from './failure.js';
 import { FaultReports } from './fault-reports.js';
 import type { Mail } from './mail.js';
@@ -115,7 +115,7 @@ export class Recovery {
 
   /** Takes out a member whose process has ended, or is about to; asks for another worker. */
   lose(member: Member): void {
-    if (!this.job.underWay() && !this.reform) return;
+    if (!this.job.underWay()) return;
     this.workforce.takeOut(member);
     this.tryToForm();
   }
@@ -125,6 +125,7 @@ export class Recovery {
     const news = this.workforce.endedOutside(worker);
     if (news === 'known') return;
     if (news === 'unknown' && (!this.stepped || !this.budget.take(Date.now()))) return this.job.fail(cause);
+    if (!this.job.underWay()) return;
     this.workforce.start(1);
     this.tryToForm();
   }
@@ -190,6 +191,7 @@ export class Recovery {
   check(now: number): void {
     const { reform, job, options } = this;
     if (!reform) return;
+    this.replaceSilentSpares(now);
     for (const member of reform.late(job.roster.members.values(), now, options.silentMs)) this.fence(member);
     if (this.workforce.dropLate(now)) this.tryToForm();
     if (options.kept && !reform.helped && now - reform.began > fillWithinMs) {
@@ -212,7 +214,18 @@ export class Recovery {
   rest(now: number): void {
     const { planned, job } = this;
     this.endWithoutTasks(now);
+    this.replaceSilentSpares(now);
     if (planned?.isDue(now) && job.underWay()) this.begin(planned.cause);
+  }
+
+  /** Ends workers of this job's own that have fallen silent before they got a rank; others are started. */
+  private replaceSilentSpares(now: number): void {
+    for (const member of this.job.roster.spares.filter((one) => !isGuest(one))) {
+      const silence = this.silence(member, now);
+      if (silence === undefined) continue;
+      if (!this.budget.take(Date.now())) return this.job.fail(stalled(member, silence));
+      this.fence(member);
+    }
   }
 
   /** Ends a job whose places others keep, where none of them is left: nobody wants it any more. */

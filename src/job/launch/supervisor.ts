@@ -57,14 +57,16 @@ interface Owned {
 export class Supervisor {
   private readonly children = new Map<number, Owned>();
   private readonly exits: Promise<void>[] = [];
+  private stopping = false;
 
   constructor(private readonly coordinator: Listener) {}
 
   /**
    * Starts a worker; the process stays this supervisor's to end. Where the system starts none it aborts the
-   * job with the system's reason, and returns nothing.
+   * job with the system's reason, and returns nothing; it starts none once it ends those that there are.
    */
   start(spec: WorkerSpec): ChildProcess | undefined {
+    if (this.stopping) return undefined;
     try {
       const child = startProcess(spec);
       child.on('error', (error) => {
@@ -102,6 +104,7 @@ export class Supervisor {
 
   /** Ends what still runs: SIGTERM (and SIGCONT for stopped ones), after three seconds SIGKILL. */
   async stop(): Promise<void> {
+    this.stopping = true;
     this.signal('SIGTERM');
     if (process.platform !== 'win32') this.signal('SIGCONT');
     const timer = setTimeout(() => this.signal('SIGKILL'), terminateWithinMs);

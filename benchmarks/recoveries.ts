@@ -10,18 +10,23 @@ import { readJobState, type JobState } from '../src/record/job-state.js';
 import { Hosts } from '../test/integration/hosts.js';
 
 /**
- * What the loss of the coordinator costs: its process killed or stopped, and its host lost (its link down and all of its
- * processes killed, so that nobody hears of it). Two workers on the digits' small network, wasm; for the lost host rank 0 is
- * on the coordinator's host and rank 1 on another one, both namespaces of this machine (Linux, root). Of each round: seconds
- * from the loss until a step is recorded that was not recorded before.
+ * How long an elastic run on the digits' small network (wasm) takes to go on after a loss:
  *
- *     node dist/benchmarks/lost-coordinator.js [--rounds 5] [--only host|killed|stopped]
+ *     worker    rank 1 of four is killed, each time that a spare is ready
+ *     killed    the coordinator's process is killed, two workers
+ *     stopped   it gets SIGSTOP
+ *     host      the coordinator's host is lost with rank 0: its link goes down and all of its processes are killed, so that
+ *               nobody hears of it; rank 1 is on another host. Both are namespaces of this machine (Linux, root)
+ *
+ * Of each loss: seconds until a step is recorded that was not recorded before.
+ *
+ *     node dist/benchmarks/recoveries.js [--rounds 5] [--only worker|killed|stopped|host]
  */
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '5' }, only: { type: 'string', default: '' } },
 });
 const cli = fileURLToPath(new URL('../launcher/cli.js', import.meta.url));
-const about = ['--backend', 'wasm', '--bitwise', '2', '--epochs', '2000', '--elastic'];
+const about = ['--backend', 'wasm', '--bitwise', '4', '--epochs', '2000', '--elastic'];
 const lookEveryMs = 5;
 const patienceMs = 120_000;
 
@@ -75,6 +80,27 @@ async function until(what: string, condition: () => boolean): Promise<void> {
   }
 }
 
+/** Loses rank 1 of one run, again and again. */
+async function worker(rounds: number): Promise<number[]> {
+  const run = new Run();
+  try {
+    const spare = ['--workers', '4', '--spares', '1', '--set', 'elastic.faultsPerWorkerHour=100000'];
+    run.start(['launch', ...about, ...spare, '--out', 'run']);
+    await until('100 steps', () => run.last > 100);
+    const each: number[] = [];
+    for (let round = 0; round < rounds; round++) {
+      await until('a spare', () => run.state.spares.length === 1);
+      const { pid } = run.state.ranks.find(({ rank }) => rank === 1) as { pid: number };
+      each.push(await run.secondsAfter(() => process.kill(pid, 'SIGKILL')));
+    }
+    const stop = run.start(['stop', 'run', '--now']);
+    await until('the end', () => stop.exitCode !== null);
+    return each;
+  } finally {
+    await run.clear();
+  }
+}
+
 async function coordinator(signal: 'SIGKILL' | 'SIGSTOP'): Promise<number> {
   const run = new Run();
   try {
@@ -110,15 +136,22 @@ async function host(): Promise<number> {
   }
 }
 
-const cases = {
-  killed: () => coordinator('SIGKILL'),
-  stopped: () => coordinator('SIGSTOP'),
-  host,
+async function inTurn(rounds: number, measure: () => Promise<number>): Promise<number[]> {
+  const each: number[] = [];
+  for (let round = 0; round < rounds; round++) each.push(await measure());
+  return each;
+}
+
+const cases: Record<string, (rounds: number) => Promise<number[]>> = {
+  worker,
+  killed: (rounds) => inTurn(rounds, () => coordinator('SIGKILL')),
+  stopped: (rounds) => inTurn(rounds, () => coordinator('SIGSTOP')),
+  host: (rounds) => inTurn(rounds, host),
 };
 for (const [name, measure] of Object.entries(cases)) {
   if (!name.startsWith(values.only)) continue;
-  const each: number[] = [];
-  for (let round = 0; round < Number(values.rounds); round++) each.push(await measure());
-  const shown = each.map((seconds) => seconds.toFixed(2)).join(', ');
-  console.log(`${name}: median ${median(each).toFixed(2)} s of ${shown}`);
+  const sorted = (await measure(Number(values.rounds))).toSorted((a, b) => a - b);
+  const at = (share: number) => sorted[Math.ceil(share * sorted.length) - 1]?.toFixed(2);
+  const range = `${sorted[0]?.toFixed(2)} to ${sorted.at(-1)?.toFixed(2)}`;
+  console.log(`${name}: median ${median(sorted).toFixed(2)} s, 99 % within ${at(0.99)} s, ${range}`);
 }
