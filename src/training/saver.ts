@@ -6,7 +6,6 @@ import { intervalOf, retentionOf, type Interval } from '../config/checkpoint-sch
 import { checkpointName } from '../checkpoint/checkpoint.js';
 import { listCheckpoints } from '../checkpoint/checkpoints.js';
 import type { Described } from '../checkpoint/files.js';
-import { cutInto, shardLength, type OwnArray, type ShardLayout } from '../checkpoint/layout.js';
 import type { Destination, FinishOne, RunFacts } from '../checkpoint/save.js';
 import { CheckpointWriter } from '../checkpoint/writer.js';
 import type { EvaluationTotals } from '../evaluation/totals.js';
@@ -17,20 +16,10 @@ import { noTracer } from '../trace/tracer.js';
 import { messageOf } from '../util/errors.js';
 import { readRegularText } from '../util/regular-file.js';
 import { broadcastValue } from './broadcast-value.js';
+import { Copier, type Copy } from './checkpoint-copy.js';
 import type { Trained } from './snapshot.js';
 import type { TrainingState } from './state.js';
 import type { TrainOptions } from './train-options.js';
-
-/** Contents of a checkpoint, copied out of a training. */
-interface Copy {
-  layout: ShardLayout;
-  /** Of each rank whose file this one writes, its numbers in the order of the file. */
-  files: { rank: number; numbers: Float32Array }[];
-  sums: number[];
-  moving: Float32Array;
-  about: Omit<FinishOne['about'], 'within'>;
-  within?: { steps: number; step: number; lossSum: number };
-}
 
 /** Rank 0's folder of checkpoints, and the end of the names of files on their way into it. */
 const placeSchema = z.object({ folder: z.string(), tag: z.string().regex(/^[0-9a-f]{12}$/) });
@@ -41,8 +30,7 @@ const closeWithinMs = 2000;
 /**
  * Writes the checkpoints of a run, beside the training.
  *
- *     1. each rank copies its shards of weights and optimiser state, 4 (k + 1) P / N bytes, and goes on; into the same shared
- *        memory each time, since new memory takes the system longer to give than the copy takes
+ *     1. each rank copies its shards of weights and optimiser state, 4 (k + 1) P / N bytes, and goes on
  *     2. its writer thread writes the copy into a temporary folder of the run
  *     3. each rank tells the coordinator the digest of its file, or why there is none
  *     4. once all have, rank 0's thread adds the manifest and gives the folder its name; one file too few: nothing stays
@@ -62,8 +50,7 @@ export class Saver {
   private lastSaved = performance.now();
   /** Epochs of the last checkpoint, where it is one of the end of an epoch. */
   private savedEpochs: number | undefined;
-  /** Memory of this rank's copy, which its thread reads: the last one is written before the next one is taken. */
-  private memory = new Float32Array(new SharedArrayBuffer(0));
+  private readonly copier: Copier;
   private readonly owner: Destination['owner'];
 
   private constructor(
@@ -72,12 +59,13 @@ export class Saver {
     /** Folder of the run's checkpoints, and the tag of this process's writes. */
     private readonly place: { folder: string; tag: string },
     /** Whether every rank writes into that folder. */
-    private readonly together: boolean,
+    together: boolean,
     facts: RunFacts,
   ) {
     const { distributed, checkpoint } = options.config;
     this.writer = new CheckpointWriter(distributed.phaseTimeoutSeconds * 1000, facts);
     this.interval = intervalOf(checkpoint);
+    this.copier = new Copier(trained, options.stepsPerEpoch, together);
     if (trained.communicator.rank === 0) this.owner = ownerOf(options.outDir);
   }
 
@@ -130,7 +118,7 @@ export class Saver {
     this.lastSaved = performance.now();
     this.savedEpochs = state.steps === 0 ? state.epochs : undefined;
     this.underWay = true;
-    const copy = await this.copy(state);
+    const copy = await this.copier.copy(state);
     this.writing = this.write(copy)
       .catch((error: unknown) => void (this.broken ??= error as Error))
       .finally(() => (this.underWay = false));
@@ -195,68 +183,6 @@ export class Saver {
   /** Reports to the coordinator, as long as this configuration is in place. */
   private record(news: Parameters<TrainOptions['reporter']['record']>[0]): void {
     if (!this.closed) this.options.reporter.record(news);
-  }
-
-  private async copy(state: TrainingState): Promise<Copy> {
-    const { classifier, loss, optimiser, communicator, config } = this.trained;
-    const { rank, worldSize } = communicator;
-    const { stepsPerEpoch } = this.options;
-    await optimiser.complete();
-    const { steps, lossSum, unevaluated } = state;
-    const within = steps > 0 ? { steps, step: state.epochs * stepsPerEpoch + steps, lossSum } : undefined;
-    const residual = within && optimiser.state.feedback.kept;
-    const moving = classifier.batchNorm.flatten();
-    const local = config.batchNorm.statistics === 'local' && worldSize > 1;
-    const own: { name: OwnArray['name']; values: Float32Array }[] = [
-      ...(residual ? [{ name: 'residual' as const, values: residual }] : []),
-      ...(local ? [{ name: 'moving' as const, values: moving }] : []),
-    ];
-    const names = optimiser.state.names.filter((name) => !(residual && name === 'residual'));
-    const layout: ShardLayout = {
-      buckets: optimiser.buckets.map(({ start, end }) => ({ start, end })),
-      names: ['weights', ...names],
-      own: own.map(({ name, values }) => ({ name, length: values.length })),
-      worldSize,
-    };
-    const shards = optimiser.state.shards.slice(0, residual ? names.length : undefined);
-    const numbers = this.room(shardLength(rank, layout));
-    let offset = cutInto(numbers, classifier.weights, rank, layout);
-    for (const values of [...shards, ...own.map((one) => one.values)]) {
-      numbers.set(values, offset);
-      offset += values.length;
-    }
-    return {
-      layout,
-      files: this.together ? [{ rank, numbers }] : await this.collect(numbers, layout),
-      sums: [...(loss.state?.sums ?? [])],
-      moving,
-      about: {
-        epochs: state.epochs,
-        lossState: loss.state?.values ?? [],
-        ...(unevaluated ? { epoch: unevaluated } : {}),
-        ...(state.stopping ? { stopping: state.stopping } : {}),
-        updates: optimiser.state.updates,
-      },
-      within,
-    };
-  }
-
-  /** Memory for so many numbers. */
-  private room(length: number): Float32Array {
-    if (this.memory.length < length) this.memory = new Float32Array(new SharedArrayBuffer(4 * length));
-    return this.memory.subarray(0, length);
-  }
-
-  /** The numbers of all ranks, in rank 0: 4 (k + 1) P bytes to every rank. */
-  private async collect(own: Float32Array, layout: ShardLayout): Promise<Copy['files']> {
-    const { communicator } = this.trained;
-    const files: Copy['files'] = [];
-    for (let rank = 0; rank < layout.worldSize; rank++) {
-      const numbers = rank === communicator.rank ? own : new Float32Array(shardLength(rank, layout));
-      await communicator.broadcast(numbers, rank, { tag: `checkpoint/${rank}` });
-      if (communicator.rank === 0) files.push({ rank, numbers });
-    }
-    return files;
   }
 
   private async write({ layout, files, sums, moving, about, within }: Copy): Promise<void> {
