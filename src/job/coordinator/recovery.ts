@@ -191,7 +191,7 @@ export class Recovery {
   check(now: number): void {
     const { reform, job, options } = this;
     if (!reform) return;
-    this.replaceSilentSpares(now);
+    this.replaceStuckSpares(now);
     for (const member of reform.late(job.roster.members.values(), now, options.silentMs)) this.fence(member);
     if (this.workforce.dropLate(now)) this.tryToForm();
     if (options.kept && !reform.helped && now - reform.began > fillWithinMs) {
@@ -214,12 +214,13 @@ export class Recovery {
   rest(now: number): void {
     const { planned, job } = this;
     this.endWithoutTasks(now);
-    this.replaceSilentSpares(now);
+    this.replaceStuckSpares(now);
     if (planned?.isDue(now) && job.underWay()) this.begin(planned.cause);
   }
 
-  /** Ends workers of this job's own that have fallen silent before they got a rank; others are started. */
-  private replaceSilentSpares(now: number): void {
+  /** Ends workers of the job's own that do not join, or fall silent before they have a rank; others are started. */
+  private replaceStuckSpares(now: number): void {
+    this.workforce.endUnjoined(now, this.job.joinTimeoutMs / 2);
     for (const member of this.job.roster.spares.filter((one) => !isGuest(one))) {
       const silence = this.silence(member, now);
       if (silence === undefined) continue;

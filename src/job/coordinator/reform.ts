@@ -53,8 +53,8 @@ export interface ElasticOptions {
   silentMs: number;
   /** Whether other processes keep the places of workers, and start a worker again that is lost. */
   kept?: boolean;
-  /** Starts a worker without a rank. */
-  startWorker(): void;
+  /** Starts a worker without a rank; returns its number, or undefined where none is started here. */
+  startWorker(): number | undefined;
   /** Ends a worker process that does not answer. */
   endWorker(worker: number): void;
   /** Number of steps that are recorded: the ranks go on from no later one, so that the record has every step. */

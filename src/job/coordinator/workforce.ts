@@ -14,6 +14,8 @@ const unkeptMs = 30_000;
 export class Workforce {
   /** Workers that were taken out. */
   private readonly gone = new Set<number>();
+  /** Workers that were started and have not joined yet, and when they were. */
+  private readonly starting = new Map<number, number>();
   /** Workers of a job that was taken over which may still come. */
   private returning: Returning | undefined;
   private readonly separations = new Separations();
@@ -38,6 +40,7 @@ export class Workforce {
 
   /** A worker has come, or has come again. */
   arrived({ worker }: Member): void {
+    this.starting.delete(worker);
     this.returning?.arrived(worker, runningClock.now());
   }
 
@@ -45,11 +48,12 @@ export class Workforce {
   takeOut(member: Member): void {
     this.roster.remove(member);
     this.gone.add(member.worker);
-    if (!this.options.kept || member.home.rank === undefined) this.options.startWorker();
+    if (!this.options.kept || member.home.rank === undefined) this.start(1);
   }
 
   /** A worker process has ended that is no member: `unknown` where that is news, `expected` where it was to come. */
   endedOutside(worker: number): 'known' | 'expected' | 'unknown' {
+    this.starting.delete(worker);
     if (this.gone.has(worker)) return 'known';
     this.gone.add(worker);
     return this.returning?.ended(worker) ? 'expected' : 'unknown';
@@ -57,7 +61,19 @@ export class Workforce {
 
   /** Asks for so many workers. */
   start(count: number): void {
-    for (let more = 0; more < count; more++) this.options.startWorker();
+    for (let more = 0; more < count; more++) {
+      const worker = this.options.startWorker();
+      if (worker !== undefined) this.starting.set(worker, runningClock.now());
+    }
+  }
+
+  /** Ends workers that were started and have not joined within so many milliseconds. */
+  endUnjoined(now: number, withinMs: number): void {
+    for (const [worker, since] of this.starting) {
+      if (now - since <= withinMs) continue;
+      this.starting.delete(worker);
+      this.options.endWorker(worker);
+    }
   }
 
   /** Waits no longer for workers that have not come in time; returns whether there were any. */
@@ -69,7 +85,7 @@ export class Workforce {
     for (const worker of late) {
       this.gone.add(worker);
       options.endWorker(worker);
-      if (!returning.isReplaced(worker)) options.startWorker();
+      if (!returning.isReplaced(worker)) this.start(1);
     }
     return late.length > 0;
   }

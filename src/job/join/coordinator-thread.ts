@@ -141,7 +141,7 @@ function elasticOptions(config: Config, recorder: RunRecorder, combiner: RunComb
     ...{ sizes: sizesOf(config, config.workers), faultsPerWorkerHour, silentMs: silentAfterMs },
     spares: Infinity,
     recordedSteps: () => combiner.recordedSteps,
-    startWorker: () => {},
+    startWorker: () => undefined,
     endWorker: () => {},
     onIncident: (incident) => {
       recorder.incident({ ...incident, ...combiner.lastReplay });

@@ -51,7 +51,7 @@ export class WorkerPlaces {
     this.supervisor = supervisor;
     this.address = address;
     const { workers, elastic } = this.options.config;
-    for (let rank = 0; rank < workers; rank++) if (!this.start(false)) return;
+    for (let rank = 0; rank < workers; rank++) if (this.start(false) === undefined) return;
     for (let spare = 0; spare < (elastic.enabled ? elastic.spares : 0); spare++) this.startSpare();
   }
 
@@ -66,9 +66,9 @@ export class WorkerPlaces {
     }
   }
 
-  /** Starts a worker without a rank. */
-  startSpare(): void {
-    this.start(true);
+  /** Starts a worker without a rank; returns its number, unless the system starts none. */
+  startSpare(): number | undefined {
+    return this.start(true);
   }
 
   /** Kills a worker. */
@@ -76,7 +76,7 @@ export class WorkerPlaces {
     this.supervisor?.kill(worker);
   }
 
-  private start(spare: boolean): boolean {
+  private start(spare: boolean): number | undefined {
     const { supervisor, address, options, taken } = this;
     const { config, devices, workerArgs, token, outlived } = options;
     const worker = this.next++;
@@ -101,11 +101,11 @@ export class WorkerPlaces {
     const spec = { worker, script, args: workerArgs, environment, logFile: this.logOf(worker), within };
     const child = supervisor?.start(spec);
     const pid = child?.pid;
-    if (child === undefined || pid === undefined) return false;
+    if (child === undefined || pid === undefined) return undefined;
     taken[place] = { worker, place, ...identify(pid) };
     this.options.onChange?.({ workers: taken.filter((one) => one !== undefined), nextWorker: this.next });
     // A worker that has ended by now is noticed by its exit.
     if (outlived) child.send(ownedMessage, () => {});
-    return true;
+    return worker;
   }
 }
