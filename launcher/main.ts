@@ -35,6 +35,7 @@ const commands: Readonly<
   centroids: async () => (await import('./commands/centroids.js')).centroidsCommand as never,
   bench: async () => (await import('./commands/bench.js')).benchCommand as never,
   data: async () => (await import('./commands/data.js')).dataCommand as never,
+  bugreport: async () => (await import('./commands/bugreport.js')).bugreportCommand as never,
   doctor: async () => (await import('./commands/doctor.js')).doctorCommand as never,
   setup: async () => (await import('./commands/setup.js')).setupCommand as never,
   host: async () => (await import('./commands/host.js')).hostCommand as never,
