@@ -122,6 +122,18 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
     await survives(command);
   });
 
+  it('begins again from its checkpoint when the only worker left has no rank, and is stopped', async () => {
+    const args = ['launch', ...settings, '--out', 'run', '--elastic', '--spares', '1'];
+    const command = place.start(args, paced(40));
+    await epochs(2);
+    const { pid } = await until('a spare', () => state().spares[0]);
+    process.kill(pid, 'SIGSTOP');
+    const { agent, ranks } = state();
+    for (const one of [agent, ...ranks]) process.kill(one.pid, 'SIGKILL');
+    await survives(command);
+    await gone([pid]);
+  });
+
   it('takes over from a coordinator that says nothing any more', async () => {
     const command = launch();
     await epochs(1);

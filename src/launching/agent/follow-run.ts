@@ -33,6 +33,8 @@ const lookEveryMs = 50;
 const leaveWithinMs = 5000;
 /** Milliseconds that another agent may take to take a run over. */
 const successionWithinMs = 60_000;
+/** Milliseconds after which the launcher starts one itself, though workers run: these may have no rank, or be stopped. */
+const restartAfterMs = 5000;
 
 /**
  * Follows a run that an agent of this host trains, until it ends. Where the agent is lost, it follows the one that takes
@@ -107,9 +109,9 @@ async function findAgent(folder: string, started?: { pid: number }): Promise<Job
 /** State of an agent that has taken the job over, of this term or a later one, once it listens. */
 async function findSuccessor(folder: string, term: number, { restart }: FollowHooks): Promise<JobState> {
   const lostAt = Date.now();
-  const deadline = performance.now() + successionWithinMs;
+  const began = performance.now();
   let restarted = false;
-  while (performance.now() < deadline) {
+  while (performance.now() < began + successionWithinMs) {
     const state = readJobState(folder);
     const taken = state !== undefined && state.term >= term;
     if (taken && state.agent.machine !== processSpace())
@@ -119,8 +121,9 @@ async function findSuccessor(folder: string, term: number, { restart }: FollowHo
       );
     if (taken && state.socket !== undefined && isRunning(state.agent)) return state;
     if (state?.ended) throw errorOf(state.ended);
-    if (!restarted && !state?.workers.some(isRunning)) {
-      if (!restart) break;
+    const left = state?.workers.some(isRunning) ?? false;
+    if (!left && !restart) break;
+    if (restart && !restarted && (!left || performance.now() > began + restartAfterMs)) {
       restarted = true;
       restart(lostAt);
     }
