@@ -25,6 +25,7 @@ const commands: Readonly<
   features: async () => (await import('./commands/features.js')).featuresCommand as never,
   verify: async () => (await import('./commands/verify.js')).verifyCommand as never,
   export: async () => (await import('./commands/export.js')).exportCommand as never,
+  runs: async () => (await import('./commands/runs.js')).runsCommand as never,
   status: async () => (await import('./commands/status.js')).statusCommand as never,
   attach: async () => (await import('./commands/attach.js')).attachCommand as never,
   join: async () => (await import('./commands/join.js')).joinCommand as never,

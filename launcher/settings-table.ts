@@ -1,35 +1,20 @@
-import Table from 'cli-table3';
 import type { Setting, SettingForm } from '../src/config/settings.js';
 import { largest } from '../src/util/extremes.js';
+import { plainTable } from './plain-table.js';
 
 /** Widths of the columns beside the description's. */
 const leastPath = 34;
 const valuesWidth = 30;
 const leastDescription = 24;
 
-const noBorders = {
-  ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '' },
-  ...{ bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '' },
-  ...{ left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: ' ' },
-};
-
 /** Settings for the console: path, what it may be and its default, what it does and where, in lines of `width`. */
 export function describeSettings(settings: readonly Setting[], width: number): string {
   const pathWidth = Math.max(leastPath, largest(settings.map(({ path }) => path.length + 1)));
   const rest = Math.max(leastDescription, width - pathWidth - valuesWidth - 2);
-  const table = new Table({
-    chars: noBorders,
-    colWidths: [pathWidth, valuesWidth, rest],
-    wordWrap: true,
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 1 },
-  });
-  for (const { path, forms } of settings)
-    forms.forEach((form, index) => table.push([index === 0 ? path : '', allowed(form), meaning(form)]));
-  return table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n');
+  const rows = settings.flatMap(({ path, forms }) =>
+    forms.map((form, index) => [index === 0 ? path : '', allowed(form), meaning(form)]),
+  );
+  return plainTable(rows, { colWidths: [pathWidth, valuesWidth, rest], wordWrap: true });
 }
 
 function allowed({ values, default: standard, required }: SettingForm): string {

@@ -10,6 +10,7 @@ export const summaries = {
   features: 'write the features of images to a file, for NumPy or as safetensors',
   verify: 'judge features on other classes: pairs of images, nearest neighbours',
   export: "write a checkpoint's model for web pages, PyTorch or ONNX runtimes",
+  runs: 'list the runs below a folder, and the settings in which they differ',
   status: 'show how far a run has come, and who works on it',
   attach: 'follow a run that works, as the command that has started it does',
   join: 'work for a run that is under way, from this host or another one',

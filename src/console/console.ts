@@ -43,9 +43,15 @@ export function goOnWithoutConsole(): void {
   goesOn = true;
 }
 
-/** Resolves once it is known whether everything so far could be written. */
+/** Resolves once everything so far has been written, or cannot be: a full pipe takes the rest as it is read. */
 export async function consoleWritten(): Promise<void> {
+  await Promise.all([process.stdout, process.stderr].map(written));
   await new Promise((resolve) => setImmediate(resolve));
+}
+
+function written(stream: NodeJS.WriteStream): Promise<void> | undefined {
+  if (stream.destroyed || stream.writableLength === 0) return undefined;
+  return new Promise((resolve) => stream.write('', () => resolve()));
 }
 
 /**

@@ -8,10 +8,11 @@ import { describeIncident, type Incident } from '../job/coordinator/reform.js';
 import { runJob } from '../job/launch/job.js';
 import { RunCombiner } from '../record/combine.js';
 import type { Report } from '../record/records.js';
-import { lastRunFolder, RunFolder } from '../record/run-folder.js';
+import { isTrained, lastRunFolder, RunFolder } from '../record/run-folder.js';
 import { withLogging } from '../logging/run-logging.js';
 import { workerArgsOf } from '../record/job-plan.js';
-import { JobStateFile, type JobState } from '../record/job-state.js';
+import { endOf } from '../record/job-end.js';
+import { JobStateFile, readJobState, removeJobState, type JobState } from '../record/job-state.js';
 import { RunRecorder, type RunListener } from '../record/run-record.js';
 import { openTrace } from '../trace/trace-file.js';
 import { setVariables } from '../util/environment.js';
@@ -59,9 +60,21 @@ export async function launchRun(request: RunRequest, hooks: LaunchHooks): Promis
     folder.release();
     return present(report ?? reports[0], 'the report');
   } catch (error) {
+    if (folder) noteEnd(folder, error);
     if (error instanceof UserError || error instanceof StoppedError) folder?.abandon();
     else folder?.release();
     throw resumable(error);
+  }
+}
+
+/** Writes why a run that has begun has ended, unless its own process has. What cannot be written is lost. */
+function noteEnd({ path, isHeld }: RunFolder, error: unknown): void {
+  const former = readJobState(path);
+  if (former?.ended || !isHeld() || !isTrained(path)) return;
+  try {
+    new JobStateFile(path, former).update({ ended: endOf(error) });
+  } catch {
+    return;
   }
 }
 
@@ -93,6 +106,8 @@ async function trainPlan(plan: RunPlan, options: RunOptions): Promise<Report | u
   const { folder, listeners, notify, incident, stopping = neverStopping, ending, outliving } = options;
   const outDir = folder.path;
   const logDir = join(outDir, 'logs');
+  const inAgent = config.elastic.enabled && outliving && findUserFolder(notify) !== undefined;
+  if (!inAgent) removeJobState(outDir);
   if (config.workers === 1 && !config.elastic.enabled) {
     setVariables(present(devices.perWorker[0], 'a device').env);
     const { trainAlone } = await import('../training/alone.js');
@@ -105,8 +120,7 @@ async function trainPlan(plan: RunPlan, options: RunOptions): Promise<Report | u
     return undefined;
   }
   const more = [...(resume ? ['--resume=must'] : []), ...(devices.gpu ? ['--require-gpu'] : [])];
-  if (config.elastic.enabled && outliving && findUserFolder(notify) !== undefined)
-    return trainInAgent(plan, { ...options, stopping, workerArgs: more, rules: outliving });
+  if (inAgent) return trainInAgent(plan, { ...options, stopping, workerArgs: more, rules: outliving });
   const workerArgs = workerArgsOf(outDir, more);
   const trace = openTrace(config.trace, { resumed: resume !== undefined, notify });
   try {

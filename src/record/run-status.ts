@@ -9,10 +9,13 @@ import type { JobEnd } from './job-end.js';
 import { readJobState, type Group } from './job-state.js';
 import { holderOf, type Holder } from './run-lock.js';
 
+/** Whether a run is under way, has ended with all its epochs, by a failure, or before that for another reason. */
+export type RunState = 'running' | 'finished' | 'failed' | 'stopped';
+
 /** How far a run has come, and who works on it. */
 export interface RunStatus {
   folder: string;
-  state: 'running' | 'finished' | 'stopped';
+  state: RunState;
   /** The process that holds the run folder. */
   holder?: Pick<Holder, 'host' | 'pid' | 'since'>;
   /** Epochs that have ended, and that the run is to have. */
@@ -59,11 +62,11 @@ export function readRunStatus(folder: string): RunStatus {
   const incidents = linesOf(join(folder, 'job', 'incidents.jsonl'));
   const job = readJobState(folder);
   const epochs = epoch ? epoch.epoch + 1 : 0;
-  const wantedEpochs = wantedOf(folder);
-  const all = epochs >= (wantedEpochs ?? 0) && existsSync(join(folder, 'report.json'));
+  const { wantedEpochs, stopsEarly } = wishesOf(configOf(folder));
+  const whole = isWhole({ epochs, wantedEpochs, stopsEarly, report: reportIn(folder) });
   return {
     folder,
-    state: holder ? 'running' : all ? 'finished' : 'stopped',
+    state: stateOf({ holder, ended: job?.ended, whole }),
     holder: holder && { host: holder.host, pid: holder.pid, since: holder.since },
     epochs,
     wantedEpochs,
@@ -76,6 +79,45 @@ export function readRunStatus(folder: string): RunStatus {
     incidents: incidents.length,
     lastIncident: lastOf(incidents, incidentSchema),
   };
+}
+
+interface StateParts {
+  holder?: Holder;
+  ended?: JobEnd;
+  /** Whether its report is there, and is of all that it was to train. */
+  whole: boolean;
+}
+
+export function stateOf({ holder, ended, whole }: StateParts): RunState {
+  if (holder) return 'running';
+  if (whole) return 'finished';
+  return ended?.kind === 'failure' || ended?.kind === 'mistake' ? 'failed' : 'stopped';
+}
+
+interface Wishes {
+  wantedEpochs?: number;
+  /** Whether it may end before them. */
+  stopsEarly: boolean;
+}
+
+/** What a run's settings, as read from its folder, say of its end. */
+export function wishesOf(settings: unknown): Wishes {
+  const { epochs, stop } = (settings ?? {}) as { epochs?: unknown; stop?: { patience?: unknown } | null };
+  const stopsEarly = typeof stop?.patience === 'number';
+  return { wantedEpochs: typeof epochs === 'number' ? epochs : undefined, stopsEarly };
+}
+
+/** Whether a run has ended with its report; one that goes on for more epochs still has that of before. */
+export function isWhole(run: Wishes & { epochs: number; report?: { epochs: number } }): boolean {
+  const { epochs, wantedEpochs = 0, stopsEarly, report } = run;
+  return report !== undefined && (epochs >= wantedEpochs || (stopsEarly && report.epochs === epochs));
+}
+
+function reportIn(folder: string): { epochs: number } | undefined {
+  const file = join(folder, 'report.json');
+  if (!existsSync(file)) return undefined;
+  const text = regularBytes(file, mostBytes).toString('utf8');
+  return z.object({ epochs: z.number() }).safeParse(parse(text)).data;
 }
 
 function linesOf(file: string): string[] {
@@ -101,8 +143,7 @@ function parse(text: string): unknown {
   }
 }
 
-function wantedOf(folder: string): number | undefined {
-  const text = readRegularText(join(folder, 'config.yaml'), { mostBytes: recipeBytes });
-  const { epochs } = (parseYaml(text, '').value ?? {}) as { epochs?: unknown };
-  return typeof epochs === 'number' ? epochs : undefined;
+/** Settings of a run, as its folder has them. */
+function configOf(folder: string): unknown {
+  return parseYaml(readRegularText(join(folder, 'config.yaml'), { mostBytes: recipeBytes }), '').value;
 }

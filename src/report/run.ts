@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
+import { flattenSettings } from '../config/flatten.js';
 import { parseYaml } from '../config/yaml.js';
 import { messageOf, UserError } from '../util/errors.js';
 import { evaluationSchema, type Evaluation } from '../evaluation/schema.js';
@@ -132,7 +133,7 @@ function readRun(folder: string): RecordedRun {
     }
   };
   const settings = checked('config.yaml', 'the settings are not shown', (text) =>
-    flatten(parseYaml(text, 'it is not YAML').value),
+    flattenSettings(parseYaml(text, 'it is not YAML').value),
   );
   const lines = checked('metrics.jsonl', 'there are no curves', (text) => readMetrics(text, gaps));
   const report = checked('report.json', 'the run did not end, or still goes on', (text) =>
@@ -189,13 +190,4 @@ function readMetrics(text: string, gaps: string[]): Pick<RecordedRun, 'steps' | 
     epochs: known.filter((record) => record.kind === 'epoch'),
     ranks: known.filter((record) => record.kind === 'ranks'),
   };
-}
-
-function flatten(value: unknown, path = '', into = new Map<string, unknown>()): Map<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    if (path === '') throw new Error('it is a single value');
-    return into.set(path, value);
-  }
-  for (const [key, child] of Object.entries(value)) flatten(child, path ? `${path}.${key}` : key, into);
-  return into;
 }

@@ -112,7 +112,7 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & Wi
     return coordinator.stop();
   }
   const ended = failure && endOf(errorOfFailure(failure));
-  keep({ secret: undefined, ended });
+  if (succession !== undefined || ended) record?.recorder.job(record.state, { secret: undefined, ended });
   const closed = record?.close(failure && errorOfFailure(failure));
   tell(ended ? { type: 'failed', ended } : { type: 'finished' });
   await closed;
