@@ -13,7 +13,7 @@ export function plainTable(
 ): string {
   const style = { head: [], border: [], 'padding-left': 0, 'padding-right': 1 };
   const table = new Table({ chars: noBorders, style, ...options });
-  table.push(...rows.map((row) => [...row]));
+  for (const row of rows) table.push([...row]);
   return table
     .toString()
     .split('\n')

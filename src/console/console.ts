@@ -49,9 +49,9 @@ export async function consoleWritten(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }
 
-function written(stream: NodeJS.WriteStream): Promise<void> | undefined {
-  if (stream.destroyed || stream.writableLength === 0) return undefined;
-  return new Promise((resolve) => stream.write('', () => resolve()));
+async function written(stream: NodeJS.WriteStream): Promise<void> {
+  if (stream.destroyed || stream.writableLength === 0) return;
+  await new Promise<void>((resolve) => stream.write('', () => resolve()));
 }
 
 /**
