@@ -49,6 +49,7 @@ export interface LaunchHooks {
  */
 export async function launchRun(request: RunRequest, hooks: LaunchHooks): Promise<Report> {
   let folder = await earlierRun(request);
+  let begun = false;
   try {
     const plan = await planRun(request, folder?.path, hooks.notify);
     const { name, run } = plan.config;
@@ -56,11 +57,12 @@ export async function launchRun(request: RunRequest, hooks: LaunchHooks): Promis
     const reports: Report[] = [];
     const keep = { finished: (report: Report) => void reports.push(report) };
     const listeners = [...(hooks.begin?.(plan, folder.path) ?? []), keep];
+    begun = true;
     const report = await trainPlan(plan, { folder, listeners, ...hooks });
     folder.release();
     return present(report ?? reports[0], 'the report');
   } catch (error) {
-    if (folder) noteEnd(folder, error);
+    if (folder && begun) noteEnd(folder, error);
     if (error instanceof UserError || error instanceof StoppedError) folder?.abandon();
     else folder?.release();
     throw resumable(error);
