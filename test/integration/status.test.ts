@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RunStatus } from '../../src/record/run-status.js';
-import { until, Workplace } from './command.js';
+import { paced, until, Workplace } from './command.js';
 
 describe('status and stop', () => {
   let place: Workplace;
@@ -13,7 +13,7 @@ describe('status and stop', () => {
 
   it('show an elastic run, end it, and let it go on to the weights of one that was left alone', async () => {
     const settings = ['--backend', 'wasm', '--workers', '2', '--epochs', '6'];
-    const command = place.start(['launch', ...settings, '--out', 'run', '--elastic']);
+    const command = place.start(['launch', ...settings, '--out', 'run', '--elastic'], paced(60));
     await until('an epoch', () => (place.epochs('run') > 0 ? true : undefined));
     const before = await status();
     const workers = command.workers();
