@@ -37,7 +37,7 @@ export function recipeFlags(): Record<string, Options> {
       type: 'string',
       alias: 'c',
       requiresArg: true,
-      describe: 'recipe: a YAML file, or the name of a shipped one (default: digits)',
+      describe: 'recipe: a file of YAML or TypeScript, or the name of a shipped one (default: digits)',
     },
     set: {
       type: 'string',

@@ -93,7 +93,7 @@ async function bundle(name, entries, outfile = `${folder}/${name}.cjs`) {
     banner: { js: banner },
     plugins: name === 'main' || name === 'soak' ? [placed] : [placed, inEnglish],
   });
-  if (/\bimport\(/.test(await readFile(outfile, 'utf8')))
+  if (/(?<!\.)\bimport\(/.test(await readFile(outfile, 'utf8')))
     throw new Error(`${outfile} imports: see importOther`);
   return result;
 }
@@ -139,7 +139,7 @@ const placed = {
       const text = await readFile(path, 'utf8');
       const placedText = text.replaceAll('import.meta.url', `urlIn('${addressOf(path)}')`);
       const contents = isOwn
-        ? placedText.replaceAll(/\bimport\((?!\s*['"]\.)/g, 'importOther(')
+        ? placedText.replaceAll(/(?<!\.)\bimport\((?!\s*['"]\.)/g, 'importOther(')
         : `${placedText}\n${unmapped}`;
       return { contents, loader: path.endsWith('.ts') ? 'ts' : 'js' };
     });

@@ -6,9 +6,10 @@ import { UserError } from '../util/errors.js';
 import type { Kind, Registry } from '../util/registry.js';
 import { importModule, readModule, trustedModule, type StoredModule } from '../util/user-module.js';
 import { readAssignment } from './assignment.js';
+import { importRecipe, isCode } from './code-recipe.js';
 import type { Override } from './layer.js';
 import { settingsOf, type LoadOptions } from './load.js';
-import { placeModules } from './recipe.js';
+import { findRecipe, placeModules } from './recipe.js';
 import { rebuildSchema, type Config } from './schema.js';
 import type { z } from 'zod';
 
@@ -122,8 +123,8 @@ export interface StoredPlugins {
 }
 
 /**
- * Imports the plug-ins of settings, before `loadConfig` reads these: it then knows what they register. With `stored` they
- * are those of a folder, unless `set` or `flags` name others, and only what may be imported is.
+ * Imports the recipe, where it is code, and the plug-ins of settings, before `loadConfig` reads these: it then knows what
+ * they register. With `stored` they are those of a folder, unless `set` or `flags` name others, and only what may be imported is.
  *
  * @returns settings to put over the others: the files that stored plug-ins were imported from
  * @throws UserError `PLUGIN_NOT_FOUND`, `PLUGIN_INVALID`, `MODULE_NOT_ALLOWED`
@@ -132,6 +133,8 @@ export async function importPlugins(
   options: Pick<LoadOptions, 'file' | 'base' | 'set' | 'flags'>,
   stored?: StoredPlugins,
 ): Promise<Override[]> {
+  const { file, base } = options;
+  if (file !== undefined && !base && isCode(file)) await importRecipe(findRecipe(file));
   const named = namedPlugins(options);
   const paths = named ?? pluginsOf(settingsOf(options).settings);
   if (named || !stored) {

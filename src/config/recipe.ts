@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { codeOf, messageOf, UserError } from '../util/errors.js';
 import { nearest } from '../util/nearest.js';
 import { readRegularText } from '../util/regular-file.js';
+import { importedRecipe, isCode } from './code-recipe.js';
 import { isSection, mergeLayers, type Layer, type Settings } from './layer.js';
-import { parseYaml } from './yaml.js';
+import { parseYaml, type YamlText } from './yaml.js';
 
 /** Bytes of a recipe, at most. */
 export const recipeBytes = 256_000;
@@ -63,7 +64,7 @@ export function shippedFile(name: string): string | undefined {
 
 /**
  * Reads a recipe over the one that its key `extends` names, if it has one: a path from the recipe's own folder on, or
- * a shipped recipe.
+ * a shipped recipe. One that is code has been imported before.
  *
  * @throws UserError `CONFIG_NOT_FOUND` or `CONFIG_INVALID`, naming the file and, where there is one, the line
  */
@@ -80,16 +81,13 @@ export function readRecipe(path: string, extending: readonly string[] = []): Lay
       `${chain[0]}: more than ${mostExtended} recipes extend one another`,
     );
   const origin = [path, ...extending.toReversed().map((by) => `extended by ${by}`)].join(', ');
-  const { value, places } = parseYaml(
-    readRegularText(path, { mostBytes: recipeBytes, code: 'CONFIG_NOT_FOUND' }),
-    `${origin} is not YAML`,
-  );
+  const { value, places } = valueOf(path, origin);
   if (value !== null && !isSection(value))
     throw new UserError('CONFIG_INVALID', `${origin}: a recipe is a list of "key: value" lines`);
   const { extends: parent, ...settings } = value ?? {};
   placeModules(settings, dirname(path));
   const from = extending.length > 0 ? ` (extended by ${extending.toReversed().join(', ')})` : '';
-  const located = new Map([...places].map(([key, place]) => [key, `${path}:${place}${from}`]));
+  const located = new Map([...places].map(([key, place]) => [key, `${path}${place && `:${place}`}${from}`]));
   const own = { settings, places: located, origin };
   if (parent === undefined) return own;
   if (typeof parent !== 'string' || parent === '')
@@ -100,7 +98,18 @@ export function readRecipe(path: string, extending: readonly string[] = []): Lay
   return mergeLayers(readRecipe(findExtended(parent, path, located.get('extends')), chain), own);
 }
 
+function valueOf(path: string, origin: string): YamlText {
+  if (isCode(path)) return importedRecipe(path);
+  const text = readRegularText(path, { mostBytes: recipeBytes, code: 'CONFIG_NOT_FOUND' });
+  return parseYaml(text, `${origin} is not YAML`);
+}
+
 function findExtended(parent: string, path: string, place = path): string {
+  if (isCode(parent))
+    throw new UserError(
+      'CONFIG_INVALID',
+      `${place}: extends: ${parent} is code, which runs only where --config names it: import it into a recipe that is code, too`,
+    );
   try {
     return findRecipe(parent, dirname(path));
   } catch (error) {

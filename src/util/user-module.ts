@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { register } from 'node:module';
 import { basename, extname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Jiti } from 'jiti';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { cacheFolder } from './cache-folder.js';
 import type { ErrorCode } from './error-codes.js';
@@ -38,20 +39,40 @@ export function readModule(path: string, code: ErrorCode): ModuleSource | undefi
  *
  * @throws UserError `code`, in one line with the file
  */
-export async function importModule(file: string, code: ErrorCode): Promise<Record<string, unknown>> {
+export async function importModule(file: string, code: ErrorCode): Promise<Module> {
   const hasTypes = /^\.[mc]?ts$/.test(extname(file));
-  if (hasTypes && !('typescript' in process.features && process.features.typescript))
-    throw new UserError(
-      code,
-      `${file}: Node ${process.versions.node} does not run TypeScript; compile it to .js, or use Node 22.18 or newer`,
-    );
+  const native = !hasTypes || ('typescript' in process.features && process.features.typescript);
   findOwnPackage();
   try {
-    return (await import(pathToFileURL(resolve(file)).href)) as Record<string, unknown>;
+    return native ? await importNative(file) : await importTyped(file);
   } catch (error) {
     const reason = error instanceof UserError ? messageOf(error) : `cannot be imported: ${messageOf(error)}`;
     throw new UserError(code, `${file}: ${reason}`);
   }
+}
+
+type Module = Record<string, unknown>;
+
+async function importNative(file: string): Promise<Module> {
+  return (await import(pathToFileURL(resolve(file)).href)) as Module;
+}
+
+let typed: Promise<Jiti> | undefined;
+
+/** Imports TypeScript where Node.js, before 22.18, does not strip types itself. */
+async function importTyped(file: string): Promise<Module> {
+  typed ??= startTyped();
+  return (await typed).import(resolve(file));
+}
+
+async function startTyped(): Promise<Jiti> {
+  const { createJiti } = await import('jiti');
+  const own = (await import(packageEntry)) as Module;
+  return createJiti(packageEntry, {
+    fsCache: false,
+    interopDefault: false,
+    virtualModules: { 'pod-dist': own },
+  });
 }
 
 let isFound = false;

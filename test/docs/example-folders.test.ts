@@ -95,7 +95,7 @@ process.argv[2] = '2';
 await import('./train.mjs');
 `,
     );
-    const child = spawn(process.execPath, ['all.mjs'], { cwd: folder, timeout: 110_000 });
+    const child = spawn(process.execPath, ['all.mjs'], { cwd: folder, timeout: 240_000 });
     let [output, errors] = ['', ''];
     child.stdout.on('data', (part: Buffer) => (output += part.toString()));
     child.stderr.on('data', (part: Buffer) => (errors += part.toString()));
@@ -139,8 +139,23 @@ await import('./train.mjs');
     );
   });
 
+  it('of a recipe in TypeScript trains with what it comes to', () => {
+    expect(printed('launch --config examples/typescript')).toMatch(
+      /typescript: 1437 images, 1 epoch, 2 workers/,
+    );
+    expect(readFileSync(join(folder, 'runs/typescript/config.yaml'), 'utf8')).toMatch(
+      /epochs:\n +- 15\n +- 23\n/,
+    );
+  });
+
   it('from code has the types of the package, calls its hooks and predicts', () => {
-    expect(typeErrors([join(examples, 'from-code/train.ts')])).toEqual([]);
+    const wrong = join(folder, 'wrong.mts');
+    writeFileSync(
+      wrong,
+      "import { defineRecipe } from 'pod-dist';\ndefineRecipe({ extends: 'digits', loss: { name: 'pood' } });\n",
+    );
+    const files = ['from-code/train.ts', 'typescript/recipe.ts'].map((file) => join(examples, file));
+    expect(typeErrors([...files, wrong])).toEqual([expect.stringMatching(/wrong\.mts: .*"pood"/)]);
     const output = outputs.at(-1);
     expect(output).toMatch(/wrote .*epoch-0001\nepoch 1: loss [\d.]+, accuracy [\d.]+\n/);
     expect(output).toMatch(
