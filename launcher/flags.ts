@@ -29,6 +29,11 @@ const shortcuts = [
   { flag: 'port', path: 'distributed.port', type: 'number' },
 ] as const;
 
+/** Path of the setting that a flag gives. */
+export function settingOf(flag: string): string | undefined {
+  return shortcuts.find((shortcut) => shortcut.flag === flag)?.path;
+}
+
 /** Flags of every command that reads a recipe; their help comes from the recipe's schema. */
 export function recipeFlags(): Record<string, Options> {
   const descriptions = new Map(listSettings().map(({ path, forms }) => [path, forms[0]?.description]));

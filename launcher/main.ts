@@ -1,7 +1,8 @@
-import yargs, { type Argv, type CommandModule } from 'yargs';
+import yargs, { type Argv } from 'yargs';
 import { messageOf, UserError } from '../src/util/errors.js';
 import { nearest } from '../src/util/nearest.js';
-import { summaries, type CommandName } from './summaries.js';
+import { commands } from './command-table.js';
+import { summaries } from './summaries.js';
 import { version } from './version.js';
 
 /** Flags of a command, as yargs knows them. */
@@ -11,40 +12,9 @@ interface Declared {
   array: string[];
 }
 
-/** Commands, loaded only when one is named: help does not start TensorFlow. */
-const commands: Readonly<
-  Record<CommandName | 'agent' | 'host', () => Promise<CommandModule<object, never>>>
-> = {
-  launch: async () => (await import('./commands/launch.js')).launchCommand as never,
-  'lr-find': async () => (await import('./commands/lr-find.js')).lrFindCommand as never,
-  worker: async () => (await import('./commands/worker.js')).workerCommand as never,
-  sbatch: async () => (await import('./commands/sbatch.js')).sbatchCommand as never,
-  k8s: async () => (await import('./commands/k8s.js')).k8sCommand as never,
-  evaluate: async () => (await import('./commands/evaluate.js')).evaluateCommand as never,
-  predict: async () => (await import('./commands/predict.js')).predictCommand as never,
-  features: async () => (await import('./commands/features.js')).featuresCommand as never,
-  verify: async () => (await import('./commands/verify.js')).verifyCommand as never,
-  export: async () => (await import('./commands/export.js')).exportCommand as never,
-  runs: async () => (await import('./commands/runs.js')).runsCommand as never,
-  status: async () => (await import('./commands/status.js')).statusCommand as never,
-  attach: async () => (await import('./commands/attach.js')).attachCommand as never,
-  join: async () => (await import('./commands/join.js')).joinCommand as never,
-  resize: async () => (await import('./commands/resize.js')).resizeCommand as never,
-  stop: async () => (await import('./commands/stop.js')).stopCommand as never,
-  report: async () => (await import('./commands/report.js')).reportCommand as never,
-  config: async () => (await import('./commands/config.js')).configCommand as never,
-  centroids: async () => (await import('./commands/centroids.js')).centroidsCommand as never,
-  bench: async () => (await import('./commands/bench.js')).benchCommand as never,
-  data: async () => (await import('./commands/data.js')).dataCommand as never,
-  bugreport: async () => (await import('./commands/bugreport.js')).bugreportCommand as never,
-  doctor: async () => (await import('./commands/doctor.js')).doctorCommand as never,
-  setup: async () => (await import('./commands/setup.js')).setupCommand as never,
-  host: async () => (await import('./commands/host.js')).hostCommand as never,
-  agent: async () => (await import('./commands/agent.js')).agentCommand as never,
-};
-
 /** Runs the command that the arguments name. */
 export async function main(args: string[]): Promise<void> {
+  if (args[0] === 'complete') return (await import('./completion/print.js')).printCandidates(args.slice(1));
   const wanted = Object.hasOwn(commands, args[0] ?? '') ? (args[0] as keyof typeof commands) : undefined;
   // yargs loses a lone dash among positional arguments.
   const given = wanted === 'predict' ? args.map((arg) => (arg === '-' ? '/dev/stdin' : arg)) : args;

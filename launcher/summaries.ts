@@ -22,6 +22,7 @@ export const summaries = {
   bench: 'measure this machine',
   data: 'fetch a data set, read one through, show the pixels kept of them, or draw its images',
   bugreport: 'pack what is needed to find the cause of a trouble of a run, without secrets and names',
+  completion: 'print what lets a shell complete commands, flags, names and settings',
   doctor: 'show what this machine can train with, and how fast',
   setup: 'build the native TensorFlow addon for this machine (needs python3 with pip, and g++)',
 } as const;
