@@ -6,6 +6,7 @@ export const commands: Readonly<
   Record<CommandName | 'agent' | 'host', () => Promise<CommandModule<object, never>>>
 > = {
   launch: async () => (await import('./commands/launch.js')).launchCommand as never,
+  init: async () => (await import('./commands/init.js')).initCommand as never,
   'lr-find': async () => (await import('./commands/lr-find.js')).lrFindCommand as never,
   worker: async () => (await import('./commands/worker.js')).workerCommand as never,
   sbatch: async () => (await import('./commands/sbatch.js')).sbatchCommand as never,

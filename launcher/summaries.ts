@@ -1,6 +1,7 @@
 /** Summary of each command in one line, for its own help and for the list of all. */
 export const summaries = {
   launch: 'train a classifier, with one worker process or several, on this host or on others',
+  init: 'look at a folder of images, and write a recipe for it',
   'lr-find': 'try rising learning rates on the training images, and suggest one',
   worker: 'be one worker of a job that torchrun, Slurm, MPI or pod-dist launch has started',
   sbatch: 'write a script that trains under Slurm, and goes on when its time is over',

@@ -11,13 +11,20 @@ export function holdOut(images: StoredImages, share: number): StoredImages {
   const held = new Set(
     images.classNames.flatMap((_, label) => {
       const rows = [...train.labels.keys()].filter((row) => train.labels[row] === label);
-      const order = permutation(rows.length, randomStream(0x401d, label));
-      return Array.from(order.subarray(0, Math.round(share * rows.length)), (place) => rows[place]);
+      return Array.from(
+        heldPlaces(rows.length, label, Math.round(share * rows.length)),
+        (place) => rows[place],
+      );
     }),
   );
   const rowsWhere = (wanted: boolean) => [...train.labels.keys()].filter((row) => held.has(row) === wanted);
   const splits = { train: rowsOf(train, rowsWhere(false)), test: rowsOf(train, rowsWhere(true)) };
   return { ...images, splits };
+}
+
+/** Which `held` of the `count` training images of a class are held out. */
+export function heldPlaces(count: number, label: number, held: number): Int32Array {
+  return permutation(count, randomStream(0x401d, label)).subarray(0, held);
 }
 
 /** Some of the images of a split. */

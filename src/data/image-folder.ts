@@ -9,7 +9,7 @@ import { checkAugmentation, checkNormalisation } from './augment.js';
 import type { Batch, BatchRequest, Dataset } from './dataset.js';
 import { decoderVersion } from './decoder.js';
 import { folderDigest } from './folder-digest.js';
-import { indexImages, indexTestImages, type ImageIndex } from './image-index.js';
+import { indexHeldOut, indexImages, indexTestImages, listed, type ImageIndex } from './image-index.js';
 import type { LoaderData, LoaderResult, LoaderTask } from './loader-thread.js';
 import { MemoryCache } from './pixels/memory-cache.js';
 import { defaultPackFolder, notKept, openPack } from './pixels/pack-folder.js';
@@ -20,7 +20,7 @@ type ImageFolderConfig = Omit<Extract<DataConfig, { name: 'image-folder' }>, 'au
 };
 
 /** Source of the images of a data set, and their preprocessing. */
-export type ImageFilesConfig = Omit<ImageFolderConfig, 'name' | 'testSplit' | 'otherClasses'>;
+export type ImageFilesConfig = Omit<ImageFolderConfig, 'name' | 'testSplit' | 'otherClasses' | 'holdOut'>;
 
 /** Milliseconds that closing waits for batches being prepared. */
 const closeDeadline = 10_000;
@@ -31,12 +31,28 @@ export async function openImageFolder(
   options: ImageFilesOptions,
 ): Promise<Dataset> {
   checkCrops(config);
-  const { root, testSplit, otherClasses } = config;
+  return imageFiles(config, await indexOf(config, options), options);
+}
+
+async function indexOf(config: ImageFolderConfig, options: ImageFilesOptions): Promise<ImageIndex> {
+  const { root, testSplit, otherClasses, holdOut } = config;
   const { evaluated, notify } = options;
-  const index = evaluated
-    ? await indexTestImages(root, evaluated, { testSplit, notify, otherClasses })
-    : await indexImages(root, { testSplit, notify });
-  return imageFiles(config, index, options);
+  if (holdOut === 0)
+    return evaluated
+      ? indexTestImages(root, evaluated, { testSplit, notify, otherClasses })
+      : indexImages(root, { testSplit, notify });
+  if (testSplit !== undefined)
+    throw new UserError(
+      'CONFIG_INVALID',
+      `data.holdOut is ${holdOut}, and data.testSplit names ${testSplit}: give one of them`,
+    );
+  const index = await indexHeldOut(root, holdOut, { notify });
+  if (evaluated && evaluated.join('\0') !== index.classNames.join('\0'))
+    throw new UserError(
+      'CHECKPOINT_MISMATCH',
+      `${root} has the classes ${listed(index.classNames)}, the checkpoint knows ${listed(evaluated)}`,
+    );
+  return index;
 }
 
 /** Options of reading image files, besides their settings. */

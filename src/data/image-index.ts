@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../util/errors.js';
 import { mapAtMost } from './budget.js';
 import type { SplitName } from './dataset.js';
 import { imageKinds, imagesBelow, isImage } from './find-images.js';
+import { heldPlaces } from './hold-out.js';
 import { isHidden, listFolder, type Entry } from './list-folder.js';
 import { SlowNotice } from './slow-notice.js';
 import { testFolderOf } from './test-split.js';
@@ -74,6 +76,53 @@ export async function indexImages(root: string, options: IndexOptions = {}): Pro
     test: await indexSplit(classNames, test, { ...options, onFault: fault }),
   };
   return { classNames, splits };
+}
+
+/**
+ * Lists training images and, as test images, a share of those of each class (one at least), which is not trained with: of
+ * `<root>/train/<class>/`, or of `<root>/<class>/` where there is no `train`. The choice follows from the order of names.
+ *
+ * @throws UserError as `indexImages`; `DATA_INVALID` for a class of one image
+ */
+export async function indexHeldOut(
+  root: string,
+  share: number,
+  options: IndexOptions = {},
+): Promise<ImageIndex> {
+  const fault = faultsOf(options);
+  const folder = trainingFolderOf(root);
+  const folders = await classFolders(folder, fault);
+  const classNames = [...folders.keys()].sort();
+  const { files, labels } = await indexSplit(classNames, folders, { ...options, onFault: fault });
+  const splits = { train: emptySplit(), test: emptySplit() };
+  let first = 0;
+  classNames.forEach((name, label) => {
+    let end = first;
+    while (labels[end] === label) end++;
+    const count = end - first;
+    if (count === 1)
+      fault(new UserError('DATA_INVALID', `${join(folder, name)} holds one image: data.holdOut needs two`));
+    const held = new Set(heldPlaces(count, label, Math.max(1, Math.round(share * count))));
+    for (let image = first; image < end; image++) {
+      const split = held.has(image - first) ? splits.test : splits.train;
+      split.files.push(files[image] as string);
+      split.labels.push(label);
+    }
+    first = end;
+  });
+  const indexed = (split: { files: string[]; labels: number[] }) => ({
+    files: split.files,
+    labels: Int32Array.from(split.labels),
+  });
+  return { classNames, splits: { train: indexed(splits.train), test: indexed(splits.test) } };
+}
+
+const emptySplit = () => ({ files: [] as string[], labels: [] as number[] });
+
+/** The folder of the classes, where a share of the training images is held out. */
+export function trainingFolderOf(root: string): string {
+  const train = join(root, 'train');
+  return existsSync(train) ? train : root;
 }
 
 /**

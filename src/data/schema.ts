@@ -88,6 +88,9 @@ export const imageFolderSchema = z.strictObject({
     .describe(
       'folder of the test images below root: test, val or another; default: test, or val where test is missing or has no class folders',
     ),
+  holdOut: holdOut.describe(
+    'share of the training images, of each class alike, that are the test images: those of train, or where there is none the class folders of root itself',
+  ),
   otherClasses: z
     .enum(['refuse', 'leave-out'])
     .default('refuse')
