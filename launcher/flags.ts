@@ -64,6 +64,13 @@ export function recipeFlags(): Record<string, Options> {
   return flags;
 }
 
+/** Flag of the commands that show how a run goes on. */
+export const plainFlag = {
+  type: 'boolean',
+  default: false,
+  describe: 'lines in place of a view that is redrawn, as anything but a terminal gets',
+} as const satisfies Options;
+
 /** Flag of the commands that work with a trained model: names the checkpoint. */
 export const checkpointFlag = {
   type: 'string',

@@ -1,5 +1,6 @@
 import type { ArgumentsCamelCase } from 'yargs';
 import { goOnWithoutConsole } from '../../src/console/console.js';
+import { isLive } from '../../src/console/terminal.js';
 import type { Display } from '../../src/console/display.js';
 import { refuseTask } from '../../src/job/join/environment.js';
 import { isNode } from '../../src/launching/hosts/node-place.js';
@@ -21,6 +22,7 @@ export interface LaunchArguments extends ModuleArguments, EndArguments, HostArgu
   resume?: Resume;
   requireGpu: boolean;
   dryRun: boolean;
+  plain: boolean;
   json: boolean;
 }
 
@@ -41,7 +43,7 @@ export async function launch(args: ArgumentsCamelCase<LaunchArguments>): Promise
     return overHosts ? launchOnHosts(args) : launchOnNode(args);
   }
   refuseTask(process.env);
-  const { config: file, set, gpus, out, resume, requireGpu, json } = args;
+  const { config: file, set, gpus, out, resume, requireGpu, plain, json } = args;
   const request = { file, set, flags: overrides(args), gpus, out, resume, requireGpu };
   if (args.dryRun) {
     if (resume !== undefined) throw new UserError('USAGE', '--dry-run is for a new run: leave out --resume');
@@ -50,9 +52,9 @@ export async function launch(args: ArgumentsCamelCase<LaunchArguments>): Promise
   }
   let display: Display | undefined;
   const begin = (plan: RunPlan, folder: string) => {
-    const terminal = !json && process.stderr.isTTY;
+    const live = !json && !plain && isLive();
     const write = (text: string) => void (json ? process.stderr : process.stdout).write(text);
-    display = showRun(plan, folder, { terminal, write });
+    display = showRun(plan, folder, { live, write });
     goOnWithoutConsole();
     return [display];
   };

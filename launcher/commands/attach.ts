@@ -1,4 +1,5 @@
 import type { Argv, CommandModule } from 'yargs';
+import { plainFlag } from '../flags.js';
 import { summaries } from '../summaries.js';
 import type { AttachArguments } from '../actions/attach.js';
 
@@ -8,6 +9,7 @@ export const attachCommand: CommandModule<object, AttachArguments> = {
   builder: (yargs) =>
     yargs
       .positional('run', { type: 'string', demandOption: true, describe: 'run folder' })
+      .option('plain', plainFlag)
       .option('json', {
         type: 'boolean',
         default: false,

@@ -1,5 +1,5 @@
 import type { Argv, CommandModule } from 'yargs';
-import { moduleFlags, recipeFlags, runFlags } from '../flags.js';
+import { moduleFlags, plainFlag, recipeFlags, runFlags } from '../flags.js';
 import { hostFlags } from '../host-flags.js';
 import { summaries } from '../summaries.js';
 import type { LaunchArguments } from '../actions/launch.js';
@@ -23,6 +23,7 @@ export const launchCommand: CommandModule<object, LaunchArguments> = {
         describe: 'check everything, measure a few steps, print what the run would take, and train nothing',
       })
       .options(hostFlags)
+      .option('plain', plainFlag)
       .option('json', {
         type: 'boolean',
         default: false,

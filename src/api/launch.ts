@@ -100,7 +100,7 @@ export async function launch(config: ConfigInput, options: LaunchOptions = {}): 
               .trimEnd()
               .split('\n')
               .forEach((line) => onLine(line));
-          return [...followers, showRun(plan, folder, { terminal: false, write })];
+          return [...followers, showRun(plan, folder, { live: false, write })];
         },
         stopping: stopOn(stop),
       },

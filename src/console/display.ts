@@ -1,11 +1,17 @@
-import { SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
 import type { EvaluationTotals } from '../evaluation/totals.js';
-import type { EpochRecord, MissedRecord, NoticeRecord, Position, StepRecord } from '../record/records.js';
+import type {
+  EpochRecord,
+  MissedRecord,
+  NoticeRecord,
+  Position,
+  RanksRecord,
+  StepRecord,
+} from '../record/records.js';
 import { printable } from '../util/printable.js';
 import type { RunListener } from '../record/run-record.js';
 import type { Report } from '../record/records.js';
-import { clearLine, terminal } from './terminal.js';
+import type { LiveView } from './live-view.js';
 
 export interface DisplayOptions {
   epochs: number;
@@ -14,60 +20,35 @@ export interface DisplayOptions {
   resumed?: Position;
   /** Run folder, named at the end. */
   outDir: string;
-  /** A terminal gets a progress bar, anything else plain lines. */
-  terminal: boolean;
+  /** Shows the steps in place of lines, and stays below all other lines; default: plain lines. */
+  view?: LiveView;
   write(text: string): void;
 }
 
 /** Seconds between two lines within an epoch where there is no terminal. */
 const lineEverySeconds = 10;
 
-/** Shows a run on the console: a progress bar or plain lines, a line an epoch, a table at the end. */
+/** Shows a run on the console: a view in place or plain lines of its steps, a line an epoch, a table at the end. */
 export class Display implements RunListener {
-  private readonly bar: SingleBar | undefined;
   private lastLine = performance.now();
   private readonly started = performance.now();
 
-  constructor(private readonly options: DisplayOptions) {
-    if (!options.terminal) return;
-    this.bar = new SingleBar({
-      format: '{bar} epoch {epoch}/{epochs} | loss {loss} | {speed} images/s | {left} left',
-      barsize: 24,
-      hideCursor: true,
-      clearOnComplete: true,
-      stream: terminal(),
-    });
-    const first = this.resumedSteps;
-    const unknown = {
-      epoch: (options.resumed?.epochs ?? 0) + 1,
-      epochs: options.epochs,
-      loss: '-',
-      speed: '-',
-      left: '-',
-    };
-    this.bar.start(options.epochs * options.stepsPerEpoch, first, unknown);
-  }
+  constructor(private readonly options: DisplayOptions) {}
 
   step(record: StepRecord): void {
-    const { epochs, stepsPerEpoch } = this.options;
-    const state = {
-      epoch: record.epoch + 1,
-      epochs,
-      loss: record.loss.toFixed(4),
-      speed: record.samplesPerSecond.toFixed(0),
-      left: this.left(record.step + 1),
-    };
-    if (this.bar) {
-      this.bar.update(record.step + 1, state);
-      return;
-    }
+    const { epochs, stepsPerEpoch, view } = this.options;
+    if (view) return view.onStep(record);
     const now = performance.now();
     if (now - this.lastLine < lineEverySeconds * 1000) return;
     this.lastLine = now;
     const step = (record.step % stepsPerEpoch) + 1;
     this.options.write(
-      `epoch ${state.epoch}/${epochs} step ${step}/${stepsPerEpoch} loss ${state.loss} ${state.speed} images/s ${state.left} left\n`,
+      `epoch ${record.epoch + 1}/${epochs} step ${step}/${stepsPerEpoch} loss ${record.loss.toFixed(4)} ${record.samplesPerSecond.toFixed(0)} images/s ${this.left(record.step + 1)} left\n`,
     );
+  }
+
+  evaluating(images: number): void {
+    this.options.view?.onEvaluating(images);
   }
 
   missed({ message }: MissedRecord): void {
@@ -78,7 +59,8 @@ export class Display implements RunListener {
     this.line(message);
   }
 
-  epoch(record: EpochRecord, _totals: EvaluationTotals): void {
+  epoch(record: EpochRecord, _totals: EvaluationTotals, ranks?: RanksRecord): void {
+    this.options.view?.onEpoch(record, ranks);
     this.lastLine = performance.now();
     const accuracy = (100 * record.evalAccuracy).toFixed(2);
     const { exposedShare: share } = record;
@@ -107,20 +89,16 @@ export class Display implements RunListener {
     this.options.write(`${table.toString()}\n`);
   }
 
-  /** One line of news, above the bar where there is one. */
+  /** One line of news, above the view where there is one. */
   line(text: string): void {
-    const shown = printable(text);
-    if (!this.bar) {
-      this.options.write(`${shown}\n`);
-      return;
-    }
-    terminal().write(`${clearLine}${shown}\n`);
-    this.bar.render();
+    const line = `${printable(text)}\n`;
+    if (this.options.view) process.stderr.write(line);
+    else this.options.write(line);
   }
 
-  /** Takes the bar away; safe to call twice. */
+  /** Takes the view away; safe to call twice. */
   close(): void {
-    this.bar?.stop();
+    this.options.view?.close();
   }
 
   private get resumedSteps(): number {

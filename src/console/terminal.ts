@@ -17,9 +17,32 @@ export function guardOutput(): void {
     const decoder = new TextDecoder();
     stream.write = ((chunk: string | Uint8Array, ...rest: never[]) => {
       const text = typeof chunk === 'string' ? chunk : decoder.decode(chunk, { stream: true });
-      return write(printableLines(text), ...rest);
+      if (!below || !stream.isTTY) return write(printableLines(text), ...rest);
+      return write(below.under(printableLines(text)), ...rest);
     }) as Write;
   }
+}
+
+/** What stays at the end of the terminal, below everything else. */
+interface Below {
+  /** The text, with what takes the view away before it, and draws it again below. */
+  under(text: string): string;
+}
+
+let below: Below | undefined;
+
+/** Keeps a view below whatever is printed, until the function that is returned is called. */
+export function keepBelow(view: Below): () => void {
+  below = view;
+  return () => void (below = undefined);
+}
+
+/** Whether a person looks at standard error, on a terminal that obeys escape sequences. */
+export function isLive(
+  { isTTY }: Pick<NodeJS.WriteStream, 'isTTY'> = process.stderr,
+  { CI, TERM }: NodeJS.ProcessEnv = process.env,
+): boolean {
+  return isTTY && !CI && TERM !== 'dumb';
 }
 
 /** Standard error for escape sequences of pod-dist's own. */

@@ -34,11 +34,11 @@ const report: Report = {
 function display(options: Partial<DisplayOptions> = {}): { display: Display; lines: () => string[] } {
   let text = '';
   const write = (more: string) => void (text += more);
-  const given = { epochs: 3, stepsPerEpoch: 15, resumedEpochs: 0, outDir: 'runs/x', terminal: false, write };
+  const given = { epochs: 3, stepsPerEpoch: 15, outDir: 'runs/x', write };
   return { display: new Display({ ...given, ...options }), lines: () => text.split('\n').slice(0, -1) };
 }
 
-describe('Display without a terminal', () => {
+describe('Display without a view', () => {
   it('writes a plain line an epoch', () => {
     const { display: shown, lines } = display();
     shown.epoch(epoch, emptyTotals(2));

@@ -168,7 +168,6 @@ async function openRecord(
     stepsPerEpoch: steps,
     resumed,
     outDir,
-    terminal: false,
     // A thread's process.stdout waits for the main thread, which may be blocked in a collective.
     write: (text) => writeNow(1, printableLines(text)),
   });

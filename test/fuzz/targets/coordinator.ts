@@ -191,7 +191,7 @@ export const coordinator: Target<Script> = {
   },
   async read(script, folder) {
     const display = new Display({
-      ...{ epochs: 1, stepsPerEpoch: 1, resumedEpochs: 0, outDir: folder, terminal: false },
+      ...{ epochs: 1, stepsPerEpoch: 1, resumedEpochs: 0, outDir: folder },
       write: (text) => text.split('\n').forEach(checkLine),
     });
     const combiner = new RunCombiner([recorder, display]);
