@@ -1,8 +1,8 @@
 /**
  * Trains over three hosts, namespaces of this machine, on a network with faults, and compares with a run on one host that
  * nothing disturbed (Linux, root): `node dist/test/soak/network.js --faults 60 --seed 7`. The same seed orders the same
- * faults. Packets get lost in one direction, in both, now and then, or of a whole host; a worker is killed, or a host is
- * lost with all of its processes, and its place is taken again.
+ * faults: packets are lost in one direction, in both, now and then, or of a whole host; a link is so narrow that it drops
+ * some; a rank or the coordinator is killed. A worker that has ended is started again.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';

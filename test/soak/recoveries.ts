@@ -1,13 +1,13 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { median } from '../src/bench/statistics.js';
-import { readJobState, type JobState } from '../src/record/job-state.js';
-import { Hosts } from '../test/integration/hosts.js';
+import { median } from '../../src/bench/statistics.js';
+import { readJobState, type JobState } from '../../src/record/job-state.js';
+import { Hosts } from '../integration/hosts.js';
 
 /**
  * How long an elastic run on the digits' small network (wasm) takes to go on after a loss:
@@ -20,12 +20,12 @@ import { Hosts } from '../test/integration/hosts.js';
  *
  * Of each loss: seconds until a step is recorded that was not recorded before.
  *
- *     node dist/benchmarks/recoveries.js [--rounds 5] [--only worker|killed|stopped|host]
+ *     node dist/test/soak/recoveries.js [--rounds 5] [--only worker|killed|stopped|host]
  */
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '5' }, only: { type: 'string', default: '' } },
 });
-const cli = fileURLToPath(new URL('../launcher/cli.js', import.meta.url));
+const cli = fileURLToPath(new URL('../../launcher/cli.js', import.meta.url));
 const about = ['--backend', 'wasm', '--bitwise', '4', '--epochs', '2000', '--elastic'];
 const lookEveryMs = 5;
 const patienceMs = 120_000;
