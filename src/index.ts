@@ -19,7 +19,7 @@ export type {
   ReduceOp,
 } from './collective/communicator.js';
 export { LocalCommunicator } from './collective/local-communicator.js';
-export { defineRecipe, type Recipe } from './config/define-recipe.js';
+export { defineRecipe, type Lenient, type Recipe } from './config/define-recipe.js';
 export { configSchema, type Config, type ConfigInput } from './config/schema.js';
 export { Membership } from './job/member/membership.js';
 export type { JoinOptions } from './job/member/thread-protocol.js';

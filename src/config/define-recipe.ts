@@ -1,6 +1,7 @@
 import type { ConfigInput } from './schema.js';
 
-type Lenient<T> = T extends readonly unknown[]
+/** Settings of which each may be left out, sections within sections too. */
+export type Lenient<T> = T extends readonly unknown[]
   ? T
   : T extends object
     ? { [Key in keyof T]?: Lenient<T[Key]> }
