@@ -12,13 +12,21 @@ interface Declared {
   array: string[];
 }
 
+/** What yargs has besides its types. */
+interface Parser extends Argv {
+  getOptions(): Declared;
+  getInternalMethods(): { getUsageInstance(): { cacheHelpMessage(): void } };
+}
+
 /** Runs the command that the arguments name. */
 export async function main(args: string[]): Promise<void> {
   if (args[0] === 'complete') return (await import('./completion/print.js')).printCandidates(args.slice(1));
   const wanted = Object.hasOwn(commands, args[0] ?? '') ? (args[0] as keyof typeof commands) : undefined;
   // yargs loses a lone dash among positional arguments.
   const given = wanted === 'predict' ? args.map((arg) => (arg === '-' ? '/dev/stdin' : arg)) : args;
-  const parser = yargs(given) as Argv & { getOptions(): Declared };
+  const parser = yargs(given) as Parser;
+  // yargs lays out the whole help after a command has begun, which takes longer than to read its flags.
+  parser.getInternalMethods().getUsageInstance().cacheHelpMessage = () => {};
   parser
     .scriptName('pod-dist')
     .usage(

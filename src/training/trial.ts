@@ -5,7 +5,7 @@ import type { Reporter } from '../record/reporter.js';
 import { openInitial } from './initial.js';
 import { bytesOfImage, checkMemory } from './memory.js';
 import { SmoothedLoss } from './rate-range.js';
-import { shareState } from './resume.js';
+import { shareState } from './share-state.js';
 import { TrainingStep } from './step.js';
 import type { TrainOptions } from './train-options.js';
 import { trainSteps } from './train-steps.js';

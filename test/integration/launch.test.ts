@@ -104,7 +104,7 @@ describe('ranks that do not train the same model', () => {
     ],
     [
       ['--check-collectives'],
-      /COLLECTIVE_MISMATCH: .*rank 0, 2: broadcast 'weights' of \d+ float32 .* at training\/resume\.\w+:\d+; rank 1: broadcast 'weights' of \d+ float32 .* at training\/resume\.\w+:\d+/,
+      /COLLECTIVE_MISMATCH: .*rank 0, 2: broadcast 'weights' of \d+ float32 .* at training\/share-state\.\w+:\d+; rank 1: broadcast 'weights' of \d+ float32 .* at training\/share-state\.\w+:\d+/,
     ],
   ])('end with the collective that differs, flags %j', async (flags, message) => {
     writeFileSync(place.path('backbone.mjs'), backbone);

@@ -7,7 +7,8 @@ import { emptyTotals } from '../../src/evaluation/totals.js';
 import { lossOf, sourceTargets, type Loss } from '../../src/losses/index.js';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.js';
 import { Classifier } from '../../src/classifier/classifier.js';
-import { checkResumable, checkSameData, describeChanges, shareState } from '../../src/training/resume.js';
+import { checkResumable, checkSameData, describeChanges } from '../../src/training/resume.js';
+import { shareState } from '../../src/training/share-state.js';
 import { ShardedOptimiser } from '../../src/parallel/sharded-optimiser.js';
 
 const recipe = {
