@@ -20,9 +20,17 @@ const programs = {
   writer: { thread: 'src/checkpoint/writer-thread.ts' },
   loader: { thread: 'src/data/loader-thread.ts' },
 };
-/** Workers with faults, for the soak: in no package. */
-const soak = 'test/soak/faulty-worker.ts';
 const api = 'src/index.ts';
+
+/** What tests start often, in no package: programs with faults, processes that stay, and losses for plug-ins of these. */
+const testFolder = 'dist/test/bundle';
+const ofTests = {
+  cli: 'test/soak/faulty-command.ts',
+  worker: 'test/soak/faulty-worker.ts',
+  warmWorker: 'test/integration/fixtures/warm-worker.ts',
+  warmCommand: 'test/integration/fixtures/warm-command.ts',
+  losses: 'src/losses/index.ts',
+};
 
 /** What is loaded from node_modules: what has native code, and TensorFlow.js, of which a process has one. */
 const external = [
@@ -48,24 +56,37 @@ const common = {
 export async function bundlePrograms() {
   const results = await Promise.all([
     ...Object.entries(programs).map(([name, entries]) => bundle(name, entries)),
-    bundle('soak', { worker: soak }, 'dist/test/soak.cjs'),
+    bundle('main', ofTests, testFolder),
     build({
       ...common,
       entryPoints: ['src/util/code-cache.ts'],
       outfile: `${folder}/code-cache.cjs`,
       format: 'cjs',
     }),
-    build({ ...common, entryPoints: [api], format: 'esm', outdir: folder, write: false, plugins: [placed] }),
+    build({
+      ...common,
+      entryPoints: [api],
+      format: 'esm',
+      outdir: folder,
+      write: false,
+      plugins: [placedIn(folder)],
+    }),
   ]);
   const { metafile } = results.at(-1);
   const [{ exports }] = Object.values(metafile.outputs);
-  writeFileSync(
-    `${folder}/index.js`,
-    `${requiring}export const { ${exports.join(', ')} } = require('./main.cjs').api();\n`,
-  );
+  for (const where of [folder, testFolder])
+    writeFileSync(
+      `${where}/index.js`,
+      `${requiring}export const { ${exports.join(', ')} } = require('./main.cjs').api();\n`,
+    );
   writeFileSync(`${folder}/import.cjs`, 'module.exports = (name) => import(name);\n');
   for (const [name, entries] of Object.entries(programs))
-    for (const [entry, source] of Object.entries(entries)) writeStart(name, entry, source);
+    for (const [entry, source] of Object.entries(entries)) {
+      const kind = entry === 'cli' ? kindOfCommand : `'${entry === 'thread' ? name : entry}'`;
+      writeStart(source, `${folder}/${name}`, entry, kind);
+    }
+  writeStart(ofTests.warmWorker, `${testFolder}/main`, 'warmWorker', "'worker'");
+  writeStart(ofTests.warmCommand, `${testFolder}/main`, 'warmCommand', "'warm command'");
   chmodSync('dist/launcher/cli.js', 0o755);
   cpSync('node_modules/yargs/locales', `${folder}/yargs/locales`, { recursive: true });
   return results;
@@ -75,10 +96,13 @@ export async function bundlePrograms() {
  * What bundled modules use in place of `import.meta.url`, and of `import()` of what is in no bundle: code that is kept
  * cannot import.
  */
-const banner = `const urlIn = ((base) => (file) => new URL(file, base).href)(require('node:url').pathToFileURL(__dirname + '/../').href);
-const importOther = require(__dirname + '/../bundle/import.cjs');`;
+const bannerIn = (where) =>
+  `const urlIn = ((base) => (file) => new URL(file, base).href)(require('node:url').pathToFileURL(__dirname + '/${relative(where, 'dist')}/').href);
+const importOther = require(__dirname + '/${relative(where, folder) || '.'}/import.cjs');`;
 
-async function bundle(name, entries, outfile = `${folder}/${name}.cjs`) {
+async function bundle(name, entries, where = folder) {
+  const outfile = `${where}/${name}.cjs`;
+  const placed = placedIn(where);
   const all = name === 'main' ? { ...entries, api } : entries;
   const lines = Object.entries(all).map(
     ([entry, source]) => `exports.${entry} = () => require('./${source}');`,
@@ -90,8 +114,8 @@ async function bundle(name, entries, outfile = `${folder}/${name}.cjs`) {
     format: 'cjs',
     sourcemap: true,
     sourcesContent: false,
-    banner: { js: banner },
-    plugins: name === 'main' || name === 'soak' ? [placed] : [placed, inEnglish],
+    banner: { js: bannerIn(where) },
+    plugins: name === 'main' ? [placed] : [placed, inEnglish],
   });
   if (/(?<!\.)\bimport\(/.test(await readFile(outfile, 'utf8')))
     throw new Error(`${outfile} imports: see importOther`);
@@ -106,14 +130,13 @@ const commands = ['launch', 'agent', 'host', 'worker', 'evaluate', 'predict'];
 const kindOfCommand = `${JSON.stringify(commands)}.includes(process.argv[2]) ? process.argv[2] : 'cli'`;
 
 /** Writes the file that starts a program, in place of what tsc has written for its entry. */
-function writeStart(name, entry, source) {
+function writeStart(source, program, entry, kind) {
   const file = `dist/${source.replace(/\.ts$/, '.js')}`;
-  const kind = entry === 'cli' ? kindOfCommand : entry === 'thread' ? `'${name}'` : `'${entry}'`;
-  const bundles = relative(dirname(file), folder);
-  const start = `require('${bundles}/${name}.cjs').${entry}()`;
+  const from = (other) => relative(dirname(file), other);
+  const start = `require('${from(program)}.cjs').${entry}()`;
   const text = [
-    `${requiring}require('${bundles}/code-cache.cjs').keepCode(${kind});`,
-    name === 'loader' ? `export default ${start}.default;` : `${start};`,
+    `${requiring}require('${from(folder)}/code-cache.cjs').keepCode(${kind});`,
+    program.endsWith('/loader') ? `export default ${start}.default;` : `${start};`,
     '',
   ].join('\n');
   mkdirSync(dirname(file), { recursive: true });
@@ -128,11 +151,11 @@ const unmapped = `//# sourceMappingURL=data:application/json;base64,${noMapping}
  * Gives each bundled module the address that it has outside the bundle, for the files that it finds beside itself, and
  * `pod-dist` the bundle's own.
  */
-const placed = {
+const placedIn = (where) => ({
   name: 'placed',
   setup({ onLoad, onResolve }) {
     onLoad({ filter: /[\\/]util[\\/]package-entry\.ts$/ }, () => ({
-      contents: "export const packageEntry = urlIn('bundle/index.js');",
+      contents: `export const packageEntry = urlIn('${relative('dist', where)}/index.js');`,
     }));
     onLoad({ filter: /\.[cm]?[jt]s$/ }, async ({ path }) => {
       const isOwn = !path.includes('node_modules');
@@ -147,9 +170,12 @@ const placed = {
     onResolve({ filter: /^\.\/(packages|registrations)\.js$/ }, ({ path, resolveDir }) => ({
       path: resolve('dist', relative('.', resolveDir), path),
     }));
-    onResolve({ filter: /\/echarts\.js$/ }, () => ({ path: '../src/report/echarts.js', external: true }));
+    onResolve({ filter: /\/echarts\.js$/ }, () => ({
+      path: `${relative(where, 'dist')}/src/report/echarts.js`,
+      external: true,
+    }));
   },
-};
+});
 
 /** zod's messages in the other languages, which a plug-in may want, and no thread of pod-dist. */
 const inEnglish = {

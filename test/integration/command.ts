@@ -16,7 +16,7 @@ export const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.me
 /** Environment in which workers of `launch` run with what `test/soak/inject.ts` adds to them. */
 const injected = (variables: NodeJS.ProcessEnv) => ({
   ...variables,
-  NODE_OPTIONS: `--import ${fileURLToPath(new URL('../../dist/test/soak/redirect.js', import.meta.url))}`,
+  NODE_OPTIONS: `--require ${fileURLToPath(new URL('../../dist/test/soak/redirect.cjs', import.meta.url))}`,
 });
 
 /** Environment in which workers carry out the orders that lie in a folder. */
@@ -24,6 +24,16 @@ export const faulty = (orders: string) => injected({ POD_DIST_ORDERS: orders });
 
 /** Environment in which ranks sleep before each step: a run that has to last leaves the processor to others. */
 export const paced = (milliseconds: number) => injected({ POD_DIST_PACE: String(milliseconds) });
+
+/** A setting for runs whose training is not the subject: a step of a small network costs little. */
+export const smallModel =
+  'model={name: small-cnn, dim: 16, channels: [4, 8], strides: [1, 2], batchNorm: true}';
+
+/** Settings for runs that are to be disturbed: four steps an epoch, each of little work. */
+export const fewSteps = [smallModel, 'batchSize=360'];
+
+/** Settings as flags. */
+export const asFlags = (settings: readonly string[]) => settings.flatMap((setting) => ['--set', setting]);
 
 /** Backends that can train here: wasm always, native where set-up has built it. */
 export const backends = findAddon() ? (['wasm', 'native'] as const) : (['wasm'] as const);
@@ -42,13 +52,12 @@ export class Workplace {
   readonly folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
   readonly temporary = mkdtempSync(join(tmpdir(), 'pod-'));
   private readonly commands: Command[] = [];
-  private readonly environment = {
-    ...process.env,
+  private readonly variables = {
     TMPDIR: this.temporary,
     XDG_CONFIG_HOME: join(this.folder, '.config'),
   };
-  private readonly warm = new WarmWorkers(this.folder, { TMPDIR: this.temporary });
-  private readonly warmCommand = new WarmCommand(this.folder, this.environment);
+  private readonly warm = new WarmWorkers(this.folder, this.variables);
+  private readonly warmCommand = new WarmCommand(this.folder, this.variables);
 
   /** Starts the real command, by way of another one (`within`) where there is one. */
   start(
@@ -59,7 +68,7 @@ export class Workplace {
     const [program, ...rest] = [...within, process.execPath, cli, ...args];
     const child = spawn(program, rest, {
       cwd: this.folder,
-      env: { ...this.environment, ...environment },
+      env: { ...process.env, ...this.variables, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const command = new Command(child);
@@ -106,12 +115,12 @@ export class Workplace {
 
   /** Epochs that a run under way has recorded. */
   epochs(run: string): number {
-    return existsSync(this.path(run, 'metrics.jsonl')) ? this.metrics(run).epochs.length : 0;
+    return this.recorded(run, 'epoch');
   }
 
   /** Steps that a run under way has recorded. */
   made(run: string): number {
-    return existsSync(this.path(run, 'metrics.jsonl')) ? this.metrics(run).steps.length : 0;
+    return this.recorded(run, 'step');
   }
 
   /** Checkpoints that a run, perhaps under way, has written. */
@@ -123,6 +132,12 @@ export class Workplace {
   /** Names of files and folders that commands have left in the temporary folder. */
   leftovers(): string[] {
     return readdirSync(this.temporary).filter((name) => !name.startsWith('node-compile-cache'));
+  }
+
+  /** Lines of this kind, counted without a look at the rest: it is asked for many times a second. */
+  private recorded(run: string, kind: string): number {
+    const file = this.path(run, 'metrics.jsonl');
+    return existsSync(file) ? readFileSync(file, 'latin1').split(`{"kind":"${kind}",`).length - 1 : 0;
   }
 
   /** Kills what still runs and removes everything. */
@@ -206,6 +221,9 @@ export class Command {
  */
 export const soonMs = 30_000;
 
+/** Between two looks at what a test waits for. */
+const pollMs = 40;
+
 /** Commands of the tests under way, for whoever waits for them in vain. */
 const started = new Set<Command>();
 
@@ -218,7 +236,7 @@ export async function until<T>(what: string, probe: () => T | undefined, withinM
   while (performance.now() < end) {
     const value = probe();
     if (value !== undefined) return value;
-    await delay(20);
+    await delay(pollMs);
   }
   const printed = [...started].map((command) => `\n${command.describe()}`);
   throw new Error(`waited ${withinMs / 1000} s for ${what}${printed.join('')}`);

@@ -2,16 +2,16 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Workplace } from './command.js';
+import { smallModel, Workplace } from './command.js';
 
-const losses = fileURLToPath(new URL('../../dist/src/losses/', import.meta.url));
+const bundle = fileURLToPath(new URL('../../dist/test/bundle/main.cjs', import.meta.url));
 
 /** The built-in losses under other names; pod keeps state, softmax has class weights. */
-const copies = `import { registerLoss, z } from 'pod-dist';
-import { pod } from '${losses}pod.js';
-import { softmax } from '${losses}softmax.js';
+const copies = `import { createRequire } from 'node:module';
+import { registerLoss, z } from 'pod-dist';
 
-for (const loss of [pod, softmax]) {
+const { losses } = createRequire(import.meta.url)('${bundle}').losses();
+for (const loss of ['pod', 'softmax'].map((name) => losses.find(name))) {
   const name = \`my-\${loss.name}\`;
   registerLoss({ ...loss, name, schema: loss.schema.extend({ name: z.literal(name) }) });
 }
@@ -33,7 +33,7 @@ registerLoss({
 
 describe('a copy of a built-in loss, registered by a plug-in', () => {
   const place = new Workplace();
-  const settings = ['epochs=2', 'batchSize=480', 'run.private=true'];
+  const settings = [smallModel, 'epochs=2', 'batchSize=480', 'run.private=true'];
   const own = [`plugins=[${place.path('copies.mjs')}]`];
   const sha = (run: string) => place.report(run).weightsSha256;
   beforeAll(() => writeFileSync(place.path('copies.mjs'), copies));
@@ -77,7 +77,7 @@ describe('a plug-in that a recipe names', () => {
     writeFileSync(plugin, squares);
     writeFileSync(
       place.path(recipe),
-      'extends: digits\nplugins: [./squares.mjs]\nloss: {name: squares}\nbatchSize: 480\nepochs: 2\nbackend: wasm\n',
+      'extends: digits\nplugins: [./squares.mjs]\nloss: {name: squares}\nmodel: {dim: 16, channels: [4, 8]}\nbatchSize: 480\nepochs: 2\nbackend: wasm\n',
     );
     const ended = await run(cache, 'launch', '--config', recipe, '--workers', '2', '--out', 'run', '--json');
     expect(ended, ended.stderr).toMatchObject({ code: 0 });

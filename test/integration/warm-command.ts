@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import type { WarmLine } from './fixtures/warm-command.js';
+import { WarmProcesses } from './warm-processes.js';
 
 const script = fileURLToPath(
   new URL('../../dist/test/integration/fixtures/warm-command.js', import.meta.url),
@@ -14,26 +16,32 @@ export interface Answer {
   stderr: string;
 }
 
+const processes = new WarmProcesses(1, () =>
+  spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] }),
+);
+
 /**
- * The command in a process that stays for the next command line, so that a mistake costs no start of Node. One command
- * line at a time. A command that ends its process, as `--help` does, is started anew.
+ * The command in a process that stays for the next command line, of this test or of another one, so that a mistake costs
+ * no start of Node. One command line at a time. A command that ends its process, as `--help` does, is started anew.
  */
 export class WarmCommand {
   private child: ChildProcess | undefined;
+  /** Whether another command may find something of this one in the process. */
+  private spoilt = false;
 
+  /** `variables`: of the process during a command, over this process's own. */
   constructor(
     private readonly folder: string,
-    private readonly environment: NodeJS.ProcessEnv,
+    private readonly variables: Record<string, string>,
   ) {}
 
   async run(...args: string[]): Promise<Answer> {
-    const child = (this.child ??= spawn(process.execPath, [script], {
-      cwd: this.folder,
-      env: this.environment,
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    }));
+    const child = (this.child ??= processes.take());
+    const { folder, variables } = this;
     const mark = `end ${randomUUID()}`;
     const outputs = [child.stdout, child.stderr].map((stream) => textUntil(stream as Readable, mark));
+    const wasSpoilt = this.spoilt || args.some((arg) => /plugins=|^--(?:allow-)?module/.test(arg));
+    this.spoilt = true;
     const done = new AbortController();
     const { signal } = done;
     try {
@@ -42,9 +50,10 @@ export class WarmCommand {
         return code as number | null;
       });
       const answered = once(child, 'message', { signal }).then(([code]) => code as number);
-      child.send({ args, mark });
+      child.send({ args, folder, variables, mark } satisfies WarmLine);
       const code = await Promise.race([answered, ended]);
       const [stdout, stderr] = await Promise.all(outputs);
+      this.spoilt = wasSpoilt;
       return { code, stdout, stderr };
     } finally {
       done.abort();
@@ -52,11 +61,8 @@ export class WarmCommand {
   }
 
   async close(): Promise<void> {
-    const { child } = this;
+    if (this.child) await processes.giveBack([this.child], this.spoilt);
     this.child = undefined;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    child.kill('SIGKILL');
-    await once(child, 'exit');
   }
 }
 

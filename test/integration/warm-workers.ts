@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { freePort } from './free-port.js';
+import { WarmProcesses } from './warm-processes.js';
 import type { WorkRequest } from '../../src/launching/work.js';
 import type { WarmAnswer, WarmTask } from './fixtures/warm-worker.js';
 
@@ -10,23 +11,34 @@ const script = fileURLToPath(new URL('../../dist/test/integration/fixtures/warm-
 /** Run folder of a training, and whether it goes on. */
 export type TrainedRun = Pick<WorkRequest, 'out' | 'resume'>;
 
+const processes = new WarmProcesses(4, () =>
+  fork(script, {
+    env: { ...process.env, POD_DIST_TOKEN: 'a secret of these tests alone' },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  }),
+);
+
 /**
- * Worker processes that stay for the next job, so that a job costs what it computes. Each job is a real one: a coordinator
- * in the process of rank 0, sockets, run folder.
+ * Worker processes that stay for the next job, of this test or of another one, so that a job costs what it computes. Each
+ * job is a real one: a coordinator in the process of rank 0, sockets, run folder.
  */
 export class WarmWorkers {
-  private readonly processes: ChildProcess[] = [];
+  private readonly ranks: ChildProcess[] = [];
+  /** Whether another job may find something of this one in the processes. */
+  private spoilt = false;
 
-  /** `environment`: over this process's own. */
+  /** `variables`: of the processes during a job, over this process's own. */
   constructor(
     private readonly folder: string,
-    private readonly environment: NodeJS.ProcessEnv,
+    private readonly variables: Record<string, string>,
   ) {}
 
   /** Trains with so many workers into a run folder, under settings such as `batchSize=96`. */
   async train(workers: number, settings: readonly string[], { out, resume }: TrainedRun): Promise<void> {
     const set = [...settings, `workers=${workers}`];
     const port = await freePort();
+    const wasSpoilt = this.spoilt || settings.some((setting) => setting.startsWith('plugins='));
+    this.spoilt = true;
     const answers = await Promise.all(
       Array.from({ length: workers }, (_, rank) => {
         const environment =
@@ -37,37 +49,33 @@ export class WarmWorkers {
                 ...{ LOCAL_RANK: String(rank), LOCAL_WORLD_SIZE: String(workers) },
                 ...{ MASTER_ADDR: '127.0.0.1', MASTER_PORT: String(port) },
               };
-        return this.run(rank, { environment, request: { set, out, resume, args: [] } });
+        return this.run(rank, environment, { set, out, resume, args: [] });
       }),
     );
     const errors = answers.flatMap(({ error }, rank) =>
       error === undefined ? [] : [`rank ${rank}: ${error}`],
     );
     if (errors.length > 0) throw new Error(errors.join('\n'));
+    this.spoilt = wasSpoilt;
   }
 
   async close(): Promise<void> {
-    await Promise.all(
-      this.processes.splice(0).map(async (child) => {
-        if (child.exitCode !== null || child.signalCode !== null) return;
-        child.kill('SIGKILL');
-        await once(child, 'exit');
-      }),
-    );
+    await processes.giveBack(this.ranks.splice(0), this.spoilt);
   }
 
-  private async run(rank: number, task: WarmTask): Promise<WarmAnswer> {
-    const child = (this.processes[rank] ??= fork(script, {
-      cwd: this.folder,
-      env: { ...process.env, ...this.environment, POD_DIST_TOKEN: 'a secret of this test alone' },
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    }));
+  private async run(
+    rank: number,
+    environment: WarmTask['environment'],
+    request: WorkRequest,
+  ): Promise<WarmAnswer> {
+    const child = (this.ranks[rank] ??= processes.take());
+    const { folder, variables } = this;
     const done = new AbortController();
     const { signal } = done;
     try {
       const ended = once(child, 'exit', { signal }).then(([code, by]) => ({ error: `ended: ${code ?? by}` }));
       const answered = once(child, 'message', { signal }).then(([answer]) => answer as WarmAnswer);
-      child.send(task);
+      child.send({ folder, variables, environment, request } satisfies WarmTask);
       return await Promise.race([answered, ended]);
     } finally {
       done.abort();

@@ -170,7 +170,7 @@ class NetworkRun {
   private on(host: number, ...args: string[]): ChildProcess {
     const [program, ...rest] = this.hosts.within(host, tmpdir());
     return spawn(program, [...rest, process.execPath, cli, ...args], {
-      env: { ...process.env, POD_DIST_PACE: String(paceMs), NODE_OPTIONS: `--import ${injector}` },
+      env: { ...process.env, POD_DIST_PACE: String(paceMs), NODE_OPTIONS: `--require ${injector}` },
       stdio: 'ignore',
     });
   }

@@ -11,7 +11,7 @@ import type { Report } from '../../src/record/records.js';
 
 export const cli = fileURLToPath(new URL('../../launcher/cli.js', import.meta.url));
 /** Preloaded by processes that carry out orders. */
-export const injector = fileURLToPath(new URL('./redirect.js', import.meta.url));
+export const injector = fileURLToPath(new URL('./redirect.cjs', import.meta.url));
 
 /** Milliseconds that a run without its launcher may take to its end. */
 const mostAloneMs = 300_000;
@@ -60,7 +60,7 @@ export class Run {
         ...process.env,
         TMPDIR: dirname(folder),
         POD_DIST_ORDERS: this.orders,
-        NODE_OPTIONS: `--import ${injector}`,
+        NODE_OPTIONS: `--require ${injector}`,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

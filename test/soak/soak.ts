@@ -46,6 +46,8 @@ export interface SoakOptions {
   disconnects?: number;
   /** Which of the variants; default: all of them, in turns. */
   of?: readonly number[];
+  /** Settings of every run besides. */
+  settings?: readonly string[];
   epochs?: number;
   onLine?(line: string): void;
 }
@@ -67,14 +69,14 @@ const mostIdle = 3;
 /** Trains until so many faults have been made. */
 export async function soak(options: SoakOptions): Promise<SoakResult> {
   const { faults, seed, perRun = 12, disconnects = 0.1, epochs = 8 } = options;
-  const { harsh = false, of = [...variants.keys()], onLine = () => {} } = options;
+  const { harsh = false, of = [...variants.keys()], settings: own = [], onLine = () => {} } = options;
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'soak-'));
   const wanted = new Map<number, Outcome>();
   const result: SoakResult = { runs: 0, faults: 0, failures: [], seconds: [], fromSnapshot: 0 };
   let idle = 0;
   while (result.faults < faults) {
     const which = of[result.runs % of.length];
-    const settings = [...variants[which], '--epochs', String(epochs), '--backend', 'wasm'];
+    const settings = [...variants[which], ...set(...own), '--epochs', String(epochs), '--backend', 'wasm'];
     const name = join(folder, String(result.runs));
     if (!wanted.has(which)) wanted.set(which, await train(`${name}-undisturbed`, settings));
     const random = randomStream(seed, result.runs);
@@ -140,6 +142,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       'per-run': text,
       variants: text,
       disconnects: text,
+      set: { type: 'string', multiple: true },
       harsh: { type: 'boolean' },
     },
   });
@@ -152,6 +155,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     disconnects: Number(disconnects),
     harsh: values.harsh,
     of,
+    settings: values.set,
     epochs: 6 + Math.ceil(Number(perRun) / 4),
     onLine: (line) => console.log(line),
   });
