@@ -62,9 +62,9 @@ describe('collectives', () => {
       transport: 'ipc',
       scenario: 'overwrite',
       length: 1_500_001,
-      rounds: 30,
+      rounds: 15,
     });
-    expect(outcomes).toEqual([{ result: 30 }, { result: 30 }]);
+    expect(outcomes).toEqual([{ result: 15 }, { result: 15 }]);
   });
 
   it('are served in order when several are under way', async () => {

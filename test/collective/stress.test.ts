@@ -17,9 +17,9 @@ function compared(sizes: readonly number[], rounds: number): number {
 
 describe('random data, overwritten as soon as a call is over', () => {
   it.each([
-    [2, 'ipc', 3],
-    [3, 'tcp', 3],
-    [5, 'ipc', 2],
+    [2, 'ipc', 2],
+    [3, 'tcp', 2],
+    [5, 'ipc', 1],
     [8, 'ipc', 1],
   ] as const)('sums exactly on %i ranks over %s', async (worldSize, transport, rounds) => {
     const outcomes = await run({ worldSize, transport, scenario: 'stress', lengths, rounds });
@@ -34,10 +34,10 @@ describe('random data, overwritten as soon as a call is over', () => {
       transport: 'ipc',
       scenario: 'stress',
       lengths: sizes,
-      rounds: 3,
+      rounds: 2,
       thresholds,
     });
-    expect(outcomes).toEqual(new Array(4).fill({ result: compared(sizes, 3) }));
+    expect(outcomes).toEqual(new Array(4).fill({ result: compared(sizes, 2) }));
   });
 
   it.each([
@@ -54,10 +54,10 @@ describe('random data, overwritten as soon as a call is over', () => {
       transport: 'ipc',
       scenario: 'stress',
       lengths: sizes,
-      rounds: 2,
+      rounds: 1,
       thresholds: algorithms.hierarchical,
     });
-    expect(outcomes).toEqual(new Array(hosts.length).fill({ result: compared(sizes, 2) }));
+    expect(outcomes).toEqual(new Array(hosts.length).fill({ result: compared(sizes, 1) }));
   });
 
   it.each([
@@ -68,9 +68,9 @@ describe('random data, overwritten as soon as a call is over', () => {
     const hosts = Array.from({ length: worldSize }, (_, rank) =>
       worldSize > 5 ? `host ${rank >> 1}` : 'here',
     );
-    const about = { worldSize, transport: 'ipc', scenario: 'stress', lengths: sizes, rounds: 3 } as const;
+    const about = { worldSize, transport: 'ipc', scenario: 'stress', lengths: sizes, rounds: 2 } as const;
     const outcomes = await run({ ...about, hosts, thresholds });
-    expect(outcomes).toEqual(new Array(worldSize).fill({ result: compared(sizes, 3) }));
+    expect(outcomes).toEqual(new Array(worldSize).fill({ result: compared(sizes, 2) }));
   });
 
   it('sums 100 MB exactly', async () => {
