@@ -48,16 +48,21 @@ const inOneProcess = [
   'test/job/{join,secret}/*.test.ts',
   'test/launching/**/*.test.ts',
   'test/job/control/{frames,msgpack-limits,protocol}.test.ts',
-  'test/job/coordinator/{assembly,failure,liveness,memory-kills,reform}.test.ts',
+  'test/job/coordinator/{assembly,failure,liveness,memory-kills,reform,separations}.test.ts',
   'test/job/{launch/error-log,member/{plan,standing,status}}.test.ts',
   'test/launcher/{centroid-file,flags,settings-table,doctor/advice}.test.ts',
   'test/transport/{addresses,keys,sealed,wire}.test.ts',
-  'test/{benchmarks/{models,overlap-spans},console/display}.test.ts',
+  'test/{benchmarks/{models,overlap-spans,accuracy/*},console/display,fuzz/judge,package}.test.ts',
+  'test/backend/{devices/*,running,wasm/*,native/{bf16-support,cache,capture/*}}.test.ts',
 ];
 
 /** Files that only start processes, and look at what these do: they share a process of their own. */
 const ofProcesses = [
   'test/integration/!(fake-coordinator|launch|stranger|webgpu).test.ts',
+  // Names that begin like one of those.
+  'test/integration/{launch-*,strangers}.test.ts',
+  'test/{job/launch/supervisor,backend/native/{archive,wheel},console/{console,closed-terminal}}.test.ts',
+  'test/transport/{meeting-folder,zmq/socket-thread}.test.ts',
   'test/launcher/{bad-input,bench,bound-workers,cli,doctor,loading,named-paths,commands/*}.test.ts',
   'test/collective/{close,collectives,compressed,streams,stress,traffic,within-host}.test.ts',
   'test/docs/*.test.ts',

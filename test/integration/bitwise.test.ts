@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { backends, until, Workplace } from './command.js';
+import { backends, paced, smallModel, until, Workplace } from './command.js';
 import { writeFolder } from '../data/images.js';
 import { needs } from '../needs.js';
 
@@ -55,6 +55,7 @@ describe('--bitwise 4', () => {
   afterAll(() => place.clear());
   const bits = 'distributed.bitwise=4';
   const few = ['data={name: image-folder, root: images, size: 8}', 'batchSize=18'];
+  const small = 'model={name: small-cnn, dim: 32, channels: [8, 16], strides: [1, 2], batchNorm: true}';
   const lars = 'optimizer={name: lars, clipNorm: 1}';
   const mixup = ['data.augment.mixup.alpha=0.4', 'data.augment.mixProbability=0.8'];
   const strong = ['cutmix.alpha=1', 'randAugment.numOps=2', 'randomErasing.p=0.5', 'colorJitter.hue=0.2'].map(
@@ -69,9 +70,9 @@ describe('--bitwise 4', () => {
   }
 
   it.each<[what: string, ...settings: string[]]>([
-    ['softmax, LARS and clipping', 'loss.name=softmax', lars, 'distributed.bucketBytes=20000'],
-    ['AM-Softmax, micro-batches, mixup', 'loss.name=am-softmax', 'accumulate=3', ...mixup],
-    ['ArcFace, shares of the last batch without images', 'loss.name=arcface', 'batchSize=205'],
+    ['softmax, LARS and clipping', 'loss.name=softmax', small, lars, 'distributed.bucketBytes=8000'],
+    ['AM-Softmax, micro-batches, mixup', 'loss.name=am-softmax', small, 'accumulate=3', ...mixup],
+    ['ArcFace, shares of the last batch without images', 'loss.name=arcface', small, 'batchSize=205'],
     [
       'PEDCC-Loss, a residual network, augmented image files',
       'loss.name=pedcc-loss',
@@ -81,8 +82,14 @@ describe('--bitwise 4', () => {
     ],
     ['dot regression, depthwise', 'loss.name=dot-regression', 'model={name: mobilenetv2, dim: 16}', ...few],
     ['dropout, gates, PReLU', 'loss.name=cot', 'model={name: resnet-face18, dim: 16, affine: false}', ...few],
-    ['POD Loss without SC, AdamW, averages', 'loss.sc=off', 'optimizer={name: adamw}', 'ema.decay=0.9'],
-    ['residuals that are gathered, mixup', 'model.dim=128', ...mixup],
+    [
+      'POD Loss without SC, AdamW, averages',
+      'loss.sc=off',
+      small,
+      'optimizer={name: adamw}',
+      'ema.decay=0.9',
+    ],
+    ['residuals that are gathered, mixup', small, 'model.dim=128', ...mixup],
   ])('gives one worker the bits of four, and the losses of other runs: %s', async (_, ...settings) => {
     const one = await trained(1, [...settings, bits]);
     expect(await trained(4, [...settings, bits])).toEqual(one);
@@ -105,7 +112,7 @@ describe('--bitwise 4', () => {
   });
 
   it('changes the bits: those of one worker and of four differ without it', async () => {
-    expect((await trained(4, [])).weights).not.toBe((await trained(1, [])).weights);
+    expect((await trained(4, [small])).weights).not.toBe((await trained(1, [small])).weights);
   });
 
   it('gives one worker the bits of four in plain JavaScript', async () => {
@@ -115,7 +122,7 @@ describe('--bitwise 4', () => {
 
   it('gives them whatever way the sums take', async () => {
     const ways = ['overlap=on', 'transport=tcp', 'ringBytes=0', 'directBytes=0'];
-    const recipe = ['optimizer.clipNorm=1', 'accumulate=2', bits];
+    const recipe = [small, 'optimizer.clipNorm=1', 'accumulate=2', bits];
     const one = await trained(1, recipe);
     const sums = [...recipe, ...ways.map((setting) => `distributed.${setting}`)];
     for (const workers of [2, 4]) expect(await trained(workers, sums)).toEqual(one);
@@ -143,9 +150,9 @@ describe('--bitwise 4', () => {
 describe('a run of four workers that is killed', () => {
   const place = new Workplace();
   beforeAll(async () => {
-    const recipe = ['--backend', 'wasm', '--epochs', '4', ...bitwise];
-    await place.train(2, ['epochs=4', 'distributed.bitwise=4'], { out: 'whole' });
-    const command = place.start(['launch', '--workers', '4', ...recipe, '--out', 'broken']);
+    const recipe = ['--backend', 'wasm', '--epochs', '4', '--set', smallModel, ...bitwise];
+    await place.train(2, ['epochs=4', smallModel, 'distributed.bitwise=4'], { out: 'whole' });
+    const command = place.start(['launch', '--workers', '4', ...recipe, '--out', 'broken'], paced(40));
     await until('a second checkpoint', () => place.checkpoints('broken').includes('epoch-0002') || undefined);
     command.child.kill('SIGKILL');
     await command.clear();

@@ -43,7 +43,8 @@ describe.each(backends)('the digits recipe on %s with 1, 2, 3 and 4 workers', (b
 
   it('measures the same, to the last bit, whoever evaluates a checkpoint', async () => {
     const evaluations: Evaluation[] = [];
-    for (const workers of [1, 2, 3]) {
+    // Two have evaluated it at the end of the training.
+    for (const workers of [1, 3]) {
       const ended = await place.ask(
         ...['evaluate', '--checkpoint', nameOf(2), '--workers', String(workers)],
         ...['--backend', backend, '--json'],

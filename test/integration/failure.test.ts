@@ -4,9 +4,9 @@ import { createServer, type AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { soonMs, until, Workplace, type Command } from './command.js';
+import { paced, smallModel, soonMs, until, Workplace, type Command } from './command.js';
 
-const training = ['launch', '--backend', 'wasm', '--epochs', '500', '--out', 'run'];
+const training = ['launch', '--backend', 'wasm', '--set', smallModel, '--epochs', '500', '--out', 'run'];
 
 /** The job must be over soon, and leave nothing. */
 async function endsSoon(command: Command, place: Workplace) {
@@ -24,10 +24,12 @@ describe('a job that fails', () => {
   beforeEach(() => void (place = new Workplace()));
   afterEach(() => place.clear());
 
+  const start = (...args: string[]) => place.start([...training, ...args], paced(30));
+
   it.each([0, 150, 400, 900, 2000])(
     'names the worker that was killed %i ms after it started',
     async (milliseconds) => {
-      const command = place.start([...training, '--workers', '2']);
+      const command = start('--workers', '2');
       const victim = await command.worker(1);
       await delay(milliseconds);
       process.kill(victim, 'SIGKILL');
@@ -43,7 +45,7 @@ describe('a job that fails', () => {
   const stall = ['--set', 'distributed.stallTimeoutSeconds=3'];
 
   it('names the worker that was stopped in training, within the stall time-out', async () => {
-    const command = place.start([...training, '--workers', '2', ...stall]);
+    const command = start('--workers', '2', ...stall);
     const victim = await command.worker(1);
     await until('a first epoch', () => (place.epochs('run') > 0 ? true : undefined));
     process.kill(victim, 'SIGSTOP');
@@ -56,7 +58,7 @@ describe('a job that fails', () => {
 
   it('names the worker that was stopped while it starts', async () => {
     const join = ['--set', 'distributed.joinTimeoutSeconds=10'];
-    const command = place.start([...training, '--workers', '2', ...join]);
+    const command = start('--workers', '2', ...join);
     process.kill(await command.worker(1), 'SIGSTOP');
     const { code, lastLine } = await command.ended;
     expect(code).toBe(1);
@@ -67,7 +69,7 @@ describe('a job that fails', () => {
 
   it.each([1, 2])('names the rank and the error where one of %i workers throws', async (workers) => {
     const blown = ['--set', 'learningRate={schedule: constant, rate: 1e6}'];
-    const command = place.start([...training, '--workers', String(workers), ...blown]);
+    const command = start('--workers', String(workers), ...blown);
     const { code, lastLine } = await command.ended;
     const ended = Date.now();
     expect(code).toBe(1);
@@ -81,7 +83,7 @@ describe('a job that fails', () => {
   });
 
   it('leaves no worker behind when the launcher itself is killed', async () => {
-    const command = place.start([...training, '--workers', '3']);
+    const command = start('--workers', '3');
     await command.says(/epoch 1\/500/);
     expect(command.workers().size).toBe(3);
     command.child.kill('SIGKILL');
@@ -92,7 +94,7 @@ describe('a job that fails', () => {
   });
 
   it('leaves no folder of sockets when the launcher is killed while workers meet there', async () => {
-    const command = place.start([...training, '--workers', '3']);
+    const command = start('--workers', '3');
     await until('a folder', () => (place.leftovers().length > 0 ? true : undefined));
     expect(command.workers().size).toBe(3);
     command.child.kill('SIGKILL');
@@ -109,7 +111,7 @@ describe('a job that fails', () => {
     'stops at once on %s with exit code %i, of %s workers, with a grace of %s',
     async (...given) => {
       const [signal, code, workers, grace] = given;
-      const command = place.start([...training, '--workers', workers, '--grace', grace]);
+      const command = start('--workers', workers, '--grace', grace);
       await command.says(/epoch 1\/500/);
       command.child.kill(signal);
       const lastLine = `pod-dist: stopped by ${signal}; --resume goes on from the last checkpoint`;

@@ -1,14 +1,15 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readJobState, type JobState } from '../../src/record/job-state.js';
-import { paced, until, Workplace, type Command } from './command.js';
+import { asFlags, fewSteps, paced, until, Workplace, type Command } from './command.js';
 
-const settings = ['--backend', 'wasm', '--bitwise', '4', '--epochs', '14'];
+const epochs = 14;
+const settings = ['--backend', 'wasm', '--bitwise', '4', ...asFlags(fewSteps), '--epochs', String(epochs)];
 const launch = ['launch', ...settings, '--workers', '2', '--out', 'run', '--elastic'];
 
 let weights: string;
 beforeAll(async () => {
   const alone = new Workplace();
-  await alone.run('launch', ...settings, '--workers', '2', '--out', 'run');
+  await alone.train(1, ['distributed.bitwise=4', ...fewSteps, `epochs=${epochs}`], { out: 'run' });
   weights = alone.report('run').weightsSha256;
   await alone.clear();
 }, 120_000);
@@ -38,7 +39,7 @@ async function endsAlike(command: Command, followers: readonly Command[]): Promi
 
 describe('join on one host', () => {
   it('gives spares, which take the places of lost workers, and further ranks after resize', async () => {
-    const command = place.start(launch, paced(80));
+    const command = place.start(launch, paced(360));
     await until('an epoch', () => (place.epochs('run') > 0 ? true : undefined));
     const [first, second] = [place.start(['join', 'run']), place.start(['join', 'run'])];
     await joined(2);
@@ -74,7 +75,7 @@ describe('join on one host', () => {
       code: 2,
       lastLine: expect.stringContaining('no process works on it') as string,
     });
-    const command = place.start(launch.slice(0, -1));
+    const command = place.start(launch.slice(0, -1), paced(360));
     await until('an epoch', () => (place.epochs('run') > 0 ? true : undefined));
     expect(await place.ask('join', 'run')).toMatchObject({
       code: 2,

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { until, Workplace, type Command } from './command.js';
+import { paced, smallModel, until, Workplace, type Command } from './command.js';
 import { freePort } from './free-port.js';
 
-const settings = ['--backend', 'wasm', '--bitwise', '2', '--resume', '--out', 'run'];
+const settings = ['--backend', 'wasm', '--bitwise', '2', '--set', smallModel, '--resume', '--out', 'run'];
 const epochs = 12;
 
 /** Two hosts' commands on this one. */
@@ -11,7 +11,7 @@ describe('launch --nnodes 2', () => {
   let weights: string;
   beforeAll(async () => {
     place = new Workplace();
-    await place.train(2, ['distributed.bitwise=2', `epochs=${epochs}`], { out: 'alone' });
+    await place.train(1, ['distributed.bitwise=2', smallModel, `epochs=${epochs}`], { out: 'alone' });
     weights = place.report('alone').weightsSha256;
   });
   afterAll(() => place.clear());
@@ -50,7 +50,7 @@ describe('launch --nnodes 2', () => {
     return [0, 1].map((rank) => {
       const { flags, variables } = of(rank);
       const args = ['launch', ...settings, '--epochs', String(epochs), ...meeting, ...flags];
-      return place.start(args, variables);
+      return place.start(args, { ...variables, ...paced(40) });
     });
   }
 

@@ -7,8 +7,14 @@ const worlds = [1, 2, 3];
 const place = new Workplace();
 afterAll(() => place.clear());
 
+const model = 'model={name: small-cnn, dim: 32, channels: [8, 16], strides: [1, 2], batchNorm: true}';
 const recipe = [
-  ...['accumulate=2', 'distributed.bucketBytes=40000', 'learningRate={schedule: constant, rate: 0.002}'],
+  ...[
+    model,
+    'accumulate=2',
+    'distributed.bucketBytes=8000',
+    'learningRate={schedule: constant, rate: 0.002}',
+  ],
   'optimizer={name: adamw, weightDecay: 0.05, skipDecay: true, clipNorm: 0.5}',
 ];
 
@@ -69,7 +75,7 @@ describe('the update of several ranks', () => {
   it('is that of one worker with LARS, Nesterov, decay that skips biases, and clipping', async () => {
     const lars =
       'optimizer={name: lars, nesterov: true, trust: 0.02, weightDecay: 0.01, skipDecay: true, clipNorm: 0.02}';
-    const settings = [lars, 'distributed.bucketBytes=30000', 'batchSize=160'];
+    const settings = [lars, model, 'distributed.bucketBytes=8000', 'batchSize=160'];
     const [single, ...others] = await stepsOf({
       'lars-1': [1, ...settings],
       'lars-2': [2, ...settings],
@@ -83,7 +89,7 @@ describe('the update of several ranks', () => {
   });
 
   it('with local batch norm is that of one worker which adds up as many micro-batches', async () => {
-    const settings = ['batchNorm.statistics=local', 'loss.lambda=0'];
+    const settings = [model, 'batchNorm.statistics=local', 'loss.lambda=0'];
     const [two, micro] = await stepsOf({
       'local-2': [2, ...settings, 'batchSize=96'],
       'local-micro': [1, ...settings, 'batchSize=48', 'accumulate=2'],
@@ -93,7 +99,7 @@ describe('the update of several ranks', () => {
   });
 
   it('is the same bit for bit over tcp and over ipc', async () => {
-    const settings = ['distributed.bucketBytes=30000', 'batchSize=160'];
+    const settings = [model, 'distributed.bucketBytes=8000', 'batchSize=160'];
     await stepsOf({
       tcp: [3, ...settings, 'distributed.transport=tcp'],
       ipc: [3, ...settings, 'distributed.transport=ipc'],

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { until, Workplace, type Ended } from './command.js';
+import { paced, smallModel, until, Workplace, type Ended } from './command.js';
 
 /** What steps and epochs of a run's record say, but for times. */
 function recordOf(place: Workplace, run: string) {
@@ -13,9 +13,9 @@ function recordOf(place: Workplace, run: string) {
 /** Starts a run, or goes on with it, and asks for its end once it has made a step. */
 async function endedBy(place: Workplace, how: string, args: readonly string[], run: string): Promise<Ended> {
   const launch = ['launch', ...args, '--resume', '--out', run];
-  if (how.startsWith('--max-time')) return place.run(...launch, ...how.split(' '));
+  if (how.startsWith('--max-time')) return place.start([...launch, ...how.split(' ')], paced(20)).ended;
   const before = place.made(run);
-  const command = place.start(launch);
+  const command = place.start(launch, paced(20));
   await until('a step', () => place.made(run) > before || undefined);
   command.child.kill(how as NodeJS.Signals);
   // As a launcher that passes the signal on to processes that had it already.
@@ -26,11 +26,22 @@ async function endedBy(place: Workplace, how: string, args: readonly string[], r
 describe('a run that is ended five times, with other numbers of workers', () => {
   const place = new Workplace();
   const steps = 'checkpoint.every=40 steps';
-  const recipe = ['--backend', 'wasm', '--epochs', '8', '--bitwise', '4', '--set', steps];
+  const recipe = [
+    '--backend',
+    'wasm',
+    '--epochs',
+    '8',
+    '--bitwise',
+    '4',
+    '--set',
+    steps,
+    '--set',
+    smallModel,
+  ];
   const workers = (count: number) => [...recipe, '--workers', String(count)];
   const ended: Ended[] = [];
   beforeAll(async () => {
-    await place.train(2, ['distributed.bitwise=4', 'epochs=8', steps], { out: 'whole' });
+    await place.train(2, ['distributed.bitwise=4', 'epochs=8', steps, smallModel], { out: 'whole' });
     const ways = ['SIGTERM', 'SIGUSR1', '--max-time 1s', 'SIGTERM', 'SIGUSR1'];
     for (const [index, count] of [4, 1, 2, 1, 4].entries())
       ended.push(await endedBy(place, ways[index], workers(count), 'broken'));
@@ -57,13 +68,14 @@ describe('a run that is ended five times, with other numbers of workers', () => 
 
 describe('a run of three workers with bf16 on the wire that is ended', () => {
   const place = new Workplace();
-  const wire = ['wire=bf16', 'bucketBytes=40000', 'overlap=on'].map((setting) => `distributed.${setting}`);
-  const flags = wire.flatMap((setting) => ['--set', setting]);
+  const wire = ['wire=bf16', 'bucketBytes=2000', 'overlap=on'].map((setting) => `distributed.${setting}`);
+  const own = [smallModel, ...wire];
+  const flags = own.flatMap((setting) => ['--set', setting]);
   const recipe = ['--backend', 'wasm', '--workers', '3', '--epochs', '3', ...flags];
   afterAll(() => place.clear());
 
   it('goes on with what rounding has kept back of each, to the bits of an undisturbed run', async () => {
-    await place.train(3, ['epochs=3', ...wire], { out: 'whole' });
+    await place.train(3, ['epochs=3', ...own], { out: 'whole' });
     expect(await endedBy(place, 'SIGTERM', recipe, 'broken')).toMatchObject({ code: 75 });
     expect(place.checkpoints('broken').some((name) => name.startsWith('step-'))).toBe(true);
     const last = await place.run('launch', ...recipe, '--resume', '--out', 'broken');

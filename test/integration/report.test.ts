@@ -4,7 +4,7 @@ import { chromium, type Browser, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeImage } from '../data/images.js';
 import { browserFlags, findChromium } from '../report/browser.js';
-import { until, Workplace } from './command.js';
+import { paced, smallModel, until, Workplace } from './command.js';
 import { needs } from '../needs.js';
 
 const place = new Workplace();
@@ -19,7 +19,8 @@ beforeAll(async () => {
     ['softmax', '--set', 'loss.name=softmax', '--set', 'learningRate.rate=0.05'],
   ];
   for (const [name, ...args] of runs) {
-    const ended = await place.run('launch', '--backend', 'wasm', '--epochs', '3', '--out', name, ...args);
+    const small = ['--backend', 'wasm', '--set', smallModel];
+    const ended = await place.run('launch', ...small, '--epochs', '3', '--out', name, ...args);
     expect(ended, ended.stderr).toMatchObject({ code: 0 });
   }
   const elastic = [
@@ -31,16 +32,10 @@ beforeAll(async () => {
     '--trace',
     'trace.json',
   ];
-  const command = place.start([
-    'launch',
-    '--backend',
-    'wasm',
-    '--epochs',
-    '12',
-    '--out',
-    'struck',
-    ...elastic,
-  ]);
+  const command = place.start(
+    ['launch', '--backend', 'wasm', '--set', smallModel, '--epochs', '6', '--out', 'struck', ...elastic],
+    paced(30),
+  );
   await until('two epochs', () => (place.epochs('struck') > 1 ? true : undefined));
   const job = readFileSync(place.path('struck/job/job.json'), 'utf8');
   const { ranks } = JSON.parse(job) as { ranks: { rank: number; pid: number }[] };

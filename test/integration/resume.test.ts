@@ -2,12 +2,12 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findCheckpoint } from '../../src/checkpoint/checkpoints.js';
 import { seal } from '../../src/checkpoint/sealed.js';
-import { until, Workplace } from './command.js';
+import { paced, smallModel, until, Workplace } from './command.js';
 
 const place = new Workplace();
 afterAll(() => place.clear());
 
-const compressed = ['distributed.wire=bf16', 'distributed.bucketBytes=40000'];
+const compressed = ['distributed.wire=bf16', 'distributed.bucketBytes=2000'];
 
 describe.each([
   [1, 'float32', 'epoch-0002', []],
@@ -16,11 +16,12 @@ describe.each([
 ])('a run of %i workers with %s on the wire that is killed after %s and resumed', (...given) => {
   const [workers, wire, at, settings] = given;
   const [whole, broken] = ['whole', 'broken'].map((name) => `${name}-${workers}`);
-  const flags = settings.flatMap((setting) => ['--set', setting]);
-  const recipe = ['--workers', String(workers), '--backend', 'wasm', '--epochs', '4', ...flags];
+  const own = ['epochs=4', smallModel, ...settings];
+  const flags = own.flatMap((setting) => ['--set', setting]);
+  const recipe = ['--workers', String(workers), '--backend', 'wasm', ...flags];
   beforeAll(async () => {
-    await place.train(workers, ['epochs=4', ...settings], { out: whole });
-    const command = place.start(['launch', ...recipe, '--out', broken]);
+    await place.train(workers, own, { out: whole });
+    const command = place.start(['launch', ...recipe, '--out', broken], paced(40));
     const isThere = () => place.checkpoints(broken).some((name) => name >= at && name[0] === at[0]);
     await until('a checkpoint', () => isThere() || undefined);
     command.child.kill('SIGKILL');
@@ -59,7 +60,7 @@ describe.each([
 });
 
 describe('a run with bf16 on the wire', () => {
-  const recipe = ['batchSize=480'];
+  const recipe = [smallModel, 'batchSize=480'];
   beforeAll(() => place.train(2, [...recipe, 'epochs=1', ...compressed], { out: 'two' }), 60_000);
 
   it.each<[name: string, workers: number, settings: string[]]>([
@@ -77,7 +78,7 @@ describe('a run with bf16 on the wire', () => {
 
 describe('a run with local statistics', () => {
   it('goes on from an evaluated epoch with the statistics of that evaluation', async () => {
-    const local = ['model={name: small-cnn, batchNorm: true}', 'batchNorm.statistics=local', 'batchSize=96'];
+    const local = [smallModel, 'batchNorm.statistics=local', 'batchSize=96'];
     await place.train(2, [...local, 'epochs=3'], { out: 'local' });
     await place.train(2, [...local, 'epochs=2'], { out: 'parts' });
     await place.train(2, [...local, 'epochs=3'], { out: 'parts', resume: 'must' });
@@ -89,7 +90,7 @@ describe('a run with local statistics', () => {
 });
 
 describe('a run of an earlier version, whose settings are gone since', () => {
-  const flags = ['--backend', 'wasm', '--set', 'batchSize=480'];
+  const flags = ['--backend', 'wasm', '--set', 'batchSize=480', '--set', smallModel];
   const edit = (from: string, to: string, ...path: string[]) => {
     const file = place.path('old', ...path);
     const text = readFileSync(file, 'utf8');

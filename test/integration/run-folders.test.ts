@@ -2,9 +2,9 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { afterAll, describe, expect, it } from 'vitest';
-import { until, Workplace } from './command.js';
+import { paced, smallModel, until, Workplace } from './command.js';
 
-const quick = ['launch', '--backend', 'wasm', '--set', 'batchSize=480'];
+const quick = ['launch', '--backend', 'wasm', '--set', 'batchSize=480', '--set', smallModel];
 
 describe('run folders', () => {
   const place = new Workplace();
@@ -27,7 +27,7 @@ describe('run folders', () => {
   });
 
   it('are held while a job runs, by its process, and go on once it is killed', async () => {
-    const job = place.start([...quick, '--epochs', '2000', '--workers', '2', '--out', 'run']);
+    const job = place.start([...quick, '--epochs', '2000', '--workers', '2', '--out', 'run'], paced(50));
     await until('a checkpoint', () => place.checkpoints('run').includes('epoch-0002') || undefined);
     for (const again of [['--resume'], []]) {
       const { code, lastLine } = await place.run(...quick, ...again, '--out', 'run');

@@ -1,11 +1,20 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readJobState, type JobState } from '../../src/record/job-state.js';
-import { paced, until, Workplace, type Command } from './command.js';
+import { asFlags, fewSteps, paced, until, Workplace, type Command } from './command.js';
 import { Hosts } from './hosts.js';
 import { needs } from '../needs.js';
 
-const settings = ['--backend', 'wasm', '--bitwise', '2', '--epochs', '16'];
+const epochsOfRun = 16;
+const settings = [
+  '--backend',
+  'wasm',
+  '--bitwise',
+  '2',
+  ...asFlags(fewSteps),
+  '--epochs',
+  String(epochsOfRun),
+];
 const everywhere = ['--set', 'distributed.host=0.0.0.0'];
 
 let weights: string;
@@ -16,7 +25,7 @@ let hosts: Hosts;
 describe('an elastic run over several hosts', needs('namespaces of hosts', Hosts.possible()), () => {
   beforeAll(async () => {
     place = new Workplace();
-    await place.run('launch', ...settings, '--workers', '2', '--out', 'run');
+    await place.train(1, ['distributed.bitwise=2', ...fewSteps, `epochs=${epochsOfRun}`], { out: 'run' });
     weights = place.report('run').weightsSha256;
     record = lines();
     await place.clear();
@@ -40,7 +49,7 @@ describe('an elastic run over several hosts', needs('namespaces of hosts', Hosts
   }
 
   const on = (host: number, ...args: string[]) =>
-    place.start(args, paced(60), hosts.within(host, place.folder));
+    place.start(args, paced(260), hosts.within(host, place.folder));
   const state = () => readJobState(place.path('run')) as JobState;
   const epochs = (count: number) =>
     until(`${count} epochs`, () => (place.epochs('run') >= count ? true : undefined));

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RunStatus } from '../../src/record/run-status.js';
-import { paced, until, Workplace } from './command.js';
+import { paced, smallModel, until, Workplace } from './command.js';
 
 describe('status and stop', () => {
   let place: Workplace;
@@ -12,7 +12,7 @@ describe('status and stop', () => {
   }
 
   it('show an elastic run, end it, and let it go on to the weights of one that was left alone', async () => {
-    const settings = ['--backend', 'wasm', '--workers', '2', '--epochs', '6'];
+    const settings = ['--backend', 'wasm', '--workers', '2', '--epochs', '6', '--set', smallModel];
     const command = place.start(['launch', ...settings, '--out', 'run', '--elastic'], paced(60));
     await until('an epoch', () => (place.epochs('run') > 0 ? true : undefined));
     const before = await status();
@@ -39,7 +39,7 @@ describe('status and stop', () => {
     const rest = await place.run('launch', '--resume', '--out', 'run');
     expect(rest.code).toBe(0);
     expect(await status()).toMatchObject({ state: 'finished', epochs: 6 });
-    await place.train(2, ['epochs=6'], { out: 'alone' });
+    await place.train(2, ['epochs=6', smallModel], { out: 'alone' });
     expect(place.report('run').weightsSha256).toBe(place.report('alone').weightsSha256);
   });
 

@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readJobState, type JobState } from '../../src/record/job-state.js';
-import { paced, until, Workplace, type Command } from './command.js';
+import { asFlags, fewSteps, paced, until, Workplace, type Command } from './command.js';
 import { freePort } from './free-port.js';
 import { Hosts } from './hosts.js';
 import { needs } from '../needs.js';
 
-const settings = ['--backend', 'wasm', '--bitwise', '2', '--epochs', '12'];
+const epochsOfRun = 12;
+const settings = ['--backend', 'wasm', '--bitwise', '2', ...asFlags(fewSteps)];
 
 let weights: string;
 let place: Workplace;
@@ -15,7 +16,7 @@ let place: Workplace;
 describe('an elastic job of two tasks', () => {
   beforeAll(async () => {
     place = new Workplace();
-    await place.run('launch', ...settings, '--workers', '2', '--out', 'run');
+    await place.train(1, ['distributed.bitwise=2', ...fewSteps, `epochs=${epochsOfRun}`], { out: 'run' });
     weights = place.report('run').weightsSha256;
     await place.clear();
   }, 120_000);
@@ -29,8 +30,9 @@ describe('an elastic job of two tasks', () => {
 
   function task(rank: number, variables: NodeJS.ProcessEnv, within?: string[], more: string[] = []): Command {
     const who = { RANK: String(rank), WORLD_SIZE: '2', LOCAL_RANK: '0', LOCAL_WORLD_SIZE: '1' };
-    const args = ['worker', ...settings, '--set', 'elastic.enabled=true', '--out', 'run', ...more];
-    return place.start(args, { ...who, ...variables, ...paced(60) }, within);
+    const run = ['--epochs', String(epochsOfRun), '--set', 'elastic.enabled=true', '--out', 'run'];
+    const args = ['worker', ...settings, ...run, ...more];
+    return place.start(args, { ...who, ...variables, ...paced(280) }, within);
   }
 
   async function expectUndisturbed(...tasks: Command[]): Promise<void> {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { evaluationPasses } from '../../src/data/sampler.js';
-import { until, Workplace, type Command } from './command.js';
+import { paced, smallModel, until, Workplace, type Command } from './command.js';
 import { freePort } from './free-port.js';
 import { needs } from '../needs.js';
 
@@ -24,7 +24,8 @@ interface Trace {
 }
 
 const [compute, communication, urgent, buckets] = [0, 1, 2, 5];
-const digits = ['--backend', 'wasm', '--epochs', '1', '--out', 'run'];
+const small = ['--backend', 'wasm', '--set', smallModel];
+const digits = [...small, '--epochs', '1', '--out', 'run'];
 const steps = 15;
 
 /** Times are written to the nanosecond. */
@@ -91,8 +92,8 @@ describe('launch --trace', () => {
 
   /** A traced run that has trained an epoch, of many. */
   const training = async (workers: string): Promise<Command> => {
-    const args = ['--workers', workers, '--backend', 'wasm', '--epochs', '500', '--out', 'run'];
-    const command = place.start(['launch', ...args, '--trace', 'trace.json']);
+    const args = ['--workers', workers, ...small, '--epochs', '500', '--out', 'run'];
+    const command = place.start(['launch', ...args, '--trace', 'trace.json'], paced(20));
     await until('an epoch', () => (place.epochs('run') > 0 ? true : undefined));
     return command;
   };
@@ -145,7 +146,7 @@ describe('launch --trace', () => {
   });
 
   it.each(['1', '2'])('is followed by another file when a run of %s is resumed', async (workers) => {
-    const args = ['launch', '--workers', workers, '--backend', 'wasm', '--out', 'run'];
+    const args = ['launch', '--workers', workers, ...small, '--out', 'run'];
     const first = await place.run(...args, '--epochs', '1', '--trace', 'trace.json');
     expect(first, first.stderr).toMatchObject({ code: 0 });
     const before = readFileSync(place.path('trace.json'));

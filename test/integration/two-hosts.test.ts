@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Workplace, type Ended } from './command.js';
+import { smallModel, Workplace, type Ended } from './command.js';
 import { freePort } from './free-port.js';
 import { needs } from '../needs.js';
 
@@ -65,7 +65,18 @@ describe('a job over two hosts', needs('network namespaces', possible), () => {
 
   async function run(variables: (host: number) => NodeJS.ProcessEnv, ...more: string[]): Promise<Ended[]> {
     const port = String(await freePort());
-    const args = ['worker', '--backend', 'wasm', '--epochs', '1', '--out', 'run', ...more];
+    const args = [
+      'worker',
+      '--backend',
+      'wasm',
+      '--set',
+      smallModel,
+      '--epochs',
+      '1',
+      '--out',
+      'run',
+      ...more,
+    ];
     const commands = names.map((name, host) =>
       place.start(
         args,

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { soonMs, until, Workplace, type Command } from './command.js';
+import { paced, smallModel, soonMs, until, Workplace, type Command } from './command.js';
 import { freePort } from './free-port.js';
+
+const training = ['worker', '--backend', 'wasm', '--set', smallModel];
 
 describe('workers that something else has started', () => {
   let place: Workplace;
@@ -14,8 +16,8 @@ describe('workers that something else has started', () => {
     epochs: number,
     within: readonly string[] = [],
   ): Command[] {
-    const args = ['worker', '--backend', 'wasm', '--epochs', String(epochs), '--out', 'run'];
-    return [0, 1].map((rank) => place.start(args, variables(rank), within));
+    const args = [...training, '--epochs', String(epochs), '--out', 'run'];
+    return [0, 1].map((rank) => place.start(args, { ...variables(rank), ...paced(20) }, within));
   }
 
   async function torchrun(epochs: number, within: readonly string[] = []): Promise<Command[]> {
@@ -29,15 +31,29 @@ describe('workers that something else has started', () => {
     return start((rank) => ({ RANK: String(rank), LOCAL_RANK: String(rank), ...rendezvous }), epochs, within);
   }
 
-  it('train together under the variables that torchrun sets', async () => {
-    const ended = await Promise.all((await torchrun(2)).map((command) => command.ended));
-    expect(
-      ended.map(({ code }) => code),
-      ended.map(({ stderr }) => stderr).join(),
-    ).toEqual([0, 0]);
-    expect(place.report('run')).toMatchObject({ worldSize: 2, epochs: 2, evalTotal: 360 });
+  it('train together under the variables that torchrun sets, and go on with the recipe of the run', async () => {
+    const run = async (...args: string[]) => {
+      const rendezvous = { WORLD_SIZE: '2', MASTER_ADDR: '127.0.0.1', MASTER_PORT: String(await freePort()) };
+      const ended = await Promise.all(
+        [0, 1].map((rank) => {
+          const variables = { TORCHELASTIC_RUN_ID: 'none', RANK: String(rank), LOCAL_RANK: String(rank) };
+          const all = ['worker', '--out', 'run', '--resume', ...args];
+          return place.start(all, { ...variables, ...rendezvous }).ended;
+        }),
+      );
+      expect(
+        ended.map(({ code }) => code),
+        ended.map(({ stderr }) => stderr).join(),
+      ).toEqual([0, 0]);
+      return ended[0];
+    };
+    await run('--epochs', '1', '--backend', 'wasm', '--set', smallModel, '--set', 'seed=7');
+    const { stdout, stderr } = await run('--epochs', '2');
+    expect(stderr).toContain('changed since the checkpoint: epochs 1 -> 2\n');
+    expect(stdout).toMatch(/epoch 2\/2/);
+    expect(place.report('run')).toMatchObject({ worldSize: 2, epochs: 2, evalTotal: 360, backend: 'wasm' });
     expect(place.metrics('run').steps).toHaveLength(30);
-    expect(ended[0].stdout).toMatch(/epoch 2\/2/);
+    expect(readFileSync(place.path('run/config.yaml'), 'utf8')).toMatch(/^seed: 7$/m);
     expect(place.leftovers()).toEqual([]);
   });
 
@@ -60,33 +76,6 @@ describe('workers that something else has started', () => {
     expect(place.report('run').worldSize).toBe(2);
   });
 
-  it('go on with the recipe of the run, where none is given', async () => {
-    const run = async (epochs: string, ...args: string[]) => {
-      const port = String(await freePort());
-      const ended = await Promise.all(
-        [0, 1].map((rank) => {
-          const variables = {
-            RANK: String(rank),
-            WORLD_SIZE: '2',
-            MASTER_ADDR: '127.0.0.1',
-            MASTER_PORT: port,
-          };
-          return place.start(['worker', '--out', 'run', '--epochs', epochs, ...args], variables).ended;
-        }),
-      );
-      expect(
-        ended.map(({ code }) => code),
-        ended.map(({ stderr }) => stderr).join(),
-      ).toEqual([0, 0]);
-      return ended[0].stderr;
-    };
-    const model = '{name: small-cnn, dim: 8, channels: [4], strides: [1]}';
-    await run('1', '--resume', '--backend', 'wasm', '--set', `model=${model}`, '--set', 'seed=7');
-    expect(await run('2', '--resume')).toContain('changed since the checkpoint: epochs 1 -> 2\n');
-    expect(place.report('run')).toMatchObject({ epochs: 2, backend: 'wasm' });
-    expect(readFileSync(place.path('run/config.yaml'), 'utf8')).toMatch(/^seed: 7$/m);
-  });
-
   it('leave earlier runs as they are', async () => {
     const run = async (...args: string[]) => {
       const variables = {
@@ -95,7 +84,7 @@ describe('workers that something else has started', () => {
         MASTER_ADDR: '127.0.0.1',
         MASTER_PORT: String(await freePort()),
       };
-      return place.start(['worker', '--backend', 'wasm', '--epochs', '1', ...args], variables).ended;
+      return place.start([...training, '--epochs', '1', ...args], variables).ended;
     };
     for (const folder of ['runs/digits', 'runs/digits-2']) {
       const ended = await run();
@@ -192,12 +181,13 @@ describe('workers that something else has started', () => {
   });
 
   it('is replaced in an elastic job, whose starter sees nothing of its end', async () => {
-    const args = ['worker', '--backend', 'wasm', '--bitwise', '2', '--epochs', '6'];
+    const args = [...training, '--bitwise', '2', '--epochs', '6'];
     const port = String(await freePort());
     const start = (rank: number) =>
       place.start([...args, '--out', 'run', '--elastic'], {
         ...{ RANK: String(rank), WORLD_SIZE: '2', LOCAL_RANK: String(rank) },
         ...{ MASTER_ADDR: '127.0.0.1', MASTER_PORT: port },
+        ...paced(60),
       });
     const commands = [start(0), start(1)];
     await until('an epoch', () => place.epochs('run') || undefined);
@@ -207,7 +197,7 @@ describe('workers that something else has started', () => {
     }
     const ended = await Promise.all(commands.map((command) => command.ended));
     expect(ended.map(({ code }) => code)).toEqual([0, 0]);
-    await place.train(2, ['distributed.bitwise=2', 'epochs=6'], { out: 'alone' });
+    await place.train(1, ['distributed.bitwise=2', smallModel, 'epochs=6'], { out: 'alone' });
     expect(place.report('run').weightsSha256).toBe(place.report('alone').weightsSha256);
     expect(commands.flatMap((command) => command.alive())).toEqual([]);
     expect(place.leftovers()).toEqual([]);
@@ -216,9 +206,10 @@ describe('workers that something else has started', () => {
   it('ends in order with the job where its starter asks for that', async () => {
     const port = String(await freePort());
     const commands = [0, 1].map((rank) =>
-      place.start(['worker', '--backend', 'wasm', '--epochs', '500', '--out', 'run', '--elastic'], {
+      place.start([...training, '--epochs', '500', '--out', 'run', '--elastic'], {
         ...{ RANK: String(rank), WORLD_SIZE: '2', LOCAL_RANK: String(rank) },
         ...{ MASTER_ADDR: '127.0.0.1', MASTER_PORT: port },
+        ...paced(20),
       }),
     );
     await until('an epoch', () => place.epochs('run') || undefined);
