@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import type { ArgumentsCamelCase } from 'yargs';
 import { Progress } from '../../src/console/progress.js';
 import { surveyFolder, type FolderSurvey } from '../../src/data/survey.js';
@@ -35,6 +35,7 @@ function write(out: string, text: string): void {
     writeFileSync(out, text, { flag: 'wx' });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw isThere(out);
+    rmSync(out, { force: true });
     throw error;
   }
 }

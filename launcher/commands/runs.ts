@@ -1,5 +1,6 @@
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
 import { listRuns, type ListedRun, type RunList } from '../../src/record/run-list.js';
+import { describeDuration } from '../../src/util/duration.js';
 import { largest } from '../../src/util/extremes.js';
 import { printable, printableLines } from '../../src/util/printable.js';
 import { plainTable } from '../plain-table.js';
@@ -102,19 +103,12 @@ function cells(run: ListedRun): string[] {
   return [
     ...[name, when, state, `${workers ?? ''}`, backend ?? ''],
     wantedEpochs === undefined || wantedEpochs === epochs ? `${epochs}` : `${epochs} of ${wantedEpochs}`,
-    ...[percent(accuracy), percent(bestAccuracy), duration(seconds)],
+    ...[percent(accuracy), percent(bestAccuracy), seconds === undefined ? '' : describeDuration(seconds, 60)],
   ];
 }
 
 function percent(share: number | undefined): string {
   return share === undefined ? '' : `${(100 * share).toFixed(2)} %`;
-}
-
-function duration(seconds: number | undefined): string {
-  if (seconds === undefined) return '';
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  const minutes = Math.round(seconds / 60);
-  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 function shown(value: unknown): string {

@@ -1,3 +1,4 @@
+import { describeDuration } from '../util/duration.js';
 import { escapeHtml } from '../util/escape-html.js';
 import type { RecordedRun } from './run.js';
 import { runColour } from './charts/chart.js';
@@ -42,7 +43,7 @@ export function resultTable(runs: readonly RecordedRun[]): string {
         `${(last?.epoch ?? -1) + 1} of ${cell(run.settings.get('epochs') as Cell)}`,
         report ? `${report.worldSize} × ${report.backend}` : (run.settings.get('workers') as Cell),
         report?.samplesPerSecond.toFixed(0),
-        report ? duration(report.seconds) : undefined,
+        report ? describeDuration(report.seconds) : undefined,
       ].map((value) => `<td>${cell(value)}</td>`),
     ].join('');
   });
@@ -139,10 +140,4 @@ function share(value: number | null | undefined): string | undefined {
 
 function angle(value: number | null | undefined): string | undefined {
   return value === null || value === undefined ? undefined : `${value.toFixed(1)}°`;
-}
-
-function duration(seconds: number): string {
-  if (seconds < 120) return `${seconds.toFixed(1)} s`;
-  const minutes = Math.round(seconds / 60);
-  return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

@@ -14,3 +14,10 @@ export function readDuration(text: string, flag: string): number {
   if (whole !== '' && seconds > 0 && seconds <= mostSeconds) return seconds;
   throw new UserError('USAGE', `${flag} ${text}: give a time such as 1h30m, 45m or 90s, of a year at most`);
 }
+
+/** A time in words, such as `1 h 5 min`: in a unit up to `most` of it. */
+export function describeDuration(seconds: number, most = 120): string {
+  if (seconds < most) return `${seconds.toFixed(1)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < most ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}

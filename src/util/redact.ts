@@ -19,8 +19,9 @@ const ipv4 = /\b\d+(?:\.\d+){3}\b/g;
 const ipv6 = /(?<![\w:])[0-9a-f]*:[0-9a-f]*:[0-9a-f:]*(?![\w:])/gi;
 /** Addresses that say nothing about anybody. */
 const ownAddress = /^(?:127\.|0\.0\.0\.0$|::1?$)/;
-/** A name that is as short as this is replaced only where it stands alone. */
-const shortName = 3;
+/** A word, and the number that files of a class have behind its name. */
+const wordPattern = /[\w-]+/g;
+const numberAtEnd = /[_-]?\d+$/;
 
 /**
  * Removes secrets and names from texts that go to somebody else. The same address gets the same word in every text.
@@ -29,20 +30,34 @@ const shortName = 3;
  * it is sent all the same.
  */
 export class Redactor {
-  private readonly hidden: readonly Hidden[];
+  /** Names that are one word, which are looked up: there may be as many as classes. */
+  private readonly words = new Map<string, string>();
+  /** Other texts, the longest first. */
+  private readonly others: readonly (readonly [RegExp, string])[];
   private readonly addresses = new Map<string, string>();
 
   constructor(hidden: readonly Hidden[]) {
-    const known = new Map(hidden.filter(({ text }) => text.length > 1).map((one) => [one.text, one]));
-    this.hidden = [...known.values()].toSorted((a, b) => b.text.length - a.text.length);
+    const others = new Map<string, string>();
+    for (const { text, instead } of hidden.filter(({ text }) => text.length > 1))
+      (/^[\w-]+$/.test(text) ? this.words : others).set(text, instead);
+    this.others = [...others]
+      .toSorted(([a], [b]) => b.length - a.length)
+      .map(([text, instead]) => [standingAlone(text), instead]);
   }
 
   redact(text: string): string {
     let clean = text;
-    for (const { text: name, instead } of this.hidden) clean = replaceAll(clean, name, instead);
+    for (const [pattern, instead] of this.others) clean = clean.replace(pattern, () => instead);
+    clean = clean.replace(wordPattern, (word) => this.words.get(word) ?? this.withoutNumber(word));
     for (const [pattern, instead] of secretPatterns) clean = clean.replace(pattern, instead);
     const word = (address: string) => this.wordFor(address);
     return clean.replace(ipv4, word).replace(ipv6, word);
+  }
+
+  private withoutNumber(word: string): string {
+    const [number = ''] = numberAtEnd.exec(word) ?? [];
+    const instead = this.words.get(word.slice(0, word.length - number.length));
+    return instead === undefined ? word : instead + number;
   }
 
   private wordFor(address: string): string {
@@ -53,8 +68,7 @@ export class Redactor {
   }
 }
 
-function replaceAll(text: string, name: string, instead: string): string {
-  if (name.length > shortName && /\W/.test(name)) return text.replaceAll(name, instead);
-  const escaped = name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  return text.replace(new RegExp(`(?<![\\w-])${escaped}(?![\\w-])`, 'g'), instead);
+function standingAlone(text: string): RegExp {
+  const escaped = text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  return new RegExp(`(?<![\\w-])${escaped}(?![\\w-])`, 'g');
 }

