@@ -131,3 +131,12 @@ export class Job {
     await this.coordinator.stop();
   }
 }
+
+/** Resolves once the coordinator has what the client has said so far. */
+export async function heard(client: Client): Promise<void> {
+  client.say({ type: 'clock', sent: 0 });
+  await client.next('clock');
+}
+
+/** No collective is under way. */
+export const noCollectives = [{ begun: 0, name: '', forMs: 0 }];
