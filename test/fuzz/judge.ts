@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import type fc from 'fast-check';
 import type { ErrorCode } from '../../src/util/error-codes.js';
 import { PodDistError } from '../../src/util/errors.js';
+import { watchPeak } from '../peak-memory.js';
 
 /** One reader of what others have written, and inputs for it. */
 export interface Target<Input = unknown> {
@@ -17,7 +18,7 @@ export interface Target<Input = unknown> {
   close?(): Promise<void> | void;
   /** Processor time that one input may take; default: 2 s. */
   seconds?: number;
-  /** Memory by which one input may raise the process's peak; default: 128 MB. */
+  /** Memory that one input may take beyond what the process holds before it; default: 128 MB. */
   megabytes?: number;
 }
 
@@ -37,11 +38,11 @@ export type Outcome = 'read' | ErrorCode;
  */
 export async function judge<Input>(target: Target<Input>, input: Input, folder: string): Promise<Outcome> {
   const { seconds = 2, megabytes = 128 } = target;
-  const peak = process.resourceUsage().maxRSS;
+  const grownMegabytes = watchPeak();
   const began = process.cpuUsage();
   const outcome = await outcomeOf(target, input, folder);
   const { user, system } = process.cpuUsage(began);
-  const grown = (process.resourceUsage().maxRSS - peak) / 1024;
+  const grown = grownMegabytes();
   if ((user + system) / 1e6 > seconds) throw new Broken(`took ${(user + system) / 1e6} s of processor time`);
   if (grown > megabytes) throw new Broken(`took ${Math.round(grown)} MB of memory`);
   checkPrototypes();
