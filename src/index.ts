@@ -72,6 +72,8 @@ export * from './config/plugin-settings.js';
 export { registerBackbone, registerDataset, registerLoss } from './config/plugins.js';
 export { imageFiles, type ImageFilesConfig, type ImageFilesOptions } from './data/image-folder.js';
 export type { ImageIndex, SplitIndex } from './data/image-index.js';
+export type { ImageContainer } from './data/places/container.js';
+export type { ImageParts } from './data/places/place.js';
 export type { Batch, BatchRequest, Dataset, DatasetKind, DatasetOptions, SplitName } from './data/index.js';
 export { imageFileSettings, storedSettings } from './data/schema.js';
 export { storedDataset, type StoredImages, type StoredSplit } from './data/stored-images.js';

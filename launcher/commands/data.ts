@@ -24,6 +24,7 @@ interface FetchArguments {
 interface CheckArguments {
   dir: string;
   testSplit?: string;
+  classKey?: string;
   maxMegapixels: number;
   orientation: PixelRules['orientation'];
   json: boolean;
@@ -79,6 +80,11 @@ export const dataCommand: CommandModule<object, object> = {
               type: 'string',
               requiresArg: true,
               describe: 'folder of the test images of an image folder, as the setting data.testSplit',
+            })
+            .option('class-key', {
+              type: 'string',
+              requiresArg: true,
+              describe: 'the class is this entry of .json in shards, as the setting data.classKey',
             })
             .option('max-megapixels', {
               type: 'number',
@@ -147,9 +153,9 @@ async function runFetch(args: ArgumentsCamelCase<FetchArguments>): Promise<void>
 }
 
 async function runCheck(args: ArgumentsCamelCase<CheckArguments>): Promise<void> {
-  const { dir, json, testSplit, maxMegapixels, orientation } = args;
+  const { dir, json, testSplit, classKey, maxMegapixels, orientation } = args;
   if (!(maxMegapixels > 0)) throw new UserError('USAGE', '--max-megapixels takes a number above 0');
-  const report = await readThrough(dir, { testSplit, rules: { maxMegapixels, orientation } });
+  const report = await readThrough(dir, { testSplit, classKey, rules: { maxMegapixels, orientation } });
   process.stdout.write(
     json ? `${JSON.stringify({ dir, ...summary(report) })}\n` : `${describe(dir, report)}\n`,
   );

@@ -7,12 +7,14 @@ import { pixelRulesSchema, type PixelRules } from './pixel-rules.js';
 import { mapAtMost } from './budget.js';
 import { cifarFiles, readCifarFile, readCifarNames, type CifarName } from './cifar.js';
 import type { SplitName } from './dataset.js';
+import { placeOf } from './places/place.js';
 import { probeImage } from './probe.js';
 import { indexImages, type ImageIndex } from './image-index.js';
 import { readMnistSplit } from './mnist.js';
+import { indexShards } from './shards/webdataset.js';
 import { indexTinyImageNet } from './tiny-imagenet.js';
 
-export type DataFormat = CifarName | 'mnist' | 'tiny-imagenet' | 'image-folder';
+export type DataFormat = CifarName | 'mnist' | 'tiny-imagenet' | 'image-folder' | 'webdataset';
 
 /** Contents of one split, as far as they could be read. */
 export interface SplitReport {
@@ -40,6 +42,8 @@ export interface CheckOptions {
   notify?(line: string): void;
   /** Folder of the test images in an image folder, as `data.testSplit`. */
   testSplit?: string;
+  /** Entry of the class in the `.json` of each sample of shards, as `data.classKey`. */
+  classKey?: string;
   /** Rules for pixels that differ from the defaults of a recipe. */
   rules?: Partial<PixelRules>;
 }
@@ -75,6 +79,9 @@ export async function checkDataset(root: string, options: CheckOptions = {}): Pr
       break;
     case 'image-folder':
       await checkImages(root, (folder) => indexFolder(folder, report, options), report, options);
+      break;
+    case 'webdataset':
+      await checkImages(root, (folder) => indexTars(folder, report, options), report, options);
   }
   return report;
 }
@@ -96,9 +103,10 @@ async function detectFormat(root: string): Promise<DataFormat> {
   if (names.includes('tiny-imagenet-200') || existsSync(join(root, 'val', 'val_annotations.txt')))
     return 'tiny-imagenet';
   if (['train', 'test', 'val'].some((name) => names.includes(name))) return 'image-folder';
+  if (names.some((name) => name.endsWith('.tar'))) return 'webdataset';
   throw new UserError(
     'DATA_INVALID',
-    `${root} holds no data set that pod-dist knows: give a folder with train/ and test/, or the files of CIFAR, MNIST or Tiny ImageNet`,
+    `${root} holds no data set that pod-dist knows: give a folder with train/ and test/, shards such as train-000.tar and test-000.tar, or the files of CIFAR, MNIST or Tiny ImageNet`,
   );
 }
 
@@ -144,6 +152,23 @@ function indexFolder(
   });
 }
 
+function indexTars(
+  root: string,
+  report: DataReport,
+  { classKey, notify = () => {} }: CheckOptions,
+): Promise<ImageIndex> {
+  return indexShards(
+    { root, classKey, holdOut: 0 },
+    {
+      notify: (line) => {
+        if (line.startsWith('listing')) notify(line);
+        else report.warnings.push(line);
+      },
+      onFault: ({ message }) => void report.broken.push({ file: root, problem: message }),
+    },
+  );
+}
+
 /** Reads the images of an index, large ones few at a time; keeps only the counts. */
 async function checkImages(
   root: string,
@@ -158,15 +183,15 @@ async function checkImages(
   report.classNames = [...found.classNames];
   const { splits } = found;
   const images = (['train', 'test'] as const).flatMap((split) =>
-    splits[split].files.map((file, image) => ({ split, file, label: splits[split].labels[image] })),
+    splits[split].files.map((file, image) => ({ split, file, image, label: splits[split].labels[image] })),
   );
   const rules = { ...pixelRulesSchema.parse({}), ...options.rules };
   const broken: DataReport['broken'] = [];
   let done = 0;
   let animated = 0;
-  await mapAtMost(2 * availableParallelism(), images, async ({ split, file, label }) => {
+  await mapAtMost(2 * availableParallelism(), images, async ({ split, file, image, label }) => {
     await attempt({ broken }, file, async () => {
-      const probed = await probeImage(file, rules);
+      const probed = await probeImage(placeOf(splits[split], image), rules);
       if (probed.animated) animated++;
       count(report.splits[split], label, `${probed.width}x${probed.height}x${probed.channels}`);
     });

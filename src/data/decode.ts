@@ -2,7 +2,8 @@ import type { Sharp } from 'sharp';
 import type { PixelRules } from './pixel-rules.js';
 import { loadSharp } from './decoder.js';
 import { Budget } from './budget.js';
-import { isAnimated, kindOf, readImageFile, sizeOfFile, type EncodedImage } from './image-file.js';
+import { isAnimated, kindOf, type EncodedImage } from './image-file.js';
+import { filePlace, type ImagePlace } from './places/place.js';
 import type { Region } from './random-region.js';
 import { explainDecoding } from './undecodable.js';
 
@@ -25,13 +26,16 @@ const heldBytes = 64 * 2 ** 20;
 const held = new Budget(heldBytes);
 
 /**
- * Decodes one image file to raw pixels, row-major [size, size, channels]. The file is read whole and at once, in this
- * thread: left to libvips a small one costs half as much time again.
+ * Decodes one image, a file or what lies elsewhere, to raw pixels, row-major [size, size, channels]. A file is read whole
+ * and at once, in this thread: left to libvips a small one costs half as much time again.
  *
  * @throws UserError `IMAGE_INVALID`, naming the file
  */
-export async function decodeImage(file: string, options: DecodeOptions): Promise<Uint8Array> {
-  return held.run(sizeOfFile(file), () => decodeBytes({ file, bytes: readImageFile(file) }, options));
+export async function decodeImage(image: string | ImagePlace, options: DecodeOptions): Promise<Uint8Array> {
+  const place = typeof image === 'string' ? filePlace(image) : image;
+  return held.run(place.size(), async () =>
+    decodeBytes({ file: place.file, bytes: await place.read() }, options),
+  );
 }
 
 /**

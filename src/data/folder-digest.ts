@@ -6,6 +6,7 @@ import { openRegularHandle } from '../util/regular-file.js';
 import { mapAtMost } from './budget.js';
 import { decoderVersion } from './decoder.js';
 import type { ImageIndex } from './image-index.js';
+import { placeOf, type PlacedImages } from './places/place.js';
 import { SlowNotice } from './slow-notice.js';
 
 /** Images of each split whose content is read. */
@@ -36,9 +37,11 @@ export async function folderDigest(
   const progress = new SlowNotice(`looking at the files of ${root}`, notify);
   const total = splits.train.files.length + splits.test.files.length;
   let done = 0;
-  for (const [split, { files, labels }] of [splits.train, splits.test].entries()) {
-    const sizes = await mapAtMost(32, files, async (file) => {
+  for (const [split, images] of [splits.train, splits.test].entries()) {
+    const { files, labels, parts } = images;
+    const sizes = await mapAtMost(32, files, async (file, image) => {
       progress.update(++done, total);
+      if (parts) return parts.size[image];
       return (await stat(file).catch(() => undefined))?.size ?? -1;
     });
     for (const file of files) hash.update(`${portable(relative(root, file))}\n`);
@@ -47,7 +50,9 @@ export async function folderDigest(
     const chosen = Array.from({ length: Math.min(sampled, files.length) }, (_, image) =>
       files.length <= sampled ? image : random.below(files.length),
     );
-    const contents = await mapAtMost(8, chosen, (image) => edges(files[image], sizes[image]));
+    const contents = await mapAtMost(8, chosen, (image) =>
+      parts ? partEdges(images, image) : edges(files[image], sizes[image]),
+    );
     for (const content of contents) hash.update(content);
   }
   return hash.digest('hex');
@@ -55,6 +60,15 @@ export async function folderDigest(
 
 function portable(path: string): string {
   return path.split(sep).join('/').normalize('NFC');
+}
+
+/** The beginning and the end of an image in a container. */
+async function partEdges(images: PlacedImages, image: number): Promise<Uint8Array> {
+  const place = placeOf(images, image);
+  const bytes = await place.read();
+  return bytes.length <= 2 * edgeBytes
+    ? bytes
+    : Buffer.concat([bytes.subarray(0, edgeBytes), bytes.subarray(-edgeBytes)]);
 }
 
 /** The beginning and the end of a regular file; empty where it cannot be read: decoding it says why. */

@@ -9,7 +9,14 @@ import { checkAugmentation, checkNormalisation } from './augment.js';
 import type { Batch, BatchRequest, Dataset } from './dataset.js';
 import { decoderVersion } from './decoder.js';
 import { folderDigest } from './folder-digest.js';
-import { indexHeldOut, indexImages, indexTestImages, listed, type ImageIndex } from './image-index.js';
+import {
+  indexHeldOut,
+  indexImages,
+  indexTestImages,
+  listed,
+  type ImageIndex,
+  type SplitIndex,
+} from './image-index.js';
 import type { LoaderData, LoaderResult, LoaderTask } from './loader-thread.js';
 import { MemoryCache } from './pixels/memory-cache.js';
 import { defaultPackFolder, notKept, openPack } from './pixels/pack-folder.js';
@@ -192,8 +199,9 @@ function startThreads(
 ) {
   const { size, resize, channels, normalize } = config;
   const { randomResizedCrop = false, ...choices } = config.augment;
+  const placed = ({ files, parts }: SplitIndex) => ({ files, parts });
   const workerData: LoaderData = {
-    files: { train: splits.train.files, test: splits.test.files },
+    images: { train: placed(splits.train), test: placed(splits.test) },
     size,
     resize,
     channels,
@@ -212,7 +220,16 @@ function startThreads(
   });
 }
 
-function checkCrops({ size, resize, augment }: ImageFolderConfig): void {
+/**
+ * Refuses crops that cannot be.
+ *
+ * @throws UserError `CONFIG_INVALID`
+ */
+export function checkCrops({
+  size,
+  resize,
+  augment,
+}: Pick<ImageFolderConfig, 'size' | 'resize' | 'augment'>): void {
   if (resize !== undefined && resize < size) {
     throw new UserError(
       'CONFIG_INVALID',

@@ -6,6 +6,7 @@ import type { SplitName } from './dataset.js';
 import { imageKinds, imagesBelow, isImage } from './find-images.js';
 import { heldPlaces } from './hold-out.js';
 import { isHidden, listFolder, type Entry } from './list-folder.js';
+import type { ImageParts } from './places/place.js';
 import { SlowNotice } from './slow-notice.js';
 import { testFolderOf } from './test-split.js';
 
@@ -18,6 +19,8 @@ const mostClasses = 1_000_000;
 export interface SplitIndex {
   files: string[];
   labels: Int32Array;
+  /** Where the images are, if `files` are names in messages alone: parts of archives. */
+  parts?: ImageParts;
 }
 
 /** The image files of a data set and their classes. */

@@ -12,6 +12,7 @@ import {
   storedSchema,
   storedSettings,
   tinyImageNetSchema,
+  webdatasetSchema,
   type DataConfig,
 } from './schema.js';
 import { storedDataset } from './stored-images.js';
@@ -87,12 +88,17 @@ const builtIn = [
     schema: imageFolderSchema,
     open: async (config, options) => (await import('./image-folder.js')).openImageFolder(config, options),
   }),
+  define({
+    name: 'webdataset',
+    schema: webdatasetSchema,
+    open: async (config, options) => (await import('./shards/webdataset.js')).openWebdataset(config, options),
+  }),
 ] as const;
 
 /** Every data set. */
 export const datasets = new Registry<DatasetKind, typeof builtIn>({
   what: 'data set',
-  description: 'data set; all but digits and image-folder: see pod-dist data fetch',
+  description: 'data set; all but digits, image-folder and webdataset: see pod-dist data fetch',
   builtIn,
   settings: {
     names: Object.keys(storedSettings),

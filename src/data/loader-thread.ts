@@ -5,12 +5,13 @@ import { Augmenter, type AugmentOptions } from './augment.js';
 import type { SplitName } from './dataset.js';
 import { randomStream } from '../util/random.js';
 import { mixInPlace, type Mix } from './mixing.js';
+import { placeOf, type PlacedImages } from './places/place.js';
 import { PixelSource, type SharedPixels } from './pixels/pixel-source.js';
 import { randomRegion } from './random-region.js';
 
 /** Settings that every loader thread of a data set gets at its start. */
 export interface LoaderData {
-  files: Record<SplitName, string[]>;
+  images: Record<SplitName, PlacedImages>;
   size: number;
   /** Shorter side before the centre is cut out; images are stretched where it is not given. */
   resize?: number;
@@ -65,12 +66,12 @@ export default async function prepare({
 }
 
 async function pixelsOf(split: SplitName, index: number, epoch: number): Promise<Uint8Array> {
-  const { files, augment, randomResizedCrop } = data;
-  const file = files[split][index];
+  const { images, augment, randomResizedCrop } = data;
+  const place = placeOf(images[split], index);
   if (split === 'train' && randomResizedCrop) {
     const random = randomStream(augment.seed, 0xc4, epoch, index);
-    return pixelSource.decode(file, (width, height) => randomRegion(width, height, random));
+    return pixelSource.decode(place, (width, height) => randomRegion(width, height, random));
   }
-  const firstTest = randomResizedCrop ? 0 : files.train.length;
-  return pixelSource.get(split === 'train' ? index : firstTest + index, file);
+  const firstTest = randomResizedCrop ? 0 : images.train.files.length;
+  return pixelSource.get(split === 'train' ? index : firstTest + index, place);
 }

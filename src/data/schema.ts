@@ -78,6 +78,28 @@ export const tinyImageNetSchema = z.strictObject({
   ...imageFileSettings,
 });
 
+/** How images of any size become squares. */
+const squares = {
+  size: upTo(mostPixels).default(32).describe('images are size x size pixels; others are stretched'),
+  resize: upTo(mostPixels)
+    .optional()
+    .describe('instead of stretching: shorter side to this many pixels, then the size x size centre'),
+  channels: z
+    .union([z.literal(1), z.literal(3)])
+    .default(3)
+    .describe('1: grey, 3: colour'),
+};
+
+const croppedAugmentation = augmentation
+  .extend({
+    randomResizedCrop: z
+      .boolean()
+      .default(false)
+      .describe('a random 8 to 100 % of the area, 3:4 to 4:3, resized to size x size'),
+  })
+  .prefault({})
+  .meta({ ofItsChoice: true });
+
 export const imageFolderSchema = z.strictObject({
   name: z.literal('image-folder'),
   root: path
@@ -95,26 +117,43 @@ export const imageFolderSchema = z.strictObject({
     .enum(['refuse', 'leave-out'])
     .default('refuse')
     .describe('test images of classes that an evaluated model does not know'),
-  size: upTo(mostPixels).default(32).describe('images are size x size pixels; others are stretched'),
-  resize: upTo(mostPixels)
-    .optional()
-    .describe('instead of stretching: shorter side to this many pixels, then the size x size centre'),
-  channels: z
-    .union([z.literal(1), z.literal(3)])
-    .default(3)
-    .describe('1: grey, 3: colour'),
+  ...squares,
   ...imageFileSettings,
-  augment: augmentation
-    .extend({
-      randomResizedCrop: z
-        .boolean()
-        .default(false)
-        .describe('a random 8 to 100 % of the area, 3:4 to 4:3, resized to size x size'),
-    })
-    .prefault({})
-    .meta({ ofItsChoice: true }),
+  augment: croppedAugmentation,
+});
+
+const shards = z
+  .union([path, z.array(path).min(1).max(100_000)])
+  .optional()
+  .meta({ ofItsChoice: true });
+
+export const webdatasetSchema = z.strictObject({
+  name: z.literal('webdataset'),
+  root: path
+    .meta({ ofItsChoice: true })
+    .describe('folder of shards: .tar archives of images and their classes'),
+  train: shards.describe(
+    'shards to train with: a pattern such as train-{000..009}.tar, or a list; default: train*.tar',
+  ),
+  test: shards.describe('shards to test with; default: test*.tar, or val*.tar'),
+  classKey: z
+    .string()
+    .min(1)
+    .max(1000)
+    .optional()
+    .describe('the class of a sample is this entry of its .json; default: its .cls'),
+  holdOut: holdOut.describe(
+    'share of the training images, of each class alike, that are the test images in place of test shards',
+  ),
+  ...squares,
+  ...imageFileSettings,
+  augment: croppedAugmentation,
 });
 
 export type DataConfig = z.output<
-  typeof digitsSchema | typeof storedSchema | typeof tinyImageNetSchema | typeof imageFolderSchema
+  | typeof digitsSchema
+  | typeof storedSchema
+  | typeof tinyImageNetSchema
+  | typeof imageFolderSchema
+  | typeof webdatasetSchema
 >;

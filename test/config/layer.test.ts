@@ -20,6 +20,7 @@ function recipe(text: string, name = `${++files}.yaml`): string {
 const needed: Readonly<Record<string, string>> = {
   module: ', path: ./mine.js, dim: 4',
   'image-folder': ', root: faces',
+  webdataset: ', root: shards',
   constant: ', rate: 0.1',
   step: ', rate: 0.1, epochs: [1]',
   cosine: ', rate: 0.1',

@@ -47,7 +47,9 @@ describe('listSettings', () => {
     ]);
     expect(formsOf('optimizer.clipNorm').map(({ of }) => of)).toEqual([[]]);
     expect(formsOf('optimizer.momentum').map(({ of }) => of)).toEqual([['sgd', 'lars']]);
-    expect(formsOf('data.augment.randomResizedCrop').map(({ of }) => of)).toEqual([['image-folder']]);
+    expect(formsOf('data.augment.randomResizedCrop').map(({ of }) => of)).toEqual([
+      ['image-folder', 'webdataset'],
+    ]);
   });
 
   it('says in words what a setting may be', () => {
@@ -72,7 +74,7 @@ describe('listSettings', () => {
       'model.name',
       'model.path',
     ]);
-    expect(formsOf('data.root').map((form) => form.required)).toEqual([false, true]);
+    expect(formsOf('data.root').map((form) => form.required)).toEqual([false, true, true]);
     expect(formsOf('data.normalize.mean')[0].required).toBe(false);
   });
 });

@@ -6,6 +6,7 @@ import type { DataConfig } from '../../src/config/schema.js';
 import type { Dataset, SplitName } from '../../src/data/dataset.js';
 import { datasets, openDataset } from '../../src/data/index.js';
 import { levelOf, writeFolder } from './images.js';
+import { writeShards } from './shards/shards.js';
 import { pixelAt, writeCifar10, writeCifar100, writeMnist, writeTinyImageNet } from './samples.js';
 
 const splits = ['train', 'test'] as const;
@@ -57,6 +58,17 @@ const samples: Record<string, Sample> = {
   },
   'image-folder': {
     write: (root) => writeFolder(root, ['cat', 'dog'], 3),
+    settings: { size: 8, cache: { diskMegabytes: 0 } },
+    shape: [8, 8, 3],
+    labels: { train: [0, 0, 0, 1, 1, 1], test: [0, 0, 0, 1, 1, 1] },
+    tolerance: 3,
+    pixel: (split, index) => levelOf(split, index),
+  },
+  webdataset: {
+    write: async (root) => {
+      await writeFolder(join(root, 'images'), ['cat', 'dog'], 3);
+      await writeShards(root, join(root, 'images'));
+    },
     settings: { size: 8, cache: { diskMegabytes: 0 } },
     shape: [8, 8, 3],
     labels: { train: [0, 0, 0, 1, 1, 1], test: [0, 0, 0, 1, 1, 1] },

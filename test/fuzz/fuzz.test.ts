@@ -24,6 +24,7 @@ const groups = [
     'run-folder',
     'idx',
     'cifar',
+    'shard',
     'image',
   ],
   ['tar', 'tar.gz', 'zip'],

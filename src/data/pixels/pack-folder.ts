@@ -131,7 +131,7 @@ export async function listPacks(folder: string): Promise<StoredPack[]> {
   return packs.sort((a, b) => b.usedAt.getTime() - a.usedAt.getTime());
 }
 
-/** Removes every packed file of a folder, and nothing else there; who still uses one goes on with it. */
+/** Removes every packed file and index of a folder, and nothing else there; who still uses one goes on with it. */
 export async function clearPacks(folder: string): Promise<{ packs: number; bytes: number }> {
   const packs = await listPacks(folder);
   for (const name of await namesIn(folder)) {
@@ -140,8 +140,8 @@ export async function clearPacks(folder: string): Promise<{ packs: number; bytes
   return { packs: packs.length, bytes: packs.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
-/** Names of packed files, of their descriptions, and of a description that a killed process left half written. */
-const isPack = /^([0-9a-f]{32})\.(?:pixels|json(?:\.\d+)?)$/;
+/** Names of packed files, of their descriptions, of indexes of shards, and of what a killed process left half written. */
+const isPack = /^([0-9a-f]{32})\.(?:pixels|(?:json|shard)(?:\.\d+)?)$/;
 
 function keyOf(
   { files, size, channels, resize, rules, decoder, ...request }: PackRequest,

@@ -1,5 +1,6 @@
 import { decodeImage, type DecodeOptions } from '../decode.js';
-import { DiskCache, stampOf, type Pack, type Stamp } from './disk-cache.js';
+import type { ImagePlace } from '../places/place.js';
+import { DiskCache, type Pack, type Stamp } from './disk-cache.js';
 import { MemoryCache } from './memory-cache.js';
 
 /** Images read so far, by where their pixels came from. */
@@ -37,7 +38,7 @@ export function writeError({ counters }: SharedPixels): number {
 }
 
 /**
- * Pixels of image files: from memory, else from disk, else decoded and kept in both. An error in writing to disk is
+ * Pixels of images: from memory, else from disk, else decoded and kept in both. An error in writing to disk is
  * noted for the main thread, and no thread writes any more.
  */
 export class PixelSource {
@@ -54,29 +55,29 @@ export class PixelSource {
     this.counters = new Int32Array(counters);
   }
 
-  /** Pixels of the file `file`, whose number among the kept images is `image`. */
-  async get(image: number, file: string): Promise<Uint8Array> {
+  /** Pixels of the image at `place`, whose number among the kept images is `image`. */
+  async get(image: number, place: ImagePlace): Promise<Uint8Array> {
     const stored = this.memory.get(image);
     if (stored) {
       this.count('memory');
       return stored;
     }
-    const stamp = this.disk && stampIfThere(file);
+    const stamp = this.disk && stampIfThere(place);
     const packed = stamp && this.disk?.read(image, stamp);
     if (packed) {
       this.count('disk');
       return this.memory.set(image, packed) ?? packed.slice();
     }
-    const pixels = await this.decode(file);
+    const pixels = await this.decode(place);
     this.memory.set(image, pixels);
     if (stamp) this.write(image, stamp, pixels);
     return pixels;
   }
 
-  /** Decodes a file that is not kept, such as a random part of an image. */
-  async decode(file: string, crop?: DecodeOptions['crop']): Promise<Uint8Array> {
+  /** Decodes an image that is not kept, such as a random part of an image. */
+  async decode(place: ImagePlace, crop?: DecodeOptions['crop']): Promise<Uint8Array> {
     this.count('decoded');
-    return decodeImage(file, { ...this.options, crop });
+    return decodeImage(place, { ...this.options, crop });
   }
 
   private write(image: number, stamp: Stamp, pixels: Uint8Array): void {
@@ -103,10 +104,10 @@ function openIfThere(pack: Pack): DiskCache | undefined {
   }
 }
 
-/** Stamp of a file; undefined where its status cannot be read: decoding then reports the reason. */
-function stampIfThere(file: string): Stamp | undefined {
+/** Stamp of an image; undefined where its status cannot be read: decoding then reports the reason. */
+function stampIfThere(place: ImagePlace): Stamp | undefined {
   try {
-    return stampOf(file);
+    return place.stamp();
   } catch {
     return undefined;
   }

@@ -9,6 +9,7 @@ import { manifest } from './manifest.js';
 import { place } from './place.js';
 import { recipe } from './recipe.js';
 import { runFolder } from './run-folder.js';
+import { shard } from './shard.js';
 import { cifar, idxFiles } from './stored-images.js';
 
 /** Every reader of what others have written, by name. */
@@ -26,6 +27,7 @@ export const targets: ReadonlyMap<string, Target> = new Map(
     runFolder,
     idxFiles,
     cifar,
+    shard,
     tar,
     tarGz,
     zipped,
