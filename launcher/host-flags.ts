@@ -33,7 +33,7 @@ export const hostFlags: Record<string, Options> = {
     type: 'string',
     requiresArg: true,
     describe:
-      'hosts of the job, where something else starts this command on each; --workers are those of one host',
+      'hosts of the job, where something else starts this command on each; --workers are those of one host; 2:8: elastic',
   },
   'node-rank': { type: 'string', requiresArg: true, describe: "this host's number, from 0" },
   rendezvous: { type: 'string', requiresArg: true, describe: 'HOST:PORT at which rank 0 listens, on host 0' },

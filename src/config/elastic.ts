@@ -9,6 +9,14 @@ export const elasticSchema = z.strictObject({
   least: upTo(mostWorkers)
     .optional()
     .describe('go on with as few workers, until others have joined; default: wait for as many as before'),
+  lastCallSeconds: z
+    .number()
+    .positive()
+    .max(86_400)
+    .default(30)
+    .describe(
+      'where a task or host each starts a part of the workers: begin with as few as least once no other has come for so long',
+    ),
   spares: zeroTo(mostWorkers).default(0).describe('workers that wait to take the place of a lost one'),
   snapshotSteps: upTo(1_000_000)
     .optional()

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { paced, smallModel, until, Workplace, type Command } from './command.js';
 import { freePort } from './free-port.js';
 
-const settings = ['--backend', 'wasm', '--bitwise', '2', '--set', smallModel, '--resume', '--out', 'run'];
+const settings = ['--backend', 'wasm', '--bitwise', '2', '--set', smallModel];
 const epochs = 12;
 
 /** Two hosts' commands on this one. */
@@ -45,11 +45,32 @@ describe('launch --nnodes 2', () => {
     expect(place.report('run').weightsSha256).toBe(weights);
   });
 
+  it('begins with one host of a range, and goes on with the other one, to the same weights', async () => {
+    const own = ['--nnodes', '1:2', '--out', 'range', '--set', 'elastic.lastCallSeconds=0.5'];
+    const meeting = ['--rendezvous', `127.0.0.1:${await freePort()}`];
+    const host = (rank: number) => {
+      const args = ['launch', ...settings, ...own, ...meeting, '--epochs', String(epochs)];
+      return place.start([...args, '--node-rank', String(rank)], paced(60));
+    };
+    const first = host(0);
+    await first.says(/1 of 2 workers are there: the run begins with 1/);
+    await until('an epoch', () => (place.epochs('range') > 0 ? true : undefined));
+    const second = host(1);
+    await first.says(/2 workers are there; 2 workers go on/);
+    for (const one of [first, second]) {
+      const ended = await one.ended;
+      expect(ended, ended.stderr).toMatchObject({ code: 0 });
+    }
+    expect(place.report('range')).toMatchObject({ worldSize: 2, weightsSha256: weights });
+    expect(place.leftovers()).toEqual([]);
+  });
+
   async function start(of: (rank: number) => { flags: string[]; variables: NodeJS.ProcessEnv }) {
     const meeting = ['--rendezvous', `127.0.0.1:${await freePort()}`];
     return [0, 1].map((rank) => {
       const { flags, variables } = of(rank);
-      const args = ['launch', ...settings, '--epochs', String(epochs), ...meeting, ...flags];
+      const own = [...settings, '--resume', '--out', 'run', '--epochs', String(epochs)];
+      const args = ['launch', ...own, ...meeting, ...flags];
       return place.start(args, { ...variables, ...paced(40) });
     });
   }

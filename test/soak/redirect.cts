@@ -10,8 +10,9 @@ const faulty = path.join(__dirname, '../bundle/main.cjs');
 function trains([, program = '', command, ...args]: readonly string[]): boolean {
   if (program.endsWith('worker-process.js')) return true;
   if (!program.endsWith('cli.js')) return false;
-  // The worker of an elastic job is a process below it.
-  if (command === 'worker') return !args.some((arg) => arg.includes('elastic'));
+  // A task of an elastic job keeps the place of a worker, which is a process below it.
+  if (command === 'worker')
+    return process.env.POD_DIST_KEPT !== undefined || !args.some((arg) => arg.includes('elastic'));
   return command === 'launch' && args[args.indexOf('--workers') + 1] === '1';
 }
 

@@ -191,7 +191,10 @@ export class Coordinator {
   private admit(connection: Connection, hello: Hello): void {
     const { roster, mail, rendezvous } = this;
     if (roster.of(connection)) return;
-    const reason = roster.admit(connection, hello, { reforming: this.recovery?.next !== undefined });
+    const reason = roster.admit(connection, hello, {
+      reforming: this.recovery?.next !== undefined,
+      begun: this.phase.state !== 'joining',
+    });
     if (reason) return this.refuse(connection, reason);
     this.server.admit(connection);
     const member = roster.of(connection) as Member;
@@ -300,6 +303,7 @@ export class Coordinator {
     const { joinTimeoutMs } = this.options;
     const { phase, roster } = this;
     if (phase.state === 'ended') return;
+    if (phase.state === 'joining') this.beginWithoutSome(now);
     const overdue = phase.overdue(now, joinTimeoutMs);
     if (overdue) this.cause.add(...notTogether(overdue === 'joining' ? roster.missing : [], joinTimeoutMs));
     if (phase.state === 'running') this.notices.tellOfLate(this.rendezvous.generation, now);
@@ -313,6 +317,18 @@ export class Coordinator {
       this.blame(stalled(this.about(member), cause), member);
       if (this.recovery?.next !== undefined) return this.recovery.fence(member);
     }
+  }
+
+  /** Begins an elastic job without workers that do not come, where it may; they take part once they do. */
+  private beginWithoutSome(now: number): void {
+    const { worldSize } = this.options;
+    const group = this.recovery?.firstGroup(now);
+    if (!group) return;
+    const { length } = group;
+    this.options.onNotice?.(
+      `${length} of ${worldSize} workers are there: the run begins with ${length}, and others take part once they come`,
+    );
+    this.rendezvous.beginWith(group);
   }
 
   /** A worker process has ended. */

@@ -48,6 +48,8 @@ export class Recovery {
   /** Whether a step has been made: before that no fault is worth a second try. */
   private stepped = false;
   private readonly workforce: Workforce;
+  /** When a worker has last joined. */
+  private joinedAt = runningClock.now();
   private planned: PlannedChange | undefined;
 
   constructor(
@@ -149,8 +151,16 @@ export class Recovery {
       : undefined;
   }
 
+  /** The ranks to begin with, where not all have joined and no other has for a while; undefined: it waits for more. */
+  firstGroup(now: number): Member[] | undefined {
+    const { lastCallMs = Infinity } = this.options;
+    if (now - this.joinedAt < lastCallMs) return undefined;
+    return formGroup([...this.job.roster.members.values()], this.sizes)?.group;
+  }
+
   /** A worker has joined. */
   joined(member: Member): void {
+    this.joinedAt = runningClock.now();
     this.workforce.arrived(member);
     if (this.reform) this.tryToForm();
     else if (this.job.underWay()) this.grow();

@@ -53,6 +53,8 @@ export interface ElasticOptions {
   silentMs: number;
   /** Whether other processes keep the places of workers, and start a worker again that is lost. */
   kept?: boolean;
+  /** Milliseconds without a further worker after which the job begins with fewer than wanted; default: it waits for all. */
+  lastCallMs?: number;
   /** Starts a worker without a rank; returns its number, or undefined where none is started here. */
   startWorker(): number | undefined;
   /** Ends a worker process that does not answer. */

@@ -7,7 +7,7 @@ import type { Mail } from './mail.js';
 import type { CoordinatorOptions } from './options.js';
 import type { Phase } from './phase.js';
 import type { Formation } from './reform.js';
-import type { Roster } from './roster.js';
+import type { Member, Roster } from './roster.js';
 
 interface RendezvousParts {
   roster: Roster;
@@ -59,15 +59,24 @@ export class Rendezvous {
       mail.to(member, { type: 'plan', ...about, rank, hosts, reached });
   }
 
+  /** Begins an elastic job with these ranks, where not all have come. */
+  beginWith(group: readonly Member[]): void {
+    this.form(0, group);
+    this.plan();
+  }
+
   /** Begins the next configuration of an elastic job. */
   begin(number: number, { group, start }: Formation): void {
-    const { stallWarningMs = Infinity, onReplay } = this.options;
+    const before = this.generation.worldSize;
+    this.form(number, group);
+    this.options.onReplay?.(before, group.length, start);
+    this.plan(start);
+  }
+
+  private form(number: number, group: readonly Member[]): void {
     this.parts.roster.assign(group);
     for (const member of group) member.liveness.restart(runningClock.now());
-    const before = this.generation.worldSize;
-    this.generation = new Generation(number, group.length, stallWarningMs);
-    onReplay?.(before, group.length, start);
-    this.plan(start);
+    this.generation = new Generation(number, group.length, this.options.stallWarningMs ?? Infinity);
   }
 
   /** Takes where a rank listens for its peers. */

@@ -58,17 +58,20 @@ export class Roster {
 
   /**
    * Admits a worker, or returns the reason for a refusal in one line. One that comes again has its rank where it has not been
-   * taken out, or where the ranks are about to change (`reforming`); else it is a spare.
+   * taken out, or where the ranks are about to change (`reforming`); else it is a spare, as is one that comes for the first
+   * time to a job which has begun without it (`begun`).
    */
-  admit(connection: Connection, hello: Hello, { reforming = false } = {}): string | undefined {
-    const reason = this.objection(hello);
+  admit(connection: Connection, hello: Hello, { reforming = false, begun = false } = {}): string | undefined {
+    const late = begun && this.job.spares;
+    const given = late ? undefined : hello.rank;
+    const reason = this.objection({ ...hello, rank: given });
     if (reason) return reason;
     const { worker = hello.rank ?? firstGuest, host, machine, reached, local, pid, digest, again } = hello;
     const { home = { leads: true } } = hello;
     const before = again && this.ofWorker(worker);
     if (before) this.remove(before);
     const returning = before || reforming ? (again?.rank ?? before?.rank) : undefined;
-    const rank = again ? this.ifFree(returning) : hello.rank;
+    const rank = again ? this.ifFree(returning) : given;
     const liveness = new Liveness(this.job, runningClock.now());
     this.digest ??= digest;
     const ready = rank === undefined ? [] : undefined;

@@ -135,11 +135,12 @@ function keepForOthers(
 
 /** How the job goes on after the loss of a worker: whoever keeps the worker's place starts another one. */
 function elasticOptions(config: Config, recorder: RunRecorder, combiner: RunCombiner): ElasticOptions {
-  const { faultsPerWorkerHour } = config.elastic;
+  const { faultsPerWorkerHour, lastCallSeconds } = config.elastic;
   const about = { workers: config.workers, bitwise: config.distributed.bitwise !== undefined };
   return {
     ...{ sizes: sizesOf(config, config.workers), faultsPerWorkerHour, silentMs: silentAfterMs },
     spares: Infinity,
+    lastCallMs: lastCallSeconds * 1000,
     recordedSteps: () => combiner.recordedSteps,
     startWorker: () => undefined,
     endWorker: () => {},

@@ -32,10 +32,12 @@ export async function launchNode(request: NodeRequest): Promise<{ ends: PlacedEn
   const wanted = readGpus(gpus);
   const all = wanted === 'all' ? Math.max(1, await devicesOf(config.backend).countGpus()) : wanted;
   const count = all ?? place.workers;
-  const elastic = config.elastic.enabled;
-  const { nodes, nodeRank, host, port } = place;
-  const where = { first: nodeRank * count, count, worldSize: nodes * count, host, port };
-  const workers = new LocalWorkers({ ...where, args: [...args], variables: {}, elastic }, output);
+  const { nodes, leastNodes, nodeRank, host, port } = place;
+  const worldSize = nodes * count;
+  const elastic = config.elastic.enabled || leastNodes !== undefined;
+  const range = leastNodes === undefined ? [] : rangeOf(leastNodes * count, worldSize);
+  const where = { first: nodeRank * count, count, worldSize, host, port };
+  const workers = new LocalWorkers({ ...where, args: [...args, ...range], variables: {}, elastic }, output);
   const following = followSignals((name) => workers.signal(name));
   const suspending = followSuspension((paused) => workers.signal(paused ? 'SIGSTOP' : 'SIGCONT'));
   try {
@@ -45,4 +47,10 @@ export async function launchNode(request: NodeRequest): Promise<{ ends: PlacedEn
     following.stop();
     suspending.stop();
   }
+}
+
+/** Arguments of a worker of an elastic job with so many workers. */
+function rangeOf(least: number, most: number): string[] {
+  const settings = [`workers=${most}`, `elastic.least=${least}`, 'elastic.enabled=true'];
+  return settings.flatMap((setting) => ['--set', setting]);
 }

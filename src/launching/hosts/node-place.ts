@@ -7,6 +7,8 @@ import type { Meeting } from './worker-ends.js';
 export interface NodePlace extends Meeting {
   /** Number of hosts. */
   nodes: number;
+  /** Hosts with which an elastic job begins and goes on, at least; undefined: it is not given as a range. */
+  leastNodes?: number;
   /** Number of this one, from 0. */
   nodeRank: number;
   /** Workers on each host. */
@@ -36,7 +38,7 @@ export function isNode({ nnodes }: NodeFlags, environment: Environment): boolean
  * @throws UserError `USAGE` for a flag, `ENVIRONMENT_INVALID` for a variable
  */
 export function readNodePlace(flags: NodeFlags, environment: Environment): NodePlace {
-  const nodes = whole(first(flags, environment, 'nnodes', '--nnodes', ['PET_NNODES']), 1, mostWorkers) ?? 1;
+  const { leastNodes, nodes } = nodesOf(first(flags, environment, 'nnodes', '--nnodes', ['PET_NNODES']));
   const rank = first(flags, environment, 'nodeRank', '--node-rank', [
     'PET_NODE_RANK',
     'JOB_COMPLETION_INDEX',
@@ -47,7 +49,7 @@ export function readNodePlace(flags: NodeFlags, environment: Environment): NodeP
     throw new UserError('USAGE', `--node-rank is missing: give this host's number, from 0 to ${nodes - 1}`);
   const workers =
     whole(first(flags, environment, 'workers', '--workers', ['PET_NPROC_PER_NODE']), 1, mostWorkers) ?? 1;
-  return { nodes, nodeRank, workers, ...meetingOf(flags, environment, nodes) };
+  return { nodes, leastNodes, nodeRank, workers, ...meetingOf(flags, environment, nodes) };
 }
 
 interface Given {
@@ -69,15 +71,32 @@ function first(
   return name === undefined ? undefined : { value: environment[name] ?? '', source: name, flag: false };
 }
 
+/** A number of hosts, or a range of those of an elastic job, such as 2:8. */
+function nodesOf(given: Given | undefined): Pick<NodePlace, 'nodes' | 'leastNodes'> {
+  if (given === undefined) return { nodes: 1 };
+  const [, first, last] = /^(\d+)(?::(\d+))?$/.exec(given.value.trim()) ?? [];
+  const [least, nodes] = [first, last ?? first].map((part = '') => wholeFrom(part, 1, mostWorkers));
+  if (least === undefined || nodes === undefined || least > nodes)
+    throw refusal(given, `a whole number from 1 to ${mostWorkers}, or two such as 2:8`);
+  return last === undefined ? { nodes } : { nodes, leastNodes: least };
+}
+
 function whole(given: Given | undefined, least: number, most: number): number | undefined {
   if (given === undefined) return undefined;
-  const { value, source, flag } = given;
-  const number = Number(value);
-  if (/^\d+$/.test(value.trim()) && number >= least && number <= most) return number;
-  const range = `a whole number from ${least} to ${most}`;
-  throw flag
-    ? new UserError('USAGE', `${source} ${value}: give ${range}`)
-    : new UserError('ENVIRONMENT_INVALID', `${source} is "${value}": it must be ${range}`);
+  const number = wholeFrom(given.value, least, most);
+  if (number !== undefined) return number;
+  throw refusal(given, `a whole number from ${least} to ${most}`);
+}
+
+function wholeFrom(text: string, least: number, most: number): number | undefined {
+  const number = Number(text);
+  return /^\d+$/.test(text.trim()) && number >= least && number <= most ? number : undefined;
+}
+
+function refusal({ value, source, flag }: Given, what: string): UserError {
+  return flag
+    ? new UserError('USAGE', `${source} ${value}: give ${what}`)
+    : new UserError('ENVIRONMENT_INVALID', `${source} is "${value}": it must be ${what}`);
 }
 
 function meetingOf({ rendezvous }: NodeFlags, environment: Environment, nodes: number): Meeting {

@@ -3,6 +3,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { MeetingFolder, meetingFolderName } from '../../../src/transport/meeting-folder.js';
 import { machineId } from '../../../src/job/member/machine.js';
 import type { WorkerMessage } from '../../../src/job/control/protocol.js';
+import type { ElasticOptions } from '../../../src/job/coordinator/reform.js';
+import type { Group } from '../../../src/record/job-state.js';
 import type { CoordinatorOptions } from '../../../src/job/coordinator/options.js';
 import { Job, heard, noCollectives, secret } from '../clients.js';
 
@@ -66,6 +68,35 @@ describe('joining', () => {
     await job.stop();
     expect(existsSync(folder?.path as string)).toBe(false);
     folder?.remove();
+  });
+
+  it('begins without those that do not come, where it may, and takes them as spares once they do', async () => {
+    const notices: string[] = [];
+    const groups: Group[] = [];
+    const elastic: ElasticOptions = {
+      ...{ sizes: [2, 3], spares: Infinity, faultsPerWorkerHour: 6, silentMs: 60_000, lastCallMs: 300 },
+      ...{ startWorker: () => undefined, endWorker: () => {}, onIncident: () => {} },
+    };
+    const onGroup = (group: Group) => void groups.push(group);
+    await start({ worldSize: 3, elastic, onGroup, onNotice: (line) => void notices.push(line) });
+    const [first, late, last] = [0, 1, 2].map((rank) => job.client(rank));
+    const places = [first, last];
+    first.hello({ worldSize: 3, pid: 10 });
+    await expect(first.next('plan', 1000)).rejects.toThrow(/no plan/);
+    last.hello({ worldSize: 3, pid: 12 });
+    for (const [rank, client] of places.entries()) {
+      expect(await client.next('plan')).toMatchObject({ rank, worldSize: 2, generation: 0 });
+      client.say({ type: 'endpoints', endpoints: { [1 - rank]: `tcp://h:${rank}` } });
+    }
+    for (const client of places) {
+      await client.next('table');
+      client.say({ type: 'connected' });
+    }
+    for (const client of places) await client.next('go');
+    late.hello({ worldSize: 3, pid: 11 });
+    await heard(late);
+    expect(groups.at(-1)).toMatchObject({ ranks: [{ pid: 10 }, { pid: 12 }], spares: [{ pid: 11 }] });
+    expect(notices).toEqual([expect.stringMatching(/^2 of 3 workers are there: the run begins with 2/)]);
   });
 
   it('tells ranks that share no folder apart, whatever their hosts are named, and says who is where', async () => {

@@ -30,6 +30,13 @@ describe('readNodePlace', () => {
     });
   });
 
+  it('reads a range of hosts', () => {
+    const range = { ...flags, nnodes: '2:8' };
+    expect(readNodePlace(range, {})).toMatchObject({ nodes: 8, leastNodes: 2, nodeRank: 3 });
+    const environment = { PET_NNODES: '1:4', PET_NODE_RANK: '0', MASTER_ADDR: 'x', MASTER_PORT: '1' };
+    expect(readNodePlace({}, environment)).toMatchObject({ nodes: 4, leastNodes: 1 });
+  });
+
   it('needs nothing for one host', () => {
     expect(readNodePlace({ nnodes: '1' }, {})).toMatchObject({ nodes: 1, nodeRank: 0, workers: 1 });
     expect(isNode({}, { JOB_COMPLETION_INDEX: '1' })).toBe(false);
@@ -40,6 +47,8 @@ describe('readNodePlace', () => {
     [{ ...flags, nodeRank: undefined }, {}, /--node-rank is missing/],
     [{ ...flags, rendezvous: undefined }, {}, /--rendezvous is missing/],
     [{ ...flags, rendezvous: 'head' }, {}, /--rendezvous head: give HOST:PORT/],
+    [{ ...flags, nnodes: '8:4' }, {}, /--nnodes 8:4: give a whole number from 1 to \d+, or two/],
+    [{ ...flags, nnodes: '2:' }, {}, /--nnodes 2:: give a whole number from 1 to \d+, or two/],
     [{}, { PET_NNODES: 'many' }, /PET_NNODES is "many": it must be/],
   ])('refuses %j', (given, environment, message) => {
     expect(() => readNodePlace(given, environment)).toThrow(message);
