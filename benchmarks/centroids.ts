@@ -22,7 +22,7 @@ interface Result {
   milliseconds: number;
   runs: number;
   maxCosine: number;
-  /** The least that the largest cosine can be. */
+  /** Lower bound of the largest cosine. */
   bound: number;
   /** Largest distance of a measured cosine from -1/(k - 1); of simplices. */
   deviation?: number;

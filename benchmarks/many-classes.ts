@@ -22,8 +22,8 @@ import {
 import { median } from '../src/bench/statistics.js';
 
 /**
- * Many classes: what the loss of a training step and an evaluation cost beside the backbone, in time and memory. Each
- * case is a process of its own, so that its largest resident memory is its own too.
+ * Measures what many classes cost beside the backbone: time and memory of the loss in a training step and in an
+ * evaluation. Each case runs in a process of its own, so that its peak of resident memory is its own too.
  *
  *     made      POD Loss, centroids made row by row
  *     kept      POD Loss, centroids kept as one matrix
@@ -51,13 +51,13 @@ interface Result {
   maxCosine: number;
   welch: number;
   bound: number;
-  /** Until the first step can start, the hash that ranks compare included. */
+  /** Time until the first step can start, with the hash that ranks compare. */
   openSeconds: number;
-  /** Loss and its gradients of 128 images; median. */
+  /** Median time of the loss of 128 images and its gradients. */
   stepMs: number;
-  /** Making the batch's own centroids, within it; median. */
+  /** Median time in it for making the centroids of the batch. */
   rowsMs: number;
-  /** Class of 128 images; median. */
+  /** Median time to classify 128 images. */
   evaluateMs: number;
   /** Largest resident memory, less that of a started backend. */
   memoryMegabytes: number;

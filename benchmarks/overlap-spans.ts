@@ -1,21 +1,21 @@
 import { streamThreads, type TraceSpan } from '../src/trace/tracer.js';
 
-/** What one step of one rank spends its time on, in milliseconds. */
+/** Times of one step of one rank, in milliseconds. */
 export interface StepOverlap {
   step: number;
-  /** Not waiting. */
+  /** Time in which the compute thread does not wait. */
   compute: number;
-  /** Gradients on the wire: every rank has begun to sum them, this one has not ended. */
+  /** Time in which gradients are on the wire: from when every rank has begun to sum them until this one has the sum. */
   reduceScatter: number;
-  /** Weights on the wire. */
+  /** Time in which weights are on the wire. */
   allGather: number;
-  /** Small sums on the wire that the pass waits for: batch statistics, the Gram matrix. */
+  /** Time in which small sums are on the wire that the pass waits for: batch statistics, the Gram matrix. */
   small: number;
-  /** Waiting, after the last rank has called, while gradients or weights are on the wire, whatever is waited for. */
+  /** Time waited, for whatever reason, after the last rank has called, while gradients or weights are on the wire. */
   exposed: number;
-  /** Of that, waiting for a small sum, which comes after the bucket or shares the link with it. */
+  /** The part of `exposed` that is spent on a small sum, which comes after the bucket or shares the link with it. */
   queued: number;
-  /** The rest of waiting: for a rank that has not called a small sum or begun a bucket, and for threads to wake. */
+  /** The other time waited: for a rank that has not called a small sum or begun a bucket, and for threads to wake. */
   late: number;
 }
 
@@ -95,7 +95,7 @@ function splitStep(
 
 /** A time in which the compute thread waits. */
 interface Wait {
-  /** Not for gradients or weights. */
+  /** Whether it waits for something other than gradients or weights. */
   small: boolean;
   whole: Interval;
   /** The part of it after every rank has called what it is for. */

@@ -11,8 +11,8 @@ import { median } from '../src/bench/statistics.js';
 import { lastCollective } from '../src/bench/tasks/training.js';
 
 /**
- * How much of the communication real training steps hide, by the size of the buckets and by how long a blocking sum may be
- * to overtake them: workers of one thread each, over ipc or behind a shaped link (Linux, root):
+ * Measures how much of the communication real training steps hide, for sizes of buckets and for lengths up to which a
+ * blocking sum overtakes them: workers of one thread each, over ipc or behind a shaped link (Linux, root):
  * node dist/benchmarks/overlap.js [--model resnet20] [--batch 64] [--workers 2] [--link 100mbit] [--queue fifo]
  * [--buckets default,256KB,1GB] [--urgent 4B,64KiB] [--steps 15] [--rounds 2] [--backend native] [--statistics local].
  */
@@ -39,7 +39,7 @@ const model = configSchema.shape.model.parse({ name: values.model });
 const batchNorm = configSchema.shape.batchNorm.parse({ statistics: values.statistics });
 
 interface Setting {
-  /** Default: the recipe's. */
+  /** Bytes of a bucket; default: those of the recipe. */
   bucketBytes?: number;
   urgentBytes: number;
 }
@@ -72,7 +72,7 @@ try {
   link?.close();
 }
 
-/** Steps of a job of its own: of every rank, after the warm-up. */
+/** The steps of every rank of one job, after the warm-up. */
 async function measure({
   bucketBytes,
   urgentBytes,

@@ -9,10 +9,10 @@ import { parseArgs } from 'node:util';
 import { median } from '../src/bench/statistics.js';
 
 /**
- * What the loss of a worker costs: of pod-dist, with a spare and without, and of PyTorch, or Lightning, restarted by
- * torchrun from checkpoints. The digits' small network, four workers; SIGKILL to rank 1 after a given step. Of each run: seconds from the
- * kill until a step is made that had not been made before, steps that are made again, and whether the final weights are
- * those of an undisturbed run.
+ * Measures what the loss of a worker costs: in pod-dist with and without a spare, and in PyTorch or Lightning, which
+ * torchrun restarts from checkpoints. Four workers train the digits' small network; rank 1 gets SIGKILL after a given
+ * step. Prints for each run the seconds from the kill until a step is made that had not been made before, the steps that
+ * are made again, and whether the final weights are those of an undisturbed run.
  *
  *     node dist/benchmarks/restarts.js [--torchrun PATH [--lightning]] [--only 'every 10'] [--workers 4] [--epochs 16] [--after 100] [--rounds 5]
  */
@@ -45,9 +45,9 @@ interface Subject {
 }
 
 interface Result {
-  /** From the kill to the next new step. */
+  /** Seconds from the kill to the next new step. */
   seconds: number;
-  /** Undefined where they are not recorded. */
+  /** Steps made again; undefined where they are not recorded. */
   again?: number;
   equal: boolean;
 }

@@ -8,15 +8,15 @@ import { median } from '../src/bench/statistics.js';
 import { largest, smallest } from '../src/util/extremes.js';
 
 /**
- * What a setting costs a step of the digits recipe: runs without it and with it in turns, and the ratio of their steps pair
- * by pair.
+ * Measures what a setting costs a step of the digits recipe: trains without it and with it in turns, and prints the ratio
+ * of the step times of each pair.
  *
  *     node dist/benchmarks/step-cost.js --workers 2 --backend native --model '{name: resnet20, dim: 16}' \
  *       --case 'every step: elastic.enabled=true elastic.snapshotSteps=1' --case 'every 10 steps: checkpoint.every=10 steps'
  *
  * Settings of a case are separated by two spaces or a comma and a space. Steps of the first epochs and the first of each
- * epoch are left out. A run counts with the median of its steps, or with `--mean` with their mean: for what does not come
- * with each step.
+ * epoch are left out. A run's time is the median of its steps, or their mean with `--mean`, which counts what happens only
+ * in some steps.
  */
 const { values } = parseArgs({
   options: {

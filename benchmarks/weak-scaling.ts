@@ -11,8 +11,8 @@ import { readRuns } from '../src/report/run.js';
 import { median } from '../src/bench/statistics.js';
 
 /**
- * Weak scaling of whole training runs (Linux): N workers on N cores against one worker on one core, the same batch for
- * each worker. `pod-dist launch` with its loader and everything else, each run on its own cores, in turns; N unconnected
+ * Measures weak scaling of whole training runs (Linux): N workers on N cores against one worker on one core, with the same
+ * batch for each worker. `pod-dist launch` with its loader and everything else, each run on its own cores, in turns; N unconnected
  * runs at once, a core each, show what the machine allows:
  * node dist/benchmarks/weak-scaling.js --root cifar10-images [--models small-cnn,resnet20] [--batch 64] [--workers 2]
  * [--seconds 20] [--rounds 3] [--backend native].

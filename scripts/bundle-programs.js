@@ -22,7 +22,7 @@ const programs = {
 };
 const api = 'src/index.ts';
 
-/** What tests start often, in no package: programs with faults, processes that stay, and losses for plug-ins of these. */
+/** Bundles for tests, which no package contains: programs with faults, processes that stay, and losses for their plug-ins. */
 const testFolder = 'dist/test/bundle';
 const ofTests = {
   cli: 'test/soak/faulty-command.ts',
@@ -32,10 +32,10 @@ const ofTests = {
   losses: 'src/losses/index.ts',
 };
 
-/** What is loaded from node_modules: what has native code, and TensorFlow.js, of which a process has one. */
+/** Packages that stay outside: those with native code, and TensorFlow.js, which a process loads once. */
 const external = [
   ...['@tensorflow/*', 'msgpackr', 'piscina', 'sharp', 'webgpu', 'zeromq'],
-  // Loaded for single commands.
+  // Only some commands load these.
   ...['@bufbuild/protobuf', 'onnx-buf', 'tar', 'yauzl'],
 ];
 
@@ -52,7 +52,7 @@ const common = {
   mainFields: ['module', 'main'],
 };
 
-/** Builds the bundles, and returns what esbuild says that is in them. */
+/** Builds the bundles, and returns esbuild's list of what is in them. */
 export async function bundlePrograms() {
   const results = await Promise.all([
     ...Object.entries(programs).map(([name, entries]) => bundle(name, entries)),
@@ -93,7 +93,7 @@ export async function bundlePrograms() {
 }
 
 /**
- * What bundled modules use in place of `import.meta.url`, and of `import()` of what is in no bundle: code that is kept
+ * Replaces `import.meta.url` in bundled modules, and `import()` of modules outside the bundle: code from V8's cache
  * cannot import.
  */
 const bannerIn = (where) =>

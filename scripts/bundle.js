@@ -1,4 +1,4 @@
-// Bundles into dist/ what pod-dist uses only a part of, so that an installed package needs none of it: gradients of
+// Bundles into dist/ the parts that pod-dist uses of large packages, so that users need not install these: gradients of
 // TensorFlow.js, the kernels and the C++ sources of its native backend, and the plotting library; with their licences.
 import { build } from 'esbuild';
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';

@@ -10,7 +10,7 @@ const pythons = ['3.10', '3.11', '3.12', '3.13'];
 const glibc = ['2014', '_2_17', '_2_24', '_2_27', '_2_28'];
 const options = ['--disable-pip-version-check', '--only-binary', ':all:', '--target', 'unused'];
 
-/** TensorFlow opens NCCL for its own collectives alone, which pod-dist does not use. */
+/** Left out: TensorFlow opens NCCL only for its own collectives, which pod-dist does not use. */
 const unused = /nccl/;
 
 /** The wheels that pip would install on Linux on x86-64: of the requirement alone, or of all that it asks for. */
@@ -53,7 +53,7 @@ writeFileSync(
   `/** A wheel that set-up may take, as the index had it when it was pinned. */
 export interface PinnedWheel {
   file: string;
-  /** What pip is asked for. */
+  /** Requirements that pip resolves. */
   requirement: string;
   bytes: number;
   sha256: string;

@@ -29,7 +29,7 @@ const losses: readonly [label: string, settings: readonly string[]][] = [
   ['COT', ['loss.name=cot']],
 ];
 
-/** POD Loss with parts of it left out or held still. `local` differs from `global` over several workers alone. */
+/** POD Loss without some of its parts, or with a part held constant. `local` differs from `global` only with several workers. */
 const variants: readonly [label: string, settings: readonly string[], workers?: number][] = [
   ['whole', []],
   ['without SC', ['loss.sc=off']],
@@ -65,7 +65,7 @@ function atPaces(pacesOf: (label: string) => readonly Pace[], seedsOf: (label: s
   );
 }
 
-/** What weights lose in a step, rate times decay, is the same in all. */
+/** All have the same product of rate and decay, which is the share that weights lose in a step. */
 const paces: readonly Pace[] = [
   [0.05, 1e-3],
   [0.2, 2.5e-4],
@@ -96,7 +96,7 @@ const podSettings: readonly (readonly string[])[] = [
   ['learningRate.rate=0.4', 'optimizer.weightDecay=0.0005'],
 ];
 
-/** What a recipe says, in either precision. */
+/** The same recipe in each precision. */
 function inBothPrecisions(seeds: number, ...settings: string[]): Group[] {
   return ['float32', 'bf16'].map((precision) => ({
     label: precision,
@@ -195,7 +195,7 @@ export const experiments: Readonly<Record<string, Experiment>> = {
       'epochs=10',
     ),
   },
-  /** Beside the POD of `cifar10-losses`, which has the whole loss. */
+  /** To compare with the POD row of `cifar10-losses`, which has the whole loss. */
   'cifar10-ablation': {
     recipe: 'cifar10-resnet20',
     threshold: 0.8,

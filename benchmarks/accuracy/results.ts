@@ -9,7 +9,7 @@ import type { Group } from './experiments.js';
 /** Decimal digits that tell all numbers of single precision apart. */
 const float32Digits = 9;
 
-/** In the folder of a run that diverged: the error that ended it. */
+/** File in the folder of a run that diverged: it has the error that ended the run. */
 export const divergedFile = 'diverged.txt';
 
 const resultSchema = z.object({
@@ -23,7 +23,7 @@ const resultSchema = z.object({
   /** Test accuracy and mean training loss of each epoch. */
   accuracies: z.array(z.number()),
   trainLosses: z.array(z.number()),
-  /** Of a run whose steps are compared: the loss of each. */
+  /** The loss of each step, where runs are compared step by step. */
   stepLosses: z.array(z.number()).optional(),
   backend: z.string(),
   seconds: z.number(),
@@ -35,9 +35,9 @@ export type Result = z.output<typeof resultSchema>;
 interface ResultsPlace {
   /** Name of the experiment. */
   name: string;
-  /** A folder a run is below it. */
+  /** Folder that has a folder for each run. */
   out: string;
-  /** A file with a line of JSON for each run that ended here or elsewhere; none: the folders are all there is. */
+  /** File with a line of JSON for each run that has ended, here or elsewhere; undefined: only the folders are read. */
   file?: string;
 }
 
@@ -50,7 +50,7 @@ export class Results {
     this.kept = place.file && existsSync(place.file) ? readFile(place.file) : [];
   }
 
-  /** Of a group, by seed. */
+  /** Results of a group, by seed. */
   of(group: Group): Result[] {
     return seedsOf(group).flatMap((seed) => this.find(group, seed) ?? []);
   }
@@ -84,7 +84,7 @@ export class Results {
     return join(out, name, `${label.toLowerCase().replaceAll(/[^a-z0-9.]+/g, '-')}-seed-${seed}`);
   }
 
-  /** From the run's folder; undefined where it has not ended. */
+  /** Reads a result from the run's folder; undefined where the run has not ended. */
   private read(group: Group, seed: number): Result | undefined {
     const folder = this.folderOf(group, seed);
     const { name } = this.place;

@@ -105,7 +105,7 @@ function hasFinished({ diverged }: Result): boolean {
   return diverged === undefined;
 }
 
-/** Mean over the runs that get there, and how many do not. */
+/** Mean over the runs that reach the threshold, and the number of those that do not. */
 function epochsTo(threshold: number, runs: readonly Result[]): string {
   const reached = runs
     .map(({ accuracies }) => accuracies.findIndex((accuracy) => accuracy >= threshold) + 1)

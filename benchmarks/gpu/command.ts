@@ -40,7 +40,7 @@ export function podDist(args: readonly string[], seconds: number): Command {
   return new Command(process.execPath, [cli, ...args], seconds);
 }
 
-/** Standard output of a command that has ended well. */
+/** Runs a command; returns its standard output, or throws where it fails. */
 export async function outputOf(command: Command): Promise<string> {
   const { code, stdout, stderr, seconds } = await command.outcome;
   if (code === 0) return stdout;
@@ -50,7 +50,7 @@ export async function outputOf(command: Command): Promise<string> {
   );
 }
 
-/** The objects of lines of JSON. */
+/** Parses lines of JSON. */
 export function rowsOf(text: string): Record<string, unknown>[] {
   return text
     .split('\n')

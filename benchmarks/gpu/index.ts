@@ -8,7 +8,7 @@ import { pageOf, type Evidence, type PartResult } from './page.js';
 import { partsOf } from './parts.js';
 
 /**
- * Everything that is to be known of pod-dist on a GPU, in one run of a few minutes: devices, exactness, steps beside
+ * Measures pod-dist on a GPU in one run of a few minutes: devices, exactness, steps beside
  * PyTorch, training from image files, two workers on one GPU, the loss of one of them. Parts run one after another, each
  * with a deadline of its own; what has been measured is written after each part, so that an end by force loses one part.
  * `benchmarks/gpu.sh` calls it on a machine that has nothing but a driver.

@@ -4,7 +4,7 @@ export interface PartResult {
   name: string;
   kind: string;
   rows?: Row[];
-  /** Reason why there are no rows. */
+  /** Why there are no rows. */
   fault?: string;
   seconds?: number;
 }

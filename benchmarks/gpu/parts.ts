@@ -20,7 +20,7 @@ export interface Subject {
   /** CIFAR-10 as an image folder. */
   images?: string;
   python: string;
-  /** For what the parts leave. */
+  /** Folder for the files of the parts. */
   folder: string;
 }
 
