@@ -29,6 +29,7 @@ const layers = [
   'inference',
   'export',
   'report',
+  'ui',
   'console',
   'job',
   'launching',

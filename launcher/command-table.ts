@@ -23,6 +23,7 @@ export const commands: Readonly<
   resize: async () => (await import('./commands/resize.js')).resizeCommand as never,
   stop: async () => (await import('./commands/stop.js')).stopCommand as never,
   report: async () => (await import('./commands/report.js')).reportCommand as never,
+  ui: async () => (await import('./commands/ui.js')).uiCommand as never,
   config: async () => (await import('./commands/config.js')).configCommand as never,
   centroids: async () => (await import('./commands/centroids.js')).centroidsCommand as never,
   bench: async () => (await import('./commands/bench.js')).benchCommand as never,

@@ -18,6 +18,7 @@ export const summaries = {
   resize: 'let a run that works go on with another number of workers',
   stop: 'end a run that works, with a checkpoint',
   report: 'draw one run or several, side by side, on one HTML page that needs no network',
+  ui: 'show one run or several on a page that stays up to date while they train',
   config: 'list recipes, show one as resolved, say what a recipe may hold',
   centroids: 'make class centroids and measure them',
   bench: 'measure this machine',

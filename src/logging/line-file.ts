@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, readSync, statSync } from 'node:fs';
 import { openRegular } from '../util/regular-file.js';
 
 const chunkBytes = 2 ** 20;
@@ -13,10 +13,18 @@ export interface Lines {
 /** Whole lines of a file that another thread or process appends to. */
 export class LineFile {
   private file: number | undefined;
-  private offset = 0;
   private rest = Buffer.alloc(0);
 
-  constructor(private readonly path: string) {}
+  /** `offset`: bytes that are left out at its beginning. */
+  constructor(
+    private readonly path: string,
+    private offset = 0,
+  ) {}
+
+  /** Bytes before the next line. */
+  get at(): number {
+    return this.offset - this.rest.length;
+  }
 
   /** The next lines, a mebibyte of them at most. */
   next(): Lines {
@@ -32,6 +40,14 @@ export class LineFile {
     const end = text.lastIndexOf(newline) + 1;
     this.rest = text.subarray(end);
     return { lines: end === 0 ? [] : text.toString('utf8', 0, end - 1).split('\n'), changed };
+  }
+
+  /** Whether its path now names another file, or what was read of it is gone. */
+  isReplaced(): boolean {
+    if (this.file === undefined) return false;
+    const now = statSync(this.path, { throwIfNoEntry: false });
+    const { dev, ino } = fstatSync(this.file);
+    return now?.dev !== dev || now.ino !== ino || now.size < this.offset;
   }
 
   close(): void {

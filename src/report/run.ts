@@ -6,85 +6,42 @@ import { parseYaml } from '../config/yaml.js';
 import { messageOf, UserError } from '../util/errors.js';
 import { evaluationSchema, type Evaluation } from '../evaluation/schema.js';
 import { readRegularText } from '../util/regular-file.js';
+import {
+  readIncident,
+  readRecord,
+  reportSchema,
+  type EpochLine,
+  type Incident,
+  type RanksLine,
+  type ReportFile,
+  type StepLine,
+} from './lines.js';
+import { StepCurves } from './step-curves.js';
 
 /** Most bytes of a file of a run: the most that one string can hold. */
 const mostBytes = 500_000_000;
 
-const number = z.number();
-const stepSchema = z.object({
-  kind: z.literal('step'),
-  epoch: number,
-  step: number,
-  loss: number,
-  nac: number.optional(),
-  sc: number.optional(),
-  crossEntropy: number.optional(),
-  meanSquaredError: number.optional(),
-  squaredError: number.optional(),
-  delta: number.optional(),
-  lr: number,
-  samplesPerSecond: number,
-});
-const epochSchema = z.object({
-  kind: z.literal('epoch'),
-  epoch: number,
-  trainLoss: number,
-  evalAccuracy: number,
-  meanCosine: number,
-});
-const ranksSchema = z.object({
-  kind: z.literal('ranks'),
-  epoch: number,
-  ranks: z.array(
-    z.object({ images: number, seconds: number, loaderSeconds: number, exposedSeconds: number }),
-  ),
-});
-const recordSchema = z.discriminatedUnion('kind', [stepSchema, epochSchema, ranksSchema]);
-
-const reportSchema = z.object({
-  worldSize: number,
-  backend: z.string(),
-  devices: z.array(z.string()),
-  parameters: number,
-  epochs: number,
-  evalCorrect: number,
-  evalTotal: number,
-  evalAccuracy: number,
-  samplesPerSecond: number,
-  seconds: number,
-});
-
-const incidentSchema = z.object({
-  time: z.string(),
-  cause: z.string(),
-  rank: number.optional(),
-  host: z.string().optional(),
-  worldSize: number,
-  seconds: number,
-  step: number.optional(),
-  replayed: number.optional(),
-});
-
-export type Incident = z.output<typeof incidentSchema>;
-
-type StepLine = z.output<typeof stepSchema>;
-
-/** Contents of a run folder, as far as they are there. */
-export interface RecordedRun {
+/** A run as it is drawn: what there is of it. */
+export interface DrawnRun {
   /** The folder's name; the path where two runs have the same. */
   name: string;
   folder: string;
   /** Settings by path, such as `optimizer.momentum`; empty where `config.yaml` is missing. */
   settings: ReadonlyMap<string, unknown>;
-  steps: StepLine[];
-  epochs: z.output<typeof epochSchema>[];
-  ranks: z.output<typeof ranksSchema>[];
-  report?: z.output<typeof reportSchema>;
+  curves: StepCurves;
+  epochs: EpochLine[];
+  ranks: RanksLine[];
+  report?: ReportFile;
   evaluation?: Evaluation;
   /** Faults that an elastic run has gone on from. */
   incidents: Incident[];
   /** Missing or broken parts, a line each. */
   gaps: string[];
+}
+
+/** Contents of a run folder, as far as they are there. */
+export interface RecordedRun extends DrawnRun {
+  steps: StepLine[];
 }
 
 /** The files of a run, each of which may be missing from a run that was stopped. */
@@ -97,13 +54,24 @@ const incidentsFile = 'job/incidents.jsonl';
  * @throws UserError `RUN_NOT_FOUND` for a folder that is missing, or holds none of a run's files
  */
 export function readRuns(folders: readonly string[]): RecordedRun[] {
-  const runs = folders.map(readRun);
-  const named = (name: string) => runs.filter((run) => run.name === name).length;
-  const repeated = new Set(runs.map(({ name }) => name).filter((name) => named(name) > 1));
-  return runs.map((run) => (repeated.has(run.name) ? { ...run, name: run.folder } : run));
+  const names = namesOf(folders);
+  return folders.map((folder, index) => readRun(folder, names[index] ?? folder));
 }
 
-function readRun(folder: string): RecordedRun {
+/** Names for runs: of each its folder's; the path where two have the same. */
+export function namesOf(folders: readonly string[]): string[] {
+  const names = folders.map((folder) => basename(resolve(folder)));
+  return names.map((name, index) =>
+    names.filter((other) => other === name).length > 1 ? (folders[index] ?? name) : name,
+  );
+}
+
+/**
+ * Refuses what is no run folder.
+ *
+ * @throws UserError `RUN_NOT_FOUND`
+ */
+export function requireRun(folder: string): void {
   if (!existsSync(folder) || !statSync(folder).isDirectory())
     throw new UserError(
       'RUN_NOT_FOUND',
@@ -111,6 +79,10 @@ function readRun(folder: string): RecordedRun {
     );
   if (!files.some((file) => existsSync(join(folder, file))))
     throw new UserError('RUN_NOT_FOUND', `${folder} is no run folder: it holds none of ${files.join(', ')}`);
+}
+
+function readRun(folder: string, name: string): RecordedRun {
+  requireRun(folder);
   const gaps: string[] = [];
   const read = (file: string, without: string): string | undefined => {
     try {
@@ -145,24 +117,19 @@ function readRun(folder: string): RecordedRun {
     ? checked(incidentsFile, 'the faults are not shown', (text) => readIncidents(text, gaps))
     : undefined;
   const { steps = [], epochs = [], ranks = [] } = lines ?? {};
+  const curves = new StepCurves();
+  for (const step of steps) curves.add(step);
   if (epochs.length > 0 && ranks.length === 0)
     gaps.push('metrics.jsonl has no lines of the kind ranks: there are no times of each rank');
-  const name = basename(resolve(folder));
   return {
-    ...{ name, folder, settings: settings ?? new Map(), steps, epochs, ranks },
+    ...{ name, folder, settings: settings ?? new Map(), steps, curves, epochs, ranks },
     ...{ report, evaluation, incidents: incidents ?? [], gaps },
   };
 }
 
 function readIncidents(text: string, gaps: string[]): Incident[] {
   const lines = text.split('\n').filter((line) => line !== '');
-  const incidents = lines.flatMap((line) => {
-    try {
-      return [incidentSchema.parse(JSON.parse(line))];
-    } catch {
-      return [];
-    }
-  });
+  const incidents = lines.map(readIncident).filter((incident) => incident !== undefined);
   const broken = lines.length - incidents.length;
   if (broken > 0)
     gaps.push(
@@ -173,13 +140,7 @@ function readIncidents(text: string, gaps: string[]): Incident[] {
 
 function readMetrics(text: string, gaps: string[]): Pick<RecordedRun, 'steps' | 'epochs' | 'ranks'> {
   const lines = text.split('\n').filter((line) => line !== '');
-  const records = lines.map((line) => {
-    try {
-      return recordSchema.parse(JSON.parse(line));
-    } catch {
-      return undefined;
-    }
-  });
+  const records = lines.map(readRecord);
   const broken = records.filter((record) => record === undefined).length;
   if (broken > 0)
     gaps.push(`metrics.jsonl has ${broken} line${broken > 1 ? 's' : ''} that cannot be read, left out here`);

@@ -1,55 +1,49 @@
-import type { RecordedRun } from './run.js';
-import { largest } from '../util/extremes.js';
+import type { DrawnRun } from './run.js';
+import type { Point, StepNumber, Thinning } from './step-curves.js';
 
-export type Point = [x: number, y: number];
-
-/** Most points of a curve: more could not be distinguished. */
-const mostPoints = 500;
-
-/** Steps that an epoch of the run has; 1 where that is not known. */
-export function stepsPerEpoch({ steps }: RecordedRun): number {
-  const counts = new Map<number, number>();
-  for (const { epoch } of steps) counts.set(epoch, (counts.get(epoch) ?? 0) + 1);
-  return Math.max(1, largest(counts.values()));
+/** What curves of steps run over. */
+export interface StepScale {
+  name: string;
+  /** Steps of a run that are one of it. */
+  unit(run: DrawnRun): number;
 }
 
-/**
- * A number of every step over epochs trained, as a curve of at most 500 points, each the mean of neighbouring steps.
- * Steps without the number are left out.
- */
+/** Steps that an epoch of the run has; undefined where that is not known yet. */
+export function stepsPerEpoch({ curves, epochs }: DrawnRun): number | undefined {
+  return curves.perEpoch(epochs.at(-1)?.epoch);
+}
+
+/** Epochs trained; steps, where a run is still in its first epoch. */
+export function stepScale(runs: readonly DrawnRun[]): StepScale {
+  const inFirst = runs.some((run) => run.curves.last && stepsPerEpoch(run) === undefined);
+  if (inFirst) return { name: 'steps', unit: () => 1 };
+  return { name: 'epochs trained', unit: (run) => stepsPerEpoch(run) ?? 1 };
+}
+
+/** A number of the steps of a run, as a curve of at most 500 points, or 1000 for extremes. */
 export function stepCurve(
-  run: RecordedRun,
-  value: (step: RecordedRun['steps'][number]) => number | undefined,
+  run: DrawnRun,
+  name: StepNumber,
+  { scale = stepScale([run]), thinning = 'mean' }: { scale?: StepScale; thinning?: Thinning } = {},
 ): Point[] {
-  const each = stepsPerEpoch(run);
-  const points = run.steps.flatMap((step): Point[] => {
-    const y = value(step);
-    return y === undefined ? [] : [[(step.step + 1) / each, y]];
-  });
-  const size = Math.ceil(points.length / mostPoints);
-  const curve: Point[] = [];
-  for (let start = 0; start < points.length; start += size) {
-    const group = points.slice(start, start + size);
-    const mean = (axis: 0 | 1) => group.reduce((sum, point) => sum + point[axis], 0) / group.length;
-    curve.push([round(mean(0)), round(mean(1))]);
-  }
-  return curve;
+  const unit = scale.unit(run);
+  return run.curves.points(name, thinning).map(([x, y]): Point => [round(x / unit), round(y)]);
 }
 
 /** Most places of a curve that are marked, and most incidents that are named at one of them. */
 const mostMarks = 100;
 const mostNamed = 3;
 
-/** The incidents of a run at the points of one of its curves, those at one point together, in words. */
+/** The incidents of a run at the points of one of its curves, where `unit` steps are one, those at one point together, in words. */
 export function incidentsAt(
-  run: RecordedRun,
+  run: DrawnRun,
   points: readonly (readonly [x: number, y: number])[],
+  unit: number,
 ): { at: readonly [x: number, y: number]; text: string }[] {
-  const each = stepsPerEpoch(run);
   const found = new Map<(typeof points)[number], string[]>();
   for (const { step, rank, cause, replayed, seconds } of points.length > 0 ? run.incidents : []) {
     if (step === undefined) continue;
-    const x = step / each;
+    const x = step / unit;
     const distance = ([at]: readonly [x: number, y: number]) => Math.abs(at - x);
     const nearest = points.reduce((best, point) => (distance(point) < distance(best) ? point : best));
     const who = rank === undefined ? '' : `rank ${rank}: `;

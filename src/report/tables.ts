@@ -1,15 +1,15 @@
 import { describeDuration } from '../util/duration.js';
 import { escapeHtml } from '../util/escape-html.js';
-import type { RecordedRun } from './run.js';
+import type { DrawnRun } from './run.js';
 import { runColour } from './charts/chart.js';
 
 /** Most confusions in the table of one run. */
 const mostConfusions = 10;
 
-type Cell = string | number | null | undefined;
+export type Cell = string | number | null | undefined;
 
 /** Final numbers, a row a run. */
-export function resultTable(runs: readonly RecordedRun[]): string {
+export function resultTable(runs: readonly DrawnRun[]): string {
   const head = [
     'run',
     'accuracy',
@@ -29,7 +29,7 @@ export function resultTable(runs: readonly RecordedRun[]): string {
     const last = epochs.at(-1);
     const accuracy = evaluation?.accuracy ?? report?.evalAccuracy ?? last?.evalAccuracy;
     return [
-      `<td class="run"><i style="background:var(--${runColour(index).slice(1)})"></i>${escapeHtml(run.name)}</td>`,
+      runCell(run.name, index),
       ...[
         evaluation?.mirrored ? `${share(accuracy)} (mirrored)` : share(accuracy),
         evaluation && evaluation.topK.k > 1
@@ -50,11 +50,16 @@ export function resultTable(runs: readonly RecordedRun[]): string {
   return table(head, rows);
 }
 
+/** The cell that names a run, with the colour of its curves. */
+export function runCell(name: string, index: number): string {
+  return `<td class="run"><i style="background:var(--${runColour(index).slice(1)})"></i>${escapeHtml(name)}</td>`;
+}
+
 /** Settings that differ between the runs; for one run, all of them. */
-export function settingsTable(runs: readonly RecordedRun[]): string {
+export function settingsTable(runs: readonly DrawnRun[]): string {
   const known = runs.filter(({ settings }) => settings.size > 0);
   const paths = [...new Set(known.flatMap(({ settings }) => [...settings.keys()]))];
-  const text = (run: RecordedRun, path: string) => {
+  const text = (run: DrawnRun, path: string) => {
     const value = run.settings.get(path);
     return value === undefined ? undefined : typeof value === 'string' ? value : JSON.stringify(value);
   };
@@ -74,7 +79,7 @@ export function settingsTable(runs: readonly RecordedRun[]): string {
 }
 
 /** The most frequent wrong assignments of each run. */
-export function confusionTables(runs: readonly RecordedRun[]): string[] {
+export function confusionTables(runs: readonly DrawnRun[]): string[] {
   return runs.flatMap(({ name, evaluation }) => {
     if (!evaluation || evaluation.confusions.length === 0) return [];
     const className = (label: number) => escapeHtml(evaluation.classNames[label] ?? 'no class');
@@ -93,7 +98,7 @@ export function confusionTables(runs: readonly RecordedRun[]): string[] {
 const shownIncidents = 20;
 
 /** The faults that runs have gone on from, a row each; empty where there are none. */
-export function incidentTable(runs: readonly RecordedRun[]): string {
+export function incidentTable(runs: readonly DrawnRun[]): string {
   const rows = runs.flatMap(({ name, incidents }) =>
     incidents.map(({ time, step, rank, host, cause, replayed, seconds, worldSize }) =>
       [
@@ -117,24 +122,27 @@ export function incidentTable(runs: readonly RecordedRun[]): string {
 }
 
 /** List of the missing parts of the runs; empty where nothing is missing. */
-export function gapList(runs: readonly RecordedRun[]): string {
+export function gapList(runs: readonly DrawnRun[]): string {
   const lines = runs.flatMap(({ name, gaps }) =>
     gaps.map((gap) => `<li>${runs.length > 1 ? `<b>${escapeHtml(name)}</b>: ` : ''}${escapeHtml(gap)}</li>`),
   );
   return lines.length > 0 ? `<aside><h2>Not all is here</h2><ul>${lines.join('')}</ul></aside>` : '';
 }
 
-function table(head: readonly string[], rows: readonly string[]): string {
+/** A table; each row is its cells as HTML. */
+export function table(head: readonly string[], rows: readonly string[]): string {
   const cells = head.map((name) => `<th scope="col">${escapeHtml(name)}</th>`).join('');
   const body = rows.map((row) => `<tr>${row}</tr>`).join('');
   return `<div class="scroll"><table><thead><tr>${cells}</tr></thead><tbody>${body}</tbody></table></div>`;
 }
 
-function cell(value: Cell): string {
+/** The content of a cell: text, or a dash. */
+export function cell(value: Cell): string {
   return value === undefined || value === null || value === '' ? '–' : escapeHtml(String(value));
 }
 
-function share(value: number | null | undefined): string | undefined {
+/** A share as a percentage. */
+export function share(value: number | null | undefined): string | undefined {
   return value === null || value === undefined ? undefined : `${(100 * value).toFixed(2)} %`;
 }
 

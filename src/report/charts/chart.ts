@@ -1,4 +1,4 @@
-import type { RecordedRun } from '../run.js';
+import type { DrawnRun } from '../run.js';
 
 /**
  * One picture of the page. Colours are names of the style sheet's variables, such as `@run-0`, for which the page has
@@ -36,6 +36,8 @@ export interface Curve {
   dash?: 0 | 1 | 2;
   /** Whether it shows the points themselves. */
   dots?: boolean;
+  /** Draws it with a thin line, as one that goes up and down. */
+  thin?: boolean;
   /** Draws steps that end, or lie in the middle, at their points. */
   steps?: 'end' | 'middle';
   /** Diameter of each point. */
@@ -59,7 +61,7 @@ export interface Mark {
 
 /** A chart of curves with a legend, where there are several, and a tooltip. */
 export function lineOption(x: Axis, y: Axis, curves: readonly Curve[], marks: readonly Mark[] = []): object {
-  const lines = curves.map(({ name, points, colour, dash = 0, dots, steps, sizes }) => ({
+  const lines = curves.map(({ name, points, colour, dash = 0, dots, thin, steps, sizes }) => ({
     type: 'line',
     name,
     data: sizes ? points.map((value, index) => ({ value, symbolSize: sizes[index] })) : points,
@@ -68,7 +70,7 @@ export function lineOption(x: Axis, y: Axis, curves: readonly Curve[], marks: re
     symbol: 'circle',
     symbolSize: 6,
     itemStyle: { color: colour },
-    lineStyle: { color: colour, width: 2, type: dashes[dash] },
+    lineStyle: { color: colour, width: thin ? 1.2 : 2, type: dashes[dash] },
     emphasis: { focus: 'series' },
   }));
   // A series each, since the tooltip shows the names of series.
@@ -119,7 +121,7 @@ export function legend(show: boolean): object {
 }
 
 /** Name of a curve: the quantity where there is one run, else the run's name. */
-export function curveName(runs: readonly RecordedRun[], run: RecordedRun, what: string): string {
+export function curveName(runs: readonly DrawnRun[], run: DrawnRun, what: string): string {
   return runs.length === 1 ? what : run.name;
 }
 

@@ -1,6 +1,7 @@
 import type { Evaluation } from '../../evaluation/schema.js';
-import type { RecordedRun } from '../run.js';
-import { round, type Point } from '../series.js';
+import type { DrawnRun } from '../run.js';
+import { round } from '../series.js';
+import type { Point } from '../step-curves.js';
 import {
   axisOption,
   classAxis,
@@ -17,7 +18,7 @@ import { present } from '../../util/present.js';
 
 /** A run that was evaluated, with its place among all runs, which gives it its colour. */
 export interface Evaluated {
-  run: RecordedRun;
+  run: DrawnRun;
   evaluation: Evaluation;
   index: number;
 }
@@ -37,7 +38,7 @@ export function comparedCharts(all: readonly Evaluated[]): Chart[] {
   ];
 }
 
-function classes(all: readonly Evaluated[], runs: readonly RecordedRun[]): Chart {
+function classes(all: readonly Evaluated[], runs: readonly DrawnRun[]): Chart {
   const { evaluation: first } = present(all[0], 'an evaluation');
   const { classNames } = first;
   const accuracy = ({ classTotal, classCorrect }: Evaluation, label: number) =>
@@ -80,7 +81,7 @@ const confidences = {
   probability: 'probability of the assigned class (softmax)',
 };
 
-function reliability(all: readonly Evaluated[], runs: readonly RecordedRun[]): Chart {
+function reliability(all: readonly Evaluated[], runs: readonly DrawnRun[]): Chart {
   const curves = all.map(({ run, evaluation, index }): Curve => {
     const filled = evaluation.reliability.bins.filter(({ images }) => images > 0);
     return {
@@ -117,7 +118,7 @@ function reliability(all: readonly Evaluated[], runs: readonly RecordedRun[]): C
   };
 }
 
-function rejection(all: readonly Evaluated[], runs: readonly RecordedRun[]): Chart[] {
+function rejection(all: readonly Evaluated[], runs: readonly DrawnRun[]): Chart[] {
   const single = runs.length === 1;
   const accepted = all.flatMap(({ run, evaluation: { rejection, total }, index }): Curve[] => {
     const points = over(rejection.thresholds, (at) => ratio(rejection.accepted[at], total));
@@ -176,7 +177,7 @@ function ratio(count = 0, total = 0): number | undefined {
   return total > 0 ? count / total : undefined;
 }
 
-function unknown(all: readonly Evaluated[], runs: readonly RecordedRun[]): Chart[] {
+function unknown(all: readonly Evaluated[], runs: readonly DrawnRun[]): Chart[] {
   const curves = all.flatMap(({ run, evaluation: { rejection, total }, index }): Curve[] => {
     const { accepted, unknown } = rejection;
     if (!unknown) return [];
@@ -212,7 +213,7 @@ function unknown(all: readonly Evaluated[], runs: readonly RecordedRun[]): Chart
   ];
 }
 
-function norms(all: readonly Evaluated[], runs: readonly RecordedRun[]): Chart {
+function norms(all: readonly Evaluated[], runs: readonly DrawnRun[]): Chart {
   const curves = all.map(({ run, evaluation, index }): Curve => {
     const { from, to, counts } = evaluation.norms.histogram;
     const width = (to - from) / counts.length;

@@ -1,8 +1,16 @@
-import type { RecordedRun } from '../run.js';
-import { incidentsAt, round, stepCurve, type Point } from '../series.js';
-import { curveName, lineOption, percent, runColour, type Chart, type Curve, type Mark } from './chart.js';
-
-type Step = RecordedRun['steps'][number];
+import type { DrawnRun } from '../run.js';
+import { incidentsAt, round, stepCurve, stepScale, stepsPerEpoch, type StepScale } from '../series.js';
+import type { Point, StepNumber, Thinning } from '../step-curves.js';
+import {
+  curveName,
+  lineOption,
+  percent,
+  runColour,
+  type Axis,
+  type Chart,
+  type Curve,
+  type Mark,
+} from './chart.js';
 
 /** Terms of the loss, by their names in `metrics.jsonl`. */
 const parts = [
@@ -15,15 +23,23 @@ const parts = [
 
 const epochAxis = { name: 'epochs trained', min: 0 };
 
+const thinned: Readonly<Record<Thinning, string>> = {
+  mean: 'a point is the mean of neighbouring steps where there are many',
+  extremes: 'of neighbouring steps the smallest and the largest are drawn where there are many',
+};
+
 /** Curves of the training, all runs in one picture each. */
-export function trainingCharts(runs: readonly RecordedRun[]): Chart[] {
-  const perStep = (what: string, value: (step: Step) => number | undefined): Curve[] =>
+export function trainingCharts(runs: readonly DrawnRun[], thinning: Thinning): Chart[] {
+  const scale = stepScale(runs);
+  const stepAxis = { name: scale.name, min: 0 };
+  const perStep = (what: string, name: StepNumber): Curve[] =>
     runs.map((run, index) => ({
       name: curveName(runs, run, what),
-      points: stepCurve(run, value),
+      points: stepCurve(run, name, { scale, thinning }),
+      thin: thinning === 'extremes',
       colour: runColour(index),
     }));
-  const perEpoch = (what: string, value: (epoch: RecordedRun['epochs'][number]) => number): Curve[] =>
+  const perEpoch = (what: string, value: (epoch: DrawnRun['epochs'][number]) => number): Curve[] =>
     runs.map((run, index) => ({
       name: curveName(runs, run, what),
       points: run.epochs.map((epoch): Point => [epoch.epoch + 1, round(value(epoch))]),
@@ -32,21 +48,21 @@ export function trainingCharts(runs: readonly RecordedRun[]): Chart[] {
     }));
   const drawn = (
     chart: Omit<Chart, 'option'>,
-    unit: Parameters<typeof lineOption>[1],
+    [x, y]: readonly [Axis, Axis],
     curves: Curve[],
     marks?: Mark[],
   ): Chart[] => {
     const known = curves.filter(({ points }) => points.length > 0);
-    return known.length > 0 ? [{ ...chart, option: lineOption(epochAxis, unit, known, marks) }] : [];
+    return known.length > 0 ? [{ ...chart, option: lineOption(x, y, known, marks) }] : [];
   };
-  const marksOn = (curves: readonly Curve[]) =>
+  const marksOn = (curves: readonly Curve[], unit: (run: DrawnRun) => number) =>
     runs.flatMap((run, index) =>
-      incidentsAt(run, curves[index]?.points ?? []).map(({ at, text }) => ({
+      incidentsAt(run, curves[index]?.points ?? [], unit(run)).map(({ at, text }) => ({
         at,
         text: runs.length > 1 ? `${run.name}: ${text}` : text,
       })),
     );
-  const losses = perStep('loss', ({ loss }) => loss);
+  const losses = perStep('loss', 'loss');
   const accuracies = perEpoch('accuracy', ({ evalAccuracy }) => percent(evalAccuracy));
   const isMarked = runs.some(({ incidents }) => incidents.some(({ step }) => step !== undefined));
   const legendOfMarks = isMarked ? ' A triangle is a fault that the run has gone on from.' : '';
@@ -55,22 +71,22 @@ export function trainingCharts(runs: readonly RecordedRun[]): Chart[] {
       {
         id: 'loss',
         title: 'Training loss',
-        caption: `Of each global batch; a point is the mean of neighbouring steps where there are many.${legendOfMarks}`,
+        caption: `Of each global batch; ${thinned[thinning]}.${legendOfMarks}`,
       },
-      { name: 'loss', min: 0 },
+      [stepAxis, { name: 'loss', min: 0 }],
       losses,
-      marksOn(losses),
+      marksOn(losses, (run) => scale.unit(run)),
     ),
-    ...partCharts(runs),
+    ...partCharts(runs, scale, thinning),
     ...drawn(
       {
         id: 'accuracy',
         title: 'Test accuracy',
         caption: `Top-1, by the nearest centroid (by the largest logit for plain softmax), after each epoch.${legendOfMarks}`,
       },
-      { name: 'accuracy', unit: ' %' },
+      [epochAxis, { name: 'accuracy', unit: ' %' }],
       accuracies,
-      marksOn(accuracies),
+      marksOn(accuracies, (run) => stepsPerEpoch(run) ?? 1),
     ),
     ...drawn(
       {
@@ -79,7 +95,7 @@ export function trainingCharts(runs: readonly RecordedRun[]): Chart[] {
         caption:
           'Mean over the test images after each epoch; 1 is a feature that points exactly at its centroid.',
       },
-      { name: 'mean cosine' },
+      [epochAxis, { name: 'mean cosine' }],
       perEpoch('mean cosine', ({ meanCosine }) => meanCosine),
     ),
     ...drawn(
@@ -89,25 +105,27 @@ export function trainingCharts(runs: readonly RecordedRun[]): Chart[] {
         caption:
           'Of the norm-adaptive cosine: how long features must be for their cosine to count in full. It follows the mean norm.',
       },
-      { name: 'delta', min: 0 },
-      perStep('delta', ({ delta }) => delta)
+      [stepAxis, { name: 'delta', min: 0 }],
+      perStep('delta', 'delta')
         .map((curve): Curve => ({ ...curve, steps: 'end' }))
         .filter(({ points }) => points.some(([, delta]) => delta > 0)),
     ),
     ...drawn(
       { id: 'learning-rate', title: 'Learning rate', caption: 'Of each step.' },
-      { name: 'learning rate', min: 0 },
-      perStep('learning rate', ({ lr }) => lr),
+      [stepAxis, { name: 'learning rate', min: 0 }],
+      perStep('learning rate', 'lr'),
     ),
   ];
 }
 
 /** One picture of all parts for one run, one of each part for several; logarithmic, as they differ by magnitudes. */
-function partCharts(runs: readonly RecordedRun[]): Chart[] {
+function partCharts(runs: readonly DrawnRun[], scale: StepScale, thinning: Thinning): Chart[] {
+  const axis = { name: scale.name, min: 0 };
+  const thin = thinning === 'extremes';
   const known = parts.flatMap((part) => {
     const curves = runs.map((run, index): Curve => {
-      const points = stepCurve(run, (step) => step[part.key]).filter(([, value]) => value > 0);
-      return { name: curveName(runs, run, part.name), points, colour: runColour(index) };
+      const points = stepCurve(run, part.key, { scale, thinning }).filter(([, value]) => value > 0);
+      return { name: curveName(runs, run, part.name), points, colour: runColour(index), thin };
     });
     const drawn = curves.filter(({ points }) => points.length > 0);
     return drawn.length > 0 ? [{ ...part, curves: drawn }] : [];
@@ -118,7 +136,7 @@ function partCharts(runs: readonly RecordedRun[]): Chart[] {
       id: `part-${key}`,
       title: `Part of the loss: ${name}`,
       caption: `It ${about}. The axis is logarithmic.`,
-      option: lineOption(epochAxis, { name, log: true }, curves),
+      option: lineOption(axis, { name, log: true }, curves),
     }));
   }
   const curves = known.flatMap((one, part) =>
@@ -129,7 +147,7 @@ function partCharts(runs: readonly RecordedRun[]): Chart[] {
       id: 'parts',
       title: 'Parts of the loss',
       caption: `${known.map(({ name, about }) => `${name.charAt(0).toUpperCase()}${name.slice(1)} ${about}`).join('; ')}. The axis is logarithmic.`,
-      option: lineOption(epochAxis, { name: 'part of the loss', log: true }, curves),
+      option: lineOption(axis, { name: 'part of the loss', log: true }, curves),
     },
   ];
 }

@@ -1,7 +1,7 @@
 import type { Evaluation } from '../../evaluation/schema.js';
 import { axisOption, classAxis, gridOption, legend, percent, type Chart } from './chart.js';
 import type { Evaluated } from './compared.js';
-import type { RecordedRun } from '../run.js';
+import type { DrawnRun } from '../run.js';
 
 /** Most classes whose matrix can be read. */
 const mostCells = 40;
@@ -21,11 +21,11 @@ export function ownCharts(all: readonly Evaluated[]): Record<'confusions' | 'ang
   };
 }
 
-function titled(title: string, runs: readonly RecordedRun[], run: RecordedRun): string {
+function titled(title: string, runs: readonly DrawnRun[], run: DrawnRun): string {
   return runs.length > 1 ? `${title}: ${run.name}` : title;
 }
 
-function confusion({ run, evaluation, index }: Evaluated, runs: readonly RecordedRun[]): Chart[] {
+function confusion({ run, evaluation, index }: Evaluated, runs: readonly DrawnRun[]): Chart[] {
   const { classNames, confusion, classTotal } = evaluation;
   const classes = classNames.length;
   if (classes > mostCells || confusion.length === 0) return [];
@@ -84,7 +84,7 @@ function confusion({ run, evaluation, index }: Evaluated, runs: readonly Recorde
   ];
 }
 
-function angles({ run, evaluation, index }: Evaluated, runs: readonly RecordedRun[]): Chart {
+function angles({ run, evaluation, index }: Evaluated, runs: readonly DrawnRun[]): Chart {
   const { own, other } = evaluation.angles;
   const bars = (
     name: string,
@@ -124,7 +124,7 @@ function angles({ run, evaluation, index }: Evaluated, runs: readonly RecordedRu
   };
 }
 
-function plane({ run, evaluation, index }: Evaluated, runs: readonly RecordedRun[]): Chart {
+function plane({ run, evaluation, index }: Evaluated, runs: readonly DrawnRun[]): Chart {
   const { vectors, x, y, labels, assigned } = evaluation.plane;
   const { classNames } = evaluation;
   const reach = [...x, ...y, ...vectors.flat()].reduce((most, value) => Math.max(most, Math.abs(value)), 0.1);

@@ -1,5 +1,6 @@
-import type { RecordedRun } from '../run.js';
-import { round, type Point } from '../series.js';
+import type { DrawnRun } from '../run.js';
+import { round } from '../series.js';
+import type { Point } from '../step-curves.js';
 import {
   axisOption,
   curveName,
@@ -13,7 +14,7 @@ import {
 import { largest } from '../../util/extremes.js';
 
 /** Where the time went: throughput over the epochs, and what each rank waited for. */
-export function timeCharts(runs: readonly RecordedRun[]): Chart[] {
+export function timeCharts(runs: readonly DrawnRun[]): Chart[] {
   const timed = runs.map((run, index) => ({ run, index })).filter(({ run }) => run.ranks.length > 0);
   if (timed.length === 0) return [];
   const curves = timed.map(({ run, index }): Curve => {
@@ -40,7 +41,7 @@ export function timeCharts(runs: readonly RecordedRun[]): Chart[] {
 }
 
 /** Mean seconds of an epoch that a rank computed, waited for its loader, and waited in collectives. */
-function waiting(runs: readonly RecordedRun[]): Chart {
+function waiting(runs: readonly DrawnRun[]): Chart {
   const rows = runs.flatMap((run) =>
     (run.ranks[0]?.ranks ?? []).map((_, rank) => {
       const epochs = run.ranks.flatMap(({ ranks }) => (ranks[rank] ? [ranks[rank]] : []));
