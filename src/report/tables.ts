@@ -29,7 +29,7 @@ export function resultTable(runs: readonly DrawnRun[]): string {
     const last = epochs.at(-1);
     const accuracy = evaluation?.accuracy ?? report?.evalAccuracy ?? last?.evalAccuracy;
     return [
-      runCell(run.name, index),
+      `<td>${runName(run.name, index)}</td>`,
       ...[
         evaluation?.mirrored ? `${share(accuracy)} (mirrored)` : share(accuracy),
         evaluation && evaluation.topK.k > 1
@@ -50,9 +50,9 @@ export function resultTable(runs: readonly DrawnRun[]): string {
   return table(head, rows);
 }
 
-/** The cell that names a run, with the colour of its curves. */
-export function runCell(name: string, index: number): string {
-  return `<td class="run"><i style="background:var(--${runColour(index).slice(1)})"></i>${escapeHtml(name)}</td>`;
+/** A run's name, with the colour of its curves. */
+export function runName(name: string, index: number): string {
+  return `<span class="run"><i style="background:var(--${runColour(index).slice(1)})"></i>${escapeHtml(name)}</span>`;
 }
 
 /** Settings that differ between the runs; for one run, all of them. */

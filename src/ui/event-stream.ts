@@ -13,7 +13,7 @@ export class EventStream {
     private readonly response: ServerResponse,
     onClose: () => void,
   ) {
-    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.writeHead(200, { 'content-type': 'text/event-stream', connection: 'close' });
     response.write(`retry: ${comeAgainMs}\n\n`);
     this.beat = setInterval(() => this.write(':\n\n'), beatEveryMs).unref();
     response.on('close', () => {

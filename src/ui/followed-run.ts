@@ -138,7 +138,8 @@ export class FollowedRun {
     const names = namesIn(join(folder, 'logs')).filter(
       (name) => logName.test(name) && !this.logs.includes(name),
     );
-    this.logs.push(...names.toSorted((a, b) => a.localeCompare(b, 'en', { numeric: true })));
+    for (const name of names.toSorted((a, b) => a.localeCompare(b, 'en', { numeric: true })))
+      this.logs.push(name);
   }
 }
 

@@ -15,8 +15,8 @@ import { Viewer } from './view.js';
 const host = '127.0.0.1';
 const tokenBytes = 16;
 const lookEveryMs = 500;
-/** A page that is not read has this long to take the last of a run. */
-const lastSendMs = 1500;
+/** The last look at the runs, and then the pages that take what is left, have this long each. */
+const lastMs = 400;
 
 /** Connections at once, and those among them that are told of changes. */
 const mostConnections = 64;
@@ -88,12 +88,12 @@ export class RunServer {
   async close(reason: string): Promise<void> {
     if (this.ended) return;
     this.ended = true;
-    if (this.feed.isWatched) await Promise.race([this.look(), delay(lastSendMs, undefined, { ref: false })]);
+    if (this.feed.isWatched) await Promise.race([this.look(), delay(lastMs, undefined, { ref: false })]);
     this.feed.end(reason);
     const gone = new Promise((resolve) => this.server.close(resolve));
     this.server.closeIdleConnections();
     for (const response of this.streams) response.end();
-    await Promise.race([gone, delay(lastSendMs, undefined, { ref: false })]);
+    await Promise.race([gone, delay(lastMs, undefined, { ref: false })]);
     this.server.closeAllConnections();
     for (const run of this.runs) run.close();
   }

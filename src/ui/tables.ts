@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import type { DrawnRun } from '../report/run.js';
 import { stepsPerEpoch } from '../report/series.js';
-import { cell, runCell, share, table, type Cell } from '../report/tables.js';
+import { cell, runName, share, table, type Cell } from '../report/tables.js';
 import { describeDuration } from '../util/duration.js';
 import { escapeHtml } from '../util/escape-html.js';
 import { isRunning, isStopped, processSpace } from '../util/processes.js';
@@ -9,31 +9,35 @@ import type { FollowedRun, Standing } from './followed-run.js';
 
 /** How each run stands, a row a run. */
 export function runTable(runs: readonly FollowedRun[]): string {
+  const head = ['run', 'state', 'epochs', 'steps', 'loss', 'accuracy', 'images/s', 'left', 'by'];
   const rows = runs.map(({ drawn, standing }, index) => {
     const { epochs, curves } = drawn;
-    const { state, wantedEpochs, holder, job } = standing;
+    const { state = 'starting', wantedEpochs, holder, job } = standing;
     const last = epochs.at(-1);
-    const speed = state === 'running' ? curves.last?.samplesPerSecond.toFixed(0) : undefined;
+    const running = state === 'running';
     const values: Cell[] = [
       `${(last?.epoch ?? -1) + 1}${wantedEpochs === undefined ? '' : ` of ${wantedEpochs}`}`,
       curves.last && curves.last.step + 1,
       curves.last?.loss.toPrecision(4),
       share(last?.evalAccuracy),
-      speed,
-      state === 'running' ? timeLeft(drawn, wantedEpochs) : undefined,
+      running ? curves.last?.samplesPerSecond.toFixed(0) : undefined,
+      running ? timeLeft(drawn, wantedEpochs) : undefined,
       holder ? `process ${holder.pid} on ${holder.host}` : job?.ended?.message,
     ];
-    return [
-      runCell(drawn.name, index),
-      stateCell(state),
-      ...values.map((value) => `<td>${cell(value)}</td>`),
-    ].join('');
+    return [runName(drawn.name, index), stateMark(state, state), ...values.map(cell)];
   });
-  return table(['run', 'state', 'epochs', 'steps', 'loss', 'accuracy', 'images/s', 'left', 'by'], rows);
+  return labelled(head, rows);
 }
 
-function stateCell(state: Standing['state']): string {
-  return `<td><b class="state ${state ?? 'starting'}">${state ?? 'starting'}</b></td>`;
+/** A table whose cells name their columns, for screens on which each row becomes a card. */
+function labelled(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const cells = (row: readonly string[]) =>
+    row.map((html, column) => `<td data-label="${escapeHtml(head[column] ?? '')}">${html}</td>`).join('');
+  return table(head, rows.map(cells));
+}
+
+function stateMark(kind: string, words: string): string {
+  return `<b class="state ${kind}">${escapeHtml(words)}</b>`;
 }
 
 /** Time for the steps that are left, by the speed of the last one; evaluations are left out. */
@@ -58,15 +62,12 @@ export function workerTable(runs: readonly FollowedRun[]): string {
   const rows = runs.flatMap(({ drawn, standing }) =>
     workersOf(drawn, standing)
       .slice(0, mostWorkers)
-      .map(({ who, state, values }) =>
-        [
-          ...(several ? [`<td>${escapeHtml(drawn.name)}</td>`] : []),
-          `<td>${escapeHtml(who)}</td><td><b class="state ${state.kind}">${escapeHtml(state.words)}</b></td>`,
-          ...values.map((value) => `<td>${cell(value)}</td>`),
-        ].join(''),
-      ),
+      .map(({ who, state, values }) => [
+        escapeHtml(several ? `${drawn.name} · ${who}` : who),
+        stateMark(state.kind, state.words),
+        ...values.map(cell),
+      ]),
   );
-  if (rows.length === 0) return '';
   const head = [
     'worker',
     'state',
@@ -77,7 +78,7 @@ export function workerTable(runs: readonly FollowedRun[]): string {
     'waited for others',
     'for the loader',
   ];
-  return table([...(several ? ['run'] : []), ...head], rows);
+  return rows.length > 0 ? labelled(head, rows) : '';
 }
 
 interface WorkerRow {

@@ -108,9 +108,7 @@ describe('stepCurve', () => {
       write('short', { 'metrics.jsonl': lines(8) }),
       write('long', { 'metrics.jsonl': lines(1999) }),
     ]);
-    expect(stepCurve(short, 'loss')).toEqual(
-      [0, 1, 2, 3, 4, 5, 6, 7].map((at) => [(at + 1) / 4, at]),
-    );
+    expect(stepCurve(short, 'loss')).toEqual([0, 1, 2, 3, 4, 5, 6, 7].map((at) => [(at + 1) / 4, at]));
     const curve = stepCurve(long, 'loss');
     expect(curve).toHaveLength(500);
     expect(curve[1]).toEqual([1.625, 5.5]);
