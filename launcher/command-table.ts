@@ -28,6 +28,7 @@ export const commands: Readonly<
   centroids: async () => (await import('./commands/centroids.js')).centroidsCommand as never,
   bench: async () => (await import('./commands/bench.js')).benchCommand as never,
   data: async () => (await import('./commands/data.js')).dataCommand as never,
+  explain: async () => (await import('./commands/explain.js')).explainCommand as never,
   bugreport: async () => (await import('./commands/bugreport.js')).bugreportCommand as never,
   completion: async () => (await import('./commands/completion.js')).completionCommand as never,
   doctor: async () => (await import('./commands/doctor.js')).doctorCommand as never,

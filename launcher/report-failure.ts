@@ -11,10 +11,12 @@ import {
   type ErrorReport,
 } from '../src/util/errors.js';
 import type { Report } from '../src/record/records.js';
+import { errorLine } from '../src/util/error-line.js';
 import { printable } from '../src/util/printable.js';
 import { fileReason } from '../src/util/regular-file.js';
 import { exitCodeOf } from '../src/util/signals.js';
 import { withSources } from '../src/util/source-positions.js';
+import { addressOf } from './error-page.js';
 
 interface Failure extends ErrorReport {
   exitCode: number;
@@ -26,9 +28,9 @@ interface Failure extends ErrorReport {
  */
 export function reportFailure(error: unknown): number {
   const { code, message, exitCode } = failureOf(error);
-  process.stderr.write(`pod-dist: ${printable(message)}\n`);
+  process.stderr.write(`${errorLine({ code, message })}\n`);
   if (process.argv.includes('--json'))
-    process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
+    process.stdout.write(`${JSON.stringify({ error: { code, message, url: addressOf(code) } })}\n`);
   return exitCode;
 }
 

@@ -23,6 +23,7 @@ export const summaries = {
   centroids: 'make class centroids and measure them',
   bench: 'measure this machine',
   data: 'fetch a data set, read one through, show the pixels kept of them, or draw its images',
+  explain: 'say what the code of an error means, and what to do',
   bugreport: 'pack what is needed to find the cause of a trouble of a run, without secrets and names',
   completion: 'print what lets a shell complete commands, flags, names and settings',
   doctor: 'show what this machine can train with, and how fast',

@@ -3,6 +3,7 @@ import { shippedRecipes } from '../../src/config/recipe.js';
 import { formsAt } from '../../src/config/schema-tree.js';
 import { listSettings } from '../../src/config/settings.js';
 import { sources } from '../../src/data/fetch/sources.js';
+import { everyCode } from '../../src/util/error-codes.js';
 import { settingOf } from '../flags.js';
 
 interface Values {
@@ -26,6 +27,7 @@ export function positionalValues(place: string): string[] | undefined {
   if (place === 'data fetch name') return Object.keys(sources);
   if (place === 'config show recipe') return shippedRecipes();
   if (place === 'config settings section') return sections();
+  if (place === 'explain code') return everyCode().map(([code]) => code);
   return undefined;
 }
 

@@ -66,7 +66,7 @@ export async function writeExportFolder(
     if (existsSync(final)) await rename(final, aside('old'));
     await rename(temporary, final);
   } catch (error) {
-    throw new UserError('EXPORT_FAILED', `cannot write ${folder}: ${messageOf(error)}`);
+    throw new UserError('EXPORT_FAILED', `cannot write the export ${folder}: ${messageOf(error)}`);
   } finally {
     await rm(temporary, { recursive: true, force: true });
     if (existsSync(final)) await rm(aside('old'), { recursive: true, force: true });

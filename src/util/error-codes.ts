@@ -74,7 +74,6 @@ const job = {
   COLLECTIVE_TIMEOUT: 'a collective has not ended by its deadline',
   COLLECTIVE_FAILED: 'a collective could not be carried out',
   RUN_FOLDER_LOST: 'the run folder was emptied, or another job has taken it',
-  LAUNCH_FAILED: 'the launching process has ended without saying why',
   LOSS_NOT_FINITE: 'the loss is not a finite number',
   GRADIENT_NOT_FINITE: 'a gradient is not finite; the message names the parameter and the step',
   GPU_FAILED: 'the GPU has failed, or has run out of memory',
@@ -124,6 +123,11 @@ export const errorCodes = { input, job, again, program } as const;
 export type ErrorCode = {
   [Group in keyof typeof errorCodes]: keyof (typeof errorCodes)[Group];
 }[keyof typeof errorCodes];
+
+/** Every code with its meaning, in the order of the groups. */
+export function everyCode(): [code: ErrorCode, meaning: string][] {
+  return Object.values(errorCodes).flatMap((group) => Object.entries(group) as [ErrorCode, string][]);
+}
 
 /** A code that another process or thread has sent. */
 export function readCode(text: string): ErrorCode {

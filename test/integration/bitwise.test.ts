@@ -133,7 +133,7 @@ describe('--bitwise 4', () => {
     [['--workers', '8'], /^pod-dist: distributed\.bitwise 4 is for 1, 2 or 4 workers, not for 8$/],
     [
       ['--backend', 'webgpu'],
-      /^pod-dist: distributed\.bitwise 4 is for the backends native, wasm and cpu, not for webgpu$/,
+      /^pod-dist: distributed\.bitwise 4 is for the backends native, wasm and cpu, not for webgpu \(see /,
     ],
     [['--wire', 'bf16'], /distributed\.wire: depends on the number of workers, .*: choose float32$/],
     [['--bitwise', '6'], /distributed\.bitwise: must be a power of two, such as 4$/],

@@ -98,7 +98,7 @@ describe('features of images', () => {
     );
     expect(wrong).toMatchObject({
       code: 2,
-      lastLine: expect.stringMatching(/wrong\.txt: there is no image ada\/99 in others$/),
+      lastLine: expect.stringMatching(/wrong\.txt: there is no image ada\/99 in others \(see /),
     });
   });
 

@@ -169,7 +169,7 @@ describe('evaluate, of another folder,', () => {
     const { code, lastLine } = await evaluate('--set', 'data.root=strange');
     expect([code, lastLine]).toEqual([
       2,
-      'pod-dist: strange/test has classes that the checkpoint does not know: yak; it knows cat, dog, emu',
+      'pod-dist: strange/test has classes that the checkpoint does not know: yak; it knows cat, dog, emu (see pod-dist explain CHECKPOINT_MISMATCH)',
     ]);
   });
 });

@@ -54,7 +54,7 @@ describe('a run that is ended five times, with other numbers of workers', () => 
     expect(ended.map(({ code }) => code)).toEqual([75, 75, 75, 75, 75]);
     for (const { lastLine } of ended)
       expect(lastLine).toMatch(
-        /^pod-dist: ended by (?:SIGTERM|SIGUSR1|--max-time) with the checkpoint (?:step-\d{8}|epoch-\d{4}); --resume --out \S+ goes on from it$/,
+        /^pod-dist: ended by (?:SIGTERM|SIGUSR1|--max-time) with the checkpoint (?:step-\d{8}|epoch-\d{4}); --resume --out \S+ goes on from it \(see pod-dist explain PREEMPTED\)$/,
       );
     expect(place.leftovers()).toEqual([]);
   });

@@ -157,9 +157,9 @@ describe('workers that something else has started', () => {
     commands[1].child.kill(signal);
     const [first, second] = await Promise.all(commands.map((command) => command.ended));
     const stopped = `stopped by ${signal}; --resume goes on from the last checkpoint`;
-    expect(second).toMatchObject({ code, lastLine: `pod-dist: ${stopped}` });
+    expect(second).toMatchObject({ code, lastLine: `pod-dist: ${stopped} (see pod-dist explain STOPPED)` });
     expect(first.code).toBe(1);
-    expect(first.lastLine).toMatch(new RegExp(`^pod-dist: rank 1 on host .*: ${stopped}$`));
+    expect(first.lastLine).toMatch(new RegExp(`^pod-dist: rank 1 on host .*: ${stopped} \\(see `));
     expect(place.leftovers()).toEqual([]);
   });
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -75,7 +75,14 @@ describe('with --json', () => {
   ])('a mistake is an object as well: pod-dist %j', async (args, code, message) => {
     const ended = await place.run(...args);
     expectMistake(ended, message);
-    expect(JSON.parse(ended.stdout)).toEqual({ error: { code, message: expect.stringMatching(message) } });
+    const { error } = JSON.parse(ended.stdout) as { error: Record<'code' | 'message' | 'url', string> };
+    expect(error).toEqual({
+      code,
+      message: expect.stringMatching(message),
+      url: expect.stringMatching(/^file:/),
+    });
+    const { pathname, hash } = new URL(error.url);
+    expect(readFileSync(pathname, 'utf8').toLowerCase()).toContain(`\n### ${hash.slice(1)}\n`);
   });
 });
 

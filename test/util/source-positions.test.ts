@@ -25,7 +25,7 @@ describe('the stack of a bug', () => {
       encoding: 'utf8',
       env: { ...process.env, TMPDIR: folder },
     });
-    const [, file] = /^pod-dist: unexpected error: a bug; its stack is in (.*)\n$/.exec(stderr) ?? [];
+    const [, file] = /^pod-dist: unexpected error: a bug; its stack is in (\S+) \(see /.exec(stderr) ?? [];
     const stack = readFileSync(file, 'utf8');
     const source = readFileSync(new URL('../../launcher/version.ts', import.meta.url), 'utf8').split('\n');
     const line = source.findIndex((text) => text.includes('readFileSync(file')) + 1;

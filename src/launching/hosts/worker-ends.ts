@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { readErrorLine } from '../../util/error-line.js';
 import { PodDistError, PreemptedError, StoppedError, UserError, resumeAdvice } from '../../util/errors.js';
 import type { WorkerEnd } from './messages.js';
 
@@ -22,26 +23,26 @@ export interface PlacedEnd extends WorkerEnd {
 export function errorOfEnds(ends: readonly PlacedEnd[], elastic: boolean): PodDistError | undefined {
   const counted = elastic ? ends.filter(({ lost, signal }) => !lost && signal === null) : ends;
   const failed = (counted.length > 0 ? counted : ends).filter(({ code }) => code !== 0);
-  const speaks = ({ last }: PlacedEnd) => last.startsWith('pod-dist: ');
+  const speaks = ({ last }: PlacedEnd) => readErrorLine(last) !== undefined;
   const mistake = failed.find(({ code }) => code === 2);
   const worst = mistake ?? (failed[0]?.lost ? failed[0] : (failed.find(speaks) ?? failed[0]));
   if (!worst) return undefined;
   const { rank, host, code, signal, last, lost } = worst;
   const how = signal ? `was ended by ${signal}` : `has ended with exit code ${code}`;
-  const line = speaks(worst)
-    ? last.slice('pod-dist: '.length)
-    : `rank ${rank} on host ${host} ${how}${last && `: ${last}`}`;
+  const { message, code: cause = 'EXITED' } = readErrorLine(last) ?? {
+    message: `rank ${rank} on host ${host} ${how}${last && `: ${last}`}`,
+  };
   if (lost) return new PodDistError('HOST_LOST', `${last}; ${resumeAdvice}`);
   switch (code) {
     case 2:
-      return new UserError('EXITED', line);
+      return new UserError(cause, message);
     case 74:
     case 75:
-      return new PreemptedError(code === 75 ? 'PREEMPTED' : 'CHECKPOINT_MISSED', line);
+      return new PreemptedError(code === 75 ? 'PREEMPTED' : 'CHECKPOINT_MISSED', message);
     default:
       return signalOf(code)
         ? new StoppedError(signalOf(code), { advice: resumeAdvice })
-        : new PodDistError('EXITED', line);
+        : new PodDistError(cause, message);
   }
 }
 

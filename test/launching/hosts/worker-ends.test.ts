@@ -20,6 +20,8 @@ describe('errorOfEnds', () => {
       end(2, 1, line('x')),
     ];
     expect(errorOfEnds(ends, false)).toMatchObject({ code: 'EXITED', message: 'rank 1 was killed' });
+    const named = [end(0, 1, line('rank 1 was killed (see pod-dist explain KILLED)'))];
+    expect(errorOfEnds(named, false)).toMatchObject({ code: 'KILLED', message: 'rank 1 was killed' });
     expect(errorOfEnds(ends.slice(0, 1), false)?.message).toBe('rank 1 on host h1 was ended by SIGKILL');
   });
 
