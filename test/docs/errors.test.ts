@@ -70,7 +70,7 @@ describe('pod-dist explain', () => {
       expect(listed).toHaveLength(entries.length);
       expect(listed.map((line) => line.split(' ')[0])).toEqual(entries.map(({ code }) => code));
     } finally {
-      place.clear();
+      await place.clear();
     }
   });
 });
