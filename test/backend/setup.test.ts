@@ -54,7 +54,9 @@ describe('pod-dist setup', () => {
     const launched = await run('launch', '--epochs', '1', '--out', join(cache, 'run'));
     expect(launched).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/addon\.node does not load: .*setup --force, or give --backend wasm \([^\n]+\n$/),
+      stderr: expect.stringMatching(
+        /addon\.node does not load: .*setup --force, or give --backend wasm \([^\n]+\n$/,
+      ),
     });
     const again = await run('setup', '--library', cache);
     expect(again).toMatchObject({ code: 2, stdout: expect.stringContaining('building again: the addon') });
