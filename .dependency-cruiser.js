@@ -4,6 +4,7 @@
  */
 const layers = [
   'util',
+  's3',
   'wasm',
   'tf',
   'trace',

@@ -2,9 +2,12 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { isS3 } from '../s3/address.js';
+import { listObjects } from '../s3/objects.js';
 import { messageOf, UserError } from '../util/errors.js';
 import { pixelRulesSchema, type PixelRules } from './pixel-rules.js';
 import { mapAtMost } from './budget.js';
+import { indexBucketFolder } from './bucket-folder.js';
 import { cifarFiles, readCifarFile, readCifarNames, type CifarName } from './cifar.js';
 import type { SplitName } from './dataset.js';
 import { placeOf } from './places/place.js';
@@ -92,6 +95,16 @@ const isMnist = /^(train|t10k)-(images|labels)[-.]idx\d-ubyte(\.gz)?$/;
 
 async function detectFormat(root: string): Promise<DataFormat> {
   let names: string[];
+  if (isS3(root)) {
+    const { objects, folders } = await listObjects(root, { flat: true });
+    names = [...folders, ...objects.map(({ path }) => path.slice(path.lastIndexOf('/') + 1))];
+    if (!names.some((name) => name.endsWith('.tar') || ['train', 'test', 'val'].includes(name)))
+      throw new UserError(
+        'DATA_INVALID',
+        `${root} holds no data set: give a prefix with train/ and test/, or with shards such as train-000.tar`,
+      );
+    return names.some((name) => name.endsWith('.tar')) ? 'webdataset' : 'image-folder';
+  }
   try {
     names = await readdir(root);
   } catch (error) {
@@ -142,14 +155,16 @@ function indexFolder(
   report: DataReport,
   { testSplit, notify = () => {} }: CheckOptions,
 ): Promise<ImageIndex> {
-  return indexImages(root, {
-    testSplit,
-    notify: (line) => {
+  const found = {
+    notify: (line: string) => {
       if (line.startsWith('listing')) notify(line);
       else report.warnings.push(line);
     },
-    onFault: ({ message }) => void report.broken.push({ file: root, problem: message }),
-  });
+    onFault: ({ message }: UserError) => void report.broken.push({ file: root, problem: message }),
+  };
+  return isS3(root)
+    ? indexBucketFolder({ root, testSplit, holdOut: 0 }, found)
+    : indexImages(root, { testSplit, ...found });
 }
 
 function indexTars(

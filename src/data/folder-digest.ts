@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { relative, sep } from 'node:path';
+import { isS3 } from '../s3/address.js';
 import { randomStream } from '../util/random.js';
 import { openRegularHandle } from '../util/regular-file.js';
 import { mapAtMost } from './budget.js';
@@ -62,8 +63,11 @@ function portable(path: string): string {
   return path.split(sep).join('/').normalize('NFC');
 }
 
-/** The beginning and the end of an image in a container. */
+/** The beginning and the end of an image in a file; of an object its ETag, which is the same for all ranks. */
 async function partEdges(images: PlacedImages, image: number): Promise<Uint8Array> {
+  const { containers = [], container = [] } = images.parts ?? {};
+  const { path, version } = containers[container[image]];
+  if (isS3(path)) return Buffer.from(version);
   const place = placeOf(images, image);
   const bytes = await place.read();
   return bytes.length <= 2 * edgeBytes

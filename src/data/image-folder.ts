@@ -3,8 +3,10 @@ import { getSystemErrorName } from 'node:util';
 import { Piscina } from 'piscina';
 import { pixelRulesOf } from './pixel-rules.js';
 import type { DataConfig } from './schema.js';
-import { UserError } from '../util/errors.js';
+import { isS3 } from '../s3/address.js';
+import { PodDistError, UserError, type ErrorReport } from '../util/errors.js';
 import type { AugmentSettings } from './augment-schema.js';
+import { indexBucketFolder } from './bucket-folder.js';
 import { checkAugmentation, checkNormalisation } from './augment.js';
 import type { Batch, BatchRequest, Dataset } from './dataset.js';
 import { decoderVersion } from './decoder.js';
@@ -32,7 +34,7 @@ export type ImageFilesConfig = Omit<ImageFolderConfig, 'name' | 'testSplit' | 'o
 /** Milliseconds that closing waits for batches being prepared. */
 const closeDeadline = 10_000;
 
-/** A folder of image files by class. */
+/** A folder of image files by class, on a disk or in a bucket. */
 export async function openImageFolder(
   config: ImageFolderConfig,
   options: ImageFilesOptions,
@@ -44,6 +46,7 @@ export async function openImageFolder(
 async function indexOf(config: ImageFolderConfig, options: ImageFilesOptions): Promise<ImageIndex> {
   const { root, testSplit, otherClasses, holdOut } = config;
   const { evaluated, notify } = options;
+  if (isS3(root)) return indexBucketFolder(config, { evaluated, notify });
   if (holdOut === 0)
     return evaluated
       ? indexTestImages(root, evaluated, { testSplit, notify, otherClasses })
@@ -136,7 +139,7 @@ export async function imageFiles(
     for (const indices of batches) {
       while (next < batches.length && ahead.length <= prefetch) request();
       const result = await (ahead.shift() as Promise<LoaderResult>);
-      if (!(result instanceof Float32Array)) throw new UserError(result.code, result.message);
+      if (!(result instanceof Float32Array)) throw errorOf(result);
       tellWriteError();
       yield { images: result, labels: indices.map((image) => labels[split][image]), count: indices.length };
       used.push(result);
@@ -186,6 +189,11 @@ async function sharedPixels(
     pack: await openPack(request, { folder, limit: diskMegabytes * 1e6, notify }),
     counters: createCounters(),
   };
+}
+
+/** What the network or a server is to blame for is no mistake in the input. */
+function errorOf({ code, message }: ErrorReport): PodDistError {
+  return code === 'DOWNLOAD_FAILED' ? new PodDistError(code, message) : new UserError(code, message);
 }
 
 /** Node.js aborts the process where a thread ends in the middle of `require` of an ES module; `import` is safe. */

@@ -4,6 +4,7 @@ import { access, open, readdir, realpath, rm, stat, utimes } from 'node:fs/promi
 import { join, relative } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
+import { isS3 } from '../../s3/address.js';
 import { cacheFolder } from '../../util/cache-folder.js';
 import { freeBytes } from '../../util/disk-room.js';
 import { messageOf } from '../../util/errors.js';
@@ -87,7 +88,7 @@ export async function openPack(request: PackRequest, options: PackOptions): Prom
   const imageBytes = size * size * channels;
   const slots = Math.min(files.length, Math.floor(limit / recordBytes(imageBytes)));
   if (slots === 0) return undefined;
-  const root = await realpath(request.root);
+  const root = isS3(request.root) ? request.root : await realpath(request.root);
   const key = keyOf(request, root);
   const file = join(folder, `${key}.pixels`);
   const pack = { file, slots, imageBytes };

@@ -1,13 +1,15 @@
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { isS3 } from '../../s3/address.js';
+import { findObject, readObject } from '../../s3/objects.js';
 import { UserError } from '../../util/errors.js';
 import { kindOfEntry, openRegular, reasonOf } from '../../util/regular-file.js';
 
-/** A file that holds images, in the state in which it was found. */
+/** A file or an object that holds images, in the state in which it was found. */
 export interface ImageContainer {
   path: string;
   bytes: number;
-  /** Tells this state from others: the time of the last modification, in nanoseconds. */
+  /** Tells this state from others: the time of the last modification, in nanoseconds; of an object its ETag. */
   version: string;
 }
 
@@ -22,17 +24,31 @@ export interface ContainerReader {
 }
 
 /**
- * Finds a file.
+ * Finds a file, or an object.
  *
- * @throws UserError `DATA_NOT_FOUND`
+ * @throws UserError `DATA_NOT_FOUND` for a file; for an object as `findObject`
  */
 export async function findContainer(path: string): Promise<ImageContainer> {
+  if (isS3(path)) return findObject(path);
   try {
     const found = await stat(path, { bigint: true });
     if (!found.isFile()) throw new Error(`it is ${kindOfEntry(found)}, not a file`);
     return { path, bytes: Number(found.size), version: String(found.mtimeNs) };
   } catch (error) {
     throw new UserError('DATA_NOT_FOUND', `cannot read ${path}: ${reasonOf(error)}`);
+  }
+}
+
+/** Reads parts of files and objects. */
+export class PartReader implements ContainerReader {
+  private readonly files = new FileReader();
+
+  read(container: ImageContainer, at: number, length: number): Promise<Buffer> {
+    return isS3(container.path) ? readObject(container, at, length) : this.files.read(container, at, length);
+  }
+
+  close(): void {
+    this.files.close();
   }
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readImageFile, sizeOfFile } from '../image-file.js';
 import { stampOf, type Stamp } from '../pixels/disk-cache.js';
-import { FileReader, type ImageContainer, type ContainerReader } from './container.js';
+import { PartReader, type ImageContainer, type ContainerReader } from './container.js';
 
 /** An image as it lies somewhere: a file, or a part of one. */
 export interface ImagePlace {
@@ -45,7 +45,7 @@ export function filePlace(file: string): ImagePlace {
 export function placeOf(
   { files, parts }: PlacedImages,
   image: number,
-  reader: ContainerReader = (ownReader ??= new FileReader()),
+  reader: ContainerReader = (ownReader ??= new PartReader()),
 ): ImagePlace {
   const file = files[image];
   if (!parts) return filePlace(file);
@@ -59,7 +59,7 @@ export function placeOf(
   };
 }
 
-let ownReader: FileReader | undefined;
+let ownReader: PartReader | undefined;
 
 function stampOfContainer({ bytes, version }: ImageContainer): Stamp {
   const digest = createHash('sha256').update(`${bytes} ${version}`).digest();

@@ -3,6 +3,7 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
+import { isS3 } from '../../s3/address.js';
 import { makeFolder } from '../../util/make-folder.js';
 import { readRegularText } from '../../util/regular-file.js';
 import { printable } from '../../util/printable.js';
@@ -57,7 +58,7 @@ export async function indexShard(
 }
 
 function keyOf({ path }: ImageContainer, classKey: string | undefined): string {
-  const place = path.includes('://') ? path : resolve(path);
+  const place = isS3(path) ? path : resolve(path);
   return createHash('sha256')
     .update(JSON.stringify([place, classKey]))
     .digest('hex')

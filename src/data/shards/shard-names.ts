@@ -1,6 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { expand } from 'brace-expansion';
 import { isAbsolute, join } from 'node:path';
+import { isS3, joinS3 } from '../../s3/address.js';
+import { listObjects } from '../../s3/objects.js';
 import { UserError } from '../../util/errors.js';
 import { reasonOf } from '../../util/regular-file.js';
 import type { SplitName } from '../dataset.js';
@@ -35,19 +37,31 @@ export async function shardsOf(patterns: ShardPatterns, split: SplitName): Promi
   const twice = names.find((name) => seen.size === seen.add(name).size);
   if (twice !== undefined)
     throw new UserError('CONFIG_INVALID', `data.${split} names the shard ${twice} twice`);
-  return names.map((name) => (isAbsolute(name) ? name : join(root, name)));
+  return names.map((name) => placeIn(root, name));
+}
+
+function placeIn(root: string, name: string): string {
+  if (isAbsolute(name) || isS3(name)) return name;
+  return isS3(root) ? joinS3(root, name) : join(root, name);
+}
+
+/** Names of the files in a folder, or of the objects right below an address. */
+async function namesIn(root: string): Promise<string[]> {
+  if (isS3(root)) {
+    const { objects } = await listObjects(root, { flat: true, most: mostShards });
+    return objects.map(({ path }) => path.replace(/^.*\//s, ''));
+  }
+  return readdir(root).catch((error: unknown) => {
+    throw new UserError('DATA_NOT_FOUND', `cannot read ${root}: ${reasonOf(error)}`);
+  });
 }
 
 async function shardsIn(root: string, starts: readonly string[]): Promise<string[]> {
-  const names = (
-    await readdir(root).catch((error: unknown) => {
-      throw new UserError('DATA_NOT_FOUND', `cannot read ${root}: ${reasonOf(error)}`);
-    })
-  ).filter((name) => name.endsWith('.tar'));
+  const names = (await namesIn(root)).filter((name) => name.endsWith('.tar'));
   const begins = starts.find((start) => names.some((name) => name.startsWith(start)));
   if (begins === undefined) return [];
   return names
     .filter((name) => name.startsWith(begins))
     .sort()
-    .map((name) => join(root, name));
+    .map((name) => placeIn(root, name));
 }
