@@ -81,7 +81,6 @@ describe('exported networks', () => {
 
     it('has the same cosines in TensorFlow.js', async () => {
       const files = await tfjsFiles(random.backbone, random.head);
-      await initBackend('cpu');
       const scores = await tfjsScores(files, random);
       expect(largestDifference(scores, random.cosines)).toBeLessThan(1e-4);
     });

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { until, Workplace } from './command.js';
+import { paced, smallModel, until, Workplace } from './command.js';
 import { needs } from '../needs.js';
 
 const training = ['launch', '--backend', 'wasm', '--epochs', '500', '--out', 'run', '--workers', '2'];
 const short = ['distributed.stallTimeoutSeconds=3', 'distributed.collectiveTimeoutSeconds=4'];
-const settings = short.flatMap((setting) => ['--set', setting]);
+const settings = [smallModel, ...short].flatMap((setting) => ['--set', setting]);
 
 /** Longer than a stall time-out, and than a collective may take. */
 const pauseMs = 7000;
@@ -19,7 +19,7 @@ describe('a job that is suspended', needs('Linux', process.platform === 'linux')
   afterEach(() => place.clear());
 
   it('goes on, whether the system stops all of it or Ctrl-Z the launcher; SIGUSR1 ends it in order', async () => {
-    const command = place.start([...training, ...settings], {}, ['setsid']);
+    const command = place.start([...training, ...settings], paced(30), ['setsid']);
     const launcher = command.child.pid as number;
     const trained = (epochs: number) =>
       until('more epochs', () => place.epochs('run') >= epochs || undefined);
