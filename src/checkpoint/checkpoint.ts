@@ -64,3 +64,21 @@ export interface Checkpoint extends Modules {
 export function checkpointName({ epochs, within }: Pick<Checkpoint, 'epochs' | 'within'>): string {
   return within ? `step-${String(within.step).padStart(8, '0')}` : `epoch-${String(epochs).padStart(4, '0')}`;
 }
+
+const namePattern = /^(epoch|step)-(\d+)$/;
+
+/** Whether a name is that of a checkpoint's folder. */
+export function isCheckpoint(name: string): boolean {
+  return namePattern.test(name);
+}
+
+/** As the name of a checkpoint, and the first bytes of its manifest, say. */
+export function placeInRun(name: string, head: string): { epochs: number; steps: number } {
+  const [, kind, number] = namePattern.exec(name) ?? [];
+  if (kind === 'epoch') return { epochs: Number(number), steps: 0 };
+  const [, epochs, steps] =
+    /^\{\s*"format": \d+,\s*"epochs": (\d+),\s*"within": \{\s*"steps": (\d+),/.exec(head) ?? [];
+  return steps === undefined
+    ? { epochs: Infinity, steps: Number(number) }
+    : { epochs: Number(epochs), steps: Number(steps) };
+}

@@ -2,25 +2,23 @@ import { closeSync, existsSync, readSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { gainOf, type EpochMetrics } from '../config/metrics.js';
+import { isS3 } from '../s3/address.js';
 import { messageOf, UserError } from '../util/errors.js';
 import type { LoadOptions } from '../config/load.js';
 import { openConfig, type AllowedModules } from './modules.js';
 import type { Retention } from '../config/checkpoint-schema.js';
 import { openRegular } from '../util/regular-file.js';
-import type { Checkpoint } from './checkpoint.js';
+import { isCheckpoint, placeInRun, type Checkpoint } from './checkpoint.js';
+import { fetchCopy, listCopies } from './fetch-copy.js';
 import { loadCheckpoint, metricsOf } from './load.js';
 import { manifestName } from './manifest.js';
 
-const namePattern = /^(epoch|step)-(\d+)$/;
 const leftover = /^\.(?:epoch|step)-\d+\.\w+$/;
 
 /** Bytes at the start of a manifest that say where in the run it is. */
 const headBytes = 400;
 
-/** Whether a name is that of a checkpoint's folder. */
-export function isCheckpoint(name: string): boolean {
-  return namePattern.test(name);
-}
+export { isCheckpoint } from './checkpoint.js';
 
 /** How far a checkpoint has come. */
 export function positionOf({ epochs, within }: Pick<Checkpoint, 'epochs' | 'within'>) {
@@ -51,8 +49,7 @@ async function placed(runFolder: string): Promise<Placed[]> {
  * epoch does not say; one whose manifest does not either is broken, and comes last.
  */
 function placeOf(folder: string): { epochs: number; steps: number } {
-  const [, kind, number] = namePattern.exec(basename(folder)) ?? [];
-  if (kind === 'epoch') return { epochs: Number(number), steps: 0 };
+  if (basename(folder).startsWith('epoch')) return placeInRun(basename(folder), '');
   try {
     const { descriptor } = openRegular(join(folder, manifestName));
     const head = Buffer.alloc(headBytes);
@@ -61,23 +58,21 @@ function placeOf(folder: string): { epochs: number; steps: number } {
     } finally {
       closeSync(descriptor);
     }
-    const [, epochs, steps] =
-      /^\{\s*"format": \d+,\s*"epochs": (\d+),\s*"within": \{\s*"steps": (\d+),/.exec(head.toString()) ?? [];
-    if (steps !== undefined) return { epochs: Number(epochs), steps: Number(steps) };
+    return placeInRun(basename(folder), head.toString());
   } catch {
-    // As one that says nothing.
+    return placeInRun(basename(folder), '');
   }
-  return { epochs: Infinity, steps: Number(number) };
 }
 
 /**
- * The newest checkpoint that is whole, under `path`: a checkpoint folder, or a run folder. A broken newer one is
- * passed over; `notify` is called with one line about it, and about what `loadCheckpoint` passes over.
+ * The newest checkpoint that is whole, under `path`: a checkpoint folder, a run folder, or an address of either, from which
+ * it is fetched into the cache. A broken newer one is passed over; `notify` is called with one line about it, and about what `loadCheckpoint` passes over.
  */
 export async function findCheckpoint(
   path: string,
   notify: (line: string) => void = () => {},
 ): Promise<{ folder: string; checkpoint: Checkpoint }> {
+  if (isS3(path)) return findCopy(path, notify);
   if (existsSync(join(path, 'checkpoint.json')))
     return { folder: path, checkpoint: await loadCheckpoint(path, notify) };
   const folders = await listCheckpoints(path);
@@ -93,6 +88,24 @@ export async function findCheckpoint(
     'CHECKPOINT_NOT_FOUND',
     `${found} under ${path}: give a run folder or one of the folders in its checkpoints/`,
   );
+}
+
+async function findCopy(
+  address: string,
+  notify: (line: string) => void,
+): Promise<{ folder: string; checkpoint: Checkpoint }> {
+  const copies = await listCopies(address);
+  for (const copy of copies) {
+    const folder = await fetchCopy(copy);
+    try {
+      return { folder, checkpoint: await loadCheckpoint(folder, notify) };
+    } catch (error) {
+      await rm(folder, { recursive: true, force: true });
+      notify(messageOf(error));
+    }
+  }
+  const found = copies.length > 0 ? 'every checkpoint is broken' : 'no checkpoint';
+  throw new UserError('CHECKPOINT_NOT_FOUND', `${found} under ${address}: give checkpoint.copyTo of a run`);
 }
 
 interface OpenOptions extends Pick<LoadOptions, 'set'> {

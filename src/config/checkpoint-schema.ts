@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { mostEpochs, upTo } from '../util/bounds.js';
+import { isS3 } from '../s3/address.js';
+import { mostEpochs, path, upTo } from '../util/bounds.js';
 import { epochMetrics, type EpochMetric } from './metrics.js';
 import { nearest } from '../util/nearest.js';
 
@@ -64,6 +65,10 @@ export const checkpointSchema = z
       .max(mostEpochs)
       .optional()
       .describe('checkpoints kept besides: those of the best accuracy; default: 1 where keep is a number'),
+    copyTo: path
+      .refine((address) => isS3(address), 'must be an address such as s3://bucket/runs/faces')
+      .optional()
+      .describe('where copies of the checkpoints that stay are kept, such as s3://bucket/runs/faces'),
   })
   .prefault({});
 

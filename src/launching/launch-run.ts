@@ -1,7 +1,10 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { positionOf } from '../checkpoint/checkpoints.js';
+import { cp, rename } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { findCheckpoint, listCheckpoints, positionOf } from '../checkpoint/checkpoints.js';
+import { listCopies } from '../checkpoint/fetch-copy.js';
 import { loadConfig, type LoadOptions } from '../config/load.js';
+import type { Config } from '../config/schema.js';
 import { importPlugins } from '../config/plugins.js';
 import { withErrorLog } from '../job/launch/error-log.js';
 import { describeIncident, type Incident } from '../job/coordinator/reform.js';
@@ -15,6 +18,8 @@ import { endOf } from '../record/job-end.js';
 import { JobStateFile, readJobState, removeJobState, type JobState } from '../record/job-state.js';
 import { RunRecorder, type RunListener } from '../record/run-record.js';
 import { openTrace } from '../trace/trace-file.js';
+import { joinS3 } from '../s3/address.js';
+import { makeFolder } from '../util/make-folder.js';
 import { setVariables } from '../util/environment.js';
 import { resumable, StoppedError, UserError } from '../util/errors.js';
 import { neverStopping, untilSignal, type EndRules, type StopSource } from '../util/signals.js';
@@ -48,7 +53,7 @@ export interface LaunchHooks {
  *   `PodDistError`
  */
 export async function launchRun(request: RunRequest, hooks: LaunchHooks): Promise<Report> {
-  let folder = await earlierRun(request);
+  let folder = await earlierRun(request, hooks.notify);
   let begun = false;
   try {
     const plan = await planRun(request, folder?.path, hooks.notify);
@@ -80,12 +85,23 @@ function noteEnd({ path, isHeld }: RunFolder, error: unknown): void {
   }
 }
 
-/** Folder of the run to go on with, where `resume` is given and the run is there. */
-async function earlierRun(request: RunRequest): Promise<RunFolder | undefined> {
+/**
+ * Folder of the run to go on with, where `resume` is given and the run is there; where its folder has no checkpoint, the
+ * newest copy at `checkpoint.copyTo` is brought into it.
+ */
+async function earlierRun(
+  request: RunRequest,
+  notify: (line: string) => void,
+): Promise<RunFolder | undefined> {
   const { resume, out, file, base, set } = request;
   if (resume === undefined) return undefined;
-  const path = out ?? lastRunFolder(await nameOf({ file, base, set }));
-  if (path !== undefined && existsSync(path)) return RunFolder.reclaim(path);
+  const path = out ?? lastRunFolder((await settingsOf({ file, base, set })).name);
+  const there = path !== undefined && existsSync(path);
+  if (!there || (await listCheckpoints(path)).length === 0) {
+    const copied = await fromCopy(request, there ? path : undefined, notify);
+    if (copied) return copied;
+  }
+  if (there) return RunFolder.reclaim(path);
   if (resume === 'start') return undefined;
   throw new UserError(
     'RUN_NOT_FOUND',
@@ -93,9 +109,39 @@ async function earlierRun(request: RunRequest): Promise<RunFolder | undefined> {
   );
 }
 
-async function nameOf(settings: Pick<LoadOptions, 'file' | 'base' | 'set'>): Promise<string> {
+async function settingsOf(settings: LoadOptions): Promise<Config> {
   await importPlugins(settings);
-  return loadConfig(settings).name;
+  return loadConfig(settings);
+}
+
+/** A run folder with the newest copy of the run's checkpoints; undefined where there is none. */
+async function fromCopy(
+  { out, file, base, set, flags }: RunRequest,
+  path: string | undefined,
+  notify: (line: string) => void,
+): Promise<RunFolder | undefined> {
+  const own = path && join(path, 'config.yaml');
+  const recipe = file ?? (own && !base && existsSync(own) ? own : undefined);
+  const { name, run, checkpoint } = await settingsOf({ file: recipe, base, set, flags });
+  const { copyTo } = checkpoint;
+  if (copyTo === undefined || (await listCopies(copyTo)).length === 0) return undefined;
+  const { folder: copy } = await findCheckpoint(copyTo, notify);
+  const folder =
+    path === undefined
+      ? await RunFolder.claim(name, { out, confidential: run.private })
+      : await RunFolder.reclaim(path);
+  try {
+    const checkpoints = join(folder.path, 'checkpoints');
+    makeFolder(checkpoints);
+    const temporary = join(checkpoints, `.${basename(copy)}.fetched`);
+    await cp(copy, temporary, { recursive: true });
+    await rename(temporary, join(checkpoints, basename(copy)));
+  } catch (error) {
+    folder.abandon();
+    throw error;
+  }
+  notify(`goes on from ${joinS3(copyTo, basename(copy))}`);
+  return folder;
 }
 
 interface RunOptions extends LaunchHooks {

@@ -54,8 +54,11 @@ export class Follower {
     while (await this.attempt(() => this.handOver()));
   }
 
-  /** Hands over the rest, and ends the sink. One that fails is tried again for as long as `withinMs`. */
-  async close(ended: JobEnd | undefined, withinMs: number): Promise<void> {
+  /**
+   * Hands over the rest, and ends the sink. One that fails is tried again for as long as `withinMs`. Resolves with a line
+   * about what it does not have, where that is so.
+   */
+  async close(ended: JobEnd | undefined, withinMs: number): Promise<string | undefined> {
     const deadline = performance.now() + withinMs;
     for (;;) {
       this.notBefore = 0;
@@ -65,11 +68,11 @@ export class Follower {
     }
     const closed =
       this.trouble === undefined && (await this.attempt(async () => (await this.end(ended), true)));
-    if (!closed)
-      this.say(
-        `${this.name} does not have all of the run: ${this.trouble}; the rest waits in ${this.run.folder}`,
-      );
     this.reader?.close();
+    if (closed) return undefined;
+    const line = `${this.name} does not have all of the run: ${this.trouble}; the rest waits in ${this.run.folder}`;
+    this.say(line);
+    return line;
   }
 
   private async end(ended: JobEnd | undefined): Promise<void> {

@@ -11,7 +11,11 @@ import { sinks, sinksOf } from './sinks.js';
 
 /** What the thread tells. */
 export type LoggingNews =
-  { kind: 'open' } | { kind: 'failed'; ended: JobEnd } | { kind: 'line'; line: string } | { kind: 'closed' };
+  | { kind: 'open' }
+  | { kind: 'failed'; ended: JobEnd }
+  | { kind: 'line'; line: string }
+  | { kind: 'missed'; line: string }
+  | { kind: 'closed' };
 
 /** Orders to the thread: to hand over the rest and end, or to end at once. */
 export type LoggingOrder = { kind: 'close'; ended?: JobEnd; withinMs: number } | { kind: 'leave' };
@@ -57,7 +61,8 @@ async function follow(): Promise<void> {
   await Promise.all(
     followers.map(async (follower, index) => {
       await following[index];
-      await follower.close(ended, withinMs);
+      const line = await follower.close(ended, withinMs);
+      if (line !== undefined && follower.name === 'copies') tell({ kind: 'missed', line });
     }),
   );
 }

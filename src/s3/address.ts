@@ -29,3 +29,8 @@ export function s3Address(path: string): S3Address {
 export function joinS3(root: string, name: string): string {
   return `${root.replace(/\/+$/, '')}/${name.replace(/^\/+/, '')}`;
 }
+
+/** What follows the last slash of an address. */
+export function fileOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}

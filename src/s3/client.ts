@@ -14,6 +14,8 @@ const packageName = '@aws-sdk/client-s3';
 /** Region where nothing names one: servers other than Amazon's take any. */
 const anyRegion = 'us-east-1';
 
+const quiet = () => {};
+
 let access: Promise<S3Access> | undefined;
 
 /**
@@ -35,6 +37,8 @@ async function open(): Promise<S3Access> {
       forcePathStyle: true,
       // Every request is tried again by who makes it, and goes on where it broke.
       maxAttempts: 1,
+      // What fails is told by who asked for it, in one line.
+      logger: { debug: quiet, info: quiet, warn: quiet, error: quiet },
       // What other servers do not know is only sent where an operation needs it.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',

@@ -1,5 +1,8 @@
+import { constants } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { UserError } from '../util/errors.js';
+import { openRegularHandle } from '../util/regular-file.js';
 import { s3Address } from './address.js';
 import { openS3 } from './client.js';
 import { retried, type Patience } from './retry.js';
@@ -95,6 +98,59 @@ export interface ListOptions extends Patience {
   pageKeys?: number;
 }
 
+/** Bytes of a file that are fetched at a time. */
+const partBytes = 2 ** 23;
+/** An object that is sent at once has this many bytes at most. */
+const mostSent = 5 * 2 ** 30;
+
+/** Writes an object to a file, which is made; part by part, each as `readObject` does it. */
+export async function fetchObject(object: S3Object, file: string, patience: Patience = {}): Promise<void> {
+  const { O_WRONLY, O_CREAT, O_EXCL } = constants;
+  const handle = await openRegularHandle(file, O_WRONLY | O_CREAT | O_EXCL);
+  try {
+    for (let at = 0; at < object.bytes; at += partBytes)
+      await handle.writeFile(await readObject(object, at, Math.min(partBytes, object.bytes - at), patience));
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Makes an object of a file, or replaces it: all of it, or nothing.
+ *
+ * @throws as `retried`; UserError `FILE_UNUSABLE` for a file of more than 5 GiB
+ */
+export async function writeObject(path: string, file: string, patience: Patience = {}): Promise<void> {
+  const { bucket, key } = s3Address(path);
+  const { sdk, client } = await openS3();
+  const { size } = await stat(file);
+  if (size > mostSent)
+    throw new UserError('FILE_UNUSABLE', `cannot write ${path}: it has ${size} bytes, the most are 5 GiB`);
+  await retried({
+    ...patience,
+    what: `write ${path}`,
+    bytes: size,
+    work: async (abortSignal) => {
+      const body = (await openRegularHandle(file)).createReadStream();
+      const command = new sdk.PutObjectCommand({ Bucket: bucket, Key: key, Body: body, ContentLength: size });
+      await client.send(command, { abortSignal }).finally(() => body.destroy());
+    },
+  });
+}
+
+/** Removes an object, if there is one. */
+export async function removeObject(path: string, patience: Patience = {}): Promise<void> {
+  const { bucket, key } = s3Address(path);
+  const { sdk, client } = await openS3();
+  await retried({
+    ...patience,
+    what: `remove ${path}`,
+    work: (abortSignal) =>
+      client.send(new sdk.DeleteObjectCommand({ Bucket: bucket, Key: key }), { abortSignal }),
+  });
+}
+
 /** Objects below an address, page by page; with `flat` those right below it, and the names of folders there. */
 export async function listObjects(
   root: string,
@@ -131,10 +187,7 @@ export async function listObjects(
 }
 
 function changedObject(path: string): UserError {
-  return new UserError(
-    'DATA_INVALID',
-    `${path} has changed since this run has listed its images: start the run again`,
-  );
+  return new UserError('DATA_INVALID', `${path} has changed since it was listed: start again`);
 }
 
 function statusOf(error: unknown): number | undefined {

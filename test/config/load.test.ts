@@ -100,7 +100,10 @@ describe('loadConfig', () => {
   it.each([
     ['batchsize: 3', /unknown key batchsize; did you mean batchSize\?$/],
     ['optimizer: {momentun: 0.9}', /unknown key optimizer\.momentun; did you mean momentum\?$/],
-    ['checkpoint: {zzzzzz: 1}', /unknown key checkpoint\.zzzzzz; known keys here: every, keep, keepBest$/],
+    [
+      'checkpoint: {zzzzzz: 1}',
+      /unknown key checkpoint\.zzzzzz; known keys here: every, keep, keepBest, copyTo$/,
+    ],
     ['"two\\nlines": 1', /unknown key two lines; /],
     ['__proto__: {x: 1}', /unknown key __proto__; /],
     ['batchSize: many', /batchSize: .*expected number/],

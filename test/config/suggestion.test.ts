@@ -10,7 +10,7 @@ describe('suggestion', () => {
 
   it('lists the known keys where none is near', () => {
     expect(suggestion({ checkpoint: {} }, ['checkpoint'], 'zzzzzz')).toBe(
-      'known keys here: every, keep, keepBest',
+      'known keys here: every, keep, keepBest, copyTo',
     );
   });
 

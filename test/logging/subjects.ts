@@ -85,8 +85,8 @@ function ofPrometheus(): Subject {
   };
 }
 
-/** Every sink, but for spans of OpenTelemetry, of which a process can only open one. */
-export const subjects: Record<Exclude<keyof typeof sinks, 'opentelemetry'>, () => Subject> = {
+/** Every sink, but for spans of OpenTelemetry, of which a process can only open one, and for copies of checkpoints, which show no steps. */
+export const subjects: Record<Exclude<keyof typeof sinks, 'opentelemetry' | 'copies'>, () => Subject> = {
   mlflow: ofMlflow,
   prometheus: ofPrometheus,
   tensorboard: () => {
