@@ -73,6 +73,7 @@ export default tseslint.config(
   {
     ignores: [
       'dist/',
+      'dist-release/',
       'examples/',
       'node_modules/',
       'src/**/assembly/',

@@ -52,6 +52,7 @@ const inOneProcess = [
   'test/job/{launch/error-log,member/{plan,standing,status}}.test.ts',
   'test/launcher/{centroid-file,flags,settings-table,doctor/advice}.test.ts',
   'test/transport/{addresses,keys,sealed,wire}.test.ts',
+  'test/scripts/*.test.ts',
   'test/{benchmarks/{models,overlap-spans,accuracy/*},console/display,fuzz/judge,package}.test.ts',
   'test/backend/{devices/*,running,wasm/*,native/{bf16-support,cache,capture/*}}.test.ts',
 ];

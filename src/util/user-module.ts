@@ -41,10 +41,9 @@ export function readModule(path: string, code: ErrorCode): ModuleSource | undefi
  */
 export async function importModule(file: string, code: ErrorCode): Promise<Module> {
   const hasTypes = /^\.[mc]?ts$/.test(extname(file));
-  const native = !hasTypes || ('typescript' in process.features && process.features.typescript);
   findOwnPackage();
   try {
-    return native ? await importNative(file) : await importTyped(file);
+    return hasTypes ? await importTyped(file) : await importNative(file);
   } catch (error) {
     const reason = error instanceof UserError ? messageOf(error) : `cannot be imported: ${messageOf(error)}`;
     throw new UserError(code, `${file}: ${reason}`);
@@ -59,8 +58,18 @@ async function importNative(file: string): Promise<Module> {
 
 let typed: Promise<Jiti> | undefined;
 
-/** Imports TypeScript where Node.js, before 22.18, does not strip types itself. */
+/**
+ * Imports TypeScript. Node.js, from 22.18 on, removes types itself, but knows no enums, namespaces and the like, which it
+ * finds before anything has run; these, and older versions, take jiti.
+ */
 async function importTyped(file: string): Promise<Module> {
+  if ('typescript' in process.features && process.features.typescript) {
+    try {
+      return await importNative(file);
+    } catch (error) {
+      if (!/^ERR_\w+_TYPESCRIPT_SYNTAX$/.test((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    }
+  }
   typed ??= startTyped();
   return (await typed).import(resolve(file));
 }
