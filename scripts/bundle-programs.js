@@ -17,6 +17,7 @@ const programs = {
   },
   communication: { thread: 'src/job/member/communication-thread.ts' },
   logging: { thread: 'src/logging/logging-thread.ts' },
+  ui: { thread: 'src/ui/ui-thread.ts' },
   writer: { thread: 'src/checkpoint/writer-thread.ts' },
   loader: { thread: 'src/data/loader-thread.ts' },
 };
@@ -36,7 +37,7 @@ const ofTests = {
 const external = [
   ...['@tensorflow/*', 'msgpackr', 'piscina', 'sharp', 'webgpu', 'zeromq'],
   // Only some commands load these.
-  ...['@bufbuild/protobuf', 'onnx-buf', 'tar', 'yauzl'],
+  ...['@bufbuild/protobuf', 'onnx-buf', 'open', 'tar', 'yauzl'],
 ];
 
 const common = {

@@ -11,6 +11,7 @@ import { UserError } from '../../src/util/errors.js';
 import { endRequests } from '../../src/util/signals.js';
 import { allowedModules, type EndArguments, endRules, type ModuleArguments, overrides } from '../flags.js';
 import type { HostArguments } from '../host-flags.js';
+import { LivePage } from '../live-page.js';
 import { endWithMissed } from '../report-failure.js';
 import { printDryRun } from './dry-run.js';
 
@@ -22,6 +23,8 @@ export interface LaunchArguments extends ModuleArguments, EndArguments, HostArgu
   resume?: Resume;
   requireGpu: boolean;
   dryRun: boolean;
+  ui: boolean;
+  noOpen: boolean;
   plain: boolean;
   json: boolean;
 }
@@ -39,6 +42,11 @@ export async function launch(args: ArgumentsCamelCase<LaunchArguments>): Promise
         'USAGE',
         '--dry-run is for the workers of one host: leave out --hosts, --hostfile and --nnodes',
       );
+    if (args.ui)
+      throw new UserError(
+        'USAGE',
+        '--ui is for the workers of one command: pod-dist ui RUN shows a run, on any host that sees its folder',
+      );
     const { launchOnHosts, launchOnNode } = await import('./launch-hosts.js');
     return overHosts ? launchOnHosts(args) : launchOnNode(args);
   }
@@ -47,23 +55,28 @@ export async function launch(args: ArgumentsCamelCase<LaunchArguments>): Promise
   const request = { file, set, flags: overrides(args), gpus, out, resume, requireGpu };
   if (args.dryRun) {
     if (resume !== undefined) throw new UserError('USAGE', '--dry-run is for a new run: leave out --resume');
+    if (args.ui) throw new UserError('USAGE', '--dry-run trains nothing that could be shown: leave out --ui');
     goOnWithoutConsole();
     return printDryRun({ ...request, allowed: allowedModules(args) }, json);
   }
   let display: Display | undefined;
+  let page: LivePage | undefined;
   const begin = (plan: RunPlan, folder: string) => {
     const live = !json && !plain && isLive();
     const write = (text: string) => void (json ? process.stderr : process.stdout).write(text);
     display = showRun(plan, folder, { live, write });
+    const say = (line: string) => (display as Display).line(line);
+    if (args.ui) page = new LivePage(folder, say, { open: !args.noOpen });
     goOnWithoutConsole();
     return [display];
   };
   const notify = (line: string) => void process.stderr.write(`${line}\n`);
   const outliving = endRules(args);
   const hooks = { notify, begin, outliving, ...endRequests(outliving) };
-  const report = await launchRun({ ...request, allowed: allowedModules(args) }, hooks).finally(() =>
-    display?.close(),
-  );
+  const report = await launchRun({ ...request, allowed: allowedModules(args) }, hooks).finally(async () => {
+    display?.close();
+    await page?.close();
+  });
   if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
   endWithMissed(report);
 }

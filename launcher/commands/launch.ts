@@ -23,6 +23,16 @@ export const launchCommand: CommandModule<object, LaunchArguments> = {
         describe: 'check everything, measure a few steps, print what the run would take, and train nothing',
       })
       .options(hostFlags)
+      .option('ui', {
+        type: 'boolean',
+        default: false,
+        describe: 'show the run on a live page of this machine, as pod-dist ui does, until the launch ends',
+      })
+      .option('no-open', {
+        type: 'boolean',
+        default: false,
+        describe: 'with --ui: print the link only, open no browser',
+      })
       .option('plain', plainFlag)
       .option('json', {
         type: 'boolean',

@@ -2,6 +2,7 @@ import * as tf from '../tf/index.js';
 import { Best } from './best.js';
 import type { ClassWeights } from '../losses/index.js';
 import { addLogarithms } from './logarithms.js';
+import type { Mistake } from './mistakes.js';
 import { beyondPlaces, placesOf } from './places.js';
 import type { ClassBlock, ClassVectors } from '../classifier/class-vectors.js';
 
@@ -24,6 +25,9 @@ export interface Comparison {
   next: Float32Array;
 }
 
+/** Called with an image of a batch that is assigned to a wrong class, and its nearest classes. */
+export type OnWrong = (row: number, nearest: Mistake['nearest']) => void;
+
 /** Scale of `chosen` and `next`. */
 export type ScoreKind = 'cosine' | 'probability';
 
@@ -39,9 +43,14 @@ export function scoreKindOf(weights: ClassWeights | undefined): ScoreKind {
  * class of the largest logit). All class vectors are unit vectors, so the largest inner product has the largest cosine;
  * of equal ones the first class counts. Features of norm 0, or not finite, have no direction: they belong to no class
  * and have cosine -1 to all. Classes are gone through in blocks, so that no more than [b, classes of a block] products
- * are there at a time, and of each image only the best few are kept.
+ * are there at a time, and of each image only the best few are kept: `onWrong` is told them of the images that are wrong.
  */
-export function compare(features: tf.Tensor2D, labels: Int32Array, vectors: ClassVectors): Comparison {
+export function compare(
+  features: tf.Tensor2D,
+  labels: Int32Array,
+  vectors: ClassVectors,
+  onWrong?: OnWrong,
+): Comparison {
   const rows = labels.length;
   const byScore = new Best(rows, Math.max(placesOf(vectors.classes), 2));
   const byInner = new Best(rows, 2);
@@ -60,7 +69,7 @@ export function compare(features: tf.Tensor2D, labels: Int32Array, vectors: Clas
       if (column >= 0 && column < size) own[row] = inner[row * size + column];
     }
   });
-  const found = { vectors, features, labels, own, byScore };
+  const found = { vectors, features, labels, own, byScore, onWrong };
   return describe(logits ? { ...found, byInner, logSums } : { ...found, byInner: byScore });
 }
 
@@ -85,9 +94,11 @@ interface Found {
   byInner: Best;
   /** log of the sum of exp(logit) over all classes, of each row, where classes are chosen by logits. */
   logSums?: Float64Array;
+  onWrong?: OnWrong;
 }
 
-function describe({ vectors, features, labels, own, byScore, byInner, logSums }: Found): Comparison {
+function describe(found: Found): Comparison {
+  const { vectors, features, labels, own, byScore, byInner, logSums, onWrong } = found;
   const { classes } = vectors;
   const rows = labels.length;
   const norm = norms(features);
@@ -116,6 +127,13 @@ function describe({ vectors, features, labels, own, byScore, byInner, logSums }:
         : cosine(byScore.innerAt(row, place));
     result.chosen[row] = score(0);
     result.next[row] = score(1);
+    if (onWrong && result.assigned[row] !== labels[row]) {
+      const places = Array.from({ length: placesOf(classes) }, (_, place) => place);
+      onWrong(
+        row,
+        places.map((place) => ({ label: byScore.classAt(row, place), score: score(place) })),
+      );
+    }
   }
   return result;
 }

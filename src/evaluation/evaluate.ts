@@ -3,9 +3,10 @@ import type { Communicator } from '../collective/communicator.js';
 import type { Config } from '../config/schema.js';
 import type { Batch, Dataset } from '../data/dataset.js';
 import { evaluationPasses } from '../data/sampler.js';
-import { compare, scoreKindOf, type Comparison } from './comparison.js';
+import { compare, scoreKindOf, type Comparison, type OnWrong } from './comparison.js';
 import { FeatureCorrelation } from './correlation.js';
 import { joinComparisons, packArrays, packComparison } from './observations.js';
+import { surest, type Mistake } from './mistakes.js';
 import { ClassPlane } from './plane.js';
 import { SamplePacker, sampleStride } from './sample.js';
 import type { EvaluationPart } from './summary.js';
@@ -73,8 +74,11 @@ export async function evaluateInDetail(
     const sample = ClassPlane.sample(dataset.labels.test, classes);
     const kept = new Set([...sample].filter((_, place) => place % sampleStride(sample.size, dim) === 0));
     const packer = new SamplePacker();
+    let mistakes: Mistake[] = [];
     const drawn = { x: [] as number[], y: [] as number[], labels: [] as number[], assigned: [] as number[] };
-    await forEachPass(options, dataset, vectors, (comparison, features, images) => {
+    const onWrong = (mistake: Mistake) => void mistakes.push(mistake);
+    const measure = (comparison: Comparison, features: tf.Tensor2D, images: Int32Array) => {
+      mistakes = surest(mistakes);
       count(totals, comparison);
       comparisons.push(comparison);
       options.reporter.record({ kind: 'evaluated', images: images.length });
@@ -91,7 +95,8 @@ export async function evaluateInDetail(
         drawn.labels.push(comparison.labels[row]);
         drawn.assigned.push(comparison.assigned[row]);
       });
-    });
+    };
+    await forEachPass(options, dataset, vectors, measure, onWrong);
     if (correlation) await communicator.allReduce(correlation.sums, { tag: 'correlation' });
     const strangers: Comparison[] = [];
     if (unknown) await forEachPass(options, unknown, vectors, (comparison) => strangers.push(comparison));
@@ -106,6 +111,7 @@ export async function evaluateInDetail(
         Int32Array.from(drawn.assigned),
       ]),
       unknown: unknown && packStrangers(strangers),
+      mistakes,
       ...(keepFeatures ? { sample: packer.bytes } : {}),
       shared: {
         dataset: dataset.name,
@@ -148,10 +154,13 @@ async function forEachPass(
   dataset: Dataset,
   vectors: Vectors,
   use: (comparison: Comparison, features: tf.Tensor2D, images: Int32Array) => void,
+  onWrong?: (mistake: Mistake) => void,
 ): Promise<void> {
-  await forEachFeatures(options, dataset, (features, batch, images) =>
-    use(compare(features, batch.labels, vectors), features, images),
-  );
+  await forEachFeatures(options, dataset, (features, { labels }, images) => {
+    const tell: OnWrong | undefined =
+      onWrong && ((row, nearest) => onWrong({ image: images[row], label: labels[row], nearest }));
+    use(compare(features, labels, vectors, tell), features, images);
+  });
 }
 
 /** Computes the features of this rank's share of the test split of `dataset`, pass by pass; they live during the call. */

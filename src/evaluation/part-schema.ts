@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Comparison } from './comparison.js';
 import { comparisonBytes, unpackArrays, unpackComparison } from './observations.js';
+import { mistakeSchema, mostMistakes } from './mistakes.js';
 import { mostImages } from './plane.js';
 import { sampleBytes, unpackSample } from './sample.js';
 import { unknownColumns, type EvaluationPart } from './summary.js';
@@ -35,6 +36,7 @@ export const evaluationPartSchema: z.ZodType<EvaluationPart> = z
       })
       .optional(),
     sample: bytes.optional(),
+    mistakes: z.array(mistakeSchema).max(mostMistakes).optional(),
     shared: z.object({
       dataset: z.string().max(1000),
       classNames: z.array(z.string().max(1000)),
@@ -49,7 +51,7 @@ export const evaluationPartSchema: z.ZodType<EvaluationPart> = z
       unknownFolder: z.string().max(10_000).optional(),
     }),
   })
-  .superRefine(({ totals, images, drawn, unknown, sample, shared }, context) => {
+  .superRefine(({ totals, images, drawn, unknown, sample, mistakes = [], shared }, context) => {
     const classes = shared.classNames.length;
     const refuse = (path: string, message: string) =>
       context.addIssue({ code: 'custom', path: [path], message });
@@ -67,6 +69,8 @@ export const evaluationPartSchema: z.ZodType<EvaluationPart> = z
     if (!isBelow(labels, classes) || !isBelow(assigned, classes)) refuse('drawn', 'a class out of range');
     if (sample !== undefined && !isSample(sample, shared.dim, classes))
       refuse('sample', 'not rows of images');
+    const named = mistakes.flatMap(({ label, nearest }) => [label, ...nearest.map((one) => one.label)]);
+    if (!isBelow(named, classes)) refuse('mistakes', 'a class out of range');
     const [best, next, norms] = unpackArrays(unknown ?? new Uint8Array(), unknownColumns);
     if (!best.every(isCosine) || !next.every(isCosine)) refuse('unknown', 'a cosine out of range');
     if (!norms.every((norm) => norm >= 0 && norm < Infinity)) refuse('unknown', 'a norm out of range');

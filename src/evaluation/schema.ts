@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { mistakeSchema, mostMistakes } from './mistakes.js';
 import { totalsSchema } from './totals.js';
 
 const share = z.number().min(0).max(1);
@@ -98,6 +99,10 @@ export const evaluationSchema = totalsSchema.extend({
   confusions: z
     .array(z.object({ label: whole, assigned: whole, images: whole }))
     .describe('the most frequent wrong assignments, at most 50'),
+  mistakes: z
+    .array(mistakeSchema)
+    .default([])
+    .describe(`the surest wrong assignments, by margin, at most ${mostMistakes}`),
   angles: z
     .object({ own: anglesSchema, other: anglesSchema })
     .describe('between features and own class, and the nearest other class'),

@@ -3,6 +3,7 @@ import { joinComparisons, unpackArrays, unpackComparison } from './observations.
 import { beyondPlaces, placesOf } from './places.js';
 import { measureRejection } from './rejection.js';
 import { measureReliability } from './reliability.js';
+import { surest, type Mistake } from './mistakes.js';
 import type { Evaluation } from './schema.js';
 import { histogram, mean } from './statistics.js';
 import { addTotals, type EvaluationTotals } from './totals.js';
@@ -18,6 +19,8 @@ export interface EvaluationPart {
   sample?: Uint8Array;
   /** `chosen`, `next` and `norm` of this rank's images of unknown classes: `packArrays`. */
   unknown?: Uint8Array;
+  /** The surest of this rank's mistakes. */
+  mistakes?: Mistake[];
   /** Values that are equal on every rank. */
   shared: Pick<Evaluation, 'dataset' | 'dim' | 'epochs' | 'mirrored' | 'scale' | 'correlation'> & {
     classNames: readonly string[];
@@ -64,6 +67,7 @@ export function summarise(parts: readonly EvaluationPart[]): Evaluation {
     meanCosine: totals.total > 0 ? totals.cosineSum / totals.total : null,
     classAngle: classAngles(images, directed, classes),
     confusions: confusions(images, classes),
+    mistakes: surest(parts.flatMap(({ mistakes = [] }) => mistakes)),
     angles: { own: angles(directed, images.own), other: angles(directed, images.other) },
     norms: { mean: mean(norms), histogram: histogram(norms, 0, roundUp(norms), normBins) },
     correlation,

@@ -1,10 +1,8 @@
-import { readlinkSync } from 'node:fs';
-import { constants, setPriority } from 'node:os';
-import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { endOf, type JobEnd } from '../record/job-end.js';
 import { messageOf } from '../util/errors.js';
+import { giveWay } from '../util/give-way.js';
 import { Follower } from './follower.js';
 import type { LoggedRun } from './sink.js';
 import { sinks, sinksOf } from './sinks.js';
@@ -21,18 +19,6 @@ export type LoggingNews =
 export type LoggingOrder = { kind: 'close'; ended?: JobEnd; withinMs: number } | { kind: 'leave' };
 
 const betweenMs = 1000;
-
-/** Leaves the processors to the training wherever it wants them: threads of Linux have priorities of their own. */
-function giveWay(): void {
-  try {
-    setPriority(
-      Number(basename(readlinkSync('/proc/thread-self'))),
-      constants.priority.PRIORITY_BELOW_NORMAL,
-    );
-  } catch {
-    // Elsewhere a priority is that of the whole process.
-  }
-}
 
 giveWay();
 const port = parentPort as MessagePort;

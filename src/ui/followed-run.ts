@@ -13,6 +13,7 @@ import { readIncident, readRecord, reportSchema, type ReportFile } from '../repo
 import type { DrawnRun } from '../report/run.js';
 import { StepCurves } from '../report/step-curves.js';
 import { GrowingFile, WholeFile } from './followed-files.js';
+import { picturesOf, type Pictures } from './pictures.js';
 
 const mostBytes = 500_000_000;
 
@@ -39,6 +40,9 @@ export class FollowedRun {
   private readonly config: WholeFile<unknown>;
   private readonly report: WholeFile<ReportFile>;
   private readonly evaluation: WholeFile<Evaluation>;
+  /** Pictures of the mistakes of its last evaluation, once they are read. */
+  pictures: Pictures | undefined;
+  private picturing: Promise<void> | undefined;
   private broken = 0;
 
   constructor(
@@ -68,11 +72,6 @@ export class FollowedRun {
     );
   }
 
-  /** Settings as the folder has them. */
-  get settings(): unknown {
-    return this.config.value;
-  }
-
   /** Reads what is new; where there is any, `drawn` is another object then. What cannot be read is a gap. */
   async look(): Promise<void> {
     try {
@@ -80,6 +79,11 @@ export class FollowedRun {
     } catch (error) {
       this.drawn = { ...this.drawn, gaps: [messageOf(error)] };
     }
+  }
+
+  /** Resolves once the pictures of what has been read are there, or known to be missing. */
+  async pictured(): Promise<void> {
+    await this.picturing;
   }
 
   close(): void {
@@ -90,11 +94,20 @@ export class FollowedRun {
   private async read(): Promise<void> {
     await this.readLines();
     if (this.config.look()) this.drawn = { ...this.drawn, settings: settingsIn(this.config.value) };
-    if (this.evaluation.look()) this.drawn = { ...this.drawn, evaluation: this.evaluation.value };
+    if (this.evaluation.look()) {
+      this.drawn = { ...this.drawn, evaluation: this.evaluation.value };
+      this.picturing = this.picture(this.evaluation.value);
+    }
     this.report.look();
     this.lookAround();
     const report = this.standing.state === 'finished' ? this.report.value : undefined;
     if (report !== this.drawn.report) this.drawn = { ...this.drawn, report };
+  }
+
+  private async picture(evaluation: Evaluation | undefined): Promise<void> {
+    await this.picturing;
+    if (evaluation && evaluation.mistakes.length > 0)
+      this.pictures = await picturesOf(evaluation, this.config.value);
   }
 
   /** New lines of steps, epochs and incidents; other work gets its turn between two mebibytes. */

@@ -15,7 +15,7 @@ import { Viewer } from './view.js';
 const host = '127.0.0.1';
 const tokenBytes = 16;
 const lookEveryMs = 500;
-/** The last look at the runs, and then the pages that take what is left, have this long each. */
+/** The last look at the runs has this long where nothing else is said, and then the pages to take what is left. */
 const lastMs = 400;
 
 /** Connections at once, and those among them that are told of changes. */
@@ -85,10 +85,11 @@ export class RunServer {
   }
 
   /** Shows what is new for the last time, tells the pages why nothing more comes, and ends. */
-  async close(reason: string): Promise<void> {
+  async close(reason: string, withinMs = lastMs): Promise<void> {
     if (this.ended) return;
     this.ended = true;
-    if (this.feed.isWatched) await Promise.race([this.look(), delay(lastMs, undefined, { ref: false })]);
+    if (this.feed.isWatched)
+      await Promise.race([this.lookForLast(), delay(withinMs, undefined, { ref: false })]);
     this.feed.end(reason);
     const gone = new Promise((resolve) => this.server.close(resolve));
     this.server.closeIdleConnections();
@@ -103,6 +104,14 @@ export class RunServer {
       if (this.feed.isWatched) await this.look();
       await delay(lookEveryMs, undefined, { ref: false });
     }
+  }
+
+  /** Looks again where a look was under way when the runs ended, and once pictures are there. */
+  private async lookForLast(): Promise<void> {
+    await this.looking;
+    await this.look();
+    await Promise.all(this.runs.map((run) => run.pictured()));
+    await this.look();
   }
 
   private look(): Promise<void> {

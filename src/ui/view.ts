@@ -4,6 +4,7 @@ import { evaluationSection, timeSection, trainingSection, type Section } from '.
 import { gapList, incidentTable, resultTable, settingsTable } from '../report/tables.js';
 import { printableLines } from '../util/printable.js';
 import type { FollowedRun } from './followed-run.js';
+import { mistakeCards } from './mistakes.js';
 import { logButtons, runTable, workerTable } from './tables.js';
 
 /** A chart as a page has it. */
@@ -38,6 +39,7 @@ export class Viewer {
       ...this.html,
       ['now', runTable(this.runs)],
       ['workers', workerTable(this.runs)],
+      ['mistakes', mistakeCards(this.runs)],
       ['logs', logButtons(this.runs)],
     ]);
     return { html, charts: this.charts };

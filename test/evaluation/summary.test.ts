@@ -8,6 +8,7 @@ import {
   unpackComparison,
 } from '../../src/evaluation/observations.js';
 import { evaluationSchema, type Evaluation } from '../../src/evaluation/schema.js';
+import { surest } from '../../src/evaluation/mistakes.js';
 import { summarise, type EvaluationPart } from '../../src/evaluation/summary.js';
 import { count, emptyTotals } from '../../src/evaluation/totals.js';
 
@@ -72,6 +73,25 @@ describe('summarise', () => {
   it('is the same for any division of the images into parts', () => {
     expect(summarise([part([0]), part([1, 2, 3])])).toEqual(evaluation);
     expect(summarise([part([]), part([0, 1]), part([2, 3])])).toEqual(evaluation);
+  });
+
+  it('keeps the surest mistakes, whoever has made them', () => {
+    const mistakes = Array.from({ length: 60 }, (_, image) => ({
+      ...{ image, label: 0 },
+      nearest: [
+        { label: 1, score: 0.5 + (image % 7) / 16 },
+        { label: 0, score: 0.25 },
+      ],
+    }));
+    const made = (of: (image: number) => boolean) => ({
+      ...part([0]),
+      mistakes: surest(mistakes.filter(({ image }) => of(image))),
+    });
+    const together = summarise([made(() => true), part([1, 2, 3])]).mistakes;
+    expect(together.map(({ image }) => image).slice(0, 10)).toEqual([6, 13, 20, 27, 34, 41, 48, 55, 5, 12]);
+    expect(together).toHaveLength(24);
+    const apart = [made((image) => image % 3 === 0), made((image) => image % 3 !== 0)];
+    expect(summarise(apart).mistakes).toEqual(together);
   });
 
   it('counts right, wrong and undirected images, and the second best class', () => {

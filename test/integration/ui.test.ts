@@ -1,4 +1,12 @@
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { request } from 'node:http';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +18,7 @@ import { epochSteps, RecordedRun } from '../logging/runs.js';
 import { needs } from '../needs.js';
 import { browserFlags, findChromium } from '../report/browser.js';
 import { EventReader } from '../ui/reader.js';
-import { Workplace, type Command } from './command.js';
+import { paced, smallModel, Workplace, type Command } from './command.js';
 
 /** A name that a page must show, and not obey. */
 const hostile = '<img src=x onerror="document.title=1">';
@@ -252,6 +260,55 @@ it('ends at a signal, and with it every stream', async () => {
   expect(await command.ended).toMatchObject({ code: 0, stderr: '' });
   expect((await events.next('end')).data).toBe('pod-dist ui has ended');
   await expect.poll(() => [events.isOver, log.isOver]).toEqual([true, true]);
+});
+
+it('is there with launch --ui from the start to the wrong images, and ends with the launch', async () => {
+  const programs = place.path('programs');
+  mkdirSync(programs);
+  const write = (name: string, ...lines: string[]) =>
+    writeFileSync(join(programs, name), ['#!/bin/sh', ...lines, ''].join('\n'), { mode: 0o755 });
+  write('xdg-mime', 'echo firefox.desktop');
+  write('firefox', 'echo "$@" > "$0.asked"', 'cp "$1" "$0.page"');
+  const desktop = { DISPLAY: ':77', PATH: `${programs}:${process.env.PATH}` };
+  const small = ['--backend', 'wasm', '--set', smallModel, '--set', 'batchSize=360', '--epochs', '2'];
+  const launch = place.start(['launch', '--workers', '2', ...small, '--out', 'run', '--ui'], {
+    ...paced(100),
+    ...desktop,
+  });
+  await launch.says(/live page: http:\S+\n/);
+  const address = /http:\S+/.exec(launch.describe())?.[0] ?? '';
+  const page = await EventReader.open(`${address}events`);
+  readers.push(page);
+  let mistakes = '';
+  const states = new Set<string>();
+  while (!mistakes.includes('data:image/png;base64,')) {
+    const { data } = await page.next(/^(state|change)$/);
+    const { html = {} } = data as Partial<Change>;
+    const [, state] = /class="state (\w+)"/.exec(html.now ?? '') ?? [];
+    if (state !== undefined) states.add(state);
+    mistakes = html.mistakes ?? mistakes;
+  }
+  expect([...states]).toContain('running');
+  expect((await page.next(/^end$/)).data).toContain('pod-dist ui run shows the run again');
+  const { code, stdout } = await launch.ended;
+  expect([code, stdout]).toEqual([0, expect.stringContaining('the live page has ended with the launch')]);
+
+  expect(readFileSync(join(programs, 'firefox.page'), 'utf8')).toContain(`url=${address}"`);
+  expect(readFileSync(join(programs, 'firefox.asked'), 'utf8')).not.toContain(new URL(address).pathname);
+  expect(place.leftovers().filter((name) => name.startsWith('pod-dist-ui'))).toEqual([]);
+
+  const { mistakes: kept, total, correct } = place.evaluation('run');
+  expect(kept).toHaveLength(Math.min(24, total - correct));
+  for (const { label, nearest } of kept) {
+    expect(nearest[0]?.label).not.toBe(label);
+    expect(nearest.map(({ score }) => score)).toEqual(
+      nearest.map(({ score }) => score).toSorted((one, next) => next - one),
+    );
+    expect(nearest).toHaveLength(5);
+  }
+  expect(mistakes.split('<img ')).toHaveLength(kept.length + 1);
+  for (const more of [['--dry-run'], ['--hosts', 'a:1']])
+    expect(await place.ask('launch', '--ui', ...more)).toMatchObject({ code: 2 });
 });
 
 it('refuses what is no run folder, and a port that is taken', async () => {

@@ -31,15 +31,17 @@ export class EventReader {
     this.stop.abort();
   }
 
-  /** The next event of this name. */
-  async next(event: string, withinMs = 20_000): Promise<Told> {
+  /** The next event of this name, or of a name that matches. */
+  async next(event: string | RegExp, withinMs = 20_000): Promise<Told> {
     const deadline = performance.now() + withinMs;
     for (;;) {
-      const at = this.told.findIndex((one) => one.event === event);
+      const at = this.told.findIndex((one) =>
+        typeof event === 'string' ? one.event === event : event.test(one.event),
+      );
       const [found] = at < 0 ? [] : this.told.splice(0, at + 1).slice(-1);
       if (found) return found;
       const left = deadline - performance.now();
-      if (this.isOver || left < 0) throw new Error(`no event ${event}`);
+      if (this.isOver || left < 0) throw new Error(`no event ${String(event)}`);
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left);
         this.waiting = () => (clearTimeout(timer), resolve());

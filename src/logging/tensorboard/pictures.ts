@@ -1,12 +1,11 @@
-import type { Dataset } from '../../data/dataset.js';
 import { loadSharp } from '../../data/decoder.js';
 import { datasets, openDataset } from '../../data/index.js';
+import { thumbnails } from '../../data/thumbnails.js';
 import type { Evaluation } from '../../evaluation/schema.js';
 import type { EvaluationSample } from '../../evaluation/sample.js';
 import { escapeHtml } from '../../util/escape-html.js';
 import type { LoggedRun } from '../sink.js';
 import type { Picture } from './summary.js';
-import { largest, smallest } from '../../util/extremes.js';
 
 const side = 96;
 const line = 16;
@@ -77,9 +76,10 @@ export async function predictions(
     notify: () => {},
   });
   try {
-    const images = await pngs(
+    const images = await thumbnails(
       dataset,
       rows.flatMap((row) => sample.images[row] ?? []),
+      side,
     );
     const parts = rows.map((row, place) => {
       const [x, y] = [
@@ -122,24 +122,4 @@ function every(rows: readonly number[], most: number): number[] {
   return Array.from({ length: count }).flatMap(
     (_, index) => rows[Math.floor((index * rows.length) / count)] ?? [],
   );
-}
-
-/** Images of the test split as PNGs in base 64, each from its darkest value to its brightest. */
-async function pngs(dataset: Dataset, images: readonly number[]): Promise<string[]> {
-  const sharp = await loadSharp();
-  const [height, width, channels] = dataset.shape;
-  const values = height * width * channels;
-  const found: string[] = [];
-  const request = { split: 'test', batches: [Int32Array.from(images)], epoch: 0 } as const;
-  for await (const batch of dataset.read(request))
-    for (let image = 0; image < batch.count; image++) {
-      const pixels = batch.images.subarray(image * values, (image + 1) * values);
-      const [least, most] = [smallest(pixels), largest(pixels)];
-      const scale = most > least ? 255 / (most - least) : 0;
-      const bytes = Uint8Array.from(pixels, (value) => Math.round((value - least) * scale));
-      const raw = { width, height, channels: channels as 1 | 3 };
-      const png = await sharp(bytes, { raw }).resize(side, side, { kernel: 'nearest' }).png().toBuffer();
-      found.push(png.toString('base64'));
-    }
-  return found;
 }
