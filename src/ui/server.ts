@@ -4,13 +4,14 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { namesOf } from '../report/run.js';
+import { escapeHtml } from '../util/escape-html.js';
 import { messageOf, UserError } from '../util/errors.js';
 import { EventStream } from './event-stream.js';
 import { Feed } from './feed.js';
 import { FollowedRun } from './followed-run.js';
 import { LogTail } from './log-tail.js';
 import { pageFiles } from './page.js';
-import { Viewer } from './view.js';
+import { Viewer, type View } from './view.js';
 
 const host = '127.0.0.1';
 const tokenBytes = 16;
@@ -121,7 +122,16 @@ export class RunServer {
 
   private async lookOnce(): Promise<void> {
     for (const run of this.runs) await run.look();
-    this.feed.update(this.viewer.view());
+    this.feed.update(this.view());
+  }
+
+  /** What the pages show; of runs that cannot be drawn, why. */
+  private view(): View {
+    try {
+      return this.viewer.view();
+    } catch (error) {
+      return { html: new Map([['gaps', escapeHtml(messageOf(error))]]), charts: new Map() };
+    }
   }
 
   private answer(request: IncomingMessage, response: ServerResponse): void {
