@@ -5,7 +5,7 @@ import { messageOf } from '../util/errors.js';
 import type { UiEnd, UiNews } from './ui-thread.js';
 
 /** Time for the last of a run, its wrong images among it, where a page is open. */
-const lastMs = 5000;
+const lastMs = 15_000;
 const graceMs = 1500;
 
 /** The live page of a run beside the run itself: a thread of this process serves it, so that neither waits for the other. */

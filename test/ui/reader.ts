@@ -32,7 +32,7 @@ export class EventReader {
   }
 
   /** The next event of this name, or of a name that matches. */
-  async next(event: string | RegExp, withinMs = 20_000): Promise<Told> {
+  async next(event: string | RegExp, withinMs = 60_000): Promise<Told> {
     const deadline = performance.now() + withinMs;
     for (;;) {
       const at = this.told.findIndex((one) =>
