@@ -12,10 +12,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { needs } from '../needs.js';
 
 /** Python with moto, which speaks S3. */
-const python = process.env.POD_DIST_TEST_PYTHON ?? 'python3';
+const python = process.env.POD_DIST_PYTHON ?? 'python3';
 const there = spawnSync(python, ['-c', 'import flask, moto.server'], { stdio: 'ignore' }).status === 0;
 
-export const needsMoto = needs("moto (pip install 'moto[server]')", there);
+export const needsMoto = needs('Python with moto[server] (POD_DIST_PYTHON names one)', there);
 
 /** Variables with which a process reaches a server, and nothing else. */
 export function environmentOf(url: string): Record<string, string> {
