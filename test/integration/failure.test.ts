@@ -36,7 +36,7 @@ describe('a job that fails', () => {
       const { code, lastLine } = await endsSoon(command, place);
       expect(code).toBe(1);
       expect(lastLine).toMatch(
-        /rank 1 on host .*: killed by signal SIGKILL \(.*\); log: run\/logs\/rank-1\.log$/,
+        /rank 1 on host .*: killed by signal SIGKILL \(.*\); log: run\/logs\/rank-1\.log \(see /,
       );
       expect(lastLine).toContain(hostname());
     },
@@ -52,7 +52,7 @@ describe('a job that fails', () => {
     const stopped = performance.now();
     const { lastLine } = await endsSoon(command, place);
     expect(performance.now() - stopped).toBeGreaterThan(2500);
-    const cause = `rank 1 on host .*stalled: no sign of life for .*\\(.*\\); log: run/logs/rank-1\\.log$`;
+    const cause = `rank 1 on host .*stalled: no sign of life for .*\\(.*\\); log: run/logs/rank-1\\.log \\(see `;
     expect(lastLine).toMatch(new RegExp(cause));
   });
 
@@ -74,7 +74,7 @@ describe('a job that fails', () => {
     const ended = Date.now();
     expect(code).toBe(1);
     const cause =
-      /rank (\d) on host .*: error (?:LOSS|GRADIENT)_NOT_FINITE: .*; log: (run\/logs\/rank-\1\.log)$/;
+      /rank (\d) on host .*: error (?:LOSS|GRADIENT)_NOT_FINITE: .*; log: (run\/logs\/rank-\1\.log) \(see /;
     expect(lastLine).toMatch(cause);
     const [, , log] = cause.exec(lastLine) as RegExpExecArray;
     expect(ended - statSync(place.path(log)).mtimeMs).toBeLessThan(soonMs);
@@ -114,7 +114,7 @@ describe('a job that fails', () => {
       const command = start('--workers', workers, '--grace', grace);
       await command.says(/epoch 1\/500/);
       command.child.kill(signal);
-      const lastLine = `pod-dist: stopped by ${signal}; --resume goes on from the last checkpoint`;
+      const lastLine = `pod-dist: stopped by ${signal}; --resume goes on from the last checkpoint (see pod-dist explain STOPPED)`;
       expect(await endsSoon(command, place)).toMatchObject({ code, lastLine });
     },
   );

@@ -34,7 +34,7 @@ describe('pod-dist config', () => {
   it.each([
     ['los', /there is no setting los: did you mean loss\?/],
     ['data.augmnt', /did you mean data\.augment\?/],
-    ['zzzzzzzz', /known are name, seed, .*distributed\n$/],
+    ['zzzzzzzz', /known are name, seed, .*distributed \(see /],
   ])('does not know %s', async (section, message) => {
     const { code, stdout, stderr } = await config('settings', section);
     expect([code, stdout]).toEqual([2, '']);
