@@ -57,9 +57,9 @@ const inOneProcess = [
   'test/backend/{devices/*,running,wasm/*,native/{bf16-support,cache,capture/*}}.test.ts',
 ];
 
-/** Files that only start processes, and look at what these do: they share a process of their own. */
+/** Files that only start processes, all with the same variables, and look at what these do: they share a process. */
 const ofProcesses = [
-  'test/integration/!(fake-coordinator|launch|stranger|webgpu).test.ts',
+  'test/integration/!(copies|fake-coordinator|launch|s3|stranger|webgpu).test.ts',
   // Names that begin like one of those.
   'test/integration/{launch-*,strangers}.test.ts',
   'test/{job/launch/supervisor,backend/native/{archive,wheel},console/{console,closed-terminal}}.test.ts',

@@ -1,37 +1,42 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { soonMs, cli, until, Workplace } from '../integration/command.js';
+import { soonMs, cli, paced, smallModel, until, Workplace } from '../integration/command.js';
 import { SlurmCluster, whyNoSlurm } from './slurm-cluster.js';
 import { findProgram, starters, workersOf } from './starters.js';
 import { needs } from '../needs.js';
 
-const settings = ['--backend', 'wasm', '--bitwise', '4'];
+const settings = ['--backend', 'wasm', '--bitwise', '4', '--set', smallModel];
+/** The same for a shell. */
+const quoted = settings.map((setting) => `'${setting}'`).join(' ');
+/** A run that has to last leaves the processor to others. */
+const pace = paced(40);
 const noSlurm = whyNoSlurm();
 const patienceMs = 120_000;
 
 let place: Workplace;
 let cluster: SlurmCluster | undefined;
 let environment: NodeJS.ProcessEnv;
-/** SHA-256 of the weights that `launch` comes to after one epoch, and after eight. */
+/** SHA-256 of the weights after one epoch, and after eight. */
 let weights: string;
 let longer: string;
 
 beforeAll(async () => {
   const reference = new Workplace();
-  const launched = reference.run('launch', '--workers', '2', ...settings, '--epochs', '1', '--out', 'run');
-  if (noSlurm === undefined) cluster = await SlurmCluster.start();
-  const { code, stderr } = await launched;
-  expect(code, stderr).toBe(0);
-  weights = reference.report('run').weightsSha256;
-  await reference.train(2, ['distributed.bitwise=4', 'epochs=8'], { out: 'longer' });
-  longer = reference.report('longer').weightsSha256;
+  if (noSlurm === undefined) cluster = await SlurmCluster.start(pace);
+  const trained = async (epochs: number) => {
+    const out = String(epochs);
+    await reference.train(2, ['distributed.bitwise=4', smallModel, `epochs=${epochs}`], { out });
+    return reference.report(out).weightsSha256;
+  };
+  weights = await trained(1);
+  longer = await trained(8);
   await reference.clear();
 }, patienceMs);
 afterAll(() => cluster?.stop());
 beforeEach(() => {
   place = new Workplace();
-  environment = { ...cluster?.environment };
+  environment = { ...pace, ...cluster?.environment };
 });
 afterEach(async () => {
   for (const pid of workersOf(place.path('run')).values()) process.kill(pid, 'SIGKILL');
@@ -62,7 +67,7 @@ async function expectNoWorkers(): Promise<void> {
 }
 
 describe.each([...starters, slurm])('$name', { timeout: 2 * patienceMs }, ({ name, within }) => {
-  it('trains the weights that launch trains, bit for bit', needs(name, within), async () => {
+  it('trains the weights of a run without a launcher, bit for bit', needs(name, within), async () => {
     const { code, stderr } = await start(within!(2), 1).ended;
     expect(code, stderr).toBe(0);
     expect(place.report('run')).toMatchObject({ worldSize: 2, weightsSha256: weights });
@@ -133,7 +138,7 @@ describe('Slurm', { ...needs('Slurm', noSlurm === undefined), timeout: 2 * patie
     'goes on with %s that scontrol has requeued, to the weights of one that was left alone',
     async (_, elastic) => {
       const run = place.path('run');
-      const worker = `worker ${settings.join(' ')} --epochs 8 --out ${run} --resume ${elastic}`;
+      const worker = `worker ${quoted} --epochs 8 --out ${run} --resume ${elastic}`;
       const step = `srun --kill-on-bad-exit=1 -n 2 ${process.execPath} ${cli} ${worker}`;
       const flags = [
         '--parsable',
@@ -175,7 +180,7 @@ describe('Slurm', { ...needs('Slurm', noSlurm === undefined), timeout: 2 * patie
   });
 
   it('gives two jobs of an array folders of their own', async () => {
-    const step = `srun -n 2 ${process.execPath} ${cli} worker ${settings.join(' ')} --epochs 1`;
+    const step = `srun -n 2 ${process.execPath} ${cli} worker ${quoted} --epochs 1`;
     const flags = ['--array=0-1', '-n', '2', '--wait', `--chdir=${place.folder}`, '--output=array-%a.out'];
     cluster?.ask('sbatch', ...flags, '--wrap', step);
     const folders = ['runs/digits', 'runs/digits-2'];

@@ -31,9 +31,13 @@ export class SlurmCluster {
     readonly environment: NodeJS.ProcessEnv,
   ) {}
 
-  static async start(): Promise<SlurmCluster> {
+  /** `variables`: of what is asked of it, and of its jobs. */
+  static async start(variables: NodeJS.ProcessEnv): Promise<SlurmCluster> {
     const folder = mkdtempSync(join(tmpdir(), 'pod-slurm-'));
-    const cluster = new SlurmCluster(folder, { SLURM_CONF: join(folder, 'slurm.conf') });
+    const cluster = new SlurmCluster(folder, {
+      ...variables,
+      SLURM_CONF: join(folder, 'slurm.conf'),
+    });
     const ports = [await freePort(), await freePort(), await freePort()];
     mkdirSync(join(folder, 'state'));
     writeFileSync(join(folder, 'munge.key'), randomBytes(1024), { mode: 0o600 });
