@@ -10,7 +10,7 @@ const built = (path: string) => fileURLToPath(new URL(`../../dist/src/${path}`, 
 it('says what to install where sharp is missing, and only once an image is decoded', () => {
   const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
   try {
-    for (const part of ['data', 'util']) cpSync(built(part), join(folder, part), { recursive: true });
+    for (const part of ['data', 's3', 'util']) cpSync(built(part), join(folder, part), { recursive: true });
     const image = fileURLToPath(new URL('./fixtures/f-upright.png', import.meta.url));
     cpSync(image, join(folder, 'a.png'));
     const program = `
