@@ -131,6 +131,16 @@ describe('Slurm', { ...needs('Slurm', noSlurm === undefined), timeout: 2 * patie
     await expectNoWorkers();
   });
 
+  /** Starts a requeued job: Slurm would wait for two minutes, and forgets an order that comes before it has cleaned up. */
+  async function startAgain(job: string): Promise<void> {
+    const state = () => cluster?.ask('squeue', '-h', '-j', job, '-o', '%T').trim();
+    await until('the job to be queued again', () => state() === 'PENDING' || undefined, patienceMs);
+    while (state() === 'PENDING') {
+      cluster?.ask('scontrol', 'update', `JobId=${job}`, 'StartTime=now');
+      await delay(1000);
+    }
+  }
+
   it.each([
     ['a job', ''],
     ['an elastic job', '--elastic'],
@@ -151,10 +161,7 @@ describe('Slurm', { ...needs('Slurm', noSlurm === undefined), timeout: 2 * patie
       const job = cluster?.ask('sbatch', ...flags, '--wrap', step).trim() as string;
       await until('a first checkpoint', () => place.checkpoints('run')[0], patienceMs);
       cluster?.ask('scontrol', 'requeue', job);
-      const state = () => cluster?.ask('squeue', '-h', '-j', job, '-o', '%T').trim();
-      await until('the job to be queued again', () => state() === 'PENDING' || undefined, patienceMs);
-      // Slurm waits two minutes before it starts a job again.
-      cluster?.ask('scontrol', 'update', `JobId=${job}`, 'StartTime=now');
+      await startAgain(job);
       await until('a report', () => existsSync(place.path('run', 'report.json')) || undefined, patienceMs);
       expect(place.report('run').weightsSha256).toBe(longer);
       expect(place.metrics('run').epochs.map(({ epoch }) => epoch)).toEqual([...Array(8).keys()]);
@@ -171,9 +178,7 @@ describe('Slurm', { ...needs('Slurm', noSlurm === undefined), timeout: 2 * patie
     expect(job, stderr).toMatch(/^\d+$/);
     await underWay();
     cluster?.ask('scancel', '--signal=USR1', `${job}.0`);
-    const state = () => cluster?.ask('squeue', '-h', '-j', job, '-o', '%T').trim();
-    await until('the job to be queued again', () => state() === 'PENDING' || undefined, patienceMs);
-    cluster?.ask('scontrol', 'update', `JobId=${job}`, 'StartTime=now');
+    await startAgain(job);
     await until('a report', () => existsSync(place.path('run', 'report.json')) || undefined, patienceMs);
     expect(place.report('run').weightsSha256).toBe(longer);
     await expectNoWorkers();
