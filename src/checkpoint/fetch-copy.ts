@@ -41,7 +41,9 @@ export async function listCopies(address: string): Promise<Copy[]> {
   const byFolder = new Map<string, S3Object[]>();
   for (const object of objects) {
     const path = object.path.slice(0, object.path.lastIndexOf('/'));
-    byFolder.set(path, [...(byFolder.get(path) ?? []), object]);
+    const own = byFolder.get(path);
+    if (own) own.push(object);
+    else byFolder.set(path, [object]);
   }
   const root = joinS3(address, '').slice(0, -1);
   const copies: Copy[] = [];
@@ -101,7 +103,9 @@ async function keepFew(root: string): Promise<void> {
   for (const name of await readdir(root))
     if (/^[0-9a-f]{32}$/.test(name)) {
       const folder = join(root, name);
-      folders.push({ folder, at: (await stat(folder)).mtimeMs });
+      // Another process may have removed it.
+      const found = await stat(folder).catch(() => undefined);
+      if (found) folders.push({ folder, at: found.mtimeMs });
     }
   for (const { folder } of folders.sort((a, b) => b.at - a.at).slice(mostKept))
     await rm(folder, { recursive: true, force: true });

@@ -1,5 +1,5 @@
 import type * as s3 from '@aws-sdk/client-s3';
-import { UserError } from '../util/errors.js';
+import { messageOf, UserError } from '../util/errors.js';
 
 type Sdk = typeof s3;
 
@@ -58,10 +58,12 @@ async function load(): Promise<Sdk> {
     process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
     const found = (await import(packageName)) as Sdk & { default?: Sdk };
     return found.default ?? found;
-  } catch {
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND';
+    const [reason] = messageOf(error).split('\n');
     throw new UserError(
       'FILE_UNUSABLE',
-      `s3:// needs a package that is not installed: npm install ${packageName}`,
+      `s3:// needs a package that ${missing ? 'is not installed' : `does not load (${reason})`}: npm install ${packageName}`,
     );
   }
 }

@@ -303,7 +303,8 @@ export class Coordinator {
     const { joinTimeoutMs } = this.options;
     const { phase, roster } = this;
     if (phase.state === 'ended') return;
-    if (phase.state === 'joining') this.beginWithoutSome(now);
+    const group = phase.state === 'joining' ? this.recovery?.firstGroup(now) : undefined;
+    if (group) this.rendezvous.beginWith(group);
     const overdue = phase.overdue(now, joinTimeoutMs);
     if (overdue) this.cause.add(...notTogether(overdue === 'joining' ? roster.missing : [], joinTimeoutMs));
     if (phase.state === 'running') this.notices.tellOfLate(this.rendezvous.generation, now);
@@ -317,18 +318,6 @@ export class Coordinator {
       this.blame(stalled(this.about(member), cause), member);
       if (this.recovery?.next !== undefined) return this.recovery.fence(member);
     }
-  }
-
-  /** Begins an elastic job without workers that do not come, where it may; they take part once they do. */
-  private beginWithoutSome(now: number): void {
-    const { worldSize } = this.options;
-    const group = this.recovery?.firstGroup(now);
-    if (!group) return;
-    const { length } = group;
-    this.options.onNotice?.(
-      `${length} of ${worldSize} workers are there: the run begins with ${length}, and others take part once they come`,
-    );
-    this.rendezvous.beginWith(group);
   }
 
   /** A worker process has ended. */

@@ -59,8 +59,13 @@ export class Rendezvous {
       mail.to(member, { type: 'plan', ...about, rank, hosts, reached });
   }
 
-  /** Begins an elastic job with these ranks, where not all have come. */
+  /** Begins an elastic job with these ranks, where not all have come; the others take part once they do. */
   beginWith(group: readonly Member[]): void {
+    const { worldSize, onNotice } = this.options;
+    const { length } = group;
+    onNotice?.(
+      `${length} of ${worldSize} workers are there: the run begins with ${length}, and others take part once they come`,
+    );
     this.form(0, group);
     this.plan();
   }
