@@ -5,6 +5,7 @@ import { soonMs, cli, paced, smallModel, until, Workplace } from '../integration
 import { SlurmCluster, whyNoSlurm } from './slurm-cluster.js';
 import { findProgram, starters, workersOf } from './starters.js';
 import { needs } from '../needs.js';
+import { messageOf } from '../../src/util/errors.js';
 
 const settings = ['--backend', 'wasm', '--bitwise', '4', '--set', smallModel];
 /** The same for a shell. */
@@ -131,14 +132,24 @@ describe('Slurm', { ...needs('Slurm', noSlurm === undefined), timeout: 2 * patie
     await expectNoWorkers();
   });
 
-  /** Starts a requeued job: Slurm would wait for two minutes, and forgets an order that comes before it has cleaned up. */
-  async function startAgain(job: string): Promise<void> {
-    const state = () => cluster?.ask('squeue', '-h', '-j', job, '-o', '%T').trim();
-    await until('the job to be queued again', () => state() === 'PENDING' || undefined, patienceMs);
-    while (state() === 'PENDING') {
-      cluster?.ask('scontrol', 'update', `JobId=${job}`, 'StartTime=now');
-      await delay(1000);
-    }
+  /** Waits for the report of a requeued job, which Slurm would start after two minutes: it is told to start once it is pending. */
+  async function reported(job: string): Promise<void> {
+    let nextLook = 0;
+    const look = () => {
+      if (existsSync(place.path('run', 'report.json'))) return true;
+      if (performance.now() < nextLook) return undefined;
+      nextLook = performance.now() + 1000;
+      try {
+        if (cluster?.ask('squeue', '-h', '-j', job, '-o', '%T').trim() === 'PENDING')
+          cluster.ask('scontrol', 'update', `JobId=${job}`, 'StartTime=now');
+      } catch {
+        // It has started since, or has ended.
+      }
+      return undefined;
+    };
+    await until('a report', look, patienceMs).catch((error: unknown) => {
+      throw new Error(`${messageOf(error)}\n${cluster?.ask('scontrol', 'show', 'job', job)}`);
+    });
   }
 
   it.each([
@@ -161,8 +172,7 @@ describe('Slurm', { ...needs('Slurm', noSlurm === undefined), timeout: 2 * patie
       const job = cluster?.ask('sbatch', ...flags, '--wrap', step).trim() as string;
       await until('a first checkpoint', () => place.checkpoints('run')[0], patienceMs);
       cluster?.ask('scontrol', 'requeue', job);
-      await startAgain(job);
-      await until('a report', () => existsSync(place.path('run', 'report.json')) || undefined, patienceMs);
+      await reported(job);
       expect(place.report('run').weightsSha256).toBe(longer);
       expect(place.metrics('run').epochs.map(({ epoch }) => epoch)).toEqual([...Array(8).keys()]);
       expect(cluster?.ask('scontrol', 'show', 'job', job)).toMatch(/Restarts=1\b/);
@@ -178,8 +188,7 @@ describe('Slurm', { ...needs('Slurm', noSlurm === undefined), timeout: 2 * patie
     expect(job, stderr).toMatch(/^\d+$/);
     await underWay();
     cluster?.ask('scancel', '--signal=USR1', `${job}.0`);
-    await startAgain(job);
-    await until('a report', () => existsSync(place.path('run', 'report.json')) || undefined, patienceMs);
+    await reported(job);
     expect(place.report('run').weightsSha256).toBe(longer);
     await expectNoWorkers();
   });
