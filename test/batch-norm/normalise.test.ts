@@ -39,7 +39,7 @@ function options(share: NormaliseOptions['share'], reduce?: NormaliseOptions['re
   return { epsilon, share, reduce, onStatistics: () => {} };
 }
 
-/** The passes' own sums of one rank, found by a run that is not reduced. */
+/** Sums that one rank gives to each reduce; `others` are the sums of the other rank, added to its own. */
 function sumsOf(x: tf.Tensor, weight: tf.Tensor, others: Float64Array[], counted: number): Float64Array[] {
   const own: Float64Array[] = [];
   differentiate(x, weight, (...inputs) =>
@@ -85,7 +85,7 @@ describe.each(backendsHere)('normalise on %s', (name) => {
   it.for([
     ['alone', undefined],
     ['over ranks', () => {}],
-  ] as const)('takes the ReLU that follows with it, %s', ([, reduce]) => {
+  ] as const)('fuses a following ReLU, %s', ([, reduce]) => {
     const shifted = tf.add(weight, 0.5);
     const plain = options({ local: 5, counted: 5 }, reduce);
     const apart = differentiate(x, shifted, (...inputs) => tf.relu(normalise(...inputs, plain)));
@@ -97,11 +97,11 @@ describe.each(backendsHere)('normalise on %s', (name) => {
     for (const key of ['y', 'dx', 'dgamma', 'dbeta'] as const) expectClose(together[key], apart[key], 1e-6);
   });
 
-  describe.each(['linear', 'relu'] as const)('adds a residual, then %s,', (activation) => {
+  describe.each(['linear', 'relu'] as const)('with a residual and activation %s, fused,', (activation) => {
     it.for([
       ['alone', undefined],
       ['over ranks', () => {}],
-    ] as const)('%s, and passes its gradient on', ([, reduce]) => {
+    ] as const)('%s, gives the values and gradients of separate operations', ([, reduce]) => {
       const plain = options({ local: 5, counted: 5 }, reduce);
       const residual = tf.randomNormal(shape, 0, 1, 'float32', 9);
       const gradients = (operation: (x: tf.Tensor, residual: tf.Tensor) => tf.Tensor) =>
@@ -126,7 +126,7 @@ describe.each(backendsHere)('normalise on %s', (name) => {
     });
   });
 
-  it('gives the same whole as in halves', () => {
+  it('gives the same results with and without reduce', () => {
     const results = [undefined, () => {}].map((reduce) => {
       const moments: Float32Array[] = [];
       const given: NormaliseOptions = {
@@ -147,7 +147,7 @@ describe.each(backendsHere)('normalise on %s', (name) => {
     expect(mean).toBeCloseTo(tf.mean(tf.slice(x, [0, 0, 0, 0], [-1, -1, -1, 1])).dataSync()[0], 5);
   });
 
-  it('normalises two uneven shards as one batch', () => {
+  it('normalises two uneven shards like one batch', () => {
     const whole = differentiate(x, weight, (...inputs) =>
       normalise(
         ...inputs,
@@ -158,7 +158,7 @@ describe.each(backendsHere)('normalise on %s', (name) => {
       [0, 2],
       [2, 3],
     ].map(([start, size]) => ({ x: x.slice(start, size), weight: weight.slice(start, size) }));
-    // Two rounds: the forward sums of the other shard are needed before its backward sums can be right.
+    // The first round finds the forward sums, which the backward sums of the second round depend on.
     let sums: Float64Array[][] = [[], []];
     for (let round = 0; round < 2; round++) {
       sums = parts.map((part, rank) => sumsOf(part.x, part.weight, sums[1 - rank], 5));
@@ -182,7 +182,7 @@ describe.each(backendsHere)('normalise on %s', (name) => {
     expectClose(summed('dbeta'), whole.dbeta, 1e-5);
   });
 
-  it('lets a rank without images pass no gradient to a residual', () => {
+  it('gives the residual of a rank without images gradient 0', () => {
     const placeholder = tf.zeros([1, 3, 2, 4]);
     const given = options({ local: 0, counted: 5 }, (sums) => void sums.fill(30));
     const [gamma, beta] = [tf.tensor1d(gammaValues), tf.tensor1d(betaValues)];
@@ -192,7 +192,7 @@ describe.each(backendsHere)('normalise on %s', (name) => {
     expect(gradient.dataSync().every((value) => value === 0)).toBe(true);
   });
 
-  it('lets a rank without images add nothing and pass no gradient', () => {
+  it('gives a rank without images sums and gradients of 0', () => {
     const placeholder = tf.zeros([1, 3, 2, 4]);
     const seen: Float64Array[] = [];
     const result = differentiate(placeholder, tf.ones([1, 3, 2, 4]), (...inputs) =>

@@ -8,18 +8,18 @@ import { RanksInThread } from './in-thread.js';
 const lengths = [0, 1, 5, 1000, 70_001];
 const longest = 2 * Math.max(...lengths);
 
-/** Values with digits that float32 has to round in a sum. */
+/** Values whose sums float32 must round. */
 const valueOf = (rank: number, index: number) =>
   Math.fround(Math.sin(rank * 1000 + index) * 10 ** (rank % 3));
 
-/** The sum in double precision, and how far a float32 sum of as many terms may be from it. */
+/** The sum in double precision, and the largest error of a float32 sum of as many terms. */
 function oracle(worldSize: number, index: number): [sum: number, tolerance: number] {
   const terms = Array.from({ length: worldSize }, (_, rank) => valueOf(rank, index));
   const magnitude = terms.reduce((sum, term) => sum + Math.abs(term), 0);
   return [terms.reduce((sum, term) => sum + term, 0), magnitude * worldSize * 2 ** -24];
 }
 
-/** Options of a test of an algorithm. */
+/** Options of the test of an algorithm: shared memory needs its native module. */
 const optionsOf = (name: string): Partial<ReturnType<typeof needs>> =>
   name === 'shared-memory' ? needs('the module for shared memory', loadMemoryAddon()) : {};
 
@@ -34,7 +34,7 @@ describe.each(cases)('$name over $worldSize ranks', ({ name, algorithm, worldSiz
       ? Array.from({ length: worldSize }, (_, rank) => (rank < Math.ceil(worldSize / 2) ? 'a' : 'b'))
       : new Array<string>(worldSize).fill('here');
 
-  const title = 'comes to the right values, on every rank to the same bits, for what it says that it costs';
+  const title = 'gives right values, equal bits on every rank, and sends no more bytes than its cost';
   it(title, optionsOf(name), async () => {
     const ranks = await RanksInThread.start(worldSize, { longest, hosts });
     try {
@@ -105,7 +105,7 @@ describe.each(cases)('$name over $worldSize ranks', ({ name, algorithm, worldSiz
 });
 
 describe('algorithms', () => {
-  it('have names of their own, and add in pairs where they say so', async () => {
+  it('have unique names, and those with pairwise summation add in pairs', async () => {
     expect(new Set(algorithms.map(({ name }) => name)).size).toBe(algorithms.length);
     const ranks = await RanksInThread.start(4, { longest, hosts: ['a', 'a', 'a', 'a'] });
     for (const { name, summation, collectives } of plain) {
@@ -130,7 +130,7 @@ function inPairs(terms: readonly number[]): number {
 
 describe('halving and doubling', () => {
   it.each(Array.from({ length: 15 }, (_, index) => index + 2))(
-    'adds and gathers every element in pairs, %i ranks',
+    'sums every element in pairs and gathers every shard, %i ranks',
     async (worldSize) => {
       const hosts = new Array<string>(worldSize).fill('here');
       const ranks = await RanksInThread.start(worldSize, { longest: 4099, hosts });
@@ -156,11 +156,11 @@ describe('halving and doubling', () => {
   );
 });
 
-describe('the cheapest over many hosts', () => {
+describe('the algorithm chosen for an all-reduce over hosts of one rank', () => {
   it.each([
     [4, 'two-shot', 'ring'],
     [32, 'halving-doubling', 'halving-doubling'],
-  ])('of %i: one shot, then %s, then %s, then the ring', async (worldSize, middle, long) => {
+  ])('is, on %i ranks and for growing lengths, one-shot, %s, %s, ring', async (worldSize, middle, long) => {
     const hosts = Array.from({ length: worldSize }, (_, rank) => `host ${rank}`);
     const ranks = await RanksInThread.start(worldSize, { longest: 1, hosts, ringBytes: 1_572_864 });
     const lengths = [250, 250_000, 1_000_000, 10_000_000];

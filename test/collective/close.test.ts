@@ -9,7 +9,7 @@ const closed = Object.fromEntries(
 );
 
 describe('a closed communicator', () => {
-  it.each(['ipc', 'tcp'] as const)('ends waits and refuses calls at once over %s', async (transport) => {
+  it.each(['ipc', 'tcp'] as const)('rejects pending and later calls at once over %s', async (transport) => {
     const about = { worldSize: 2, transport, hosts: transport === 'tcp' ? ['a', 'b'] : undefined };
     const [first] = await run({ ...about, scenario: 'closedWhileWaiting', timeoutMs: 60_000 });
     const { under, after, ms } = first?.result as { under: string[]; after: object; ms: number };
@@ -18,7 +18,7 @@ describe('a closed communicator', () => {
     expect(ms).toBeLessThan(20_000);
   });
 
-  it('of one rank refuses calls', async () => {
+  it('rejects every call on a single rank', async () => {
     const communicator = new LocalCommunicator();
     await communicator.close();
     await communicator.close();

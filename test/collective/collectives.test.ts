@@ -9,12 +9,12 @@ describe.each([
   [3, 'tcp'],
   [4, 'ipc'],
 ] as const)('%i ranks over %s', (worldSize, transport) => {
-  it('agree with an independent computation, element by element, in every operation', async () => {
+  it('get every element of every collective right', async () => {
     const outcomes = await run({ worldSize, transport, scenario: 'everything', lengths });
     expect(outcomes).toEqual(new Array(worldSize).fill({ result: lengths.length * 32 }));
   });
 
-  it('send everything over the ring as well', async () => {
+  it('get every element right if every collective takes the ring', async () => {
     const outcomes = await run({
       worldSize,
       transport,
@@ -34,9 +34,9 @@ describe.each([
   [8, 'ipc'],
 ] as const)('sums of %i ranks over %s', (worldSize, transport) => {
   it.each([
-    ['by size', {}],
-    ['each with a part', { directBytes: 0, pipeBytes: 0 }],
-  ])('are made in pairs whatever way they take: %s', async (_, thresholds) => {
+    ['chosen by length', {}],
+    ['in shards', { directBytes: 0, pipeBytes: 0 }],
+  ])('add in pairs with every algorithm, %s', async (_, thresholds) => {
     const lengths = [1, 7, 1000, 20_000, 190_001];
     const outcomes = await run({ worldSize, transport, scenario: 'pairs', lengths, thresholds });
     expect(outcomes).toEqual(new Array(worldSize).fill({ result: 5 * lengths.length }));
@@ -44,7 +44,7 @@ describe.each([
 });
 
 describe('collectives', () => {
-  it('agree over simulated hosts in every operation, parts of any length included', async () => {
+  it('get every element right over simulated hosts, for shards of uneven and of no length', async () => {
     const outcomes = await run({
       worldSize: 4,
       transport: 'ipc',
@@ -56,7 +56,7 @@ describe('collectives', () => {
     expect(outcomes).toEqual(new Array(4).fill({ result: 4 * 32 }));
   });
 
-  it('leave nothing in flight that the caller may overwrite', async () => {
+  it('let the caller overwrite its memory as soon as a call ends', async () => {
     const outcomes = await run({
       worldSize: 2,
       transport: 'ipc',
@@ -67,20 +67,23 @@ describe('collectives', () => {
     expect(outcomes).toEqual([{ result: 15 }, { result: 15 }]);
   });
 
-  it('are served in order when several are under way', async () => {
+  it('run in order when several calls are pending', async () => {
     const outcomes = await run({ worldSize: 3, transport: 'ipc', scenario: 'queued', length: 20_000 });
     const expected = Array.from({ length: 8 }, (_, index) => [3 + 3 * index, 3 + 3 * index]);
     expect(outcomes).toEqual(new Array(3).fill({ result: expected }));
   });
 
-  it.each([100, 50_000])('give the same bits on every rank and in every run, %i numbers', async (length) => {
-    const first = await run({ worldSize: 3, transport: 'ipc', scenario: 'bits', length });
-    const second = await run({ worldSize: 3, transport: 'tcp', scenario: 'bits', length });
-    expect(new Set([...first, ...second].map((outcome) => outcome?.result)).size).toBe(1);
-  });
+  it.each([100, 50_000])(
+    'give equal bits on every rank, over ipc and tcp, for %i numbers',
+    async (length) => {
+      const first = await run({ worldSize: 3, transport: 'ipc', scenario: 'bits', length });
+      const second = await run({ worldSize: 3, transport: 'tcp', scenario: 'bits', length });
+      expect(new Set([...first, ...second].map((outcome) => outcome?.result)).size).toBe(1);
+    },
+  );
 
   it.each(['length', 'tag', 'type', 'kind', 'op', 'order'])(
-    'stop when the ranks differ in %s',
+    'fail on every rank when the calls differ in %s',
     async (difference) => {
       const outcomes = await run({
         worldSize: 2,
@@ -102,26 +105,29 @@ describe('collectives', () => {
     ['op', /\(sum\)/, /\(max\)/],
     ['type', /allReduce 'allReduce' of 10 float32/, /allReduce 'allReduce' of 5 float64/],
     ['order', /allReduce 'first' of 10 float32/, /allReduce 'second' of 10 float32/],
-  ])('name both call sites where checked ranks differ in %s', async (difference, first, second) => {
-    const outcomes = await run({
-      worldSize: 3,
-      transport: 'ipc',
-      scenario: 'differing',
-      difference,
-      checkCollectives: true,
-    });
-    const errors = outcomes.map((outcome) => outcome?.error).filter((error) => error?.code !== 'PEER_LOST');
-    expect(errors.length).toBeGreaterThan(0);
-    for (const error of errors) {
-      expect(error).toMatchObject({ code: 'COLLECTIVE_MISMATCH' });
-      const [, left, right] = /rank 0, 2: (.*) at .*; rank 1: (.*) at /.exec(error?.message ?? '') ?? [];
-      expect(left).toMatch(first);
-      expect(right).toMatch(second);
-      expect(error?.message.match(/ at fixtures\/scenarios\.js:\d+/g)).toHaveLength(2);
-    }
-  });
+  ])(
+    'name both call sites with checkCollectives when the calls differ in %s',
+    async (difference, first, second) => {
+      const outcomes = await run({
+        worldSize: 3,
+        transport: 'ipc',
+        scenario: 'differing',
+        difference,
+        checkCollectives: true,
+      });
+      const errors = outcomes.map((outcome) => outcome?.error).filter((error) => error?.code !== 'PEER_LOST');
+      expect(errors.length).toBeGreaterThan(0);
+      for (const error of errors) {
+        expect(error).toMatchObject({ code: 'COLLECTIVE_MISMATCH' });
+        const [, left, right] = /rank 0, 2: (.*) at .*; rank 1: (.*) at /.exec(error?.message ?? '') ?? [];
+        expect(left).toMatch(first);
+        expect(right).toMatch(second);
+        expect(error?.message.match(/ at fixtures\/scenarios\.js:\d+/g)).toHaveLength(2);
+      }
+    },
+  );
 
-  it('agree under the check as they do without', async () => {
+  it('get every element right with checkCollectives', async () => {
     const outcomes = await run({
       worldSize: 3,
       transport: 'ipc',
@@ -132,7 +138,7 @@ describe('collectives', () => {
     expect(outcomes).toEqual(new Array(3).fill({ result: 64 }));
   });
 
-  it('name the peer that was killed', async () => {
+  it('end with PEER_LOST and the rank of a killed peer', async () => {
     const ranks = await Ranks.start({ worldSize: 3, transport: 'ipc', scenario: 'victim' });
     await once(ranks.processes[1], 'message');
     const killed = performance.now();
@@ -148,7 +154,7 @@ describe('collectives', () => {
     }
   });
 
-  it('end at their deadline when a peer is stopped, naming whom they wait for', async () => {
+  it('end at their deadline with the rank of a stopped peer', async () => {
     const ranks = await Ranks.start({ worldSize: 2, transport: 'tcp', scenario: 'victim', timeoutMs: 1500 });
     await once(ranks.processes[1], 'message');
     ranks.processes[1].kill('SIGSTOP');

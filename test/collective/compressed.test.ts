@@ -15,7 +15,7 @@ describe('bf16 on the wire', () => {
     [4, false, ['a', 'a', 'b', 'b']],
     [4, true, ['a', 'b', 'a', 'b']],
   ])(
-    'rounds once, but loses nothing over time: %i ranks, shard alone %s, hosts %s',
+    'keeps rounding errors small, and smaller in the mean over many rounds: %i ranks, reduce-scatter %s, hosts %s',
     async (worldSize, scatter, hosts) => {
       const options = {
         worldSize,
@@ -28,7 +28,7 @@ describe('bf16 on the wire', () => {
       const results = outcomes.map((outcome) => outcome?.result as Result);
       for (const { first, mean } of results) {
         expect(first).toBeGreaterThan(1e-4);
-        // Half a unit in the last of eight places, at each of the N roundings of a value of magnitude below N / 2.
+        // bf16 has 8 significant bits: each of N roundings of a value below N / 2 errs by at most N / 2 / 2^8.
         expect(first).toBeLessThan((worldSize * worldSize) / 2 / 2 ** 8);
         expect(mean).toBeLessThan(first / 16);
       }
@@ -36,7 +36,7 @@ describe('bf16 on the wire', () => {
     },
   );
 
-  it('is refused for what it is not meant for, and without a residual in the arena', async () => {
+  it('is rejected for other types and operations, and without a residual of equal length in the arena', async () => {
     const outcomes = await run({ worldSize: 2, transport: 'ipc', scenario: 'unsupported' });
     expect(outcomes).toEqual(new Array(2).fill({ result: new Array(5).fill('WIRE_UNSUPPORTED') }));
   });

@@ -22,7 +22,7 @@ interface Sent {
   bytes: number;
 }
 
-/** Ranks of one thread, over the in-process transport: what algorithms do, without processes. */
+/** Ranks that run algorithms in one thread, over the in-process transport. */
 export class RanksInThread {
   readonly sent: Sent[] = [];
   private sequence = 0;
@@ -79,20 +79,20 @@ export class RanksInThread {
     return started;
   }
 
-  /** Whether an algorithm can carry out a collective of so many values here. */
+  /** Whether an algorithm can run a collective of `length` values on these ranks. */
   fits(name: string, kind: Command['kind'], length: number): boolean {
     const algorithm = algorithms.find((one) => one.name === name);
     const context = Context.whole(this.command(kind, length), this.workspaces[0]);
     return algorithm?.fits?.(context) ?? true;
   }
 
-  /** Name of the algorithm that is chosen for a collective of so many values here. */
+  /** Name of the algorithm chosen for a collective of `length` values on these ranks. */
   chosen(kind: Command['kind'], length: number): string {
     const [workspace] = this.workspaces;
     return workspace.selection.choose(Context.whole(this.command(kind, length), workspace)).name;
   }
 
-  /** Runs an algorithm by name on all ranks, with `valueOf(rank, index)`; returns each rank's values. */
+  /** Runs the algorithm `name` on all ranks, with the values `valueOf(rank, index)`; returns each rank's values. */
   async run(
     name: string,
     kind: Command['kind'],
@@ -144,7 +144,7 @@ function counted(connection: Connection, sent: Sent): Connection {
   };
 }
 
-/** Gives each rank its side of a memory that all share; undefined where the module for it is not compiled. */
+/** Gives each rank its mapping of one shared memory; undefined if the native module is not compiled. */
 function shareMemory(ranks: number): ((rank: number, arena: Uint8Array) => SharedMemory) | undefined {
   if (!loadMemoryAddon()) return undefined;
   const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));

@@ -8,14 +8,14 @@ const text = (count: number) =>
     (a, b) => `(${a}+${b})`,
   );
 
-/** Terms whose sum differs with its order. */
+/** Terms whose float32 sum depends on the order of the additions. */
 function terms(count: number): number[] {
   return upTo(count).map((index) => Math.fround(Math.sin(index * 7 + 1) * 10 ** (index % 6)));
 }
 const add = (a: number, b: number) => Math.fround(a + b);
 
 describe('pairwise', () => {
-  it('adds up pairs, and pairs of pairs', () => {
+  it('adds pairs, then pairs of pairs', () => {
     expect(upTo(6).map((count) => text(count))).toEqual([
       undefined,
       '0',
@@ -26,13 +26,13 @@ describe('pairwise', () => {
     ]);
   });
 
-  it('leaves out what is absent', () => {
+  it('skips undefined terms', () => {
     const add = (a: string, b: string) => `(${a}+${b})`;
     expect(pairwise([undefined, 'b', undefined, 'd'], add)).toBe('(b+d)');
     expect(pairwise([undefined, undefined], add)).toBeUndefined();
   });
 
-  it.each([2, 4, 8])('comes to the same bits when %i ranks each add up their own terms first', (ranks) => {
+  it.each([2, 4, 8])('gives the same bits when each of %i ranks adds its own terms first', (ranks) => {
     const all = terms(16);
     const shares = upTo(ranks).map((rank) => all.slice((rank * 16) / ranks, ((rank + 1) * 16) / ranks));
     const sums = shares.map((share) => pairwise(share, add));
@@ -42,7 +42,7 @@ describe('pairwise', () => {
 });
 
 describe.each(upTo(17).slice(1))('siblings among %i ranks', (worldSize) => {
-  it('make the same sum on every rank, in few places', () => {
+  it('give every rank the pairwise sum, with no more slots than slotsFor says', () => {
     const all = terms(worldSize);
     for (const rank of upTo(worldSize)) {
       let own = all[rank];

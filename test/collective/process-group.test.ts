@@ -18,14 +18,14 @@ const thresholds = {
 };
 const elements = 50_000;
 
-/** Processes of a test, all in this one: a group each, of which some are members of a configuration. */
+/** Starts `count` process groups in this process; each configuration takes some of them as members. */
 function start(count: number) {
   const groups = Array.from({ length: count }, () => {
     const arena = createArena({ bytes: 2 ** 26, controlBytes });
     return { arena, group: new ProcessGroup({ arena, thresholds }) };
   });
 
-  /** Makes one group of some, all-reduces over it, and compares the sum. */
+  /** Connects the members, all-reduces over them, and compares the sum. */
   async function configure(
     members: readonly number[],
     generation: number,
@@ -60,7 +60,7 @@ function start(count: number) {
     const results = await Promise.all(
       all.map(async (communicator, rank) => {
         const values = communicator.allocate(elements);
-        if (values.some((value) => value !== 0)) expect.fail('memory that has something in it');
+        if (values.some((value) => value !== 0)) expect.fail('allocated memory that is not zero');
         values.fill(generation + members[rank]);
         await communicator.allReduce(values);
         return values;
@@ -75,7 +75,7 @@ function start(count: number) {
   return { groups, configure, close };
 }
 
-/** Members of a configuration: two to four of four, others each time. */
+/** Members of a generation: two to four of the four groups, different ones each time. */
 function membersOf(generation: number): number[] {
   const count = 2 + (generation % 3);
   return Array.from({ length: 4 }, (_, index) => (index + generation) % 4).slice(0, count);
@@ -91,7 +91,7 @@ async function measure(times: number, configureOnce: (generation: number) => Pro
 }
 
 describe('a process group', () => {
-  it('is configured 200 times with changing members, and keeps neither memory nor files', async () => {
+  it('leaks neither memory nor descriptors over 200 configurations with changing members', async () => {
     const { groups, configure, close } = start(4);
     const { before, after } = await measure(200, (generation) => {
       const members = membersOf(generation);
@@ -104,26 +104,29 @@ describe('a process group', () => {
     await close();
   });
 
-  it.each(['ipc', 'tcp'])('is configured again and again over %s', async (transport) => {
-    const { configure, close } = start(4);
-    const folders: string[] = [];
-    const { before, after } = await measure(24, async (generation) => {
-      const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
-      folders.push(folder);
-      const all = await configure(membersOf(generation), generation, () =>
-        transport === 'ipc' ? { directory: folder } : {},
-      );
-      for (const communicator of all) await communicator.close();
-    });
-    const mapped = readFileSync('/proc/self/maps', 'utf8').split('\n');
-    expect(mapped.filter((line) => line.includes('/pod-dist-test-'))).toEqual([]);
-    expect(after.files).toBeLessThanOrEqual(before.files + 60);
-    expect(after.bytes - before.bytes).toBeLessThan(60e6);
-    await close();
-    for (const folder of folders) rmSync(folder, { recursive: true });
-  });
+  it.each(['ipc', 'tcp'])(
+    'leaks neither memory, mappings nor descriptors over 24 configurations over %s',
+    async (transport) => {
+      const { configure, close } = start(4);
+      const folders: string[] = [];
+      const { before, after } = await measure(24, async (generation) => {
+        const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
+        folders.push(folder);
+        const all = await configure(membersOf(generation), generation, () =>
+          transport === 'ipc' ? { directory: folder } : {},
+        );
+        for (const communicator of all) await communicator.close();
+      });
+      const mapped = readFileSync('/proc/self/maps', 'utf8').split('\n');
+      expect(mapped.filter((line) => line.includes('/pod-dist-test-'))).toEqual([]);
+      expect(after.files).toBeLessThanOrEqual(before.files + 60);
+      expect(after.bytes - before.bytes).toBeLessThan(60e6);
+      await close();
+      for (const folder of folders) rmSync(folder, { recursive: true });
+    },
+  );
 
-  it('refuses a member of another generation', async () => {
+  it('fails to connect members of different generations', async () => {
     const { groups, close } = start(2);
     const ports = connectInProcess(2);
     const bind = (rank: number, generation: number) =>

@@ -14,7 +14,7 @@ export interface RankOptions {
   worldSize: number;
   scenario: string;
   transport: 'ipc' | 'tcp';
-  /** Each rank's host, by rank, real or not; default: one for all. */
+  /** Name of each rank's host, by rank, real or simulated; default: one host for all. */
   hosts?: string[];
   thresholds?: Partial<Thresholds>;
   [key: string]: unknown;
@@ -28,10 +28,10 @@ const defaults: Thresholds = {
   hierarchicalBytes: 65_536,
 };
 
-/** Compiled: a rank starts a thread of its own. */
+/** The compiled program: a rank starts a thread, which needs JavaScript. */
 const rankProgram = new URL('../../dist/test/collective/fixtures/rank.js', import.meta.url);
 
-/** Processes whose last scenario has ended well: they take another one. They end with this process. */
+/** Processes whose last scenario succeeded, kept for the next one. They end with this process. */
 const idle: ChildProcess[] = [];
 
 function takeProcess(): ChildProcess {
@@ -49,11 +49,11 @@ async function giveBack(child: ChildProcess): Promise<void> {
   idle.push(child);
 }
 
-/** Real processes, one a rank, that have joined each other through this one. */
+/** One process for each rank; this process passes their endpoints on. */
 export class Ranks {
   readonly directory = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
   readonly processes: ChildProcess[] = [];
-  /** Each rank's outcome, by rank; undefined for one that was killed. */
+  /** Each rank's outcome, by rank; undefined for a killed rank. */
   outcomes: Promise<Outcome | undefined>[] = [];
 
   static async start(options: RankOptions): Promise<Ranks> {
@@ -76,7 +76,7 @@ export class Ranks {
     return ranks;
   }
 
-  /** All outcomes, once every rank has one; ends the processes, unless all can go on. */
+  /** Waits for all outcomes. Keeps the processes for later scenarios if all succeeded, else kills them. */
   async end(): Promise<(Outcome | undefined)[]> {
     try {
       const outcomes = await Promise.all(this.outcomes);
@@ -104,7 +104,7 @@ export class Ranks {
   }
 }
 
-/** Runs one scenario on every rank to its end. */
+/** Runs one scenario on every rank and returns the outcomes. */
 export async function run(options: RankOptions): Promise<(Outcome | undefined)[]> {
   return (await Ranks.start(options)).end();
 }

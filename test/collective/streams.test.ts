@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { Ranks, run } from './ranks.js';
 
-/** Around every change of algorithm, with uneven tails, on either side of the limit between the streams. */
+/** Lengths around every change of algorithm, with uneven tails; `long` go to the bulk stream, `short` to the urgent one. */
 const long = [1_000_003, 393_217, 65_537, 16_385];
 const short = [1, 7, 1000, 16_384];
 
-describe('both streams at once', () => {
+describe('the bulk and the urgent stream, both busy', () => {
   it.each([
     [2, 'ipc', 3],
     [2, 'tcp', 3],
@@ -32,7 +32,7 @@ describe('both streams at once', () => {
     expect(outcomes).toEqual(new Array(4).fill({}));
   });
 
-  it('sum exactly under the check', async () => {
+  it('sum exactly with checkCollectives', async () => {
     const about = {
       worldSize: 3,
       transport: 'ipc',
@@ -48,14 +48,14 @@ describe('both streams at once', () => {
     expect(outcomes).toEqual(new Array(2).fill({ result: true }));
   });
 
-  it('are used again after long waits in one of them', async () => {
+  it('still work after long waits in one stream', async () => {
     const outcomes = await run({ worldSize: 3, transport: 'tcp', scenario: 'longWaits' });
     expect(outcomes).toEqual(new Array(3).fill({}));
   });
 });
 
-describe('a failure in one stream while the other is busy', () => {
-  it('is the same in both: a killed rank', async () => {
+describe('a failure in one stream', () => {
+  it('gives both streams the same error when a rank is killed', async () => {
     const ranks = await Ranks.start({ worldSize: 3, transport: 'ipc', scenario: 'victimOfBoth' });
     await once(ranks.processes[1], 'message');
     ranks.processes[1].kill('SIGKILL');
@@ -66,43 +66,49 @@ describe('a failure in one stream while the other is busy', () => {
     }
   });
 
-  it.each(['bulk', 'urgent'])('is the same in both: a mismatch in the %s one', async (stream) => {
-    const outcomes = await run({ worldSize: 2, transport: 'tcp', scenario: 'differingInOne', stream });
-    for (const outcome of outcomes) {
-      const errors = outcome?.result as string[];
-      expect(errors[0]).toMatch(/^COLLECTIVE_MISMATCH: .*tag \d+ instead of \d+/);
-      expect(errors).toEqual(new Array(4).fill(errors[0]));
-    }
-  });
+  it.each(['bulk', 'urgent'])(
+    'gives both streams the same error after a mismatch in the %s stream',
+    async (stream) => {
+      const outcomes = await run({ worldSize: 2, transport: 'tcp', scenario: 'differingInOne', stream });
+      for (const outcome of outcomes) {
+        const errors = outcome?.result as string[];
+        expect(errors[0]).toMatch(/^COLLECTIVE_MISMATCH: .*tag \d+ instead of \d+/);
+        expect(errors).toEqual(new Array(4).fill(errors[0]));
+      }
+    },
+  );
 
   it.each([
     ['bulk', 'tcp'],
     ['urgent', 'tcp'],
     ['urgent', 'ipc'],
-  ] as const)('is the same in both: a missed deadline in the %s one over %s', async (stream, transport) => {
-    const ranks = await Ranks.start({ worldSize: 3, transport, scenario: 'lateForOne', stream });
-    await Promise.all([ranks.outcomes[0], ranks.outcomes[2]]);
-    ranks.processes[1].kill('SIGKILL');
-    const outcomes = await ranks.end();
-    for (const rank of [0, 2]) {
-      const errors = outcomes[rank]?.result as string[];
-      expect(errors[0]).toMatch(
-        new RegExp(
-          `^COLLECTIVE_TIMEOUT: rank ${rank} has waited 1 s in allReduce '${stream}' .* for rank 1$`,
-        ),
-      );
-      expect(errors).toEqual(new Array(4).fill(errors[0]));
-    }
-  });
+  ] as const)(
+    'gives both streams the same error after a missed deadline in the %s stream over %s',
+    async (stream, transport) => {
+      const ranks = await Ranks.start({ worldSize: 3, transport, scenario: 'lateForOne', stream });
+      await Promise.all([ranks.outcomes[0], ranks.outcomes[2]]);
+      ranks.processes[1].kill('SIGKILL');
+      const outcomes = await ranks.end();
+      for (const rank of [0, 2]) {
+        const errors = outcomes[rank]?.result as string[];
+        expect(errors[0]).toMatch(
+          new RegExp(
+            `^COLLECTIVE_TIMEOUT: rank ${rank} has waited 1 s in allReduce '${stream}' .* for rank 1$`,
+          ),
+        );
+        expect(errors).toEqual(new Array(4).fill(errors[0]));
+      }
+    },
+  );
 });
 
-describe('calls that would go to different streams', () => {
+describe('calls of ranks that choose different streams', () => {
   it.each([
     ['length', 'tcp'],
     ['face', 'tcp'],
     ['face', 'ipc'],
   ] as const)(
-    'stop long before the deadline when the ranks differ in %s over %s',
+    'fail long before the deadline when the ranks differ in %s over %s',
     async (difference, transport) => {
       const outcomes = await run({
         ...{ worldSize: 2, transport, scenario: 'differingStreams', difference, timeoutMs: 60_000 },
@@ -119,7 +125,7 @@ describe('calls that would go to different streams', () => {
   it.each([
     ['length', 100_000],
     ['face', 10],
-  ])('are both named where checked ranks differ in %s', async (difference, length) => {
+  ])('are both named with checkCollectives when the ranks differ in %s', async (difference, length) => {
     const outcomes = await run({
       ...{ worldSize: 3, transport: 'ipc', scenario: 'differingStreams', difference, timeoutMs: 60_000 },
       checkCollectives: true,

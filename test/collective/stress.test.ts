@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { run } from './ranks.js';
 
-/** Bytes from 4 to 4 million and more, at and around every change of algorithm, with uneven tails. */
+/** Lengths from 4 bytes to 4 MB, around every change of algorithm, with uneven tails. */
 const lengths = [1, 2, 3, 7, 16, 1000, 4097, 21_845, 65_537, 131_073, 262_145, 393_217, 1_000_003];
 const algorithms = {
   exchange: { directBytes: 1e9, ringBytes: 1e9, hierarchicalBytes: 1e9 },
@@ -15,7 +15,7 @@ function compared(sizes: readonly number[], rounds: number): number {
   return sizes.reduce((sum, length) => sum + 2 * length * rounds, 0);
 }
 
-describe('random data, overwritten as soon as a call is over', () => {
+describe('an all-reduce of random data that is overwritten as soon as a call ends', () => {
   it.each([
     [2, 'ipc', 2],
     [3, 'tcp', 2],
@@ -42,11 +42,11 @@ describe('random data, overwritten as soon as a call is over', () => {
 
   it.each([
     ['two hosts of two', ['a', 'a', 'b', 'b']],
-    ['ranks dealt out in turns', ['a', 'b', 'a', 'b']],
+    ['two hosts, ranks in turns', ['a', 'b', 'a', 'b']],
     ['three hosts of two', ['a', 'a', 'b', 'b', 'c', 'c']],
-    ['two hosts of three, dealt out', ['a', 'b', 'b', 'a', 'b', 'a']],
+    ['two hosts of three, ranks mixed', ['a', 'b', 'b', 'a', 'b', 'a']],
     ['hosts of one, two and three', ['a', 'b', 'b', 'c', 'c', 'c']],
-  ])('sums exactly within hosts and then across: %s', async (_name, hosts) => {
+  ])('sums exactly by the hierarchical algorithm: %s', async (_name, hosts) => {
     const sizes = [1, 5, 1000, 65_537, 300_001];
     const outcomes = await run({
       worldSize: hosts.length,

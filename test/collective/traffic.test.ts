@@ -6,7 +6,7 @@ const S = 4 * length;
 const always = { directBytes: 0, ringBytes: 0, hierarchicalBytes: 1e9 };
 const scatter = { ...always, ringBytes: 1e9 };
 
-/** [messages, bytes] that every rank sends in one collective, to all peers and to those of other hosts. */
+/** [messages, bytes] that each rank sends in one collective, to all peers and to peers of other hosts. */
 async function traffic(options: Partial<RankOptions> & { worldSize: number; kind: string }) {
   const hosts = options.hosts ?? new Array<string>(options.worldSize).fill('here');
   const outcomes = await run({ transport: 'tcp', scenario: 'traffic', length, ...options, hosts });
@@ -19,7 +19,7 @@ async function traffic(options: Partial<RankOptions> & { worldSize: number; kind
   });
 }
 
-describe('what a rank sends, as README.md has it', () => {
+describe('messages and bytes that a rank sends', () => {
   it.each([
     ['allReduce', 'exchange', { ...scatter, directBytes: 1e9 }, 3, 3 * S],
     ['allReduce', 'scatter', scatter, 6, 1.5 * S],
@@ -59,7 +59,7 @@ describe('what a rank sends, as README.md has it', () => {
     }
   });
 
-  it('crosses hosts of different sizes once in a flat ring', async () => {
+  it('reduceScatter over hosts of different sizes crosses hosts in two links of a flat ring', async () => {
     const sent = await traffic({
       worldSize: 3,
       kind: 'reduceScatter',

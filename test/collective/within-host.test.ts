@@ -4,13 +4,13 @@ import { loadMemoryAddon } from '../../src/transport/host/memory-addon.js';
 import { needs } from '../needs.js';
 import { Ranks, run } from './ranks.js';
 
-/** Ways from one compute thread to another: `sharesMemory`. */
+/** Ways by which compute threads exchange values: name, `sharesMemory`, options of the test. */
 const ways = [
   ['through pipes and files', false, {}],
   ['in shared memory', true, needs('the module for shared memory', loadMemoryAddon())],
 ] as const;
 
-/** On either side of a message of 16 KiB, and of a window of 1 MiB, with uneven tails. */
+/** Lengths around a message of 16 KiB and a window of 1 MiB, with uneven tails. */
 const lengths = [0, 1, 7, 1000, 4095, 4096, 4097, 16_384, 262_143, 262_144, 262_145, 600_001];
 
 describe('blocking collectives on one host', () => {
@@ -23,7 +23,7 @@ describe('blocking collectives on one host', () => {
     [8, 49_152],
     [8, 1e9],
   ])(
-    'are made by the compute threads, exactly, on %i ranks with %i bytes in messages',
+    'sum exactly through pipes and files on %i ranks, with messages of up to %i bytes',
     async (worldSize, pipeBytes) => {
       const about = { worldSize, transport: 'ipc', scenario: 'direct', lengths, rounds: 2 } as const;
       const given = { ...about, sharesMemory: false, thresholds: { pipeBytes }, timeoutMs: 60_000 };
@@ -33,7 +33,7 @@ describe('blocking collectives on one host', () => {
   );
 
   it.each([2, 3, 4, 8])(
-    'are made in shared memory, exactly, on %i ranks, broadcasts included',
+    'sum and broadcast exactly in shared memory on %i ranks',
     needs('the module for shared memory', loadMemoryAddon()),
     async (worldSize) => {
       const about = { worldSize, transport: 'ipc', scenario: 'direct', rounds: 2 } as const;
@@ -48,14 +48,14 @@ describe('blocking collectives on one host', () => {
   it.each([
     ['over tcp', { transport: 'tcp' }],
     ['across hosts', { transport: 'ipc', hosts: ['a', 'a', 'b'] }],
-    ['under the check', { transport: 'ipc', checkCollectives: true }],
-  ] as const)('are not %s', async (_where, about) => {
+    ['with checkCollectives', { transport: 'ipc', checkCollectives: true }],
+  ] as const)('do not run in the compute threads %s', async (_where, about) => {
     const hosts = 'hosts' in about ? [...about.hosts] : undefined;
     const outcomes = await run({ worldSize: 3, scenario: 'direct', lengths, rounds: 1, ...about, hosts });
     for (const outcome of outcomes) expect(outcome?.result).toMatchObject({ calls: 0 });
   });
 
-  it('go on while long ones are under way, in both halves of the files by turns', async () => {
+  it('sum exactly through files while long collectives of the bulk stream run', async () => {
     const about = { worldSize: 3, transport: 'ipc', scenario: 'bothStreams' } as const;
     const outcomes = await run({
       ...about,
@@ -68,7 +68,7 @@ describe('blocking collectives on one host', () => {
   });
 
   it.each([0, 1e9])(
-    'of doubles and of the largest are the same on all ranks, %i bytes in messages',
+    'give equal bits on all ranks for float64 sums and maxima, with messages of up to %i bytes',
     async (pipeBytes) => {
       const about = { worldSize: 4, scenario: 'directBits', length: 200_003, transport: 'ipc' } as const;
       const outcomes = await run({ ...about, sharesMemory: false, thresholds: { pipeBytes } });
@@ -79,7 +79,7 @@ describe('blocking collectives on one host', () => {
 
   describe.each(ways)('%s', (_way, sharesMemory, options) => {
     it.each([10, 3000])(
-      'have the bits of the engine where they are few, %i numbers',
+      'give the bits of the engine for short arrays, %i numbers',
       options,
       async (length) => {
         const about = { worldSize: 4, scenario: 'directBits', length, sharesMemory } as const;
@@ -94,7 +94,7 @@ describe('blocking collectives on one host', () => {
   });
 
   it(
-    'have the same bits in shared memory and through files, whatever their length',
+    'give equal bits in shared memory and through files for long arrays',
     needs('the module for shared memory', loadMemoryAddon()),
     async () => {
       const about = { worldSize: 5, scenario: 'directBits', length: 300_001, transport: 'ipc' } as const;
@@ -104,8 +104,8 @@ describe('blocking collectives on one host', () => {
   );
 });
 
-describe.each(ways)('a blocked sum on one host, %s,', (_way, sharesMemory, options) => {
-  it('ends where a rank is killed, and so does all after it', options, async () => {
+describe.each(ways)('a blocking all-reduce on one host %s', (_way, sharesMemory, options) => {
+  it('fails with PEER_LOST when a rank is killed, as do all later calls', options, async () => {
     const about = { worldSize: 3, transport: 'ipc', scenario: 'directVictim', sharesMemory } as const;
     const ranks = await Ranks.start(about);
     await once(ranks.processes[1], 'message');
@@ -117,7 +117,7 @@ describe.each(ways)('a blocked sum on one host, %s,', (_way, sharesMemory, optio
     }
   });
 
-  it('ends at its deadline where a rank is stopped', options, async () => {
+  it('fails at its deadline when a rank is stopped, as do all later calls', options, async () => {
     const about = { worldSize: 3, transport: 'ipc', scenario: 'directVictim', own: 1500 } as const;
     const ranks = await Ranks.start({ ...about, sharesMemory });
     await once(ranks.processes[1], 'message');
@@ -130,7 +130,7 @@ describe.each(ways)('a blocked sum on one host, %s,', (_way, sharesMemory, optio
     expect(others).toEqual([0, 2].map((rank) => ({ result: new Array(3).fill(late(rank)) })));
   });
 
-  it('says where ranks make different calls', options, async () => {
+  it('fails with both lengths when ranks give different lengths', options, async () => {
     const about = { worldSize: 3, transport: 'ipc', scenario: 'directMismatch', sharesMemory } as const;
     for (const outcome of await run({ ...about, timeoutMs: 5000 }))
       expect(outcome?.result).toMatch(

@@ -19,7 +19,7 @@ const options: AugmentOptions = {
   ...{ cropPadding: 0, flip: false, cutout: 0 },
 };
 const random = randomStream(11);
-/** No pixel is 0, the level of the border. */
+/** Pixels above 0, which is the level of the border. */
 const pixels = Uint8Array.from({ length: size }, () => 1 + random.below(255));
 
 function write(own: Partial<AugmentOptions>, index: number, epoch: number): Float32Array {
@@ -28,7 +28,7 @@ function write(own: Partial<AugmentOptions>, index: number, epoch: number): Floa
   return output;
 }
 
-/** The image moved by (top, left) out of a black border, then mirrored, pixel by pixel. */
+/** The image with a black border, cropped at (top, left), then mirrored, pixel by pixel. */
 function moved(top: number, left: number, mirrored: boolean): Float32Array {
   const level = (y: number, x: number, channel: number) =>
     y < 0 || y >= height || x < 0 || x >= width ? 0 : pixels[(y * width + x) * channels + channel];
@@ -44,7 +44,7 @@ function moved(top: number, left: number, mirrored: boolean): Float32Array {
   return output;
 }
 
-/** Every outcome that crop and flip may have, by name. */
+/** Names of all outcomes of crop and flip, by the pixels of the outcome. */
 function outcomes(padding: number, flips: readonly boolean[]): Map<string, string> {
   const found = new Map<string, string>();
   for (let top = -padding; top <= padding; top++) {
@@ -56,11 +56,11 @@ function outcomes(padding: number, flips: readonly boolean[]): Map<string, strin
 }
 
 describe('Augmenter', () => {
-  it('leaves an image as it is without augmentation, scaled to 0..1', () => {
+  it('only scales pixels to 0..1 without augmentation', () => {
     expect(write({}, 3, 7)).toEqual(moved(0, 0, false));
   });
 
-  it('never augments for evaluation', () => {
+  it('does not augment images for evaluation', () => {
     for (let index = 0; index < 20; index++)
       expect(write({ cropPadding: 2, flip: true, cutout: 2 }, index, -1)).toEqual(moved(0, 0, false));
   });
@@ -70,7 +70,7 @@ describe('Augmenter', () => {
     [2, false],
     [0, true],
     [2, true],
-  ])('with padding %i and flip %s gives each outcome, and no other, equally often', (cropPadding, flip) => {
+  ])('gives every outcome of padding %i and flip %s equally often, and no other', (cropPadding, flip) => {
     const expected = outcomes(cropPadding, flip ? [false, true] : [false]);
     const images = 100 * expected.size;
     const counts = new Map<string, number>();
@@ -83,7 +83,7 @@ describe('Augmenter', () => {
     for (const count of counts.values()) expect(Math.abs(count - 100)).toBeLessThan(50);
   });
 
-  it('draws all choices by (seed, epoch, image), for levels of any number, and none for evaluation', () => {
+  it('draws colour operations and erasing by (seed, epoch, image), for any white level, and none for evaluation', () => {
     const { randAugment, colorJitter, randomErasing } = augmentation.parse({
       ...{ randAugment: { numOps: 2 }, colorJitter: { brightness: 0.5, hue: 0.5 } },
       randomErasing: { p: 1 },
@@ -115,7 +115,7 @@ describe('Augmenter', () => {
     expect(sixteen).toEqual(bytes);
   });
 
-  it.each([1, 2, 3])('takes out a square of %i about any pixel equally often', (cutout) => {
+  it.each([1, 2, 3])('cuts out a square of side %i around each pixel equally often', (cutout) => {
     const normalize = { mean: [0.1, 0.2, 0.3], std: [0.5, 1, 2] };
     const whole = write({ normalize }, 0, 4);
     const holed = (centreY: number, centreX: number) => {
@@ -137,7 +137,7 @@ describe('Augmenter', () => {
     for (const count of expected.values()) expect(Math.abs(count - 100)).toBeLessThan(50);
   });
 
-  it('crops and mirrors as without a square taken out, and takes it out afterwards', () => {
+  it('cuts out the square after crop and flip, which stay the same', () => {
     for (let index = 0; index < 50; index++) {
       const plain = write({ cropPadding: 1, flip: true }, index, 2);
       const holed = write({ cropPadding: 1, flip: true, cutout: 2 }, index, 2);
@@ -164,7 +164,7 @@ describe('Augmenter', () => {
     expect(many(1, 5, 1)).not.toBe(many(1, 5, 0));
   });
 
-  it('normalises each channel by its own mean and deviation, the border too', () => {
+  it('normalises each channel by its mean and deviation, including the border', () => {
     const normalize = { mean: [0.1, 0.2, 0.3], std: [0.5, 1, 2] };
     const plain = write({ cropPadding: 2 }, 1, 2);
     const normal = write({ cropPadding: 2, normalize }, 1, 2);
@@ -175,7 +175,7 @@ describe('Augmenter', () => {
     });
   });
 
-  it('writes at its place in the batch and nowhere else', () => {
+  it('writes only to the place of the image in the batch', () => {
     const output = new Float32Array(3 * size).fill(-7);
     new Augmenter(options).write({ pixels, index: 0, epoch: 0 }, output, size);
     expect(output.subarray(size, 2 * size)).toEqual(moved(0, 0, false));
@@ -184,7 +184,7 @@ describe('Augmenter', () => {
   });
 });
 
-describe('random erasing', () => {
+describe('randomErasing', () => {
   const [height, width] = [20, 30];
   const erased = (settings: object, index: number) => {
     const output = new Float32Array(height * width * 3).fill(9);
@@ -192,7 +192,7 @@ describe('random erasing', () => {
     randomErasing(output, 0, { height, width, channels: 3 }, all, randomStream(1, index));
     return output;
   };
-  /** Rows and columns of the rectangle that differs, and whether all of it does. */
+  /** Position and size of the erased rectangle, and whether every pixel in it is erased. */
   const rectangle = (output: Float32Array) => {
     const places = [...output.keys()].filter((at) => output[at] !== 9).map((at) => Math.floor(at / 3));
     const [rows, columns] = [places.map((at) => Math.floor(at / width)), places.map((at) => at % width)];
@@ -201,7 +201,7 @@ describe('random erasing', () => {
     return { top, left, h, w, isWhole: places.length === h * w * 3 };
   };
 
-  it('erases a rectangle of the share and the shape that are asked for, anywhere', () => {
+  it('erases rectangles with scale and ratio in the given ranges, anywhere in the image', () => {
     const settings = { p: 1, scale: [0.1, 0.2], ratio: [0.5, 2], value: [1, 2, 3] };
     const seen = Array.from({ length: 400 }, (_, index) => {
       const output = erased(settings, index);
@@ -222,7 +222,7 @@ describe('random erasing', () => {
     expect(Math.max(...seen.map(({ left, w }) => left + w))).toBe(width);
   });
 
-  it('erases with probability p, and with normal noise where that is asked for', () => {
+  it("erases with probability p, and with normal noise for value 'random'", () => {
     const erasures = Array.from({ length: 1000 }, (_, index) => erased({ p: 0.3, value: 'random' }, index));
     const noise = erasures.flatMap((output) => [...output.filter((value) => value !== 9)]);
     const count = erasures.filter((output) => output.some((value) => value !== 9)).length;
@@ -234,8 +234,8 @@ describe('random erasing', () => {
   });
 });
 
-describe('colour jitter', () => {
-  it('changes brightness within its range, each amount alike', () => {
+describe('colorJitter', () => {
+  it('changes brightness by factors that are uniform in the given range', () => {
     const settings = { ...augmentation.parse({}).colorJitter, brightness: 0.5 };
     const factors = Array.from({ length: 1000 }, (_, index) => {
       const canvas = new Canvas(1, 1, 1);
@@ -257,7 +257,7 @@ describe('colour jitter', () => {
 });
 
 describe('checkNormalisation', () => {
-  it('wants a value a channel', () => {
+  it('rejects a mean or deviation whose length is not the number of channels', () => {
     expect(() => checkNormalisation(undefined, 3)).not.toThrow();
     expect(() => checkNormalisation({ mean: [0, 0, 0], std: [1, 1, 1] }, 3)).not.toThrow();
     expect(() => checkNormalisation({ mean: [0], std: [1] }, 3)).toThrow(UserError);
@@ -271,7 +271,7 @@ describe('checkAugmentation', () => {
   const none = { cropPadding: 0, flip: false, cutout: 0 };
   const { randAugment, colorJitter, randomErasing } = augmentation.parse({});
 
-  it('leaves something of the image', () => {
+  it('rejects a cutout as large as the image', () => {
     expect(() => checkAugmentation(none, [1, 1, 3])).not.toThrow();
     expect(() => checkAugmentation({ ...none, cutout: 7 }, [8, 9, 3])).not.toThrow();
     expect(() => checkAugmentation({ ...none, cutout: 8 }, [8, 9, 3])).toThrow(
@@ -279,7 +279,7 @@ describe('checkAugmentation', () => {
     );
   });
 
-  it('wants grey or colour for operations on colours, and a value a channel to erase with', () => {
+  it('rejects colour operations on 4 channels, and an erasing value whose length is not the number of channels', () => {
     const all = { ...none, randAugment, colorJitter, randomErasing };
     expect(() => checkAugmentation(all, [8, 8, 4])).not.toThrow();
     expect(() => checkAugmentation({ ...all, colorJitter: { ...colorJitter, hue: 0.1 } }, [8, 8, 4])).toThrow(

@@ -36,7 +36,7 @@ describe('the memory of batches', () => {
       () => ({ name: 'image-folder', root, size: 4, threads: 2, prefetch: 2, cache: { diskMegabytes: 0 } }),
       [3, 3, 0, 3, 1, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3],
     ],
-  ])('of %s is used again, and each batch is as read alone', async (_, settings, lengths) => {
+  ])('of %s is reused, and each batch equals the batch read alone', async (_, settings, lengths) => {
     const dataset = await openDataset(datasets.schema.parse(settings()), { seed: 2 });
     open.push(dataset);
     const total = dataset.labels.train.length;

@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { Budget, mapAtMost } from '../../src/data/budget.js';
 
-describe('a budget', () => {
-  it('never holds more than its limit, but for one piece alone, and serves in order', async () => {
+describe('Budget', () => {
+  it('never exceeds its limit, except for one heavy piece alone, and runs pieces in order', async () => {
     const budget = new Budget(10);
     const begun: number[] = [];
     let held = 0;
@@ -22,14 +22,14 @@ describe('a budget', () => {
     expect(begun).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
-  it('goes on after work that fails', async () => {
+  it('continues after work that fails', async () => {
     const budget = new Budget(1);
     await expect(budget.run(1, () => Promise.reject(new Error('lost')))).rejects.toThrow('lost');
     expect(await budget.run(1, () => Promise.resolve(7))).toBe(7);
   });
 });
 
-it('maps in order, with so many at a time at most', async () => {
+it('mapAtMost maps in order, with a limited number of calls at a time', async () => {
   let running = 0;
   let most = 0;
   const results = await mapAtMost(3, [5, 1, 4, 2, 3], async (value) => {

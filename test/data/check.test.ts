@@ -19,7 +19,7 @@ async function folder(name: string): Promise<string> {
 }
 
 describe('checkDataset', () => {
-  it('lists every fault of the layout, and reads what is whole all the same', async () => {
+  it('lists every fault of the layout, and counts the images that can be read', async () => {
     const data = await folder('faults');
     await writeImage(join(data, 'train/c/1.png'), [1, 2, 3]);
     await writeImage(join(data, 'test/d/1.png'), [1, 2, 3]);
@@ -39,7 +39,7 @@ describe('checkDataset', () => {
     expect([splits.train.images, splits.test.images]).toEqual([3, 2]);
   });
 
-  it('shows sizes as images are seen, and counts those that move', async () => {
+  it('counts image sizes after orientation, and animated images', async () => {
     const data = await folder('kinds');
     const wide = sharp({ create: { width: 20, height: 10, channels: 3, background: '#123456' } });
     await wide.withMetadata({ orientation: 6 }).jpeg().toFile(join(data, 'train/a/turned.jpg'));
@@ -57,7 +57,7 @@ describe('checkDataset', () => {
     expect(stored.splits.train.sizes).toMatchObject({ '20x10x3': 1 });
   });
 
-  it('says where there is no permission to read', async () => {
+  it('reports files without permission to read', async () => {
     const data = await folder('locked');
     chmodSync(join(data, 'train/a/1.png'), 0);
     chmodSync(root, 0o755);
@@ -68,7 +68,7 @@ describe('checkDataset', () => {
     expect(await run(program, data)).toMatch(/1.png is no image .*\(permission denied\)/);
   });
 
-  it('stays small where small files hold many pixels, and refuses more than the limit', async () => {
+  it('takes little memory for small files with many pixels, and rejects images over maxMegapixels', async () => {
     const data = await folder('bombs');
     const side = { width: 7000, height: 7000 };
     const bomb = join(data, 'train/a/2.png');

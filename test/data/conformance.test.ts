@@ -11,15 +11,15 @@ import { pixelAt, writeCifar10, writeCifar100, writeMnist, writeTinyImageNet } f
 
 const splits = ['train', 'test'] as const;
 
-/** Files of a data set, and what is in them, known from how they were written. */
+/** Writes the files of a data set, and says what they contain. */
 interface Sample {
   write(root: string): void | Promise<void>;
   settings?: object;
   shape: [height: number, width: number, channels: number];
   labels: Record<SplitName, number[]>;
-  /** Value of a pixel from 0 to 255, of the image `index` of a split; default: not known. */
+  /** Value of a pixel, 0 to 255, of the image `index` of a split; without it pixels are not compared. */
   pixel?(split: SplitName, index: number, y: number, x: number, channel: number): number;
-  /** How far a pixel may be off: images that were compressed. */
+  /** Largest error of a pixel, for compressed images. */
   tolerance?: number;
 }
 
@@ -77,7 +77,7 @@ const samples: Record<string, Sample> = {
   },
 };
 
-/** The set within the package has no files to write; its counts are those of its publisher. */
+/** The embedded data set has no files to write; the counts are its publisher's. */
 const digits = { shape: [8, 8, 1], counts: { train: 1437, test: 360 } };
 
 const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
@@ -86,7 +86,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const open = (config: object) =>
   openDataset(datasets.schema.parse(config) as DataConfig, { seed: 1, threads: 1 });
 
-/** Bytes and label of every image that the batches name, in their order. */
+/** Pixels and label of every image of the batches, in order. */
 async function imagesOf(dataset: Dataset, split: SplitName, batches: Int32Array[]) {
   const images: { pixels: Float32Array; label: number }[] = [];
   let read = 0;
@@ -103,7 +103,7 @@ async function imagesOf(dataset: Dataset, split: SplitName, batches: Int32Array[
   return images;
 }
 
-it('every data set is tried here', () => {
+it('the conformance suite covers every data set', () => {
   expect(datasets.names.toSorted()).toEqual(['digits', ...Object.keys(samples)].toSorted());
 });
 
@@ -131,7 +131,7 @@ describe.each([...datasets.names])('the data set %s', (name) => {
     expect(new Set(dataset.classNames).size).toBe(dataset.classNames.length);
   });
 
-  it.each(splits)('gives the pixels of its %s files, with their labels', async (split) => {
+  it.each(splits)('reads the pixels and labels of its %s files', async (split) => {
     const [height, width, channels] = dataset.shape;
     const images = await imagesOf(dataset, split, [all(split)]);
     expect(images.map(({ label }) => label)).toEqual([...dataset.labels[split]]);
@@ -149,7 +149,7 @@ describe.each([...datasets.names])('the data set %s', (name) => {
     });
   });
 
-  it.each(splits)('gives the same %s images whatever the batches, empty ones among them', async (split) => {
+  it.each(splits)('reads the same %s images in any batches, including empty ones', async (split) => {
     const whole = await imagesOf(dataset, split, [all(split)]);
     const order = all(split).reverse();
     const cut = Math.ceil(order.length / 3);
@@ -157,7 +157,7 @@ describe.each([...datasets.names])('the data set %s', (name) => {
     expect((await imagesOf(dataset, split, batches)).reverse()).toEqual(whole);
   });
 
-  it('is the same again, and says so by its fingerprint', async () => {
+  it('has the same images and fingerprint when it is opened again', async () => {
     const again = await open(config);
     try {
       expect(await again.fingerprint()).toBe(await dataset.fingerprint());
@@ -169,14 +169,14 @@ describe.each([...datasets.names])('the data set %s', (name) => {
     }
   });
 
-  it('may be closed twice', async () => {
+  it('can be closed twice', async () => {
     const other = await open(config);
     await other.close();
     await other.close();
   });
 
   if (sample)
-    it('names the folder that is not there', async () => {
+    it('rejects a missing folder with its path', async () => {
       const nowhere = join(folder, 'nowhere');
       await expect(open({ ...config, root: nowhere })).rejects.toMatchObject({
         name: 'UserError',

@@ -12,7 +12,7 @@ import { randomStream } from '../../src/util/random.js';
 const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** An image whose red is its column and whose green is its row, times four. */
+/** Writes an image whose red is 4 times the column and whose green is 4 times the row. */
 async function writeRamp(file: string, width: number, height: number): Promise<void> {
   const pixels = new Uint8Array(width * height * 3);
   for (let y = 0; y < height; y++) {
@@ -24,7 +24,7 @@ async function writeRamp(file: string, width: number, height: number): Promise<v
 }
 
 describe('randomRegion', () => {
-  it('stays in the image, with areas from 8 to 100 % and ratios from 3:4 to 4:3', () => {
+  it('draws regions inside the image with areas from 8 to 100 % and ratios from 3:4 to 4:3', () => {
     const random = randomStream(5);
     let smallest = Infinity;
     let largest = 0;
@@ -42,7 +42,7 @@ describe('randomRegion', () => {
     expect(largest).toBeGreaterThan(0.95);
   });
 
-  it('takes the centre of an image that is too long for the ratios', () => {
+  it('takes the centre of an image that is too wide for these ratios', () => {
     const regions = Array.from({ length: 50 }, (_, seed) => randomRegion(2000, 10, randomStream(seed)));
     expect(regions).toContainEqual({ left: 993, top: 0, width: 13, height: 10 });
   });
@@ -57,7 +57,7 @@ describe('crops of image folders', () => {
     }
   });
 
-  it('cut the centre after the shorter side is resized', async () => {
+  it('are cut from the centre after the shorter side is resized', async () => {
     const pixels = await decodeImage(image(), { size: 24, channels: 3, resize: 32, rules });
     expect([...pixels.subarray(0, 3)]).toEqual([48, 16, 7]);
     expect([...pixels.subarray(-3)]).toEqual([4 * 35, 4 * 27, 7]);
@@ -66,7 +66,7 @@ describe('crops of image folders', () => {
     expect(half[0]).toBeLessThan(4 * 10);
   });
 
-  it('are drawn from (seed, epoch, image), whichever thread draws them; test images never are', async () => {
+  it('depend on (seed, epoch, image), not on the thread, and are not drawn for test images', async () => {
     const config = datasets.schema.parse({
       name: 'image-folder',
       root: folder,
@@ -93,7 +93,7 @@ describe('crops of image folders', () => {
     expect(Math.round(centre[0] * 255)).toBe(48);
   });
 
-  it('are refused where they cannot be', async () => {
+  it('are rejected for data.resize below data.size, and together with cropPadding', async () => {
     const open = (settings: object) =>
       openDataset(
         datasets.schema.parse({

@@ -11,7 +11,7 @@ let folder: string;
 beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'))));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Two by two pixels, row by row. */
+/** An image of 2 x 2 pixels, row by row. */
 function raw(values: readonly number[], channels: 1 | 2 | 3 | 4): Sharp {
   return sharp(Uint8Array.from(values), { raw: { width: 2, height: 2, channels } });
 }
@@ -25,11 +25,11 @@ async function png(image: Sharp): Promise<string> {
 const rgb = [255, 0, 0, 0, 255, 0, 0, 0, 255, 10, 20, 30];
 
 describe('decodeImage', () => {
-  it('gives the pixels of a PNG as they are, row by row', async () => {
+  it('gives the stored pixels of a PNG, row by row', async () => {
     expect([...(await decodeImage(await png(raw(rgb, 3)), { size: 2, channels: 3, rules }))]).toEqual(rgb);
   });
 
-  it.each([1, 3] as const)('reads 16 bits a channel as 8, for %i channels', async (channels) => {
+  it.each([1, 3] as const)('reads channels of 16 bits as 8 bits, for %i channels', async (channels) => {
     const levels = [0, 50, 200, 255];
     const wide = Uint16Array.from(levels.flatMap((level) => new Array<number>(3).fill(level * 257)));
     const image = sharp(wide, { raw: { width: 2, height: 2, channels: 3 } }).toColourspace('rgb16');
@@ -39,7 +39,7 @@ describe('decodeImage', () => {
     expect([...pixels]).toEqual(levels.flatMap((level) => new Array<number>(channels).fill(level)));
   });
 
-  it('reads a WebP without loss where it has none', async () => {
+  it('reads a lossless WebP exactly', async () => {
     const noise = Uint8Array.from({ length: 16 * 16 * 3 }, (_, at) => (at * 2654435761) >>> 24);
     const file = join(folder, 'image.webp');
     const image = sharp(noise, { raw: { width: 16, height: 16, channels: 3 } });
@@ -47,14 +47,14 @@ describe('decodeImage', () => {
     expect([...(await decodeImage(file, { size: 16, channels: 3, rules }))]).toEqual([...noise]);
   });
 
-  it('reads a JPEG to within its loss', async () => {
+  it('reads a JPEG to within its loss of 3 levels', async () => {
     const file = join(folder, 'image.jpg');
     await writeImage(file, [200, 100, 50], [16, 16]);
     const pixels = await decodeImage(file, { size: 16, channels: 3, rules });
     pixels.forEach((value, at) => expect(Math.abs(value - [200, 100, 50][at % 3])).toBeLessThanOrEqual(3));
   });
 
-  it('stretches another size', async () => {
+  it('stretches images to the given size', async () => {
     const file = join(folder, 'wide.png');
     await writeImage(file, [7, 8, 9], [31, 3]);
     const pixels = await decodeImage(file, { size: 4, channels: 3, rules });
@@ -65,7 +65,7 @@ describe('decodeImage', () => {
   it.each([
     ['text.jpg', Buffer.from('this is no image')],
     ['empty.png', Buffer.alloc(0)],
-  ])('names %s, which is no image', async (name, bytes) => {
+  ])('rejects %s, which is no image, with its path', async (name, bytes) => {
     const file = join(folder, name);
     writeFileSync(file, bytes);
     const error = await decodeImage(file, { size: 4, channels: 3, rules }).catch((reason: unknown) => reason);
@@ -75,7 +75,7 @@ describe('decodeImage', () => {
     );
   });
 
-  it.each(['png', 'jpeg', 'webp'] as const)('names a %s that is cut short', async (ending) => {
+  it.each(['png', 'jpeg', 'webp'] as const)('rejects a truncated %s with its path', async (ending) => {
     const noise = Uint8Array.from({ length: 64 * 64 * 3 }, (_, at) => (at * 2654435761) >>> 24);
     const image = sharp(noise, { raw: { width: 64, height: 64, channels: 3 } });
     const whole = await image[ending]().toBuffer();
@@ -84,7 +84,7 @@ describe('decodeImage', () => {
     await expect(decodeImage(file, { size: 64, channels: 3, rules })).rejects.toThrow(file);
   });
 
-  it('names a file that is gone', async () => {
+  it('rejects a missing file', async () => {
     await expect(
       decodeImage(join(folder, 'gone.png'), { size: 4, channels: 3, rules }),
     ).rejects.toMatchObject({

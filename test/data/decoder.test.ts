@@ -7,7 +7,7 @@ import { expect, it } from 'vitest';
 
 const built = (path: string) => fileURLToPath(new URL(`../../dist/src/${path}`, import.meta.url));
 
-it('says what to install where sharp is missing, and only once an image is decoded', () => {
+it('decodeImage says what to install if sharp is missing', () => {
   const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
   try {
     for (const part of ['data', 's3', 'util']) cpSync(built(part), join(folder, part), { recursive: true });

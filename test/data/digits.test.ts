@@ -38,7 +38,7 @@ describe('openDigits', () => {
     expect(new Set([...train, ...test]).size).toBe(1797);
   });
 
-  it('gives each class its share of the test images, to less than one image', async () => {
+  it('takes the same share of each class as test images, to within one image', async () => {
     const { labels } = await openDigits(plain, 1);
     const test = counts(labels.test);
     counts(labels.train).forEach((train, label) => {
@@ -68,7 +68,7 @@ describe('openDigits', () => {
     expect(normal.images).toEqual(raw.images.map((value) => (value - 0.25) / 0.5));
   });
 
-  it('gives batches in order, empty ones included, augmented in training alone', async () => {
+  it('reads batches in order, including empty ones, and augments only training images', async () => {
     const dataset = await openDigits({ ...plain, augment: { cropPadding: 1, flip: false, cutout: 0 } }, 1);
     const batches = [Int32Array.of(3, 1), Int32Array.of(), Int32Array.of(2)];
     const read = (split: 'train' | 'test', epoch: number) => collect(dataset, { split, batches, epoch });
@@ -84,7 +84,7 @@ describe('openDigits', () => {
     expect(await read('test', 1)).toEqual(await read('test', 0));
   });
 
-  it('wants one mean for its one channel', async () => {
+  it('rejects means whose number is not the number of channels', async () => {
     const normalize = { mean: [0, 0, 0], std: [1] };
     await expect(openDigits({ ...plain, normalize }, 1)).rejects.toThrow(
       'data.normalize.mean has 3 values, images have 1 channel',
@@ -108,7 +108,7 @@ describe('parseDigits', () => {
     [line('1.5'), /^x\.csv, line 2: label 1\.5 /],
     [line('1', '17'), /^x\.csv, line 2: 17 is no grey level: they are 0 to 16$/],
     ['1,2,3', /^x\.csv, line 2: 2 grey levels and a label, not 64$/],
-  ])('names the file and line of what is out of range', (wrong, message) => {
+  ])('rejects levels and labels out of range with file and line', (wrong, message) => {
     const parse = () => parseDigits(`${line('3')}\n${wrong}\n`, 'x.csv');
     expect(parse).toThrow(UserError);
     expect(parse).toThrow(message);

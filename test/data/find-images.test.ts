@@ -26,7 +26,7 @@ const found = async (...paths: string[]) => {
 };
 
 describe('findImages', () => {
-  it('goes through folders, keeps other paths as they are', async () => {
+  it('lists the images of folders, and keeps other paths unchanged', async () => {
     make('b/2.PNG', 'a/3.jpeg', 'z.jpg');
     expect((await found('gone.png', '.', 'z.jpg')).files).toEqual([
       'gone.png',
@@ -35,7 +35,7 @@ describe('findImages', () => {
     expect((await findImages(['-'])).files).toEqual(['-']);
   });
 
-  it('names what it leaves out: other endings, hidden names, what is no file', async () => {
+  it('reports what it leaves out: other endings, hidden names, and whatever is no file', async () => {
     make('b/.cache/1.png', 'b/2.png', 'a/notes.txt', '.hidden.jpg', 'Thumbs.db', 'a/._2.png');
     symlinkSync('nowhere', join(root, 'lost.png'));
     execFileSync('mkfifo', [join(root, 'pipe.png')]);
@@ -50,7 +50,7 @@ describe('findImages', () => {
     ]);
   });
 
-  it('follows links, in a circle once', async () => {
+  it('follows links, and a cycle of links once', async () => {
     make('a/1.png', 'far/2.png');
     symlinkSync(join(root, 'far'), join(root, 'a/b'));
     symlinkSync(join(root, 'a'), join(root, 'far/back'));
@@ -61,7 +61,7 @@ describe('findImages', () => {
     });
   });
 
-  it('names a folder without images, and an address', async () => {
+  it('rejects a folder without images, and a URL', async () => {
     make('notes.txt');
     await expect(findImages([root])).rejects.toMatchObject({
       code: 'NO_IMAGES',

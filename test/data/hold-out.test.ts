@@ -4,12 +4,12 @@ import { datasets, openDataset } from '../../src/data/index.js';
 const open = (holdOut: number) =>
   openDataset(datasets.schema.parse({ name: 'digits', holdOut }), { seed: 1 });
 
-/** Every image as text, with its class. */
+/** Every image with its class, as text. */
 async function imagesOf(holdOut: number, split: 'train' | 'test'): Promise<string[]> {
   const dataset = await open(holdOut);
   const all = Int32Array.from(dataset.labels[split].keys());
   const images: string[] = [];
-  // Test images are read as they are; those held out have moved there.
+  // Test images are not augmented; held-out images are test images.
   for await (const batch of dataset.read({ split, batches: [all], epoch: 0 }))
     for (let row = 0; row < batch.count; row++)
       images.push(`${batch.labels[row]}: ${batch.images.subarray(row * 64, (row + 1) * 64).join()}`);
@@ -18,7 +18,7 @@ async function imagesOf(holdOut: number, split: 'train' | 'test'): Promise<strin
 }
 
 describe('holdOut', () => {
-  it('puts a share of the training images of each class in the place of the test images', async () => {
+  it('replaces the test images by a share of the training images of each class', async () => {
     const [train, held, rest] = [
       await imagesOf(0, 'train'),
       await imagesOf(0.2, 'test'),
@@ -31,7 +31,7 @@ describe('holdOut', () => {
       expect(Math.abs(countOf(held, label) - countOf(train, label) / 5)).toBeLessThanOrEqual(0.5);
   });
 
-  it('is another data set, and always the same', async () => {
+  it('changes the fingerprint, which is equal for equal shares', async () => {
     const prints = [0, 0.2, 0.2].map(async (share) => (await open(share)).fingerprint());
     const [none, first, second] = await Promise.all(prints);
     expect(first).toBe(second);

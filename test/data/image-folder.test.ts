@@ -52,7 +52,7 @@ const imageSize = 8 * 8 * 3;
 const batches = [[11, 0, 5], [], [1], [2, 3, 4, 6, 7, 8, 9, 10]].map((indices) => Int32Array.from(indices));
 
 describe('openImageFolder', () => {
-  it('knows classes, labels and shape', async () => {
+  it('has classes, labels and shape', async () => {
     const { classNames, labels, shape } = await dataset();
     expect(classNames).toEqual(['cat', 'dog', 'emu']);
     expect([...labels.train]).toEqual([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]);
@@ -60,7 +60,7 @@ describe('openImageFolder', () => {
     expect(shape).toEqual([8, 8, 3]);
   });
 
-  it.each(['train', 'test'] as const)('reads the right %s images in the order asked for', async (split) => {
+  it.each(['train', 'test'] as const)('reads the %s images of each batch in order', async (split) => {
     const found = await collect(await dataset(), { split });
     expect(found.map(({ count }) => count)).toEqual([3, 0, 1, 8]);
     found.forEach(({ images, labels, count }, batch) => {
@@ -73,7 +73,7 @@ describe('openImageFolder', () => {
     });
   });
 
-  it('gives the same bytes with one thread or three, little read ahead or much, cached or not', async () => {
+  it('gives the same pixels for any number of threads, any prefetch, with and without a cache', async () => {
     const augment = { ...strong, cropPadding: 2, flip: true, cutout: 2, randomResizedCrop: false };
     const settings: Settings[] = [
       { threads: 1, prefetch: 1, cache: { memoryMegabytes: 0, diskMegabytes: 0 } },
@@ -87,7 +87,7 @@ describe('openImageFolder', () => {
     }
   });
 
-  it('augments by (seed, epoch, index), and test images never', async () => {
+  it('augments training images by (seed, epoch, index), and no test images', async () => {
     const augment = { ...strong, cropPadding: 3, flip: true, cutout: 2, randomResizedCrop: false };
     const [own, again, other] = await Promise.all([
       dataset({ augment }),
@@ -103,7 +103,7 @@ describe('openImageFolder', () => {
     );
   });
 
-  it('shows an image alike in whatever batch it comes', async () => {
+  it('gives an image the same pixels in every batch', async () => {
     const own = await dataset({
       augment: { ...strong, cropPadding: 3, flip: true, cutout: 2, randomResizedCrop: false },
     });
@@ -112,7 +112,7 @@ describe('openImageFolder', () => {
     expect(mixed.images.subarray(imageSize, 2 * imageSize)).toEqual(alone.images);
   });
 
-  it('may be left in the middle, and read again', async () => {
+  it('can be read again after a reader has stopped in the middle', async () => {
     const own = await dataset({ prefetch: 2 });
     for await (const batch of own.read({ split: 'train', batches, epoch: 0 })) {
       expect(batch.count).toBe(3);
@@ -122,7 +122,7 @@ describe('openImageFolder', () => {
   });
 
   it.each(['read again', 'closed'])(
-    'may be left while results wait for this thread, and %s',
+    'can be stopped while results wait for this thread, and %s',
     async (then) => {
       for (let round = 0; round < 3; round++) {
         const own = await dataset({ prefetch: 3 });
@@ -139,7 +139,7 @@ describe('openImageFolder', () => {
     },
   );
 
-  it('has a fingerprint of names, order and files, not of where the folder lies', async () => {
+  it('has a fingerprint that depends on names and files, not on the path of the folder', async () => {
     const copy = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
     try {
       await writeFolder(copy, ['cat', 'dog', 'emu'], 4);
@@ -153,7 +153,7 @@ describe('openImageFolder', () => {
     }
   });
 
-  it('has another fingerprint where a file has another size, or as many other bytes', async () => {
+  it('has another fingerprint after a change of a byte or of the size of a file', async () => {
     const copy = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
     try {
       await writeFolder(copy, ['cat', 'dog', 'emu'], 4);
@@ -172,7 +172,7 @@ describe('openImageFolder', () => {
     }
   });
 
-  it('names the file that is no image, after the batches before it', async () => {
+  it('rejects a broken image with its path, after the batches before it', async () => {
     const copy = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
     try {
       await writeFolder(copy, ['cat', 'dog'], 2);
@@ -198,7 +198,7 @@ describe('openImageFolder', () => {
     }
   });
 
-  it('keeps pixels on disk for a later opening, and decodes what has changed', async () => {
+  it('keeps pixels on disk for a later run, and decodes changed files again', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
     try {
       await writeFolder(join(folder, 'data'), ['cat', 'dog'], 2);
@@ -221,7 +221,7 @@ describe('openImageFolder', () => {
   });
 
   it(
-    'goes on when the disk is full, and says so once',
+    'continues when the disk is full, and reports that once',
     needs('Linux', process.platform === 'linux'),
     async () => {
       const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
@@ -241,13 +241,13 @@ describe('openImageFolder', () => {
     },
   );
 
-  it('wants a mean and a deviation a channel', async () => {
+  it('rejects a mean or deviation whose length is not the number of channels', async () => {
     await expect(dataset({ channels: 1, normalize: { mean: [0, 0, 0], std: [1] } })).rejects.toThrow(
       'data.normalize.mean has 3 values, images have 1 channel',
     );
   });
 
-  it('closes twice without harm', async () => {
+  it('can be closed twice', async () => {
     const own = await dataset();
     await collect(own, {});
     await own.close();

@@ -11,7 +11,7 @@ let root: string;
 beforeEach(() => void (root = mkdtempSync(join(tmpdir(), 'pod-dist-test-'))));
 afterEach(() => rmSync(root, { recursive: true }));
 
-/** Makes empty files; a path that ends in a slash makes a folder. The index reads names alone. */
+/** Creates empty files, since the index reads only names; creates a folder for a path that ends in a slash. */
 function make(...paths: string[]): void {
   for (const path of paths) {
     const full = join(root, path);
@@ -23,7 +23,7 @@ function make(...paths: string[]): void {
 const good = ['train/b/2.jpg', 'train/a/1.png', 'test/a/3.jpg', 'test/b/4.jpeg'];
 
 describe('indexImages', () => {
-  it('numbers classes and images in the order of their names', async () => {
+  it('orders classes and images by name', async () => {
     make(...good, 'train/a/10.PNG', 'train/a/0.jpg', 'train/c/x.jpg', 'test/c/y.jpg');
     const { classNames, splits } = await indexImages(root);
     expect(classNames).toEqual(['a', 'b', 'c']);
@@ -39,7 +39,7 @@ describe('indexImages', () => {
     expect([...splits.test.labels]).toEqual([0, 1, 2]);
   });
 
-  it('passes over hidden names and what file managers leave', async () => {
+  it('skips hidden names and the files of file managers', async () => {
     make(
       ...good,
       'train/.cache/1.jpg',
@@ -56,7 +56,7 @@ describe('indexImages', () => {
   it.each([
     ['test', ['val/c/9.jpg']],
     ['val', []],
-  ])('takes test images from %s, beside %j', async (folder, others) => {
+  ])('takes test images from %s, with other files %j', async (folder, others) => {
     make('train/a/1.webp', 'train/b/1.png', `${folder}/a/2.webp`, `${folder}/b/3.jpg`, ...others);
     const { splits } = await indexImages(root);
     expect(splits.test.files).toEqual(['a/2.webp', 'b/3.jpg'].map((file) => join(root, folder, file)));
@@ -66,9 +66,9 @@ describe('indexImages', () => {
   const wrong: [what: string, paths: string[], code: string, where: string][] = [
     ['no such folder', [], 'DATA_NOT_FOUND', 'train'],
     ['no test folder', ['train/a/1.jpg'], 'DATA_NOT_FOUND', 'test'],
-    ['a file in the place of a folder', ['train', 'test/a/1.jpg'], 'DATA_NOT_FOUND', 'train'],
-    ['no class at all', ['train/', 'test/'], 'DATA_INVALID', 'train'],
-    ['hidden classes alone', ['train/.a/1.jpg', 'test/.a/1.jpg'], 'DATA_INVALID', 'train'],
+    ['a file in place of a folder', ['train', 'test/a/1.jpg'], 'DATA_NOT_FOUND', 'train'],
+    ['no class', ['train/', 'test/'], 'DATA_INVALID', 'train'],
+    ['only hidden classes', ['train/.a/1.jpg', 'test/.a/1.jpg'], 'DATA_INVALID', 'train'],
     ['images outside any class', ['train/1.jpg', 'test/a/1.jpg'], 'DATA_INVALID', 'train'],
     ['a class without images', [...good, 'train/c/', 'test/c/1.jpg'], 'DATA_INVALID', 'train/c'],
     ['a class without test images', [...good, 'train/c/1.jpg', 'test/c/'], 'DATA_INVALID', 'test/c'],
@@ -78,7 +78,7 @@ describe('indexImages', () => {
     ['a file that is no image', [...good, 'train/a/notes.txt'], 'DATA_INVALID', 'train/a/notes.txt'],
     ['an image beside the classes', [...good, 'train/1.jpg'], 'DATA_INVALID', 'train/1.jpg'],
     [
-      'a class twice by name',
+      'a class with the same name in two Unicode forms',
       [...good, 'train/caf\u00e9/1.jpg', 'train/cafe\u0301/1.jpg'],
       'DATA_INVALID',
       'train/caf\u00e9',
@@ -86,7 +86,7 @@ describe('indexImages', () => {
     ['a folder within a class', [...good, 'test/b/more.jpg/1.jpg'], 'DATA_INVALID', 'test/b/more.jpg'],
   ];
 
-  it.each(wrong)('says in one line where there is %s', async (_what, paths, code, where) => {
+  it.each(wrong)('rejects %s in one line with the path', async (_what, paths, code, where) => {
     make(...paths);
     const error = await indexImages(root).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(UserError);
@@ -96,7 +96,7 @@ describe('indexImages', () => {
     expect(message.split(/[ :]/)).toContain(join(root, where));
   });
 
-  it('takes names that differ in Unicode form alone for one class, and leaves paths as they are', async () => {
+  it('matches class names of different Unicode form, and keeps paths unchanged', async () => {
     make('train/cafe\u0301/1.jpg', 'train/z/1.jpg', 'test/caf\u00e9/2.jpg', 'test/z/2.jpg');
     const { classNames, splits } = await indexImages(root);
     expect(classNames).toEqual(['caf\u00e9', 'z']);
@@ -104,7 +104,7 @@ describe('indexImages', () => {
     expect(splits.test.files[0]).toBe(join(root, 'test/caf\u00e9/2.jpg'));
   });
 
-  it('follows links to folders and files, and names those that lead nowhere', async () => {
+  it('follows links to folders and files, and rejects broken links', async () => {
     make('elsewhere/1.jpg', 'elsewhere/2.png', 'train/b/1.jpg', 'test/a/1.jpg', 'test/b/1.jpg');
     symlinkSync(join(root, 'elsewhere'), join(root, 'train/a'));
     symlinkSync(join(root, 'elsewhere/2.png'), join(root, 'train/b/2.png'));
@@ -116,7 +116,7 @@ describe('indexImages', () => {
   });
 
   it(
-    'names pipes, devices, and names that are not UTF-8',
+    'reports pipes, devices, and names that are not UTF-8',
     needs('Linux', process.platform === 'linux'),
     async () => {
       make(...good);
@@ -136,7 +136,7 @@ describe('indexImages', () => {
     },
   );
 
-  it('lists every fault where it is asked to', async () => {
+  it('reports every fault to onFault', async () => {
     make(...good, 'train/a/x.txt', 'train/c/1.jpg', 'test/d/1.jpg', 'test/b/y.txt');
     const faults: string[] = [];
     const { splits } = await indexImages(root, { onFault: ({ message }) => void faults.push(message) });
@@ -146,7 +146,7 @@ describe('indexImages', () => {
     expect([splits.train.files.length, splits.test.files.length]).toEqual([3, 2]);
   });
 
-  it('passes over a test folder without classes where val has some, and takes the folder it is told', async () => {
+  it('takes val if test has no class folders, and data.testSplit if given', async () => {
     make(
       'train/a/1.jpg',
       'train/b/1.jpg',
@@ -168,7 +168,7 @@ describe('indexImages', () => {
     await expect(testFiles('test')).rejects.toThrow(/test holds no class folders/);
   });
 
-  it('warns of one class', async () => {
+  it('warns if there is only one class', async () => {
     make('train/a/1.jpg', 'test/a/1.jpg');
     const notices: string[] = [];
     await indexImages(root, { notify: (line) => void notices.push(line) });
@@ -177,7 +177,7 @@ describe('indexImages', () => {
 });
 
 describe('indexTestImages', () => {
-  it('wants no training images, and not every class', async () => {
+  it('needs no training images, and warns of classes without test images', async () => {
     make('test/a/1.jpg', 'test/c/1.jpg', 'test/c/2.jpg');
     const notices: string[] = [];
     const notify = (line: string) => void notices.push(line);
@@ -187,7 +187,7 @@ describe('indexTestImages', () => {
     expect(notices).toEqual([expect.stringMatching(/test has no images of b: /)]);
   });
 
-  it('names the classes that the model does not know', async () => {
+  it('rejects classes that the model does not know', async () => {
     make('test/a/1.jpg', 'test/x/1.jpg');
     await expect(indexTestImages(root, ['a', 'b'])).rejects.toMatchObject({
       code: 'CHECKPOINT_MISMATCH',
@@ -195,7 +195,7 @@ describe('indexTestImages', () => {
     });
   });
 
-  it('takes class folders of the root itself', async () => {
+  it("takes class folders of the root with testSplit '.'", async () => {
     make('a/1.jpg', 'b/1.jpg');
     const { splits } = await indexTestImages(root, ['a', 'b'], { testSplit: '.' });
     expect([...splits.test.labels]).toEqual([0, 1]);
@@ -203,7 +203,7 @@ describe('indexTestImages', () => {
 });
 
 describe('indexUnclassed', () => {
-  it("lists a folder's own images, then those of its folders", async () => {
+  it('lists the images of a folder, then those of its subfolders', async () => {
     make('b/2.png', 'z.jpg', 'a/c/1.JPG', 'a/3.png', '.cache/4.png');
     const { classNames, splits } = await indexUnclassed(root);
     expect(classNames).toEqual([]);
@@ -220,7 +220,7 @@ describe('indexUnclassed', () => {
       'a/notes.txt is no .jpg, .png or .webp',
     ],
     ['no images', ['a/'], 'DATA_INVALID', 'holds no .jpg, .png or .webp images'],
-  ])('refuses %s', async (_what, paths, code, message) => {
+  ])('rejects %s', async (_what, paths, code, message) => {
     make(...paths);
     await expect(indexUnclassed(root)).rejects.toMatchObject({
       code,

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 
-/** Writes an image of one colour; the file's ending chooses the format. */
+/** Writes an image of one colour, in the format of the file's ending. */
 export async function writeImage(
   file: string,
   colour: readonly [number, number, number],
@@ -16,11 +16,11 @@ export async function writeImage(
   ).toFile(file);
 }
 
-/** The grey level of the image `index` of a split that `writeFolder` writes. */
+/** Grey level of the image `index` of a split written by `writeFolder`. */
 export const levelOf = (split: 'train' | 'test', index: number): number =>
   (split === 'train' ? 10 : 130) + 5 * index;
 
-/** A folder of small grey images, alternately .png and .jpg, whose levels tell them apart. */
+/** Writes a folder of small grey images of different levels, alternately .png and .jpg. */
 export async function writeFolder(root: string, classes: readonly string[], perClass: number): Promise<void> {
   for (const split of ['train', 'test'] as const) {
     let index = 0;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
-/** Packages that a bundle takes from node_modules. */
+/** Packages that a bundle loads from node_modules. */
 function packagesOf(bundle: string): string[] {
   const source = readFileSync(new URL(`../../dist/bundle/${bundle}.cjs`, import.meta.url), 'utf8');
   return [...source.matchAll(/(?:require|importOther)\(['"]([^'"]+)['"]\)/g)].map(([, name]) => name);
@@ -10,7 +10,7 @@ function packagesOf(bundle: string): string[] {
 const tensorflow = /tensorflow/;
 
 describe('a loader thread', () => {
-  it('never imports TensorFlow, which must not be loaded twice in a process', () => {
+  it('does not import TensorFlow, which a process must load only once', () => {
     expect(packagesOf('loader')).toContain('sharp');
     expect(packagesOf('loader').filter((name) => tensorflow.test(name))).toEqual([]);
     expect(packagesOf('main').some((name) => tensorflow.test(name))).toBe(true);

@@ -19,14 +19,14 @@ interface Golden {
   cutmix: { drawn: number; x: number; y: number; share: number; images: string };
 }
 
-/** Made by torchvision, with augmentation.py beside it. */
+/** Results of torchvision, written by golden/augmentation.py. */
 const golden = JSON.parse(
   readFileSync(new URL('./golden/augmentation.json', import.meta.url), 'utf8'),
 ) as Golden;
 const shape = [golden.height, golden.width, 3] as const;
 const [height, width, channels] = shape;
 
-/** The batch of augmentation.py behind the last of its images: itself, its mirror image, and it upside down. */
+/** The batch of augmentation.py, after its last image: the image, its mirror image, and the image upside down. */
 function batch(): Float32Array {
   const image = Float32Array.from(Buffer.from(golden.colour, 'base64'), (level) => level / 255);
   const at = (y: number, x: number, channel: number) => image[(y * width + x) * channels + channel];
@@ -49,8 +49,8 @@ function expectMixed(mix: Mix, wanted: string): void {
   mixed.forEach((value, at) => expect(Math.abs(value - expected[at])).toBeLessThan(1e-6));
 }
 
-describe('mixing', () => {
-  it('makes of a batch what torchvision does', () => {
+describe('mixInPlace and drawMix', () => {
+  it('mix a batch as torchvision does', () => {
     expectMixed({ share: golden.mixup.share }, golden.mixup.images);
     const { drawn, x, y, share, images } = golden.cutmix;
     const cut = cutOf(drawn, [x, y], shape);
@@ -59,7 +59,7 @@ describe('mixing', () => {
   });
 
   it.each([0.1, 1, 4])(
-    'draws shares of Beta(%d, %d), and each kind as often as the settings say',
+    'draw shares from Beta(alpha, alpha) with alpha %d, and MixUp and CutMix equally often',
     (alpha) => {
       const settings = { mixup: { alpha }, cutmix: { alpha: 1 }, mixProbability: 0.8 };
       const drawn = Array.from({ length: 5000 }, (_, batch) =>
@@ -77,7 +77,7 @@ describe('mixing', () => {
   );
 });
 
-describe('reading mixed batches', () => {
+describe('readTraining with mixing', () => {
   let root: string;
   const opened: Dataset[] = [];
   beforeAll(async () => {
@@ -107,33 +107,36 @@ describe('reading mixed batches', () => {
     return found;
   }
 
-  it.each([['digits'], ['image files']])('gives the same images to any number of ranks: %s', async (name) => {
-    const dataset = opened[name === 'digits' ? 0 : 1];
-    const whole = await read(dataset, 0, 1);
-    expect(whole.map(({ count }) => count)).toEqual([5, 5, 2]);
-    const labels = dataset.labels.train;
-    whole.forEach(({ labels: own, mixed }, index) => {
-      const images = global[index];
-      expect([...own]).toEqual(Array.from(images, (image) => labels[image]));
-      if (!mixed) return;
-      const partners = Array.from(images, (_, place) => images.at(place - 1) as number);
-      expect([...mixed.labels]).toEqual(partners.map((image) => labels[image]));
-    });
-    expect(whole.some(({ mixed }) => mixed)).toBe(true);
-    for (const worldSize of [2, 3]) {
-      const ranks = await Promise.all(
-        [...Array(worldSize).keys()].map((rank) => read(dataset, rank, worldSize)),
-      );
-      whole.forEach((batch, index) => {
-        const parts = ranks.map((batches) => batches[index]);
-        expect(parts.flatMap(({ images }) => [...images])).toEqual([...batch.images]);
-        expect(parts.flatMap((part) => [...(part.mixed?.labels ?? [])])).toEqual([
-          ...(batch.mixed?.labels ?? []),
-        ]);
-        for (const part of parts) expect(part.mixed?.share).toBe(batch.mixed?.share);
+  it.each([['digits'], ['image files']])(
+    'gives the same mixed images for 1, 2 and 3 ranks: %s',
+    async (name) => {
+      const dataset = opened[name === 'digits' ? 0 : 1];
+      const whole = await read(dataset, 0, 1);
+      expect(whole.map(({ count }) => count)).toEqual([5, 5, 2]);
+      const labels = dataset.labels.train;
+      whole.forEach(({ labels: own, mixed }, index) => {
+        const images = global[index];
+        expect([...own]).toEqual(Array.from(images, (image) => labels[image]));
+        if (!mixed) return;
+        const partners = Array.from(images, (_, place) => images.at(place - 1) as number);
+        expect([...mixed.labels]).toEqual(partners.map((image) => labels[image]));
       });
-    }
-    expect(await read(dataset, 0, 1, 1)).toEqual(whole.slice(1));
-    expect(await read({ ...dataset, mixes: undefined }, 0, 1)).toEqual(whole);
-  });
+      expect(whole.some(({ mixed }) => mixed)).toBe(true);
+      for (const worldSize of [2, 3]) {
+        const ranks = await Promise.all(
+          [...Array(worldSize).keys()].map((rank) => read(dataset, rank, worldSize)),
+        );
+        whole.forEach((batch, index) => {
+          const parts = ranks.map((batches) => batches[index]);
+          expect(parts.flatMap(({ images }) => [...images])).toEqual([...batch.images]);
+          expect(parts.flatMap((part) => [...(part.mixed?.labels ?? [])])).toEqual([
+            ...(batch.mixed?.labels ?? []),
+          ]);
+          for (const part of parts) expect(part.mixed?.share).toBe(batch.mixed?.share);
+        });
+      }
+      expect(await read(dataset, 0, 1, 1)).toEqual(whole.slice(1));
+      expect(await read({ ...dataset, mixes: undefined }, 0, 1)).toEqual(whole);
+    },
+  );
 });

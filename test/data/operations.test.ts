@@ -22,7 +22,7 @@ interface Golden {
   randAugment: { index: number; name: string; magnitude: number; sign: number; pixels: string }[];
 }
 
-/** Made by torchvision, with augmentation.py beside it. */
+/** Results of torchvision, written by golden/augmentation.py. */
 const golden = JSON.parse(
   readFileSync(new URL('./golden/augmentation.json', import.meta.url), 'utf8'),
 ) as Golden;
@@ -44,7 +44,7 @@ function bytes(image: string): Uint8Array {
 
 describe('operations on images', () => {
   it.each(golden.operations)(
-    '$name $arguments of $channels channels is what torchvision makes of it',
+    '$name $arguments of $channels channels gives the pixels of torchvision',
     ({ name, arguments: given, pixels, channels }) => {
       const image = channels === 1 ? golden.grey : golden.colour;
       expect(changed(image, channels, (canvas) => named[name](canvas, ...given))).toEqual(bytes(pixels));
@@ -52,7 +52,7 @@ describe('operations on images', () => {
   );
 
   it.each(golden.randAugment)(
-    "RandAugment's $name of magnitude $magnitude and sign $sign is what torchvision makes of it",
+    "RandAugment's $name of magnitude $magnitude and sign $sign gives the pixels of torchvision",
     ({ index, magnitude, sign, pixels }) => {
       const made = changed(golden.colour, 3, (canvas) =>
         operations[index](canvas, { magnitude, numMagnitudeBins: 31 }, sign),

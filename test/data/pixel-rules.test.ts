@@ -36,19 +36,16 @@ const furthest = (a: Uint8Array, b: Uint8Array) => {
 };
 
 describe('transparency', () => {
-  it.each([32, 64, 96])(
-    'of a black disc on %i pixels is white paper, with or without a resize',
-    async (side) => {
-      const name = `disc-alpha-${side}.png`;
-      const pixels = await decode(readFileSync(fixture(name)), { size: 32 });
-      expect(
-        Math.abs(mean(pixels) - (expected[name]['flattened on white, 32x32: mean'] as number)),
-      ).toBeLessThan(0.5);
-      expect([pixels[0], pixels[3 * (16 * 32 + 16)]]).toEqual([expected[name].corner, expected[name].centre]);
-    },
-  );
+  it.each([32, 64, 96])('of a black disc on %i pixels becomes white', async (side) => {
+    const name = `disc-alpha-${side}.png`;
+    const pixels = await decode(readFileSync(fixture(name)), { size: 32 });
+    expect(
+      Math.abs(mean(pixels) - (expected[name]['flattened on white, 32x32: mean'] as number)),
+    ).toBeLessThan(0.5);
+    expect([pixels[0], pixels[3 * (16 * 32 + 16)]]).toEqual([expected[name].corner, expected[name].centre]);
+  });
 
-  it('shows the background that the recipe gives', async () => {
+  it('becomes the background of the recipe', async () => {
     const disc = readFileSync(fixture('disc-alpha-96.png'));
     const pixels = await decode(disc, { size: 32, rules: { background: '#2040c0' } });
     expect([...pixels.subarray(0, 3)]).toEqual([0x20, 0x40, 0xc0]);
@@ -58,7 +55,7 @@ describe('transparency', () => {
   const blue = [0, 0, 255];
   const white = [255, 255, 255];
   const grey = [100, 100, 100];
-  /** 16 x 16 pixels: the left half of one colour, the right half of the other. */
+  /** A PNG of 16 x 16 pixels: the left half in one colour, the right half in the other. */
   const halves = (left: number[], right: number[], how: Omit<PngOptions, 'width' | 'height' | 'values'>) => {
     const row = [left, right].flatMap((colour) => new Array<number[]>(8).fill(colour).flat());
     return encodePng({ width: 16, height: 16, values: new Array<number[]>(16).fill(row).flat(), ...how });
@@ -96,22 +93,26 @@ describe('transparency', () => {
     ],
   ];
 
-  it.each(files)('in %s is white at its own size, enlarged and reduced', async (_what, file, left, right) => {
-    const luma = ([r, g, b]: number[]) => [Math.round(0.299 * r + 0.587 * g + 0.114 * b)];
-    for (const size of [16, 32, 8]) {
-      for (const channels of [1, 3] as const) {
-        const pixels = await decode(file, { size, channels });
-        const at = (x: number) => pixels.subarray((size * (size >> 1) + x) * channels).subarray(0, channels);
-        const wanted = channels === 1 ? [luma(left), luma(right)] : [left, right];
-        const off = [at(1), at(size - 2)].map((found, half) =>
-          furthest(found, Uint8Array.from(wanted[half])),
-        );
-        expect(Math.max(...off)).toBeLessThanOrEqual(size === 16 ? 0 : 2);
+  it.each(files)(
+    'in %s becomes white at the original size, enlarged and reduced',
+    async (_what, file, left, right) => {
+      const luma = ([r, g, b]: number[]) => [Math.round(0.299 * r + 0.587 * g + 0.114 * b)];
+      for (const size of [16, 32, 8]) {
+        for (const channels of [1, 3] as const) {
+          const pixels = await decode(file, { size, channels });
+          const at = (x: number) =>
+            pixels.subarray((size * (size >> 1) + x) * channels).subarray(0, channels);
+          const wanted = channels === 1 ? [luma(left), luma(right)] : [left, right];
+          const off = [at(1), at(size - 2)].map((found, half) =>
+            furthest(found, Uint8Array.from(wanted[half])),
+          );
+          expect(Math.max(...off)).toBeLessThanOrEqual(size === 16 ? 0 : 2);
+        }
       }
-    }
-  });
+    },
+  );
 
-  it('in a WebP is painted white, however large the file is', async () => {
+  it('in a WebP becomes white for small and large images', async () => {
     for (const side of [16, 160]) {
       const clear = sharp({ create: { width: side, height: side, channels: 4, background: '#ff000000' } });
       expect(mean(await decode(await clear.webp({ lossless: true }).toBuffer(), { size: 8 }))).toBe(255);
@@ -119,40 +120,43 @@ describe('transparency', () => {
   });
 });
 
-describe('orientation', () => {
+describe('EXIF orientation', () => {
   const upright = () => decode(readFileSync(fixture('f-upright.png')), { size: 24 });
 
-  it.each([1, 2, 3, 4, 5, 6, 7, 8])('%i of EXIF is applied, in every way to size', async (orientation) => {
-    const file = readFileSync(fixture(`f-orientation-${orientation}.jpg`));
-    expect(furthest(await decode(file, { size: 24 }), await upright())).toBeLessThan(12);
-    const centred = await decode(readFileSync(fixture('f-upright.png')), { size: 16, resize: 20 });
-    expect(furthest(await decode(file, { size: 16, resize: 20 }), centred)).toBeLessThan(12);
-    const region = { left: 2, top: 3, width: 20, height: 17 };
-    const seen: number[][] = [];
-    const cropped = (bytes: Buffer) =>
-      decodeBytes(
-        { file: 'image', bytes },
-        { size: 10, channels: 3, rules: standardRules, crop: (...of) => (seen.push(of), region) },
-      );
-    const crop = await cropped(file);
-    expect(furthest(crop, await cropped(readFileSync(fixture('f-upright.png'))))).toBeLessThan(12);
-    expect(seen).toEqual([
-      [48, 32],
-      [48, 32],
-    ]);
-  });
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])(
+    '%i is applied when the image is stretched, centre-cropped and cropped',
+    async (orientation) => {
+      const file = readFileSync(fixture(`f-orientation-${orientation}.jpg`));
+      expect(furthest(await decode(file, { size: 24 }), await upright())).toBeLessThan(12);
+      const centred = await decode(readFileSync(fixture('f-upright.png')), { size: 16, resize: 20 });
+      expect(furthest(await decode(file, { size: 16, resize: 20 }), centred)).toBeLessThan(12);
+      const region = { left: 2, top: 3, width: 20, height: 17 };
+      const seen: number[][] = [];
+      const cropped = (bytes: Buffer) =>
+        decodeBytes(
+          { file: 'image', bytes },
+          { size: 10, channels: 3, rules: standardRules, crop: (...of) => (seen.push(of), region) },
+        );
+      const crop = await cropped(file);
+      expect(furthest(crop, await cropped(readFileSync(fixture('f-upright.png'))))).toBeLessThan(12);
+      expect(seen).toEqual([
+        [48, 32],
+        [48, 32],
+      ]);
+    },
+  );
 
-  it('is left where the recipe says so', async () => {
+  it('is ignored with orientation: ignore', async () => {
     const turned = readFileSync(fixture('f-orientation-3.jpg'));
     const pixels = await decode(turned, { size: 24, rules: { orientation: 'ignore' } });
     expect(furthest(pixels, await upright())).toBeGreaterThan(200);
   });
 });
 
-describe('grey', () => {
+describe('grey levels', () => {
   const levels = expected['patches.png']['grey (Rec. 601) of each 8x8 patch'] as number[];
 
-  it("is Rec. 601's luma, as Pillow's L", async () => {
+  it("are Rec. 601 luma, as Pillow's mode L", async () => {
     const whole = readFileSync(fixture('patches.png'));
     for (const [patch, level] of levels.entries()) {
       const one = await sharp(whole)
@@ -163,7 +167,7 @@ describe('grey', () => {
     }
   });
 
-  it('of grey files is what they hold: PNG of 8 and 16 bits, JPEG', async () => {
+  it('of grey PNGs of 8 and 16 bits and of a grey JPEG are the stored ones', async () => {
     const values = [0, 50, 200, 255];
     const square = { width: 2, height: 2, type: 'grey' } as const;
     for (const file of [
@@ -181,14 +185,14 @@ describe('grey', () => {
     expect(new Set(await decode(jpeg, { size: 8, channels: 1 }))).toEqual(new Set([0x7b]));
   });
 
-  it('of earlier checkpoints is the lightness of linear light', async () => {
+  it('are the lightness of linear light with grey: lightness, the rule of earlier checkpoints', async () => {
     const red = encodePng({ width: 1, height: 1, type: 'rgb', values: [255, 0, 0] });
     expect([...(await decode(red, { size: 1, channels: 1, rules: { grey: 'lightness' } }))]).toEqual([127]);
   });
 });
 
 describe('colour profiles', () => {
-  it('are applied: a colour of Display P3 becomes that of sRGB', async () => {
+  it('are applied: a colour in Display P3 becomes the same colour in sRGB', async () => {
     const create = { width: 8, height: 8, channels: 3, background: { r: 200, g: 100, b: 50 } } as const;
     const wide = await sharp({ create }).withIccProfile('p3').png().toBuffer();
     const [stored] = await sharp(wide, { ignoreIcc: true }).raw().toBuffer();
@@ -197,7 +201,7 @@ describe('colour profiles', () => {
     expect(Math.max(Math.abs(r - 200), Math.abs(g - 100), Math.abs(b - 50))).toBeLessThanOrEqual(2);
   });
 
-  it('of CMYK are applied: paper is white, cyan ink is blue-green', async () => {
+  it('of CMYK are applied: no ink is white, cyan ink is blue-green', async () => {
     for (const [background, check] of [
       ['#ffffff', ([r, g, b]: Uint8Array) => Math.min(r, g, b) >= 253],
       ['#00a0e0', ([r, g, b]: Uint8Array) => r < 60 && g > 120 && b > 180],
@@ -211,7 +215,7 @@ describe('colour profiles', () => {
 });
 
 describe('resizing', () => {
-  it('reads every line of a large JPEG, unless shrinkOnLoad lets the decoder halve it', async () => {
+  it('reads every line of a large JPEG, unless shrinkOnLoad is true', async () => {
     const noise = Uint8Array.from({ length: 256 * 256 * 3 }, (_, at) => (at * 2654435761) >>> 24);
     const raw = { width: 256, height: 256, channels: 3 } as const;
     const file = await sharp(noise, { raw }).jpeg({ quality: 95 }).toBuffer();
@@ -224,7 +228,7 @@ describe('resizing', () => {
   });
 });
 
-describe('what is refused', () => {
+describe('decodeBytes rejects', () => {
   const refused = (file: Promise<unknown>, reason: string) =>
     expect(file).rejects.toMatchObject({
       code: 'IMAGE_INVALID',
@@ -242,7 +246,7 @@ describe('what is refused', () => {
     expect(await decode(bomb, { size: 8, rules: { maxMegapixels: 2 } })).toHaveLength(192);
   });
 
-  it('an image that claims a side of more than 32,767 pixels, whose lines would take gigabytes', async () => {
+  it('an image that claims a side of more than 32,767 pixels, in little memory', async () => {
     const line = encodePng({ width: 40, height: 1, type: 'rgba', depth: 16, values: Array(160).fill(7) });
     line.writeUInt32BE(4_325_385, 16);
     line.writeUInt32BE(12, 20);
@@ -271,7 +275,7 @@ describe('what is refused', () => {
     ['a PDF', Buffer.from('%PDF-1.4\n')],
     ['HEIF or AVIF', Buffer.from('\0\0\0\x1cftypavif\0\0\0\0', 'latin1')],
     ['something else', Buffer.from('this is no image')],
-  ])('%s, whatever the file is called', async (what, bytes) => {
+  ])('%s, whatever the name of the file', async (what, bytes) => {
     await refused(decode(bytes, { size: 8 }), `it is ${what}, not JPEG, PNG or WebP`);
     const file = join(folder, 'named.png');
     writeFileSync(file, bytes);

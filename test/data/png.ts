@@ -10,15 +10,15 @@ export interface PngOptions {
   depth?: 8 | 16;
   /** Row-major, channels last. */
   values: readonly number[];
-  /** [r, g, b] a colour. */
+  /** [r, g, b] of each colour. */
   palette?: readonly number[];
-  /** The chunk tRNS: of a palette an alpha a colour, else the colour that is transparent. */
+  /** The chunk tRNS: alpha of each palette colour, else the transparent colour. */
   transparent?: readonly number[];
-  /** The chunk acTL of an animated PNG: frames, of which only the first is made. */
+  /** Number of frames in the chunk acTL of an animated PNG; only the first is written. */
   frames?: number;
 }
 
-/** A PNG file of any colour type, made by hand. */
+/** Encodes a PNG file of any colour type. */
 export function encodePng({
   width,
   height,

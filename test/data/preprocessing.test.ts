@@ -45,7 +45,7 @@ describe('readImageFiles', () => {
     ['stretched', { size: 8, normalize }],
     ['with the centre cut out', { size: 8, resize: 11, normalize }],
     ['as grey levels', { size: 8, channels: 1, normalize: grey }],
-  ])('gives what a run evaluates, %s', async (_how, settings) => {
+  ])('gives the pixels that a run evaluates, %s', async (_how, settings) => {
     const config = datasets.schema.parse({
       ...{ name: 'image-folder', root, threads: 1, ...settings },
       cache: { diskMegabytes: 0 },
@@ -62,7 +62,7 @@ describe('readImageFiles', () => {
     expect(read.flatMap(({ images }) => [...images])).toEqual(expected);
   });
 
-  it('passes over what cannot be read, and names it', async () => {
+  it('skips files that it cannot read, and reports them', async () => {
     const broken = join(root, 'broken.png');
     writeFileSync(broken, 'no image');
     const [batch] = await collect(
@@ -76,7 +76,7 @@ describe('readImageFiles', () => {
     rmSync(broken);
   });
 
-  it('takes no files where the data set is oblong', () => {
+  it('preprocessingOf rejects a data set whose images are not square', () => {
     expect(() => preprocessingOf(datasets.schema.parse({ name: 'mnist' }), [20, 28, 1])).toThrow(
       /28x20 pixels/,
     );

@@ -30,8 +30,8 @@ async function readAll(dataset: Dataset, split: SplitName): Promise<Batch> {
 
 const invalid = (message: RegExp) => ({ name: 'UserError', message: expect.stringMatching(message) });
 
-describe('CIFAR', () => {
-  it('reads CIFAR-10: colour planes become pixels, files follow one another', async () => {
+describe('the CIFAR readers', () => {
+  it('read the files of CIFAR-10 in order, and turn colour planes into pixels', async () => {
     const root = join(folder, 'cifar10');
     writeCifar10(root);
     const dataset = await open({ name: 'cifar10', root });
@@ -50,7 +50,7 @@ describe('CIFAR', () => {
     }
   });
 
-  it('reads CIFAR-100 with its fine labels, from the folder around the archive', async () => {
+  it("read CIFAR-100 with its fine labels, from the archive's parent folder", async () => {
     writeCifar100(join(folder, 'cifar100', 'cifar-100-binary'));
     const dataset = await open({ name: 'cifar100', root: join(folder, 'cifar100') });
     expect([...dataset.labels.train]).toEqual([99, 3, 42, 0]);
@@ -60,7 +60,7 @@ describe('CIFAR', () => {
     expect(Math.round(images[3072 + 33 * 3 + 2] * 255)).toBe(pixelAt(1, 1, 1, 2));
   });
 
-  it('names the file that is cut short, holds no class, or is missing', async () => {
+  it('report a file that is truncated, has an unknown label, or is missing', async () => {
     const root = join(folder, 'broken10');
     writeCifar10(root);
     const file = join(root, 'data_batch_3.bin');
@@ -81,8 +81,8 @@ describe('CIFAR', () => {
   });
 });
 
-describe('MNIST', () => {
-  it('reads idx files, plain and compressed', async () => {
+describe('the MNIST readers', () => {
+  it('read idx files, plain and compressed', async () => {
     const root = join(folder, 'mnist');
     writeMnist(root);
     const dataset = await open({ name: 'mnist', root });
@@ -95,7 +95,7 @@ describe('MNIST', () => {
     expect(fashion.classNames[9]).toBe('Ankle boot');
   });
 
-  it('names the file whose header, length or labels are wrong', async () => {
+  it('report a file with a wrong header, length or label', async () => {
     const root = join(folder, 'broken-mnist');
     writeMnist(root);
     const images = join(root, 't10k-images-idx3-ubyte');
@@ -114,8 +114,8 @@ describe('MNIST', () => {
   });
 });
 
-describe('Tiny ImageNet', () => {
-  it('reads its own layout, with the validation annotations as test labels', async () => {
+describe('the Tiny ImageNet reader', () => {
+  it('reads its folder layout, with the validation annotations as test labels', async () => {
     const root = join(folder, 'tiny');
     await writeTinyImageNet(join(root, 'tiny-imagenet-200'));
     const dataset = await open({ name: 'tiny-imagenet', root, cache: { diskMegabytes: 0 } });
@@ -131,7 +131,7 @@ describe('Tiny ImageNet', () => {
     expect(Math.abs(test.images[3 * 64 * 64] * 255 - 250)).toBeLessThan(3);
   });
 
-  it('names an image without a class, a class without a folder, and a missing image', async () => {
+  it('reports an image without a class, a class without a folder, and a missing image', async () => {
     const root = join(folder, 'broken-tiny');
     await writeTinyImageNet(root);
     const annotations = join(root, 'val', 'val_annotations.txt');
@@ -148,7 +148,7 @@ describe('Tiny ImageNet', () => {
   });
 });
 
-describe('files that inflate to far more than they may', () => {
+describe('readers reject, without inflating all of it,', () => {
   const zeros = gzipSync(Buffer.alloc(2 ** 28), { level: 1 });
   const bomb = (head: Buffer) => Buffer.concat([gzipSync(head), zeros]);
   const header = (...numbers: number[]) => {
@@ -160,12 +160,12 @@ describe('files that inflate to far more than they may', () => {
   it.each([
     ['a header of few images', header(0x0803, 10, 28, 28), /more than the 7856 bytes that it may/],
     [
-      'a header of more images than there are',
+      'a header of more images than the file has',
       header(0x0803, 2 ** 32 - 1, 9999, 9999),
       /its header says 4294967295x/,
     ],
     ['no header', Buffer.alloc(0), /is no idx file/],
-  ])('idx with %s', async (_what, head, message) => {
+  ])('a compressed idx file of 256 MiB with %s', async (_what, head, message) => {
     const root = join(folder, 'bomb-idx');
     rmSync(root, { recursive: true, force: true });
     writeMnist(root);
@@ -176,7 +176,7 @@ describe('files that inflate to far more than they may', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(2 ** 26);
   });
 
-  it('CIFAR, and a list of names', async () => {
+  it('compressed CIFAR images and class names of 256 MiB', async () => {
     const root = join(folder, 'bomb-cifar');
     writeCifar10(root);
     rmSync(join(root, 'data_batch_2.bin'));
@@ -191,7 +191,7 @@ describe('files that inflate to far more than they may', () => {
     );
   });
 
-  it('reads regular files only', async () => {
+  it('a device in place of a file', async () => {
     const root = join(folder, 'bomb-device');
     writeCifar10(root);
     rmSync(join(root, 'data_batch_2.bin'));

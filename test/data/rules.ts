@@ -1,5 +1,5 @@
 import { datasets } from '../../src/data/index.js';
 import { pixelRulesOf, type PixelRules } from '../../src/config/schema.js';
 
-/** The rules of a recipe that says nothing about pixels. */
+/** The pixel rules of a recipe without pixel settings. */
 export const standardRules: PixelRules = pixelRulesOf(datasets.schema.parse({ name: 'digits' }));

@@ -17,14 +17,14 @@ describe('globalBatches', () => {
     [100, 1000],
     [7, 1],
     [0, 5],
-  ])('of %i images by %i hold every image once, the last batch short', (count, size) => {
+  ])('takes each of %i images once in batches of %i, the last one short', (count, size) => {
     const batches = globalBatches(count, size, 1, 0);
     expect(sorted(batches.flatMap((batch) => [...batch]))).toEqual(upTo(count));
     expect(batches.length).toBe(Math.ceil(count / size));
     batches.slice(0, -1).forEach((batch) => expect(batch.length).toBe(size));
   });
 
-  it('depend on seed and epoch alone', () => {
+  it('depends only on seed and epoch', () => {
     const order = (seed: number, epoch: number, size = 10) =>
       globalBatches(100, size, seed, epoch).flatMap((batch) => [...batch]);
     expect(order(1, 2)).toEqual(order(1, 2));
@@ -36,12 +36,12 @@ describe('globalBatches', () => {
 });
 
 describe('balancedBatches', () => {
-  // 60 images of class 0, 30 of class 2, 10 of class 3; none of class 1.
+  // 60 images of class 0, none of class 1, 30 of class 2, 10 of class 3.
   const labels = Int32Array.from({ length: 100 }, (_, image) => (image < 60 ? 0 : image < 90 ? 2 : 3));
   const order = (seed: number, epoch: number) =>
     balancedBatches(labels, { batchSize: 8, seed, epoch }).flatMap((batch) => [...batch]);
 
-  it('show every class alike, in every batch to an image, and each image of a class before any comes again', () => {
+  it('takes equally many images of every class in each batch, and repeats no image before all of its class', () => {
     const batches = balancedBatches(labels, { batchSize: 9, seed: 1, epoch: 0 });
     expect(batches.map(({ length }) => length)).toEqual([...new Array<number>(11).fill(9), 1]);
     for (const batch of batches.slice(0, -1))
@@ -60,15 +60,15 @@ describe('balancedBatches', () => {
     expect(seen(3).slice(0, 10)).not.toEqual(seen(3).slice(10, 20));
   });
 
-  it('depend on seed and epoch alone', () => {
+  it('depends only on seed and epoch', () => {
     expect(order(1, 2)).toEqual(order(1, 2));
     expect(order(1, 3)).not.toEqual(order(1, 2));
     expect(order(2, 2)).not.toEqual(order(1, 2));
   });
 });
 
-describe.each([1, 2, 3, 4])('%i ranks', (worldSize) => {
-  it.each([96, 93, 3, 1, 0])('share a batch of %i in order, evenly', (size) => {
+describe.each([1, 2, 3, 4])('with %i ranks', (worldSize) => {
+  it.each([96, 93, 3, 1, 0])('rankSlice splits a batch of %i in order and evenly', (size) => {
     const batch = globalBatches(Math.max(size, 1), Math.max(size, 1), 1, 0)[0].subarray(0, size);
     const slices = upTo(worldSize).map((rank) => rankSlice(batch, rank, worldSize));
     expect(slices.flatMap((slice) => [...slice])).toEqual([...batch]);
@@ -82,10 +82,13 @@ describe.each([1, 2, 3, 4])('%i ranks', (worldSize) => {
     [361, 50],
     [2, 5],
     [0, 5],
-  ])('evaluate each of %i images once, at most %i a pass, in the passes of one rank', (count, size) => {
-    const batches = upTo(worldSize).flatMap((rank) => evaluationPasses(count, rank, worldSize, size));
-    expect(batches.flatMap((batch) => [...batch])).toEqual(upTo(count));
-    expect(batches).toEqual(evaluationPasses(count, 0, 1, size));
-    for (const batch of batches) expect(batch.length).toBeLessThanOrEqual(size);
-  });
+  ])(
+    'evaluationPasses takes each of %i images once, at most %i a pass, in the passes of one rank',
+    (count, size) => {
+      const batches = upTo(worldSize).flatMap((rank) => evaluationPasses(count, rank, worldSize, size));
+      expect(batches.flatMap((batch) => [...batch])).toEqual(upTo(count));
+      expect(batches).toEqual(evaluationPasses(count, 0, 1, size));
+      for (const batch of batches) expect(batch.length).toBeLessThanOrEqual(size);
+    },
+  );
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import sharp from 'sharp';
 
-/** A pixel of a made image: different for every image, place and channel. */
+/** Level of a pixel, which depends on image, position and channel. */
 export function pixelAt(image: number, x: number, y: number, channel: number): number {
   return (image * 31 + x * 7 + y * 13 + channel * 101) % 256;
 }
@@ -17,7 +17,7 @@ function cifarRecord(image: number, labels: readonly number[]): Buffer {
 
 const cifar10Names = 'airplane automobile bird cat deer dog frog horse ship truck'.split(' ');
 
-/** Two images in each of the five training files, three test images; image i is of class i modulo 10. */
+/** Writes five training files of two images, and three test images; training image i has class i modulo 10. */
 export function writeCifar10(folder: string): void {
   mkdirSync(folder, { recursive: true });
   for (let batch = 1; batch <= 5; batch++) {
@@ -29,7 +29,7 @@ export function writeCifar10(folder: string): void {
   writeFileSync(join(folder, 'batches.meta.txt'), `${cifar10Names.join('\n')}\n\n`);
 }
 
-/** Four training images and two test images; a coarse label comes before the fine one. */
+/** Writes four training and two test images, each with a coarse label before the fine one. */
 export function writeCifar100(folder: string): void {
   mkdirSync(folder, { recursive: true });
   const file = (fine: readonly number[]) =>
@@ -51,7 +51,7 @@ export function idx(dimensions: readonly number[], values: readonly number[]): B
   return Buffer.concat([header, Buffer.from(values)]);
 }
 
-/** Three training images of 5x4 pixels, compressed, and two test images, plain. */
+/** Writes three training images of 5x4 pixels, compressed, and two test images, uncompressed. */
 export function writeMnist(folder: string): void {
   mkdirSync(folder, { recursive: true });
   const images = (first: number, count: number) => {
@@ -66,7 +66,7 @@ export function writeMnist(folder: string): void {
   writeFileSync(join(folder, 't10k-labels-idx1-ubyte'), idx([2], [7, 2]));
 }
 
-/** One colour a file, in the format of the file's ending. */
+/** Writes an image of one colour, in the format of the file's ending. */
 export async function writeImage(
   file: string,
   colour: { r: number; g: number; b: number },
@@ -76,7 +76,7 @@ export async function writeImage(
   await (/png$/i.test(file) ? image.png() : image.jpeg({ quality: 100 })).toFile(file);
 }
 
-/** Two classes with two training images and one validation image each; one training image is grey. */
+/** Writes two classes with two training images and one validation image each; one training image is grey. */
 export async function writeTinyImageNet(folder: string): Promise<void> {
   const classes = ['n01443537', 'n07753592'];
   for (const [label, name] of classes.entries()) {

@@ -16,7 +16,7 @@ const cosine = (a: ArrayLike<number>, b: ArrayLike<number>) => {
 describe('compare', () => {
   beforeAll(() => tf.setBackend('cpu'));
 
-  it('finds the own class among many, in blocks of rows that are made on demand', () => {
+  it('assigns classes with centroids that are generated block by block', () => {
     const classes = 6000;
     const tensors = tf.memory().numTensors;
     const source = new CentroidSource({ classes, dim: 256, seed: 2 }, 0);
@@ -67,7 +67,7 @@ describe('compare', () => {
     tensor.dispose();
   });
 
-  it('chooses by logits and their bias for plain softmax, whose probabilities it gives beside cosines', () => {
+  it('assigns by logits with bias for plain softmax, and gives their probabilities besides cosines', () => {
     const kernel = tf.variable(tf.tensor2d([10, 0, 0, 1], [2, 2]));
     const bias = tf.variable(tf.tensor1d([0, 20]));
     const source = new CentroidSource({ classes: 2, dim: 2, seed: 1 });
@@ -87,7 +87,7 @@ describe('compare', () => {
     expect([...compared({ kernel }).assigned]).toEqual([0, 1, 2]);
   });
 
-  it('adds the probabilities of all blocks up to 1', () => {
+  it('normalises probabilities over the logits of all blocks', () => {
     const classes = 5000;
     const kernel = tf.variable(tf.randomNormal<tf.Rank.R2>([classes, 3], 0, 1, 'float32', 2));
     const bias = tf.variable(tf.zeros<tf.Rank.R1>([classes]));
@@ -109,7 +109,7 @@ describe('compare', () => {
     expect(chosen[0] * sum).toBeCloseTo(1, 4);
   });
 
-  it('gives features that are not finite to no class', () => {
+  it('assigns features that are not finite to no class', () => {
     const source = new CentroidSource({ classes: 3, dim: 2, seed: 1 });
     const features = tf.tensor2d([NaN, 1, Infinity, 0], [2, 2]);
     const { assigned, own, place } = compare(

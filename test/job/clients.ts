@@ -9,10 +9,10 @@ import type { CoordinatorOptions } from '../../src/job/coordinator/options.js';
 
 type Hello = Extract<WorkerMessage, { type: 'hello' }>;
 
-/** Of every job here. */
+/** Secret of every job in these tests. */
 export const secret = 'a secret for tests';
 
-/** One worker's control connection, spoken by hand over a real socket. */
+/** One worker's control connection over a real socket, with messages that the test chooses. */
 export class Client {
   private readonly control: ControlClient;
   private readonly heard: CoordinatorMessage[] = [];
@@ -40,17 +40,17 @@ export class Client {
     this.send(message).catch(() => {});
   }
 
-  /** Rejects where the message cannot be sent. */
+  /** Rejects if the message cannot be sent. */
   send(message: WorkerMessage): Promise<void> {
     return this.control.send(message);
   }
 
-  /** Resolves once everything so far is on its way. */
+  /** Resolves once all messages so far are sent. */
   said(): Promise<void> {
     return this.control.sent();
   }
 
-  /** The next message of a type; others are passed over. */
+  /** The next message of a type; messages of other types are skipped. */
   async next<T extends CoordinatorMessage['type']>(
     type: T,
     withinMs = 20_000,
@@ -110,7 +110,7 @@ export class Job {
     return client;
   }
 
-  /** Two ranks that have joined and been told to go. */
+  /** Two ranks that have joined, connected and received 'go'. */
   async running(): Promise<[Client, Client]> {
     const ranks: [Client, Client] = [this.client(0), this.client(1)];
     for (const rank of ranks) rank.hello();
@@ -132,11 +132,11 @@ export class Job {
   }
 }
 
-/** Resolves once the coordinator has what the client has said so far. */
+/** Resolves once the coordinator has received all messages of the client. */
 export async function heard(client: Client): Promise<void> {
   client.say({ type: 'clock', sent: 0 });
   await client.next('clock');
 }
 
-/** No collective is under way. */
+/** Report of a rank without a running collective. */
 export const noCollectives = [{ begun: 0, name: '', forMs: 0 }];

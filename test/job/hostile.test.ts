@@ -46,44 +46,48 @@ describe('a member that breaks the protocol', () => {
   const messages: [what: string, message: WorkerMessage, cause: RegExp][] = [
     ['records null', record(null), /what it records is not pod-dist's/],
     ['records a BigInt', record({ ...step, step: 2n ** 60n }), /what it records is not pod-dist's \(step: /],
-    ['records what is no number', record({ ...step, step: 1, loss: NaN }), /\(loss: /],
-    ['records a step that is not its own', record({ ...step, step: 1 }), /rank 1 records step 1 out of turn/],
-    ['gathers what nobody knows', gather('everything', 1), /nothing is gathered under the name 'everything'/],
-    ['gathers by a name of every object', gather('constructor', 1), /nothing is gathered/],
-    ['gives nothing for an epoch', gather('epoch', null), /'epoch' is not pod-dist's/],
+    ['records a NaN', record({ ...step, step: 1, loss: NaN }), /\(loss: /],
     [
-      'counts more right than there are',
+      'records a step that another rank has to record',
+      record({ ...step, step: 1 }),
+      /rank 1 records step 1 out of turn/,
+    ],
+    ['gathers an unknown name', gather('everything', 1), /nothing is gathered under the name 'everything'/],
+    ['gathers a name of Object.prototype', gather('constructor', 1), /nothing is gathered/],
+    ['gives null for an epoch', gather('epoch', null), /'epoch' is not pod-dist's/],
+    [
+      'counts more correct images than images',
       gather('epoch', { ...epoch, totals: { ...totals, correct: 2 } }),
       /add up/,
     ],
-    ['counts into no class', gather('epoch', { ...epoch, totals: { ...totals, classTotal: [] } }), /add up/],
+    ['counts for no class', gather('epoch', { ...epoch, totals: { ...totals, classTotal: [] } }), /add up/],
     [
       'gives half an image',
       gather('evaluation', { ...evaluation, images: new Uint8Array(28) }),
       /not whole images/,
     ],
-    ['gives a class that is none', gather('evaluation', { ...evaluation, images: image(2) }), /out of range/],
+    ['gives an unknown class', gather('evaluation', { ...evaluation, images: image(2) }), /out of range/],
     ['gives a cosine of 7', gather('evaluation', { ...evaluation, images: image(0, 7) }), /out of range/],
     [
-      'draws more points than are drawn',
+      'gives more than 2000 points to draw',
       gather('evaluation', { ...evaluation, drawn: new Uint8Array(32_016) }),
       /more than 2000 points/,
     ],
     [
-      'draws a class that is none',
+      'gives a point of an unknown class',
       gather('evaluation', { ...evaluation, drawn: new Uint8Array(16).fill(1) }),
       /drawn: /,
     ],
-    ['gives text for bytes', gather('evaluation', { ...evaluation, images: 'x' }), /images: /],
+    ['gives text instead of bytes', gather('evaluation', { ...evaluation, images: 'x' }), /images: /],
     [
-      'loses a rank that is none',
+      'loses an unknown rank',
       { type: 'lost', peer: 7 },
       /lost connection to rank 7, which is not one of its peers/,
     ],
     ['connects twice', { type: 'connected' }, /says connected out of turn/],
   ];
 
-  it.each(messages)('is named when it %s', async (_what, message, cause) => {
+  it.each(messages)('fails the job with its rank when it %s', async (_what, message, cause) => {
     const [, second] = await running();
     second.say(message);
     const failure = await job.coordinator.failure;
@@ -92,7 +96,7 @@ describe('a member that breaks the protocol', () => {
     expect(failure.cause).not.toContain('\n');
   });
 
-  it('is named when it gives a name twice', async () => {
+  it('fails the job with its rank when it gathers a name twice', async () => {
     const [, second] = await running();
     for (let time = 0; time < 2; time++) second.say(gather('epoch', epoch));
     expect(await job.coordinator.failure).toMatchObject({
@@ -109,20 +113,23 @@ describe('a member that breaks the protocol', () => {
     ],
     ['150 MB of records', 2400, () => record({ ...step, step: 1, more: 'x'.repeat(62_000) })],
     ['300,000 small messages', 300_000, () => ({ type: 'clock', sent: 1 }) as const],
-  ])('is named when it sends %s, and fills no memory', async (_what, count, make) => {
-    const [, second] = await running();
-    const before = process.memoryUsage().rss;
-    let failed = false;
-    void job.coordinator.failure.then(() => (failed = true));
-    for (let index = 0; index < count && !failed; index++) {
-      second.say(make(index));
-      if (index % 500 === 499) await second.said();
-    }
-    expect(await job.coordinator.failure).toMatchObject({ rank: 1, code: 'PROTOCOL_ERROR' });
-    expect(process.memoryUsage().rss - before).toBeLessThan(500 * 2 ** 20);
-  });
+  ])(
+    "fails the job with its rank when it sends %s, without filling the coordinator's memory",
+    async (_what, count, make) => {
+      const [, second] = await running();
+      const before = process.memoryUsage().rss;
+      let failed = false;
+      void job.coordinator.failure.then(() => (failed = true));
+      for (let index = 0; index < count && !failed; index++) {
+        second.say(make(index));
+        if (index % 500 === 499) await second.said();
+      }
+      expect(await job.coordinator.failure).toMatchObject({ rank: 1, code: 'PROTOCOL_ERROR' });
+      expect(process.memoryUsage().rss - before).toBeLessThan(500 * 2 ** 20);
+    },
+  );
 
-  it('does not keep honest ranks from what they gather', async () => {
+  it('is not assumed when all ranks gather valid parts', async () => {
     const ranks = await running();
     for (const rank of ranks) rank.say(gather('epoch', epoch));
     for (const rank of ranks) {
@@ -133,7 +140,7 @@ describe('a member that breaks the protocol', () => {
     for (const rank of ranks) await rank.next('gathered');
   });
 
-  it('carries the largest honest part in frames', async () => {
+  it('is not assumed when all ranks gather the largest valid part', async () => {
     const classes = 1000;
     const perClass = new Array<number>(classes).fill(50);
     const large = {

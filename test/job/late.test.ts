@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { Coordinator } from '../../src/job/coordinator/coordinator.js';
 
-describe('a rank that others wait for', () => {
+describe('a late rank', () => {
   it.each([
     ['awaited', false, 'more gradients'],
     ['blocking', true, 'bn2'],
-  ])('is named while they wait in a call that is %s, with what it does', async (_face, blocking, tag) => {
+  ])('is reported with its phase while the others wait in %s calls', async (_face, blocking, tag) => {
     const notices: string[] = [];
     const coordinator = await Coordinator.start({
       host: '127.0.0.1',

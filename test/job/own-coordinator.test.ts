@@ -11,7 +11,7 @@ import { Client, secret } from './clients.js';
 
 type Kind = typeof PodDistError | typeof PreemptedError | typeof UserError;
 
-describe('the coordinator of a job that something else has started', () => {
+describe('OwnCoordinator', () => {
   const ends: [code: ErrorCode, user: boolean, kind: Kind, message: string | RegExp][] = [
     ['PREEMPTED', false, PreemptedError, 'the words of rank 1'],
     ['CHECKPOINT_MISSED', false, PreemptedError, 'the words of rank 1'],
@@ -20,7 +20,7 @@ describe('the coordinator of a job that something else has started', () => {
     ['OUT_OF_MEMORY', false, PodDistError, /^rank 1 on host here: error OUT_OF_MEMORY: the words of rank 1$/],
   ];
 
-  it.each(ends)('ends the others as rank 1 ends, with %s', async (code, user, kind, message) => {
+  it.each(ends)('ends all ranks with the error of rank 1: %s', async (code, user, kind, message) => {
     const outDir = mkdtempSync(join(tmpdir(), 'pod-dist-own-'));
     const port = await freePort();
     const own = await OwnCoordinator.start({

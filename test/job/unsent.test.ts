@@ -18,8 +18,8 @@ async function running(options = {}) {
   return { job, ranks: await job.running() };
 }
 
-describe('what cannot be sent', () => {
-  it('fails the wait of the worker for it at once, as leaving does', async () => {
+describe('a message that cannot be sent', () => {
+  it("fails the worker's pending call at once, as leaving the job does", async () => {
     const coordinator = await Coordinator.start({
       ...{ host: '127.0.0.1', port: 0, worldSize: 2, token: 'secret', transport: 'ipc' },
       ...{ joinTimeoutMs: 20_000, stallTimeoutMs: 20_000 },
@@ -59,7 +59,7 @@ describe('what cannot be sent', () => {
     }
   });
 
-  it('ends the job where the coordinator cannot send it', async () => {
+  it('ends the job if the coordinator cannot send it', async () => {
     const { job, ranks } = await running({ combine: () => tooLong });
     for (const rank of ranks) rank.say({ type: 'gather', name: 'epoch', part: 1 });
     for (const rank of ranks)
@@ -73,7 +73,7 @@ describe('what cannot be sent', () => {
     ]);
   });
 
-  it('rejects where the connection is closed', async () => {
+  it('rejects on a closed connection', async () => {
     const { ranks } = await running();
     ranks[0].close();
     await expect(ranks[0].send({ type: 'finished' })).rejects.toMatchObject({ code: 'MESSAGE_NOT_SENT' });

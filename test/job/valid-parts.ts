@@ -1,4 +1,4 @@
-/** Totals of an evaluation of one image, of two classes. */
+/** Totals of an evaluation of one image with two classes. */
 export const totals = {
   total: 1,
   correct: 1,

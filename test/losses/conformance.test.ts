@@ -29,7 +29,7 @@ function alone(
 
 const step = 1e-2;
 
-/** Central differences of a loss's own value; float32 leaves about three digits of them. */
+/** Central differences of the loss; in float32 about three of their digits are right. */
 function differences(count: number, valueAt: (index: number, by: number) => number): number[] {
   return Array.from(
     { length: count },
@@ -37,7 +37,7 @@ function differences(count: number, valueAt: (index: number, by: number) => numb
   );
 }
 
-/** Runs `compute` while number `index` of a variable is moved. */
+/** Runs `compute` while element `index` of a variable is changed by `by`. */
 function moved<T>(variable: tf.Variable, index: number, by: number, compute: () => T): T {
   const before = variable.dataSync<'float32'>().slice();
   const assign = (values: Float32Array) => tf.tidy(() => variable.assign(tf.tensor(values, variable.shape)));
@@ -56,7 +56,7 @@ beforeAll(() => tf.setBackend('cpu'));
 describe.each([...losses.names])('the loss %s', (name) => {
   const config = losses.schema.parse({ name });
 
-  it('has the gradients of its value, for features and class weights', () => {
+  it('has gradients for features and class weights that agree with central differences', () => {
     const weights = onRank.weightsOf(config);
     const { values, features: slopes, kernel, bias } = alone(config, weights);
     expect(values.loss).toBeGreaterThan(0);
@@ -88,7 +88,7 @@ describe.each([...losses.names])('the loss %s', (name) => {
     expect([values.loss, ...Object.values(gradients).flat()].every(Number.isFinite)).toBe(true);
   });
 
-  it('is the sum of two losses by their weights for images of two classes', async () => {
+  it('gives mixed images the weighted sum of the losses of both labels', async () => {
     if (!lossOf(config).mixed) return;
     const weights = onRank.weightsOf(config);
     const own = alone(config, weights);
@@ -111,7 +111,7 @@ describe.each([...losses.names])('the loss %s', (name) => {
     for (const one of [loss, plain]) one.dispose?.();
   });
 
-  it('leaves no tensor behind once it is disposed of', () => {
+  it('keeps no tensor after dispose', () => {
     const weights = onRank.weightsOf(config);
     alone(config, weights);
     const before = tf.memory().numTensors;
@@ -119,7 +119,7 @@ describe.each([...losses.names])('the loss %s', (name) => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('goes on from its state as if it had never stopped', async () => {
+  it('computes the same after its state is copied into a new loss', async () => {
     const weights = onRank.weightsOf(config);
     const [whole, first] = [0, 1].map(() => onRank.createLoss(config, new LocalCommunicator()));
     const compute = (loss: typeof whole) =>
@@ -145,8 +145,8 @@ describe.each([...losses.names])('the loss %s', (name) => {
 
 describe.each([
   ['two ranks', [5, 2]],
-  ['three ranks, one of them without images', [3, 0, 4]],
-])('over %s', (_, counts) => {
+  ['three ranks, the second without images', [3, 0, 4]],
+])('losses over %s', (_, counts) => {
   let results: Record<string, OnRank>[];
   beforeAll(async () => {
     const outcomes = await run({ worldSize: counts.length, transport: 'ipc', scenario: 'losses', counts });
@@ -156,7 +156,7 @@ describe.each([
     });
   });
 
-  it.each([...losses.names])('%s is what one rank computes', (name) => {
+  it.each([...losses.names])('%s equals the value and gradients of one rank', (name) => {
     const config = losses.schema.parse({ name });
     const one = alone(config, onRank.weightsOf(config), features, { isMixed: lossOf(config).mixed });
     const ranks = results.map((result) => result[name]);
@@ -179,8 +179,8 @@ describe.each([
   });
 });
 
-describe('the definition in double precision', () => {
-  /** Of classes with 40, 10 and 250 training images. */
+describe('a loss with settings', () => {
+  /** Class weights n^-balance for classes with 40, 10 and 250 training images, scaled to a mean of 1 over the images. */
   const weightsWhere = (balance: number) => {
     const raw = onRank.images.map((count) => count ** -balance);
     const mean = raw.reduce((sum, weight, label) => sum + weight * onRank.images[label], 0) / 300;
@@ -211,24 +211,27 @@ describe('the definition in double precision', () => {
     [{ name: 'dot-regression' }, references.dotRegression],
   ];
 
-  it.each(cases)('is what %j computes, in value and gradients', (recipe, reference) => {
-    const config = losses.schema.parse(recipe);
-    const weights = onRank.weightsOf(config);
-    const flat = weights ? [...weights.kernel.dataSync()] : [...onRank.centroidSource().block(0, classes)];
-    const vectors = Array.from({ length: classes }, (_, row) => flat.slice(row * dim, (row + 1) * dim));
-    const places = weights?.centers && [...weights.centers.dataSync()];
-    const centers =
-      places && Array.from({ length: classes }, (_, row) => places.slice(row * dim, (row + 1) * dim));
-    const values = { features, vectors, labels, bias: weights?.bias ? [0, 0, 0] : undefined, centers };
-    const one = alone(config, weights);
-    expectClose([one.values.loss], [reference(values)], 2e-5);
-    expectClose(one.features, references.gradientOf(reference, values, 'features'), 2e-5);
-    if (weights) expectClose(one.kernel, references.gradientOf(reference, values, 'vectors'), 2e-5);
-    if (weights?.bias) expectClose(one.bias, references.gradientOf(reference, values, 'bias'), 2e-5);
-    if (weights?.centers) {
-      // As far as the features pull them, whatever their weight.
-      const slopes = references.gradientOf(reference, values, 'centers').map((slope) => slope / 0.3);
-      expectClose(one.centers, slopes, 2e-5);
-    }
-  });
+  it.each(cases)(
+    '%j agrees with its definition in double precision, in value and gradients',
+    (recipe, reference) => {
+      const config = losses.schema.parse(recipe);
+      const weights = onRank.weightsOf(config);
+      const flat = weights ? [...weights.kernel.dataSync()] : [...onRank.centroidSource().block(0, classes)];
+      const vectors = Array.from({ length: classes }, (_, row) => flat.slice(row * dim, (row + 1) * dim));
+      const places = weights?.centers && [...weights.centers.dataSync()];
+      const centers =
+        places && Array.from({ length: classes }, (_, row) => places.slice(row * dim, (row + 1) * dim));
+      const values = { features, vectors, labels, bias: weights?.bias ? [0, 0, 0] : undefined, centers };
+      const one = alone(config, weights);
+      expectClose([one.values.loss], [reference(values)], 2e-5);
+      expectClose(one.features, references.gradientOf(reference, values, 'features'), 2e-5);
+      if (weights) expectClose(one.kernel, references.gradientOf(reference, values, 'vectors'), 2e-5);
+      if (weights?.bias) expectClose(one.bias, references.gradientOf(reference, values, 'bias'), 2e-5);
+      if (weights?.centers) {
+        // The gradient of the centers leaves out the weight of the center term, 0.3.
+        const slopes = references.gradientOf(reference, values, 'centers').map((slope) => slope / 0.3);
+        expectClose(one.centers, slopes, 2e-5);
+      }
+    },
+  );
 });

@@ -9,7 +9,7 @@ import type { OnRank } from './fixtures/loss-on-rank.js';
 const { batch, dim, features, labels } = onRank;
 const counts = [4, batch - 4];
 
-/** A rank of a job whose other ranks' sums are known; `own` is what it gave to each all-reduce. */
+/** A rank whose all-reduces add `others`, the values of the other rank, call by call; `own` are its own values. */
 function rankBeside(others: readonly Numbers[]): { communicator: Communicator; own: Numbers[] } {
   const own: Numbers[] = [];
   const allReduceSync = (values: Numbers) => {
@@ -33,7 +33,7 @@ function compute(
 
 const alone = (config: LossConfig) => compute(config, [batch], 0, new LocalCommunicator());
 
-/** The same loss on two ranks, as each other's all-reduces make it. */
+/** The loss on two ranks: the first round records what each rank gives to its all-reduces, the second adds it. */
 function together(config: LossConfig): OnRank[] {
   let sums: Numbers[][] = [[], []];
   let results: OnRank[] = [];
@@ -73,7 +73,7 @@ describe('POD Loss', () => {
     },
   );
 
-  it('leaves self-correlation out, or takes it from each rank alone, where POD is told so', () => {
+  it('leaves the self-correlation out with sc: off and computes it per rank with sc: local', () => {
     const config = (sc: string) => losses.schema.parse({ name: 'pod', lambda: 0.7, sc });
     const whole = alone(config('global'));
     const off = alone(config('off'));

@@ -86,7 +86,7 @@ describe('PodLoss on one rank', () => {
     });
   });
 
-  it('takes delta from the mean norm of an epoch, or leaves it where it is told to', async () => {
+  it('sets delta after an epoch from the mean norm of features or logits, and keeps it with schedule fixed', async () => {
     const features = tf.randomNormal<tf.Rank.R2>([6, dim], 0, 1, 'float32', 4);
     const shard = { labels: new Int32Array(6), counts: [6] };
     const pass = (pod: PodLoss) => tf.tidy(() => void readOutcome(pod.compute(features, [], shard).values));
@@ -105,7 +105,7 @@ describe('PodLoss on one rank', () => {
     features.dispose();
   });
 
-  it('goes on in the middle of an epoch from the numbers that its state gives', async () => {
+  it('continues in the middle of an epoch from the values and sums of its state', async () => {
     const features = tf.randomNormal<tf.Rank.R2>([6, dim], 0, 1, 'float32', 5);
     const shard = { labels: new Int32Array(6), counts: [6] };
     const [first, second] = [podOf(1), podOf(1)];

@@ -63,7 +63,7 @@ describe.each(['cpu' as const, ...accelerated])('POD Loss on %s', (backend) => {
   afterAll(() => tf.engine().endScope());
 
   it.each(golden.cases.map((value) => [value.name, value] as const))(
-    'agrees with the authors in case %s',
+    "agrees with the authors' implementation in case %s",
     (_, of) => {
       const { features, centroids } = tensors(of);
       const nac = valueAndGradient(
@@ -94,7 +94,7 @@ describe.each(['cpu' as const, ...accelerated])('POD Loss on %s', (backend) => {
     },
   );
 
-  it('gives shards the rows of the whole gradient', () => {
+  it('globalGradient of two shards gives the rows of the gradient of the whole batch', () => {
     const of = golden.cases[0];
     const { features, centroids } = tensors(of);
     const own = tf.gather(centroids, tf.tensor1d(of.labels, 'int32')) as tf.Tensor2D;
@@ -136,7 +136,7 @@ describe.each(['cpu' as const, ...accelerated])('POD Loss on %s', (backend) => {
       expect(selfCorrelationLoss(features, centroids, [...labels]).dataSync()[0]).toBe(0);
   });
 
-  it('pulls zero features towards their centroid where delta is positive', () => {
+  it('has a gradient at features of norm 0 towards their centroid if delta is positive', () => {
     const centroids = tf.tensor2d([1, 0, 0, -1, 0, 0], [2, 3]);
     const { gradient } = valueAndGradient(
       (z) => normAdaptiveCosineLoss(z, centroids, [1], 0.5),
@@ -145,7 +145,7 @@ describe.each(['cpu' as const, ...accelerated])('POD Loss on %s', (backend) => {
     expect([...gradient]).toEqual([expect.closeTo(4, 5), expect.closeTo(0, 6), expect.closeTo(0, 6)]);
   });
 
-  it('refuses labels that are no class and shapes that do not fit', () => {
+  it('rejects labels that are no class and shapes that do not match', () => {
     const centroids = tf.tensor2d([1, 0, -1, 0], [2, 2]);
     const loss = (labels: number[], width = 2) =>
       podLoss(tf.ones([2, width]), centroids, labels, { delta: 0.1 });

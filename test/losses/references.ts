@@ -50,7 +50,7 @@ export const smoothedSoftmax =
       return (1 - smoothing) * crossEntropy(logits, label) + smoothing * mean;
     });
 
-/** Each row weighs as much as `weights` says of its class. */
+/** The reference loss `of`, each row times the weight of its class. */
 export const weighted =
   (weights: number[], of: Reference): Reference =>
   (values) =>
@@ -177,7 +177,7 @@ export const pod =
     return nac + (lambda * sum) / (dim - 1);
   };
 
-/** Central differences of a reference with respect to one table of the case. */
+/** Central differences of a reference with respect to the values of the case that `key` names. */
 export function gradientOf(
   reference: Reference,
   values: Case,

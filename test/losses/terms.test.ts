@@ -26,7 +26,7 @@ const values: references.Case = {
   bias: [0.3, -0.2, 0.5, 0],
   labels: [2, 0, 3, 3, 1],
 };
-/** One row is its own class's vector turned round, beyond pi - m; another is nearly along it. */
+/** Row 1 points away from its class vector, at an angle above pi - m; row 3 nearly along its class vector. */
 values.features[1] = values.vectors[0].map((value, index) => -2 * value + 0.1 * index);
 values.features[3] = values.vectors[3].map((value, index) => 1.5 * value + 0.05 * index);
 
@@ -72,7 +72,7 @@ const losses: [string, Terms, references.Reference][] = [
   ]),
 ];
 
-describe.each(['cpu' as const, ...accelerated])('on %s', (backend) => {
+describe.each(['cpu' as const, ...accelerated])('terms of losses on %s', (backend) => {
   beforeAll(() => initBackend(backend));
 
   it.each(losses)('%s agrees with its definition, in value and gradients', (_, terms, reference) => {
@@ -92,16 +92,19 @@ describe.each(['cpu' as const, ...accelerated])('on %s', (backend) => {
     });
   });
 
-  it.each(losses)('%s stays finite for features of norm 0 and along their class', (_, terms) => {
-    tf.tidy(() => {
-      const kernel = tf.tensor2d([1, 0, 0, 1, 0, 0], [3, 2]);
-      const features = tf.tensor2d([0, 0, 3, 0, 0, -2, 1e-20, 0], [4, 2]);
-      const labels = Int32Array.of(0, 0, 1, 2);
-      const { sum, gradients } = terms(features, labels, kernel, tf.zeros([3]));
-      const all = [sum, ...gradients()].flatMap((tensor) => [...tensor.dataSync()]);
-      expect(all.every(Number.isFinite)).toBe(true);
-    });
-  });
+  it.each(losses)(
+    '%s stays finite for features of norm 0 and for features parallel to their class vector',
+    (_, terms) => {
+      tf.tidy(() => {
+        const kernel = tf.tensor2d([1, 0, 0, 1, 0, 0], [3, 2]);
+        const features = tf.tensor2d([0, 0, 3, 0, 0, -2, 1e-20, 0], [4, 2]);
+        const labels = Int32Array.of(0, 0, 1, 2);
+        const { sum, gradients } = terms(features, labels, kernel, tf.zeros([3]));
+        const all = [sum, ...gradients()].flatMap((tensor) => [...tensor.dataSync()]);
+        expect(all.every(Number.isFinite)).toBe(true);
+      });
+    },
+  );
 
   it('dot-regression agrees with its definition, in value and gradient', () => {
     const unit = values.vectors.map((row) => {

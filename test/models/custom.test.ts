@@ -18,7 +18,7 @@ const good = `export default ({ tf, shape, dim, seed }) => {
   ] });
 };`;
 
-describe('a backbone of the user', () => {
+describe("a user's backbone", () => {
   const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
   let made = 0;
   beforeAll(() => tf.setBackend('cpu'));
@@ -31,7 +31,7 @@ describe('a backbone of the user', () => {
   };
   const build = (path: string) => buildModel({ name: 'module', path, dim: 6 }, { shape: [8, 8, 1], seed: 4 });
 
-  it('is built from the default export of its module, and trains', async () => {
+  it('is built from the default export of its module and trains', async () => {
     const path = written(good);
     const model = await build(path);
     expect(model.outputs[0].shape).toEqual([null, 6]);
@@ -47,14 +47,14 @@ describe('a backbone of the user', () => {
     expect(report.evalAccuracy).toBeGreaterThan(0.5);
   });
 
-  it('may be TypeScript', async () => {
+  it('can be written in TypeScript', async () => {
     const model = await build(
       written(good.replace('shape, dim, seed })', 'shape, dim, seed }: any)'), 'mts'),
     );
     expect(model.outputs[0].shape).toEqual([null, 6]);
   });
 
-  it('has its mistakes named', async () => {
+  it('is rejected with the mistake in its module', async () => {
     const layer = (options: string) =>
       `export default ({ tf, dim }) => tf.sequential({ layers: [tf.layers.flatten({ inputShape: [8, 8, 1] }), ${options}] });`;
     const wrong: [string, RegExp][] = [

@@ -5,7 +5,7 @@ import * as tf from '../../src/tf/index.js';
 
 const features = 500;
 
-/** Images of ones, through two dropout layers. */
+/** A network of two dropout layers with these rates. */
 function network(rates: readonly [number, number]) {
   const { layers } = tf;
   const model = tf.sequential({
@@ -28,7 +28,7 @@ describe('Dropout', () => {
     return images.map((_, row) => [...values.subarray(row * features, (row + 1) * features)]);
   };
 
-  it('lets as many features fall away as asked, and weighs the others accordingly', () => {
+  it('drops the given share of features, and scales the others by 1 / (1 - rate)', () => {
     const model = network([0.3, 0]);
     const values = rows(new Dropout(model, 5), model, 1, [3, 4, 5, 6]).flat();
     expect(new Set(values)).toEqual(new Set([0, Math.fround(1 / 0.7)]));
@@ -36,7 +36,7 @@ describe('Dropout', () => {
     expect(Math.abs(share - 0.3)).toBeLessThan(5 * Math.sqrt((0.3 * 0.7) / values.length));
   });
 
-  it('draws by seed, epoch, image and layer alone', () => {
+  it('draws by seed, epoch, image and layer, not by the batch', () => {
     const model = network([0.5, 0]);
     const dropout = new Dropout(model, 5);
     const [seven, two] = rows(dropout, model, 1, [7, 2]);
@@ -44,14 +44,14 @@ describe('Dropout', () => {
     expect(seven).not.toEqual(two);
     expect(rows(dropout, model, 2, [7])).not.toEqual([seven]);
     expect(rows(new Dropout(model, 6), model, 1, [7])).not.toEqual([seven]);
-    // The second layer draws others: of features that pass the first, half pass it too.
+    // The second layer draws independently: it keeps half of the features that the first one keeps.
     const both = network([0.5, 0.5]);
     const left = rows(new Dropout(both, 5), both, 1, [7])[0].filter((value) => value > 0).length;
     expect(left).toBeGreaterThan(0.15 * features);
     expect(left).toBeLessThan(0.35 * features);
   });
 
-  it('keeps the placeholder of a rank without images as it is', () => {
+  it('leaves the placeholder of a rank without images unchanged', () => {
     const model = network([0.5, 0]);
     const dropout = new Dropout(model, 5);
     dropout.begin({ epoch: 0, images: new Int32Array() });

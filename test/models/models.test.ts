@@ -19,7 +19,7 @@ function trainable(model: tf.LayersModel): number {
   );
 }
 
-/** Sizes at d = 10, and d = 1000 where that is the published one. */
+/** Published numbers of parameters, for d = 10 or d = 1000. */
 const sizes = [
   // Option A of arXiv 1512.03385 has 269,722 and 853,018 (0.27 M and 0.85 M in its table 6); projections add 2,752.
   ['resnet20', '3x3', 10, 269_722 + 2_752],
@@ -44,7 +44,7 @@ const sizes = [
 describe('buildModel', () => {
   beforeAll(() => tf.setBackend('cpu'));
 
-  it.each(sizes)('makes %s (stem %s, d = %i) with %i parameters', async (name, stem, dim, published) => {
+  it.each(sizes)('builds %s (stem %s, d = %i) with %i parameters', async (name, stem, dim, published) => {
     const config = models.schema.parse(stem === '3x3' ? { name, dim } : { name, dim, stem });
     const model = await buildModel(config, { shape, seed: 1 });
     expect(trainable(model)).toBe(published);
@@ -52,7 +52,7 @@ describe('buildModel', () => {
     model.dispose();
   });
 
-  it('keeps small images large with the 3x3 stem alone', async () => {
+  it('reduces 32x32 images to 4x4 maps with stem 3x3, and to 1x1 with stem imagenet', async () => {
     const sizeBeforePooling = async (name: string, stem: string) => {
       const model = await buildModel(models.schema.parse({ name, stem }), { shape, seed: 1 });
       const side = (model.layers[model.layers.length - 3].outputShape as number[])[1];
@@ -65,17 +65,17 @@ describe('buildModel', () => {
     expect(await sizeBeforePooling('mobilenetv2', 'imagenet')).toBe(1);
   });
 
-  it('makes vit-tiny of as many parameters as DeiT-Ti, but for its class token and positions', async () => {
+  it('builds vit-tiny with the parameters of DeiT-Ti, except class token and positions', async () => {
     const config = models.schema.parse({ name: 'vit-tiny', dim: 1000, patch: 16 });
     const model = await buildModel(config, { shape, seed: 1 });
-    // timm's deit_tiny_patch16_224 has 5,717,416: a class token of 192 and 197 positions, in place of a 3x3 filter a channel.
+    // timm's deit_tiny_patch16_224 has 5,717,416, with a class token of 192 and 197 positions, not a 3x3 filter per channel.
     expect(trainable(model)).toBe(5_717_416 - 192 - 197 * 192 + 9 * 192);
     model.dispose();
     const odd = buildModel(models.schema.parse({ name: 'vit-tiny', patch: 5 }), { shape, seed: 1 });
     await expect(odd).rejects.toThrow(/model.patch is 5, images are 32x32: give a patch that divides both/);
   });
 
-  it('makes the same initial weights from the same seed, others from another', async () => {
+  it('gives equal initial weights for equal seeds, and others for another seed', async () => {
     const weights = async (seed: number) =>
       (await buildModel(small, { shape, seed })).trainableWeights.map((weight) => [
         ...weight.read().dataSync(),
@@ -88,37 +88,40 @@ describe('buildModel', () => {
     ['small-cnn', { channels: [16, 24], strides: [1, 2] }],
     ['vgg16-bn', {}],
     ['mobilenetv2', {}],
-  ])('starts %s as PyTorch does where asked: uniform in +-1/sqrt(fan in), biases too', async (name, more) => {
-    const config = models.schema.parse({ name, dim: 64, init: 'pytorch', ...more });
-    const model = await buildModel(config, { shape, seed: 1 });
-    let biases = 0;
-    for (const layer of model.layers) {
-      const [kernel, bias] = layer.trainableWeights.map((weight) => weight.read());
-      if (layer.getClassName() === 'BatchNormalization') {
-        expect([Math.min(...kernel.dataSync()), Math.max(...bias.dataSync())]).toEqual([1, 0]);
-        continue;
+  ])(
+    "draws weights and biases of %s uniformly from +-1/sqrt(fan in) with init 'pytorch'",
+    async (name, more) => {
+      const config = models.schema.parse({ name, dim: 64, init: 'pytorch', ...more });
+      const model = await buildModel(config, { shape, seed: 1 });
+      let biases = 0;
+      for (const layer of model.layers) {
+        const [kernel, bias] = layer.trainableWeights.map((weight) => weight.read());
+        if (layer.getClassName() === 'BatchNormalization') {
+          expect([Math.min(...kernel.dataSync()), Math.max(...bias.dataSync())]).toEqual([1, 0]);
+          continue;
+        }
+        if (!kernel) continue;
+        const depthwise = layer.getClassName() === 'DepthwiseConv2D';
+        const fanIn = depthwise ? 9 : kernel.size / kernel.shape[kernel.rank - 1];
+        const limit = 1 / Math.sqrt(fanIn);
+        for (const weight of [kernel, bias]) {
+          if (!weight) continue;
+          const values = [...weight.dataSync()].map((value) => value / limit);
+          const most = values.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+          expect(most).toBeLessThanOrEqual(1 + 1e-6);
+          expect(most).toBeGreaterThan(0.85);
+          const variance = values.reduce((sum, value) => sum + value * value, 0) / values.length;
+          // A uniform number in +-1 has variance 1/3 and a squared variance of 4/45.
+          expect(Math.abs(variance - 1 / 3)).toBeLessThan(5 * Math.sqrt(4 / 45 / values.length));
+          if (weight === bias) biases++;
+        }
       }
-      if (!kernel) continue;
-      const depthwise = layer.getClassName() === 'DepthwiseConv2D';
-      const fanIn = depthwise ? 9 : kernel.size / kernel.shape[kernel.rank - 1];
-      const limit = 1 / Math.sqrt(fanIn);
-      for (const weight of [kernel, bias]) {
-        if (!weight) continue;
-        const values = [...weight.dataSync()].map((value) => value / limit);
-        const most = values.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
-        expect(most).toBeLessThanOrEqual(1 + 1e-6);
-        expect(most).toBeGreaterThan(0.85);
-        const variance = values.reduce((sum, value) => sum + value * value, 0) / values.length;
-        // A uniform number in +-1 has variance 1/3 and a squared variance of 4/45.
-        expect(Math.abs(variance - 1 / 3)).toBeLessThan(5 * Math.sqrt(4 / 45 / values.length));
-        if (weight === bias) biases++;
-      }
-    }
-    expect(biases).toBe(name === 'mobilenetv2' ? 1 : name === 'vgg16-bn' ? 14 : 3);
-    model.dispose();
-  });
+      expect(biases).toBe(name === 'mobilenetv2' ? 1 : name === 'vgg16-bn' ? 14 : 3);
+      model.dispose();
+    },
+  );
 
-  it('starts depthwise filters at variance 2/9, whatever the number of channels', async () => {
+  it('draws depthwise filters with variance 2/9 for any number of channels', async () => {
     const model = await buildModel(models.schema.parse({ name: 'mobilenetv2' }), { shape, seed: 1 });
     const filters = model.trainableWeights.filter((weight) => weight.name.includes('depthwise_kernel'));
     const values = filters.flatMap((weight) => [...weight.read().dataSync()]);
@@ -128,7 +131,7 @@ describe('buildModel', () => {
     model.dispose();
   });
 
-  it('puts the border of strided layers on all sides alike, as PyTorch does, where asked', async () => {
+  it("pads strided layers evenly on all sides with padding 'pytorch'", async () => {
     const build = (padding: string) =>
       buildModel(models.schema.parse({ name: 'resnet18', stem: 'imagenet', dim: 4, padding }), {
         shape: [31, 32, 3],
@@ -141,7 +144,7 @@ describe('buildModel', () => {
     const borders = even.layers
       .filter((layer) => layer.getClassName() === 'ZeroPadding2D')
       .map((layer) => [layer.name, (layer.getConfig().padding as number[][])[0]]);
-    // The stem and its max-pool, and the first convolution of the stages that halve the size; their shortcuts need none.
+    // Padding of the stem, its max-pool, and the first convolution of each stage that halves the size; shortcuts need none.
     expect(borders).toEqual([
       ['conv1_border', [3, 3]],
       ['pool4_border', [1, 1]],
@@ -155,7 +158,7 @@ describe('buildModel', () => {
     for (const model of [same, even]) model.dispose();
   });
 
-  it('says so when a convolution has no stride', async () => {
+  it('rejects channels and strides of different length', async () => {
     await expect(
       buildModel(models.schema.parse({ ...small, strides: [1] }), { shape, seed: 1 }),
     ).rejects.toThrow(/2 entries and model.strides 1/);
@@ -165,7 +168,7 @@ describe('buildModel', () => {
 describe('ForwardPass', () => {
   beforeAll(() => tf.setBackend('cpu'));
 
-  it('computes what the model computes', async () => {
+  it('gives the output of model.predict', async () => {
     const model = await buildModel(models.schema.parse({ name: 'resnet20', dim: 8 }), {
       shape: [8, 8, 3],
       seed: 1,
@@ -176,7 +179,7 @@ describe('ForwardPass', () => {
     actual.forEach((value, index) => expect(value).toBeCloseTo(expected[index], 5));
   });
 
-  it('puts an override in the place of a layer', async () => {
+  it('calls an override in place of a layer', async () => {
     const model = await buildModel(small, { shape: [8, 8, 3], seed: 1 });
     const images = tf.ones<tf.Rank.R4>([1, 8, 8, 3]);
     const seen: number[][] = [];
@@ -191,7 +194,7 @@ describe('ForwardPass', () => {
     expect(features.every((value) => value === 0)).toBe(true);
   });
 
-  it('gives a layer the ReLU that alone reads it, and no other', () => {
+  it('passes a following ReLU to an override only if the ReLU is its sole reader and not capped', () => {
     const input = tf.input({ shape: [2, 2, 3] });
     const norm = (name: string) => tf.layers.batchNormalization({ name });
     const alone = tf.layers.reLU().apply(norm('alone').apply(input)) as tf.SymbolicTensor;
@@ -221,7 +224,7 @@ describe('ForwardPass', () => {
     expect(features.every((value) => value === -1)).toBe(true);
   });
 
-  it('gives a batch norm the sum that alone reads it, with what it is added to, and no other', () => {
+  it('passes a following sum of two to a batch norm override only if the sum is its sole reader', () => {
     const input = tf.input({ shape: [2, 2, 3] });
     const norm = (name: string, value: tf.SymbolicTensor) =>
       tf.layers.batchNormalization({ name }).apply(value) as tf.SymbolicTensor;
@@ -262,7 +265,7 @@ describe('ForwardPass', () => {
     plain.forEach((value, index) => expect(value).toBeCloseTo(expected[index], 4));
   });
 
-  it('refuses a network that uses a layer twice', () => {
+  it('rejects a network that uses a layer twice', () => {
     const input = tf.input({ shape: [4] });
     const dense = tf.layers.dense({ units: 4 });
     const model = tf.model({ inputs: input, outputs: dense.apply(dense.apply(input)) as tf.SymbolicTensor });

@@ -5,7 +5,7 @@ import { cut, eachWithOwnWeights, join } from '../../src/models/parts.js';
 describe('parts of a batch', () => {
   beforeAll(() => tf.setBackend('cpu'));
 
-  it('are joined and cut again, those that are absent left out', () => {
+  it('are joined and cut again, without absent parts', () => {
     const parts = [tf.tensor2d([[1, 2]]), undefined, tf.tensor2d([[3, 4], [5, 6]])]; // prettier-ignore
     const whole = join(parts) as tf.Tensor2D;
     expect(whole.arraySync()).toEqual([[1, 2], [3, 4], [5, 6]]); // prettier-ignore
@@ -13,9 +13,9 @@ describe('parts of a batch', () => {
     expect(again.map((part) => part?.arraySync())).toEqual(parts.map((part) => part?.arraySync()));
   });
 
-  it('are nothing where all are absent', () => expect(join([undefined, undefined])).toBeUndefined());
+  it('join to undefined if all are absent', () => expect(join([undefined, undefined])).toBeUndefined());
 
-  it('pass gradients on through both', () => {
+  it('pass gradients through join and cut', () => {
     const gradient = tf.grad((x) => {
       const parts = cut(x, [tf.zeros([1, 2]), undefined, tf.zeros([2, 2])]);
       return tf.sum(join(parts.map((part, index) => part && tf.mul(part, index + 1))) as tf.Tensor);
@@ -27,7 +27,7 @@ describe('parts of a batch', () => {
 describe('eachWithOwnWeights', () => {
   beforeAll(() => tf.setBackend('cpu'));
 
-  /** The gradient of a weight of 1 x 1 that part p multiplies with `values[p]`. */
+  /** Gradient of a 1 x 1 weight that part p multiplies by `values[p]`. */
   function gradientOf(values: readonly (number | undefined)[]): number {
     const layer = tf.layers.dense({ units: 1, useBias: false, inputShape: [1] });
     layer.build([null, 1]);
@@ -50,12 +50,12 @@ describe('eachWithOwnWeights', () => {
 
   const [large, small] = [2 ** 24, 1];
 
-  it('adds the gradients of a weight up in pairs', () => {
+  it("adds the parts' gradients of a weight in pairs", () => {
     expect(gradientOf([large, small, small, small])).toBe(large + 2);
     expect(gradientOf([small, small, small, large])).toBe(large + 2);
   });
 
-  it('leaves out absent parts', () => {
+  it('skips absent parts', () => {
     expect(gradientOf([undefined, 3, undefined, undefined])).toBe(3);
     expect(gradientOf([2, undefined, undefined, 5])).toBe(7);
   });

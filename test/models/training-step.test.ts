@@ -12,7 +12,7 @@ const dim = 8;
 const classes = 4;
 const batch = 4;
 
-// ResNet-101 is ResNet-50 with more of the same blocks.
+// ResNet-101 and ResNet-152 are left out: they are ResNet-50 with more of the same blocks.
 const networks: [name: string, backend: 'wasm' | 'native', side: number, settings?: object][] = [
   ['small-cnn', 'wasm', 8],
   ['resnet9', 'wasm', 32],

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { run } from '../collective/ranks.js';
 
 interface Result {
-  /** What all steps have added up to, by element: exact sums less what is still kept. */
+  /** By element, the sum over all steps of what was applied beyond the exact sums. */
   applied: number[];
   residual: number[];
 }
@@ -22,7 +22,7 @@ async function feedback(worldSize: number, given?: readonly number[]): Promise<R
 const total = (values: readonly number[]) => values.reduce((sum, value) => sum + Math.abs(value), 0);
 
 describe('ErrorFeedback', () => {
-  it('keeps in an epoch what rounding takes, and another number of ranks goes on with all of it', async () => {
+  it('keeps the rounding errors of an epoch in its residual, and passes all of it on to another number of ranks', async () => {
     const two = await feedback(2);
     expect(total(two.residual)).toBeGreaterThan(0.1);
     two.applied.forEach((missing, at) => expect(missing + two.residual[at]).toBeCloseTo(0, 5));

@@ -18,7 +18,7 @@ const buckets = [
 describe('FrozenParts', () => {
   const frozen = new FrozenParts({ slots, groups }, buckets);
 
-  it('finds the frozen parameters of a range, cut at its ends', () => {
+  it('within gives the frozen parts of a range, cut at its ends', () => {
     expect(frozen.within({ start: 1, end: 6 })).toEqual([
       { start: 1, end: 3 },
       { start: 5, end: 6 },
@@ -26,17 +26,17 @@ describe('FrozenParts', () => {
     expect(frozen.within({ start: 3, end: 5 })).toEqual([]);
   });
 
-  it('knows which buckets have nothing to train', () => {
+  it('hasAllOf tells which buckets are frozen as a whole', () => {
     expect(buckets.map((_, index) => frozen.hasAllOf(index))).toEqual([false, false, true]);
   });
 
-  it('clears the gradients of frozen parameters, and no others', () => {
+  it('clear sets only gradients of frozen parameters to 0', () => {
     const gradients = new Float32Array(10).fill(1);
     for (const index of buckets.keys()) frozen.clear(gradients, index);
     expect([...gradients]).toEqual([0, 0, 0, 1, 1, 0, 0, 0, 0, 0]);
   });
 
-  it('counts the parameters that are frozen before the first one that is trained', () => {
+  it('leading counts the frozen groups before the first trained one', () => {
     expect(FrozenParts.leading({ groups })).toBe(1);
     expect(FrozenParts.leading({ groups: groups.slice(1) })).toBe(0);
   });

@@ -10,12 +10,15 @@ describe('decideOverlap', () => {
     ['auto', 'tcp', [], true],
     ['on', 'ipc', [], true],
     ['off', 'tcp', [0, 1], false],
-  ] as const)('%s over %s with GPUs on ranks %j is %s on all ranks', async (wanted, transport, gpus, is) => {
-    const outcomes = await run({ worldSize: 2, transport, scenario: 'overlap', wanted, gpus });
-    expect(outcomes).toEqual([{ result: is }, { result: is }]);
-  });
+  ] as const)(
+    'turns %s over %s, with GPUs on ranks %j, into %s on all ranks',
+    async (wanted, transport, gpus, is) => {
+      const outcomes = await run({ worldSize: 2, transport, scenario: 'overlap', wanted, gpus });
+      expect(outcomes).toEqual([{ result: is }, { result: is }]);
+    },
+  );
 
-  it('is never for one rank', async () => {
+  it('gives false for one rank', async () => {
     expect(await decideOverlap(new LocalCommunicator(), { wanted: 'on', gpu: true })).toBe(false);
   });
 });

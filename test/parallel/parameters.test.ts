@@ -15,7 +15,7 @@ describe('Parameters', () => {
   });
   afterEach(() => tf.dispose(variables));
 
-  it('lie one after another in the order given', () => {
+  it('concatenates the variables in the given order', () => {
     const parameters = new Parameters(variables);
     expect(parameters.length).toBe(9);
     expect(parameters.slots).toEqual([
@@ -28,7 +28,7 @@ describe('Parameters', () => {
     expect([...flat]).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
   });
 
-  it('take values from a flat array, in their shapes, and do not follow it afterwards', () => {
+  it('writeAll copies a flat array into the variables, in their shapes', () => {
     const parameters = new Parameters(variables);
     const flat = Float32Array.from({ length: 9 }, (_, index) => 10 * index);
     const before = tf.memory().numTensors;
@@ -43,7 +43,7 @@ describe('Parameters', () => {
     expect(variables[2].arraySync()).toEqual([70, 80]);
   });
 
-  it('find their gradients by name; a variable without one has gradient 0', () => {
+  it('readGradients finds gradients by name, and gives 0 for a variable without gradient', () => {
     const parameters = new Parameters(variables);
     const flat = new Float32Array(9).fill(99);
     tf.tidy(() => {
@@ -58,7 +58,7 @@ describe('Parameters', () => {
 });
 
 describe('sha256', () => {
-  it('is over the bytes of one array after another', () => {
+  it('hashes the bytes of all its arrays in order', () => {
     const whole = Float32Array.of(1, 2, 3);
     const wanted = createHash('sha256').update(Buffer.from(whole.buffer)).digest('hex');
     expect(sha256(whole)).toBe(wanted);

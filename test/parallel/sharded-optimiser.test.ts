@@ -51,7 +51,7 @@ async function update(optimiser: ShardedOptimiser, values: ArrayLike<number>, co
 
 const norm = (values: Float64Array) => Math.hypot(...values);
 
-/** Each update written out in double precision, on the parameters as a whole. */
+/** Each update in double precision, over all parameters, written from its definition. */
 const references = {
   sgd(weights: Float64Array, state: Float64Array[], g: Float64Array, nesterov: boolean) {
     weights.forEach((weight, at) => {
@@ -91,7 +91,7 @@ const cases: [string, ConfigInput['optimizer'], Reference][] = [
 
 describe.each(cases)('ShardedOptimiser with %s', (_name, optimizer, reference) => {
   it.each([4_000_000, 256])(
-    'follows its definition over three updates, buckets of %i bytes',
+    'agrees with the definition over three updates, with buckets of %i bytes',
     async (bytes) => {
       const { optimiser, weights } = await create(optimizer, bytes);
       const wanted = start.slice();
@@ -107,7 +107,7 @@ describe.each(cases)('ShardedOptimiser with %s', (_name, optimizer, reference) =
 });
 
 describe('ShardedOptimiser', () => {
-  it('clips the gradient of all parameters together to the given norm, after the mean of micro-batches', async () => {
+  it('clips the mean gradient of the micro-batches to clipNorm, over all parameters together', async () => {
     const { optimiser, weights } = await create({ momentum: 0, clipNorm: 2 });
     await update(optimiser, gradients[0], 2);
     const longer = norm(gradients[0]) / 2;
@@ -125,7 +125,7 @@ describe('ShardedOptimiser', () => {
     );
   });
 
-  it('goes on from its state bit for bit', async () => {
+  it('continues from a gathered state with equal bits', async () => {
     const first = await create({ name: 'adamw' });
     await update(first.optimiser, gradients[0]);
     const second = await create({ name: 'adamw' }, 256);
@@ -135,22 +135,25 @@ describe('ShardedOptimiser', () => {
     expect(second.weights).toEqual(first.weights);
   });
 
-  it.each([NaN, Infinity])('names the parameter and the step of a gradient that is %s', async (value) => {
-    const { optimiser } = await create({}, 256);
-    await update(optimiser, gradients[0]);
-    const broken = gradients[1].slice();
-    broken[matrix + 7] = value;
-    const message = new RegExp(`dense/bias.*, element 7, is ${value} in step 1:`);
-    const error: unknown = await update(optimiser, broken).catch((reason: unknown) => reason);
-    expect(optimiser.explain(error)).toMatchObject({
-      code: 'GRADIENT_NOT_FINITE',
-      message: expect.stringMatching(message),
-    });
-  });
+  it.each([NaN, Infinity])(
+    'reports the parameter, element and step of a gradient that is %s',
+    async (value) => {
+      const { optimiser } = await create({}, 256);
+      await update(optimiser, gradients[0]);
+      const broken = gradients[1].slice();
+      broken[matrix + 7] = value;
+      const message = new RegExp(`dense/bias.*, element 7, is ${value} in step 1:`);
+      const error: unknown = await update(optimiser, broken).catch((reason: unknown) => reason);
+      expect(optimiser.explain(error)).toMatchObject({
+        code: 'GRADIENT_NOT_FINITE',
+        message: expect.stringMatching(message),
+      });
+    },
+  );
 });
 
-describe('groups of parameters', () => {
-  it('are left as they are where they are frozen, and else have rates of their own', async () => {
+describe('ShardedOptimiser with groups of parameters', () => {
+  it('leaves frozen groups unchanged and scales the rate of the others by their factor', async () => {
     const optimizer = { name: 'adamw', weightDecay: 0.1 } as const;
     const groups = (frozen: boolean, factor: number) => [
       { frozen, factor: 1 },

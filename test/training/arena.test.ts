@@ -4,7 +4,7 @@ import { run } from '../collective/ranks.js';
 const mib = 2 ** 20;
 const worldSize = 2;
 
-/** What a run of ResNet-18 takes of each rank's arena, and the bytes of its parameters. */
+/** Bytes that a run of ResNet-18 allocates in a rank's arena, and bytes of its parameters. */
 async function measure(wire: string, optimizer: object): Promise<{ arena: number; parameters: number }> {
   const config = {
     backend: 'wasm',
@@ -32,7 +32,7 @@ describe('the arena of a run', () => {
     ['sgd', 1],
     ['adamw', 2],
   ])(
-    'holds parameters, gradients and a shard of the state of %s, and little else',
+    'holds parameters, gradients, a shard of the state of %s, and at most 6 MiB more',
     async (name, arrays) => {
       const { arena, parameters } = await measure('float32', { name });
       const shard = (arrays * parameters) / worldSize;
@@ -43,7 +43,7 @@ describe('the arena of a run', () => {
     120_000,
   );
 
-  it('holds a residual as well with bf16 on the wire, and an image of a bucket in each lane', async () => {
+  it('also holds the residual with bf16 on the wire, and at most 12 MiB more', async () => {
     const { arena, parameters } = await measure('bf16', { name: 'sgd' });
     expect(arena).toBeLessThan(3 * parameters + parameters / worldSize + 12 * mib);
   }, 120_000);

@@ -3,7 +3,7 @@ import { backendOptions, thresholdsOf } from '../../src/parallel/bitwise.js';
 import { distributedConfig } from './distributed-config.js';
 
 describe('thresholdsOf', () => {
-  it('leaves out the algorithms that add up in an order of their own where bits are to be equal', () => {
+  it('turns ring and hierarchical algorithms off with distributed.bitwise, since they do not add in pairs', () => {
     expect(thresholdsOf(distributedConfig({ ringBytes: 7 })).ringBytes).toBe(7);
     const { ringBytes, hierarchicalBytes } = thresholdsOf(distributedConfig({ ringBytes: 7, bitwise: 4 }));
     expect([ringBytes, hierarchicalBytes]).toEqual([Infinity, Infinity]);
@@ -19,7 +19,10 @@ describe('backendOptions', () => {
       { bitwise: 2, threads: 3 },
       { deterministic: true, threads: 3 },
     ],
-  ])('computes with as many threads as are wanted, and with one for equal bits: %j', (given, options) => {
-    expect(backendOptions(distributedConfig(given))).toEqual({ ...options, precision: 'float32' });
-  });
+  ])(
+    'takes distributed.threads, and one thread by default with distributed.bitwise: %j',
+    (given, options) => {
+      expect(backendOptions(distributedConfig(given))).toEqual({ ...options, precision: 'float32' });
+    },
+  );
 });

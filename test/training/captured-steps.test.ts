@@ -28,7 +28,7 @@ function batchOf(count: number, seed: number) {
   return { images, labels: Int32Array.from({ length: count }, (_, row) => (row * seed) % classes), count };
 }
 
-/** Calls of single operations since the last time. */
+/** Counts calls of single operations; the returned function gives the count since its last call. */
 function countCalls(): () => number {
   const backend = tf.backend() as NodeBackend;
   const { binding } = backend;
@@ -49,11 +49,11 @@ interface Run {
   weights: string;
   losses: number[];
   notices: string[];
-  /** Operations that each micro-batch called one by one. */
+  /** Number of operations that each micro-batch called one by one. */
   calls: number[];
 }
 
-/** Two epochs of five batches, the last one short; `change` is called between them. */
+/** Trains two epochs of six batches, the last batch of each short. */
 async function train(input: Partial<ConfigInput>, capture: 'auto' | 'off', isMixed = false): Promise<Run> {
   const config = configSchema.parse({
     data: { name: 'digits' },
@@ -93,7 +93,7 @@ async function train(input: Partial<ConfigInput>, capture: 'auto' | 'off', isMix
   return result;
 }
 
-/** Whole batches are recorded twice, and then run as a graph; so is the short one of each epoch. */
+/** Batches that run operation by operation: a batch of either length is recorded twice, then runs as a graph. */
 const recorded = [0, 1, 5, 11];
 
 function expectCaptured({ notices, calls }: Run): void {
@@ -104,7 +104,7 @@ function expectCaptured({ notices, calls }: Run): void {
   });
 }
 
-/** Trains as graphs and operation by operation: to equal bits; returns the latter. */
+/** Trains with graphs and operation by operation, expects equal bits, and returns the run without graphs. */
 async function expectSame(input: Partial<ConfigInput>, isMixed = false): Promise<Run> {
   const [graphs, operations] = [await train(input, 'auto', isMixed), await train(input, 'off', isMixed)];
   expectCaptured(graphs);
@@ -120,7 +120,7 @@ describe(
     beforeAll(async () => void (await initBackend('native')));
     beforeEach(() => void tf.disposeVariables());
 
-    it.each(losses.names.map((name) => [name]))('train with %s to the same bits', async (name) => {
+    it.each(losses.names.map((name) => [name]))('train the loss %s to the same bits', async (name) => {
       const operations = await expectSame({ loss: { name } as ConfigInput['loss'] });
       expect(operations.calls.every((count) => count > 20)).toBe(true);
     });
@@ -145,7 +145,7 @@ describe(
       await expectSame(input);
     });
 
-    it('train on images of two classes, of other weights in each step, to the same bits', async () => {
+    it('train on mixed images with a share that changes at every step to the same bits', async () => {
       for (const name of ['pod', 'pedcc-loss', 'softmax'] as const)
         await expectSame({ loss: { name }, distributed: { bitwise: 2 } }, true);
     });
@@ -157,15 +157,18 @@ describe(
         ['biases', { model: { ...small, batchNorm: false } }],
         ['residual blocks', { model: { name: 'resnet20', dim: 6 } }],
         ['several virtual workers', { distributed: { bitwise: 2 } }],
-      ])('train with %s to the same bits, and to others than in float32', async (_, input) => {
-        const narrow = await expectSame({ ...input, precision });
-        const wide = await train(input, 'auto');
-        expect(narrow.weights).not.toBe(wide.weights);
-        expect(Math.abs(narrow.losses[0] / wide.losses[0] - 1)).toBeLessThan(0.02);
-      });
+      ])(
+        'train with %s to the same bits with and without graphs, and to other bits than in float32',
+        async (_, input) => {
+          const narrow = await expectSame({ ...input, precision });
+          const wide = await train(input, 'auto');
+          expect(narrow.weights).not.toBe(wide.weights);
+          expect(Math.abs(narrow.losses[0] / wide.losses[0] - 1)).toBeLessThan(0.02);
+        },
+      );
     });
 
-    it('hold as many tensors after many steps as after few', async () => {
+    it('hold no more tensors after a third run than after a second', async () => {
       const counts: number[] = [];
       for (let run = 0; run < 3; run++) {
         await train({}, 'auto');
@@ -174,7 +177,7 @@ describe(
       expect(counts[2]).toBe(counts[1]);
     });
 
-    describe('go on operation by operation', () => {
+    describe('fall back to single operations', () => {
       const register = (name: string, terms: Parameters<typeof meanOverImages>[1]) =>
         registerLoss({
           name,
@@ -230,7 +233,7 @@ describe(
       });
     });
 
-    it('are not made of a loss that does not ask for it', async () => {
+    it('fall back to single operations for a loss without graphs: true', async () => {
       registerLoss({
         name: 'no-graphs',
         schema: z.strictObject({ name: z.literal('no-graphs') }),
@@ -247,7 +250,7 @@ describe(
       expect(calls.every((count) => count > 20)).toBe(true);
     });
 
-    it('call for a changing number of the host once a step', async () => {
+    it('read a number from the host once a step', async () => {
       registerLoss({
         name: 'changing-number',
         schema: z.strictObject({ name: z.literal('changing-number') }),
@@ -264,7 +267,7 @@ describe(
       await expectSame({ loss: { name: 'changing-number' } as never });
     });
 
-    it('take labels that a loss makes a tensor of itself as an input', async () => {
+    it('take labels as an input if the loss makes its own tensor of them', async () => {
       registerLoss({
         name: 'own-labels',
         schema: z.strictObject({ name: z.literal('own-labels') }),

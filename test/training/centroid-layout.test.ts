@@ -35,7 +35,7 @@ interface Trained {
   lines: string[];
 }
 
-/** What a run on these classes begins with, and the checkpoint that it would write. */
+/** Starts a run on these classes, from a checkpoint if given; returns its classifier, checkpoint and notices. */
 async function begin(names: readonly string[], changes: object = {}, from?: Checkpoint): Promise<Trained> {
   const init = from && { init: { from: 'before', ...(changes as { init?: object }).init } };
   const config = configOf({ ...changes, ...init });
@@ -67,10 +67,10 @@ async function begin(names: readonly string[], changes: object = {}, from?: Chec
 const rowsOf = ({ classifier }: Trained, names: readonly string[]) =>
   names.map((name, label) => [name, classifier.centroids.rows([label]).join()] as const);
 
-describe('the centroids of classes that come later', () => {
+describe('centroids of a run with new classes', () => {
   beforeAll(() => tf.setBackend('cpu'));
 
-  it('are reserved ones, while those of the others stay theirs by name, run after run', async () => {
+  it('are reserved ones for new classes, and stay the same by name for known classes, over several runs', async () => {
     const first = await begin(['b', 'd'], { centroids: { reserve: 3 } });
     expect(first.checkpoint.centroids).toEqual({ total: 5, rows: [0, 1], absent: [] });
     const known = new Map(rowsOf(first, ['b', 'd']));
@@ -89,7 +89,7 @@ describe('the centroids of classes that come later', () => {
     for (const { classifier } of [first, second, alone, all]) classifier.dispose();
   });
 
-  it('are others where none are reserved, unless more of them leave the old ones where they are', async () => {
+  it('are rejected without a reserve, unless init.classes is new or more centroids leave the old ones in place', async () => {
     const few = await begin(['a', 'b', 'c']);
     await expect(begin(['a', 'b', 'c', 'd'], {}, few.checkpoint)).rejects.toMatchObject({
       code: 'CENTROIDS_INVALID',
@@ -106,7 +106,7 @@ describe('the centroids of classes that come later', () => {
     for (const { classifier } of [few, other, orthoplex, grown]) classifier.dispose();
   });
 
-  it('are refused from a checkpoint of other dimensions, seeds or losses', async () => {
+  it('are rejected if seed, dimension or source differ from the checkpoint, and a reserve for a loss with class weights', async () => {
     const { checkpoint, classifier } = await begin(['a', 'b'], { centroids: { reserve: 2 } });
     classifier.dispose();
     const keep = { init: { classes: 'keep' } };
@@ -121,7 +121,7 @@ describe('the centroids of classes that come later', () => {
     );
   });
 
-  it('need no room where class weights are trained: these are taken over by name', async () => {
+  it('need no reserve for a loss with class weights, which are copied by name', async () => {
     const loss = { loss: { name: 'softmax' } };
     const before = await begin(['b', 'c'], loss);
     const after = await begin(['a', 'b', 'c'], loss, before.checkpoint);
@@ -133,7 +133,7 @@ describe('the centroids of classes that come later', () => {
     for (const { classifier } of [before, after]) classifier.dispose();
   });
 
-  it('come from a file of one’s own, and are kept in checkpoints', async () => {
+  it('come from centroids.file and are stored in checkpoints', async () => {
     const { values } = generateCentroids({ classes: 6, dim: 8, seed: 9 });
     const file = join(folder, 'own.npy');
     writeFileSync(file, npyFile(values, [6, 8]));

@@ -12,7 +12,7 @@ const stopOf = (stop: object) =>
     stop,
   }).stop;
 
-/** Epochs that are trained of those with these values. */
+/** Number of epochs that a run trains if its epochs have these values. */
 function trained(values: readonly number[], settings: object): number {
   const stop = stopOf(settings);
   const metrics = { evalAccuracy: NaN, meanCosine: NaN, trainLoss: NaN };
@@ -24,20 +24,25 @@ function trained(values: readonly number[], settings: object): number {
   return values.length;
 }
 
-describe('a run', () => {
+describe('judgeEpoch and isStopped', () => {
   it.each<[what: string, epochs: number, values: number[], settings: object]>([
-    ['without patience trains on', 4, [5, 4, 3, 2], {}],
-    ['ends after so many epochs that are no better', 4, [0.5, 0.7, 0.6, 0.7, 0.9], { patience: 2 }],
-    ['counts anew after a better one', 6, [0.5, 0.4, 0.6, 0.5, 0.7, 0.6], { patience: 2 }],
-    ['asks for more than minDelta', 3, [0.5, 0.59, 0.6, 0.9], { patience: 2, minDelta: 0.1 }],
-    ['wants the smallest loss', 4, [3, 2, 2.5, 2.2, 1], { patience: 2, metric: 'trainLoss' }],
-    ['wants the largest cosine', 3, [0.3, 0.2, 0.1, 1], { patience: 2, metric: 'meanCosine' }],
-    ['passes over what is no number', 5, [NaN, NaN, 0.5, NaN, 0.4, 0.9], { patience: 1 }],
+    ['train all epochs without patience', 4, [5, 4, 3, 2], {}],
+    ['stop after `patience` epochs without improvement', 4, [0.5, 0.7, 0.6, 0.7, 0.9], { patience: 2 }],
+    ['count from 0 again after an improvement', 6, [0.5, 0.4, 0.6, 0.5, 0.7, 0.6], { patience: 2 }],
+    [
+      'ask for an improvement of more than minDelta',
+      3,
+      [0.5, 0.59, 0.6, 0.9],
+      { patience: 2, minDelta: 0.1 },
+    ],
+    ['minimise trainLoss', 4, [3, 2, 2.5, 2.2, 1], { patience: 2, metric: 'trainLoss' }],
+    ['maximise meanCosine', 3, [0.3, 0.2, 0.1, 1], { patience: 2, metric: 'meanCosine' }],
+    ['skip epochs whose value is NaN', 5, [NaN, NaN, 0.5, NaN, 0.4, 0.9], { patience: 1 }],
   ])('%s', (_, epochs, values, settings) => {
     expect(trained(values, settings)).toBe(epochs);
   });
 
-  it('begins anew where it is judged by another metric', () => {
+  it('start again when the metric changes', () => {
     const before = { metric: 'trainLoss', best: 0, since: 9 } as const;
     const stop = stopOf({ patience: 3, metric: 'evalAccuracy' });
     expect(isStopped(before, stop)).toBe(false);

@@ -8,7 +8,7 @@ import { openPieces, type Pieces } from '../../src/training/pieces.js';
 const longest = 1000;
 const corrupt = expect.objectContaining({ code: 'SILENT_CORRUPTION' }) as Error;
 
-/** A piece of two float32 and one float64, by snapshot. */
+/** The parts of a piece for snapshot `at`: two float32 and one float64. */
 const parts = (at: number) => [Float32Array.of(at, 0.5), Float64Array.of(1 / at)];
 const packed = (at: number) => Float32Array.of(at, 0.5, ...new Float32Array(Float64Array.of(1 / at).buffer));
 
@@ -22,7 +22,7 @@ describe('pieces', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** Two ranks that have each other's file; or one, whose messages come back to it. */
+  /** 'kept': two ranks that have each other's file. 'sent': one rank that gets its own messages. */
   async function open(kind: string): Promise<{ own: Pieces; next: Pieces }> {
     if (kind === 'sent') {
       const own = await openPieces(new LocalCommunicator(), longest);
@@ -40,22 +40,25 @@ describe('pieces', () => {
     return { own, next };
   }
 
-  it.each(['kept', 'sent'])('are there for two snapshots, for their rank and the next: %s', async (kind) => {
-    const { own, next } = await open(kind);
-    expect(next.hasCopy(3)).toBe(false);
-    for (const at of [3, 5, 7]) await own.put(at, parts(at));
-    own.settle();
-    next.settle();
-    for (const at of [5, 7]) {
-      expect(next.hasCopy(at)).toBe(true);
-      expect(own.get(at, 'own', 4)).toEqual(packed(at));
-      expect(next.get(at, 'before', 4)).toEqual(packed(at));
-    }
-    expect(next.hasCopy(3)).toBe(false);
-    own.close();
-  });
+  it.each(['kept', 'sent'])(
+    'hold the last two snapshots for their own rank and the next: %s',
+    async (kind) => {
+      const { own, next } = await open(kind);
+      expect(next.hasCopy(3)).toBe(false);
+      for (const at of [3, 5, 7]) await own.put(at, parts(at));
+      own.settle();
+      next.settle();
+      for (const at of [5, 7]) {
+        expect(next.hasCopy(at)).toBe(true);
+        expect(own.get(at, 'own', 4)).toEqual(packed(at));
+        expect(next.get(at, 'before', 4)).toEqual(packed(at));
+      }
+      expect(next.hasCopy(3)).toBe(false);
+      own.close();
+    },
+  );
 
-  it('are read after their rank has closed its file', async () => {
+  it('can be read by the next rank after their own rank has closed its file', async () => {
     const { own, next } = await open('kept');
     await own.put(9, parts(9));
     own.close();
@@ -63,7 +66,7 @@ describe('pieces', () => {
     next.close();
   });
 
-  it('are refused where a bit has changed', async () => {
+  it('are rejected when a bit has changed', async () => {
     const { own, next } = await open('kept');
     await own.put(9, parts(9));
     const file = join(folder, '0');
@@ -77,7 +80,7 @@ describe('pieces', () => {
     expect(() => own.get(8, 'own', 4)).toThrow(corrupt);
   });
 
-  it('that are longer than their place are refused', async () => {
+  it('are rejected when they are longer than their slot', async () => {
     for (const kind of ['kept', 'sent']) {
       const { own } = await open(kind);
       await expect(own.put(1, [new Float32Array(longest + 1)])).rejects.toThrow(RangeError);

@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { ratesBetween, smooth, SmoothedLoss, suggestRate } from '../../src/training/rate-range.js';
 
-describe('rates', () => {
-  it('rise by one factor from the first to the last', () => {
+describe('ratesBetween', () => {
+  it('rises by a constant factor from the first rate to the last', () => {
     const rates = ratesBetween(1e-4, 1, 5);
     [1e-4, 1e-3, 1e-2, 1e-1, 1].forEach((rate, step) => expect(rates[step]).toBeCloseTo(rate, 12));
   });
 });
 
-describe('a smoothed loss', () => {
-  it('begins at the first loss, follows the others, and diverges at four times its best', () => {
+describe('SmoothedLoss', () => {
+  it('starts at the first loss, averages the later ones, and has diverged above four times its best value', () => {
     const smoothed = new SmoothedLoss();
     smoothed.add(2);
     expect(smoothed.value).toBeCloseTo(2, 12);
@@ -23,7 +23,7 @@ describe('a smoothed loss', () => {
     expect(smoothed.hasDiverged).toBe(true);
   });
 
-  it('has diverged where a loss is no number', () => {
+  it('has diverged after a loss of NaN', () => {
     const smoothed = new SmoothedLoss();
     smoothed.add(1);
     smoothed.add(NaN);
@@ -31,13 +31,13 @@ describe('a smoothed loss', () => {
   });
 });
 
-describe('the suggested rate', () => {
-  /** Flat up to 1e-2, falling from there to 1, steepest about 1e-1, then rising. */
+describe('suggestRate', () => {
+  /** A loss that is flat up to a rate of 1e-2, falls up to 1, fastest near 1e-1, and rises above 1. */
   const lossOf = (rate: number) => 2 - Math.tanh(2 * Math.log10(rate / 0.1)) + Math.max(0, rate - 1);
   const search = (loss: (rate: number) => number) =>
     suggestRate(smooth(ratesBetween(1e-4, 100, 200).map((rate) => ({ rate, loss: loss(rate) }))));
 
-  it('is where the loss falls fastest, before it is smallest', () => {
+  it('gives the rate at which the loss falls fastest and the rate at which it is smallest', () => {
     const { steepest, smallest } = search(lossOf);
     expect(steepest).toBeGreaterThan(0.05);
     expect(steepest).toBeLessThan(0.4);
@@ -45,7 +45,7 @@ describe('the suggested rate', () => {
     expect(smallest).toBeLessThan(2);
   });
 
-  it('is none where the loss only rises', () => {
+  it('gives no steepest rate if the loss only rises', () => {
     expect(search((rate) => 1 + rate).steepest).toBeUndefined();
   });
 });

@@ -60,7 +60,7 @@ function checkpointOf(classifier: Classifier, config: Config): Checkpoint {
 describe('shareState', () => {
   beforeAll(() => tf.setBackend('cpu'));
 
-  it('starts afresh from the initial weights and the first delta', async () => {
+  it('starts from initial weights, initial delta and no momentum without a checkpoint', async () => {
     const config = configOf({ loss: { delta: { initial: 0.125 } } });
     const classifier = await create(config);
     const initial = classifier.weights.slice();
@@ -80,7 +80,7 @@ describe('shareState', () => {
     expect(optimiser.state.updates).toBe(0);
   });
 
-  it('goes on from a checkpoint: weights, also in the model, velocity, moving statistics, epoch, delta', async () => {
+  it('restores weights (also in the model), velocity, moving statistics, epoch and delta from a checkpoint', async () => {
     const config = configOf();
     const classifier = await create(config);
     const resume = checkpointOf(classifier, config);
@@ -102,7 +102,7 @@ describe('shareState', () => {
     expect(inModel).toEqual(resume.weights);
   });
 
-  it('refuses weights of another layout', async () => {
+  it('rejects a checkpoint whose weights have another layout', async () => {
     const config = configOf();
     const classifier = await create(config);
     const resume = checkpointOf(classifier, config);
@@ -115,7 +115,7 @@ describe('shareState', () => {
     await expect(share).rejects.toMatchObject({ name: 'UserError', code: 'CHECKPOINT_MISMATCH' });
   });
 
-  it('refuses weights that are fewer than the model has', async () => {
+  it('rejects a checkpoint with fewer weights than the model', async () => {
     const config = configOf();
     const classifier = await create(config);
     const resume = checkpointOf(classifier, config);
@@ -128,9 +128,9 @@ describe('shareState', () => {
   });
 
   it.each([
-    ['whose evaluation is missing', { evaluation: undefined }, 5],
-    ['that is the last', {}, 3],
-  ])('has the epoch of a checkpoint %s evaluated', async (_, changes, epochs) => {
+    ['without evaluation', { evaluation: undefined }, 5],
+    ['of the last epoch', {}, 3],
+  ])('has the epoch of a checkpoint %s evaluated again', async (_, changes, epochs) => {
     const config = configOf({ epochs });
     const classifier = await create(config);
     const epoch = { trainLoss: 0.5, seconds: 2 };
@@ -155,19 +155,19 @@ describe('checkSameData', () => {
     [['bob', 'ada', 'cy'], [8, 8, 3], /the classes are in another order/],
     [['ada', 'bob', 'cy'], [8, 8, 1], /images are 8x8, 1 channels, it was trained on 8x8, 3 channels/],
     [['ada', 'bob', 'cy'], [9, 9, 3], /images are 9x9, 3 channels, it was trained on 8x8/],
-  ])('refuses %j of %j', (names, shape, message) => {
+  ])('rejects classes %j with images of %j', (names, shape, message) => {
     const check = () => checkSameData(own, dataset(names, shape));
     expect(check).toThrow(UserError);
     expect(check).toThrow(message);
   });
 
-  it('lets the same be', () => {
+  it('accepts equal classes and shape', () => {
     expect(checkSameData(own, dataset([...own.classNames]))).toBeUndefined();
   });
 });
 
 describe('describeChanges', () => {
-  it('names every setting that has changed, and other images', async () => {
+  it('lists every changed setting and changed images', async () => {
     const own = configOf();
     const data = { name: 'digits', images: 3, fingerprint: 'a' };
     const checkpoint = { ...checkpointOf(await create(own), own), data };
@@ -188,7 +188,7 @@ describe('checkResumable', () => {
   };
 
   it.each([{}, { epochs: 50 }, { workers: 4 }, { batchSize: 7 }, { centroids: { seed: 1 } }])(
-    'allows %j to change',
+    'allows %j as a change',
     async (changes) => {
       await expect(resumable(changes)()).resolves.toBeUndefined();
     },
@@ -199,7 +199,7 @@ describe('checkResumable', () => {
     [{ optimizer: { name: 'adamw' } }, /trained by sgd, the configuration says optimizer\.name adamw/],
     [{ seed: 2 }, /trained with seed 1, the configuration says 2/],
     [{ centroids: { seed: 9 } }, /centroids of seed 1, the configuration says centroids\.seed 9/],
-  ])('refuses %j', async (changes, message) => {
+  ])('rejects %j as a change', async (changes, message) => {
     const error = await resumable(changes)().catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(UserError);
     expect((error as Error).message).toMatch(message);

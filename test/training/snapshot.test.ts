@@ -43,7 +43,7 @@ describe('Snapshots', () => {
   beforeAll(() => initBackend('cpu'));
 
   it.each([{ name: 'sgd', momentum: 0.9 }, { name: 'adamw' }])(
-    'lead to the bits of a training that went on: %o',
+    'restore a training that continues with the bits of an undisturbed one: %o',
     async (optimizer) => {
       const [undisturbed, disturbed, replacement] = await Promise.all([1, 2, 3].map(() => make(optimizer)));
       const snapshots = new Snapshots({ every: 2 });
@@ -73,7 +73,7 @@ describe('Snapshots', () => {
     },
   );
 
-  it('are fewer, the more a step costs less than one of them', async () => {
+  it('are not taken after every step if a step costs less than a snapshot', async () => {
     const made = await make({ name: 'sgd' });
     const snapshots = new Snapshots();
     await snapshots.begin(made.trained, { generation: 0, stepsPerEpoch: 1000 });

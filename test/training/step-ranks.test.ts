@@ -9,7 +9,7 @@ const recipe = {
   learningRate: { schedule: 'constant', rate: 0.05 },
 } satisfies ConfigInput;
 
-/** Results of a scenario of steps, by rank. */
+/** Runs a scenario of steps; returns the results by rank. */
 async function resultsOf<T>(
   scenario: string,
   {
@@ -51,8 +51,8 @@ const cases: [string, { worldSize?: number; micros?: number; optimizer: object; 
   ['one bucket', { optimizer: sgd, distributed: { bucketBytes: 1_000_000 } }],
 ];
 
-describe.each(['on', 'off'])('steps of several ranks, overlap %s,', (overlap) => {
-  it.each(cases)('are those that wait for everything, bit for bit: %s', async (_name, setting) => {
+describe.each(['on', 'off'])('TrainingStep on several ranks with overlap %s', (overlap) => {
+  it.each(cases)('gives the bits of steps without overlap: %s', async (_name, setting) => {
     const { micros = 1, ...rest } = setting;
     const distributed = { ...rest.distributed, overlap };
     const ranks = await resultsOf<Updates>('updates', { ...rest, distributed }, { updates: 5, micros });
@@ -67,7 +67,7 @@ describe.each(['on', 'off'])('steps of several ranks, overlap %s,', (overlap) =>
   });
 
   it.each([{}, { clipNorm: 0.01 }])(
-    'show whole weights to who reads between them, with %j',
+    'lets evaluation between steps see complete weights, with %j',
     async (changes) => {
       const optimizer = { ...sgd, ...changes };
       const ranks = await resultsOf<{ weights: string }[]>('between', {
@@ -81,7 +81,7 @@ describe.each(['on', 'off'])('steps of several ranks, overlap %s,', (overlap) =>
     },
   );
 
-  it('end at a gradient that is not finite with its name, and elsewhere at the deadline of the gather', async () => {
+  it("fails with the parameter's name on the rank of a NaN gradient, and at the gather's deadline on the other rank", async () => {
     const options = { timeoutMs: 3000 };
     const setting = { optimizer: sgd, distributed: { overlap } };
     const [other, owner] = await resultsOf<Record<string, unknown>>('broken', setting, options);
@@ -96,8 +96,8 @@ describe.each(['on', 'off'])('steps of several ranks, overlap %s,', (overlap) =>
   });
 });
 
-describe('a collective that was started', () => {
-  it('counts as waited for only when somebody waits', async () => {
+describe('a started collective', () => {
+  it('adds to waitedMs only if the caller waits for it', async () => {
     const about = { worldSize: 2, transport: 'ipc', scenario: 'started', length: 3_000_000 } as const;
     const outcomes = await run(about);
     for (const outcome of outcomes) {

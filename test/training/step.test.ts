@@ -37,7 +37,7 @@ function batchOf(count: number, seed: number) {
   return { images, labels: Int32Array.from({ length: count }, (_, row) => row % classes), count };
 }
 
-/** Batch norm written out, for automatic differentiation. */
+/** Batch norm written from its definition, for automatic differentiation. */
 function written(layer: tf.layers.Layer): LayerOverride {
   const [gamma, beta] = layer.trainableWeights;
   const { epsilon } = layer.getConfig() as { epsilon: number };
@@ -49,7 +49,7 @@ function written(layer: tf.layers.Layer): LayerOverride {
   };
 }
 
-/** Loss and flat gradient of the whole model by automatic differentiation of the definition. */
+/** Loss and flat gradient of the model by automatic differentiation of their definitions. */
 function reference(classifier: Classifier, batch: ReturnType<typeof batchOf>) {
   const { forward, parameters, centroids, dim } = classifier;
   const layers = forward.model.layers.filter((layer) => layer.getClassName() === 'BatchNormalization');
@@ -81,22 +81,19 @@ describe.each(['cpu', 'wasm'] as const)('TrainingStep on one rank, %s', (backend
     [false, 6],
     [true, 6],
     [true, 3],
-  ])(
-    'makes the step that automatic differentiation gives: batch norm %s, batch %i',
-    async (batchNorm, count) => {
-      const { classifier, step } = await make(batchNorm, { momentum: 0, nesterov: false, weightDecay: 0 });
-      const batch = batchOf(count, 1);
-      const wanted = reference(classifier, batch);
-      const before = classifier.weights.slice();
-      const { loss } = await step.run({ batch, counts: [count], rate });
-      expect(loss).toBeCloseTo(wanted.loss, 5);
-      const moved = classifier.weights.map((weight, index) => (before[index] - weight) / rate);
-      expectClose(moved, wanted.gradient, 1e-4);
-      step.dispose();
-    },
-  );
+  ])('agrees with automatic differentiation: batch norm %s, batch %i', async (batchNorm, count) => {
+    const { classifier, step } = await make(batchNorm, { momentum: 0, nesterov: false, weightDecay: 0 });
+    const batch = batchOf(count, 1);
+    const wanted = reference(classifier, batch);
+    const before = classifier.weights.slice();
+    const { loss } = await step.run({ batch, counts: [count], rate });
+    expect(loss).toBeCloseTo(wanted.loss, 5);
+    const moved = classifier.weights.map((weight, index) => (before[index] - weight) / rate);
+    expectClose(moved, wanted.gradient, 1e-4);
+    step.dispose();
+  });
 
-  it('keeps the momentum from step to step, and the model in line with the weights', async () => {
+  it('keeps momentum over steps, and the weights of the model equal to the flat weights', async () => {
     const { classifier, step } = await make(false);
     const weights = Float64Array.from(classifier.weights);
     const velocity = new Float64Array(weights.length);
@@ -130,7 +127,7 @@ describe.each(['cpu', 'wasm'] as const)('TrainingStep on one rank, %s', (backend
     step.dispose();
   });
 
-  it('says that the loss is no number, and leaves no tensor of such a step', async () => {
+  it('fails with LOSS_NOT_FINITE for NaN images, and leaks no tensor', async () => {
     const { step } = await make(true);
     await step.run({ batch: batchOf(4, 1), counts: [4], rate });
     const before = tf.memory().numTensors;

@@ -7,7 +7,7 @@ import {
   tcpAddress,
 } from '../../src/transport/addresses.js';
 
-describe('loopback', () => {
+describe('isLoopback', () => {
   it.each([
     'localhost',
     'LOCALHOST',
@@ -30,7 +30,7 @@ describe('loopback', () => {
     '[::FFFF:127.0.0.1]',
     '::ffff:7f00:1',
     ' 127.0.0.1 ',
-  ])('is %s', (host) => expect(isLoopback(host)).toBe(true));
+  ])('accepts %s', (host) => expect(isLoopback(host)).toBe(true));
 
   it.each([
     'node1',
@@ -46,10 +46,10 @@ describe('loopback', () => {
     '127.example.org',
     'fe80::1%eth0',
     '',
-  ])('is not %s', (host) => expect(isLoopback(host)).toBe(false));
+  ])('rejects %s', (host) => expect(isLoopback(host)).toBe(false));
 });
 
-describe('a host', () => {
+describe('addresses of hosts', () => {
   it.each([
     ['localhost', '127.0.0.1'],
     ['[::1]', '::1'],
@@ -58,28 +58,33 @@ describe('a host', () => {
     ['2001:DB8:0:0::5', '2001:db8::5'],
     ['Node-1.example', 'Node-1.example'],
     ['fe80::1%eth0', 'fe80::1%eth0'],
-  ])('%s is written %s', (host, canonical) => expect(canonicalHost(host)).toBe(canonical));
+  ])('canonicalHost writes %s as %s', (host, canonical) => expect(canonicalHost(host)).toBe(canonical));
 
-  it('stands in brackets in an address where it is IPv6', () => {
+  it('tcpAddress puts IPv6 hosts in brackets', () => {
     expect(tcpAddress('fd00::1', 5)).toBe('tcp://[fd00::1]:5');
     expect(tcpAddress('10.0.0.1', '*')).toBe('tcp://10.0.0.1:*');
   });
 
-  it('may stand for all addresses', () => {
+  it('isWildcard accepts the names of all addresses', () => {
     expect(['0.0.0.0', '::', '[::]', '*', '0:0:0:0:0:0:0:0'].map(isWildcard)).not.toContain(false);
     expect(['10.0.0.0', 'node', '::1'].map(isWildcard)).not.toContain(true);
   });
 });
 
-describe('the address to listen on', () => {
+describe('listeningAddress', () => {
   const own = ['10.0.0.1', '192.168.1.1', 'fd00::1'];
   it.each([
-    ['of the route', '10.0.0.1', ['192.168.1.1'], '10.0.0.1'],
-    ['loopback where all reach the coordinator there', '127.0.0.1', ['127.0.0.1', '127.0.1.1'], '127.0.0.1'],
-    ['loopback where nobody says how', '127.0.0.1', [], '127.0.0.1'],
-    ['the one that others reach', '127.0.0.1', ['127.0.1.1', '192.168.1.1'], '192.168.1.1'],
-    ['an own one behind a translated address', '127.0.0.1', ['172.16.0.9'], '10.0.0.1'],
-    ['an own one of the same family', '::1', ['fd99::9'], 'fd00::1'],
+    ['the address of the route', '10.0.0.1', ['192.168.1.1'], '10.0.0.1'],
+    [
+      'loopback if all ranks reach the coordinator over loopback',
+      '127.0.0.1',
+      ['127.0.0.1', '127.0.1.1'],
+      '127.0.0.1',
+    ],
+    ['loopback if no rank says how it reaches the coordinator', '127.0.0.1', [], '127.0.0.1'],
+    ['the address that other ranks reach', '127.0.0.1', ['127.0.1.1', '192.168.1.1'], '192.168.1.1'],
+    ['an own address behind a translated one', '127.0.0.1', ['172.16.0.9'], '10.0.0.1'],
+    ['an own address of the same family', '::1', ['fd99::9'], 'fd00::1'],
   ])('is %s', (_what, route, reached, expected) => {
     expect(listeningAddress(route, reached, own)).toBe(expected);
   });

@@ -11,7 +11,7 @@ function headerOf(sequence: number, bytes: number): Buffer {
   return encodeHeader({ ...about, ...numbers, sequence, bytes });
 }
 
-/** Bytes that differ from place to place and from message to message. */
+/** Bytes that differ with the position and the message. */
 function payloadOf(sequence: number, bytes: number): Uint8Array {
   const period = Uint8Array.from({ length: 251 }, (_, index) => (index * 7 + sequence * 13) & 255);
   return Buffer.alloc(bytes, period);
@@ -31,7 +31,7 @@ describe.each(implementations)('a transport: $name', ({ make, longest }) => {
     }
   };
 
-  it('delivers messages of every length whole, once and in order, both ways and in each stream', () =>
+  it('delivers messages of every length whole, once and in order, in both directions and each stream', () =>
     within(async ({ transports }) => {
       const [own, peers] = await meet(transports);
       expect(own.map(({ peer }) => peer)).toEqual(own.map(() => 1));
@@ -54,7 +54,7 @@ describe.each(implementations)('a transport: $name', ({ make, longest }) => {
       }
     }));
 
-  it('delivers what is longer or shorter than expected', () =>
+  it('delivers payloads that are longer or shorter than expected', () =>
     within(async ({ transports }) => {
       const [[own], [peer]] = await meet(transports);
       for (const [sent, expected] of [
@@ -67,7 +67,7 @@ describe.each(implementations)('a transport: $name', ({ make, longest }) => {
       }
     }));
 
-  it('may put a payload where it is wanted', () =>
+  it('receives a payload with a given target array', () =>
     within(async ({ transports }) => {
       const [[own], [peer]] = await meet(transports);
       const into = new Uint8Array(50_000);
@@ -76,7 +76,7 @@ describe.each(implementations)('a transport: $name', ({ make, longest }) => {
       expect(Buffer.from(payload)).toEqual(Buffer.from(payloadOf(1, into.length)));
     }));
 
-  it('closes all that it has opened', async () => {
+  it('closes every descriptor that it has opened', async () => {
     const open = () => readdirSync('/proc/self/fd').length;
     await within(async ({ transports }) => void (await meet(transports)));
     await delay(200);
@@ -88,7 +88,7 @@ describe.each(implementations)('a transport: $name', ({ make, longest }) => {
 });
 
 describe.each(implementations.filter(({ name }) => name !== 'host'))('a transport: $name', ({ make }) => {
-  it('looks at the next message without taking it, and reports the peer that leaves', async () => {
+  it('look leaves the next message in place, and lost reports a peer that closes', async () => {
     const lost: string[] = [];
     const { transports, remove } = make((rank, peer) => lost.push(`${rank} lost ${peer}`));
     const [[own], [peer]] = await meet(transports);

@@ -11,10 +11,10 @@ import { securities } from '../../src/transport/security.js';
 
 prepareSockets();
 
-/** Streams of the transports here; the host's has one. */
+/** Streams of each transport; the host transport has one. */
 export const streams = 2;
 
-/** A transport for each of two ranks, and what is left to remove afterwards. */
+/** A transport for each of two ranks, and the removal of their folder. */
 interface Made {
   transports: Transport[];
   remove(): void;
@@ -34,7 +34,7 @@ const options = (rank: number, lost: (rank: number, peer: number) => void): Tran
   lost: (peer) => lost(rank, peer),
 });
 
-/** Every transport, over which the conformance suite runs. */
+/** Every transport: the conformance suite runs over each. */
 export const implementations: readonly Implementation[] = [
   {
     name: 'ipc',

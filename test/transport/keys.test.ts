@@ -2,8 +2,8 @@ import * as zmq from 'zeromq';
 import { describe, expect, it } from 'vitest';
 import { deriveKey, deriveKeyPair } from '../../src/transport/keys.js';
 
-describe('keys from a secret', () => {
-  it('are the same for one secret and purpose, and others for another', () => {
+describe('keys derived from a secret', () => {
+  it('are equal for equal secret and purpose, and differ otherwise', () => {
     expect(deriveKeyPair('secret', 'control')).toEqual(deriveKeyPair('secret', 'control'));
     const keys = [
       deriveKeyPair('secret', 'control'),
@@ -14,14 +14,14 @@ describe('keys from a secret', () => {
     expect(new Set(keys.map(({ secretKey }) => secretKey)).size).toBe(3);
   });
 
-  it('are 32 bytes, in 40 digits of Z85', () => {
+  it('have 32 bytes, written as 40 Z85 characters', () => {
     expect(deriveKey('secret', 'control')).toHaveLength(32);
     const { publicKey, secretKey } = deriveKeyPair('secret', 'control');
     for (const key of [publicKey, secretKey])
       expect(key).toMatch(/^[0-9a-zA-Z.\-:+=^!/*?&<>()[\]{}@%$#]{40}$/);
   });
 
-  it('let a client in that knows the secret, and no other', async () => {
+  it('connect only clients that know the secret', async () => {
     const server = deriveKeyPair('secret', 'control');
     const reply = new zmq.Reply({
       curveServer: true,

@@ -41,7 +41,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(place, { recursive: true }));
 
-/** A process that holds a folder as a rank does, until it is killed. */
+/** Starts a process that holds a meeting folder as a rank does, until the test kills it. */
 async function holder(job: string, within: readonly string[] = []) {
   const module = new URL('../../dist/src/transport/meeting-folder.js', import.meta.url).href;
   const user = join(place, `pod-dist-${uid}`);
@@ -60,7 +60,7 @@ async function holder(job: string, within: readonly string[] = []) {
 }
 
 describe('findUserFolder', () => {
-  it("makes this user's own folder, and takes it again", () => {
+  it("creates the user's folder with mode 700, and finds it again", () => {
     const folder = find() as string;
     expect(folder).toBe(join(place, `pod-dist-${uid}`));
     expect(statSync(folder).mode & 0o777).toBe(0o700);
@@ -78,7 +78,7 @@ describe('findUserFolder', () => {
         chmodSync(path, 0o755);
       },
     ],
-  ])('passes over one that is %s, with a line, for the next place', (_what, make) => {
+  ])('skips a folder that is %s, reports it in a line, and takes the next place', (_what, make) => {
     make(join(place, `pod-dist-${uid}`));
     const next = mkdtempSync(join(tmpdir(), 'pdt-'));
     try {
@@ -90,24 +90,20 @@ describe('findUserFolder', () => {
     }
   });
 
-  it(
-    "passes over another user's folder, and a place that another user may change",
-    needs('root', root),
-    () => {
-      mkdirSync(join(place, 'pod-dist-0'), { mode: 0o700 });
-      chownSync(join(place, 'pod-dist-0'), otherUser, otherUser);
-      expect(find()).toBeUndefined();
-      rmSync(join(place, 'pod-dist-0'), { recursive: true });
-      chmodSync(place, 0o777);
-      expect(find()).toBeUndefined();
-      chmodSync(place, 0o1777);
-      chownSync(place, otherUser, otherUser);
-      expect(find()).toBeUndefined();
-      expect(notes).toHaveLength(3);
-    },
-  );
+  it('skips a folder of another user, and a place that another user may change', needs('root', root), () => {
+    mkdirSync(join(place, 'pod-dist-0'), { mode: 0o700 });
+    chownSync(join(place, 'pod-dist-0'), otherUser, otherUser);
+    expect(find()).toBeUndefined();
+    rmSync(join(place, 'pod-dist-0'), { recursive: true });
+    chmodSync(place, 0o777);
+    expect(find()).toBeUndefined();
+    chmodSync(place, 0o1777);
+    chownSync(place, otherUser, otherUser);
+    expect(find()).toBeUndefined();
+    expect(notes).toHaveLength(3);
+  });
 
-  it('takes none where the path of a socket would be too long', () => {
+  it('gives undefined if the path of a socket would be too long', () => {
     const deep = join(place, 'x'.repeat(60));
     mkdirSync(deep);
     expect(findUserFolder(undefined, [deep])).toBeUndefined();
@@ -115,14 +111,14 @@ describe('findUserFolder', () => {
 });
 
 describe('MeetingFolder', () => {
-  it('is named by the secret and the job, which alone say nothing', () => {
+  it('gets a name that depends on secret and job and discloses neither', () => {
     expect(name).toMatch(/^[0-9a-f]{24}$/);
     expect(meetingFolderName('secret', 'job')).toBe(name);
     expect(meetingFolderName('other', 'job')).not.toBe(name);
     expect(meetingFolderName('secret', '../../etc')).toMatch(/^[0-9a-f]{24}$/);
   });
 
-  it('is shared by the ranks of a job, and leaves nothing once each has removed it', async () => {
+  it('is shared by the ranks of a job, and is gone once each rank has removed it', async () => {
     const folders = await Promise.all([0, 1].map((rank) => MeetingFolder.make(name, rank, find)));
     expect(folders[0]?.path).toBe(folders[1]?.path);
     for (const file of ['0-1.0', '0-1.pipe', '1.values', 'memory'])
@@ -132,7 +128,7 @@ describe('MeetingFolder', () => {
     expect(readdirSync(place)).toEqual([]);
   });
 
-  it('removes nothing but files of known names', async () => {
+  it('removes only files of known names', async () => {
     const folder = (await MeetingFolder.make(name, 0, find)) as MeetingFolder;
     const outside = join(place, 'outside');
     mkdirSync(outside);
@@ -144,7 +140,7 @@ describe('MeetingFolder', () => {
     expect(readdirSync(outside)).toEqual(['0.values']);
   });
 
-  it('of a killed process is removed by the next, one of a living process never', async () => {
+  it('is removed by the next job if its process was killed, and kept if its process lives', async () => {
     const [dead, live] = await Promise.all([holder('d'.repeat(24)), holder('a'.repeat(24))]);
     dead.child.kill('SIGKILL');
     await once(dead.child, 'exit');
@@ -160,7 +156,7 @@ describe('MeetingFolder', () => {
   });
 
   it(
-    'is safe from a container that sees other process ids',
+    'keeps folders of processes in containers with other process ids',
     needs('user namespaces', containers),
     async () => {
       const live = await holder('a'.repeat(24));
@@ -175,7 +171,7 @@ describe('MeetingFolder', () => {
     },
   );
 
-  it('deletes nothing for another user who swaps a folder for a link', needs('root', root), async () => {
+  it('deletes no files that another user links to in place of a folder', needs('root', root), async () => {
     const precious = join(place, 'precious');
     mkdirSync(precious);
     for (let index = 0; index < 20; index++) writeFileSync(join(precious, `${index}.values`), '');

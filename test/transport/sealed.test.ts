@@ -4,7 +4,7 @@ import { directionName, type Connection, type Message } from '../../src/transpor
 import { SealedConnection } from '../../src/transport/sealed.js';
 import { encodeHeader, headerBytes } from '../../src/transport/wire.js';
 
-/** A network in between that anybody can change. */
+/** A network that keeps messages where the test can change them. */
 class Network implements Connection {
   readonly stream = 0;
   sent: { header: Buffer; payload: Buffer }[] = [];
@@ -47,12 +47,12 @@ function pair(encrypted: boolean, secrets = ['one', 'one']) {
 }
 
 describe.each([true, false])('a sealed connection, encrypted: %s', (encrypted) => {
-  it('opens what was sealed, in order', async () => {
+  it('receives what its peer sent, in order', async () => {
     const { network, sender, receiver } = pair(encrypted);
     for (const payload of [text, Buffer.alloc(0), text]) sender.send(header, payload);
     expect(network.sent[0].header).toHaveLength(headerBytes + 16);
     expect(network.sent[0].payload.equals(text)).toBe(!encrypted);
-    // Equal messages look different, since the count is the nonce.
+    // Equal messages have different bytes: the nonce counts messages.
     expect(network.sent[0].header.equals(network.sent[2].header)).toBe(false);
     expect(receiver.look()?.payload).toEqual(text);
     for (const payload of [text, Buffer.alloc(0), text]) {
@@ -67,9 +67,9 @@ describe.each([true, false])('a sealed connection, encrypted: %s', (encrypted) =
     ['whose tag is changed', ({ sent }: Network) => (sent[0].header[headerBytes] ^= 1)],
     ['whose tag is cut', ({ sent }: Network) => (sent[0].header = sent[0].header.subarray(0, 20))],
     ['whose payload is cut', ({ sent }: Network) => (sent[0].payload = sent[0].payload.subarray(1))],
-    ['after one that was left out', ({ sent }: Network) => sent.splice(0, 1)],
-    ['that overtakes another', ({ sent }: Network) => sent.reverse()],
-  ])('opens no message %s', async (_, attack) => {
+    ['after a dropped message', ({ sent }: Network) => sent.splice(0, 1)],
+    ['that arrives before an earlier message', ({ sent }: Network) => sent.reverse()],
+  ])('rejects a message %s', async (_, attack) => {
     const { network, sender, receiver } = pair(encrypted);
     sender.send(header, text);
     sender.send(header, text);
@@ -77,7 +77,7 @@ describe.each([true, false])('a sealed connection, encrypted: %s', (encrypted) =
     await expect(receiver.receive(13)).rejects.toMatchObject({ code: 'PROTOCOL_ERROR' });
   });
 
-  it('opens no message twice, none of its own, and none of another job', async () => {
+  it('rejects repeated messages, messages of its own, and messages of another job', async () => {
     const { network, sender, receiver } = pair(encrypted);
     sender.send(header, text);
     const [repeated] = network.sent;
@@ -92,6 +92,6 @@ describe.each([true, false])('a sealed connection, encrypted: %s', (encrypted) =
   });
 });
 
-it('names directions apart', () => {
+it('directionName differs for each direction and stream', () => {
   expect(new Set([directionName(0, 1, 0), directionName(1, 0, 0), directionName(0, 1, 1)]).size).toBe(3);
 });

@@ -10,7 +10,7 @@ import { needs } from '../needs.js';
 
 const length = 20_001;
 
-/** Two ranks of this thread, each with an arena that is as long as its values. */
+/** Two ranks in this thread, each with an arena as long as its values. */
 class Pair {
   private readonly arenas = [0, 1].map(() => new Uint8Array(new SharedArrayBuffer(4 * length)));
   private readonly sides: SharedMemory[];
@@ -26,7 +26,7 @@ class Pair {
     });
   }
 
-  /** Sums over both ranks, of [0, 1, 2, ...] and of twice that; returns whether every element is right. */
+  /** All-reduces [0, 1, 2, ...] of rank 0 and [0, 2, 4, ...] of rank 1; returns whether every element is right. */
   async sum(elements = length): Promise<boolean> {
     const values = this.arenas.map(({ buffer }, rank) =>
       new Float32Array(buffer).map((_, index) => (rank + 1) * index),
@@ -52,12 +52,12 @@ function headerOf(source: number, elements: number): Header {
   return { ...about, sequence: 1, step: 0, chunk: 0, source, tag: 0, elements, bytes, generation: 0 };
 }
 
-describe('memory that ranks share', needs('the module for shared memory', loadMemoryAddon()), () => {
+describe('SharedMemory', needs('the module for shared memory', loadMemoryAddon()), () => {
   let folder: string;
   beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'))));
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('is made once, for this user alone, with room for all of it', () => {
+  it('is created once, with mode 600 and all its blocks', () => {
     expect(makeSharedMemory(folder, 2)).toBe(true);
     expect(makeSharedMemory(folder, 2)).toBe(false);
     const { mode, size, blocks } = statSync(join(folder, 'memory'));
@@ -65,7 +65,7 @@ describe('memory that ranks share', needs('the module for shared memory', loadMe
     expect(blocks * 512).toBeGreaterThanOrEqual(size);
   });
 
-  it('is given back in 200 configurations, files and mappings alike', async () => {
+  it('leaks neither descriptors nor mappings over 200 configurations', async () => {
     const open = () => ({
       files: readdirSync('/proc/self/fd').length,
       mappings: readFileSync('/proc/self/maps', 'utf8')
@@ -84,7 +84,7 @@ describe('memory that ranks share', needs('the module for shared memory', loadMe
     expect(open()).toEqual(before);
   });
 
-  it('is read and written by nobody once it is given back, and nowhere but in the arena', async () => {
+  it('rejects values outside the arena, and calls after close', async () => {
     makeSharedMemory(folder, 2);
     const pair = new Pair(folder);
     await expect(pair.sum(length + 1)).rejects.toThrow('values outside of the arena');
@@ -102,7 +102,7 @@ describe('memory that ranks share', needs('the module for shared memory', loadMe
       }
     };
 
-    it('has smaller windows, says so in a line, and works', () =>
+    it('takes smaller windows, reports them in a line, and sums exactly', () =>
       within('300k', async () => {
         const lines: string[] = [];
         expect(makeSharedMemory(folder, 2, (line) => lines.push(line))).toBe(true);
@@ -114,7 +114,7 @@ describe('memory that ranks share', needs('the module for shared memory', loadMe
         pair.close();
       }));
 
-    it('is not made where there is no room, and a line says so', () =>
+    it('is not created without room for it, and reports that in a line', () =>
       within('48k', async () => {
         const lines: string[] = [];
         expect(makeSharedMemory(folder, 2, (line) => lines.push(line))).toBe(false);

@@ -18,7 +18,7 @@ const header: Header = {
 };
 
 describe('decodeHeader', () => {
-  it('brings back what was encoded', () => {
+  it('decodes what encodeHeader wrote', () => {
     expect(decodeHeader(encodeHeader(header))).toEqual(header);
   });
 
@@ -27,7 +27,7 @@ describe('decodeHeader', () => {
     ['element type', 7],
     ['operation', 8],
     ['wire type', 9],
-  ])('refuses a byte that is no %s', (what, at) => {
+  ])('rejects a byte that is no %s, as checkHeader does', (what, at) => {
     const frame = encodeHeader(header);
     frame[at] = 200;
     const refusal = expect.objectContaining({

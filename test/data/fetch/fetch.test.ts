@@ -62,7 +62,7 @@ describe('fetchDataset', () => {
     expect(existsSync(`${dir}.partial`)).toBe(false);
   });
 
-  it('unpacks a .zip, and refuses one whose names leave the folder', async () => {
+  it('unpacks a .zip, and rejects one with a name outside the folder', async () => {
     server.next();
     const dir = join(folder, 'tiny');
     await fetchDataset(source('zip', 'tiny.zip'), { dir, ...quick });
@@ -75,7 +75,7 @@ describe('fetchDataset', () => {
     expect(existsSync(evil)).toBe(false);
   });
 
-  it('goes on with the files that an interrupted fetch has finished, and leaves nothing half', async () => {
+  it('keeps the finished files of a failed fetch for the next one, and creates the folder only at the end', async () => {
     const dir = join(folder, 'plain');
     server.next(
       { kind: 'drop', after: 2, file: join(`${dir}.partial`, 'a.gz.part') },
@@ -91,14 +91,14 @@ describe('fetchDataset', () => {
     expect(readdirSync(dir).sort()).toEqual(['a.gz', 'b.gz']);
   });
 
-  it('never writes into a folder that holds files', async () => {
+  it('rejects a folder that is not empty', async () => {
     const dir = join(folder, 'made');
     await expect(fetchDataset(source('plain', 'a.gz'), { dir })).rejects.toMatchObject({
       code: 'DATA_EXISTS',
     });
   });
 
-  it('takes nothing but the file that was published from a mirror, and without a checksum nothing over http', async () => {
+  it('rejects a mirror with a wrong checksum, and a mirror over http with skipChecksum', async () => {
     const dir = join(folder, 'mirror');
     const official = { ...source('plain', 'a.gz'), url: 'http://127.0.0.1:9/' };
     const changed = { ...official, files: [{ name: 'a.gz', bytes: 5, sha256: 'f'.repeat(64) }] };
@@ -113,7 +113,7 @@ describe('fetchDataset', () => {
     expect(existsSync(dir)).toBe(false);
   });
 
-  it('takes what a mirror gives over https where no checksum is wanted, unless it leads to http', async () => {
+  it('accepts any file of a mirror over https with --skip-checksum, but no redirect to http', async () => {
     const made = join(folder, 'mnist');
     writeMnist(made);
     const answers: Answers = {};

@@ -4,10 +4,10 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
-/** Answers of a server by path: content, or where a request is sent on to. */
+/** Answers of a server by path: content, or the target of a redirect. */
 export type Answers = Record<string, Buffer | { to: string }>;
 
-/** A real HTTPS server on loopback, with a certificate of its own, made in `folder`, that a client must be told to trust. */
+/** An HTTPS server on loopback with a self-signed certificate in `folder`, which a client must be told to trust. */
 export async function secureServer(folder: string, answers: Answers) {
   const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')];
   const kind = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];

@@ -4,25 +4,25 @@ import { statSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** What the server does to one request, before it serves properly again. */
+/** A fault in the answer to one request. */
 export type Fault =
-  /** Ends the connection once the receiver's file has all that was sent. */
+  /** Ends the connection after `after` bytes, once the receiver's file has them. */
   | { kind: 'drop'; after: number; file: string }
   | { kind: 'stall'; after: number }
   | { kind: 'corrupt' }
   | { kind: 'status'; code: number }
   | { kind: 'ignore-range' }
-  /** Sends without end and says no length. */
+  /** Sends without end, without a length. */
   | { kind: 'endless' }
-  /** Sends some bytes at a time, with a pause. */
+  /** Sends `bytes` bytes every `everyMs` milliseconds, without end. */
   | { kind: 'trickle'; bytes: number; everyMs: number }
-  /** Says another length than what it then sends. */
+  /** Claims the length `said`. */
   | { kind: 'length'; said: number }
   | { kind: 'redirect'; to: string };
 
-/** A real HTTP server on loopback that serves files from memory, with ranges and with the faults asked for. */
+/** An HTTP server on loopback that serves files from memory, with ranges and given faults. */
 export class FaultyServer {
-  /** Range headers of the requests since `next`, in order; `-` where there was none. */
+  /** Range headers of the requests since `next`, in order; `-` for a request without one. */
   readonly ranges: string[] = [];
   private server!: Server;
   private readonly faults: Fault[] = [];
@@ -35,7 +35,7 @@ export class FaultyServer {
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/`;
   }
 
-  /** The next requests meet these faults, one each. */
+  /** Gives each of the next requests one of these faults. */
   next(...faults: Fault[]): void {
     this.ranges.length = 0;
     this.faults.splice(0, this.faults.length, ...faults);
@@ -89,7 +89,7 @@ export class FaultyServer {
   }
 }
 
-/** Sends the same bytes again and again, until nobody listens. */
+/** Sends the same bytes repeatedly until the client closes. */
 async function sendOn(response: ServerResponse, bytes: Buffer, everyMs: number): Promise<void> {
   const closed = once(response, 'close');
   while (!response.destroyed) {
@@ -98,7 +98,7 @@ async function sendOn(response: ServerResponse, bytes: Buffer, everyMs: number):
   }
 }
 
-/** Resolves when the file has so many bytes, or after ten seconds. */
+/** Resolves when the file has `bytes` bytes, or after ten seconds. */
 async function holds(file: string, bytes: number): Promise<void> {
   const deadline = performance.now() + 10_000;
   while (performance.now() < deadline) {

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 
-/** A .zip archive of files that are stored as they are (PKWARE's APPNOTE, sections 4.3.7, 4.3.12 and 4.3.16), of this Unix mode. */
+/** A .zip archive of uncompressed files with the given Unix mode (PKWARE's APPNOTE, sections 4.3.7, 4.3.12, 4.3.16). */
 export function zip(files: Readonly<Record<string, Buffer>>, mode = 0): Buffer {
   const bodies: Buffer[] = [];
   const directory: Buffer[] = [];

@@ -1,4 +1,4 @@
-"""What torchvision's operations on images make of one: augmentation.json.
+"""Results of torchvision's image operations on one image: augmentation.json.
 
 python augmentation.py IMAGE WIDTH HEIGHT > augmentation.json
 

@@ -20,7 +20,7 @@ describe('DiskCache', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('gives back what was written, to another that opens it too', () => {
+  it('returns written images, also to another cache of the same file', () => {
     const stamp = stampOf(source);
     const cache = new DiskCache(pack);
     expect(cache.read(0, stamp)).toBeUndefined();
@@ -32,14 +32,14 @@ describe('DiskCache', () => {
     for (const missing of [1, 2, 4]) expect(other.read(missing, stamp)).toBeUndefined();
   });
 
-  it('holds the first images only', () => {
+  it('ignores images beyond its slots', () => {
     const cache = new DiskCache(pack);
     cache.write(5, stampOf(source), image(1));
     expect(cache.read(5, stampOf(source))).toBeUndefined();
     expect(readFileSync(pack.file)).toHaveLength(0);
   });
 
-  it('misses an image file that has changed, even with its old size and modification time', () => {
+  it('misses a changed image file, even one with its old size and modification time', () => {
     const cache = new DiskCache(pack);
     const past = new Date(1e12);
     utimesSync(source, past, past);
@@ -55,7 +55,7 @@ describe('DiskCache', () => {
     expect(cache.read(1, changed)?.[0]).toBe(2);
   });
 
-  it('misses a record with any byte changed, or cut short', () => {
+  it('misses a record with a changed byte, and a truncated record', () => {
     const cache = new DiskCache(pack);
     const stamp = stampOf(source);
     cache.write(2, stamp, image(9));
@@ -73,7 +73,7 @@ describe('DiskCache', () => {
     expect(cache.read(2, stamp)).toBeUndefined();
   });
 
-  it('writes nothing where it may only read', () => {
+  it('writes nothing if it is not writable', () => {
     new DiskCache(pack).write(0, stampOf(source), image(1));
     const reader = new DiskCache({ ...pack, writable: false });
     reader.write(1, stampOf(source), image(2));

@@ -4,7 +4,7 @@ import { MemoryCache } from '../../../src/data/pixels/memory-cache.js';
 const image = (level: number) => new Uint8Array(6).fill(level);
 
 describe('MemoryCache', () => {
-  it('gives back what was stored, and nothing else', () => {
+  it('returns stored images, and undefined for others', () => {
     const cache = MemoryCache.create(3, 6, 100);
     expect(cache.get(1)).toBeUndefined();
     cache.set(1, image(7));
@@ -30,7 +30,7 @@ describe('MemoryCache', () => {
     expect(cache.get(0)).toBeUndefined();
   });
 
-  it('is one memory for all who share its buffers', () => {
+  it('shares images between caches on the same buffers', () => {
     const cache = MemoryCache.create(2, 6, 100);
     const other = new MemoryCache(cache.buffers, 6);
     other.set(1, image(9));

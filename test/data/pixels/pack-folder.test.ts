@@ -55,7 +55,7 @@ describe('openPack', () => {
     return pack.file;
   }
 
-  it('finds the same file again for the same images and pixels, and another for any other', async () => {
+  it('returns the same file for equal images and pixel rules, and another file otherwise', async () => {
     const first = await open();
     expect(first).toMatchObject({ slots: 3, imageBytes: 12_288, writable: true });
     expect(await open()).toEqual(first);
@@ -78,7 +78,7 @@ describe('openPack', () => {
     expect(notices).toEqual([]);
   });
 
-  it('lists what is there, the last used first, and clears it and nothing else', async () => {
+  it('listPacks lists packs, the last used first, and clearPacks deletes only packs', async () => {
     const older = await fill({ size: 16 });
     utimesSync(older.replace(/pixels$/, 'json'), new Date(1e12), new Date(1e12));
     await fill({ size: 64 });
@@ -92,7 +92,7 @@ describe('openPack', () => {
     expect(await listPacks(join(base, 'nowhere'))).toEqual([]);
   });
 
-  it('removes those used longest ago where all do not fit', async () => {
+  it('removes the least recently used packs over the limit', async () => {
     const files = [await fill({ size: 60 }), await fill({ size: 61 }), await fill({ size: 62 })];
     files.forEach((file, age) => {
       const used = new Date(1e12 + 1000 * age);
@@ -104,25 +104,25 @@ describe('openPack', () => {
     expect(notices).toEqual([]);
   });
 
-  it('keeps the first images of a data set that does not fit, or none', async () => {
+  it('keeps the first images of a data set over the limit, and none with a limit of 0', async () => {
     expect((await open({}, { limit: 30_000 }))?.slots).toBe(2);
     expect(await open({}, { limit: 0 })).toBeUndefined();
     expect(readdirSync(folder)).toHaveLength(2);
   });
 
-  it('says in one line that a folder cannot be written', async () => {
+  it('reports in one line that a folder cannot be written', async () => {
     writeFileSync(join(base, 'file'), '');
     expect(await open({}, { folder: join(base, 'file', 'pixels') })).toBeUndefined();
     expect(notices).toEqual([expect.stringMatching(/^decoded pixels are not kept in .*ENOTDIR[^\n]*$/)]);
   });
 
-  it('only reads what is there where the disk is nearly full', async () => {
+  it('opens a pack without writing if the disk is nearly full', async () => {
     await open();
     expect(await open({}, { spareBytes: 1e18 })).toMatchObject({ writable: false });
     expect(notices).toEqual([expect.stringMatching(/MB wanted, \d+ MB free/)]);
   });
 
-  it('takes a description that is broken for lost, and writes it again', async () => {
+  it('ignores a broken description, and writes it again', async () => {
     const file = (await fill({})).replace(/pixels$/, 'json');
     writeFileSync(file, '{"root":');
     expect((await listPacks(folder))[0].description).toBeUndefined();
@@ -131,7 +131,7 @@ describe('openPack', () => {
   });
 
   it(
-    'lets a disk that fills up be found by who writes',
+    'lets a write to a full disk fail with ENOSPC',
     needs('/dev/full', existsSync('/dev/full')),
     async () => {
       const file = await fill({});

@@ -19,7 +19,7 @@ interface Seen {
   origins: { decoded: number; disk: number; memory: number };
 }
 
-describe('processes that share decoded pixels', () => {
+describe('processes that share a pixel cache', () => {
   const root = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
   afterAll(() => rmSync(root, { recursive: true }));
   beforeAll(async () => {
@@ -49,7 +49,7 @@ describe('processes that share decoded pixels', () => {
     return JSON.parse(out) as Seen;
   }
 
-  it('see the same images as without, decode little twice, and nothing in a later run', async () => {
+  it('read the same images as without a cache, and decode none in a later run', async () => {
     const cache = { folder: join(root, 'together') };
     const plain = await read(1, { diskMegabytes: 0, memoryMegabytes: 0 });
     expect(plain.origins).toEqual({ decoded: images, disk: 0, memory: 0 });
@@ -59,7 +59,7 @@ describe('processes that share decoded pixels', () => {
     expect(later).toEqual({ images: plain.images, origins: { decoded: 0, disk: images, memory: 0 } });
   });
 
-  it('lose at most a record each when they are killed while they write', async () => {
+  it('leave a valid cache when they are killed while they write', async () => {
     const folder = join(root, 'killed');
     const plain = await read(1, { diskMegabytes: 0 });
     const killed = [6, 7].map(async (seed) => {

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { indexImages } from '../../../src/data/image-index.js';
 
-/** Files of an archive in their order, by name. */
+/** Names and contents of an archive's files, in order. */
 export type Files = readonly (readonly [name: string, content: string | Uint8Array])[];
 
-/** Writes an archive with the system's tar. */
+/** Writes an archive with the tar program. */
 export function writeTar(file: string, files: Files, ...options: string[]): void {
   const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
   try {
@@ -23,7 +23,7 @@ export function writeTar(file: string, files: Files, ...options: string[]): void
   }
 }
 
-/** Puts the images of an image folder into so many shards of each split, in their order, with classes in `.cls`. */
+/** Writes the images of an image folder, in order, into `shards` shards of each split, with classes in `.cls`. */
 export async function writeShards(root: string, images: string, shards = 2): Promise<void> {
   const { classNames, splits } = await indexImages(images);
   for (const split of ['train', 'test'] as const) {

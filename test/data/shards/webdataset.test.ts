@@ -67,27 +67,30 @@ const files: Files = [
   ['ümlaut.cls', '7'],
 ];
 
-it.each(['gnu', 'pax', 'posix', 'oldgnu'])('finds what tar --format=%s has written', async (format) => {
-  const file = join(folder, `${format}.tar`);
-  writeTar(file, files, `--format=${format}`);
-  for (const window of [512, 2 ** 16]) {
-    const found = await read(file, undefined, window);
-    expect(found.map(({ name, className }) => [name, className])).toEqual([
-      ['a/1.png', '7'],
-      ['a/2.JPG', '12'],
-      [`${longName}.jpeg`, '0'],
-      ['ümlaut.webp', '7'],
-    ]);
-    const bytes = readFileSync(file);
-    const contents = new Map(files);
-    for (const { name, offset, size } of found)
-      expect(bytes.subarray(offset, offset + size)).toEqual(Buffer.from(contents.get(name) as Uint8Array));
-  }
-});
+it.each(['gnu', 'pax', 'posix', 'oldgnu'])(
+  'samplesOf finds the samples in an archive of tar --format=%s',
+  async (format) => {
+    const file = join(folder, `${format}.tar`);
+    writeTar(file, files, `--format=${format}`);
+    for (const window of [512, 2 ** 16]) {
+      const found = await read(file, undefined, window);
+      expect(found.map(({ name, className }) => [name, className])).toEqual([
+        ['a/1.png', '7'],
+        ['a/2.JPG', '12'],
+        [`${longName}.jpeg`, '0'],
+        ['ümlaut.webp', '7'],
+      ]);
+      const bytes = readFileSync(file);
+      const contents = new Map(files);
+      for (const { name, offset, size } of found)
+        expect(bytes.subarray(offset, offset + size)).toEqual(Buffer.from(contents.get(name) as Uint8Array));
+    }
+  },
+);
 
 const python = spawnSync('python3', ['-c', 'import tarfile']).status === 0;
 it(
-  "finds what Python's tarfile has written, as WebDataset's TarWriter does",
+  "samplesOf finds the samples in an archive of Python's tarfile, which WebDataset's TarWriter uses",
   needs('Python', python),
   async () => {
     const file = join(folder, 'python.tar');
@@ -114,7 +117,7 @@ it.each<[what: string, files: Files, classKey: string | undefined, message: RegE
   ['without a class', [['x.png', 'x']], undefined, /:? the sample x has no class, .*\.cls: .*data\.classKey/],
   ['without a description', [['x.png', 'x']], 'label', /the sample x has no file \.json/],
   [
-    'without the entry',
+    'without the entry of classKey',
     [
       ['x.png', 'x'],
       ['x.json', '{}'],
@@ -143,7 +146,7 @@ it.each<[what: string, files: Files, classKey: string | undefined, message: RegE
     /two images, x\.png and x\.jpg/,
   ],
   [
-    'in two places',
+    'that occur twice',
     [
       ['x.png', 'x'],
       ['x.cls', '1'],
@@ -155,7 +158,7 @@ it.each<[what: string, files: Files, classKey: string | undefined, message: RegE
     /the sample x is there twice/,
   ],
   [
-    'of no class name',
+    'with an empty class name',
     [
       ['x.png', 'x'],
       ['x.cls', ' '],
@@ -163,8 +166,8 @@ it.each<[what: string, files: Files, classKey: string | undefined, message: RegE
     undefined,
     /a class that is no name/,
   ],
-  ['none at all', [['readme', 'x']], undefined, /holds no samples/],
-])('refuses samples %s, and names shard and sample', async (_, content, classKey, message) => {
+  ['without any file of a sample', [['readme', 'x']], undefined, /holds no samples/],
+])('samplesOf rejects samples %s, with the path of the shard', async (_, content, classKey, message) => {
   const file = join(folder, 'faulty.tar');
   writeTar(file, content);
   const error = { name: 'UserError', code: 'DATA_INVALID', message: expect.stringMatching(message) };
@@ -172,7 +175,7 @@ it.each<[what: string, files: Files, classKey: string | undefined, message: RegE
   await expect(read(file, classKey)).rejects.toThrow(file);
 });
 
-it('refuses archives that are cut, compressed, put together, or lie about sizes', async () => {
+it('samplesOf rejects archives that are truncated, compressed, concatenated, or have a wrong checksum', async () => {
   const whole = join(folder, 'gnu.tar');
   const file = join(folder, 'broken.tar');
   const bytes = readFileSync(whole);
@@ -195,7 +198,7 @@ it('refuses archives that are cut, compressed, put together, or lie about sizes'
   await refused(lying, /checksum is wrong/);
 });
 
-it('expands patterns, takes lists, and finds shards by their names', async () => {
+it('shardsOf expands patterns, takes lists, and finds shards by name', async () => {
   const names = async (split: 'train' | 'test', patterns: object) =>
     (await shardsOf({ root, ...patterns }, split)).map((path) => basename(path));
   expect(await names('train', { train: 'x-{008..010}.tar' })).toEqual([
@@ -210,14 +213,14 @@ it('expands patterns, takes lists, and finds shards by their names', async () =>
   await expect(names('train', { train: '{1..1000000}.tar' })).rejects.toThrow(/more than 100000 shards/);
 });
 
-it('numbers images and classes as the image folder does', async () => {
+it('indexShards orders images and classes as the image folder does', async () => {
   const { classNames, splits } = await indexShards(plain, quiet);
   expect(classNames).toEqual(['cat', 'dog']);
   expect([...splits.train.labels]).toEqual([0, 0, 0, 1, 1, 1]);
   expect([...(splits.test.parts?.container ?? [])]).toEqual([0, 0, 0, 1, 1, 1]);
 });
 
-it('sorts classes that are numbers by value, and holds out a share of each class', async () => {
+it('indexShards sorts numeric classes by value, and holds out a share of each class', async () => {
   const own = join(folder, 'numbers');
   const sample = (key: number, label: number): Files => [
     [`${key}.png`, pixel],
@@ -235,7 +238,7 @@ it('sorts classes that are numbers by value, and holds out a share of each class
   await expect(indexShards({ root: own, holdOut: 0 }, quiet)).rejects.toThrow(/holds no test or val\*\.tar/);
 });
 
-it('refuses classes of one split alone, and those that a model does not know', async () => {
+it('indexShards rejects classes that occur only in test shards, and classes that a model does not know', async () => {
   const own = join(folder, 'classes');
   for (const [name, label] of [
     ['train', 'ape'],
@@ -251,7 +254,7 @@ it('refuses classes of one split alone, and those that a model does not know', a
   expect([...(await known(['ape', 'bee'])).splits.test.labels]).toEqual([1]);
 });
 
-it('keeps what it has found, until a shard changes or the index is damaged', async () => {
+it('indexShards keeps its index until a shard changes or the index is damaged', async () => {
   const own = join(folder, 'kept');
   const cache = join(folder, 'cache');
   mkdirSync(own);
@@ -259,7 +262,7 @@ it('keeps what it has found, until a shard changes or the index is damaged', asy
   const list = () => indexShards({ root: own, holdOut: 0 }, { ...quiet, folder: cache });
   const first = await list();
   expect(readdirSync(cache)).toHaveLength(4);
-  // What an index says is believed as long as its shard has the same size and time: so it is read, and not the shard.
+  // A shard of zeros with the old size and time shows that the index is read, not the shard.
   const shard = join(own, 'train-0.tar');
   const { version } = await findContainer(shard);
   const seconds = Number(version) / 1e9;
@@ -280,7 +283,7 @@ it('keeps what it has found, until a shard changes or the index is damaged', asy
   expect(readdirSync(cache)).toEqual([]);
 });
 
-it('refuses a shard that changes while it is used', async () => {
+it('FileReader rejects a shard that changes while it is open', async () => {
   const file = join(folder, 'changing.tar');
   copyFileSync(join(folder, 'gnu.tar'), file);
   const container = await findContainer(file);
@@ -291,7 +294,7 @@ it('refuses a shard that changes while it is used', async () => {
   reader.close();
 });
 
-it('is checked image by image', async () => {
+it('checkDataset checks every image of the shards', async () => {
   const report = await checkDataset(root);
   expect(report).toMatchObject({
     format: 'webdataset',

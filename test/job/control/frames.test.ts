@@ -4,7 +4,7 @@ import { randomStream } from '../../../src/util/random.js';
 
 describe('frames', () => {
   const step = maxFrameBytes - 1;
-  it.each([0, 1, step - 1, step, step + 1, 3 * step, 3 * step + 7])('bring back %i bytes', (length) => {
+  it.each([0, 1, step - 1, step, step + 1, 3 * step, 3 * step + 7])('split and join %i bytes', (length) => {
     const random = randomStream(length);
     const message = Uint8Array.from({ length }, () => random.below(256));
     const frames = [...toFrames(message)];
@@ -17,7 +17,7 @@ describe('frames', () => {
     expect(joiner.add(Buffer.of(0, 5))).toEqual(Buffer.of(5));
   });
 
-  it('refuse what never ends, and what is none', () => {
+  it('reject a message that is too long, and frames without a valid first byte', () => {
     const joiner = new FrameJoiner();
     const frame = Buffer.alloc(maxFrameBytes, 1);
     expect(() => {

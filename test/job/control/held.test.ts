@@ -9,7 +9,7 @@ import { needs } from '../../needs.js';
 const secret = 'a secret that strangers do not know';
 const count = 300;
 
-/** Connections that say nothing, and are not closed by who has opened them. */
+/** Connections that send nothing, and that their opener does not close. */
 class Held {
   readonly sockets = new Set<Socket>();
   closed = 0;
@@ -41,7 +41,7 @@ async function control(): Promise<number> {
   return server.port;
 }
 
-/** The first of the ports on which rank 0 waits for rank 1. */
+/** The first port on which rank 0 waits for rank 1. */
 async function data(): Promise<number> {
   const lost = () => {};
   const about = { rank: 0, peers: [1], streams: 1, host: '127.0.0.1', scope: 'job 0', lost } as const;
@@ -52,11 +52,11 @@ async function data(): Promise<number> {
   return Number(endpoint.split(':').pop());
 }
 
-describe('connections that strangers hold', needs('Linux', process.platform === 'linux'), () => {
+describe('idle connections of strangers', needs('Linux', process.platform === 'linux'), () => {
   it.each([
     ['the control port', control],
     ['a data port', data],
-  ] as const)('to %s are closed, and their descriptors are back', async (_what, listen) => {
+  ] as const)('to %s are closed, and their descriptors freed', async (_what, listen) => {
     prepareSockets();
     const port = await listen();
     const before = descriptors();

@@ -43,7 +43,7 @@ describe('encode and decode', () => {
     { type: 'failed', code: 'X', message: 'ü', user: false },
     { type: 'finished' },
   ];
-  it.each(workers)('bring back what a worker says: $type', (message) => {
+  it.each(workers)("restore a worker's message: $type", (message) => {
     expect(decode(workerMessage, encode(message))).toEqual(message);
   });
 
@@ -53,11 +53,11 @@ describe('encode and decode', () => {
     { type: 'gathered', name: 'epoch', result: { record: [1] } },
     { type: 'abort', message: 'x' },
   ];
-  it.each(answers)('bring back what the coordinator says: $type', (message) => {
+  it.each(answers)("restore a coordinator's message: $type", (message) => {
     expect(decode(coordinatorMessage, encode(message))).toEqual(message);
   });
 
-  it('refuse to send what is too large to be taken', () => {
+  it('reject messages over the limit', () => {
     const part = new Uint8Array(65 * 2 ** 20);
     expect(() => encode({ type: 'gather', name: 'x', part })).toThrow(/over the limit/);
     expect(() => decode(workerMessage, part)).toThrow(/control message of 68157440 bytes/);
@@ -70,11 +70,11 @@ describe('decode', () => {
     ['nothing', Buffer.alloc(0)],
     ['text', Buffer.from('GET / HTTP/1.1\r\n\r\n')],
     ['a message cut short', encode(hello).subarray(0, 20)],
-    ['a message with more behind it', Buffer.concat([encode(hello), Buffer.of(1, 2, 3)])],
+    ['a message with more bytes after it', Buffer.concat([encode(hello), Buffer.of(1, 2, 3)])],
     ['an array that claims four thousand million entries', Buffer.of(0xdd, 0xff, 0xff, 0xff, 0xff)],
-    ['a map that claims as many', Buffer.of(0xdf, 0xff, 0xff, 0xff, 0xff)],
+    ['a map that claims as many entries', Buffer.of(0xdf, 0xff, 0xff, 0xff, 0xff)],
     ['a string that claims as many bytes', Buffer.of(0xdb, 0xff, 0xff, 0xff, 0xff, 0x61)],
-    ['a hundred thousand arrays in each other', nested(100_000)],
+    ['a hundred thousand nested arrays', nested(100_000)],
     ['an unknown extension', Buffer.of(0xd4, 0x55, 0x00)],
     ['null', pack(null)],
     ['an array', pack([hello])],
@@ -84,22 +84,22 @@ describe('decode', () => {
     ["the other side's type", pack({ type: 'go' })],
     ['a rank that is text', pack({ ...hello, rank: '1' })],
     ['a negative rank', pack({ ...hello, rank: -1 })],
-    ['half a rank', pack({ ...hello, rank: 0.5 })],
+    ['a fractional rank', pack({ ...hello, rank: 0.5 })],
     ['no machine', pack({ ...hello, machine: undefined })],
-    ['a host too long', pack({ ...hello, host: 'x'.repeat(201) })],
+    ['a host name that is too long', pack({ ...hello, host: 'x'.repeat(201) })],
     ['a BigInt', pack({ ...hello, rank: 2n ** 60n })],
-    ['a rank beyond all numbers', pack({ ...hello, rank: Infinity })],
+    ['an infinite rank', pack({ ...hello, rank: Infinity })],
     ['a date', pack({ ...hello, host: new Date(0) })],
     ['a regular expression', Buffer.from([0x81, 0xa1, 0x61, 0xd4, 0x78, 0x01])],
     [
       'sixty megabytes of empty arrays',
       Buffer.concat([Buffer.of(0xdd, 3, 0x93, 0x87, 0), Buffer.alloc(60_000_000, 0x90)]),
     ],
-    ['endpoints that are no text', pack({ type: 'endpoints', endpoints: { '0': 7 } })],
+    ['endpoints that are not text', pack({ type: 'endpoints', endpoints: { '0': 7 } })],
     ['a beat without progress', pack({ type: 'beat', waiting: false, phase: '' })],
   ];
 
-  it.each(hostile)('refuses %s', (_what, bytes) => {
+  it.each(hostile)('rejects %s within a second', (_what, bytes) => {
     const began = process.cpuUsage();
     expect(() => decode(workerMessage, bytes)).toThrow(
       expect.objectContaining({ code: 'PROTOCOL_ERROR', message: expect.not.stringContaining('\n') }),
@@ -108,7 +108,7 @@ describe('decode', () => {
     expect(user + system).toBeLessThan(1e6);
   });
 
-  it('refuses twenty thousand random messages without any other error', () => {
+  it('accepts or rejects 20,000 random messages without any other error', () => {
     const random = randomStream(5);
     const valid = encode(hello);
     for (let round = 0; round < 20_000; round++) {
@@ -126,14 +126,14 @@ describe('decode', () => {
     }
   });
 
-  it('makes one line of text that would move a terminal', () => {
+  it('escapes control characters and line breaks in text', () => {
     const host = 'a\u001b[2Jb\r\nc\u009b1md\u2028e';
     expect(decode(workerMessage, pack({ ...hello, host }))).toMatchObject({
       host: 'a\\u001b[2Jb\\u000d\\u000ac\\u009b1md\\u2028e',
     });
   });
 
-  it('lets nobody reach the prototype of objects, and drops fields it does not know', () => {
+  it('ignores __proto__ and unknown fields', () => {
     const evil = pack(
       JSON.parse(JSON.stringify(hello).replace('{', '{"__proto__":{"polluted":1},"extra":2,')),
     );

@@ -15,8 +15,8 @@ async function start(options: Partial<CoordinatorOptions> = {}): Promise<Job> {
   return (job = await Job.start(options));
 }
 
-describe('listening', () => {
-  it('says that a port is in use', async () => {
+describe('a listening coordinator', () => {
+  it('rejects a port in use', async () => {
     await start();
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -31,7 +31,7 @@ describe('listening', () => {
     }
   });
 
-  it('says that there is no such address', async () => {
+  it("rejects an address that is not the host's", async () => {
     await start();
     await expect(Job.start({ host: '203.0.113.7' })).rejects.toMatchObject({
       name: 'UserError',
@@ -40,7 +40,7 @@ describe('listening', () => {
     });
   });
 
-  it('is not disturbed by strangers', async () => {
+  it('ignores garbage from strangers', async () => {
     await start();
     const stranger = new zmq.Dealer({ linger: 0 });
     stranger.connect(`tcp://127.0.0.1:${job.coordinator.port}`);
@@ -56,7 +56,7 @@ describe('listening', () => {
     }
   });
 
-  it('does not heed messages of workers that have not joined', async () => {
+  it('ignores messages of workers that have not joined', async () => {
     await start();
     const stranger = job.client(0);
     stranger.say({ type: 'failed', code: 'X', message: 'stop everything', user: false });
@@ -67,14 +67,14 @@ describe('listening', () => {
 });
 
 describe('a running job', () => {
-  it('agrees where all values are equal', async () => {
+  it('agrees if all ranks give equal values', async () => {
     await start();
     const ranks = await job.running();
     for (const rank of ranks) rank.say({ type: 'agree', name: 'weights', value: 'same' });
     for (const rank of ranks) expect(await rank.next('agreed')).toMatchObject({ name: 'weights' });
   });
 
-  it('stops where they differ, naming the ranks', async () => {
+  it('stops with the ranks of each value if the values to agree on differ', async () => {
     await start();
     const ranks = await job.running();
     ranks.forEach((rank, index) => rank.say({ type: 'agree', name: 'centroids', value: `value-${index}` }));
@@ -84,7 +84,7 @@ describe('a running job', () => {
     for (const rank of ranks) expect((await rank.next('abort')).message).toBe(failure.cause);
   });
 
-  it('combines what the ranks gather, by rank, and tells all', async () => {
+  it('combines gathered parts by rank, and sends the result to all ranks', async () => {
     await start();
     const ranks = await job.running();
     ranks[1].say({ type: 'gather', name: 'epoch', part: 'b' });
@@ -94,7 +94,7 @@ describe('a running job', () => {
     }
   });
 
-  it('stops where parts cannot be combined', async () => {
+  it('stops if combining the parts throws', async () => {
     await start({
       combine: () => {
         throw new Error('no sum');
@@ -106,7 +106,7 @@ describe('a running job', () => {
     expect(failure.cause).toMatch(/combine epoch: no sum/);
   });
 
-  it('hands records on with their rank', async () => {
+  it('passes records on with their rank', async () => {
     const records: unknown[] = [];
     await start({ onRecord: (rank, news) => records.push([rank, news]) });
     const [, second] = await job.running();
@@ -116,7 +116,7 @@ describe('a running job', () => {
     expect(records).toEqual([[1, { kind: 'step', loss: 1 }]]);
   });
 
-  it('is over when every rank has finished', async () => {
+  it('ends when every rank has finished', async () => {
     await start();
     const ranks = await job.running();
     ranks[0].say({ type: 'finished' });
@@ -139,14 +139,14 @@ describe('a running job', () => {
     expect((await ranks[0].next('abort')).message).toBe(describeFailure(failure));
   });
 
-  it("passes a user's mistake on as it is", async () => {
+  it("passes a user's mistake on unchanged", async () => {
     await start();
     const [first] = await job.running();
     first.say({ type: 'failed', code: 'IMAGE_INVALID', message: 'x.jpg is no image', user: true });
     expect(await job.coordinator.failure).toMatchObject({ user: true, cause: 'x.jpg is no image' });
   });
 
-  it('tells a killed rank from those that lost it', async () => {
+  it('blames the killed rank, not the rank that lost its connection to it', async () => {
     await start();
     const [first] = await job.running();
     first.say({ type: 'lost', peer: 1 });
@@ -158,7 +158,7 @@ describe('a running job', () => {
     );
   });
 
-  it('names a rank that falls silent, and one that stands still', async () => {
+  it('stops with the rank that sends no beats, or whose beats show no progress', async () => {
     await start({ stallTimeoutMs: 2000 });
     const [first, second] = await job.running();
     const beats = setInterval(
@@ -205,7 +205,7 @@ describe('a running job', () => {
     );
   });
 
-  it('stops at a message that no rank of ours would send twice', async () => {
+  it('stops when a rank gives a value to agree on twice', async () => {
     await start();
     const [first] = await job.running();
     first.say({ type: 'agree', name: 'weights', value: 'a' });

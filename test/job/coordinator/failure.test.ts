@@ -10,7 +10,7 @@ const failure = (rank: number, code: ErrorCode): JobFailure => ({
 });
 
 describe('RootCause', () => {
-  it('settles after its grace, not before', async () => {
+  it('settles after its grace period', async () => {
     const cause = new RootCause(80);
     expect(cause.found).toBe(false);
     const started = performance.now();
@@ -22,7 +22,7 @@ describe('RootCause', () => {
 
   const orders: [what: string, pieces: [JobFailure, number][], root: string][] = [
     [
-      'a signal explains the connections that it cut',
+      'prefers a signal to the lost connections that it caused',
       [
         [failure(0, 'PEER_LOST_BY_OTHERS'), evidence.lostConnection],
         [failure(2, 'PEER_LOST'), evidence.reportedError],
@@ -31,7 +31,7 @@ describe('RootCause', () => {
       'KILLED',
     ],
     [
-      'an error explains the exit code that follows',
+      'prefers an error to the exit code that follows',
       [
         [failure(1, 'EXITED'), evidence.exitCode],
         [failure(1, 'LOSS_NOT_FINITE'), evidence.reportedError],
@@ -39,7 +39,7 @@ describe('RootCause', () => {
       'LOSS_NOT_FINITE',
     ],
     [
-      'the first of equals stands',
+      'prefers the first of equal pieces of evidence',
       [
         [failure(1, 'LOSS_NOT_FINITE'), evidence.reportedError],
         [failure(2, 'GRADIENT_NOT_FINITE'), evidence.reportedError],
@@ -47,7 +47,7 @@ describe('RootCause', () => {
       'LOSS_NOT_FINITE',
     ],
     [
-      'a time-out in a collective explains less than a lost connection',
+      'prefers a lost connection to a time-out in a collective',
       [
         [failure(0, 'COLLECTIVE_TIMEOUT'), evidence.reportedError],
         [failure(1, 'PEER_LOST_BY_OTHERS'), evidence.lostConnection],
@@ -55,7 +55,7 @@ describe('RootCause', () => {
       'PEER_LOST_BY_OTHERS',
     ],
     [
-      'being stopped from outside explains everything',
+      'prefers a stop from outside to everything else',
       [
         [failure(1, 'KILLED'), evidence.signal],
         [{ code: 'STOPPED', cause: 'SIGINT', user: false }, evidence.stopped],
@@ -63,7 +63,7 @@ describe('RootCause', () => {
       'STOPPED',
     ],
     [
-      'an error that a rank has told of explains the signal that ends it afterwards',
+      "prefers a rank's reported error to the signal that ends the rank afterwards",
       [
         [failure(1, 'FILE_UNUSABLE'), evidence.reportedError],
         [failure(1, 'KILLED'), evidence.signal],
@@ -71,7 +71,7 @@ describe('RootCause', () => {
       'FILE_UNUSABLE',
     ],
     [
-      'a lost peer that a rank has told of explains its exit code',
+      "prefers a rank's report of a lost peer to the exit code of the rank",
       [
         [failure(1, 'EXITED'), evidence.exitCode],
         [failure(1, 'PEER_LOST'), evidence.reportedError],
@@ -79,7 +79,7 @@ describe('RootCause', () => {
       'PEER_LOST',
     ],
     [
-      'the error of one rank does not explain the signal that ends another',
+      'prefers the signal that ends one rank to the error of another',
       [
         [failure(0, 'COLLECTIVE_FAILED'), evidence.reportedError],
         [failure(1, 'KILLED'), evidence.signal],
@@ -87,7 +87,7 @@ describe('RootCause', () => {
       'KILLED',
     ],
     [
-      'a consequence is better than nothing',
+      'settles for a consequence if there is no other evidence',
       [[failure(0, 'COORDINATOR_LOST'), evidence.reportedError]],
       'COORDINATOR_LOST',
     ],

@@ -4,7 +4,7 @@ import { Liveness } from '../../../src/job/coordinator/liveness.js';
 const beat = (progress: number, waiting = false) => ({ progress, waiting, phase: 'train of epoch 1' });
 
 describe('Liveness', () => {
-  it('stalls without beats, and says in which phase', () => {
+  it('reports a stall and its phase if no beats come', () => {
     const liveness = new Liveness({ stallTimeoutMs: 1000, phaseTimeoutMs: 5000 }, 0);
     liveness.beat(beat(1), 500);
     expect(liveness.stalled(1500)).toBeUndefined();
@@ -13,7 +13,7 @@ describe('Liveness', () => {
     );
   });
 
-  it('stalls when beats come but nothing moves', () => {
+  it('reports a stall if beats come without progress', () => {
     const liveness = new Liveness({ stallTimeoutMs: 1000, phaseTimeoutMs: 5000 }, 0);
     for (let now = 100; now <= 1100; now += 100) liveness.beat(beat(7), now);
     expect(liveness.stalled(1100)).toBeUndefined();
@@ -23,7 +23,7 @@ describe('Liveness', () => {
     );
   });
 
-  it('lives while it moves, or waits for others', () => {
+  it('reports no stall while the rank progresses or waits for others', () => {
     const liveness = new Liveness({ stallTimeoutMs: 1000, phaseTimeoutMs: 5000 }, 0);
     for (let now = 500; now <= 5000; now += 500) liveness.beat(beat(now), now);
     expect(liveness.stalled(5000)).toBeUndefined();
@@ -32,7 +32,7 @@ describe('Liveness', () => {
     expect(liveness.stalled(11_001)).toMatch(/no sign of life/);
   });
 
-  it('waits longer in a phase that may take long, but not for ever', () => {
+  it('waits for phaseTimeoutMs in a lengthy phase', () => {
     const liveness = new Liveness({ stallTimeoutMs: 1000, phaseTimeoutMs: 5000 }, 0);
     const saving = { progress: 7, waiting: false, phase: 'save the checkpoint', lengthy: true };
     for (let now = 500; now <= 5500; now += 500) liveness.beat(saving, now);
@@ -48,7 +48,7 @@ describe('Liveness', () => {
     expect(liveness.stalled(8101)).toMatch(/no progress .* \(distributed\.stallTimeoutSeconds: 1\)/);
   });
 
-  it('counts anew from a restart', () => {
+  it('counts from restart()', () => {
     const liveness = new Liveness({ stallTimeoutMs: 1000, phaseTimeoutMs: 5000 }, 0);
     liveness.restart(5000);
     expect(liveness.stalled(6000)).toBeUndefined();

@@ -9,7 +9,7 @@ describe('MemoryKills', () => {
     ['memory.events', /container or group is used up/],
     ['memory.oom_control', /container or group is used up/],
     ['vmstat', /the machine's memory/],
-  ])('names what %s tells', (file, said) => {
+  ])('explains SIGKILL by a count in %s that has grown', (file, said) => {
     const counts = { [file]: 3 };
     const kills = new MemoryKills(machine(counts));
     expect(kills.explain('SIGKILL')).toBe(' (out of memory?)');
@@ -19,7 +19,7 @@ describe('MemoryKills', () => {
     expect(kills.explain(null)).toBe('');
   });
 
-  it('only asks where nothing tells', () => {
+  it('asks whether memory ran out if no file tells', () => {
     expect(new MemoryKills(() => undefined).explain('SIGKILL')).toBe(' (out of memory?)');
   });
 });

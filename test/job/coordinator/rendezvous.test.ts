@@ -15,8 +15,8 @@ async function start(options: Partial<CoordinatorOptions> = {}): Promise<Job> {
   return (job = await Job.start(options));
 }
 
-describe('joining', () => {
-  it('brings the ranks together: plan, table of endpoints, go', async () => {
+describe('joining a job', () => {
+  it('sends plan, table of endpoints and go to every rank', async () => {
     await start();
     const ranks = [job.client(0), job.client(1)];
     ranks[1].hello();
@@ -36,7 +36,7 @@ describe('joining', () => {
     for (const rank of ranks) await rank.next('go');
   });
 
-  it('answers a repeated hello of the same worker once', async () => {
+  it('accepts a repeated hello of the same worker', async () => {
     await start();
     const [first, second] = [job.client(0), job.client(1)];
     for (let time = 0; time < 3; time++) first.hello();
@@ -45,7 +45,7 @@ describe('joining', () => {
     await expect(first.next('refused', 300)).rejects.toThrow(/no refused/);
   });
 
-  it('names no folder, and removes that of a job whose ranks never met', async () => {
+  it('sends no folder in the plan, and removes the folder of a job whose ranks never connected', async () => {
     await start({ transport: 'ipc' });
     const ranks = [job.client(0), job.client(1)];
     for (const rank of ranks) rank.hello({ machine: machineId() });
@@ -70,7 +70,7 @@ describe('joining', () => {
     folder?.remove();
   });
 
-  it('begins without those that do not come, where it may, and takes them as spares once they do', async () => {
+  it('starts an elastic job without late workers, and takes them as spares when they come', async () => {
     const notices: string[] = [];
     const groups: Group[] = [];
     const elastic: ElasticOptions = {
@@ -99,7 +99,7 @@ describe('joining', () => {
     expect(notices).toEqual([expect.stringMatching(/^2 of 3 workers are there: the run begins with 2/)]);
   });
 
-  it('tells ranks that share no folder apart, whatever their hosts are named, and says who is where', async () => {
+  it('separates hosts by machine, not by name, and sends the address of each', async () => {
     await start({ transport: 'ipc' });
     const ranks = [job.client(0), job.client(1)];
     ranks[0].hello({ machine: machineId(), reached: '10.0.0.1' });
@@ -117,7 +117,7 @@ describe('joining', () => {
     ],
     ['another world size', { worldSize: 3 }, /^rank 0 expects 3 workers, the job has 2/],
     ['a rank outside the job', { rank: 2 }, /^rank 2 is outside the job of 2 workers/],
-  ])('ends with the reason where a worker has %s', async (_what, changes, reason) => {
+  ])('fails with the reason if a worker has %s', async (_what, changes, reason) => {
     await start();
     const [wrong, right] = [job.client(0), job.client(1)];
     right.hello();
@@ -130,13 +130,13 @@ describe('joining', () => {
     expect((await right.next('abort')).message).toBe(message);
   });
 
-  it('says what is wrong to a worker of a later version, whatever else it says', async () => {
+  it('reports the version of a later worker, whatever else its hello contains', async () => {
     await start();
     job.client(0).say({ type: 'hello', version: 99, place: { of: 'rank' } } as unknown as WorkerMessage);
     expect((await job.coordinator.failure).cause).toMatch(/^a worker speaks protocol 99/);
   });
 
-  it('refuses a rank that is there already, naming its host', async () => {
+  it('rejects a rank that has joined already, with the host of the first', async () => {
     await start();
     const [first, second] = [job.client(1), job.client(1)];
     first.hello({ host: 'first-host' });
@@ -145,7 +145,7 @@ describe('joining', () => {
     expect((await second.next('refused')).message).toMatch(/rank 1 has joined already, from first-host/);
   });
 
-  it('goes on where a rank comes a second time while it runs', async () => {
+  it('rejects a second hello of a rank while the job runs, and the job continues', async () => {
     await start();
     const [first] = await job.running();
     const again = job.client(1);
@@ -154,7 +154,7 @@ describe('joining', () => {
     await expect(first.next('abort', 700)).rejects.toThrow(/no abort/);
   });
 
-  it('refuses a rank that has read another configuration', async () => {
+  it('rejects a rank with another configuration', async () => {
     await start();
     const [first, second] = [job.client(0), job.client(1)];
     first.hello();
@@ -168,7 +168,7 @@ describe('joining', () => {
   it.each([
     [3, [1], /^ranks 0, 2 did not join within 1\.2 s/],
     [2, [0], /^rank 1 did not join within 1\.2 s/],
-  ])('of %i fails past its deadline, naming who is missing', async (worldSize, present, cause) => {
+  ])('of %i ranks fails at its deadline with the missing ranks', async (worldSize, present, cause) => {
     await start({ worldSize, joinTimeoutMs: 1200 });
     for (const rank of present) job.client(rank).hello({ worldSize });
     const failure = await job.coordinator.failure;
@@ -176,7 +176,7 @@ describe('joining', () => {
     expect(failure.cause).toMatch(cause);
   });
 
-  it('fails past its deadline where the ranks cannot connect to each other', async () => {
+  it('fails at its deadline if the ranks cannot connect to each other', async () => {
     await start({ joinTimeoutMs: 1200 });
     const ranks = [job.client(0), job.client(1)];
     for (const rank of ranks) rank.hello();
@@ -190,7 +190,7 @@ describe('joining', () => {
     expect(failure.cause).toMatch(/^the ranks could not connect to each other within 1\.2 s/);
   });
 
-  it('hears nobody who does not know the secret', async () => {
+  it('ignores workers that do not know the secret', async () => {
     await start({ joinTimeoutMs: 1500 });
     job.client(0).hello();
     job.client(1, 'another secret for tests').hello();

@@ -7,7 +7,7 @@ const left = (separations: Separations, now = 0) =>
   separations.together(members, now).map(({ worker }) => worker);
 
 describe('Separations', () => {
-  it('leaves out the one that most others do not reach, of equals the last', () => {
+  it('leaves out the worker that most others do not reach, the last one on a tie', () => {
     const separations = new Separations();
     expect(left(separations)).toEqual([10, 11, 12, 13, 14]);
     separations.add(10, [11], 0);
@@ -22,7 +22,7 @@ describe('Separations', () => {
     expect(left(separations)).toEqual([12, 13, 14]);
   });
 
-  it('brings them together again after a while, which grows', () => {
+  it('brings separated workers together again after a time that grows', () => {
     const separations = new Separations();
     separations.add(13, [14], 0);
     expect(left(separations, 59_000)).toEqual([10, 11, 12, 13]);

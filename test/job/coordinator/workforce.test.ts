@@ -39,7 +39,7 @@ function join(worker: number) {
 }
 
 describe('Workforce', () => {
-  it('ends workers that were started and do not join, once', () => {
+  it('ends a started worker that does not join, once', () => {
     workforce.start(3);
     join(11);
     expect(workforce.endedOutside(12)).toBe('unknown');
@@ -53,7 +53,7 @@ describe('Workforce', () => {
     expect(workforce.endedOutside(10)).toBe('known');
   });
 
-  it('starts a worker in the place of one that is taken out', () => {
+  it('starts a worker in place of a removed one', () => {
     const member = join(20);
     workforce.takeOut(member);
     expect(started).toEqual([10]);
@@ -61,7 +61,7 @@ describe('Workforce', () => {
     expect(workforce.endedOutside(20)).toBe('known');
   });
 
-  it('dismisses the newest of its own workers that are too many, and no guest', () => {
+  it('dismisses the newest of its own surplus workers, and none that others started', () => {
     for (const worker of [0, 1, 5, 6, 1_000_000]) join(worker);
     workforce.dismissSurplus(3);
     expect(ended).toEqual([6]);

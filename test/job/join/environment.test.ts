@@ -26,7 +26,7 @@ const openMpi = {
 const mpich = { PMI_RANK: '1', PMI_SIZE: '2', MPI_LOCALRANKID: '1', MPI_LOCALNRANKS: '2' };
 
 describe('readJobEnvironment', () => {
-  it('takes what pod-dist launch sets, and starts no coordinator', () => {
+  it('reads the variables of pod-dist launch, and asks for no coordinator', () => {
     const launched = {
       ...torchrun,
       [launchVariables.address]: 'tcp://127.0.0.1:4000',
@@ -51,16 +51,16 @@ describe('readJobEnvironment', () => {
     expect(readJobEnvironment(replacement)).toMatchObject({ rank: -1, worker: 7 });
   });
 
-  it("takes torchrun's variables", () => {
+  it("reads torchrun's variables", () => {
     const place = { starter: 'torchrun', rank: 1, worldSize: 4, localRank: 0, host: 'head', port: 29500 };
     expect(readJobEnvironment(torchrun)).toMatchObject({ ...place, ownCoordinator: true });
   });
 
-  it("keeps off the port of torchrun's own store", () => {
+  it("takes the port after that of torchrun's store", () => {
     expect(readJobEnvironment({ ...torchrun, TORCHELASTIC_RUN_ID: 'none' }).port).toBe(29501);
   });
 
-  it('knows every spelling of this host, and IPv6 addresses', () => {
+  it('understands every spelling of this host, and IPv6 addresses', () => {
     for (const host of ['localhost', '127.0.0.1', '::ffff:127.0.0.1', '127.1'])
       expect(readJobEnvironment({ ...torchrun, MASTER_ADDR: host }).host).toBe('127.0.0.1');
     for (const host of ['::1', '[::1]', '0:0:0:0:0:0:0:1'])
@@ -69,7 +69,7 @@ describe('readJobEnvironment', () => {
     expect(readJobEnvironment(launched)).toMatchObject({ host: 'fd00::1', port: 4000 });
   });
 
-  it('names the job alike in all its workers, and no other job so', () => {
+  it('gives all workers of a job the same name, and other jobs other names', () => {
     const { job } = readJobEnvironment(torchrun);
     expect(readJobEnvironment({ ...torchrun, RANK: '3', LOCAL_RANK: '3', SLURM_JOB_ID: '7' }).job).toBe(job);
     const others = [
@@ -83,11 +83,11 @@ describe('readJobEnvironment', () => {
     expect(readJobEnvironment({ ...slurm, SLURM_PROCID: '0' }).job).toBe(readJobEnvironment(slurm).job);
   });
 
-  it('takes the rank for the local rank where there is none', () => {
+  it('takes the rank as local rank if LOCAL_RANK is not set', () => {
     expect(readJobEnvironment({ ...torchrun, LOCAL_RANK: undefined }).localRank).toBe(1);
   });
 
-  it('counts the workers of this host, or all where that is not told', () => {
+  it('counts the workers of this host, or all workers if no variable tells', () => {
     expect(readJobEnvironment(torchrun).localWorldSize).toBe(4);
     expect(readJobEnvironment({ ...torchrun, LOCAL_WORLD_SIZE: '2' }).localWorldSize).toBe(2);
     for (const nonsense of ['0', '5', 'x']) {
@@ -103,7 +103,7 @@ describe('readJobEnvironment', () => {
     expect(readJobEnvironment(mpich, 9).localWorldSize).toBe(2);
   });
 
-  it("takes Slurm's variables: local rank, first host, a port of the job's own", () => {
+  it("reads Slurm's variables: local rank, first host, and a port for this job", () => {
     const place = readJobEnvironment(slurm);
     expect(place).toMatchObject({ starter: 'Slurm', rank: 3, worldSize: 8, localRank: 1, host: 'n03' });
     expect(place.hostIsNode).toBe(true);
@@ -116,7 +116,7 @@ describe('readJobEnvironment', () => {
     expect(readJobEnvironment({ ...slurm, SLURM_STEP_NUM_NODES: '1' }).host).toBe('127.0.0.1');
   });
 
-  it("takes Open MPI's variables on one host without an address", () => {
+  it("reads Open MPI's variables, without an address on one host", () => {
     const place = readJobEnvironment(openMpi, 500);
     expect(place).toMatchObject({
       starter: 'Open MPI',
@@ -133,7 +133,7 @@ describe('readJobEnvironment', () => {
     });
   });
 
-  it('wants an address where Open MPI runs on several hosts', () => {
+  it('rejects Open MPI on several hosts without an address', () => {
     const several = { ...openMpi, OMPI_COMM_WORLD_LOCAL_SIZE: '2' };
     expect(() => readJobEnvironment(several)).toThrow(/^MASTER_ADDR is not set/);
     expect(() => readJobEnvironment({ ...several, MASTER_ADDR: '' })).toThrow(/^MASTER_ADDR is not set/);
@@ -141,7 +141,7 @@ describe('readJobEnvironment', () => {
     expect(readJobEnvironment({ ...several, MASTER_ADDR: 'h', PMIX_NAMESPACE: 'job' }).host).toBe('h');
   });
 
-  it("takes MPICH's variables", () => {
+  it("reads MPICH's variables", () => {
     expect(readJobEnvironment(mpich, 9)).toMatchObject({
       starter: 'MPICH',
       rank: 1,
@@ -150,7 +150,7 @@ describe('readJobEnvironment', () => {
     });
   });
 
-  it("tells MPICH's mpirun in a Slurm allocation from srun with MPICH's interface", () => {
+  it("distinguishes MPICH's mpirun in a Slurm allocation from srun with MPICH's interface", () => {
     expect(readJobEnvironment({ ...slurm, SLURM_PROCID: '0', ...mpich }).starter).toBe('MPICH');
     expect(readJobEnvironment({ ...slurm, PMI_RANK: '3', PMI_SIZE: '8' })).toMatchObject({
       starter: 'Slurm',
@@ -158,7 +158,7 @@ describe('readJobEnvironment', () => {
     });
   });
 
-  it('lets RANK, set by hand, precede all', () => {
+  it('prefers RANK, set by hand, to all other variables', () => {
     expect(readJobEnvironment({ ...slurm, ...openMpi, ...mpich, ...torchrun }).starter).toBe('torchrun');
   });
 
@@ -191,7 +191,7 @@ describe('readJobEnvironment', () => {
     [{ ...openMpi, OMPI_COMM_WORLD_RANK: '9' }, /^OMPI_COMM_WORLD_RANK is 9, but OMPI_COMM_WORLD_SIZE is 4/],
   ];
 
-  it.each(wrong)('refuses %j', (environment, message) => {
+  it.each(wrong)('rejects %j', (environment, message) => {
     const read = () => readJobEnvironment(environment);
     expect(read).toThrow(UserError);
     expect(read).toThrow(message);
@@ -206,7 +206,7 @@ describe('firstHost', () => {
     ['n[5,7]', 'n5'],
     ['rack[1-2]-ib', 'rack1-ib'],
     ['a.b-c[010-012]', 'a.b-c010'],
-  ])('of %s is %s', (nodes, host) => {
+  ])('gives for %s the host %s', (nodes, host) => {
     expect(firstHost(nodes)).toBe(host);
   });
 });
@@ -217,7 +217,7 @@ describe('refuseTask', () => {
     ['Open MPI', openMpi],
     ['MPICH', mpich],
     ['Slurm', { ...slurm, SLURM_STEP_NUM_TASKS: '8' }],
-  ])('refuses a whole job in each task of %s', (starter, environment) => {
+  ])('rejects a whole job in each task of %s', (starter, environment) => {
     const refuse = () => refuseTask(environment);
     expect(refuse).toThrow(UserError);
     expect(refuse).toThrow(new RegExp(`one of \\d tasks that ${starter} .* pod-dist worker, or unset \\w+$`));
@@ -228,7 +228,7 @@ describe('refuseTask', () => {
     ['a script of sbatch', { SLURM_PROCID: '0', SLURM_NTASKS: '8', SLURM_JOB_ID: '77' }],
     ['a step of one task', { ...slurm, SLURM_STEP_NUM_TASKS: '1' }],
     ['one task of torchrun', { ...torchrun, RANK: '0', WORLD_SIZE: '1' }],
-  ])('lets %s be', (_, environment) => {
+  ])('accepts %s', (_, environment) => {
     expect(refuseTask(environment)).toBeUndefined();
   });
 });

@@ -41,22 +41,22 @@ function look(port: number, options: Partial<MeetOptions> = {}) {
   return meet({ ...about, secrets: () => [token], ...options });
 }
 
-describe('a rank that looks for its coordinator', () => {
-  it('finds it, the secret that fits, and the addresses on the way', async () => {
+describe('meet', () => {
+  it('finds the coordinator, the secret that it takes, and the addresses of both ends', async () => {
     const port = await listen('127.0.0.1');
-    const secrets = () => ['one that a killed job has left', token];
+    const secrets = () => ['the secret of a killed job', token];
     const found = { token, reached: '127.0.0.1', local: '127.0.0.1', address: `tcp://127.0.0.1:${port}` };
     expect(await look(port, { secrets })).toEqual(found);
     expect(await look(port, { host: 'localhost' })).toEqual(found);
   });
 
-  it.each(['*', '::1'])('finds it over IPv6 where it listens on %s', async (host) => {
+  it.each(['*', '::1'])('finds over IPv6 a coordinator that listens on %s', async (host) => {
     const port = await listen(host);
     const address = `tcp://[::1]:${port}`;
     expect(await look(port, { host: '::1' })).toMatchObject({ address, reached: '::1', local: '::1' });
   });
 
-  it('waits until it is there, and until the secret is', async () => {
+  it('waits for the coordinator and for the secret', async () => {
     const port = await freePort();
     const began = performance.now();
     const secrets = () => (performance.now() - began < 800 ? [] : [token]);
@@ -69,7 +69,7 @@ describe('a rank that looks for its coordinator', () => {
   const failure = (pattern: RegExp): unknown =>
     expect.objectContaining({ code: 'JOIN_TIMEOUT', message: expect.stringMatching(pattern) });
 
-  it('says that nothing listens, or that a name is not known', async () => {
+  it('fails with the address if nothing listens there', async () => {
     const port = await freePort();
     const where = `^rank 1 could not join the job at 127.0.0.1:${port} within 1 s: `;
     await expect(look(port)).rejects.toEqual(
@@ -77,7 +77,7 @@ describe('a rank that looks for its coordinator', () => {
     );
   });
 
-  it('says at once that a name is not known, and goes on trying', async () => {
+  it('reports an unknown host name at once, and tries until its deadline', async () => {
     const began = performance.now();
     const notices: string[] = [];
     const notify = (line: string) => {
@@ -94,7 +94,7 @@ describe('a rank that looks for its coordinator', () => {
     ]);
   });
 
-  it('is refused a name of Slurm that is not known', async () => {
+  it('checkKnown rejects an unknown host name', async () => {
     await expect(checkKnown('no-such-host.invalid')).rejects.toMatchObject({
       code: 'ENVIRONMENT_INVALID',
       message: expect.stringMatching(
@@ -105,7 +105,7 @@ describe('a rank that looks for its coordinator', () => {
     await checkKnown('127.0.0.1');
   });
 
-  it('says that the secrets differ, or that there is none', async () => {
+  it('fails with the reason if secrets differ or none is given', async () => {
     const port = await listen('127.0.0.1');
     await expect(look(port, { secrets: () => ['another secret of a job'] })).rejects.toEqual(
       failure(/does not take this rank's secret: is POD_DIST_TOKEN the same/),
@@ -113,7 +113,7 @@ describe('a rank that looks for its coordinator', () => {
     await expect(look(port, { secrets: () => [] })).rejects.toEqual(failure(/: no secret$/));
   });
 
-  it('does not take another program for it', async () => {
+  it('does not mistake another program for the coordinator', async () => {
     server = createServer((socket) =>
       socket.on('error', () => {}).end('HTTP/1.1 400 Bad Request\r\n\r\n'),
     ).listen(0, '127.0.0.1');

@@ -10,7 +10,7 @@ const cores = availableCores();
 const share = (count: number, workers: number) => Math.max(1, Math.floor(count / workers));
 const meeting = { MASTER_ADDR: '127.0.0.1', MASTER_PORT: '29500' };
 
-/** Threads that a worker finds for itself, started with these variables by a shell that has none of them. */
+/** Threads of a worker that a shell without variables starts with these variables. */
 function threads(variables: Record<string, string>, ...prefix: string[]): number {
   const { PATH } = process.env;
   const assignments = Object.entries({ ...meeting, ...variables }).map(([name, value]) => `${name}=${value}`);
@@ -27,11 +27,11 @@ const torchrun = (local: number) => ({
 });
 
 describe('threads of a worker', needs('Linux', process.platform === 'linux'), () => {
-  it.each([1, 2, 3])('are its share of the cores among %i workers of torchrun on this host', (local) => {
+  it.each([1, 2, 3])('are its share of the cores with %i workers of torchrun on this host', (local) => {
     expect(threads(torchrun(local))).toBe(share(cores, local));
   });
 
-  it('are shared by all workers where nobody says how many are here', () => {
+  it('are shared by all workers if no variable gives the number of local workers', () => {
     expect(threads({ RANK: '0', WORLD_SIZE: String(cores) })).toBe(1);
     expect(threads({ RANK: '0', WORLD_SIZE: '1' })).toBe(cores);
   });
@@ -42,17 +42,21 @@ describe('threads of a worker', needs('Linux', process.platform === 'linux'), ()
     OMPI_COMM_WORLD_LOCAL_RANK: '0',
     OMPI_COMM_WORLD_LOCAL_SIZE: String(local),
   });
-  it("are shared under Open MPI and MPICH by the host's workers", () => {
+  it("are shared by the host's workers under Open MPI and MPICH", () => {
     expect(threads(openMpi(2))).toBe(share(cores, 2));
     const mpich = { PMI_RANK: '1', PMI_SIZE: '4', MPI_LOCALRANKID: '1', MPI_LOCALNRANKS: '2' };
     expect(threads(mpich)).toBe(share(cores, 2));
   });
 
-  it('are those of the cores that it is bound to', needs('taskset', existsSync('/usr/bin/taskset')), () => {
-    expect(threads(torchrun(1), 'taskset', '-c', '0')).toBe(1);
-  });
+  it(
+    'are as many as the cores that the worker is bound to',
+    needs('taskset', existsSync('/usr/bin/taskset')),
+    () => {
+      expect(threads(torchrun(1), 'taskset', '-c', '0')).toBe(1);
+    },
+  );
 
-  it("are what Slurm gives a task, else its share of the node's", () => {
+  it("are SLURM_CPUS_PER_TASK, else the task's share of the node", () => {
     const slurm = { SLURM_PROCID: '5', SLURM_NTASKS: '7', SLURM_LOCALID: '0', SLURM_JOB_ID: '1' };
     const nodes = { SLURM_NNODES: '3', SLURM_JOB_NODELIST: 'n[1-3]' };
     const spread = { ...slurm, ...nodes, SLURM_TASKS_PER_NODE: '3(x2),1' };

@@ -14,12 +14,12 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 describe('withErrorLog', () => {
-  it('passes the result on and writes nothing', async () => {
+  it('returns the result and writes no file', async () => {
     await expect(withErrorLog(Promise.resolve(7), log)).resolves.toBe(7);
     expect(existsSync(log)).toBe(false);
   });
 
-  it("passes a user's mistake on as it is", async () => {
+  it("rethrows a user's mistake unchanged", async () => {
     const mistake = new UserError('IMAGE_INVALID', 'x.jpg is no image');
     await expect(withErrorLog(Promise.reject(mistake), log)).rejects.toBe(mistake);
     expect(existsSync(log)).toBe(false);
@@ -29,13 +29,16 @@ describe('withErrorLog', () => {
     [new PodDistError('LOSS_NOT_FINITE', 'the loss is NaN'), 'LOSS_NOT_FINITE', 'the loss is NaN'],
     [new Error('two\n  lines'), 'UNEXPECTED', 'two lines'],
     ['just text', 'UNEXPECTED', 'just text'],
-  ])('logs the stack of %s and names rank, host, cause and log in one line', async (error, code, message) => {
-    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
-    await expect(withErrorLog(Promise.reject(error), log)).rejects.toMatchObject({
-      name: 'PodDistError',
-      code,
-      message: `rank 0 on host ${hostname()}: error ${code}: ${message}; log: ${log}`,
-    });
-    expect(readFileSync(log, 'utf8')).toContain(error instanceof Error ? error.stack : error);
-  });
+  ])(
+    'logs the stack of %s and rejects with rank, host, cause and log in one line',
+    async (error, code, message) => {
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
+      await expect(withErrorLog(Promise.reject(error), log)).rejects.toMatchObject({
+        name: 'PodDistError',
+        code,
+        message: `rank 0 on host ${hostname()}: error ${code}: ${message}; log: ${log}`,
+      });
+      expect(readFileSync(log, 'utf8')).toContain(error instanceof Error ? error.stack : error);
+    },
+  );
 });

@@ -23,7 +23,7 @@ const script = fileURLToPath(
   new URL('../../../dist/test/job/launch/fixtures/start-worker.js', import.meta.url),
 );
 
-/** What the job is told, by a process of its own, and after how long. */
+/** Starts a worker from a process of its own; returns the reports to the job, and after how many milliseconds. */
 async function start(options: object, as: readonly string[] = []): Promise<Outcome> {
   const given = JSON.stringify({ logFile: join(folder, 'rank-3.log'), ...options });
   const [command, ...args] = [...as, process.execPath, script, given];
@@ -34,7 +34,7 @@ async function start(options: object, as: readonly string[] = []): Promise<Outco
 const isRoot = process.getuid?.() === 0;
 const linux = process.platform === 'linux';
 
-describe('a worker that the system does not start', needs('Linux', linux), () => {
+describe('a worker that the system cannot start', needs('Linux', linux), () => {
   it.each([
     [
       'ENOENT',
@@ -53,7 +53,7 @@ describe('a worker that the system does not start', needs('Linux', linux), () =>
     expect(ms).toBeLessThan(10_000);
   });
 
-  it('is reported at once where the user may have no more processes', needs('root', isRoot), async () => {
+  it('is reported at once if the user may have no more processes', needs('root', isRoot), async () => {
     const { started, told } = await start({ limit: 'nproc', logFile: join(folder, 'other-user.log') }, [
       'setpriv',
       '--reuid=65534',
@@ -67,13 +67,13 @@ describe('a worker that the system does not start', needs('Linux', linux), () =>
     ]);
   });
 
-  it('is followed to its end where there is one', async () => {
+  it('is otherwise started and followed to its end', async () => {
     const { started, told } = await start({});
     expect([started, told]).toEqual([true, ['rank 3 ended: SIGTERM']]);
   });
 });
 
-describe('a worker that outlives the process that has started it', needs('Linux', linux), () => {
+describe('a worker whose parent process ends', needs('Linux', linux), () => {
   const leave = async (owned: string) => {
     const fixture = fileURLToPath(
       new URL('../../../dist/test/job/launch/fixtures/leave-worker.js', import.meta.url),
@@ -82,12 +82,12 @@ describe('a worker that outlives the process that has started it', needs('Linux'
     return Number(stdout);
   };
 
-  it('ends where nobody has learnt of it', async () => {
+  it('ends if the parent has not confirmed that it owns the worker', async () => {
     const pid = await leave('unknown');
     await expect.poll(() => hasEnded(pid), { timeout: 20_000 }).toBe(true);
   });
 
-  it('goes on where somebody has', async () => {
+  it('continues if the parent has confirmed that it owns the worker', async () => {
     const pid = await leave('owned');
     await delay(2000);
     expect(hasEnded(pid)).toBe(false);

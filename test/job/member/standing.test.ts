@@ -12,7 +12,7 @@ function inPlace(): Standing {
 }
 
 describe('Standing', () => {
-  it('is ready for the generation that the coordinator asks for, with the snapshots that it has', () => {
+  it("is ready for the coordinator's next generation with the snapshots that it holds", () => {
     const standing = inPlace();
     const { place } = standing;
     expect([standing.away, standing.leaving, place && standing.isIn(place)]).toEqual([false, false, true]);
@@ -22,7 +22,7 @@ describe('Standing', () => {
     expect(standing.ready).toEqual({ type: 'ready', generation: 1, held });
   });
 
-  it('waits for a coordinator after the loss of one, and tells the next what it has heard last', () => {
+  it('waits for a new coordinator after a loss, and keeps its last rank and generation for it', () => {
     const standing = inPlace();
     standing.orphan();
     standing.left(held);
@@ -33,7 +33,7 @@ describe('Standing', () => {
     expect(standing.ready).toMatchObject({ generation: 2 });
   });
 
-  it('counts no loss of connections until it listens in its next place', () => {
+  it('ignores lost connections until it has settled in its next place', () => {
     const standing = inPlace();
     standing.reform(1);
     standing.left([]);

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { Status, statusBytes } from '../../../src/job/member/status.js';
 
 describe('Status', () => {
-  it('counts moves and keeps the last phase', () => {
+  it('counts progress and keeps the last phase', () => {
     const status = new Status(new SharedArrayBuffer(statusBytes));
     expect([status.progress, status.phase, status.isWaiting]).toEqual([0, '', false]);
     status.move('a rather long phase');
@@ -13,7 +13,7 @@ describe('Status', () => {
     expect([status.progress, status.phase]).toEqual([2, 'shorter']);
   });
 
-  it('waits as long as any of its waits lasts, and moves with the end of each', async () => {
+  it('is waiting until all its waits have ended, and progresses with the end of each', async () => {
     const status = new Status(new SharedArrayBuffer(statusBytes));
     let finish!: (value: number) => void;
     const long = status.waiting(new Promise<number>((resolve) => (finish = resolve)));
@@ -24,14 +24,14 @@ describe('Status', () => {
     expect([status.isWaiting, status.progress]).toEqual([false, 2]);
   });
 
-  it('cuts a phase that is too long', () => {
+  it('cuts off a phase that is too long', () => {
     const status = new Status(new SharedArrayBuffer(statusBytes));
     status.move('x'.repeat(1000));
     expect(status.phase.length).toBeLessThan(300);
     expect(status.phase).toMatch(/^x+$/);
   });
 
-  it('is seen by another thread while this one is busy', async () => {
+  it('can be read by another thread while this thread is busy', async () => {
     const buffer = new SharedArrayBuffer(statusBytes);
     const module = fileURLToPath(new URL('../../../dist/src/job/member/status.js', import.meta.url));
     const thread = new Worker(

@@ -24,7 +24,7 @@ beforeEach(() => {
 afterEach(() => rmSync(base, { recursive: true, force: true }));
 
 describe('a published secret', () => {
-  it('is found by the name of its job until it is removed, and is for this user alone', () => {
+  it('is found by the name of its job until it is removed, and only this user can read it', () => {
     const published = PublishedSecret.publish('job a', 'secret of job a', folders);
     PublishedSecret.publish('job b', 'secret of job b', folders);
     expect(publishedSecrets('job a', folders)).toEqual(['secret of job a']);
@@ -37,13 +37,13 @@ describe('a published secret', () => {
     expect(publishedSecrets('job b', folders)).toEqual(['secret of job b']);
   });
 
-  it('takes the place of one that a killed job has left', () => {
+  it('replaces the secret that a killed job has left', () => {
     PublishedSecret.publish('job', 'old secret', folders);
     PublishedSecret.publish('job', 'new secret', folders);
     expect(publishedSecrets('job', folders)).toEqual(['new secret']);
   });
 
-  it('goes elsewhere where the home cannot be written, and is looked for in both', () => {
+  it('goes to the second folder if the first cannot be written, and is searched in both', () => {
     writeFileSync(join(base, 'home'), '');
     expect(PublishedSecret.publish('job', 'a secret', folders)).toBeDefined();
     expect(publishedSecrets('job', folders)).toEqual(['a secret']);
@@ -52,7 +52,7 @@ describe('a published secret', () => {
     expect(PublishedSecret.publish('job', 'a secret', [join(base, 'file', 'x')])).toBeUndefined();
   });
 
-  it('is neither left in nor read from a folder that others use, or a link to one', () => {
+  it('is neither written to nor read from a folder open to others or a link', () => {
     mkdirSync(join(base, 'open'));
     PublishedSecret.publish('job', 'a secret', [join(base, 'open')]);
     expect(lstatSync(join(base, 'open')).mode & 0o077).toBe(0);
@@ -62,7 +62,7 @@ describe('a published secret', () => {
     expect(PublishedSecret.publish('job', 'a secret', [join(base, 'link')])).toBeUndefined();
   });
 
-  it('goes after a week, and nothing else does', () => {
+  it('is deleted after a week, and other files are kept', () => {
     PublishedSecret.publish('old job', 'a secret', folders);
     const [old] = readdirSync(folders[0]);
     writeFileSync(join(folders[0], 'notes.txt'), 'mine');

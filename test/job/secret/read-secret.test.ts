@@ -25,8 +25,8 @@ function put(file: string, mode: number, text = `${secret}\n`): string {
 const given = (more: Record<string, string> = {}) => givenSecret({ XDG_CONFIG_HOME: folder, ...more });
 const named = (file: string) => given({ POD_DIST_TOKEN_FILE: file });
 
-describe('the secret of a job', () => {
-  it('is what is given first: the variable, the file that is named, the file of the user', () => {
+describe('givenSecret', () => {
+  it("prefers POD_DIST_TOKEN to POD_DIST_TOKEN_FILE, and that to the user's file", () => {
     expect(given()).toBeUndefined();
     put(home, 0o600);
     expect(given()).toBe(secret);
@@ -37,7 +37,7 @@ describe('the secret of a job', () => {
     );
   });
 
-  it('is too long to guess', () => {
+  it('rejects secrets under 16 characters; new secrets have 64 random digits', () => {
     expect(newSecret()).toMatch(/^[0-9a-f]{64}$/);
     expect(newSecret()).not.toBe(newSecret());
     expect(() => given({ POD_DIST_TOKEN: 'short' })).toThrow(
@@ -46,12 +46,12 @@ describe('the secret of a job', () => {
     expect(() => named(put(join(folder, 'x'), 0o600, ''))).toThrow(/has 0 characters/);
   });
 
-  it.each([0o644, 0o640, 0o604, 0o620, 0o660])("is not read from the user's file of mode %o", (mode) => {
+  it.each([0o644, 0o640, 0o604, 0o620, 0o660])("rejects the user's file with mode %o", (mode) => {
     put(home, mode);
     expect(() => given()).toThrow(/pod-dist\/token is not used: others may use it: chmod 600/);
   });
 
-  it("is not read through a link in the place of the user's file, nor from a pipe or a folder", () => {
+  it("rejects a link as the user's file, and pipes, folders and missing files", () => {
     symlinkSync(put(join(folder, 'x'), 0o600), home);
     expect(() => given()).toThrow(/it is a link/);
     execFileSync('mkfifo', ['-m', '600', join(folder, 'pipe')]);
@@ -60,7 +60,7 @@ describe('the secret of a job', () => {
     expect(() => named(join(folder, 'none'))).toThrow(/it does not exist/);
   });
 
-  it('is read from a mounted secret of Kubernetes: links in a folder, mode 0440', () => {
+  it('reads a mounted secret of Kubernetes: links in a folder, mode 0440', () => {
     mkdirSync(join(folder, '..2026'));
     put(join(folder, '..2026', 'token'), root ? 0o440 : 0o400);
     symlinkSync('..2026', join(folder, '..data'));
@@ -68,13 +68,13 @@ describe('the secret of a job', () => {
     expect(named(join(folder, 'token'))).toBe(secret);
   });
 
-  it('is not read from a named file that others can read or replace', () => {
+  it('rejects a named file that others can read or write', () => {
     const file = join(folder, 'x');
     for (const mode of [0o644, 0o604]) expect(() => named(put(file, mode))).toThrow(/everybody may read it/);
     for (const mode of [0o620, 0o602]) expect(() => named(put(file, mode))).toThrow(/others may write to it/);
   });
 
-  it('is not read from a file of another user', needs('root', root), () => {
+  it('rejects a file of another user', needs('root', root), () => {
     const file = put(join(folder, 'x'), 0o600);
     chownSync(file, 65_534, 65_534);
     expect(() => named(file)).toThrow(/it belongs to another user/);

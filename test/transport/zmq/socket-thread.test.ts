@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 const module = (name: string) => new URL(`../../../dist/src/${name}`, import.meta.url).href;
 
-/** A process with a communication thread that waits for a coordinator, and then does `last`. */
+/** Runs a process whose communication thread waits for a coordinator, and which then runs the code `last`. */
 async function end(last: string): Promise<[code: number | null, signal: string | null, said: string]> {
   const program = `(async () => {
     const { Membership } = await import('${module('job/member/membership.js')}');
@@ -24,18 +24,18 @@ async function end(last: string): Promise<[code: number | null, signal: string |
   return [code, signal, said];
 }
 
-describe('a process with sockets in a thread', () => {
+describe('a process with ZeroMQ sockets in a thread', () => {
   it.each([
     ['at once', 'process.exit(7);'],
-    ['when the thread has just begun', 'setTimeout(() => process.exit(7), 40);'],
+    ['just after the thread has started', 'setTimeout(() => process.exit(7), 40);'],
     ['while the thread waits', 'setTimeout(() => process.exit(7), 400);'],
     ['after the thread has failed', 'joining.catch(() => process.exit(7));'],
-  ])('ends with its own exit code: %s', async (_when, last) => {
+  ])('exits with its own exit code %s', async (_when, last) => {
     const [code, signal, said] = await end(last);
     expect([code, signal], said).toEqual([7, null]);
   });
 
-  it('ends with the error that nobody has caught', async () => {
+  it('exits with code 1 and the message of an uncaught error', async () => {
     const [code, signal, said] = await end(`setTimeout(() => { throw new Error('boom'); }, 300);`);
     expect([code, signal], said).toEqual([1, null]);
     expect(said).toMatch(/Error: boom/);
