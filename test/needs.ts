@@ -13,3 +13,6 @@ declare module '@vitest/runner' {
 export function needs(what: string, there: unknown): { skip: boolean; meta: { needs: string } } {
   return { skip: !there, meta: { needs: what } };
 }
+
+/** Options of a test that takes long, and of whose kind a shorter one is always run: `npm run test:all` runs both. */
+export const long = needs('time: npm run test:all takes it', process.env.POD_DIST_TESTS === 'all');

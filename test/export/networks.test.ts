@@ -14,26 +14,32 @@ import { onnxScores } from './onnx-peer.js';
 import { hasPytorch, PytorchPeer } from './pytorch-peer.js';
 import { RandomNetwork } from './random-network.js';
 import { largestDifference, rowsOf } from './trained.js';
-import { needs } from '../needs.js';
+import { long, needs } from '../needs.js';
+
+type Network = [name: string, side: number, settings: object];
 
 /** Odd sides, so that borders of `same` padding differ from layer to layer. */
-const networks: [name: string, side: number, settings: object][] = [
+const networks: Network[] = [
   ['small-cnn', 9, { channels: [4, 8, 8], strides: [1, 2, 3], batchNorm: true }],
   ['small-cnn', 8, { channels: [4, 8], strides: [2, 2], padding: 'pytorch' }],
   ['resnet9', 33, { width: 4 }],
   ['resnet20', 9, {}],
-  ['resnet56', 8, {}],
   ['resnet18', 8, {}],
-  ['resnet34', 9, { stem: 'imagenet', padding: 'pytorch' }],
   ['resnet50', 8, { stem: 'imagenet' }],
-  ['resnet101', 9, { stem: 'imagenet' }],
   ['resnet-face18', 16, { affine: false }],
   ['vgg16-bn', 9, { activation: 'prelu' }],
   ['densenet121', 9, {}],
-  ['densenet121', 33, { stem: 'imagenet' }],
   ['mobilenetv2', 9, {}],
-  ['mobilenetv2', 20, { stem: 'imagenet', padding: 'pytorch' }],
   ['vit-tiny', 6, { patch: 3 }],
+];
+
+/** More of the same blocks, and other stems before them. */
+const larger: Network[] = [
+  ['resnet56', 8, {}],
+  ['resnet34', 9, { stem: 'imagenet', padding: 'pytorch' }],
+  ['resnet101', 9, { stem: 'imagenet' }],
+  ['densenet121', 33, { stem: 'imagenet' }],
+  ['mobilenetv2', 20, { stem: 'imagenet', padding: 'pytorch' }],
 ];
 
 const pytorchHere = hasPytorch();
@@ -53,20 +59,25 @@ describe('exported networks', () => {
   it('are all that pod-dist has', () => {
     // It is ResNet-101 with more of the same blocks.
     const others = ['resnet152'];
-    expect(new Set([...networks.map(([name]) => name), ...others])).toEqual(new Set(modelNames));
+    const named = [...networks, ...larger].map(([name]) => name);
+    expect(new Set([...named, ...others])).toEqual(new Set(modelNames));
   });
 
+  const generated = ([name, side, settings]: Network) =>
+    [
+      `${name} ${JSON.stringify(settings)} ${side}x${side}`,
+      () => RandomNetwork.ofModel({ name, ...settings }, side),
+    ] as const;
+
   describe.each([
-    ...networks.map(
-      ([name, side, settings]) =>
-        [
-          `${name} ${JSON.stringify(settings)} ${side}x${side}`,
-          () => RandomNetwork.ofModel({ name, ...settings }, side),
-        ] as const,
-    ),
+    ...networks.map(generated),
     ['a backbone of uneven kernels, borders and orders', () => new RandomNetwork(unevenLayers())] as const,
     ['a backbone of gates, norms and many activations', () => new RandomNetwork(gatedLayers())] as const,
-  ])('%s', (_, make) => {
+  ])('%s', describeNetwork);
+
+  describe.each(larger.map(generated))('%s', long, describeNetwork);
+
+  function describeNetwork(_: string, make: () => RandomNetwork | Promise<RandomNetwork>): void {
     let random: RandomNetwork;
     beforeAll(async () => {
       await initBackend('wasm');
@@ -103,7 +114,7 @@ describe('exported networks', () => {
         rmSync(folder, { recursive: true });
       },
     );
-  });
+  }
 });
 
 async function tfjsScores([json, ...shards]: ExportedFile[], random: RandomNetwork): Promise<number[][]> {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { backends, paced, smallModel, until, Workplace } from './command.js';
 import { writeFolder } from '../data/images.js';
-import { needs } from '../needs.js';
+import { long, needs } from '../needs.js';
 
 const worlds = ['1', '2', '4'];
 const bitwise = ['--bitwise', '4'];
@@ -69,6 +69,13 @@ describe('--bitwise 4', () => {
     return resultOf(place, out);
   }
 
+  async function expectBitsOfFour(settings: readonly string[]): Promise<void> {
+    const one = await trained(1, [...settings, bits]);
+    expect(await trained(4, [...settings, bits])).toEqual(one);
+    const plain = await trained(1, settings);
+    expectAlike(one.steps, plain.steps);
+  }
+
   it.each<[what: string, ...settings: string[]]>([
     ['softmax, LARS and clipping', 'loss.name=softmax', small, lars, 'distributed.bucketBytes=8000'],
     ['AM-Softmax, micro-batches, mixup', 'loss.name=am-softmax', small, 'accumulate=3', ...mixup],
@@ -80,8 +87,6 @@ describe('--bitwise 4', () => {
       ...few,
       ...strong,
     ],
-    ['dot regression, depthwise', 'loss.name=dot-regression', 'model={name: mobilenetv2, dim: 16}', ...few],
-    ['dropout, gates, PReLU', 'loss.name=cot', 'model={name: resnet-face18, dim: 16, affine: false}', ...few],
     [
       'POD Loss without SC, AdamW, averages',
       'loss.sc=off',
@@ -89,13 +94,17 @@ describe('--bitwise 4', () => {
       'optimizer={name: adamw}',
       'ema.decay=0.9',
     ],
+  ])('gives one worker the bits of four, and the losses of other runs: %s', async (_, ...settings) =>
+    expectBitsOfFour(settings),
+  );
+
+  it.each<[what: string, ...settings: string[]]>([
+    ['dot regression, depthwise', 'loss.name=dot-regression', 'model={name: mobilenetv2, dim: 16}', ...few],
+    ['dropout, gates, PReLU', 'loss.name=cot', 'model={name: resnet-face18, dim: 16, affine: false}', ...few],
     ['residuals that are gathered, mixup', small, 'model.dim=128', ...mixup],
-  ])('gives one worker the bits of four, and the losses of other runs: %s', async (_, ...settings) => {
-    const one = await trained(1, [...settings, bits]);
-    expect(await trained(4, [...settings, bits])).toEqual(one);
-    const plain = await trained(1, settings);
-    expectAlike(one.steps, plain.steps);
-  });
+  ])('gives one worker the bits of four, and the losses of other runs: %s', long, async (_, ...settings) =>
+    expectBitsOfFour(settings),
+  );
 
   describe('on native', needs('native TensorFlow', backends.length > 1), () => {
     it('gives 1, 2 and 4 workers the same bits on the digits recipe', async () => {
@@ -104,7 +113,7 @@ describe('--bitwise 4', () => {
       for (const workers of [2, 4]) expect(await trained(workers, ['backend=native', bits])).toEqual(one);
     });
 
-    it('gives one worker the bits of four, of two threads each', async () => {
+    it('gives one worker the bits of four, of two threads each', long, async () => {
       const model = ['distributed.threads=2', 'model={name: resnet20, dim: 16}', 'batchSize=240'];
       const settings = ['backend=native', ...model, bits];
       expect(await trained(4, settings)).toEqual(await trained(1, settings));
@@ -115,7 +124,7 @@ describe('--bitwise 4', () => {
     expect((await trained(4, [small])).weights).not.toBe((await trained(1, [small])).weights);
   });
 
-  it('gives one worker the bits of four in plain JavaScript', async () => {
+  it('gives one worker the bits of four in plain JavaScript', long, async () => {
     const settings = ['backend=cpu', 'batchSize=719', 'model.channels=[4, 4]', bits];
     expect(await trained(4, settings)).toEqual(await trained(1, settings));
   });

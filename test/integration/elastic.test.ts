@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { flip, slowDisk } from '../soak/inject.js';
-import { faulty, paced, until, Workplace } from './command.js';
+import { asFlags, faulty, fewSteps, paced, smallModel, until, Workplace } from './command.js';
 
 const run = promisify(execFile);
 const training = ['launch', '--backend', 'wasm', '--workers', '2', '--out', 'run', '--elastic'];
@@ -29,6 +29,7 @@ describe('an elastic job', () => {
       const { stdout } = await run(process.execPath, [
         'dist/test/soak/soak.js',
         ...['--faults', String(faults), '--seed', '3', '--per-run', '30', '--variants', '1,2'],
+        ...['--set', smallModel],
         // Most faults are lost connections, which start no process.
         ...['--disconnects', '0.75'],
       ]).catch((failed: { stdout: string; stderr: string }) => failed);
@@ -94,8 +95,8 @@ describe('an elastic job', () => {
     const orders = place.path('orders');
     mkdirSync(orders);
     writeFileSync(join(orders, slowDisk), '');
-    const settings = ['--epochs', '20', '--set', 'checkpoint.keep=100'];
-    const command = place.start([...training, ...settings], faulty(orders));
+    const settings = ['--epochs', '20', ...asFlags(['checkpoint.keep=100', ...fewSteps])];
+    const command = place.start([...training, ...settings], { ...paced(100), ...faulty(orders) });
     await until('a slow write', () => (readdirSync(orders).length === 0 ? true : undefined));
     process.kill(await command.worker(1), 'SIGKILL');
     const { code, stdout, stderr } = await command.ended;
@@ -109,7 +110,8 @@ describe('an elastic job', () => {
   it('replaces a worker that stops before it has a rank', async () => {
     const orders = place.path('orders');
     mkdirSync(orders);
-    const command = place.start([...training, '--epochs', '20'], faulty(orders));
+    const settings = ['--epochs', '20', ...asFlags(fewSteps)];
+    const command = place.start([...training, ...settings], { ...paced(100), ...faulty(orders) });
     await until('a step', () => (steps() > 1 ? true : undefined));
     writeFileSync(join(orders, 'start.stop'), '');
     process.kill(await command.worker(1), 'SIGKILL');

@@ -16,7 +16,7 @@ import { readJobState, type JobState } from '../../src/record/job-state.js';
 import { cli, paced, soonMs, until, Workplace, type Command } from './command.js';
 import { Hosts } from './hosts.js';
 import { haveSsh, SshServers } from './ssh-servers.js';
-import { needs } from '../needs.js';
+import { long, needs } from '../needs.js';
 
 const settings = ['--backend', 'wasm', '--bitwise', '2', '--set', 'distributed.joinTimeoutSeconds=60'];
 const digits = fileURLToPath(new URL('../../configs/digits.yaml', import.meta.url));
@@ -97,7 +97,7 @@ describe('a job over hosts that ssh reaches', needs('sshd, and namespaces of hos
     await nobody();
   });
 
-  it('ends everywhere when a host is cut off, and names it', async () => {
+  it('ends everywhere when a host is cut off, and names it', long, async () => {
     const job = launch(`${first}:1,${second}:1`, '--epochs', '500');
     await underWay();
     hosts.unplug(2);
@@ -111,51 +111,55 @@ describe('a job over hosts that ssh reaches', needs('sshd, and namespaces of hos
     }
   });
 
-  it('with --elastic, replaces a lost worker on its host, and goes on without a host that is cut off', async () => {
-    const variables = Object.keys(paced(1)).filter((name) =>
-      ['NODE_OPTIONS', 'POD_DIST_PACE'].includes(name),
-    );
-    const job = place.start(
-      [
-        ...[
-          'launch',
-          '--hosts',
-          `${first}:1,${second}:1`,
-          '--ssh',
-          servers.command,
-          ...settings,
-          '--elastic',
+  it(
+    'with --elastic, replaces a lost worker on its host, and goes on without a host that is cut off',
+    long,
+    async () => {
+      const variables = Object.keys(paced(1)).filter((name) =>
+        ['NODE_OPTIONS', 'POD_DIST_PACE'].includes(name),
+      );
+      const job = place.start(
+        [
+          ...[
+            'launch',
+            '--hosts',
+            `${first}:1,${second}:1`,
+            '--ssh',
+            servers.command,
+            ...settings,
+            '--elastic',
+          ],
+          ...[
+            '--epochs',
+            '8',
+            '--out',
+            'run',
+            '--set',
+            'elastic.least=1',
+            ...variables.flatMap((name) => ['--env', name]),
+          ],
         ],
-        ...[
-          '--epochs',
-          '8',
-          '--out',
-          'run',
-          '--set',
-          'elastic.least=1',
-          ...variables.flatMap((name) => ['--env', name]),
-        ],
-      ],
-      paced(60),
-      hosts.within(0, place.folder),
-    );
-    const state = () => readJobState(place.path('run')) as JobState;
-    await until('an epoch', () => place.epochs('run') || undefined);
-    const { pid } = state().ranks[1];
-    hosts.kill(2, pid, 'KILL');
-    await until('another worker', () => state().generation === 1 || undefined);
-    await until('further epochs', () => place.epochs('run') > 3 || undefined);
-    expect(state().ranks.map(({ host }) => host)).toEqual([first, second]);
-    hosts.unplug(2);
-    try {
-      const { code, stderr } = await job.ended;
-      expect(code, stderr).toBe(0);
-      await nobody(60_000);
-    } finally {
-      hosts.plug(2);
-    }
-    expect(place.report('run').weightsSha256).toBe(longer);
-  });
+        paced(60),
+        hosts.within(0, place.folder),
+      );
+      const state = () => readJobState(place.path('run')) as JobState;
+      await until('an epoch', () => place.epochs('run') || undefined);
+      const { pid } = state().ranks[1];
+      hosts.kill(2, pid, 'KILL');
+      await until('another worker', () => state().generation === 1 || undefined);
+      await until('further epochs', () => place.epochs('run') > 3 || undefined);
+      expect(state().ranks.map(({ host }) => host)).toEqual([first, second]);
+      hosts.unplug(2);
+      try {
+        const { code, stderr } = await job.ended;
+        expect(code, stderr).toBe(0);
+        await nobody(60_000);
+      } finally {
+        hosts.plug(2);
+      }
+      expect(place.report('run').weightsSha256).toBe(longer);
+    },
+  );
 
   it('refuses before anything starts, in a line that says where and what to do', async () => {
     let from = place.folder;

@@ -4,7 +4,7 @@ import { readJobState, type JobState } from '../../src/record/job-state.js';
 import { isLock } from '../../src/record/run-lock.js';
 import { paced, until, Workplace, type Command } from './command.js';
 import { Hosts } from './hosts.js';
-import { needs } from '../needs.js';
+import { long, needs } from '../needs.js';
 
 const settings = ['--backend', 'wasm', '--bitwise', '4', '--epochs', '500'];
 const everywhere = ['--set', 'distributed.host=0.0.0.0'];
@@ -65,16 +65,7 @@ describe('a network that is parted', needs('namespaces of hosts', Hosts.possible
     expect(existsSync(place.path('run/report.json'))).toBe(false);
   }
 
-  it.each([
-    ['in one direction', [[1, 2]]],
-    [
-      'in both directions',
-      [
-        [1, 2],
-        [2, 1],
-      ],
-    ],
-  ])('between two ranks, %s: one of them is left out and waits', async (_, cuts) => {
+  async function leavesOneOut(cuts: readonly [from: number, to: number][]): Promise<void> {
     const before = state();
     for (const [from, to] of cuts) hosts.cut(from, to);
     await until(
@@ -88,37 +79,55 @@ describe('a network that is parted', needs('namespaces of hosts', Hosts.possible
     for (const [from, to] of cuts) hosts.heal(from, to);
     await expectOne();
     await ends();
-  });
+  }
 
-  it('between the coordinator and a rank, which comes back as a spare, or hears that it is out', async () => {
-    const { generation, term } = state();
-    hosts.cut(0, 2);
-    await goneOn(generation);
-    await until('a group without it', () => (hostsOfRanks().length === 2 ? true : undefined), 180_000);
-    hosts.heal(0, 2);
-    const isBack = () =>
-      state().spares.length === 1 || guests[1].child.exitCode !== null ? true : undefined;
-    await until('the one that comes back', isBack, 180_000);
-    expect(state().term).toBe(term);
-    await expectOne();
-    await ends();
-  });
+  it('between two ranks, in one direction, leaves one of them out, which waits', () =>
+    leavesOneOut([[1, 2]]));
 
-  it('between the host of the coordinator, which goes on alone, and all others, which come back or hear that they are out', async () => {
-    const { generation, term, agent } = state();
-    hosts.unplug(0);
-    await goneOn(generation);
-    await until('a group of one host', () => (hostsOfRanks().length === 1 ? true : undefined), 180_000);
-    await expectOne();
-    expect(state()).toMatchObject({ term, agent });
-    hosts.plug(0);
-    const out = () => guests.filter(({ child }) => child.exitCode !== null).length;
-    const areBack = () => (state().spares.length + out() === 2 ? true : undefined);
-    await until('those that come back', areBack, 180_000);
-    await ends();
-  });
+  it('between two ranks, in both directions, leaves one of them out, which waits', long, () =>
+    leavesOneOut([
+      [1, 2],
+      [2, 1],
+    ]),
+  );
 
-  it('and a coordinator that sleeps loses the run, and ends when it wakes up', async () => {
+  it(
+    'between the coordinator and a rank, which comes back as a spare, or hears that it is out',
+    long,
+    async () => {
+      const { generation, term } = state();
+      hosts.cut(0, 2);
+      await goneOn(generation);
+      await until('a group without it', () => (hostsOfRanks().length === 2 ? true : undefined), 180_000);
+      hosts.heal(0, 2);
+      const isBack = () =>
+        state().spares.length === 1 || guests[1].child.exitCode !== null ? true : undefined;
+      await until('the one that comes back', isBack, 180_000);
+      expect(state().term).toBe(term);
+      await expectOne();
+      await ends();
+    },
+  );
+
+  it(
+    'between the host of the coordinator, which goes on alone, and all others, which come back or hear that they are out',
+    long,
+    async () => {
+      const { generation, term, agent } = state();
+      hosts.unplug(0);
+      await goneOn(generation);
+      await until('a group of one host', () => (hostsOfRanks().length === 1 ? true : undefined), 180_000);
+      await expectOne();
+      expect(state()).toMatchObject({ term, agent });
+      hosts.plug(0);
+      const out = () => guests.filter(({ child }) => child.exitCode !== null).length;
+      const areBack = () => (state().spares.length + out() === 2 ? true : undefined);
+      await until('those that come back', areBack, 180_000);
+      await ends();
+    },
+  );
+
+  it('and a coordinator that sleeps loses the run, and ends when it wakes up', long, async () => {
     const { agent, ranks } = state();
     hosts.unplug(0);
     const asleep = [agent.pid, ...ranks.filter(({ host }) => host === agent.host).map(({ pid }) => pid)];

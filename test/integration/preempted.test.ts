@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { paced, smallModel, until, Workplace, type Ended } from './command.js';
+import { long } from '../needs.js';
 
 /** What steps and epochs of a run's record say, but for times. */
 function recordOf(place: Workplace, run: string) {
@@ -74,13 +75,17 @@ describe('a run of three workers with bf16 on the wire that is ended', () => {
   const recipe = ['--backend', 'wasm', '--workers', '3', '--epochs', '3', ...flags];
   afterAll(() => place.clear());
 
-  it('goes on with what rounding has kept back of each, to the bits of an undisturbed run', async () => {
-    await place.train(3, ['epochs=3', ...own], { out: 'whole' });
-    expect(await endedBy(place, 'SIGTERM', recipe, 'broken')).toMatchObject({ code: 75 });
-    expect(place.checkpoints('broken').some((name) => name.startsWith('step-'))).toBe(true);
-    const last = await place.run('launch', ...recipe, '--resume', '--out', 'broken');
-    expect(last, last.stderr).toMatchObject({ code: 0 });
-    expect(place.report('broken').weightsSha256).toBe(place.report('whole').weightsSha256);
-    expect(recordOf(place, 'broken')).toEqual(recordOf(place, 'whole'));
-  });
+  it(
+    'goes on with what rounding has kept back of each, to the bits of an undisturbed run',
+    long,
+    async () => {
+      await place.train(3, ['epochs=3', ...own], { out: 'whole' });
+      expect(await endedBy(place, 'SIGTERM', recipe, 'broken')).toMatchObject({ code: 75 });
+      expect(place.checkpoints('broken').some((name) => name.startsWith('step-'))).toBe(true);
+      const last = await place.run('launch', ...recipe, '--resume', '--out', 'broken');
+      expect(last, last.stderr).toMatchObject({ code: 0 });
+      expect(place.report('broken').weightsSha256).toBe(place.report('whole').weightsSha256);
+      expect(recordOf(place, 'broken')).toEqual(recordOf(place, 'whole'));
+    },
+  );
 });

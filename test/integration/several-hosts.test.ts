@@ -3,7 +3,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readJobState, type JobState } from '../../src/record/job-state.js';
 import { asFlags, fewSteps, paced, until, Workplace, type Command } from './command.js';
 import { Hosts } from './hosts.js';
-import { needs } from '../needs.js';
+import { long, needs } from '../needs.js';
 
 const epochsOfRun = 16;
 const settings = [
@@ -88,7 +88,7 @@ describe('an elastic run over several hosts', needs('namespaces of hosts', Hosts
     expect(lines()).toEqual(record);
   }
 
-  it('takes a worker of another host in, and goes on where that is lost', async () => {
+  it('takes a worker of another host in, and goes on where that is lost', long, async () => {
     const { launcher } = await overTwo();
     hosts.lose(1);
     await launcher.says(/rank 1 on host .*; [12] workers? goe?s? on after/);

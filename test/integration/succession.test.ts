@@ -3,6 +3,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readJobState, type JobState } from '../../src/record/job-state.js';
 import { isRunning } from '../../src/util/processes.js';
 import { paced, Workplace, until, type Command } from './command.js';
+import { long } from '../needs.js';
 
 const epochsOfRun = 7;
 const settings = ['--backend', 'wasm', '--workers', '2', '--bitwise', '2', '--epochs', String(epochsOfRun)];
@@ -78,26 +79,30 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
     });
   });
 
-  it('goes on when its terminal is closed, and ends when told so while nobody runs the coordinator', async () => {
-    const command = launchLong('run');
-    await epochs(1);
-    command.child.kill('SIGHUP');
-    expect(await command.ended).toMatchObject({ code: 129 });
-    await epochs(place.epochs('run') + 1);
-    expect(await place.ask('stop', 'run', '--now')).toMatchObject({ code: 0 });
-    await gone(state().workers.map(({ pid }) => pid));
+  it(
+    'goes on when its terminal is closed, and ends when told so while nobody runs the coordinator',
+    long,
+    async () => {
+      const command = launchLong('run');
+      await epochs(1);
+      command.child.kill('SIGHUP');
+      expect(await command.ended).toMatchObject({ code: 129 });
+      await epochs(place.epochs('run') + 1);
+      expect(await place.ask('stop', 'run', '--now')).toMatchObject({ code: 0 });
+      await gone(state().workers.map(({ pid }) => pid));
 
-    const again = launchLong('again');
-    const { agent } = await until('its state', () => {
-      const found = readJobState(place.path('again'));
-      return place.epochs('again') > 0 ? found : undefined;
-    });
-    process.kill(agent.pid, 'SIGKILL');
-    await again.says('another one takes over');
-    again.child.kill('SIGINT');
-    expect(await again.ended).toMatchObject({ code: 130 });
-    expect(again.alive()).toEqual([]);
-  });
+      const again = launchLong('again');
+      const { agent } = await until('its state', () => {
+        const found = readJobState(place.path('again'));
+        return place.epochs('again') > 0 ? found : undefined;
+      });
+      process.kill(agent.pid, 'SIGKILL');
+      await again.says('another one takes over');
+      again.child.kill('SIGINT');
+      expect(await again.ended).toMatchObject({ code: 130 });
+      expect(again.alive()).toEqual([]);
+    },
+  );
 
   it('goes on from the very step when its coordinator is killed, twice, with and without a worker', async () => {
     const command = launch();
@@ -114,7 +119,7 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
     expect(incidents().map(({ code }) => code)).toContain('COORDINATOR_LOST');
   });
 
-  it('begins again from its checkpoint when every process but its launcher is killed', async () => {
+  it('begins again from its checkpoint when every process but its launcher is killed', long, async () => {
     const command = launch();
     await epochs(2);
     const { agent, ranks } = state();
@@ -122,17 +127,21 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
     await survives(command);
   });
 
-  it('begins again from its checkpoint when the only worker left has no rank, and is stopped', async () => {
-    const args = ['launch', ...settings, '--out', 'run', '--elastic', '--spares', '1'];
-    const command = place.start(args, paced(40));
-    await epochs(2);
-    const { pid } = await until('a spare', () => state().spares[0]);
-    process.kill(pid, 'SIGSTOP');
-    const { agent, ranks } = state();
-    for (const one of [agent, ...ranks]) process.kill(one.pid, 'SIGKILL');
-    await survives(command);
-    await gone([pid]);
-  });
+  it(
+    'begins again from its checkpoint when the only worker left has no rank, and is stopped',
+    long,
+    async () => {
+      const args = ['launch', ...settings, '--out', 'run', '--elastic', '--spares', '1'];
+      const command = place.start(args, paced(40));
+      await epochs(2);
+      const { pid } = await until('a spare', () => state().spares[0]);
+      process.kill(pid, 'SIGSTOP');
+      const { agent, ranks } = state();
+      for (const one of [agent, ...ranks]) process.kill(one.pid, 'SIGKILL');
+      await survives(command);
+      await gone([pid]);
+    },
+  );
 
   it('takes over from a coordinator that says nothing any more', async () => {
     const command = launch();

@@ -4,7 +4,7 @@ import { readJobState, type JobState } from '../../src/record/job-state.js';
 import { asFlags, fewSteps, paced, until, Workplace, type Command } from './command.js';
 import { freePort } from './free-port.js';
 import { Hosts } from './hosts.js';
-import { needs } from '../needs.js';
+import { long, needs } from '../needs.js';
 
 const epochsOfRun = 12;
 const settings = ['--backend', 'wasm', '--bitwise', '2', ...asFlags(fewSteps)];
@@ -70,20 +70,24 @@ describe('an elastic job of two tasks', () => {
     await expectUndisturbed(firstAgain, secondAgain);
   });
 
-  it('goes on with a worker that joins in the place of a task, and without one says what to do', async () => {
-    const [first, second] = await twoTasks('--set', 'distributed.joinTimeoutSeconds=30');
-    second.child.kill('SIGKILL');
-    const guest = place.start(['join', 'run']);
-    await first.says(/rank 1 on host .*; 2 workers go on after/);
-    guest.child.kill('SIGKILL');
-    const { code, lastLine } = await first.ended;
-    expect(code).toBe(1);
-    expect(lastLine).toMatch(
-      /rank 1 on host .*; 1 of 2 workers are left, and no others have come within 30 s: start what is lost again/,
-    );
-  });
+  it(
+    'goes on with a worker that joins in the place of a task, and without one says what to do',
+    long,
+    async () => {
+      const [first, second] = await twoTasks('--set', 'distributed.joinTimeoutSeconds=30');
+      second.child.kill('SIGKILL');
+      const guest = place.start(['join', 'run']);
+      await first.says(/rank 1 on host .*; 2 workers go on after/);
+      guest.child.kill('SIGKILL');
+      const { code, lastLine } = await first.ended;
+      expect(code).toBe(1);
+      expect(lastLine).toMatch(
+        /rank 1 on host .*; 1 of 2 workers are left, and no others have come within 30 s: start what is lost again/,
+      );
+    },
+  );
 
-  it('goes on with a task of rank 0 that was stopped, whose coordinator has lost the run', async () => {
+  it('goes on with a task of rank 0 that was stopped, whose coordinator has lost the run', long, async () => {
     const [first, second] = await twoTasks();
     first.child.kill('SIGSTOP');
     await taken();
@@ -98,7 +102,7 @@ describe('an elastic job of two tasks', () => {
     beforeEach(async () => void (hosts = await Hosts.make(3)));
     afterEach(() => hosts.remove());
 
-    it('goes on without the host of rank 0, and with the same task on another host', async () => {
+    it('goes on without the host of rank 0, and with the same task on another host', long, async () => {
       const variables = { MASTER_ADDR: hosts.address(0), MASTER_PORT: '29500' };
       const [, second] = [0, 1].map((rank) => task(rank, variables, hosts.within(rank, place.folder)));
       await epochs(2);

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { soonMs, cli, paced, smallModel, until, Workplace } from '../integration/command.js';
 import { SlurmCluster, whyNoSlurm } from './slurm-cluster.js';
 import { findProgram, starters, workersOf } from './starters.js';
-import { needs } from '../needs.js';
+import { long, needs } from '../needs.js';
 import { messageOf } from '../../src/util/errors.js';
 
 const settings = ['--backend', 'wasm', '--bitwise', '4', '--set', smallModel];
@@ -94,7 +94,8 @@ describe.each([...starters, slurm])('$name', { timeout: 2 * patienceMs }, ({ nam
     },
   );
 
-  it('goes on when workers are lost, with --elastic, to the same bits', needs(name, within), async () => {
+  const options = within === slurm.within ? needs(name, within) : { ...long, skip: long.skip || !within };
+  it('goes on when workers are lost, with --elastic, to the same bits', options, async () => {
     const job = start(within!(2), 8, '--elastic');
     await underWay();
     for (const rank of [1, 0]) {
@@ -157,6 +158,7 @@ describe('Slurm', { ...needs('Slurm', noSlurm === undefined), timeout: 2 * patie
     ['an elastic job', '--elastic'],
   ])(
     'goes on with %s that scontrol has requeued, to the weights of one that was left alone',
+    long,
     async (_, elastic) => {
       const run = place.path('run');
       const worker = `worker ${quoted} --epochs 8 --out ${run} --resume ${elastic}`;
