@@ -67,8 +67,7 @@ export async function keepWorker(options: KeepOptions): Promise<Report | undefin
     const settled = own ? own.settled.then(() => own.failure()) : new Promise<never>(() => {});
     const failed = settled.then((cause) => (cause ? Promise.reject(cause) : new Promise<never>(() => {})));
     const report = await Promise.race([keeper.run(), failed]);
-    await own?.finished();
-    return report;
+    return own ? await own.finished(report) : report;
   } catch (error) {
     // The other ranks end as well, and hear of it from the coordinator.
     await own?.failure();

@@ -59,13 +59,14 @@ export async function launchRun(request: RunRequest, hooks: LaunchHooks): Promis
     const plan = await planRun(request, folder?.path, hooks.notify);
     const { name, run } = plan.config;
     folder ??= await RunFolder.claim(name, { out: request.out, confidential: run.private });
-    const reports: Report[] = [];
-    const keep = { finished: (report: Report) => void reports.push(report) };
+    let kept: Report | undefined;
+    const take = (report: Report) => void (kept = report);
+    const keep = { finished: take, amended: take };
     const listeners = [...(hooks.begin?.(plan, folder.path) ?? []), keep];
     begun = true;
     const report = await trainPlan(plan, { folder, listeners, ...hooks });
     folder.release();
-    return present(report ?? reports[0], 'the report');
+    return present(report ?? kept, 'the report');
   } catch (error) {
     if (folder && begun) noteEnd(folder, error);
     if (error instanceof UserError || error instanceof StoppedError) folder?.abandon();
@@ -193,7 +194,10 @@ async function trainPlan(plan: RunPlan, options: RunOptions): Promise<Report | u
       const state = new JobStateFile(outDir);
       const onState = (change: Partial<JobState>) => recorder.job(state, change);
       const run = { folder: outDir, config, images: plan.images };
-      await withLogging(run, { notify, lost }, () => runJob({ onState, ...job, notify: tell, onIncident }));
+      const onMissed = (line: string) => combiner.amend(line);
+      await withLogging(run, { notify, lost, onMissed }, () =>
+        runJob({ onState, ...job, notify: tell, onIncident }),
+      );
     } finally {
       recorder.close();
     }

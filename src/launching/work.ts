@@ -241,8 +241,7 @@ async function workIn(folder: RunFolder | undefined, options: WorkOptions): Prom
       await dataset.close();
     }
     await member.finish();
-    await own?.finished();
-    return report;
+    return own ? await own.finished(report) : report;
   } catch (error) {
     await member.fail(error);
     if (!(error instanceof UserError || error instanceof PreemptedError))

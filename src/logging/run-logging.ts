@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { endOf, errorOf, type JobEnd } from '../record/job-end.js';
-import { messageOf, PreemptedError } from '../util/errors.js';
+import { messageOf } from '../util/errors.js';
 import type { LoggingNews, LoggingOrder } from './logging-thread.js';
 import type { LoggedRun } from './sink.js';
 import { sinksOf } from './sinks.js';
@@ -29,6 +29,12 @@ export interface LoggingOptions {
   lost?: AbortSignal;
   /** Whether a run goes on that must not end for a sink, such as one whose port is taken. */
   underWay?: boolean;
+}
+
+/** Options of `withLogging`. */
+interface FollowedWork extends LoggingOptions {
+  /** Called once the work has ended well, with a line about copies of checkpoints that are not there. */
+  onMissed(line: string): void;
 }
 
 /**
@@ -119,14 +125,10 @@ export class RunLogging {
   }
 }
 
-/**
- * Does `work`, which the sinks of a run follow to its end.
- *
- * @throws PreemptedError `CHECKPOINT_MISSED` where copies of checkpoints are not there in the end
- */
+/** Does `work`, which the sinks of a run follow to its end. */
 export async function withLogging<T>(
   run: LoggedRun,
-  options: LoggingOptions,
+  options: FollowedWork,
   work: () => Promise<T>,
 ): Promise<T> {
   const logging = await RunLogging.start(run, options);
@@ -134,7 +136,7 @@ export async function withLogging<T>(
   try {
     const result = await work();
     await logging.close();
-    if (logging.missed !== undefined) throw new PreemptedError('CHECKPOINT_MISSED', logging.missed);
+    if (logging.missed !== undefined) options.onMissed(logging.missed);
     return result;
   } catch (error) {
     await logging.close(error);

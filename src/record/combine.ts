@@ -38,6 +38,7 @@ export class RunCombiner {
   private lastStep = -1;
   private lastCheckpoint: Position = { epochs: 0, steps: 0 };
   private readonly missed: string[] = [];
+  private report: Report | undefined;
   private readonly combiners: Combiners = {
     epoch: (parts) => this.epoch(parts),
     evaluation: (parts) => this.evaluate(parts),
@@ -209,7 +210,16 @@ export class RunCombiner {
       seconds: largest(parts.map((part) => part.seconds)),
     };
     for (const listener of this.listeners) listener.finished?.(this.withMissed(report));
-    return this.withMissed(report);
+    this.report = this.withMissed(report);
+    return this.report;
+  }
+
+  /** Adds to the report what turns out to be missing once it is made; without a report nothing happens. */
+  amend(missing: string): void {
+    if (!this.report) return;
+    this.missed.push(missing);
+    this.report = this.withMissed(this.report);
+    for (const listener of this.listeners) listener.amended?.(this.report);
   }
 
   /** The report with what the listeners so far could not write. */

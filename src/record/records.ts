@@ -106,6 +106,6 @@ export interface Report {
   /** Of the averaged weights and statistics, where `ema.decay` is set. */
   averageSha256?: string;
   seconds: number;
-  /** Checkpoints and other files that could not be written, a line each; absent where all are there. */
+  /** Checkpoints, their copies and other files that could not be written, a line each; absent where all are there. */
   missed?: string[];
 }

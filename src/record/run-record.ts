@@ -45,6 +45,8 @@ export interface RunListener {
   evaluated?(evaluation: Evaluation, sample?: EvaluationSample): void;
   /** Called once every worker has finished. */
   finished?(report: Report): void;
+  /** Called with the report once more where something turns out to be missing after `finished`. */
+  amended?(report: Report): void;
   /** Files that could not be written, a line each; read after `finished`. */
   readonly unwritten?: readonly string[];
 }
@@ -163,6 +165,10 @@ export class RunRecorder implements RunListener {
 
   finished(report: Report): void {
     this.flush();
+    this.amended(report);
+  }
+
+  amended(report: Report): void {
     this.attempt(() => writeWhole(join(this.folder, 'report.json'), `${JSON.stringify(report, null, 2)}\n`));
   }
 

@@ -61,11 +61,14 @@ async function trainHere(config: Config, options: InFolder, tracer: Tracer): Pro
     const recorder = RunRecorder.open(outDir, config, resume && positionOf(resume));
     try {
       const communicator = new LocalCommunicator();
-      const reporter = new LocalReporter(new RunCombiner([recorder, ...listeners]));
+      const combiner = new RunCombiner([recorder, ...listeners]);
+      const reporter = new LocalReporter(combiner);
       const job = { config, dataset, communicator, reporter, backend, outDir };
       const run = { folder: outDir, config, images: dataset.labels.train.length };
       const notify = (line: string) => void process.stderr.write(`${line}\n`);
-      return await withLogging(run, { notify }, () => train({ ...job, resume, tracer, signal, ending }));
+      const onMissed = (line: string) => combiner.amend(line);
+      const work = () => train({ ...job, resume, tracer, signal, ending });
+      return await withLogging(run, { notify, onMissed }, work);
     } finally {
       recorder.close();
     }

@@ -1,6 +1,7 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Workplace } from './command.js';
+import { asFlags, Workplace } from './command.js';
+import { freePort } from './free-port.js';
 import { environmentOf, FaultyProxy, needsMoto, ObjectServer } from '../s3/servers.js';
 
 describe('copies of checkpoints in a bucket', needsMoto, () => {
@@ -63,23 +64,35 @@ describe('copies of checkpoints in a bucket', needsMoto, () => {
     expect(place.report('run').weightsSha256).toBe(place.report('whole').weightsSha256);
   });
 
-  it('that cannot be sent cost a line and the exit code, not the run', async () => {
+  it('that cannot be sent cost a line and the exit code, not the run, whatever has started it', async () => {
     const gone = await FaultyProxy.start('http://127.0.0.1:9');
     await gone.close();
-    const args = ['--workers', '1', '--epochs', '2', '--out', 'alone'];
-    const given = [...settings, `checkpoint.copyTo=${address}-2`].flatMap((one) => ['--set', one]);
-    const environment = environmentOf(gone.url);
-    const { code, stderr, lastLine } = await place.start(
-      ['launch', '--backend', 'wasm', ...args, ...given],
-      environment,
-    ).ended;
-    expect(code, stderr).toBe(74);
-    expect(stderr).toMatch(/copies: cannot list s3:.*; the training goes on, and what it misses comes later/);
-    expect(lastLine).toMatch(/copies does not have all of the run: cannot list s3:.*ECONNREFUSED/);
-    expect(place.report('alone').epochs).toBe(2);
-    expect(
-      readFileSync(place.path('alone', 'checkpoints', 'epoch-0002', 'checkpoint.json')).length,
-    ).toBeGreaterThan(0);
+    const port = await freePort();
+    const ofTask = {
+      ...{ RANK: '0', WORLD_SIZE: '1', LOCAL_RANK: '0', LOCAL_WORLD_SIZE: '1' },
+      ...{ MASTER_ADDR: '127.0.0.1', MASTER_PORT: String(port) },
+    };
+    const starts: [run: string, args: string[], variables: object][] = [
+      ['alone', ['launch', '--workers', '1'], {}],
+      ['elastic', ['launch', '--workers', '1', '--elastic'], {}],
+      ['task', ['worker'], ofTask],
+    ];
+    const train = async ([run, args, variables]: (typeof starts)[number]) => {
+      const given = asFlags([...settings, `checkpoint.copyTo=${address}-${run}`]);
+      const own = [...args, '--backend', 'wasm', '--epochs', '2', '--out', run, ...given];
+      return place.start(own, { ...environmentOf(gone.url), ...variables }).ended;
+    };
+    const ends = await Promise.all(starts.map(train));
+    for (const [index, { code, stderr, lastLine }] of ends.entries()) {
+      const [run] = starts[index];
+      expect(code, `${run}: ${stderr}`).toBe(74);
+      expect(stderr).toMatch(
+        /copies: cannot list s3:.*; the training goes on, and what it misses comes later/,
+      );
+      expect(lastLine).toMatch(/but: copies does not have all of the run: cannot list s3:.*ECONNREFUSED/);
+      expect(place.report(run)).toMatchObject({ epochs: 2, missed: [expect.stringMatching(/^copies /)] });
+      expect(place.checkpoints(run)).toContain('epoch-0002');
+    }
   });
 
   it('that are broken are passed over for an older one, and others are refused', async () => {

@@ -114,8 +114,11 @@ async function coordinate(port: MessagePort, options: OwnCoordinatorOptions & Wi
   const ended = failure && endOf(errorOfFailure(failure));
   if (succession !== undefined || ended) record?.recorder.job(record.state, { secret: undefined, ended });
   const closed = record?.close(failure && errorOfFailure(failure));
-  tell(ended ? { type: 'failed', ended } : { type: 'finished' });
-  await closed;
+  if (ended) tell({ type: 'failed', ended });
+  const missed = await closed;
+  if (ended) return;
+  if (missed !== undefined) combiner.amend(missed);
+  tell({ type: 'finished', missed });
 }
 
 /** Writes what another process needs to take the job over. */
@@ -176,10 +179,11 @@ async function openRecord(
   const recorder = RunRecorder.open(outDir, config, resumed, isHeld);
   const listeners: RunListener[] = [recorder, display];
   const logging = await RunLogging.start({ folder: outDir, config, images }, { notify: say, lost });
-  const close = async (error?: unknown) => {
+  const close = async (error?: unknown): Promise<string | undefined> => {
     recorder.close();
     trace?.close();
     await logging?.close(error);
+    return logging?.missed;
   };
   const state = new JobStateFile(outDir);
   return { listeners, recorder, state, trace, close, images, stepsPerEpoch: steps };

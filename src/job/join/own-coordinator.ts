@@ -3,7 +3,7 @@ import type { Worker } from 'node:worker_threads';
 import type { Config } from '../../config/schema.js';
 import { loggingEndsWithinMs } from '../../logging/run-logging.js';
 import { errorOf, type JobEnd } from '../../record/job-end.js';
-import type { Position } from '../../record/records.js';
+import type { Position, Report } from '../../record/records.js';
 import { PodDistError } from '../../util/errors.js';
 import { startSocketThread } from '../../transport/zmq/socket-thread.js';
 
@@ -31,7 +31,11 @@ export interface OwnCoordinatorOptions {
 
 /** Messages from the thread. */
 export type CoordinatorNews =
-  { type: 'listening' } | { type: 'finished' } | { type: 'taken' } | { type: 'failed'; ended: JobEnd };
+  | { type: 'listening' }
+  /** `missed`: what the record does not have, beside what the report says. */
+  | { type: 'finished'; missed?: string }
+  | { type: 'taken' }
+  | { type: 'failed'; ended: JobEnd };
 
 /** Ends the thread in order. */
 const stopMessage = 'stop';
@@ -50,6 +54,7 @@ export class OwnCoordinator {
   taken = false;
   private cause: PodDistError | undefined;
   private done = false;
+  private missed: string | undefined;
 
   private constructor(
     private readonly thread: Worker,
@@ -57,7 +62,10 @@ export class OwnCoordinator {
   ) {
     this.settled = new Promise((resolve) => {
       thread.on('message', (news: CoordinatorNews) => {
-        if (news.type === 'finished') this.done = true;
+        if (news.type === 'finished') {
+          this.done = true;
+          this.missed = news.missed;
+        }
         if (news.type === 'taken') this.taken = true;
         if (news.type === 'failed') this.cause = errorOf(news.ended);
         if (news.type !== 'listening') resolve();
@@ -79,14 +87,18 @@ export class OwnCoordinator {
     return own;
   }
 
-  /** Resolves once every rank has finished and the record is written. */
-  async finished(): Promise<void> {
-    await this.within(settleWithinMs);
+  /** Resolves once every rank has finished and the record is written, with `report` and what the record lacks. */
+  async finished(report: Report | undefined): Promise<Report | undefined> {
+    await this.within(this.stopWithinMs);
     if (!this.done && !this.taken)
       throw (
         this.cause ??
         new PodDistError('COORDINATOR_FAILED', 'the coordinator thread of rank 0 did not finish')
       );
+    const { missed } = this;
+    return report && missed !== undefined
+      ? { ...report, missed: [...(report.missed ?? []), missed] }
+      : report;
   }
 
   /** The root cause of a failed job, once it is settled. */

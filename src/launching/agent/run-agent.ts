@@ -91,7 +91,8 @@ class Agent {
     let report: Report | undefined;
     try {
       const config = await readConfig(hold.path);
-      const keep = { finished: (given: Report) => void (report = given) };
+      const take = (given: Report) => void (report = given);
+      const keep = { finished: take, amended: take };
       const combiner = new RunCombiner([recorder, ...(this.feed ? [this.feed.listener] : []), keep], true);
       if (former) combiner.goOn(recorded);
       recorder.job(state, { socket: this.feed?.socket, ended: undefined });
@@ -153,7 +154,8 @@ class Agent {
       };
       const run = { folder: hold.path, config, images: this.plan.images };
       const underWay = outlived.former !== undefined;
-      await withLogging(run, { notify: this.say, lost: hold.lost, underWay }, () => runJob(job));
+      const onMissed = (line: string) => combiner.amend(line);
+      await withLogging(run, { notify: this.say, lost: hold.lost, underWay, onMissed }, () => runJob(job));
     } finally {
       trace?.close();
     }
