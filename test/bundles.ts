@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** Bundles anew where a source is newer than the bundles: processes and threads of the tests start from them. */
+/** Rebuilds the bundles, which processes and threads of tests start from, if a source is newer. */
 export function setup(): void {
   const built = statSync(join(root, 'dist/bundle/index.js'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const isNewer = ['src', 'launcher'].some((folder) =>

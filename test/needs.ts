@@ -5,8 +5,8 @@ declare module '@vitest/runner' {
 }
 
 /**
- * Options of a test, or of a group of them, that runs only where something is there: the run ends with a list of what
- * was not.
+ * Options of a test, or of a group of tests, that needs something that not every machine has. Without it the test is
+ * skipped, and the run ends with a list of what was missing.
  *
  * @example it('draws the page', needs('Chromium', findChromium()), async () => { ... });
  */
@@ -14,5 +14,5 @@ export function needs(what: string, there: unknown): { skip: boolean; meta: { ne
   return { skip: !there, meta: { needs: what } };
 }
 
-/** Options of a test that takes long, and of whose kind a shorter one is always run: `npm run test:all` runs both. */
-export const long = needs('time: npm run test:all takes it', process.env.POD_DIST_TESTS === 'all');
+/** Options of a long test that only `npm run test:all` runs; a shorter test of the same kind always runs. */
+export const long = needs('time (npm run test:all)', process.env.POD_DIST_TESTS === 'all');

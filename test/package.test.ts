@@ -13,7 +13,7 @@ const { packages } = JSON.parse(readFileSync(new URL('../package-lock.json', imp
   packages: Record<string, LockEntry>;
 };
 
-/** What somebody who installs pod-dist gets, by name. */
+/** Packages that an installation of pod-dist brings. */
 const installed = Object.entries(packages)
   .filter(([path, { dev }]) => path !== '' && !dev)
   .map(([path, entry]) => ({ name: path.replace(/^.*node_modules\//, ''), ...entry }));
@@ -22,18 +22,18 @@ const { isAllowed } = (await import(new URL('../scripts/licences.js', import.met
   isAllowed(licence?: string): boolean;
 };
 
-describe('the tree of production dependencies', () => {
-  it('runs no install scripts but those that docs/install.md names', () => {
+describe('production dependencies', () => {
+  it('run only the install scripts that docs/install.md names', () => {
     const scripts = installed.filter(({ hasInstallScript }) => hasInstallScript).map(({ name }) => name);
     expect(scripts.sort()).toEqual(['msgpackr-extract', 'webgpu', 'zeromq']);
   });
 
-  it('has licences that allow to pass it on', () => {
+  it('have licences that allow redistribution', () => {
     const other = installed.filter(({ license }) => !isAllowed(license));
     expect(other.map(({ name, license }) => `${name}: ${license}`)).toEqual([]);
   });
 
-  it('holds neither the union package of TensorFlow.js, nor ECharts, nor archive tools of old', () => {
+  it('include neither @tensorflow/tfjs, nor ECharts, nor outdated archive packages', () => {
     const names = installed.map(({ name, version }) => `${name}@${version}`);
     expect(
       names.filter((name) =>

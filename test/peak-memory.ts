@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
 
 /**
- * Starts to watch the peak of this process's memory. On Linux the peak so far is forgotten first; elsewhere only what
- * exceeds it is found.
+ * Starts to measure the peak of this process's memory. On Linux it resets the earlier peak; elsewhere it finds only
+ * memory above that.
  *
- * @returns Gives the megabytes by which the peak has risen since.
+ * @returns A function that gives the megabytes by which the peak has risen.
  */
 export function watchPeak(): () => number {
   if (process.platform === 'linux') writeFileSync('/proc/self/clear_refs', '5');

@@ -1,7 +1,7 @@
 import type { Reporter, TestModule } from 'vitest/node';
 import type {} from './needs.js';
 
-/** Ends a run with what its skipped tests need, and how many need it. */
+/** Ends a run with a list of what its skipped tests need, and the number of tests that need it. */
 export default class SkippedReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const counts = new Map<string, number>();
@@ -15,7 +15,7 @@ export default class SkippedReporter implements Reporter {
     if (counts.size === 0) return;
     const lines = [...counts].sort(([a], [b]) => a.localeCompare(b));
     const width = Math.max(...lines.map(([, count]) => String(count).length));
-    console.log('\nSkipped, for want of');
+    console.log('\nSkipped tests need');
     for (const [what, count] of lines) console.log(`  ${String(count).padStart(width)}  ${what}`);
   }
 }

@@ -6,22 +6,22 @@ import { needs } from '../needs.js';
 
 const adapters = await listAdapters().catch(() => []);
 
-/** What backends need that not every machine has; others run everywhere. */
+/** Requirements of backends that do not run on every machine. */
 const requirements: Partial<Record<BackendName, ReturnType<typeof needs>>> = {
   native: needs('native TensorFlow (pod-dist setup)', findAddon()),
   webgpu: needs('a Vulkan driver for webgpu', adapters.length > 0),
 };
 
-/** Options of tests of a backend: they run where the backend does. */
+/** Options of a backend's tests, which are skipped if the backend does not run here. */
 export const onBackend = (name: BackendName) => requirements[name] ?? needs(name, true);
 
-/** Backends that run here. */
+/** Backends that run on this machine. */
 export const backendsHere = backendNames.filter((name) => !onBackend(name).skip);
 
-/** Backends faster than plain JavaScript that run here. */
+/** Backends that run on this machine, except plain JavaScript. */
 export const accelerated = backendsHere.filter((name) => name !== 'cpu');
 
-/** Normally distributed numbers, the same on every backend. */
+/** Reproducible numbers in [mean - 1.5, mean + 1.5), the same on every backend. */
 export function normal(shape: number[], seed: number, mean = 0): tf.Tensor {
   const buffer = tf.buffer(shape);
   const random = tf.util.sizeFromShape(shape);

@@ -9,7 +9,7 @@ import type * as tf from '../../src/tf/index.js';
 
 const valuesOf = (tensors: readonly tf.Tensor[]) => tensors.map((tensor) => tensor.dataSync<'float32'>());
 
-/** The halves of a backend's batch norm with numbers of the host's between them. */
+/** A backend's batch norm in halves: sums for the host to reduce, and operations that take the reduced sums. */
 export function halvesOf(operations: BatchNormOperations) {
   return {
     sums(x: tf.Tensor): Float64Array {

@@ -6,7 +6,7 @@ import { normal } from './backends.js';
 import { backendsHere } from './backends.js';
 
 describe.each(backendsHere)('a convolution on %s', (name) => {
-  it('leaves out the gradient of images that nobody asks for', async () => {
+  it('skips the gradient of the images if only the gradient of the filter is asked for', async () => {
     await initBackend(name);
     const seen: string[] = [];
     const engine = tf.engine();

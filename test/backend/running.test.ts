@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { explainFailure } from '../../src/backend/running.js';
 import { initBackend } from '../../src/backend/index.js';
 
-/** A WebAssembly module of one page whose function `load` reads beyond it. */
+/** A WebAssembly module with one page of memory, whose function `load` reads beyond the page. */
 const bytes = [
   ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
   ...[0x01, 0x05, 0x01, 0x60, 0x00, 0x01, 0x7f],
@@ -25,14 +25,14 @@ async function readBeyond(): Promise<unknown> {
 describe('explainFailure', () => {
   beforeAll(() => initBackend('wasm'));
 
-  it('tells that the wasm backend is short of memory', async () => {
+  it('turns an out-of-bounds access of the wasm backend into OUT_OF_MEMORY', async () => {
     const cause = await readBeyond();
     expect(cause).toBeInstanceOf(WebAssembly.RuntimeError);
     const message = expect.stringMatching(/needs more memory than it can have: lower batchSize/) as string;
     expect(explainFailure(cause)).toMatchObject({ code: 'OUT_OF_MEMORY', message, cause });
   });
 
-  it('leaves every other error as it is', () => {
+  it('returns other errors unchanged', () => {
     for (const error of [new Error('out of bounds'), new WebAssembly.RuntimeError('unreachable'), 'text'])
       expect(explainFailure(error)).toBe(error);
   });

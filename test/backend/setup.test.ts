@@ -27,7 +27,7 @@ describe('pod-dist setup', () => {
   const setup = (...args: string[]) => command(['setup', '--json', ...args]);
 
   it(
-    'builds against a library that is here already, once',
+    'builds against an installed library, once',
     needs('a library of native TensorFlow', library),
     async () => {
       const { stdout } = await setup('--library', library as string);
@@ -37,7 +37,7 @@ describe('pod-dist setup', () => {
     },
   );
 
-  it('tells setup and launch alike that an addon which is there does not load', async () => {
+  it('reports in setup and launch that the addon does not load', async () => {
     const folder = addonFolder(false, { POD_DIST_CACHE: cache });
     const manifest = {
       tensorflow: '2.21.0',
@@ -62,7 +62,7 @@ describe('pod-dist setup', () => {
     expect(again).toMatchObject({ code: 2, stdout: expect.stringContaining('building again: the addon') });
   });
 
-  it('names a driver that is too old for CUDA before anything is fetched', async () => {
+  it('rejects a driver that is too old for CUDA before it downloads anything', async () => {
     const smi = join(cache, 'nvidia-smi');
     const setupWith = async (version: string) => {
       writeFileSync(smi, `#!/bin/sh\necho ${version}\n`);
@@ -88,7 +88,7 @@ describe('pod-dist setup', () => {
     expect((await setupWith('525.105')).stdout).toContain('NVIDIA driver 525.105, TensorFlow for CUDA 12');
   });
 
-  it('says what is missing, and leaves nothing but the module for shared memory, which needs no TensorFlow', async () => {
+  it('reports a missing library, and builds only the module for shared memory, which needs no TensorFlow', async () => {
     const failure = await setup('--library', cache).catch(
       (error: unknown) => error as { code: number; stderr: string },
     );

@@ -20,7 +20,7 @@ async function bench(...args: string[]): Promise<Record<string, number | string 
     .map((line) => JSON.parse(line) as Record<string, number>);
 }
 
-/** Whether network namespaces can be made here. */
+/** Whether this machine can create network namespaces and shape traffic. */
 function canShape(): boolean {
   try {
     execFileSync('ip', ['netns', 'add', 'pod-dist-probe'], { stdio: 'ignore' });
@@ -32,7 +32,7 @@ function canShape(): boolean {
   }
 }
 
-/** What a search finds; `none` where it finds nothing. */
+/** Output of a search; `none` if it finds nothing. */
 function attempt(search: () => Buffer): string {
   try {
     return search().toString();
@@ -41,7 +41,7 @@ function attempt(search: () => Buffer): string {
   }
 }
 
-/** The names of namespaces that a shaped link makes: those of other tests are none of them. */
+/** Names of namespaces of shaped links, which differ from those of other tests. */
 const ofLinks = /^pod-dist-\d+-/m;
 
 function namespaces(): string {
@@ -49,7 +49,7 @@ function namespaces(): string {
 }
 
 describe('pod-dist bench', () => {
-  it('measures all-reduces, with no wrong element, and draws them', async () => {
+  it('allreduce measures all-reduces without wrong elements, and writes an SVG', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
     const svg = join(folder, 'plot.svg');
     const rows = await bench('allreduce', '-n', '3', '--sizes', '4KB,2MB', '--rounds', '1', '--svg', svg);
@@ -68,7 +68,7 @@ describe('pod-dist bench', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('measures steps and predicts them up to 1,024 workers', async () => {
+  it('scaling measures steps, and predicts them for up to 1,024 workers', async () => {
     const flags = ['--model', 'resnet20', '--workers', '1,2', '--compute', '20', '--steps', '3'];
     const rows = (await bench('scaling', ...flags)).filter(({ scaling }) => scaling === 'weak');
     const measured = rows.filter(({ predicted }) => predicted === false) as Record<string, number>[];
@@ -82,7 +82,7 @@ describe('pod-dist bench', () => {
     expect(Math.max(...(predicted as number[]))).toBe(1024);
   });
 
-  it('refuses what it cannot measure, in one line', async () => {
+  it('allreduce rejects an invalid size in one line', async () => {
     await expect(bench('allreduce', '--sizes', '10 potatoes')).rejects.toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/^pod-dist: 10 potatoes is no size.*\n$/) as string,
@@ -90,7 +90,7 @@ describe('pod-dist bench', () => {
   });
 
   it(
-    'keeps to the rate of a shaped link, and leaves nothing behind',
+    'scaling does not exceed the rate of a shaped link, and removes its namespaces',
     needs('network namespaces', canShape()),
     async () => {
       const flags = ['--model', 'resnet20', '--workers', '2', '--compute', '1', '--steps', '1'];
@@ -104,7 +104,7 @@ describe('pod-dist bench', () => {
   );
 
   it(
-    'compares flat with hierarchical between hosts of their own names',
+    'hierarchy.js compares flat with hierarchical all-reduces between hosts',
     needs('network namespaces', canShape()),
     async () => {
       const script = fileURLToPath(new URL('../../dist/benchmarks/hierarchy.js', import.meta.url));
@@ -124,7 +124,7 @@ describe('pod-dist bench', () => {
   );
 
   it(
-    'has a worker on each of some hosts behind a delay',
+    'scaling measures one worker per host behind a delay',
     needs('network namespaces', canShape()),
     async () => {
       const flags = '--hosts 2 --delay 4ms --rate 1gbit --model resnet20 --sizes 4KB --compute 1 --steps 1';
@@ -145,25 +145,29 @@ describe('pod-dist bench', () => {
     ['--hosts 3', /^pod-dist: --hosts 3: give powers of two .*\n$/],
     ['--hosts 2 --delay soon', /^pod-dist: --delay soon: give a time .*\n$/],
     ['--delay 1ms', /^pod-dist: --delay and --rate go with --hosts .*\n$/],
-  ])('refuses scaling %s, in one line', async (flags, line) => {
+  ])('scaling rejects %s in one line', async (flags, line) => {
     const refused = { code: 2, stderr: expect.stringMatching(line) as string };
     await expect(bench('scaling', ...flags.split(' '))).rejects.toMatchObject(refused);
   });
 
-  it('takes the link away when it is stopped', needs('network namespaces', canShape()), async () => {
-    const child = spawn(process.execPath, [cli, 'bench', 'scaling', '--workers', '2', '--link', '1gbit']);
-    const own = `pod-dist-${child.pid}-1`;
-    await expect.poll(namespaces, { timeout: 20_000 }).toContain(own);
-    child.kill('SIGTERM');
-    const [code] = (await once(child, 'exit')) as [number | null];
-    expect(code).toBe(143);
-    expect(namespaces()).not.toContain(`pod-dist-${child.pid}`);
-    const ranks = () =>
-      execFileSync('pgrep', ['-f', `dist/src/bench/rank.js .*10.213.${Number(child.pid) % 250}\\.`]);
-    await expect.poll(() => attempt(ranks), { timeout: 5000 }).toBe('none');
-  });
+  it(
+    'scaling removes its link and ranks when it is stopped',
+    needs('network namespaces', canShape()),
+    async () => {
+      const child = spawn(process.execPath, [cli, 'bench', 'scaling', '--workers', '2', '--link', '1gbit']);
+      const own = `pod-dist-${child.pid}-1`;
+      await expect.poll(namespaces, { timeout: 20_000 }).toContain(own);
+      child.kill('SIGTERM');
+      const [code] = (await once(child, 'exit')) as [number | null];
+      expect(code).toBe(143);
+      expect(namespaces()).not.toContain(`pod-dist-${child.pid}`);
+      const ranks = () =>
+        execFileSync('pgrep', ['-f', `dist/src/bench/rank.js .*10.213.${Number(child.pid) % 250}\\.`]);
+      await expect.poll(() => attempt(ranks), { timeout: 5000 }).toBe('none');
+    },
+  );
 
-  it('splits real training steps of two workers by bucket size', async () => {
+  it('overlap.js measures the parts of training steps by bucket size', async () => {
     const flags = '--backend wasm --model small-cnn --batch 8 --steps 3 --rounds 1 --buckets 64KB,1GB';
     const { stdout } = await promisify(execFile)(process.execPath, [overlap, ...flags.split(' ')]);
     const rows = stdout.trim().split('\n').slice(3);

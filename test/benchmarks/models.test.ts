@@ -7,7 +7,7 @@ import { simulateAllReduce, simulateSteps, type SimulatedSteps } from '../../src
 import { formatSize, parseSize } from '../../src/bench/sizes.js';
 
 describe('the cost model', () => {
-  it('finds latency and bandwidth again in times that follow it', () => {
+  it('fitLink recovers latency and bandwidth from times of the model', () => {
     const link = { hopMs: 0.05, byteMs: 1e-6 };
     const samples = [2, 4, 8].flatMap((workers) =>
       [1e5, 1e6, 1e8].map((bytes) => {
@@ -20,7 +20,7 @@ describe('the cost model', () => {
     expect(fitted.byteMs / link.byteMs).toBeCloseTo(1, 9);
   });
 
-  it('hides all but the last bucket behind a long computation, and nothing without overlap', () => {
+  it('stepMs hides all but the last bucket behind a long computation, and nothing without overlap', () => {
     const link = { hopMs: 0, byteMs: 1e-6 };
     const step = { layers: new Array<number>(10).fill(250_000), computeMs: 300, bucketBytes: 1_000_000 };
     expect(stepMs(link, 2, { ...step, overlap: false })).toBeCloseTo(310);
@@ -28,11 +28,11 @@ describe('the cost model', () => {
   });
 });
 
-describe('the simulation', () => {
+describe('the simulated network', () => {
   const bytes = 800_000;
   const link = { hopMs: 1, byteMs: 1e-6, messageMs: 0, handlingMs: 0 };
 
-  it('comes to what hops and bytes take where processors cost nothing', () => {
+  it('gives the time of hops and bytes if processors cost nothing', () => {
     const time = (algorithm: 'ring' | 'halving-doubling' | 'two-shot') =>
       simulateAllReduce(link, 8, { bytes, algorithm });
     expect(time('ring')).toBeCloseTo(14 * 1 + 2 * 7 * 0.1);
@@ -40,14 +40,14 @@ describe('the simulation', () => {
     expect(time('two-shot')).toBeCloseTo(2 * 1 + 2 * 0.7);
   });
 
-  it('lets messages to one rank wait for each other, and ranks that share a processor', () => {
+  it('serialises messages to one rank, and ranks that share a processor', () => {
     const about = { bytes: 8, algorithm: 'two-shot' } as const;
     const busy = { ...link, byteMs: 0, messageMs: 0.5 };
     expect(simulateAllReduce(busy, 4, about)).toBeCloseTo(2 * (1 + 3 * 0.5 + 0.5));
     expect(simulateAllReduce({ ...busy, cores: 1 }, 4, about)).toBeCloseTo(4 * 3 * 2 * 2 * 0.5);
   });
 
-  it('is fitted to what it has come to itself', () => {
+  it('is recovered by fitNetwork from its own times', () => {
     const network = { hopMs: 1.1, byteMs: 8e-7, messageMs: 0.04, handlingMs: 5e-7, cores: 2 };
     const samples = (['ring', 'two-shot', 'halving-doubling'] as const).flatMap((algorithm) =>
       [64_000, 1_000_000].flatMap((size) =>
@@ -62,7 +62,7 @@ describe('the simulation', () => {
       expect(fitted[key] / network[key]).toBeCloseTo(1, 1);
   });
 
-  it('hides buckets behind the computation, several of them at once, and waits for stragglers', () => {
+  it('hides buckets behind computation, with several in flight, and waits for stragglers', () => {
     const layers = new Array<number>(12).fill(50_000);
     const step = (more: Partial<SimulatedSteps>) =>
       simulateSteps(link, 8, {
@@ -81,12 +81,12 @@ describe('the simulation', () => {
   });
 });
 
-describe('layer sizes', () => {
+describe('layerSizes', () => {
   it('add up to the published number of parameters', () => {
     expect(layerSizes.resnet50.reduce((sum, size) => sum + size)).toBe(25_557_032);
   });
 
-  it('fill buckets from the last layer to the first, with every parameter in one', () => {
+  it('fill buckets from the last layer to the first, each parameter once', () => {
     const buckets = fillBuckets(layerSizes.resnet50, 8_000_000);
     let end = 25_557_032;
     for (const bucket of buckets) {
@@ -99,18 +99,18 @@ describe('layer sizes', () => {
   });
 });
 
-describe('sizes', () => {
+describe('parseSize', () => {
   it.each([
     ['64KB', 64_000, '64 KB'],
     ['1MiB', 1_048_576, '1.049 MB'],
     ['100 MB', 100_000_000, '100 MB'],
     ['4', 4, '4 B'],
-  ])('reads %s', (text, bytes, shown) => {
+  ])('reads %s, which formatSize prints again', (text, bytes, shown) => {
     expect(parseSize(text)).toBe(bytes);
     expect(formatSize(bytes)).toBe(shown);
   });
 
-  it.each(['', '1TB', '-4', '3', 'KB', '1.5B'])('refuses "%s"', (text) => {
+  it.each(['', '1TB', '-4', '3', 'KB', '1.5B'])('rejects "%s"', (text) => {
     expect(() => parseSize(text)).toThrow(/no size/);
   });
 });

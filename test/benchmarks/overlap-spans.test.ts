@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { splitSteps } from '../../benchmarks/overlap-spans.js';
 import type { TraceSpan } from '../../src/trace/tracer.js';
 
-/** Times in milliseconds. */
+/** A span with times in milliseconds. */
 function span(
   thread: TraceSpan['thread'],
   name: string,
@@ -17,7 +17,7 @@ const small = 'allReduce bn1/backward';
 const weights = 'allGather weights/0';
 
 describe('splitSteps', () => {
-  it('counts as exposed what is waited while a bucket is on the wire, for whatever', () => {
+  it('counts waits as exposed while a bucket is on the wire, whatever they wait for', () => {
     const spans = [
       span('compute', 'step', [0, 100]),
       span('communication', gradients, [10, 50], { collective: 1 }),
@@ -36,7 +36,7 @@ describe('splitSteps', () => {
     ]);
   });
 
-  it('counts as late what is waited for a rank that has not begun', () => {
+  it('counts waits for a rank that has not begun as late', () => {
     const early = [
       span('compute', 'step', [0, 60]),
       span('communication', gradients, [10, 50], { collective: 1 }),
@@ -51,7 +51,7 @@ describe('splitSteps', () => {
     expect(second).toMatchObject({ compute: 60, reduceScatter: 11, exposed: 0, late: 0 });
   });
 
-  it('counts a sum that shares the link with a bucket as queued, from when the last rank has called it', () => {
+  it('counts a sum that shares the link with a bucket as queued, once the last rank has called it', () => {
     const sum = { collective: 2, stream: 1 };
     const early = [
       span('compute', 'step', [0, 100]),
@@ -70,7 +70,7 @@ describe('splitSteps', () => {
     expect(second).toMatchObject({ compute: 89, small: 9, exposed: 11, queued: 11, late: 0 });
   });
 
-  it('keeps the steps of a rank apart', () => {
+  it('separates the steps of a rank', () => {
     const spans = [
       span('compute', 'step', [0, 10]),
       span('compute', 'step', [10, 30]),
@@ -82,7 +82,7 @@ describe('splitSteps', () => {
     expect(steps.map(({ compute }) => compute)).toEqual([10, 15]);
   });
 
-  it('counts what goes on past the end of a step in either step for its part there', () => {
+  it('divides a span across the end of a step between both steps', () => {
     const spans = [
       span('compute', 'step', [0, 20]),
       span('compute', 'step', [20, 50]),

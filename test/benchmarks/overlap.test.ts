@@ -7,7 +7,7 @@ import { needs } from '../needs.js';
 
 const script = fileURLToPath(new URL('../../dist/benchmarks/overlap.js', import.meta.url));
 
-/** Whether this system and user can shape a link. */
+/** Whether this user can create a shaped link on this machine. */
 function canShape(): boolean {
   try {
     ShapedLink.create(2, '1gbit').close();
@@ -17,9 +17,9 @@ function canShape(): boolean {
   }
 }
 
-describe('steps behind a slow link', () => {
+describe('steps over a slow link', () => {
   it(
-    'hide weights that are gathered in buckets, and none in one bucket',
+    'hide the gathering of weights in several buckets, and nothing in one bucket',
     { ...needs('network namespaces', canShape()), timeout: 180_000 },
     async () => {
       const model = ['--model', 'resnet20', '--backend', 'wasm', '--batch', '16', '--statistics', 'local'];

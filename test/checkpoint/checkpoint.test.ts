@@ -19,7 +19,7 @@ const config = configSchema.parse({
   learningRate: { schedule: 'constant', rate: 0.1 },
 });
 
-/** In the middle of an epoch, of two ranks that have arrays of their own. */
+/** A checkpoint in the middle of an epoch, of two ranks with arrays of their own. */
 function inside(epochs: number, steps: number, stepsPerEpoch = 30): Checkpoint {
   const lossSums = [[0.1 + 0.2, 1 / 3], [1e-30]];
   return {
@@ -57,14 +57,14 @@ describe('checkpoints', () => {
   beforeEach(async () => void (run = await mkdtemp(join(tmpdir(), 'pod-dist-test-'))));
   afterEach(() => rm(run, { recursive: true }));
 
-  it('come back bit for bit', async () => {
+  it('are loaded with equal bits', async () => {
     const saved = checkpoint(3);
     const folder = await saveCheckpoint(join(run, 'checkpoints'), saved);
     expect(folder).toBe(join(run, 'checkpoints', 'epoch-0003'));
     expect(await loadCheckpoint(folder)).toEqual(saved);
   });
 
-  it('of the middle of an epoch come back bit for bit, from one file a rank', async () => {
+  it('of the middle of an epoch are loaded with equal bits, from one file for each rank', async () => {
     const { evaluation: _, ...saved } = inside(1, 7);
     const folder = await saveCheckpoint(join(run, 'checkpoints'), saved, { shards: 2 });
     expect(folder).toBe(join(run, 'checkpoints', 'step-00000037'));
@@ -85,7 +85,7 @@ describe('checkpoints', () => {
     expect(await loadCheckpoint(spread)).toEqual(whole);
   });
 
-  it('are in the order of the training, whatever an epoch had of steps; the furthest is found', async () => {
+  it('are listed in the order of training for any steps per epoch, and the last valid one is found', async () => {
     const folder = join(run, 'checkpoints');
     const saved = [
       checkpoint(2),
@@ -117,13 +117,13 @@ describe('checkpoints', () => {
     expect(said).toHaveLength(2);
   });
 
-  it('are found by run folder or by their own, the newest first', async () => {
+  it('are found by run folder, the newest first, or by their own folder', async () => {
     for (const epochs of [1, 2, 10]) await saveCheckpoint(join(run, 'checkpoints'), checkpoint(epochs));
     expect((await findCheckpoint(run)).checkpoint.epochs).toBe(10);
     expect((await findCheckpoint(join(run, 'checkpoints', 'epoch-0002'))).checkpoint.epochs).toBe(2);
   });
 
-  it('name the file whose bytes changed, and a run falls back on the one before', async () => {
+  it('are rejected with the name of a changed file, and the run folder falls back to the previous one', async () => {
     const older = await saveCheckpoint(join(run, 'checkpoints'), checkpoint(1));
     const newer = await saveCheckpoint(join(run, 'checkpoints'), checkpoint(2));
     const file = join(newer, 'shard-0.bin');
@@ -143,7 +143,7 @@ describe('checkpoints', () => {
   const readManifest = async (folder: string) =>
     JSON.parse(await readFile(join(folder, 'checkpoint.json'), 'utf8')) as Manifest;
 
-  it('of an earlier version are read without the settings that are gone, which are named', async () => {
+  it('of an earlier version are read without removed settings, which are reported', async () => {
     const saved = checkpoint(1);
     const folder = await saveCheckpoint(join(run, 'checkpoints'), saved);
     const file = join(folder, 'checkpoint.json');
@@ -165,7 +165,7 @@ describe('checkpoints', () => {
     });
   });
 
-  /** Writes a checkpoint as format 2 had it: a file for each array. */
+  /** Rewrites a checkpoint in format 2: a file for each array. */
   async function asFormat2(folder: string, { weights, moving, state }: Checkpoint): Promise<Manifest> {
     const {
       buckets: _b,
@@ -192,7 +192,7 @@ describe('checkpoints', () => {
     expect(await loadCheckpoint(folder)).toEqual(saved);
   });
 
-  it('of format 1, with no digest of the manifest and the evaluation within, are read, and kept all', async () => {
+  it('of format 1, without a digest and with the evaluation in the manifest, are read, with keep 0', async () => {
     const saved = checkpoint(2);
     const folder = await saveCheckpoint(join(run, 'checkpoints'), saved);
     const { sha256: _, ...manifest } = await asFormat2(folder, saved);
@@ -207,7 +207,7 @@ describe('checkpoints', () => {
     await expect(loadCheckpoint(folder)).rejects.toMatchObject({ code: 'CHECKPOINT_CORRUPT' });
   });
 
-  it('with any bit flipped, or cut anywhere, are refused or lack their evaluation', async () => {
+  it('with a flipped bit or truncated file are rejected, or lose only their evaluation', async () => {
     const module = { name: 'backbone.mjs', sha256: '', text: Buffer.from('export default () => {};') };
     module.sha256 = createHash('sha256').update(module.text).digest('hex');
     const saved = { ...inside(3, 2), evaluation: emptyTotals(2), module };
@@ -255,7 +255,7 @@ describe('checkpoints', () => {
     expect(await loadCheckpoint(folder)).toEqual(saved);
   });
 
-  it('whose weights are not as many as they say, though their digests are right, are refused', async () => {
+  it('with another number of weights than their slots are rejected, even with right digests', async () => {
     const short = { ...checkpoint(1), weights: Float32Array.of(1) };
     const folder = await saveCheckpoint(join(run, 'checkpoints'), short);
     await expect(loadCheckpoint(folder)).rejects.toMatchObject({
@@ -265,7 +265,7 @@ describe('checkpoints', () => {
   });
 
   it.each([[[100_000, 100_000, 3]], [[-1, 8, 1]], [[8, 8, 0]]])(
-    'of images of a shape that no recipe allows are refused: %j',
+    'with an image shape that no recipe allows are rejected: %j',
     async (shape) => {
       const saved = { ...checkpoint(1), shape: shape as [number, number, number] };
       const folder = await saveCheckpoint(join(run, 'checkpoints'), saved);
@@ -276,7 +276,7 @@ describe('checkpoints', () => {
     },
   );
 
-  it('take no evaluation of another checkpoint', async () => {
+  it('ignore the evaluation of another checkpoint', async () => {
     const [one, two] = [checkpoint(1), checkpoint(2)];
     const folder = await saveCheckpoint(join(run, 'checkpoints'), { ...one, evaluation: undefined });
     const other = await saveCheckpoint(join(run, 'checkpoints'), two);
@@ -287,7 +287,7 @@ describe('checkpoints', () => {
     expect((await loadCheckpoint(folder)).evaluation).toEqual(emptyTotals(2));
   });
 
-  it('reject a manifest of something else in one line', async () => {
+  it('with another manifest, or missing, are rejected in one line', async () => {
     const folder = await saveCheckpoint(join(run, 'checkpoints'), checkpoint(1));
     await writeFile(join(folder, 'checkpoint.json'), '{"format": 7}');
     await expect(loadCheckpoint(folder)).rejects.toMatchObject({
@@ -298,7 +298,7 @@ describe('checkpoints', () => {
     });
   });
 
-  it('are pruned to every so many epochs besides, and the newest stays whatever the rules', async () => {
+  it('are pruned by `every n epochs`, and the newest and the one just written always stay', async () => {
     const folder = join(run, 'checkpoints');
     for (let epochs = 1; epochs <= 6; epochs++) {
       await saveCheckpoint(folder, checkpoint(epochs));
@@ -312,7 +312,7 @@ describe('checkpoints', () => {
     expect(await left()).toEqual(['epoch-0004', 'step-00000184']);
   });
 
-  it('are pruned to the newest and the best, with what interrupted writes left', async () => {
+  it('are pruned to the last and the best ones, and files of interrupted writes are removed', async () => {
     const folder = join(run, 'checkpoints');
     const correct = [3, 9, 4, 9, 5, 6];
     const trainLosses = [3, 5, 5, 5, 5, 5];

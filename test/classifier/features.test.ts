@@ -33,7 +33,7 @@ describe('featuresOf', () => {
       return [...result.dataSync<'float32'>()];
     });
 
-  it('with a mirror have the mean direction of both views, and are the same for either', () => {
+  it('gives, with mirror, the mean direction of an image and its mirror image', () => {
     const [plain, other] = [features(images, false), features(mirrored, false)];
     const both = features(images, true);
     expect(Math.max(...plain.map((value, at) => Math.abs(value - other[at])))).toBeGreaterThan(0.01);

@@ -6,7 +6,7 @@ import { stringify } from 'yaml';
 import { readAssignment } from '../../src/config/assignment.js';
 import { loadConfig } from '../../src/config/load.js';
 
-/** Texts of which YAML would make something else. */
+/** Texts that YAML would read as something else. */
 const texts = [
   ...[
     'faces #2',
@@ -58,13 +58,16 @@ beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'))));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('--set', () => {
-  it.each(texts)('takes text as it stands: %j, also from the file that it is written to', (text) => {
-    const config = loadConfig({ file: 'cifar10-resnet20', set: [`data.root=${text}`] });
-    expect(config.data).toMatchObject({ root: text });
-    const file = join(folder, 'shown.yaml');
-    writeFileSync(file, stringify(config));
-    expect(loadConfig({ file })).toEqual(config);
-  });
+  it.each(texts)(
+    'takes the text %j unchanged, as does a file that the configuration is written to',
+    (text) => {
+      const config = loadConfig({ file: 'cifar10-resnet20', set: [`data.root=${text}`] });
+      expect(config.data).toMatchObject({ root: text });
+      const file = join(folder, 'shown.yaml');
+      writeFileSync(file, stringify(config));
+      expect(loadConfig({ file })).toEqual(config);
+    },
+  );
 
   it.each([
     ['batchSize=0x10', 16],
@@ -76,18 +79,18 @@ describe('--set', () => {
     ['no.such=3', 3],
     ['batchSize=', null],
     ['trace=', ''],
-  ])('reads %s as the schema has it', (assignment, value) => {
+  ])('reads %s by the type in the schema', (assignment, value) => {
     expect(readAssignment(assignment)).toMatchObject({ value, source: `--set ${assignment}` });
   });
 
-  it('does not depend on the order', () => {
+  it('gives the same configuration in any order', () => {
     const set = ['model.stem=imagenet', 'model.name=resnet18', 'model.dim=9'];
     const config = loadConfig({ set });
     expect(config.model).toMatchObject({ name: 'resnet18', stem: 'imagenet', dim: 9 });
     expect(loadConfig({ set: set.toReversed() })).toEqual(config);
   });
 
-  it.each(['a..b=1', '.=1', `${'a.'.repeat(20)}a=1`, '=', 'x'])('refuses %s', (assignment) => {
+  it.each(['a..b=1', '.=1', `${'a.'.repeat(20)}a=1`, '=', 'x'])('rejects %s', (assignment) => {
     expect(() => loadConfig({ set: [assignment] })).toThrow(/write --set key=value/);
   });
 });

@@ -24,7 +24,7 @@ describe('checkpoint.every', () => {
     ['0 steps', ''],
     ['often', ''],
     ['[1]', ''],
-  ])('refuses %s in one line', (text, hint) => {
+  ])('rejects %s in one line', (text, hint) => {
     expect(() => checkpointOf(`every=${text}`)).toThrow(
       `checkpoint.every: must be epochs, or such as 500 steps, 10 min, 1 epoch${hint}`,
     );
@@ -66,13 +66,13 @@ describe('checkpoint.keep', () => {
     ['best 2 by meanCosin', '; did you mean best 2 by meanCosine?'],
     ['many', ''],
     ['{}', ''],
-  ])('refuses %s in one line', (text, hint) => {
+  ])('rejects %s in one line', (text, hint) => {
     expect(() => checkpointOf(`keep=${text}`)).toThrow(
       `must be how many stay (0: all), or last 3, best 2, every 10 epochs, or a list of these${hint}`,
     );
   });
 
-  it('is written into a configuration as it was given, and read again', () => {
+  it('stays as given in a configuration that is written and read again', () => {
     const config = loadConfig({ set: ['checkpoint={every: 20 min, keep: [last 2, best 1]}'] });
     expect(configSchema.parse(JSON.parse(JSON.stringify(config)))).toEqual(config);
   });

@@ -22,8 +22,8 @@ async function load(file: string, set: string[] = []) {
   return loadConfig({ file, set });
 }
 
-describe('a recipe that is code', () => {
-  it('comes to what the same settings in YAML do, with what it imports, extends and is overridden by', async () => {
+describe('a recipe in code', () => {
+  it('gives the configuration of the same settings in YAML, with imports, extends and --set', async () => {
     recipe(
       'export enum Size { small = 8 }\nexport const dim: number = 2 * Size.small;\n',
       'ts',
@@ -53,14 +53,14 @@ describe('a recipe that is code', () => {
     expect((await load(file)).model).toMatchObject({ path: join(folder, 'backbone.mjs'), dim: 16 });
   });
 
-  it('may be JavaScript', async () => {
+  it('can be written in JavaScript', async () => {
     for (const ending of ['js', 'mjs', 'mts'])
       expect(await load(recipe(`export default { extends: 'digits', epochs: 7 }`, ending))).toMatchObject({
         ...{ name: 'digits', epochs: 7 },
       });
   });
 
-  it('has its mistakes named in one line, with its file', async () => {
+  it('is rejected with its file and mistake in one line', async () => {
     const wrong: [text: string, message: RegExp][] = [
       ['export default { epochs: ', /cannot be imported: .*Unexpected token/],
       ['throw new Error("oh\\nno");', /cannot be imported: oh no$/],
@@ -91,7 +91,7 @@ describe('a recipe that is code', () => {
     await expect(load(folder.replace(/$/, '/parts.ts'))).rejects.toMatchObject({ code: 'CONFIG_NOT_FOUND' });
   });
 
-  it('runs only where --config names it', async () => {
+  it('runs only if --config names it', async () => {
     const code = recipe('throw new Error("it has run");');
     const file = recipe(`extends: ${code}\n`, 'yaml');
     await expect(load(file)).rejects.toThrow(

@@ -8,7 +8,7 @@ const validate = new Ajv2020({ strict: false }).compile(recipeFileSchema());
 const folder = new URL('../../configs/', import.meta.url);
 
 describe('recipeFileSchema', () => {
-  it.each(readdirSync(folder))('takes %s', (file) => {
+  it.each(readdirSync(folder))('accepts %s', (file) => {
     validate(parse(readFileSync(new URL(file, folder), 'utf8')));
     expect(validate.errors).toBeNull();
   });
@@ -17,7 +17,7 @@ describe('recipeFileSchema', () => {
     'extends: digits\nepochs: 3\n',
     'extends: cifar10-resnet20\ndata: {root: ./faces, size: 64}\nmodel: {dim: 256}\n',
     'loss: {name: arcface, scale: 30}\n',
-  ])('takes a part of a recipe: %j', (text) => expect(validate(parse(text))).toBe(true));
+  ])('accepts a part of a recipe: %j', (text) => expect(validate(parse(text))).toBe(true));
 
   it.each([
     'epoch: 3\n',
@@ -26,5 +26,5 @@ describe('recipeFileSchema', () => {
     'optimizer: {momentun: 0.9}\n',
     'data: {name: mnits}\n',
     'extends: [digits]\n',
-  ])('refuses %j', (text) => expect(validate(parse(text))).toBe(false));
+  ])('rejects %j', (text) => expect(validate(parse(text))).toBe(false));
 });

@@ -16,7 +16,7 @@ function recipe(text: string, name = `${++files}.yaml`): string {
   return file;
 }
 
-/** What a variant needs beside its name. */
+/** Settings that a variant requires besides its name. */
 const needed: Readonly<Record<string, string>> = {
   module: ', path: ./mine.js, dim: 4',
   'image-folder': ', root: faces',
@@ -31,8 +31,8 @@ const sections = Object.entries(jsonSchema().properties ?? {}).filter(
   ([, node]) => choiceKey(node) !== undefined,
 );
 
-describe('every section whose schema has variants', () => {
-  it('is found in the schema', () => {
+describe('a section with variants', () => {
+  it('is one of data, model, loss, optimizer and learningRate', () => {
     expect(sections.map(([name]) => name)).toEqual(['data', 'model', 'loss', 'optimizer', 'learningRate']);
   });
 
@@ -45,7 +45,7 @@ describe('every section whose schema has variants', () => {
   });
 
   it.each(turns)(
-    '$section: what belongs to $from goes where it turns to $to',
+    '$section: settings of $from are dropped when the section changes to $to',
     ({ section, key, from, to }) => {
       const rest =
         'learningRate: {schedule: constant, rate: 0.1}\nmodel: {name: resnet20}\ndata: {name: digits}\n';
@@ -70,8 +70,8 @@ describe('every section whose schema has variants', () => {
   );
 });
 
-describe('a choice that turns', () => {
-  it('keeps what both have, and takes along what describes it', () => {
+describe('a section that changes to another variant', () => {
+  it('keeps the settings that both variants have', () => {
     const file = recipe(
       'extends: cifar10-resnet20\ndata: {name: cifar10}\nmodel: {name: small-cnn}\noptimizer: {name: lars}\n',
     );
@@ -82,7 +82,7 @@ describe('a choice that turns', () => {
     expect(optimizer).toMatchObject({ name: 'lars', momentum: 0.9, nesterov: true, weightDecay: 0.0005 });
   });
 
-  it('keeps everything of variants that are one but for their names', () => {
+  it('keeps every setting between variants with the same settings', () => {
     const file = recipe('extends: cifar10-resnet20\nmodel: {name: resnet56}\n');
     expect(loadConfig({ file }).model).toEqual({
       name: 'resnet56',
@@ -92,7 +92,7 @@ describe('a choice that turns', () => {
     });
   });
 
-  it('counts a choice that is left out as its default', () => {
+  it('treats a missing name as the default variant', () => {
     const file = recipe('extends: digits\nloss: {lambda: 2, delta: {scale: 1}}\n');
     expect(loadConfig({ file, set: ['loss.name=softmax'] }).loss).toEqual({
       name: 'softmax',
@@ -105,7 +105,7 @@ describe('a choice that turns', () => {
     });
   });
 
-  it('still tells of what neither has', () => {
+  it('still rejects settings that neither variant has', () => {
     const file = recipe('extends: digits\nmodel: {chanels: [1]}\n');
     expect(() => loadConfig({ file, set: ['model.name=resnet18'] })).toThrow(
       /\d\.yaml:2:9: unknown key model\.chanels; /,
@@ -113,7 +113,7 @@ describe('a choice that turns', () => {
   });
 });
 
-describe('a mistake is told of where the user can change it', () => {
+describe('a mistake is reported at its place in file or --set', () => {
   const base = recipe('data: {name: digits}\nmodel:\n  name: resnet20\n  dim: 1\n', 'base.yaml');
   it.each([
     [
@@ -140,7 +140,7 @@ describe('a mistake is told of where the user can change it', () => {
     ['extends: base.yaml\n', [], /^base\.yaml:4:3 \(extended by top\.yaml\): model\.dim: .*>=2/],
     ['extends: base.yaml\nmodel: {dim: 4}\n', [], /^top\.yaml: learningRate is missing$/],
     ['extends: nowhere.yaml\n', [], /^top\.yaml:1:1: extends: no configuration file nowhere\.yaml/],
-  ])('%j with %j', (text, set, message) => {
+  ])('for %j with --set %j', (text, set, message) => {
     const file = recipe(text, 'top.yaml');
     let line = '';
     try {

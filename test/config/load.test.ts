@@ -19,7 +19,7 @@ function recipe(text: string): string {
   return file;
 }
 
-/** The one line of the mistake in `options`. */
+/** Message of the error that `loadConfig(options)` throws, which must be one line. */
 function mistake(options: LoadOptions): string {
   try {
     loadConfig(options);
@@ -34,7 +34,7 @@ function mistake(options: LoadOptions): string {
 }
 
 describe('loadConfig', () => {
-  it('reads the shipped recipes by name, digits where none is named', () => {
+  it('reads shipped recipes by name, digits by default', () => {
     expect(loadConfig({})).toMatchObject({ name: 'digits', data: { name: 'digits' }, batchSize: 96 });
     expect(loadConfig({ file: 'digits.yaml' })).toEqual(loadConfig({}));
     expect(loadConfig({ file: 'cifar10-resnet20' })).toMatchObject({
@@ -48,7 +48,7 @@ describe('loadConfig', () => {
     });
   });
 
-  it('puts --set over the file and flags over both', () => {
+  it('prefers --set to the file, and flags to both', () => {
     const file = recipe(`${least}batchSize: 32\nepochs: 5\nseed: 9\n`);
     const config = loadConfig({
       file,
@@ -75,7 +75,7 @@ describe('loadConfig', () => {
     ['nowhere', /^no configuration file nowhere: /],
     ['/nowhere/x.yaml', /^no configuration file \/nowhere\/x\.yaml: /],
     [tmpdir(), /^cannot read .*: it is a folder, not a file$/],
-  ])('says that there is no file %s', (file, message) => {
+  ])('rejects the file %s, which it cannot read', (file, message) => {
     expect(mistake({ file })).toMatch(message);
   });
 
@@ -90,7 +90,7 @@ describe('loadConfig', () => {
     ['just words', /a recipe is a list of "key: value" lines/],
     ['- seed', /a recipe is a list of "key: value" lines/],
     ['', /data is missing$/],
-  ])('names the file of %j', (text, message) => {
+  ])('rejects a file of %j with its path', (text, message) => {
     const file = recipe(text);
     const line = mistake({ file });
     expect(line).toContain(file);
@@ -109,14 +109,14 @@ describe('loadConfig', () => {
     ['batchSize: many', /batchSize: .*expected number/],
     ['backend: cuda', /backend: .*"native"\|"webgpu"\|"wasm"\|"cpu"/],
     ['epochs: ~', /epochs: .*expected number/],
-  ])('says what is wrong with %s', (line, message) => {
+  ])('rejects the line %s with its place', (line, message) => {
     const file = recipe(`${least}${line}\n`);
     expect(mistake({ file })).toMatch(
       new RegExp(`^${file.replaceAll('.', '\\.')}:4:\\d+: ${message.source}`),
     );
   });
 
-  it('tells of a misspelt key before what is missing for it', () => {
+  it('reports a misspelt key rather than the missing one', () => {
     expect(mistake({ file: recipe('modle: {name: resnet20}\n') })).toMatch(
       /unknown key modle; did you mean model/,
     );
@@ -141,12 +141,12 @@ describe('loadConfig', () => {
     ],
     ['__proto__.x=1', /^--set __proto__\.x=1: unknown key __proto__; /],
     ['constructor.prototype.x=1', /^--set constructor\.prototype\.x=1: unknown key constructor; /],
-  ])('says what is wrong with --set %s', (assignment, message) => {
+  ])('rejects --set %s', (assignment, message) => {
     expect(mistake({ set: [assignment] })).toMatch(message);
     expect(({} as Record<string, unknown>).x).toBeUndefined();
   });
 
-  it('names the setting of a wrong flag', () => {
+  it('rejects a wrong flag with its setting', () => {
     const flag = (path: string, value: unknown) => ({ flags: [{ path, value, source: `--${path}` }] });
     expect(mistake(flag('workers', 0))).toMatch(/^--workers: workers: .*>=1/);
     expect(mistake(flag('epochs', NaN))).toMatch(/^--epochs: epochs: /);
@@ -154,7 +154,7 @@ describe('loadConfig', () => {
 });
 
 describe('configDigest', () => {
-  it('is equal for equal configurations alone', () => {
+  it('is equal only for equal configurations', () => {
     expect(configDigest(loadConfig({}))).toBe(configDigest(loadConfig({})));
     expect(configDigest(loadConfig({}))).not.toBe(configDigest(loadConfig({ set: ['seed=2'] })));
   });

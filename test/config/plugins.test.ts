@@ -14,7 +14,7 @@ import { z } from 'zod';
 const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** A plug-in that registers a loss; `changes` go over what is fine. */
+/** Writes a plug-in that registers a loss; `changes` are added to its valid fields. */
 function plugin(file: string, name: string, changes = ''): string {
   const path = join(folder, file);
   writeFileSync(
@@ -45,7 +45,7 @@ async function mistake(text: string, file = 'mistake.mjs'): Promise<UserError> {
 }
 
 describe('a plug-in', () => {
-  it('is imported before settings are read, from beside the recipe, and known everywhere', async () => {
+  it('is imported relative to the recipe, and extends schema, suggestions and the list of settings', async () => {
     plugin('first.mjs', 'first');
     const recipe = join(folder, 'recipe.yaml');
     writeFileSync(recipe, 'extends: digits\nplugins: [./first.mjs]\nloss: {name: first}\n');
@@ -69,7 +69,7 @@ describe('a plug-in', () => {
     expect(JSON.stringify(jsonSchema())).toContain('"how much"');
   });
 
-  it('may be named by --set, and again in an equal file', async () => {
+  it('can be named by --set and registered again by an equal file, but not by a changed one', async () => {
     const path = plugin('second.mjs', 'second');
     const set = [`plugins=[${path}]`, 'loss.name=second'];
     await importPlugins({ set });
@@ -83,7 +83,7 @@ describe('a plug-in', () => {
     });
   });
 
-  it('that is missing, throws or registers nothing is one line', async () => {
+  it('that is missing, throws or registers nothing is rejected in one line', async () => {
     const missing = importPlugins({ set: [`plugins=[${join(folder, 'gone.mjs')}]`] });
     await expect(missing).rejects.toMatchObject({
       code: 'PLUGIN_NOT_FOUND',
@@ -102,7 +102,7 @@ describe('a plug-in', () => {
       });
   });
 
-  it('that half succeeds leaves nothing behind', async () => {
+  it('that fails after its first registration registers nothing', async () => {
     const text = `import { registerLoss, z } from 'pod-dist';
 registerLoss({ name: 'half', schema: z.object({ name: z.literal('half') }), create() {} });
 registerLoss({ name: 'pod', schema: z.object({ name: z.literal('pod') }), create() {} });`;
@@ -157,7 +157,7 @@ registerLoss({ name: 'pod', schema: z.object({ name: z.literal('pod') }), create
       /data set x: open must be a function/,
     ],
   ];
-  it.each(bad)('%s(%s) is refused', async (register, object, message) => {
+  it.each(bad)('with %s(%s) is rejected', async (register, object, message) => {
     const text = `import { ${register}, storedSettings, z } from 'pod-dist';
 const named = (name, more = {}) => z.strictObject({ name: z.literal(name), ...more });
 ${register}(${object});`;
@@ -168,7 +168,7 @@ ${register}(${object});`;
     });
   });
 
-  it('that is not named, or no plug-in at all, is refused where other processes must know it', async () => {
+  it('must be listed in plugins, and a loss registered without a plug-in is rejected, if other processes need it', async () => {
     const path = plugin('third.mjs', 'third');
     await importPlugins({ set: [`plugins=[${path}]`] });
     const named = loadConfig({ set: [`plugins=[${path}]`, 'loss.name=third', 'workers=2'] });
@@ -184,14 +184,14 @@ ${register}(${object});`;
   });
 });
 
-describe('settings that a checkpoint stores', () => {
+describe('storedSchema', () => {
   const base = JSON.parse(JSON.stringify(loadConfig({}))) as Record<string, unknown>;
   const stored = (changes: object) => {
     const settings = { ...base, ...changes };
     return storedSchema(settings).safeParse(settings);
   };
 
-  it('may be of kinds that only its plug-ins know', () => {
+  it('accepts unknown kinds if the settings have plug-ins', () => {
     const foreign = { plugins: ['/there/loss.mjs'], loss: { name: 'foreign', any: [1] } };
     expect(stored(foreign)).toMatchObject({ success: true, data: foreign });
     expect(stored({ ...foreign, plugins: [] }).success).toBe(false);

@@ -16,7 +16,7 @@ function recipe(name: string, text: string): string {
 }
 
 describe('extends', () => {
-  it('merges sections over a file that is beside the recipe', () => {
+  it('merges sections over files relative to the recipe', () => {
     recipe(
       'parts/base.yaml',
       'data: {name: digits, augment: {cropPadding: 1, flip: true}}\nmodel: {name: small-cnn, dim: 8, channels: [1, 2, 3]}\n' +
@@ -36,7 +36,7 @@ describe('extends', () => {
     });
   });
 
-  it('leaves out what belongs to the old choice of a section, and keeps what both have', () => {
+  it("drops settings of a section's old variant, and keeps those that both variants have", () => {
     const file = recipe(
       'other.yaml',
       'extends: digits\nmodel: {name: resnet18}\nlearningRate: {schedule: cosine, rate: 0.2}\n',
@@ -49,7 +49,7 @@ describe('extends', () => {
     expect(loadConfig({ file }).model).toMatchObject({ name: 'resnet18', dim: 64, stem: '3x3' });
   });
 
-  it('names every file of a circle', () => {
+  it('rejects a cycle with all its files', () => {
     const first = recipe('first.yaml', 'extends: second.yaml');
     recipe('second.yaml', 'extends: first.yaml');
     expect(() => loadConfig({ file: first })).toThrow(
@@ -59,7 +59,7 @@ describe('extends', () => {
     expect(() => loadConfig({ file: itself })).toThrow(/in a circle/);
   });
 
-  it('says what is wrong with what is extended', () => {
+  it('rejects missing files, lists and unknown keys', () => {
     const missing = recipe('missing.yaml', 'extends: nowhere.yaml');
     expect(() => loadConfig({ file: missing })).toThrow(
       /no configuration file nowhere\.yaml: .*paper-cifar10/,
@@ -74,7 +74,7 @@ describe('extends', () => {
     expect(() => loadConfig({ file: odd })).toThrow(/unknown key __proto__/);
   });
 
-  it("finds a user's module beside the recipe that names it", () => {
+  it("resolves a user's module relative to the recipe that names it", () => {
     recipe('parts/own.yaml', 'extends: digits\nmodel: {name: module, path: ./mine.js, dim: 4}');
     const file = recipe('uses.yaml', 'extends: parts/own.yaml\nepochs: 2');
     expect(loadConfig({ file }).model).toEqual({
@@ -85,7 +85,7 @@ describe('extends', () => {
   });
 });
 
-describe('shipped recipes', () => {
+describe('the shipped recipe', () => {
   it.each(shippedRecipes())('%s is valid and has its own name', (name) => {
     expect(loadConfig({ file: name }).name).toBe(name);
   });

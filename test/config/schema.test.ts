@@ -10,7 +10,7 @@ const least: ConfigInput = {
 const mixed = { name: 'digits', augment: { mixup: { alpha: 1 } } };
 
 describe('configSchema', () => {
-  it('fills in everything but data, model and learning rate', () => {
+  it('has defaults for everything except data, model and learning rate', () => {
     expect(configSchema.parse(least)).toMatchObject({
       name: 'run',
       seed: 1,
@@ -26,36 +26,36 @@ describe('configSchema', () => {
     });
   });
 
-  it('is its own fixed point: what it gives, it takes unchanged', () => {
+  it('parses its own result unchanged', () => {
     const config = configSchema.parse(least);
     expect(configSchema.parse(structuredClone(config))).toEqual(config);
   });
 
   const wrong: [string, object][] = [
     ['an unknown key', { nmae: 'x' }],
-    ['mixed images for a loss of one class each', { data: mixed, loss: { name: 'cot' } }],
+    ['mixed images for a loss that takes one class per image', { data: mixed, loss: { name: 'cot' } }],
     [
-      'a magnitude beyond the bins',
+      'a magnitude above the number of bins',
       { data: { name: 'digits', augment: { randAugment: { magnitude: 31 } } } },
     ],
-    ['an unknown key further in', { loss: { delta: { inital: 1 } } }],
+    ['an unknown nested key', { loss: { delta: { inital: 1 } } }],
     ["another variant's key", { model: { name: 'resnet20', channels: [8] } }],
-    ['no images a step', { batchSize: 0 }],
-    ['half an epoch', { epochs: 1.5 }],
+    ['a batch size of 0', { batchSize: 0 }],
+    ['a fractional number of epochs', { epochs: 1.5 }],
     ['a negative seed', { seed: -1 }],
     ['a name that is a path', { name: '../x' }],
-    ['a name that hides itself', { name: '.x' }],
+    ['a hidden name', { name: '.x' }],
     ['an unknown backend', { backend: 'cuda' }],
     ['two channels', { data: { name: 'image-folder', root: 'x', channels: 2 } }],
     ['an image folder without a root', { data: { name: 'image-folder' } }],
     ['a rate of 0', { learningRate: { schedule: 'constant', rate: 0 } }],
     ['a schedule without its epochs', { learningRate: { schedule: 'step', rate: 1 } }],
-    ['more than the whole momentum', { optimizer: { momentum: 1.1 } }],
-    ['a port beyond the last', { distributed: { port: 65536 } }],
+    ['a momentum above 1', { optimizer: { momentum: 1.1 } }],
+    ['a port above 65535', { distributed: { port: 65536 } }],
     ['a deadline of 0', { distributed: { joinTimeoutSeconds: 0 } }],
   ];
 
-  it.each(wrong)('refuses %s', (_what, settings) => {
+  it.each(wrong)('rejects %s', (_what, settings) => {
     expect(configSchema.safeParse({ ...least, ...settings }).success).toBe(false);
   });
 });

@@ -6,7 +6,7 @@ const settings = listSettings();
 const formsOf = (path: string) => settings.find((setting) => setting.path === path)?.forms ?? [];
 
 describe('listSettings', () => {
-  it('names every setting once, those of every variant included', () => {
+  it('lists every setting once, including those of every variant', () => {
     const paths = settings.map(({ path }) => path);
     expect(new Set(paths).size).toBe(paths.length);
     for (const path of ['batchSize', 'data.splitSeed', 'data.root', 'model.channels', 'learningRate.warmup'])
@@ -14,12 +14,12 @@ describe('listSettings', () => {
     expect(paths).not.toContain('data');
   });
 
-  it('says of each what it does', () => {
+  it('describes every setting', () => {
     for (const { path, forms } of settings)
       for (const { description } of forms) expect([path, description]).not.toEqual([path, '']);
   });
 
-  it('gives the defaults that a recipe without the setting gets', () => {
+  it('gives the defaults of the schema', () => {
     const config = configSchema.parse({
       data: { name: 'digits' },
       model: { name: 'small-cnn' },
@@ -31,14 +31,14 @@ describe('listSettings', () => {
       expect(formsOf(path)[0].default).toEqual(read(path));
   });
 
-  it('puts the values of what chooses a variant together', () => {
+  it('lists all variants as values of the setting that chooses them', () => {
     const [{ of, values, required }, ...others] = formsOf('model.name');
     expect([of, required, others]).toEqual([[], true, []]);
     expect(values.split(' | ')).toEqual([...modelNames, 'module']);
     expect(formsOf('loss.name')).toEqual([expect.objectContaining({ default: 'pod', required: false })]);
   });
 
-  it('tells the variants of a section apart where a setting differs between them', () => {
+  it('lists a setting per variant if it differs between variants', () => {
     expect(formsOf('loss.scale').map((form) => [...form.of, form.default])).toEqual([
       ['am-softmax', 30],
       ['arcface', 64],
@@ -52,7 +52,7 @@ describe('listSettings', () => {
     ]);
   });
 
-  it('says in words what a setting may be', () => {
+  it('describes the values of a setting in words', () => {
     const values = (path: string) => formsOf(path)[0].values;
     expect(values('batchSize')).toBe('whole number from 1 to 1048576');
     expect(values('distributed.port')).toBe('whole number from 0 to 65535');
@@ -64,7 +64,7 @@ describe('listSettings', () => {
     expect(values('trace')).toBe('text');
   });
 
-  it('requires what no recipe can do without, and nothing of a section that may be left out', () => {
+  it('marks settings as required, but none in optional sections', () => {
     const required = settings.filter(({ forms }) => forms.every((form) => form.required));
     expect(required.map(({ path }) => path).sort()).toEqual([
       'data.name',

@@ -11,15 +11,15 @@ const recipe = () => ({
 const earlier = { background: 'drop', orientation: 'ignore', grey: 'lightness', shrinkOnLoad: true };
 const now = { background: '#ffffff', orientation: 'apply', grey: 'rec601', shrinkOnLoad: false };
 
-describe('a stored configuration', () => {
-  it('that says nothing about pixels keeps what decided them then; a new recipe does not', () => {
+describe('completeStored', () => {
+  it('gives a stored configuration without pixel rules the earlier rules, not the current ones', () => {
     const stored = recipe();
     completeStored(stored);
     expect(configSchema.parse(stored).data).toMatchObject(earlier);
     expect(configSchema.parse(recipe()).data).toMatchObject(now);
   });
 
-  it('that says nothing about signs of centroids or a squared error keeps those that there were', () => {
+  it('gives a stored configuration without centred and reduction their earlier values', () => {
     const stored = { ...recipe(), loss: { name: 'pedcc-loss' } };
     completeStored(stored);
     expect(configSchema.parse(stored)).toMatchObject({
@@ -32,15 +32,15 @@ describe('a stored configuration', () => {
     });
   });
 
-  it('keeps what it says', () => {
+  it('keeps settings that are given', () => {
     const stored = { ...recipe(), data: { ...recipe().data, ...now, background: '#000000' } };
     completeStored(stored);
     expect(configSchema.parse(stored).data).toMatchObject({ ...now, background: '#000000' });
   });
 });
 
-describe('the rules of a checkpoint', () => {
-  it('decide where a recipe leaves them open, and nowhere else', () => {
+describe("a checkpoint's choices", () => {
+  it('set the pixel rules that a recipe does not set', () => {
     const stored = recipe();
     completeStored(stored);
     const pixelRules = pixelRulesOf(configSchema.parse(stored).data);
@@ -48,7 +48,7 @@ describe('the rules of a checkpoint', () => {
     expect(data).toMatchObject({ ...earlier, grey: 'rec601' });
   });
 
-  it('and its choices of centroids and loss do so too', () => {
+  it('set centroids and loss settings that a recipe does not set', () => {
     const stored = { ...recipe(), loss: { name: 'pedcc-loss' } };
     completeStored(stored);
     const choices = configSchema.parse(stored);

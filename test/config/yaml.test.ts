@@ -8,7 +8,7 @@ const bomb = Array.from(
 ).join('\n');
 
 describe('parseYaml', () => {
-  it('gives the value and where each key and entry stands', () => {
+  it('returns the value and the place of each key and entry', () => {
     const { value, places } = parseYaml('a: 1\nb:\n  - x\n  - c: {d: 2}\n', 'x');
     expect(value).toEqual({ a: 1, b: ['x', { c: { d: 2 } }] });
     expect(Object.fromEntries(places)).toEqual({
@@ -23,24 +23,24 @@ describe('parseYaml', () => {
 
   it.each([
     ['aliases that multiply', bomb, /its aliases stand for too much/],
-    ['an alias of what it is in', 'a: &a [*a]', /aliases/],
-    ['lists in lists', '['.repeat(100_000), /more than 50 levels are nested/],
-    ['maps in maps', '{a: '.repeat(20_000), /more than 50 levels are nested/],
-    ['entries in entries', '- '.repeat(50_000), /more than 50 levels are nested/],
-    ['keys of keys', '? '.repeat(50_000), /more than 50 levels are nested/],
+    ['an alias of its own parent', 'a: &a [*a]', /aliases/],
+    ['nested lists', '['.repeat(100_000), /more than 50 levels are nested/],
+    ['nested maps', '{a: '.repeat(20_000), /more than 50 levels are nested/],
+    ['nested entries', '- '.repeat(50_000), /more than 50 levels are nested/],
+    ['nested keys', '? '.repeat(50_000), /more than 50 levels are nested/],
     ['deep indentation', Array.from({ length: 500 }, (_, i) => `${' '.repeat(i)}a:`).join('\n'), /nested/],
-    ['many faults', '"'.repeat(50_000), /not as YAML is written/],
+    ['many quotes', '"'.repeat(50_000), /not as YAML is written/],
     ['many brackets', ']'.repeat(50_000), /not as YAML is written/],
     ['an unknown tag', 'a: !!js/function "x"', /a tag that is not known/],
     ['an unknown directive', '%FOO bar\n---\na: 1', /not as YAML is written/],
     ['a key given twice', 'a: {b: 1, b: 2}', /a key is given twice at line 1, column 11/],
-  ])('refuses %s in one line, soon', (_what, text, message) => {
+  ])('rejects %s in one line, in seconds', (_what, text, message) => {
     const started = performance.now();
     expect(() => parseYaml(text, 'x')).toThrow(message);
     expect(performance.now() - started).toBeLessThan(10_000);
   });
 
-  it('repeats nothing of a file that was named by mistake', () => {
+  it('quotes nothing of the file in its errors', () => {
     for (const text of [
       'secret: *word',
       '"secret" word',

@@ -4,8 +4,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { cli, Workplace } from '../integration/command.js';
 
 /**
- * Runs a command on a terminal of its own, closes the terminal once the command has trained an epoch, and sends it
- * `signal` after that, if one is given; prints how it has ended.
+ * A Python program that runs a command on a terminal, closes the terminal once the command has trained an epoch, sends
+ * the command a signal if one is given, and prints how the command ended.
  */
 const onTerminal = `
 import os, pty, select, signal, sys, time
@@ -45,7 +45,7 @@ describe('a run whose terminal is closed', needs('Python', hasPython()), () => {
   it.each([
     ['stops in order', 1, 'obeyed', '', 129],
     ['stops in order', 2, 'obeyed', '', 129],
-    ['goes on where SIGHUP is ignored, and obeys SIGTERM', 2, 'ignored', 'SIGTERM', 75],
+    ['continues if SIGHUP is ignored, and ends on SIGTERM', 2, 'ignored', 'SIGTERM', 75],
   ])('%s: %i workers', async (_what, workers, hangup, last, code) => {
     const run = `run-${workers}-${hangup}`;
     const launch = ['launch', '-n', String(workers), '--backend', 'wasm', '--epochs', '5000', '--out', run];

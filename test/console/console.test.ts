@@ -14,7 +14,7 @@ interface Said {
   stderr: string;
 }
 
-/** Runs a command whose standard output is a file, or a pipe that nobody reads. */
+/** Runs a command whose standard output is a file, or a pipe without a reader. */
 async function run(args: string[], output: typeof full | 'nobody', folder = '.'): Promise<Said> {
   const file = output === 'nobody' ? 'pipe' : openSync(output, 'w');
   const child = spawn(process.execPath, [cli, ...args], { cwd: folder, stdio: ['ignore', file, 'pipe'] });
@@ -26,18 +26,18 @@ async function run(args: string[], output: typeof full | 'nobody', folder = '.')
   return { code, stderr };
 }
 
-describe('a console that takes nothing', () => {
+describe('an unwritable standard output', () => {
   let place: Workplace;
   beforeEach(() => void (place = new Workplace()));
   afterEach(() => place.clear());
 
-  it('ends a command that prints data as its reader ends', async () => {
+  it('ends a command that prints data with code 141 if the reader has gone', async () => {
     expect(await run(['config', 'list'], 'nobody')).toEqual({ code: 141, stderr: '' });
   });
 
   const line = /^pod-dist: cannot write to standard output: ENOSPC: [^\n]*\n$/;
 
-  it('is one line where it is full', needs('/dev/full', existsSync(full)), async () => {
+  it('ends a command with one line if the disk is full', needs('/dev/full', existsSync(full)), async () => {
     const { code, stderr } = await run(['config', 'list'], full);
     expect(code).toBe(1);
     expect(stderr).toMatch(line);
@@ -45,15 +45,19 @@ describe('a console that takes nothing', () => {
 
   const training = ['launch', '--backend', 'wasm', '--epochs', '1', '--out', 'run', '--workers'];
 
-  it('does not end a run', async () => {
+  it('does not end a run if the reader has gone', async () => {
     expect(await run([...training, '2'], 'nobody', place.folder)).toEqual({ code: 0, stderr: '' });
     expect(place.report('run').epochs).toBe(1);
   });
 
-  it('that is full shows in the exit code of a run', needs('/dev/full', existsSync(full)), async () => {
-    const { code, stderr } = await run([...training, '1'], full, place.folder);
-    expect(code).toBe(1);
-    expect(stderr).toMatch(line);
-    expect(place.report('run').epochs).toBe(1);
-  });
+  it(
+    'gives a run exit code 1 if the disk is full, after it has trained',
+    needs('/dev/full', existsSync(full)),
+    async () => {
+      const { code, stderr } = await run([...training, '1'], full, place.folder);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(line);
+      expect(place.report('run').epochs).toBe(1);
+    },
+  );
 });

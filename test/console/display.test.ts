@@ -39,7 +39,7 @@ function display(options: Partial<DisplayOptions> = {}): { display: Display; lin
 }
 
 describe('Display without a view', () => {
-  it('writes a plain line an epoch', () => {
+  it('writes a plain line for each epoch', () => {
     const { display: shown, lines } = display();
     shown.epoch(epoch, emptyTotals(2));
     shown.epoch({ ...epoch, exposedShare: 0.123 }, emptyTotals(2));
@@ -47,7 +47,7 @@ describe('Display without a view', () => {
     expect(lines()).toEqual([line, `${line}, 12 % waiting for other workers`]);
   });
 
-  it('writes nothing for steps that follow each other quickly', () => {
+  it('writes nothing for fast steps', () => {
     const { display: shown, lines } = display();
     for (let step = 0; step < 10; step++)
       shown.step({
@@ -64,7 +64,7 @@ describe('Display without a view', () => {
     expect(lines()).toEqual([]);
   });
 
-  it('ends with a table of accuracy and speed, and no control characters', () => {
+  it('ends with a table of accuracy and speed, without control characters', () => {
     const { display: shown, lines } = display();
     shown.line('some news');
     shown.finished(report);

@@ -8,9 +8,9 @@ import { cli, Workplace } from '../integration/command.js';
 import { needs } from '../needs.js';
 
 /**
- * Runs a command on a terminal of 100 columns, makes it 50 wide once `"kind":"epoch"` is in a file (while the command is
- * held, so that it is known what was printed before), and prints a line for whatever comes and happens: seconds, and bytes
- * in base64 or the new width.
+ * A Python program that runs a command on a terminal of 100 columns, and narrows it to 50 columns once a file contains
+ * `"kind":"epoch"` (with the command suspended, so that earlier output is known). It prints a line for each output and
+ * change: seconds, and bytes in base64 or the new width.
  */
 const onTerminal = `
 import base64, fcntl, json, os, pty, select, signal, struct, sys, termios, time
@@ -56,7 +56,7 @@ const hasPython = spawnSync('python3', ['-c', 'import pty']).status === 0;
 describe('a run on a terminal', needs('Python', hasPython), () => {
   const place = new Workplace();
   afterAll(() => place.clear());
-  /** What the terminal shows, scrolled rows too, after each piece of output. */
+  /** Rows of the terminal, including scrolled ones, after each piece of output. */
   const screens: string[][] = [];
   let events: Event[] = [];
 
@@ -95,7 +95,7 @@ describe('a run on a terminal', needs('Python', hasPython), () => {
     }
   });
 
-  it('is drawn in place: progress, the curve of the loss, a line a rank', () => {
+  it('is drawn in place: progress, loss curve, and a line for each rank', () => {
     const whole = screens.filter((screen) => screen.some((row) => row.startsWith('rank 1')));
     expect(whole.length).toBeGreaterThan(5);
     for (const screen of whole)
@@ -111,14 +111,14 @@ describe('a run on a terminal', needs('Python', hasPython), () => {
     expect(shown.at(-1)).toMatch(/^rank 1 +\d+ images\/s, waits +\d+ % for images/m);
   });
 
-  it('is drawn ten times a second at most, besides once a line of news and a change of the window', () => {
+  it('is drawn at most ten times a second, plus once for each line and change of width', () => {
     const output = events.map(({ bytes = '' }) => Buffer.from(bytes, 'base64').toString()).join('');
     const drawings = output.split('\u001b[?2026h').length - 1;
     const seconds = (events.at(-1) as Event).at - (events[0] as Event).at;
     expect(drawings).toBeLessThan(10 * seconds + 12);
   });
 
-  it('leaves the lines that a run has without it, and nothing of itself', () => {
+  it('leaves only the lines of a run without a live view', () => {
     const last = screens.at(-1) as string[];
     const text = last.join('\n');
     expect(text).not.toMatch(/^rank|^loss|[█░▁]/m);
@@ -133,7 +133,7 @@ describe('a run on a terminal', needs('Python', hasPython), () => {
 });
 
 describe('isLive', () => {
-  it('is for a person on a terminal that obeys escape sequences', () => {
+  it('is true only for a terminal with escape sequences, outside CI', () => {
     const terminal = { isTTY: true };
     expect(isLive(terminal, { TERM: 'xterm' })).toBe(true);
     expect(isLive({ isTTY: false }, { TERM: 'xterm' })).toBe(false);
@@ -143,7 +143,7 @@ describe('isLive', () => {
 });
 
 describe('Sparkline', () => {
-  it('shows means of as many values in a row, from the lowest to the highest', () => {
+  it('draws means of groups of equal size, scaled from the lowest to the highest', () => {
     const line = new Sparkline();
     for (const value of [4, NaN, 3, 2, 1, Infinity]) line.add(value);
     expect(line.draw(10, '1234')).toBe('4321');
@@ -152,7 +152,7 @@ describe('Sparkline', () => {
     expect(line.draw(100, '1234')).toMatch(/^41{31,}$/);
   });
 
-  it('is flat where nothing changes, and empty before the first value', () => {
+  it('is flat for equal values, and empty without values', () => {
     const line = new Sparkline();
     expect(line.draw(10, '1234')).toBe('');
     for (const value of [5, 5, 5]) line.add(value);

@@ -13,7 +13,7 @@ import { listSettings } from '../../src/config/settings.js';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const folders = ['docs', 'benchmarks/results', 'src', 'examples'];
 
-/** Every Markdown file that the project keeps. */
+/** Every Markdown file of the project. */
 const documents = [
   root,
   ...folders.map((folder) => join(root, folder)).filter((folder) => existsSync(folder)),
@@ -23,7 +23,7 @@ const documents = [
   ),
 );
 
-/** Links to files and headings that are not there, a line each. */
+/** Links to missing files and headings, a line for each. */
 async function brokenLinks(files: string[], cwd: string): Promise<string[]> {
   const discarded = new PassThrough().resume();
   return new Promise((resolve, reject) => {
@@ -52,7 +52,7 @@ interface Node {
   children?: Node[];
 }
 
-/** The code of a document: fenced blocks, and words in backticks. */
+/** Fenced blocks and inline code of a document. */
 function codeOf(file: string): { blocks: string[]; words: string[] } {
   const all = (node: Node): Node[] => [node, ...(node.children ?? []).flatMap(all)];
   const nodes = all(remark().parse(readFileSync(file, 'utf8')) as Node);
@@ -69,12 +69,12 @@ describe('links', () => {
   const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  it('lead to files and headings that are there', async () => {
+  it('lead to existing files and headings', async () => {
     expect(documents.length).toBeGreaterThan(20);
     expect(await brokenLinks(documents, root)).toEqual([]);
   });
 
-  it('that lead nowhere are found', async () => {
+  it('are reported by brokenLinks if they are broken', async () => {
     writeFileSync(
       join(folder, 'a.md'),
       '# A\n\n[file](gone.md) [heading](b.md#gone) [here](#a) [there](b.md#b)\n',
@@ -87,7 +87,7 @@ describe('links', () => {
 });
 
 describe('code in documents', () => {
-  it('is that of the file that its first line names', () => {
+  it('equals the file that its first line names', () => {
     const quoted = code.flatMap(({ file, blocks }) =>
       blocks.flatMap((block) => {
         const [, path, text] = /^\/\/ ((?:src|examples)\/\S+)\n([^]*)$/.exec(block) ?? [];
@@ -117,7 +117,7 @@ describe('settings in documents', () => {
   const files = /\.(json|md|yaml|ts|js|safetensors|onnx)$/;
   const settingIn = /^((?:[a-z][a-zA-Z]*\.)+[a-z][a-zA-Z]*)(?:: .*|=.*)?$/;
 
-  it('are settings of recipes', () => {
+  it('exist in the schema', () => {
     const named = code.flatMap(({ file, blocks, words }) => {
       const given = blocks.flatMap((block) =>
         [...block.matchAll(/--set '?([\w.]+)=/g)].map(([, path]) => path),
@@ -136,7 +136,7 @@ describe('settings in documents', () => {
 });
 
 describe('commands in documents', () => {
-  /** The help of a command, such as `bench step`. */
+  /** Help text of a command, such as `bench step`. */
   async function helpOf(words: readonly string[]): Promise<string> {
     const [name] = words;
     const module = (await import(join(root, 'dist/launcher/commands', `${name}.js`))) as Record<
@@ -150,7 +150,7 @@ describe('commands in documents', () => {
     );
   }
 
-  it('and their flags are those of the help', async () => {
+  it('exist, and their flags are in the help', async () => {
     const lines = code.flatMap(({ file, blocks }) =>
       blocks.flatMap((block) =>
         [...block.matchAll(/(?<=npx pod-dist|dist\/launcher\/cli\.js) ([a-z].*)/g)].map(([, line]) => ({

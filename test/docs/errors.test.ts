@@ -8,7 +8,7 @@ import { Workplace } from '../integration/command.js';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const page = readFileSync(join(root, 'docs/errors.md'), 'utf8');
 
-/** Entries of docs/errors.md, by the section of the page. */
+/** Entries of docs/errors.md, by section. */
 const sections = page
   .split(/^## /m)
   .slice(1)
@@ -25,7 +25,7 @@ const sections = page
 const entries = sections.flat();
 
 describe('docs/errors.md', () => {
-  it('has every code in its group, with its meaning, advice and one line', () => {
+  it('lists every code in its group with meaning, advice and an example line', () => {
     expect(entries.filter(({ advice, example }) => !advice || !example)).toEqual([]);
     const said = sections.map((section) =>
       section.map(({ code, meaning }) => [code, meaning.replaceAll('`', '').toLowerCase()]),
@@ -36,7 +36,7 @@ describe('docs/errors.md', () => {
     expect(said).toEqual(meant);
   });
 
-  it('shows lines in the words of the sources', () => {
+  it('has example lines whose words occur in the sources', () => {
     const sources = ['src', 'launcher', 'benchmarks'].flatMap((folder) =>
       readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
         .filter((file) => file.endsWith('.ts') && !file.endsWith('error-codes.ts'))
@@ -55,7 +55,7 @@ describe('docs/errors.md', () => {
 });
 
 describe('pod-dist explain', () => {
-  it('prints an entry, its address, and every code', async () => {
+  it('prints an entry with its link, or a list of every code', async () => {
     const place = new Workplace();
     try {
       const one = await place.ask('explain', 'hosts-unusable');

@@ -21,7 +21,7 @@ const examples = join(root, 'examples');
 const folder = mkdtempSync(join(tmpdir(), 'pod-dist-examples-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** The commands that examples/README.md says, without `npx pod-dist`. */
+/** Commands in examples/README.md, without `npx pod-dist`. */
 function commands(): string[] {
   const text = readFileSync(join(examples, 'README.md'), 'utf8');
   const blocks = remark()
@@ -30,7 +30,7 @@ function commands(): string[] {
   return blocks.flatMap((line) => /^npx pod-dist (.*)$/.exec(line)?.[1] ?? []);
 }
 
-/** Writes digits as image files, `<folder>/<split>/<class>/<n>.png`, those of `classes` alone; returns their paths. */
+/** Writes digits of these classes as image files, `<name>/<split>/<class>/<n>.png`; returns their paths. */
 async function writeDigits(name: string, classes: readonly number[], count: number): Promise<string[]> {
   const dataset = await openDataset(datasets.schema.parse({ name: 'digits' }), { seed: 1 });
   const written: string[] = [];
@@ -59,7 +59,7 @@ async function writeDigits(name: string, classes: readonly number[], count: numb
   return written;
 }
 
-describe('the examples', () => {
+describe('examples', () => {
   const ran = commands();
   let outputs: string[] = [];
 
@@ -104,10 +104,10 @@ await import('./train.mjs');
     outputs = output.split('\0').slice(1);
   });
 
-  /** What the command that begins so has printed. */
+  /** Output of the command that starts with `start`. */
   const printed = (start: string) => outputs[ran.findIndex((line) => line.startsWith(start))];
 
-  it('all have their commands', () => {
+  it('all have commands in examples/README.md', () => {
     const folders = readdirSync(examples, { withFileTypes: true }).filter((entry) => entry.isDirectory());
     const readme = readFileSync(join(examples, 'README.md'), 'utf8');
     for (const { name } of folders) expect(readme).toContain(`examples/${name}/`);
@@ -115,7 +115,7 @@ await import('./train.mjs');
     expect(outputs).toHaveLength(ran.length + 1);
   });
 
-  it('of an image folder and of faces train, report, evaluate and predict', () => {
+  it('image-folder and faces can be trained, reported, evaluated and used to predict', () => {
     expect(printed('launch --config examples/image-folder')).toMatch(/2 workers[^]*\/16\)/);
     expect(readdirSync(join(folder, 'runs/images'))).toContain('report.html');
     expect(printed('predict --checkpoint runs/images')).toMatch(
@@ -125,12 +125,12 @@ await import('./train.mjs');
     expect(printed('predict --checkpoint runs/faces').trim().split('\n')).toHaveLength(6);
   });
 
-  it('of going on with more classes keeps centroids and gives new classes reserved ones', () => {
+  it('fine-tune trains with more classes', () => {
     expect(printed('launch --config examples/fine-tune/more')).toMatch(/2 workers[^]*\/10\)/);
     expect(printed('evaluate --checkpoint runs/more-classes')).toMatch(/10 test images, 5 classes/);
   });
 
-  it('of a backbone, a loss and a data set of one’s own train with these', () => {
+  it('own-backbone, own-loss and own-data-set train and evaluate', () => {
     expect(readdirSync(join(folder, 'digits-onnx'))).toContain('model.onnx');
     expect(printed('config settings loss')).toMatch(/loss\.weight[^]*squared-distance/);
     expect(printed('evaluate --checkpoint runs/own-loss')).toContain('360 test images');
@@ -139,7 +139,7 @@ await import('./train.mjs');
     );
   });
 
-  it('of a recipe in TypeScript trains with what it comes to', () => {
+  it('typescript trains with the settings that its recipe computes', () => {
     expect(printed('launch --config examples/typescript')).toMatch(
       /typescript: 1437 images, 1 epoch, 2 workers/,
     );
@@ -148,7 +148,7 @@ await import('./train.mjs');
     );
   });
 
-  it('from code has the types of the package, calls its hooks and predicts', () => {
+  it('from-code matches the types of the package, calls hooks and predicts', () => {
     const wrong = join(folder, 'wrong.mts');
     writeFileSync(
       wrong,

@@ -10,10 +10,10 @@ import { compiled, root, typeErrors } from './typescript.js';
 const folder = mkdtempSync(join(tmpdir(), 'pod-dist-examples-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Examples that use what an example before them has left: after `train`, then in the order of their names. */
+/** The first example to run: others, in the order of their names, use the files that earlier ones write. */
 const first = 'train';
 
-/** Exports that are libraries, or that only pod-dist itself makes. */
+/** Exports without an example: libraries, and classes that only pod-dist constructs. */
 const others = new Set(['tf', 'z', 'Membership']);
 
 interface Exported {
@@ -21,7 +21,7 @@ interface Exported {
   example: string;
 }
 
-/** What the package exports as values, with the example of each. */
+/** Values that the package exports, each with its example. */
 function exported(): Exported[] {
   const entry = join(root, 'src/index.ts');
   const { options } = ts.getParsedCommandLineOfConfigFile(
@@ -69,19 +69,19 @@ describe('the examples of the public functions', () => {
     }
   });
 
-  it('are there for every value', () => {
+  it('exist for every exported value', () => {
     expect(examples.length).toBeGreaterThan(25);
     expect(examples.filter(({ name, example }) => example === '' && !others.has(name))).toEqual([]);
   });
 
-  it('fit the types of the package, as no wrong one does', () => {
+  it('match the types of the package; a wrong example does not', () => {
     const wrong = join(folder, 'wrong.mts');
     writeFileSync(wrong, "import { shardRange } from 'pod-dist';\nshardRange('10', 1, 3);\n");
     const errors = typeErrors([...written.map(({ name }) => fileOf(name)), wrong]);
     expect(errors).toEqual([expect.stringMatching(/wrong\.mts: .*'string' is not assignable.*'number'/)]);
   });
 
-  it('run, one after the other in one process', async () => {
+  it('run one after the other in one process', async () => {
     for (const { name, example } of written) writeFileSync(join(folder, `${name}.mjs`), compiled(example));
     const lines = written.map(
       ({ name }) => `console.log('example ${name}');\nawait import('./${name}.mjs');\n`,

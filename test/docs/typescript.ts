@@ -4,7 +4,7 @@ import ts from 'typescript';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Errors of the compiler in some files, which import the package as those who have installed it do. */
+/** Compiler errors in files that import the installed package. */
 export function typeErrors(files: string[]): string[] {
   const program = ts.createProgram(files, {
     ...{ target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.NodeNext, strict: true, noEmit: true },
@@ -17,7 +17,7 @@ export function typeErrors(files: string[]): string[] {
     );
 }
 
-/** A module of TypeScript as JavaScript, its types taken away. */
+/** Compiles a TypeScript module to JavaScript without checking types. */
 export function compiled(text: string): string {
   const compilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ES2022 };
   return ts.transpileModule(text, { compilerOptions }).outputText;

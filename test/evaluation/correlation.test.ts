@@ -7,7 +7,7 @@ const [images, dim] = [40, 7];
 const random = randomStream(3);
 const residuals = Float32Array.from({ length: images * dim }, () => random.normal() / 3);
 
-/** The correlation's sums after batches of these sizes. */
+/** A correlation after batches of these sizes. */
 function after(sizes: readonly number[]): FeatureCorrelation {
   const correlation = new FeatureCorrelation(dim);
   let start = 0;
@@ -23,7 +23,7 @@ function after(sizes: readonly number[]): FeatureCorrelation {
 describe('FeatureCorrelation', () => {
   beforeAll(() => tf.setBackend('cpu'));
 
-  it('measures the correlation that the definition gives in double precision', () => {
+  it('agrees with its definition in double precision', () => {
     const squares = { diagonal: 0, off: 0 };
     for (let i = 0; i < dim; i++) {
       for (let j = 0; j < dim; j++) {
@@ -37,7 +37,7 @@ describe('FeatureCorrelation', () => {
     expect(selfCorrelation).toBeCloseTo(squares.off / (dim - 1), 6);
   });
 
-  it('adds up to the same bits in any order of the same batches', () => {
+  it('gives equal bits for any order of the batches', () => {
     const whole = after([10, 10, 10, 10]);
     const parts = [0, 10, 20, 30].map((start) => {
       const correlation = new FeatureCorrelation(dim);
@@ -49,7 +49,7 @@ describe('FeatureCorrelation', () => {
     expect(backwards).toEqual(whole.sums);
   });
 
-  it('of no spread at all is 0', () => {
+  it('is 0 for features without spread', () => {
     const still = new FeatureCorrelation(dim);
     still.add(tf.zeros([5, dim]));
     expect(still.measure(5)).toEqual({ offDiagonalShare: 0, selfCorrelation: 0 });

@@ -18,14 +18,14 @@ describe('ClassPlane', () => {
     });
   });
 
-  it('projects without stretching, whatever the length of the features', () => {
+  it('projects directions of features, independent of their norm', () => {
     const { plane, values } = planeOf(3, 2);
     const features = values.subarray(0, 2).map((value) => 7 * value);
     expect(plane.project(features, 7)).toEqual([expect.closeTo(1, 5), expect.closeTo(0, 5)]);
     expect(plane.project(Float32Array.of(0, 0), 0)).toEqual([0, 0]);
   });
 
-  it('has two axes for two classes as well', () => {
+  it('has two axes for two classes', () => {
     const { plane } = planeOf(2, 8);
     expect(plane.vectors[0]).toEqual([expect.closeTo(1, 5), expect.closeTo(0, 5)]);
     expect(plane.vectors[1]).toEqual([expect.closeTo(-1, 5), expect.closeTo(0, 5)]);
@@ -38,7 +38,7 @@ describe('ClassPlane', () => {
     expect(spread.reduce((sum, [, y]) => sum + y * y, 0)).toBeCloseTo(1, 5);
   });
 
-  it('draws at most 2,000 images, spread over those of the first ten classes', () => {
+  it('samples at most 2,000 images of the first ten classes', () => {
     const labels = Int32Array.from({ length: 30_000 }, (_, image) => image % 12);
     const sample = ClassPlane.sample(labels, 12);
     expect(sample.size).toBeGreaterThan(1800);

@@ -8,13 +8,13 @@ import {
 } from '../../src/evaluation/statistics.js';
 
 describe('histogram', () => {
-  it('counts a value on an edge upwards, and what lies outside in the outermost bins', () => {
+  it('counts a value on an edge in the upper bin, and values outside in the outermost bins', () => {
     expect(histogram([0, 0.49, 0.5, 1, 7, -3], 0, 1, 2)).toEqual({ from: 0, to: 1, counts: [3, 3] });
   });
 });
 
 describe('areaUnderRoc', () => {
-  it('is the share of pairs in order, ties counting half', () => {
+  it('is the share of pairs in order, with ties as half', () => {
     const [positive, negative] = [
       [3, 1, 2, 2],
       [0, 2, 1],
@@ -25,12 +25,12 @@ describe('areaUnderRoc', () => {
     expect(areaUnderRoc([1, 1], [1])).toBe(0.5);
   });
 
-  it('is unknown without both', () =>
+  it('is null without positive or negative values', () =>
     expect([areaUnderRoc([], [1]), areaUnderRoc([1], [])]).toEqual([null, null]));
 });
 
 describe('falsePositives', () => {
-  it('is the share of the negative values that a threshold for most of the positive ones accepts', () => {
+  it('is the share of negative values at or above the threshold that accepts the given share of positive ones', () => {
     const positive = Array.from({ length: 100 }, (_, index) => index);
     // 95 of 100 are at least 5.
     expect(falsePositives(positive, [4, 5, 6, -1], 0.95)).toBe(0.5);
@@ -42,7 +42,7 @@ describe('falsePositives', () => {
 describe('averagePrecision', () => {
   it('is the mean precision at the positive values', () => {
     expect(averagePrecision([5, 3, 2], [4, 1])).toBeCloseTo((1 + 2 / 3 + 3 / 4) / 3, 12);
-    // Equal values are accepted together.
+    // A threshold accepts equal values together.
     expect(averagePrecision([2, 1], [2])).toBeCloseTo((1 / 2 + 2 / 3) / 2, 12);
     expect(averagePrecision([1], [])).toBeNull();
   });

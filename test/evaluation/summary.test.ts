@@ -15,7 +15,7 @@ import { count, emptyTotals } from '../../src/evaluation/totals.js';
 const classNames = ['ada', 'grace', 'joan'];
 const degree = Math.PI / 180;
 
-/** Four images of three classes: right, wrong, without a direction, right by a hair. */
+/** Four images of three classes: correct, wrong, with a feature of norm 0, correct by a small margin. */
 const images: Comparison = {
   labels: Int32Array.of(0, 1, 2, 1),
   assigned: Int32Array.of(0, 2, 3, 1),
@@ -68,14 +68,14 @@ function part(rows: readonly number[], unknown?: number[]): EvaluationPart {
 describe('summarise', () => {
   const evaluation = summarise([part([0, 1, 2, 3])]);
 
-  it('is what the schema describes', () => expect(evaluationSchema.parse(evaluation)).toEqual(evaluation));
+  it('matches evaluationSchema', () => expect(evaluationSchema.parse(evaluation)).toEqual(evaluation));
 
-  it('is the same for any division of the images into parts', () => {
+  it('gives the same result for any division of the images into parts', () => {
     expect(summarise([part([0]), part([1, 2, 3])])).toEqual(evaluation);
     expect(summarise([part([]), part([0, 1]), part([2, 3])])).toEqual(evaluation);
   });
 
-  it('keeps the surest mistakes, whoever has made them', () => {
+  it('keeps the mistakes with the highest scores of all parts', () => {
     const mistakes = Array.from({ length: 60 }, (_, image) => ({
       ...{ image, label: 0 },
       nearest: [
@@ -94,7 +94,7 @@ describe('summarise', () => {
     expect(summarise(apart).mistakes).toEqual(together);
   });
 
-  it('counts right, wrong and undirected images, and the second best class', () => {
+  it('counts correct, wrong and undirected images, and images whose class is second best', () => {
     expect(evaluation).toMatchObject({
       ...{ total: 4, correct: 2, accuracy: 0.5, undirected: 1, topK: { k: 2, correct: 3, accuracy: 0.75 } },
       ...{ classTotal: [1, 2, 1], classCorrect: [1, 1, 0] },
@@ -105,7 +105,7 @@ describe('summarise', () => {
     });
   });
 
-  it('measures angles and norms of what has a direction', () => {
+  it('measures angles and norms of images with a direction', () => {
     const [a, b, c] = [0.5, 0.25, 0.75].map((cosine) => Math.acos(cosine) / degree);
     expect(evaluation.angles.own.mean).toBeCloseTo((a + b + c) / 3, 5);
     expect(evaluation.angles.own.histogram.counts[Math.floor(a / 2)]).toBeGreaterThan(0);
@@ -115,7 +115,7 @@ describe('summarise', () => {
     expect(evaluation.norms.mean).toBeCloseTo((2 + 4 + 9.51) / 3, 5);
   });
 
-  it('sets the accuracy of each margin against the confidence it stands for', () => {
+  it('compares accuracy with confidence in bins of the margin', () => {
     const { bins, error, separation } = evaluation.reliability;
     expect(bins[19]).toEqual({ from: 0.95, to: 1, images: 1, correct: 1, confidence: 1 });
     expect(bins[5]).toEqual({ from: 0.25, to: 0.3, images: 1, correct: 0, confidence: 0.625 });
@@ -124,7 +124,7 @@ describe('summarise', () => {
     expect(separation).toBe(0.5);
   });
 
-  it("reads softmax's probabilities as they are", () => {
+  it("bins by probability if the scale is 'probability'", () => {
     const parts = [part([0, 1, 2, 3])];
     parts[0].shared.scale = 'probability';
     const { bins, error, separation } = summarise(parts).reliability;
@@ -135,7 +135,7 @@ describe('summarise', () => {
     expect(separation).toBe(0.75);
   });
 
-  it('accepts what has a cosine of at least the threshold, of known and unknown images', () => {
+  it('counts known and unknown images with a cosine of at least each threshold', () => {
     const { thresholds, accepted, correct } = evaluation.rejection;
     const at = (threshold: number) => thresholds.indexOf(threshold);
     expect([accepted[0], accepted[at(0.5)], accepted[at(0.51)], accepted[at(0.76)]]).toEqual([3, 3, 1, 0]);
@@ -157,7 +157,7 @@ describe('summarise', () => {
     expect({ ...both, rejection: 0 }).toEqual({ ...evaluation, rejection: 0 });
   });
 
-  it('of no image at all has nothing to say', () => {
+  it('gives null metrics without images', () => {
     const empty = summarise([part([])]);
     expect(evaluationSchema.parse(empty)).toEqual(empty);
     const none: Partial<Evaluation> = {
@@ -170,8 +170,8 @@ describe('summarise', () => {
   });
 });
 
-describe('comparisons', () => {
-  it('come back from bytes that lie anywhere', () => {
+describe('packComparison', () => {
+  it('is undone by unpackComparison for bytes at any offset', () => {
     const bytes = packComparison(images);
     expect(bytes.length).toBe(4 * 29);
     const moved = Buffer.concat([Buffer.from([0]), bytes]).subarray(1);

@@ -30,7 +30,7 @@ describe('topClasses', () => {
     expect(tf.memory().numTensors).toBe(tensors);
   });
 
-  it('gives probabilities where logits have a bias', () => {
+  it('gives probabilities for logits with a bias', () => {
     const kernel = tf.variable(tf.tensor2d([10, 0, 0, 1, 0, 0], [3, 2]));
     const bias = tf.variable(tf.tensor1d([0, 9, 1]));
     const source = new CentroidSource({ classes: 3, dim: 2, seed: 1 });
@@ -41,7 +41,7 @@ describe('topClasses', () => {
     expect(top[1].score).toBeCloseTo(Math.exp(9.5) / sum, 6);
   });
 
-  it('gives no class to features without a direction, and never more classes than there are', () => {
+  it('gives no class for features without a direction, and at most as many classes as exist', () => {
     const source = new CentroidSource({ classes: 3, dim: 4, seed: 1 });
     const features = tf.tensor2d([
       [0, 0, 0, 0],

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { addTotals, emptyTotals, perClassAccuracy } from '../../src/evaluation/totals.js';
 
 describe('addTotals', () => {
-  it('adds every count of every rank', () => {
+  it('adds the counts of all ranks', () => {
     const first = {
       ...emptyTotals(2),
       total: 3,
@@ -30,7 +30,7 @@ describe('addTotals', () => {
     });
   });
 
-  it('refuses parts of different class counts', () => {
+  it('rejects parts with different numbers of classes', () => {
     expect(() => addTotals([emptyTotals(2), emptyTotals(3)])).toThrow(
       'rank 0 evaluated 2 classes, rank 1 3 classes',
     );

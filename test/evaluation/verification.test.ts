@@ -5,7 +5,7 @@ import { verify } from '../../src/evaluation/verification.js';
 import { randomStream } from '../../src/util/random.js';
 
 describe('readPairs', () => {
-  it("reads LFW's list, whose first line says how many folds there are", () => {
+  it("reads LFW's list and its number of folds", () => {
     const { pairs, folds } = readPairs(
       '2\t1\nAda\t1\t4\nAda\t2\tGrace Hopper\t13\nX\t1\t2\nX\t1\tY\t1\n',
       'pairs.txt',
@@ -17,7 +17,7 @@ describe('readPairs', () => {
     ]);
   });
 
-  it('reads paths, in ten folds', () => {
+  it('reads a list of paths as ten folds', () => {
     const lines = Array.from({ length: 10 }, (_, index) => `a/${index}.png b/1.png ${index % 2}`);
     const { pairs, folds } = readPairs(lines.join('\n'), 'list');
     expect([folds, pairs.length, pairs[3]]).toEqual([
@@ -32,9 +32,9 @@ describe('readPairs', () => {
     ['a b 2', /^list:1: no pair/],
     ['', /^list: 0 pairs for 10 folds$/],
     ['a b 1', /^list: 1 pairs for 10 folds$/],
-  ])('refuses %j', (text, message) => expect(() => readPairs(text, 'list')).toThrow(message));
+  ])('rejects %j', (text, message) => expect(() => readPairs(text, 'list')).toThrow(message));
 
-  it('finds images by names without their ending', () => {
+  it('findByName finds images by name without ending', () => {
     const find = findByName(['Ada/Ada_0001.jpg', 'b/c.d.png']);
     expect(['Ada/Ada_0001', 'Ada/Ada_0001.jpg', './b/c.d', 'b/c'].map(find)).toEqual([0, 0, 1, undefined]);
   });
@@ -46,7 +46,7 @@ describe('verify', () => {
   const scores = same.map((isSame) => Math.round(20 * (random.normal() + (isSame ? 1.5 : 0))) / 20);
   const result = verify(scores, same, 10);
 
-  it('judges each fold by the threshold that is best for the others', () => {
+  it('measures each fold with the best threshold of the other folds', () => {
     const thresholds = Array.from({ length: 241 }, (_, step) => -6 + 0.05 * step + 0.025);
     const rightAt = (threshold: number, pairs: number[]) =>
       pairs.filter((pair) => scores[pair] >= threshold === same[pair]).length;
@@ -66,7 +66,7 @@ describe('verify', () => {
     expect(result.best.accuracy).toBe(Math.max(...thresholds.map((one) => rightAt(one, all))) / 400);
   });
 
-  it('gives the share of true pairs accepted at each rate of false ones that the pairs reach', () => {
+  it('gives the true accept rate at each false accept rate, and null at rates below one pair', () => {
     const shareOf = (threshold: number, wanted: boolean) =>
       scores.filter((score, pair) => same[pair] === wanted && score >= threshold).length / 200;
     for (const { far, tar } of result.tar) {
@@ -80,7 +80,7 @@ describe('verify', () => {
     expect(result.tar.map(({ far }) => far)).toEqual([1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6]);
   });
 
-  it('has a curve from nothing to everything, and where both errors are alike', () => {
+  it('gives a ROC curve from [0, 0] to [1, 1] and the equal error rate', () => {
     expect(result.roc[0]).toEqual([0, 0]);
     expect(result.roc.at(-1)).toEqual([1, 1]);
     // Two normal distributions 1.5 apart: Phi(-0.75) = 0.2266.
@@ -94,14 +94,14 @@ describe('verify', () => {
 });
 
 describe('nearestNeighbours', () => {
-  it('counts images whose nearest others are mostly of their class', () => {
+  it('gives the share of images whose nearest neighbours are mostly of their class', () => {
     const angles = [0, 1, 2, 90, 91, 45];
     const values = Float32Array.from(
       angles.flatMap((angle) => [Math.cos((angle * Math.PI) / 180), Math.sin((angle * Math.PI) / 180)]),
     );
     const features = { values, dim: 2, norms: new Float32Array(6).fill(1) };
     const classes = ['a', 'a', 'a', 'b', 'b', 'b'];
-    // The image at 45 degrees is nearest to 2 and 1 degrees, or to 90; with one neighbour it is 2 that decides.
+    // The nearest neighbour of the image at 45 degrees is the image at 2 degrees, of class a.
     expect(nearestNeighbours({ ...features, classes }, 1)).toBeCloseTo(5 / 6, 12);
     expect(nearestNeighbours({ ...features, classes: ['a', 'a', 'a', 'b', 'c', 'c'] }, 1)).toBeCloseTo(
       3 / 6,

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { extname, join, normalize } from 'node:path';
 import { findChromium } from '../report/browser.js';
 
-/** The Chromium of this machine. */
+/** Path of a Chromium on this machine. */
 export const chromium = findChromium();
 
 const types: Readonly<Record<string, string>> = {
@@ -15,7 +15,7 @@ const types: Readonly<Record<string, string>> = {
   '.wasm': 'application/wasm',
 };
 
-/** Serves folders on loopback, each under a name of its own. */
+/** Serves folders on loopback, each under its name. */
 export async function serve(
   folders: Readonly<Record<string, string>>,
 ): Promise<{ url: string; server: Server }> {

@@ -13,7 +13,7 @@ describe('an export folder', () => {
   });
   afterEach(() => rmSync(place, { recursive: true }));
 
-  it('is written whole, and with force in the place of an earlier one alone', async () => {
+  it('is replaced as a whole with force, and otherwise rejected if it exists', async () => {
     await writeExportFolder(out, [jsonFile('classifier.json', 1), jsonFile('model.json', 2)]);
     await expect(checkExportFolder(out, false)).rejects.toMatchObject({ code: 'EXPORT_EXISTS' });
     await checkExportFolder(out, true);
@@ -23,12 +23,12 @@ describe('an export folder', () => {
     expect(readFileSync(join(out, 'classifier.json'), 'utf8')).toBe('3\n');
   });
 
-  it('is never made of a folder with other files', async () => {
+  it('is rejected if the folder has other files, even with force', async () => {
     writeFileSync(join(place, 'thesis.tex'), '');
     await expect(checkExportFolder(place, true)).rejects.toMatchObject({ code: 'EXPORT_EXISTS' });
   });
 
-  it('stays as it was where writing fails', async () => {
+  it('stays unchanged if writing fails', async () => {
     await writeExportFolder(out, [jsonFile('classifier.json', 1)]);
     const broken = [jsonFile('classifier.json', 2), jsonFile('no/folder.json', 3)];
     await expect(writeExportFolder(out, broken)).rejects.toMatchObject({ code: 'EXPORT_FAILED' });

@@ -24,7 +24,7 @@ describe('networkOf', () => {
       'first1 (Conv2D)',
       tf.layers.conv2d({ name: 'first1', filters: 2, kernelSize: 1, dataFormat: 'channelsFirst' }),
     ],
-  ])('names layer %s, which has no counterpart', (name, layer) => {
+  ])('rejects layer %s, which has no counterpart', (name, layer) => {
     const model = backbone([2, 2, 2], layer, tf.layers.globalAveragePooling2d({}));
     expect(() => networkOf(model, head)).toThrow(
       expect.objectContaining({
@@ -34,7 +34,7 @@ describe('networkOf', () => {
     );
   });
 
-  it('refuses a layer that is used twice, whose second use it would lose', () => {
+  it('rejects a layer that is used twice', () => {
     const twice = tf.layers.dense({ name: 'twice', units: 2 });
     expect(() =>
       networkOf(backbone([2, 2, 2], tf.layers.flatten(), tf.layers.dense({ units: 2 }), twice, twice), head),
@@ -46,7 +46,7 @@ describe('networkOf', () => {
     );
   });
 
-  it('refuses features that leave in another order', () => {
+  it('rejects flattened features as output, whose order differs in PyTorch', () => {
     const model = backbone([1, 2, 2], tf.layers.flatten({ name: 'flat' }));
     expect(() => networkOf(model, { ...head, dim: 4, weight: new Float32Array(8) })).toThrow(
       expect.objectContaining({
@@ -56,7 +56,7 @@ describe('networkOf', () => {
     );
   });
 
-  it("lays weights out as PyTorch's modules do", () => {
+  it("gives weights the layout of PyTorch's modules", () => {
     const filters = tf.tensor4d(
       Array.from({ length: 12 }, (_, index) => index),
       [2, 1, 3, 2],
@@ -95,7 +95,7 @@ describe('networkOf', () => {
 });
 
 describe('safetensorsFile', () => {
-  it('has a header that says where each tensor lies, at a multiple of 8 bytes', () => {
+  it('writes a header with the place of each tensor, padded to a multiple of 8 bytes', () => {
     const tensors = new Map([
       ['a', { shape: [1], data: Float32Array.of(1.5) }],
       ['bü', { shape: [2, 1], data: Float32Array.of(2.5, -3) }],

@@ -18,7 +18,7 @@ import { long, needs } from '../needs.js';
 
 type Network = [name: string, side: number, settings: object];
 
-/** Odd sides, so that borders of `same` padding differ from layer to layer. */
+/** Networks to export; odd sides make the borders of `same` padding differ between layers. */
 const networks: Network[] = [
   ['small-cnn', 9, { channels: [4, 8, 8], strides: [1, 2, 3], batchNorm: true }],
   ['small-cnn', 8, { channels: [4, 8], strides: [2, 2], padding: 'pytorch' }],
@@ -56,8 +56,8 @@ describe('exported networks', () => {
     rmSync(place, { recursive: true });
   });
 
-  it('are all that pod-dist has', () => {
-    // It is ResNet-101 with more of the same blocks.
+  it('cover every backbone', () => {
+    // ResNet-152 is ResNet-101 with more of the same blocks.
     const others = ['resnet152'];
     const named = [...networks, ...larger].map(([name]) => name);
     expect(new Set([...named, ...others])).toEqual(new Set(modelNames));
@@ -71,8 +71,11 @@ describe('exported networks', () => {
 
   describe.each([
     ...networks.map(generated),
-    ['a backbone of uneven kernels, borders and orders', () => new RandomNetwork(unevenLayers())] as const,
-    ['a backbone of gates, norms and many activations', () => new RandomNetwork(gatedLayers())] as const,
+    [
+      'a backbone with uneven kernels, borders and flatten orders',
+      () => new RandomNetwork(unevenLayers()),
+    ] as const,
+    ['a backbone with gates, norms and many activations', () => new RandomNetwork(gatedLayers())] as const,
   ])('%s', describeNetwork);
 
   describe.each(larger.map(generated))('%s', long, describeNetwork);
@@ -85,25 +88,25 @@ describe('exported networks', () => {
     });
     afterAll(() => random.backbone.dispose());
 
-    it('tells images apart', () => {
+    it('gives different cosines for different images', () => {
       const [first, second] = random.cosines;
       expect(largestDifference([first], [second])).toBeGreaterThan(1e-3);
     });
 
-    it('has the same cosines in TensorFlow.js', async () => {
+    it('gives the same cosines in TensorFlow.js', async () => {
       const files = await tfjsFiles(random.backbone, random.head);
       const scores = await tfjsScores(files, random);
       expect(largestDifference(scores, random.cosines)).toBeLessThan(1e-4);
     });
 
-    it('has the same cosines in ONNX Runtime', async () => {
+    it('gives the same cosines in ONNX Runtime', async () => {
       const file = onnxFile('model.onnx', networkOf(random.backbone, random.head));
       const scores = await onnxScores(file.parts[0], random.images, random.imageShape);
       expect(largestDifference(scores, random.cosines)).toBeLessThan(1e-4);
     });
 
     it(
-      'has the same cosines in PyTorch',
+      'gives the same cosines in PyTorch',
       needs('Python with PyTorch and safetensors (POD_DIST_PYTHON names one)', pytorchHere),
       async () => {
         const folder = mkdtempSync(join(place, 'model-'));
@@ -138,7 +141,7 @@ function apply(layer: tf.layers.Layer, ...inputs: tf.SymbolicTensor[]): tf.Symbo
   return layer.apply(inputs.length === 1 ? inputs[0] : inputs) as tf.SymbolicTensor;
 }
 
-/** What the networks of pod-dist do not have: uneven kernels, dilation, features flattened in two orders, and so on. */
+/** A network with layers that pod-dist's backbones lack: uneven kernels, dilation, flattening in two orders, and so on. */
 function unevenLayers(): tf.LayersModel {
   const input = tf.input({ shape: [11, 11, 2] });
   const wide = apply(
@@ -207,7 +210,7 @@ function unevenLayers(): tf.LayersModel {
   });
 }
 
-/** Squeeze and excitation, separable convolutions, layer norm, and every activation that has a counterpart. */
+/** A network with squeeze and excitation, separable convolutions, layer norm, and every exportable activation. */
 function gatedLayers(): tf.LayersModel {
   const { layers } = tf;
   const alphaInitializer = tf.initializers.randomNormal({ seed: 8, stddev: 0.5 });

@@ -4,7 +4,7 @@ import { channelsFirst, rowsOf } from './trained.js';
 ort.env.wasm.numThreads = 1;
 ort.env.logLevel = 'error';
 
-/** Scores that ONNX Runtime gives for images [b, height, width, channels], a row an image. */
+/** Scores of ONNX Runtime for images [b, height, width, channels], a row for each image. */
 export async function onnxScores(
   model: Uint8Array,
   images: Float32Array,

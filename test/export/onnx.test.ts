@@ -3,11 +3,11 @@ import { onnxFile } from '../../src/export/onnx.js';
 import type { Network } from '../../src/export/operations.js';
 
 describe('onnxFile', () => {
-  it('refuses weights that protocol buffers cannot hold, before it copies them', () => {
+  it('rejects weights over the limit of protocol buffers before it copies them', () => {
     const network: Network = {
       inputShape: [1, 1, 1],
       operations: [{ op: 'flatten', name: 'flat', inputs: ['images'], shape: [1] }],
-      // Pages that nobody touches take no memory.
+      // Untouched pages take no memory.
       tensors: new Map([['large.weight', { shape: [2 ** 29], data: new Float32Array(2 ** 29) }]]),
     };
     expect(() => onnxFile('model.onnx', network)).toThrow(

@@ -35,7 +35,7 @@ const descriptionOf = (settings: unknown, channels: 1 | 3) => {
 };
 
 describe('classifier.json', () => {
-  it('says how an image becomes pixels', () => {
+  it('describes how images become pixels', () => {
     expect(descriptionOf(recipe({}), 1).preprocessing).toMatchObject({
       orientation: 'exif',
       colourProfile: 'to sRGB',
@@ -46,7 +46,7 @@ describe('classifier.json', () => {
     expect(descriptionOf(recipe({}), 3).preprocessing).not.toHaveProperty('grey');
   });
 
-  it('says what an earlier version did, of its checkpoints', () => {
+  it('describes the earlier pixel rules for checkpoints without pixel settings', () => {
     const stored = recipe({});
     completeStored(stored);
     expect(descriptionOf(stored, 1).preprocessing).toMatchObject({
@@ -58,7 +58,7 @@ describe('classifier.json', () => {
   });
 });
 
-/** Whether this machine's Python (`POD_DIST_PYTHON`, else python3) has Pillow and numpy. */
+/** Whether Python on this machine (`POD_DIST_PYTHON`, else python3) has Pillow and NumPy. */
 function hasPillow(): boolean {
   return spawnSync(python, ['-c', 'import numpy, PIL']).status === 0;
 }
@@ -77,7 +77,7 @@ describe(
   'preprocessing.py',
   needs('Python with Pillow and NumPy (POD_DIST_PYTHON names one)', hasPillow()),
   () => {
-    it('gives the pixels that pod-dist decodes, to within the resampling of Pillow', async () => {
+    it('gives the pixels of decodeImage, up to differences of resampling in Pillow', async () => {
       const files = [
         ...['disc-alpha-32.png', 'disc-alpha-64.png', 'disc-alpha-96.png', 'f-upright.png', 'patches.png'],
         ...[1, 6, 7].map((orientation) => `f-orientation-${orientation}.jpg`),

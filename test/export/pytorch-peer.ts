@@ -10,17 +10,17 @@ const python = process.env.POD_DIST_PYTHON ?? 'python3';
 const script = fileURLToPath(new URL('fixtures/score.py', import.meta.url));
 const deadlineMs = 60_000;
 
-/** Whether this machine's Python (`POD_DIST_PYTHON`, else python3) has PyTorch and safetensors. */
+/** Whether Python on this machine (`POD_DIST_PYTHON`, else python3) has PyTorch and safetensors. */
 export function hasPytorch(): boolean {
   return spawnSync(python, ['-c', 'import torch, safetensors']).status === 0;
 }
 
-/** A Python process that loads exported folders. */
+/** A Python process that computes scores of exported folders. */
 export class PytorchPeer {
   private readonly child = spawn(python, [script], { stdio: ['pipe', 'pipe', 'inherit'] });
   private readonly lines = createInterface({ input: this.child.stdout });
 
-  /** Scores of images [b, height, width, channels], a row an image. */
+  /** Scores of images [b, height, width, channels], a row for each image. */
   async scores(
     folder: string,
     images: Float32Array,

@@ -15,16 +15,16 @@ export class RandomNetwork {
   readonly imageShape: readonly [number, number, number, number];
   readonly images: Float32Array;
   readonly head: Head;
-  /** By pod-dist's own forward pass and arithmetic of its own for the head, [images][classes]. */
+  /** Cosines from pod-dist's forward pass, with the head computed in plain arithmetic, [images][classes]. */
   readonly cosines: number[][];
 
-  /** One of src/models, for images of `side` x `side` pixels in colour. */
+  /** A backbone of src/models for colour images of `side` x `side` pixels. */
   static async ofModel(model: object, side: number): Promise<RandomNetwork> {
     const config = models.schema.parse({ ...model, dim });
     return new RandomNetwork(await buildModel(config, { shape: [side, side, 3], seed: 3 }));
   }
 
-  /** Replaces the weights of `backbone`, images [b, side, side, channels] to features [b, 12]. */
+  /** Randomises the weights of `backbone`, which maps images [b, side, side, channels] to features [b, 12]. */
   constructor(readonly backbone: tf.LayersModel) {
     const random = randomStream(7);
     backbone.layers.forEach((layer) => randomise(layer, random));
@@ -50,7 +50,7 @@ export class RandomNetwork {
   }
 }
 
-/** Biases, and the four vectors of batch norm, start as constants that a wrong export would not show. */
+/** Randomises biases and the vectors of batch norm, whose constant initial values would hide a wrong export. */
 function randomise(layer: tf.layers.Layer, random: RandomStream): void {
   if (layer.getClassName() === 'BatchNormalization') {
     const [length] = layer.weights[0].shape as number[];

@@ -10,7 +10,7 @@ import { needs } from '../needs.js';
 const require = createRequire(import.meta.url);
 const distOf = (name: string) => dirname(require.resolve(name));
 
-/** What the page has of TensorFlow.js. */
+/** The parts of TensorFlow.js that the page uses. */
 interface PageTf {
   setBackend(name: string): Promise<boolean>;
   ready(): Promise<void>;

@@ -7,7 +7,7 @@ const head = { scores: 'cosines', weight: Float32Array.of(1, 0, 0, 1), classes: 
 describe('tfjsFiles', () => {
   beforeAll(() => tf.setBackend('cpu'));
 
-  it('names a layer of a backbone that pages do not know', async () => {
+  it('rejects a layer class that TensorFlow.js does not have', async () => {
     class Doubled extends tf.layers.Layer {
       static className = 'Doubled';
       override call(input: tf.Tensor | tf.Tensor[]) {
@@ -25,7 +25,7 @@ describe('tfjsFiles', () => {
     });
   });
 
-  it('gives cosines of features of any length, 0 where they have no direction', async () => {
+  it('gives cosines for features of any norm, and 0 for norm 0', async () => {
     const input = tf.input({ shape: [2] });
     const layer = tf.layers.dense({ units: 2, useBias: false, weights: [tf.eye(2)] });
     const loaded = await exported(
@@ -36,7 +36,7 @@ describe('tfjsFiles', () => {
     [0.6, 0.8, -0.6, 0.8, 0, 0].forEach((expected, index) => expect(cosines[index]).toBeCloseTo(expected, 5));
   });
 
-  it('pads a strided depthwise layer as TensorFlow.js computes it, without its dilation', async () => {
+  it('pads a strided, dilated depthwise layer as TensorFlow.js does, without the dilation', async () => {
     const input = tf.input({ shape: [5, 5, 2] });
     const kernel = tf.randomNormal([3, 3, 2, 1], 0, 1, 'float32', 1);
     const layers = [
@@ -62,7 +62,7 @@ describe('tfjsFiles', () => {
   });
 });
 
-/** What a page loads. */
+/** The exported model, loaded as a page loads it. */
 async function exported(model: tf.LayersModel): Promise<tf.LayersModel> {
   const [json, shard] = await tfjsFiles(model, head);
   const { modelTopology, weightsManifest } = JSON.parse(Buffer.from(json.parts[0]).toString()) as {

@@ -25,7 +25,7 @@ describe.each([
     expect(best(scores)).toEqual(best(trained.scores));
   };
 
-  it(`have the same classes and ${kind} in ONNX Runtime`, async () => {
+  it(`get the same classes and ${kind} in ONNX Runtime`, async () => {
     const folder = await trained.export('onnx');
     const read = (name: string) => readFileSync(join(folder, name));
     expectSame(await onnxScores(read('model.onnx'), trained.images, [trained.count, 8, 8, 1]));
@@ -37,7 +37,7 @@ describe.each([
   });
 
   it(
-    `have the same classes and ${kind} in PyTorch`,
+    `get the same classes and ${kind} in PyTorch`,
     needs('Python with PyTorch and safetensors (POD_DIST_PYTHON names one)', pytorchHere),
     async () => {
       const folder = await trained.export('safetensors');

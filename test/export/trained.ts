@@ -10,12 +10,12 @@ import type { Checkpoint } from '../../src/checkpoint/checkpoint.js';
 import { findCheckpoint } from '../../src/checkpoint/checkpoints.js';
 import { Predictor } from '../../src/inference/predictor.js';
 
-/** A digits model trained for a moment, the scores of some test images, and folders that it is exported to. */
+/** A digits model trained for one epoch, its scores of some test images, and its export folders. */
 export class TrainedDigits {
   readonly count = 24;
   /** Row-major [count, 8, 8, 1]. */
   images!: Float32Array;
-  /** What `Predictor` says of them: a score a class, [count][10]. */
+  /** Scores of `Predictor` for the images, [count][10]. */
   scores!: number[][];
   readonly folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
   private checkpoint!: Checkpoint;
@@ -63,13 +63,13 @@ export class TrainedDigits {
   }
 }
 
-/** The largest difference of two tables of scores. */
+/** Largest difference between two tables of scores. */
 export function largestDifference(a: readonly number[][], b: readonly number[][]): number {
   if (a.length !== b.length) return Infinity;
   return Math.max(...a.flatMap((row, at) => row.map((score, index) => Math.abs(score - b[at][index]))));
 }
 
-/** Flat numbers as rows of `width`. */
+/** Splits flat numbers into rows of `width`. */
 export function rowsOf(values: ArrayLike<number>, width: number): number[][] {
   const flat = Array.from(values);
   return Array.from({ length: flat.length / width }, (_, row) => flat.slice(row * width, (row + 1) * width));

@@ -11,11 +11,11 @@ export interface FuzzTask {
   target: string;
   runs: number;
   seed: number;
-  /** Time after which no further input is made; default: none. */
+  /** Seconds after which no further inputs are made; default: no limit. */
   seconds?: number;
-  /** Where fast-check is to go on, as it has printed it. */
+  /** Path of a counterexample, as printed by fast-check. */
   path?: string;
-  /** A kept input to read instead. */
+  /** File of a kept input to read instead. */
   input?: string;
   folder: string;
   progress: SharedArrayBuffer;
@@ -24,11 +24,11 @@ export interface FuzzTask {
 export interface FuzzResult {
   outcomes: [Outcome, number][];
   slowestMs: number;
-  /** `input` is undefined where it could not be had. */
+  /** `input` is undefined if it is not known. */
   failure?: { message: string; path?: string; input?: Uint8Array };
 }
 
-/** Gives a target its inputs, one after another; where one breaks it, finds a smaller one that does. */
+/** Gives a target its inputs one after another; if an input breaks the target, looks for a smaller one. */
 async function fuzz({ runs, seed, seconds, path, input, folder, ...task }: FuzzTask): Promise<FuzzResult> {
   const target = targets.get(task.target) as Target;
   const progress = new Progress(task.progress);
@@ -53,7 +53,7 @@ async function fuzz({ runs, seed, seconds, path, input, folder, ...task }: FuzzT
 
   await target.prepare?.(folder);
   try {
-    // What is made once is not what an input costs.
+    // Work that a target does once must not count as time of an input.
     if (input === undefined)
       await fc.check(
         fc.asyncProperty(target.inputs, (value) => settled(target, value, folder)),
@@ -87,7 +87,7 @@ async function settled(target: Target, value: unknown, folder: string): Promise<
     .catch(() => {});
 }
 
-/** What no input is to blame for. */
+/** Result of a failure before any input. */
 function failed(error: unknown): FuzzResult {
   return { outcomes: [], slowestMs: 0, failure: { message: `no input could be made: ${messageOf(error)}` } };
 }

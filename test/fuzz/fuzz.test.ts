@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 
 const program = fileURLToPath(new URL('../../dist/test/fuzz/main.js', import.meta.url));
-/** Inputs of each kind: as many as a second allows. `npm run fuzz` gives more, and others. */
+/** Bounds for the inputs of each target: as many as a second allows. `npm run fuzz` makes more, with other seeds. */
 const [fewest, most, seconds] = [5, 1000, 1];
 const groups = [
   [
@@ -35,7 +35,7 @@ describe('hostile inputs', () => {
   afterAll(() => rmSync(folder, { recursive: true }));
 
   it.each(groups)(
-    'are read or refused: %s ...',
+    'are read or rejected: %s ...',
     async (...targets) => {
       const bounds = ['--runs', String(most), '--seconds', String(seconds)];
       const args = [...bounds, ...targets.flatMap((target) => ['--target', target])];

@@ -13,7 +13,7 @@ const target = (read: () => unknown, bounds: Partial<Target> = {}): Target => ({
 const judged = (read: () => unknown, bounds?: Partial<Target>) => judge(target(read, bounds), null, '');
 
 describe('judge', () => {
-  it('takes a value, and an error of a code that the target has', async () => {
+  it('accepts a value, and an error with a code of the target', async () => {
     expect(await judged(() => 7)).toBe('read');
     const refuse = () => {
       throw new UserError('DATA_INVALID', 'no');
@@ -21,7 +21,7 @@ describe('judge', () => {
     expect(await judged(refuse)).toBe('DATA_INVALID');
   });
 
-  it('finds an error of another code, and one that is not of pod-dist', async () => {
+  it('reports an error with another code, and an error of another class', async () => {
     const refuse = () => {
       throw new UserError('CONFIG_INVALID', 'no');
     };
@@ -30,13 +30,13 @@ describe('judge', () => {
     await expect(judged(() => Promise.reject(new RangeError('far')))).rejects.toThrow('RangeError: far');
   });
 
-  it('finds what is added to a prototype, and takes it away', async () => {
+  it('reports and removes a key added to a prototype', async () => {
     const pollute = () => Object.assign(Object.prototype, { polluted: 1 });
     await expect(judged(pollute)).rejects.toThrow('added polluted to a prototype');
     expect(({} as Record<string, unknown>).polluted).toBeUndefined();
   });
 
-  it('finds what takes too long, or too much memory', async () => {
+  it('reports an input that takes too much time or memory', async () => {
     const spin = () => {
       const until = performance.now() + 300;
       while (performance.now() < until);

@@ -4,35 +4,35 @@ import type { ErrorCode } from '../../src/util/error-codes.js';
 import { PodDistError } from '../../src/util/errors.js';
 import { watchPeak } from '../peak-memory.js';
 
-/** One reader of what others have written, and inputs for it. */
+/** A reader of untrusted data, and inputs for it. */
 export interface Target<Input = unknown> {
   name: string;
-  /** What an input of any kind may be refused with. */
+  /** Error codes with which the reader may reject an input. */
   codes: readonly ErrorCode[];
   inputs: fc.Arbitrary<Input>;
-  /** Reads one input; `folder` is the target's own. Throws `Broken` where a value comes back that is none. */
+  /** Reads one input; `folder` belongs to the target. Throws `Broken` if the reader returns an invalid value. */
   read(input: Input, folder: string): unknown;
-  /** Made once, before the first input. */
+  /** Runs once, before the first input. */
   prepare?(folder: string): Promise<void> | void;
-  /** Ends what `prepare` has started. */
+  /** Closes what `prepare` has opened. */
   close?(): Promise<void> | void;
   /** Processor time that one input may take; default: 2 s. */
   seconds?: number;
-  /** Memory that one input may take beyond what the process holds before it; default: 128 MB. */
+  /** Memory that one input may take in addition to the earlier memory of the process; default: 128 MB. */
   megabytes?: number;
 }
 
-/** What no input may do. */
+/** An input had an effect that no input may have. */
 export class Broken extends Error {
   override readonly name = 'Broken';
 }
 
-/** What came of an input: `read`, or the code that it was refused with. */
+/** Outcome of an input: `read`, or the code of its rejection. */
 export type Outcome = 'read' | ErrorCode;
 
 /**
- * Gives one input to a target. It must come back with a value, or throw an error of pod-dist's with one of the target's
- * codes, within a bound of processor time and of memory, and leave the prototypes of objects and arrays as they were.
+ * Gives one input to a target. The target must return a value, or throw an error of pod-dist with one of its codes, within
+ * its bounds of processor time and memory, and must not change the prototypes of built-in objects.
  *
  * @throws Broken
  */

@@ -10,14 +10,14 @@ import type { FuzzResult, FuzzTask } from './fuzz-thread.js';
 import { Progress } from './progress.js';
 import { targets } from './targets/index.js';
 
-/** One input that takes longer hangs. */
+/** An input that takes longer counts as hanging. */
 const hangMs = 60_000;
-/** Exit code where nothing is left to do, but a promise is still waited for. */
+/** Exit code of Node.js if a promise is pending but nothing is left to do. */
 const unsettled = 13;
 const mostRssBytes = 2 * 2 ** 30;
 const mostHeapMegabytes = 1024;
 
-/** Runs one target in a thread of its own, which is ended where it hangs or takes too much memory. */
+/** Runs one target in a thread, and ends the thread if it hangs or takes too much memory. */
 async function run(task: Omit<FuzzTask, 'folder' | 'progress'>): Promise<FuzzResult> {
   const folder = mkdtempSync(join(tmpdir(), 'pod-dist-fuzz-'));
   const progress = new Progress();
@@ -59,7 +59,7 @@ async function run(task: Omit<FuzzTask, 'folder' | 'progress'>): Promise<FuzzRes
   }
 }
 
-/** Writes an input where `--input` takes it from. */
+/** Writes an input to a file for `--input`. */
 function keep(name: string, input: Uint8Array): string {
   mkdirSync('fuzz-failures', { recursive: true });
   const file = join('fuzz-failures', `${name}.input`);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-/** Numbers at the edges of what integers of 1, 2, 4 and 8 bytes hold. */
+/** Smallest and largest numbers of integers with 1, 2, 4 and 8 bytes. */
 const edges = [
   0n,
   1n,
@@ -17,7 +17,7 @@ const edges = [
   0xffff_ffff_ffff_ffffn,
 ];
 
-/** One change of a text of bytes; places are taken modulo its length. */
+/** One change of a sequence of bytes; positions are taken modulo its length. */
 type Edit =
   | { kind: 'flip'; at: number; bit: number }
   | { kind: 'set'; at: number; value: number }
@@ -53,8 +53,8 @@ function edit(words: readonly Uint8Array[]): fc.Arbitrary<Edit> {
 }
 
 /**
- * Valid samples with up to `most` changes each, every hundredth none: bits, bytes and integers at their edges, parts
- * removed, repeated, inserted (`words` of the format among them), taken from another sample, and the end cut off.
+ * Valid samples with up to `most` changes each, or sometimes none: flipped bits, set bytes, extreme integers, and parts that
+ * are removed, repeated, inserted (also `words` of the format), taken from another sample, or cut off at the end.
  */
 export function mutated(
   samples: readonly Uint8Array[],
@@ -100,10 +100,10 @@ function apply(bytes: Buffer, change: Edit, samples: readonly Uint8Array[]): Buf
   }
 }
 
-/** Keys that mean something to JavaScript's objects. */
+/** Keys with a meaning in JavaScript objects. */
 export const treacherousKeys = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', ''];
 
-/** Anything that a text of JSON can say, with treacherous keys and numbers. */
+/** Any value of JSON, with treacherous keys and numbers. */
 export function anyJson(): fc.Arbitrary<unknown> {
   const number = fc.oneof(
     fc.integer(),
@@ -123,7 +123,7 @@ export function anyJson(): fc.Arbitrary<unknown> {
   return value;
 }
 
-/** A valid value with up to `most` of its parts, however deep, replaced, removed, or given a key more. */
+/** A valid value in which up to `most` parts, at any depth, are replaced, removed, copied or given another key. */
 export function disturbed(samples: readonly unknown[], most = 4): fc.Arbitrary<unknown> {
   const change = fc.record({
     at: fc.nat(2 ** 24),
@@ -170,7 +170,7 @@ function valueAt({ holder, name }: Place): unknown {
   return (holder as Record<string, unknown>)[name];
 }
 
-/** Sets a property of the object itself, whatever its name. */
+/** Sets an own property of an object, whatever its name. */
 function own(holder: object, name: string, value: unknown): void {
   Object.defineProperty(holder, name, { value, writable: true, enumerable: true, configurable: true });
 }

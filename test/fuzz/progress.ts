@@ -4,8 +4,8 @@ const headerBytes = 16;
 const mostBytes = 4 * 2 ** 20;
 
 /**
- * How far a fuzzing thread is, and the input under way, in memory that another thread reads: what hangs or dies leaves
- * its input behind.
+ * Progress and current input of a fuzzing thread, in memory that another thread reads, so that the input is known if the
+ * thread hangs or dies.
  */
 export class Progress {
   readonly memory: SharedArrayBuffer;
@@ -28,18 +28,18 @@ export class Progress {
     Atomics.add(this.numbers, 0, 1);
   }
 
-  /** Inputs begun. */
+  /** Number of inputs begun. */
   get begun(): number {
     return Atomics.load(this.numbers, 0);
   }
 
-  /** The input begun last, as `read` takes it; undefined before the first one, or where it is too large to be kept. */
+  /** The last input begun, as `read` takes it; undefined before the first input, or if the input is too large. */
   get last(): Buffer | undefined {
     const length = Atomics.load(this.numbers, 1);
     return length === 0 ? undefined : Buffer.from(this.input.slice(0, length));
   }
 
-  /** An input that was kept. */
+  /** Decodes a kept input. */
   static read(bytes: Uint8Array): unknown {
     return deserialize(bytes);
   }

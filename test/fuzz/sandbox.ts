@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A picture of a folder: names, kinds, permissions and contents; `without` is left out. */
+/** Digest of a folder's names, types, permissions and contents, without the paths in `without`. */
 export function fingerprintOf(folder: string, without: readonly string[] = []): string {
   const hash = createHash('sha256');
   const visit = (path: string): void => {

@@ -36,7 +36,7 @@ describe('Predictor', () => {
   }
 
   it.each(cases)(
-    'chooses the classes that evaluation counted, with %s, mirrored %s',
+    'predicts the classes that the evaluation counted, with loss %s, mirror %s',
     async (loss, mirror) => {
       const outDir = join(folder, `${loss}-${mirror}`);
       await trainAlone(configOf(loss, mirror), { outDir });
@@ -60,7 +60,7 @@ describe('Predictor', () => {
     },
   );
 
-  it('joins each image with its mirror image where it is asked to, whatever the recipe says', async () => {
+  it('averages each image with its mirror image with option mirror, whatever the recipe says', async () => {
     const outDir = join(folder, 'asked');
     await trainAlone(configOf('pod'), { outDir });
     const { checkpoint } = await findCheckpoint(outDir);

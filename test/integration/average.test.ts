@@ -22,7 +22,7 @@ const shasOf = (run: string) => {
   return { weightsSha256, averageSha256 };
 };
 
-/** Weights and statistics of a checkpoint, as trained and averaged. */
+/** Weights, averaged weights and statistics of a checkpoint. */
 async function valuesOf(run: string, epoch: number) {
   const { checkpoint } = await findCheckpoint(place.path(run, 'checkpoints', `epoch-000${epoch}`));
   const { weights, moving, state } = checkpoint;
@@ -36,15 +36,15 @@ describe('the average of the weights', () => {
     await place.train(1, recipe, { out: 'plain' });
   });
 
-  it('changes nothing that is trained', () => {
+  it('does not change the trained weights', () => {
     const { weightsSha256, averageSha256 } = shasOf('run');
     expect(averageSha256).toMatch(/^[0-9a-f]{64}$/);
     expect(averageSha256).not.toBe(weightsSha256);
     expect(shasOf('plain')).toEqual({ weightsSha256 });
   });
 
-  it('is that of the weights after each step, and of the statistics', async () => {
-    // One step an epoch.
+  it('averages the weights and statistics of every step', async () => {
+    // A batch of 2000 gives one step per epoch.
     const steps = ['epochs=3', 'batchSize=2000', 'ema={decay: 0.9, warmup: false}', 'checkpoint.keep=0'];
     await place.train(2, [...recipe, ...steps], { out: 'steps' });
     const seen = [];
@@ -64,7 +64,7 @@ describe('the average of the weights', () => {
     }
   });
 
-  it('is what evaluations and exports see, unless the trained weights are asked for', async () => {
+  it('is used by evaluations and exports, unless the trained weights are chosen', async () => {
     const evaluated = async (...args: string[]) => {
       const { stdout, stderr, code } = await place.ask('evaluate', '--checkpoint', 'run', '--json', ...args);
       expect(code, stderr).toBe(0);
@@ -90,7 +90,7 @@ describe('the average of the weights', () => {
     }
   });
 
-  it('goes on from a checkpoint with another number of workers; a run that had none begins at its weights', async () => {
+  it('continues from a checkpoint with another number of workers, and starts at the weights in a run without one', async () => {
     await place.train(2, [...averaged, 'epochs=1'], { out: 'resumed' });
     await place.train(1, averaged, { out: 'resumed', resume: 'must' });
     expect(shasOf('resumed')).toEqual(shasOf('run'));

@@ -6,8 +6,8 @@ let place: Workplace;
 let weights: string;
 
 /**
- * Read before a program: files of Linux are not there, neither for this process nor for its threads and children. Each
- * that was asked for is noted. With `POD_DIST_NO_USERS` there are no numbers of users either, as on Windows.
+ * A module to preload that hides Linux's files from the process, its threads and its children, and notes each file that
+ * was asked for. With `POD_DIST_NO_USERS` it also hides user ids, as on Windows.
  */
 const preload = `
 const fs = require('node:fs');
@@ -38,7 +38,7 @@ beforeAll(async () => {
 });
 afterAll(() => place.clear());
 
-/** Trains with two workers where Linux's files and programs are missing; returns the files that were asked for. */
+/** Trains with two workers without Linux's files and programs; returns the files that were asked for. */
 async function train(out: string, ...more: string[]) {
   const noted = place.path(`${out}.txt`);
   const settings = ['distributed.bitwise=2', 'distributed.bindCores=true', 'epochs=2', ...fewSteps];
@@ -57,8 +57,8 @@ async function train(out: string, ...more: string[]) {
   return { refused: new Set(readFileSync(noted, 'utf8').split('\n')) };
 }
 
-describe('without the files and programs of Linux', () => {
-  it('workers of a host meet over Unix sockets, and train the same bits', async () => {
+describe("a run without Linux's files and programs", () => {
+  it('connects workers of a host over Unix sockets, and gives the same bits', async () => {
     const { refused } = await train('bare');
     for (const file of [
       '/proc/N/stat',
@@ -71,7 +71,7 @@ describe('without the files and programs of Linux', () => {
       expect(refused).toContain(file);
   });
 
-  it('and without Unix sockets over loopback', async () => {
+  it('connects workers of a host over loopback without user ids, and gives the same bits', async () => {
     const { refused } = await train('no-users');
     expect(refused).toContain('/proc/vmstat');
     expect(refused).not.toContain('folder for sockets');

@@ -10,10 +10,10 @@ let place: Workplace;
 beforeEach(() => void (place = new Workplace()));
 afterEach(() => place.clear());
 
-describe('checkpoints of every so many minutes', () => {
+describe('checkpoints at an interval in minutes', () => {
   afterEach(() => void vi.restoreAllMocks());
 
-  it('are written after the first step at which so much time has passed', async () => {
+  it('are written after the first step past the interval', async () => {
     const now = performance.now.bind(performance);
     let ahead = 0;
     vi.spyOn(performance, 'now').mockImplementation(() => now() + ahead);
@@ -38,10 +38,10 @@ describe('checkpoints of every so many minutes', () => {
 });
 
 describe(
-  'a worker that does not see the run folder',
+  'a worker without access to the run folder',
   needs('root, to hide it', process.getuid?.() === 0),
   () => {
-    it('gives rank 0 what it has of a checkpoint, to the last bit', async () => {
+    it('sends its shard of a checkpoint to rank 0, with equal bits', async () => {
       await place.train(2, ['epochs=1'], { out: 'seen' });
       mkdirSync(place.path('run'));
       const hidden = [

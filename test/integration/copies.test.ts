@@ -29,13 +29,13 @@ describe('copies of checkpoints in a bucket', needsMoto, () => {
     await server.close();
   });
 
-  /** Keys of the copies that there are, as the server has them. */
+  /** Keys of the copies on the server. */
   async function copies(): Promise<string[]> {
     const text = await (await fetch(`${server.url}/things?list-type=2`)).text();
     return [...text.matchAll(/<Key>runs\/digits\/(.*?)<\/Key>/g)].map(([, key]) => key);
   }
 
-  it('are those that stay, sent past faults, and a run goes on from them where its folder is lost', async () => {
+  it('are the kept checkpoints, despite faults, and let a run without its folder continue', async () => {
     for (let index = 0; index < 40; index++) proxy.faults.push(index % 4 === 1 ? 'busy' : 'none');
     const first = await launch(copied, '--resume', '--workers', '2', '--epochs', '3', '--out', 'run');
     expect(first, first.stderr).toMatchObject({ code: 0 });
@@ -64,7 +64,7 @@ describe('copies of checkpoints in a bucket', needsMoto, () => {
     expect(place.report('run').weightsSha256).toBe(place.report('whole').weightsSha256);
   });
 
-  it('that cannot be sent cost a line and the exit code, not the run, whatever has started it', async () => {
+  it('that cannot be sent give a line and exit code 74 with every way to start a run, which trains to its end', async () => {
     const gone = await FaultyProxy.start('http://127.0.0.1:9');
     await gone.close();
     const port = await freePort();
@@ -95,7 +95,7 @@ describe('copies of checkpoints in a bucket', needsMoto, () => {
     }
   });
 
-  it('that are broken are passed over for an older one, and others are refused', async () => {
+  it('that are broken are skipped for older ones, and an address without copies is rejected', async () => {
     await server.put('things/runs/digits/epoch-0004/shard-0.bin', 'broken');
     const { code, stderr, stdout } = await place.ask('evaluate', '--checkpoint', address, '--json');
     expect(code, stderr).toBe(0);

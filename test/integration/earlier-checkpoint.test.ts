@@ -5,7 +5,7 @@ import { writeImage } from '../data/images.js';
 import type { Evaluation } from '../../src/evaluation/schema.js';
 import { Workplace } from './command.js';
 
-/** Of the version that wrote the run, after a third epoch of its own. */
+/** Results of the earlier version after a third epoch. */
 const thirdEpoch = {
   evalCorrect: 127,
   weightsSha256: 'f8e13408de67855cff461087cb2943333a575056ed5b04f0b1e4ca3211a96585',
@@ -20,7 +20,7 @@ describe('a run of two epochs by an earlier version, with a checkpoint of format
   );
   afterAll(() => place.clear());
 
-  it('is evaluated, as that version did', async () => {
+  it('is evaluated with the same result as by that version', async () => {
     const { code, stdout, stderr } = await place.run(
       'evaluate',
       '--checkpoint',
@@ -34,7 +34,7 @@ describe('a run of two epochs by an earlier version, with a checkpoint of format
     expect([correct, total]).toEqual([place.report('run').evalCorrect, 360]);
   });
 
-  it('predicts, exports and reports', async () => {
+  it('can be used by predict, export and report', async () => {
     await writeImage(place.path('one.png'), [200, 200, 200]);
     const exported = (format: string) => [
       'export',
@@ -54,7 +54,7 @@ describe('a run of two epochs by an earlier version, with a checkpoint of format
     expect(ended[0].stdout).toMatch(/^one\.png: \d -?\d\.\d{4}\n$/);
   });
 
-  it('goes on to the weights that that version goes on to, bit for bit', async () => {
+  it('continues to the same bits as with that version', async () => {
     const ended = await place.run('launch', '--resume', '--out', 'run', '--epochs', '3');
     expect(ended.code, ended.stderr).toBe(0);
     expect(ended.stderr).toBe('changed since the checkpoint: epochs 2 -> 3\n');

@@ -31,7 +31,7 @@ describe('a run on a file system that fills up', needs('the right to mount', can
   afterAll(() => place.clear());
 
   it.each(['1', '2'])(
-    'of %s workers trains to its end, tells of every checkpoint, and goes on once there is room',
+    'with %s workers trains to its end, reports every missed checkpoint, and resumes once there is room',
     async (workers) => {
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=900k', 'tmpfs', disk]);
       const run = [...quick, '--workers', workers, '--out', 'disk/run'];
@@ -65,8 +65,8 @@ describe('a run on a file system that fills up', needs('the right to mount', can
     },
   );
 
-  // Besides the folder itself: lock, config, metrics, logs of two ranks.
-  it('and takes no further file ends likewise, without its report', async () => {
+  // The inodes are just enough for the folder, lock, config, metrics, and logs of two ranks.
+  it('trains to its end without inodes for checkpoints and report', async () => {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m,nr_inodes=9', 'tmpfs', disk]);
     const run = [...quick, '--workers', '2', '--epochs', '2', '--out', 'disk/run'];
     const full = await place.run(...run, '--json');
@@ -87,7 +87,7 @@ describe('a run whose folder is removed, or its checkpoints made read-only', () 
   const place = new Workplace();
   afterAll(() => place.clear());
 
-  it('trains to its end, makes no folder again, and says so', async () => {
+  it('trains to its end without creating the folder again, and reports that', async () => {
     const command = place.start([...quick, '--workers', '1', '--epochs', '10', '--out', 'gone']);
     await until('a checkpoint', () => place.checkpoints('gone')[0]);
     rmSync(place.path('gone'), { recursive: true });
@@ -102,7 +102,7 @@ describe('a run whose folder is removed, or its checkpoints made read-only', () 
     expect(existsSync(place.path('gone'))).toBe(false);
   });
 
-  it('adds no checkpoint to a run that another job has taken', async () => {
+  it('writes no checkpoint into a run folder that another job has taken', async () => {
     const command = place.start([...quick, '--workers', '2', '--epochs', '500', '--out', 'taken']);
     await until('a checkpoint', () => place.checkpoints('taken')[0]);
     const file = place.path('taken/job/job.json');
@@ -118,32 +118,28 @@ describe('a run whose folder is removed, or its checkpoints made read-only', () 
     expect(await command.ended).toMatchObject({ code: 130 });
   });
 
-  it(
-    'trains to its end where the checkpoints are read-only',
-    needs('the right to mount', canMount),
-    async () => {
-      const command = place.start([...quick, '--workers', '2', '--epochs', '10', '--out', 'fixed']);
-      await until('a checkpoint', () => place.checkpoints('fixed')[0]);
-      const folder = place.path('fixed', 'checkpoints');
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', folder]);
-      try {
-        const ended = await command.ended;
-        expect(ended, ended.stderr).toMatchObject({
-          code: 74,
-          stdout: expect.stringMatching(
-            /^cannot write the checkpoint epoch-0010 to .*: the file system is read-only/m,
-          ),
-        });
-        expect(place.report('fixed').epochs).toBe(10);
-      } finally {
-        execFileSync('umount', [folder]);
-      }
-      expect(place.checkpoints('fixed').length).toBeGreaterThan(0);
-    },
-  );
+  it('trains to its end with read-only checkpoints', needs('the right to mount', canMount), async () => {
+    const command = place.start([...quick, '--workers', '2', '--epochs', '10', '--out', 'fixed']);
+    await until('a checkpoint', () => place.checkpoints('fixed')[0]);
+    const folder = place.path('fixed', 'checkpoints');
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', folder]);
+    try {
+      const ended = await command.ended;
+      expect(ended, ended.stderr).toMatchObject({
+        code: 74,
+        stdout: expect.stringMatching(
+          /^cannot write the checkpoint epoch-0010 to .*: the file system is read-only/m,
+        ),
+      });
+      expect(place.report('fixed').epochs).toBe(10);
+    } finally {
+      execFileSync('umount', [folder]);
+    }
+    expect(place.checkpoints('fixed').length).toBeGreaterThan(0);
+  });
 });
 
-describe('a run on images of which one is broken', () => {
+describe('a run with a broken image', () => {
   let place: Workplace;
   const test = (name: string) => place.path('faces', 'test', name, '0.png');
   beforeEach(async () => {
@@ -171,14 +167,14 @@ data: {name: image-folder, root: faces, size: 8, cache: {memoryMegabytes: 0, dis
   afterEach(() => place.clear());
   const launch = (...args: string[]) => ['launch', '--config', 'faces.yaml', '--out', 'run', ...args];
 
-  it('in the test set does not start, and leaves no folder', async () => {
+  it('in the test set does not start, and creates no folder', async () => {
     writeFileSync(test('bob'), readFileSync(test('bob')).subarray(0, 60));
     const { code, lastLine } = await place.run(...launch('--epochs', '5'));
     expect([code, lastLine]).toEqual([2, expect.stringContaining('faces/test/bob/0.png')]);
     expect(existsSync(place.path('run'))).toBe(false);
   });
 
-  it('since it has started keeps the checkpoint of its epoch, and other classes are no way to go on', async () => {
+  it('that breaks after the start keeps its last checkpoint, and cannot resume with other classes', async () => {
     const command = place.start(launch('--epochs', '500', '--set', 'checkpoint.keep=0'));
     await until('a first epoch', () => place.epochs('run') || undefined);
     const image = readFileSync(test('bob'));

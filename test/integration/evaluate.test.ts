@@ -7,7 +7,7 @@ import { Workplace } from './command.js';
 const place = new Workplace();
 afterAll(() => place.clear());
 
-describe('evaluate', () => {
+describe('pod-dist evaluate', () => {
   beforeAll(async () => {
     const ended = await place.ask(
       ...['launch', '--backend', 'wasm', '--epochs', '3', '--out', 'softmax'],
@@ -25,7 +25,7 @@ describe('evaluate', () => {
   const evaluate = (...args: string[]) =>
     place.ask('evaluate', '--checkpoint', 'softmax', '--backend', 'wasm', ...args);
 
-  it('of a trained classifier gives accuracy by logits, and angles to the trained class vectors', () => {
+  it('measures accuracy by logits and angles to class vectors for a trained classifier', () => {
     const evaluation = place.evaluation('softmax');
     expect(evaluation.total).toBe(360);
     expect(evaluation.correct).toBe(place.report('softmax').evalCorrect);
@@ -35,7 +35,7 @@ describe('evaluate', () => {
     expect(evaluation.reliability.separation as number).toBeGreaterThan(0.5);
   });
 
-  it('sets unknown images against the known ones, the same with one worker and with three', async () => {
+  it('compares unknown with known images, with the same result for one worker and three', async () => {
     const [one, three] = [
       await evaluate('--unknown', 'strangers', '--json', '--out', 'with-strangers.json'),
       await evaluate('--unknown', 'strangers', '--json', '-n', '3'),
@@ -47,7 +47,7 @@ describe('evaluate', () => {
     expect(unknown?.auroc as number).toBeGreaterThan(0);
   });
 
-  it('by two workers that is stopped leaves nothing behind', async () => {
+  it('leaves no files when it is stopped with two workers', async () => {
     const args = ['evaluate', '--checkpoint', 'softmax', '--backend', 'wasm', '-n', '2'];
     const command = place.start(args);
     await command.worker(1);
@@ -56,7 +56,7 @@ describe('evaluate', () => {
     expect(place.leftovers()).toEqual([]);
   });
 
-  it('averages each image with its mirror image when asked to, and says so', async () => {
+  it('averages each image with its mirror image with evaluation.mirror', async () => {
     const mirror = ['--set', 'evaluation.mirror=true'];
     const [one, three] = [
       await evaluate(...mirror, '--json'),
@@ -72,7 +72,7 @@ describe('evaluate', () => {
     );
   });
 
-  it('prints a table of what it found', async () => {
+  it('prints tables of its results', async () => {
     const { code, stdout } = await evaluate('--unknown', 'strangers');
     expect(code).toBe(0);
     expect(stdout).toMatch(/accuracy \(top-1\) +│ [\d.]+ % \(\d+\/360\)/);
@@ -80,7 +80,7 @@ describe('evaluate', () => {
     expect(stdout).toMatch(/│ 9 +│ 36 +│ \d+ +│ [\d.]+ % +│ [\d.]+° /);
   });
 
-  it('refuses unknown images that are not there or no images, before anything is started', async () => {
+  it('rejects missing or invalid unknown images before it starts workers', async () => {
     const nowhere = await evaluate('--unknown', 'nowhere');
     expect(nowhere).toMatchObject({
       code: 2,

@@ -9,7 +9,7 @@ import { long } from '../needs.js';
 
 const training = ['launch', '--backend', 'wasm', '--set', smallModel, '--epochs', '500', '--out', 'run'];
 
-/** The job must be over soon, and leave nothing. */
+/** Expects the job to end soon, without processes or files left. */
 async function endsSoon(command: Command, place: Workplace) {
   const started = performance.now();
   const ended = await command.ended;
@@ -20,7 +20,7 @@ async function endsSoon(command: Command, place: Workplace) {
   return ended;
 }
 
-describe('a job that fails', () => {
+describe('launch', () => {
   let place: Workplace;
   beforeEach(() => void (place = new Workplace()));
   afterEach(() => place.clear());
@@ -39,12 +39,12 @@ describe('a job that fails', () => {
     );
     expect(lastLine).toContain(hostname());
   }
-  it.each([0, 900])('names the worker that was killed %i ms after it started', namesTheKilled);
-  it.each([150, 400, 2000])('names the worker that was killed %i ms after it started', long, namesTheKilled);
+  it.each([0, 900])('names a worker that is killed %i ms after its start', namesTheKilled);
+  it.each([150, 400, 2000])('names a worker that is killed %i ms after its start', long, namesTheKilled);
 
   const stall = ['--set', 'distributed.stallTimeoutSeconds=3'];
 
-  it('names the worker that was stopped in training, within the stall time-out', async () => {
+  it('names a worker that is suspended in training, after the stall time-out', async () => {
     const command = start('--workers', '2', ...stall);
     const victim = await command.worker(1);
     await until('a first epoch', () => (place.epochs('run') > 0 ? true : undefined));
@@ -56,7 +56,7 @@ describe('a job that fails', () => {
     expect(lastLine).toMatch(new RegExp(cause));
   });
 
-  it('names the worker that was stopped while it starts', async () => {
+  it('names a worker that is suspended while it starts', async () => {
     const join = ['--set', 'distributed.joinTimeoutSeconds=10'];
     const command = start('--workers', '2', ...join);
     process.kill(await command.worker(1), 'SIGSTOP');
@@ -67,7 +67,7 @@ describe('a job that fails', () => {
     expect(place.leftovers()).toEqual([]);
   });
 
-  it.each([1, 2])('names the rank and the error where one of %i workers throws', async (workers) => {
+  it.each([1, 2])('names the rank and error when one of %i workers throws', async (workers) => {
     const blown = ['--set', 'learningRate={schedule: constant, rate: 1e6}'];
     const command = start('--workers', String(workers), ...blown);
     const { code, lastLine } = await command.ended;
@@ -82,7 +82,7 @@ describe('a job that fails', () => {
     expect(place.leftovers()).toEqual([]);
   });
 
-  it('leaves no worker behind when the launcher itself is killed', async () => {
+  it('leaves no worker when it is killed', async () => {
     const command = start('--workers', '3');
     await command.says(/epoch 1\/500/);
     expect(command.workers().size).toBe(3);
@@ -93,7 +93,7 @@ describe('a job that fails', () => {
     expect(place.leftovers()).toEqual([]);
   });
 
-  it('leaves no folder of sockets when the launcher is killed while workers meet there', async () => {
+  it('leaves no socket folder when it is killed while workers connect', async () => {
     const command = start('--workers', '3');
     await until('a folder', () => (place.leftovers().length > 0 ? true : undefined));
     expect(command.workers().size).toBe(3);
@@ -107,21 +107,18 @@ describe('a job that fails', () => {
     ['SIGTERM', 143, '1', '0'],
     ['SIGINT', 130, '2', '30'],
     ['SIGTERM', 143, '2', '0'],
-  ] as const)(
-    'stops at once on %s with exit code %i, of %s workers, with a grace of %s',
-    async (...given) => {
-      const [signal, code, workers, grace] = given;
-      const command = start('--workers', workers, '--grace', grace);
-      await command.says(/epoch 1\/500/);
-      command.child.kill(signal);
-      const lastLine = `pod-dist: stopped by ${signal}; --resume goes on from the last checkpoint (see pod-dist explain STOPPED)`;
-      expect(await endsSoon(command, place)).toMatchObject({ code, lastLine });
-    },
-  );
+  ] as const)('stops soon on %s with exit code %i, with %s workers and a grace of %s s', async (...given) => {
+    const [signal, code, workers, grace] = given;
+    const command = start('--workers', workers, '--grace', grace);
+    await command.says(/epoch 1\/500/);
+    command.child.kill(signal);
+    const lastLine = `pod-dist: stopped by ${signal}; --resume goes on from the last checkpoint (see pod-dist explain STOPPED)`;
+    expect(await endsSoon(command, place)).toMatchObject({ code, lastLine });
+  });
 });
 
-describe('a port in use', () => {
-  it('is one line and exit code 2', async () => {
+describe('launch with a port in use', () => {
+  it('ends with one line and exit code 2', async () => {
     const place = new Workplace();
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');

@@ -9,7 +9,7 @@ import { freePort } from './free-port.js';
 
 const token = 'a secret that somebody else has come by';
 
-/** Every file and folder below a folder, with its bytes and times. */
+/** Every file and folder below a folder, with size and times. */
 function stateOf(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .sort()
@@ -19,7 +19,7 @@ function stateOf(folder: string): string[] {
     });
 }
 
-describe('a coordinator that knows the secret and means ill', () => {
+describe('a malicious coordinator that knows the secret', () => {
   let place: Workplace;
   let server: ControlServer;
   let port: number;
@@ -33,7 +33,7 @@ describe('a coordinator that knows the secret and means ill', () => {
     await place.clear();
   });
 
-  /** Answers each kind of message of the worker with what is given. */
+  /** Answers the first message of each type with the given messages; returns the types heard. */
   async function answer(
     answers: Partial<Record<WorkerMessage['type'], CoordinatorMessage[]>>,
   ): Promise<string[]> {
@@ -56,37 +56,43 @@ describe('a coordinator that knows the secret and means ill', () => {
     ['over tcp', 'tcp', (victim) => `ipc://${victim}/socket`],
   ];
 
-  it.each(cases)('cannot name a path to a worker, %s', async (_what, transport, endpoint) => {
-    const victim = place.path('victim');
-    mkdirSync(join(victim, 'inner'), { recursive: true });
-    for (const name of ['0-1.0', '1-0.0', '0-1.pipe', '1.values', 'probe', 'inner/kept'])
-      writeFileSync(join(victim, name), 'kept');
-    const before = stateOf(place.folder);
-    const worker = place.start(['worker', '--backend', 'wasm', '--set', 'distributed.joinTimeoutSeconds=4'], {
-      ...{ RANK: '1', WORLD_SIZE: '2', MASTER_ADDR: '127.0.0.1', MASTER_PORT: String(port) },
-      ...{ POD_DIST_TOKEN: token, HOME: place.path('victim'), NODE_DISABLE_COMPILE_CACHE: '1' },
-    });
-    const jobId = `../../../../..${victim}`.slice(0, 200);
-    const where = endpoint(victim);
-    const names = ['0-1.0', '1-0.0', '0-1.1', '1-0.1', victim, `../${victim}`, '__proto__'];
-    const endpoints = Object.fromEntries(names.map((name) => [name, where]));
-    const heard = answer({
-      hello: [
+  it.each(cases)(
+    'cannot make a worker touch a path that the coordinator names, %s',
+    async (_what, transport, endpoint) => {
+      const victim = place.path('victim');
+      mkdirSync(join(victim, 'inner'), { recursive: true });
+      for (const name of ['0-1.0', '1-0.0', '0-1.pipe', '1.values', 'probe', 'inner/kept'])
+        writeFileSync(join(victim, name), 'kept');
+      const before = stateOf(place.folder);
+      const worker = place.start(
+        ['worker', '--backend', 'wasm', '--set', 'distributed.joinTimeoutSeconds=4'],
         {
-          ...{ type: 'plan', jobId, hosts: [victim, victim], reached: [victim, '../..'], transport },
-          ...{ generation: 0, rank: 1, worldSize: 2, secret: victim.slice(0, 200) },
+          ...{ RANK: '1', WORLD_SIZE: '2', MASTER_ADDR: '127.0.0.1', MASTER_PORT: String(port) },
+          ...{ POD_DIST_TOKEN: token, HOME: place.path('victim'), NODE_DISABLE_COMPILE_CACHE: '1' },
         },
-      ],
-      endpoints: [
-        { type: 'table', table: { '0': endpoints, '1': endpoints, [victim]: endpoints } },
-        { type: 'gathered', name: victim, result: { outDir: victim, file: `${victim}/probe` } },
-        { type: 'agreed', name: `../..${victim}` },
-      ],
-    });
-    const { code, stderr } = await worker.ended;
-    expect(code, stderr).toBe(1);
-    expect(await heard).toEqual(expect.arrayContaining(['hello', 'endpoints', 'failed']));
-    expect(stateOf(place.folder)).toEqual(before);
-    expect(place.leftovers()).toEqual([]);
-  });
+      );
+      const jobId = `../../../../..${victim}`.slice(0, 200);
+      const where = endpoint(victim);
+      const names = ['0-1.0', '1-0.0', '0-1.1', '1-0.1', victim, `../${victim}`, '__proto__'];
+      const endpoints = Object.fromEntries(names.map((name) => [name, where]));
+      const heard = answer({
+        hello: [
+          {
+            ...{ type: 'plan', jobId, hosts: [victim, victim], reached: [victim, '../..'], transport },
+            ...{ generation: 0, rank: 1, worldSize: 2, secret: victim.slice(0, 200) },
+          },
+        ],
+        endpoints: [
+          { type: 'table', table: { '0': endpoints, '1': endpoints, [victim]: endpoints } },
+          { type: 'gathered', name: victim, result: { outDir: victim, file: `${victim}/probe` } },
+          { type: 'agreed', name: `../..${victim}` },
+        ],
+      });
+      const { code, stderr } = await worker.ended;
+      expect(code, stderr).toBe(1);
+      expect(await heard).toEqual(expect.arrayContaining(['hello', 'endpoints', 'failed']));
+      expect(stateOf(place.folder)).toEqual(before);
+      expect(place.leftovers()).toEqual([]);
+    },
+  );
 });

@@ -9,7 +9,7 @@ import { Workplace } from './command.js';
 const place = new Workplace();
 afterAll(() => place.clear());
 
-/** The header and the numbers of a file in NumPy's format. */
+/** Header and body of an .npy file. */
 function npy(file: string) {
   const bytes = readFileSync(place.path(file));
   const length = bytes.readUInt16LE(8);
@@ -23,7 +23,7 @@ const ask = async (command: string, ...args: string[]) => {
   return ended;
 };
 
-describe('features of images', () => {
+describe('features', () => {
   beforeAll(async () => {
     await writeFolder(place.path('images'), ['ada', 'grace', 'joan'], 6);
     await place.train(
@@ -36,7 +36,7 @@ describe('features of images', () => {
     renameSync(place.path('others', 'joan'), place.path('others', 'mary'));
   });
 
-  it('are the same for any number of workers, with norms, labels and names', async () => {
+  it('are equal for 1 and 3 workers, with norms, labels and names', async () => {
     const { stdout } = await ask('features', '--root', 'others', '--out', 'one.npy');
     expect(stdout).toBe(
       '18 features of 6 dimensions in one.npy, one.labels.npy, one.norms.npy, one.names.json\n',
@@ -62,7 +62,7 @@ describe('features of images', () => {
     names.forEach((name, row) => expect(labels[row]).toBe(name.startsWith('ada/') ? 0 : -1));
   });
 
-  it('of the test images go into a safetensors file, in their order', async () => {
+  it('of the test images are written in order to a safetensors file', async () => {
     await ask('features', '--out', 'test.safetensors');
     const bytes = readFileSync(place.path('test.safetensors'));
     const length = Number(bytes.readBigUInt64LE(0));
@@ -77,7 +77,7 @@ describe('features of images', () => {
     expect(bytes.length).toBe(8 + length + 576);
   });
 
-  it('verify pairs, whose images must be there, and neighbours', async () => {
+  it('verify pairs and neighbours, and a pair of a missing image is rejected', async () => {
     const pairs = ['ada', 'Grace', 'mary'].flatMap((name) =>
       [0, 2, 4].flatMap((image) => [
         `${name}/${image}.png ${name}/${image + 1} 1`,
@@ -102,7 +102,7 @@ describe('features of images', () => {
     });
   });
 
-  it('are judged on a folder of other classes by those that match by name', async () => {
+  it('are evaluated on a folder with other classes by the classes that match by name', async () => {
     const args = ['--root', 'others', '--json'];
     const [one, two] = [await ask('evaluate', ...args), await ask('evaluate', ...args, '-n', '2')];
     expect(two.stdout).toBe(one.stdout);

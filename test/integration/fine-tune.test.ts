@@ -13,14 +13,14 @@ async function checkpointOf(run: string): Promise<Checkpoint> {
   return (await findCheckpoint(place.path(run))).checkpoint;
 }
 
-/** Numbers of the parameters of some layers. */
+/** Weights of the layers whose names match. */
 function weightsOf({ slots, weights }: Checkpoint, layers: RegExp): number[] {
   return slots
     .filter(({ name }) => layers.test(name))
     .flatMap(({ offset, size }) => [...weights.subarray(offset, offset + size)]);
 }
 
-describe('a run that starts from another with frozen layers and rates of their own', () => {
+describe('a run that starts from another, with frozen layers and rates per layer', () => {
   let before: Checkpoint;
   const after: Checkpoint[] = [];
 
@@ -39,7 +39,7 @@ describe('a run that starts from another with frozen layers and rates of their o
     for (const run of ['w4', 'w1']) after.push(await checkpointOf(run));
   });
 
-  it('leaves these as they are to the last bit, statistics too, and trains the others', () => {
+  it('keeps the bits of frozen layers and their statistics, and trains the others at their rates', () => {
     for (const checkpoint of after) {
       expect(weightsOf(checkpoint, /^(conv1|bn2)\//)).toEqual(weightsOf(before, /^(conv1|bn2)\//));
       expect(checkpoint.moving.subarray(0, 12)).toEqual(before.moving.subarray(0, 12));
@@ -53,7 +53,7 @@ describe('a run that starts from another with frozen layers and rates of their o
     }
   });
 
-  it('comes to the same bits with 4 workers as with 1, then 2 from its checkpoint', () => {
+  it('gives the same bits with 4 workers as with 1 and then 2 from its checkpoint', () => {
     expect(place.report('w4').weightsSha256).toBe(place.report('w1').weightsSha256);
   });
 });

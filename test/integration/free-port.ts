@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
-/** Below the ports that systems give to whoever asks for none: no other test gets it meanwhile. */
+/** Ports below the ephemeral range, so that the system gives none of them to another test. */
 const [first, end] = [20_000, 32_000];
 
 /** A port that nothing listens on. */

@@ -7,7 +7,7 @@ import { until } from './command.js';
 interface Host {
   name: string;
   address: string;
-  /** Holds its namespaces; the first process of it, as this machine numbers it. */
+  /** Process that holds the namespaces of the host. */
   holder: ChildProcess;
   first: number;
   temporary: string;
@@ -16,16 +16,16 @@ interface Host {
 const letters = 'abcdefgh';
 
 /**
- * Hosts on this machine: namespaces of the network, of processes and of the host's name, joined by a bridge, with one file
- * system (Linux, root). A path between two of them can be cut in one direction, and a host can be lost as by a power cut:
- * nobody hears of it.
+ * Hosts on this machine (Linux, root): namespaces of network, processes and host name, joined by a bridge, with one shared
+ * file system. The path between two hosts can be cut in one direction, and a host can be lost without any packet, as by a
+ * power cut.
  */
 export class Hosts {
   private readonly hosts: Host[] = [];
 
   private constructor(private readonly prefix: string) {}
 
-  /** Whether this machine has what it takes. */
+  /** Whether this machine supports such hosts. */
   static possible(): boolean {
     if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
     const name = `pod-dist-try-${process.pid}`;
@@ -61,7 +61,7 @@ export class Hosts {
     return this.hosts[host].name;
   }
 
-  /** Command that starts another one on a host, in `folder`. */
+  /** Prefix of a command that runs it on a host, in `folder`. */
   within(host: number, folder: string): string[] {
     const { first, temporary } = this.hosts[host];
     const where = [
@@ -77,12 +77,12 @@ export class Hosts {
     return ['nsenter', '--target', String(first), ...where];
   }
 
-  /** Sends a signal to a process, by its number on its host. */
+  /** Sends a signal to a process, by its process id on its host. */
   kill(host: number, pid: number, signal: string): void {
     run(...this.within(host, '/'), 'kill', `-${signal}`, String(pid));
   }
 
-  /** Whether a process runs, by its number on its host. */
+  /** Whether a process runs, by its process id on its host. */
   runs(host: number, pid: number): boolean {
     try {
       const stat = execFileSync('nsenter', [...this.within(host, '/').slice(1), 'cat', `/proc/${pid}/stat`], {
@@ -95,23 +95,23 @@ export class Hosts {
     }
   }
 
-  /** Ends every process of a host at once, and no packet says so. */
+  /** Ends every process of a host at once, without any packet. */
   lose(host: number): void {
     this.unplug(host);
     attempt(() => process.kill(this.hosts[host].first, 'SIGKILL'));
   }
 
-  /** Takes a host from the network. */
+  /** Disconnects a host from the network. */
   unplug(host: number): void {
     ip('-n', this.name(host), 'link', 'set', 'eth0', 'down');
   }
 
-  /** Takes it back. */
+  /** Connects a host to the network again. */
   plug(host: number): void {
     ip('-n', this.name(host), 'link', 'set', 'eth0', 'up');
   }
 
-  /** Lets packets from one host to another get lost, until `heal`: they go to a card that nobody has. */
+  /** Drops packets from one host to another until `heal`, by sending them to an unused hardware address. */
   cut(from: number, to: number): void {
     const nobody = ['lladdr', '02:00:00:00:00:fe', 'dev', 'eth0', 'nud', 'permanent'];
     ip('-n', this.name(from), 'neigh', 'replace', this.address(to), ...nobody);
@@ -121,7 +121,7 @@ export class Hosts {
     ip('-n', this.name(from), 'neigh', 'del', this.address(to), 'dev', 'eth0');
   }
 
-  /** Lets a host's packets in only at 1 Mbit/s, beyond which they are dropped, until `relieve`. */
+  /** Limits packets to a host to 1 Mbit/s, and drops the others, until `relieve`. */
   congest(host: number): void {
     const queue = ['rate', '1mbit', 'burst', '4kb', 'limit', '8kb'];
     this.queue('replace', host, 'tbf', ...queue);
@@ -131,7 +131,7 @@ export class Hosts {
     this.queue('del', host);
   }
 
-  /** What commands have left in the folders for temporary files of the hosts. */
+  /** Files that commands have left in the hosts' temporary folders. */
   leftovers(): string[] {
     return this.hosts.flatMap(({ temporary }) =>
       readdirSync(temporary)
@@ -140,7 +140,7 @@ export class Hosts {
     );
   }
 
-  /** Ends all that runs on the hosts, and removes them. */
+  /** Ends all processes of the hosts, and removes the hosts. */
   remove(): void {
     for (const { name, first, holder, temporary } of this.hosts) {
       attempt(() => process.kill(first, 'SIGKILL'));
@@ -189,7 +189,7 @@ export class Hosts {
   }
 }
 
-/** The first process of the namespace of processes that `unshare` has made, once that is ready. */
+/** First process in the namespace that `unshare` creates, once it runs. */
 function firstOf(pid: number): number | undefined {
   try {
     const child = Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim() || undefined);
@@ -211,6 +211,6 @@ function attempt(work: () => void): void {
   try {
     work();
   } catch {
-    // It is not there any more.
+    // The process or namespace has gone already.
   }
 }

@@ -19,23 +19,23 @@ import { Workplace, type Ended } from './command.js';
 const place = new Workplace();
 afterAll(() => place.clear());
 
-describe('launch', () => {
+describe('pod-dist launch', () => {
   let ended: Ended;
   beforeAll(async () => {
     ended = await place.run('launch', '--gpus', '2', '--epochs', '3', '--backend', 'wasm', '--out', 'run');
   });
 
-  it('trains on the CPU where there is no GPU, and says so', () => {
+  it('trains on the CPU without a GPU, and reports that', () => {
     expect(ended, ended.stderr).toMatchObject({ code: 0 });
     expect(ended.stdout).toMatch(/^no GPU here.*: 2 workers train on the CPU$/m);
   });
 
-  it('prints a line an epoch and a table', () => {
+  it('prints a line for each epoch and a table', () => {
     expect(ended.stdout.match(/^epoch \d\/3 loss [\d.]+ accuracy [\d.]+ % \(\d+\/360\)/gm)).toHaveLength(3);
     expect(ended.stdout).toMatch(/│ 2\s+│ wasm\s+│ 3 /);
   });
 
-  it('leaves the files of a run, with exactly their fields', () => {
+  it('writes the files of a run with exactly their documented fields', () => {
     expect(readdirSync(place.path('run')).sort()).toEqual([
       'checkpoints',
       'config.yaml',
@@ -71,26 +71,26 @@ describe('launch', () => {
     expect(epochs[2].evalAccuracy).toBe(epochs[2].evalCorrect / 360);
   });
 
-  it('refuses a folder that holds a run already, and loses nothing of it', async () => {
+  it('rejects a folder that holds a run, and keeps its files', async () => {
     const before = readFileSync(place.path('run', 'report.json'));
     const again = await place.run('launch', '--epochs', '1', '--out', 'run');
     expect(again).toMatchObject({ code: 2, lastLine: expect.stringContaining('already holds files') });
     expect(readFileSync(place.path('run', 'report.json'))).toEqual(before);
   });
 
-  it('prints the report alone with --json', async () => {
+  it('prints only the report with --json', async () => {
     const args = ['--epochs', '1', '--backend', 'wasm', '--out', 'json', '--json'];
     const { code, stdout } = await place.run('launch', '--workers', '2', ...args);
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toEqual(place.report('json'));
   });
 
-  it('leaves nothing in the temporary folder', () => {
+  it('leaves no temporary files', () => {
     expect(place.leftovers()).toEqual([]);
   });
 });
 
-describe('ranks that do not train the same model', () => {
+describe('ranks with different models', () => {
   const backbone = `export default ({ tf, shape, dim }) => {
     const units = process.env.RANK === '1' ? 5 : 4;
     const layers = [tf.layers.flatten({ inputShape: shape }), tf.layers.dense({ units }), tf.layers.dense({ units: dim })];
@@ -106,7 +106,7 @@ describe('ranks that do not train the same model', () => {
       ['--check-collectives'],
       /COLLECTIVE_MISMATCH: .*rank 0, 2: broadcast 'weights' of \d+ float32 .* at training\/share-state\.\w+:\d+; rank 1: broadcast 'weights' of \d+ float32 .* at training\/share-state\.\w+:\d+/,
     ],
-  ])('end with the collective that differs, flags %j', async (flags, message) => {
+  ])('fail with the differing collective, with flags %j', async (flags, message) => {
     writeFileSync(place.path('backbone.mjs'), backbone);
     const ended = await place.run(
       ...['launch', '--workers', '3', '--backend', 'wasm', '--out', `differing${flags.length}`, ...flags],
@@ -122,7 +122,7 @@ describe('the public API', () => {
     readFileSync(new URL('../../configs/digits.yaml', import.meta.url), 'utf8'),
   ) as Parameters<typeof train>[0];
 
-  it('trains in this process with one worker and launches several with the same result', async () => {
+  it('trains in this process and launches two workers, with the same result', async () => {
     const short = { ...recipe, epochs: 1, backend: 'wasm' } as const;
     const environment = { ...process.env };
     const alone: Report = await train(short, { outDir: place.path('api-1') });
@@ -133,7 +133,7 @@ describe('the public API', () => {
     expect(alone.centroidsSha256).toBe(together.centroidsSha256);
   });
 
-  it('goes on under the rules for pixels that the run has, where none are given', async () => {
+  it("resumes with the run's pixel rules if none are given", async () => {
     const root = place.path('images');
     await writeFolder(root, ['a', 'b'], 4);
     const data = { name: 'image-folder', root, size: 8 } as const;
@@ -144,7 +144,7 @@ describe('the public API', () => {
     expect(readFileSync(join(outDir, 'config.yaml'), 'utf8')).toMatch(/background: "?#ff0000"?/);
   });
 
-  it('leaves no tensors of a model behind', async () => {
+  it('leaks no tensors in train, evaluate and exportModel', async () => {
     const { tf } = await initBackend('wasm');
     const before = tf.memory().numTensors;
     const checkpoint = place.path('api-memory');
@@ -162,7 +162,7 @@ describe('the public API', () => {
   it.each([
     [{ epochs: -1 }, /^config: epochs: /],
     [{ epoch: 3 }, /^config: unknown key epoch; did you mean epochs\?$/],
-  ])('rejects a mistake with the same error either way: %j', async (wrong, message) => {
+  ])('rejects a mistake with the same error in train and launch: %j', async (wrong, message) => {
     const mistaken = { ...recipe, ...wrong };
     for (const attempt of [train(mistaken), launch({ ...mistaken, workers: 2 })]) {
       const expected = { name: 'UserError', code: 'CONFIG_INVALID', message: expect.stringMatching(message) };
@@ -170,7 +170,7 @@ describe('the public API', () => {
     }
   });
 
-  it("rejects with the command's own error", async () => {
+  it('rejects missing data with the error of the command', async () => {
     const data = { name: 'image-folder', root: place.path('nowhere') } as const;
     await expect(launch({ ...recipe, data, workers: 2 })).rejects.toMatchObject({
       ...{ name: 'UserError', code: 'DATA_NOT_FOUND' },
@@ -178,7 +178,7 @@ describe('the public API', () => {
     });
   });
 
-  it.each([1, 2])('tells what is done, and stops when it is told to, with %i workers', async (workers) => {
+  it.each([1, 2])('reports lines, and stops on its abort signal, with %i workers', async (workers) => {
     const stop = new AbortController();
     const lines: string[] = [];
     const outDir = place.path(`api-stopped-${workers}`);
@@ -199,7 +199,7 @@ describe('the public API', () => {
     expect(lines.filter((line) => line.startsWith('epoch ')).length).toBeLessThan(30);
   });
 
-  it('stops in this process after the step under way', async () => {
+  it('stops train after the current step', async () => {
     const stop = new AbortController();
     let steps = 0;
     const step = () => void (++steps === 3 && stop.abort());
@@ -214,7 +214,7 @@ describe('the public API', () => {
   });
 
   it.each([1, 2])(
-    'follows a run with hooks, and ends with the error of one, with %i workers',
+    'calls the hooks in order, and rejects with the error of a hook, with %i workers',
     async (workers) => {
       const path = place.path('slow.mjs');
       writeFileSync(
@@ -274,7 +274,7 @@ describe('the public API', () => {
     },
   );
 
-  it('starts nothing that was stopped before', async () => {
+  it('starts nothing with an aborted signal', async () => {
     const signal = AbortSignal.abort();
     const outDir = place.path('api-not-started');
     await expect(launch({ ...recipe, workers: 2 }, { outDir, signal })).rejects.toBeInstanceOf(StoppedError);

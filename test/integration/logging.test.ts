@@ -4,7 +4,7 @@ import { MlflowServer } from '../logging/mlflow-server.js';
 import { readEvents } from '../logging/events.js';
 import { until, Workplace } from './command.js';
 
-describe('the tools that follow an elastic run', () => {
+describe('TensorBoard and MLflow logs of an elastic run', () => {
   const place = new Workplace();
   const server = new MlflowServer();
   beforeAll(async () => void (await server.start()));
@@ -13,7 +13,7 @@ describe('the tools that follow an elastic run', () => {
     await server.stop();
   });
 
-  it('have each step once where the process with the record is killed, and all of the run', async () => {
+  it('contain each step once after the coordinator was killed', async () => {
     const options = ['--backend', 'wasm', '--workers', '2', '--elastic', '--epochs', '6', '--out', 'run'];
     const tools = ['--log', 'tensorboard,mlflow', '--metrics', '0'];
     const run = place.start(['launch', ...options, ...tools, '--set', 'batchSize=240'], {

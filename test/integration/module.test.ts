@@ -11,7 +11,7 @@ const backbone = `export default ({ tf, shape, dim, seed }) => {
 };
 `;
 
-describe('a run with a backbone of its own', () => {
+describe("a run with a user's backbone", () => {
   const place = new Workplace();
   const own = { POD_DIST_CACHE: place.path('cache') };
   const foreign = { POD_DIST_CACHE: place.path('cache-of-another-user') };
@@ -28,7 +28,7 @@ describe('a run with a backbone of its own', () => {
 
   const scored = { code: 0, stdout: expect.stringMatching(/"total":360/) };
 
-  it('is evaluated where it was trained, and elsewhere only with --allow-module or a module of the user', async () => {
+  it('is evaluated by the user who trained it, and by others only with --module', async () => {
     const evaluate = ['evaluate', '--checkpoint', 'given', '--json'];
     expect(await run(own, ...evaluate)).toMatchObject(scored);
     const refused = {
@@ -48,7 +48,7 @@ describe('a run with a backbone of its own', () => {
     expect(await run(foreign, ...evaluate, '--module', 'backbone.mjs')).toMatchObject(scored);
   });
 
-  it('can be moved: its checkpoints hold the module', async () => {
+  it('is evaluated without the original module, by others only with --allow-module and an unchanged copy', async () => {
     rmSync(place.path('backbone.mjs'));
     const evaluate = ['evaluate', '--checkpoint', 'given', '--json'];
     expect(await run(own, ...evaluate)).toMatchObject(scored);
@@ -69,7 +69,7 @@ describe('a run with a backbone of its own', () => {
     writeFileSync(copy, backbone);
   });
 
-  it('that died between its last checkpoint and its report is finished, and writes nowhere else', async () => {
+  it('that ended before its report is finished by --resume, without writing outside the run folder', async () => {
     const report = place.report('run');
     const evaluation = place.evaluation('run');
     const { epochs, steps } = place.metrics('run');

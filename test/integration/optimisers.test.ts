@@ -23,7 +23,7 @@ describe('AdamW with clipping, accumulation and many buckets on 1, 2 and 3 worke
     for (const workers of worlds) await place.train(workers, [...recipe, 'epochs=1'], { out: `w${workers}` });
   });
 
-  it('takes the same steps', () => {
+  it('take the same steps', () => {
     const [single, ...others] = worlds.map((workers) => place.metrics(`w${workers}`).steps);
     expect(single.length).toBe(8);
     expect(single[0].loss).toBeGreaterThan(single[7].loss);
@@ -35,7 +35,7 @@ describe('AdamW with clipping, accumulation and many buckets on 1, 2 and 3 worke
     }
   });
 
-  it('goes on from a checkpoint with another number of workers', async () => {
+  it('continue from a checkpoint with another number of workers', async () => {
     const losses: StepRecord[][] = [];
     for (const run of ['w3', 'w2']) {
       await place.train(2, [...recipe, 'epochs=2'], { out: run, resume: 'start' });
@@ -48,7 +48,7 @@ describe('AdamW with clipping, accumulation and many buckets on 1, 2 and 3 worke
   });
 });
 
-/** Trains one epoch under each set of settings, with so many workers; the steps of each run. */
+/** Trains one epoch with each number of workers and settings; returns the steps of each run. */
 async function stepsOf(
   runs: Record<string, [workers: number, ...settings: string[]]>,
 ): Promise<StepRecord[][]> {
@@ -72,7 +72,7 @@ function expectSameLosses(
 }
 
 describe('the update of several ranks', () => {
-  it('is that of one worker with LARS, Nesterov, decay that skips biases, and clipping', async () => {
+  it('equals that of one worker with LARS, Nesterov, skipDecay and clipping', async () => {
     const lars =
       'optimizer={name: lars, nesterov: true, trust: 0.02, weightDecay: 0.01, skipDecay: true, clipNorm: 0.02}';
     const settings = [lars, model, 'distributed.bucketBytes=8000', 'batchSize=160'];
@@ -88,17 +88,17 @@ describe('the update of several ranks', () => {
     expect(Math.abs(plain[8].loss - single[8].loss) / single[8].loss).toBeGreaterThan(1e-3);
   });
 
-  it('with local batch norm is that of one worker which adds up as many micro-batches', async () => {
+  it('equals that of one worker with as many micro-batches, with local batch norm', async () => {
     const settings = [model, 'batchNorm.statistics=local', 'loss.lambda=0'];
     const [two, micro] = await stepsOf({
       'local-2': [2, ...settings, 'batchSize=96'],
       'local-micro': [1, ...settings, 'batchSize=48', 'accumulate=2'],
     });
-    // The last step's 93 images split into 46 and 47 on two ranks, into 48 and 45 in micro-batches.
+    // The last step is left out: its 93 images split into 46 and 47 on two ranks, but into 48 and 45 in micro-batches.
     expectSameLosses(two.slice(0, 14), micro.slice(0, 14), 1e-4);
   });
 
-  it('is the same bit for bit over tcp and over ipc', async () => {
+  it('has equal bits over tcp and ipc', async () => {
     const settings = [model, 'distributed.bucketBytes=8000', 'batchSize=160'];
     await stepsOf({
       tcp: [3, ...settings, 'distributed.transport=tcp'],
@@ -108,7 +108,7 @@ describe('the update of several ranks', () => {
   });
 
   it(
-    'is that of one worker for ResNet-20 on native, its buckets sent by the backward pass',
+    'equals that of one worker for ResNet-20 on native, with buckets sent during the backward pass',
     needs('native TensorFlow', backends.length > 1),
     async () => {
       const settings = [

@@ -6,7 +6,7 @@ import { smallModel, Workplace } from './command.js';
 
 const bundle = fileURLToPath(new URL('../../dist/test/bundle/main.cjs', import.meta.url));
 
-/** The built-in losses under other names; pod keeps state, softmax has class weights. */
+/** Registers the built-in losses pod, which has state, and softmax, which has class weights, under other names. */
 const copies = `import { createRequire } from 'node:module';
 import { registerLoss, z } from 'pod-dist';
 
@@ -17,7 +17,7 @@ for (const loss of ['pod', 'softmax'].map((name) => losses.find(name))) {
 }
 `;
 
-/** A loss of its own, which imports pod-dist alone. */
+/** Registers a new loss that imports only pod-dist. */
 const squares = `import { meanOverImages, registerLoss, tf, z } from 'pod-dist';
 
 registerLoss({
@@ -40,7 +40,7 @@ describe('a copy of a built-in loss, registered by a plug-in', () => {
   afterAll(() => place.clear());
 
   it.each(['pod', 'softmax'])(
-    '%s trains to the same bits, alone, with two workers and --bitwise',
+    'trains %s to the same bits, with one worker, with two workers, and with --bitwise',
     async (name) => {
       const bitwise = [...settings, 'distributed.bitwise=2'];
       await place.train(1, [...settings, `loss.name=${name}`], { out: `${name}-1` });
@@ -54,7 +54,7 @@ describe('a copy of a built-in loss, registered by a plug-in', () => {
     },
   );
 
-  it('goes on from a checkpoint with the state that it kept', async () => {
+  it('continues from a checkpoint with its state', async () => {
     const run = [...settings, ...own, 'loss.name=my-pod'];
     await place.train(2, [...run, 'epochs=1'], { out: 'halved' });
     await place.train(2, run, { out: 'halved', resume: 'must' });
@@ -85,7 +85,7 @@ describe('a plug-in that a recipe names', () => {
   });
   afterAll(() => place.clear());
 
-  it('is evaluated, exported and gone on with where it was trained, and elsewhere only where it is allowed', async () => {
+  it('can be used by the user who trained it, and by others only with --allow-module', async () => {
     const evaluate = ['evaluate', '--checkpoint', 'given', '--json'];
     const scored = { code: 0, stdout: expect.stringMatching(/"total":360/) };
     const refused = {
@@ -111,7 +111,7 @@ describe('a plug-in that a recipe names', () => {
     writeFileSync(plugin, squares);
   });
 
-  it('that was changed in a checkpoint is refused, whatever is allowed', async () => {
+  it('that was changed in a checkpoint is rejected even with --allow-module', async () => {
     const copy = place.path('given', 'checkpoints', 'epoch-0002', 'plugin-1-squares.mjs');
     writeFileSync(copy, `console.log('run');\n${squares}`);
     const checkpoint = 'given/checkpoints/epoch-0002';

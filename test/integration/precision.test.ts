@@ -7,7 +7,7 @@ import { Workplace } from './command.js';
 const place = new Workplace();
 afterAll(() => place.clear());
 
-it('bf16 on a backend that cannot is refused in one line', async () => {
+it('launch rejects bf16 on wasm in one line', async () => {
   const ended = await place.ask('launch', '--backend', 'wasm', '--precision', 'bf16', '--out', 'refused');
   expect(ended).toMatchObject({
     code: 2,
@@ -25,14 +25,14 @@ describe(
       return { weights: place.report(out).weightsSha256, evaluation: place.evaluation(out) };
     };
 
-    it('gives 1, 2 and 4 workers the same bits, as graphs and operation by operation', async () => {
+    it('gives 1, 2 and 4 workers the same bits, with and without graphs', async () => {
       const bits = 'distributed.bitwise=4';
       const one = await train(1, [bits], 'one');
       expect(await train(4, [bits], 'four')).toEqual(one);
       expect(await train(2, [bits, 'capture=off'], 'singly')).toEqual(one);
     });
 
-    it('is what a checkpoint is evaluated in, where the backend can, and a changed setting', async () => {
+    it('is used to evaluate a checkpoint if the backend supports it, and --resume can change it', async () => {
       await train(1, [], 'run');
       const evaluate = (...args: string[]) => place.ask('evaluate', '--checkpoint', 'run', '--json', ...args);
       const [native, narrow, wide, wasm] = [
@@ -58,7 +58,7 @@ describe(
       expect(resumed.stderr).toContain('precision bf16 -> float32');
     });
 
-    it('is refused where the processor may not use its instructions', async () => {
+    it('is rejected if ONEDNN_MAX_CPU_ISA excludes bf16', async () => {
       const args = ['launch', '--backend', 'native', '--precision', 'bf16', '--out', 'slower'];
       const ended = await place.start(args, { ONEDNN_MAX_CPU_ISA: 'AVX2' }).ended;
       expect(ended).toMatchObject({

@@ -15,7 +15,7 @@ interface Line {
   top: { class: string; index: number; cosine: number }[];
 }
 
-describe('predict', () => {
+describe('pod-dist predict', () => {
   beforeAll(async () => {
     await writeFolder(place.path('images'), ['cat', 'dog', 'emu'], 4);
     writeFileSync(
@@ -46,7 +46,7 @@ describe('predict', () => {
     }
   });
 
-  it('ends with 2 and a line for each image that cannot be read, after the others', async () => {
+  it('ends with exit code 2 and a line for each unreadable image, after the others', async () => {
     writeFileSync(place.path('broken.jpg'), 'no image');
     const { code, stdout, stderr } = await place.ask(
       ...['predict', '--checkpoint', 'run', '--top', '1'],
@@ -61,7 +61,7 @@ describe('predict', () => {
     );
   });
 
-  it('says of which images the first frame is classified', async () => {
+  it('reports animated images, and classifies their first frame', async () => {
     const white = new Uint8Array(8 * 16 * 3).fill(255, 0, 8 * 8 * 3);
     await sharp(white, { raw: { width: 8, height: 16, channels: 3, pageHeight: 8 } })
       .webp({ loop: 0, delay: [100, 100], lossless: true })
@@ -79,7 +79,7 @@ describe('predict', () => {
     expect(moves).toEqual({ ...stands, file: 'moves.webp', animated: true });
   });
 
-  it('says in JSON which images cannot be read', async () => {
+  it('reports unreadable images in JSON', async () => {
     const { code, stdout } = await place.ask(
       ...['predict', '--checkpoint', 'run', '--json', 'nowhere.png', 'images/test/cat/0.png'],
     );
@@ -91,7 +91,7 @@ describe('predict', () => {
     ]);
   });
 
-  it('knows no class below the threshold', async () => {
+  it('gives no class below the threshold', async () => {
     await writeImage(place.path('one.png'), [130, 130, 130], [30, 20]);
     const [line] = lines(
       (await place.ask('predict', '--checkpoint', 'run', '--threshold', '1', '--json', 'one.png')).stdout,
@@ -107,14 +107,14 @@ describe('predict', () => {
     [['--threshold', 'x', 'one.png'], /threshold takes/],
     [['empty'], /empty holds no \.jpg/],
     [['https://example.org/a.png'], /is an address, and predict reads files: fetch it first/],
-  ])('refuses %j', async (args, message) => {
+  ])('rejects %j', async (args, message) => {
     mkdirSync(place.path('empty'), { recursive: true });
     const { code, stderr } = await place.ask('predict', '--checkpoint', 'run', ...args);
     expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
     expect(stderr).toMatch(/^pod-dist: [^\n]+\n$/);
   });
 
-  it('reads standard input and nested folders, and names what it leaves out', async () => {
+  it('reads standard input and nested folders, and reports the files that it leaves out', async () => {
     for (const image of ['mixed/one.png', 'mixed/inner/two.png'])
       await writeImage(place.path(image), [90, 90, 90], [20, 20]);
     writeFileSync(place.path('mixed', 'notes.txt'), '');
@@ -136,7 +136,7 @@ describe('predict', () => {
     );
   });
 
-  it('refuses a pipe and a device at once, whatever they are called', async () => {
+  it('rejects a pipe and a device at once, whatever their names', async () => {
     execFileSync('mkfifo', [place.path('pipe.jpg')]);
     symlinkSync('/dev/zero', place.path('zero.jpg'));
     const { code, stderr } = await place.ask('predict', '--checkpoint', 'run', 'pipe.jpg', 'zero.jpg');
@@ -146,10 +146,10 @@ describe('predict', () => {
   });
 });
 
-describe('evaluate, of another folder,', () => {
+describe('pod-dist evaluate on another folder', () => {
   const evaluate = (...args: string[]) => place.ask('evaluate', '--checkpoint', 'run', ...args);
 
-  it('needs no training images and not every class, with one worker and with two', async () => {
+  it('needs neither training images nor every class, with one worker and two', async () => {
     for (const name of ['cat', 'emu'])
       for (const image of [0, 1])
         await writeImage(place.path('other', 'test', name, `${image}.png`), [20 * image, 90, 90], [9, 9]);
@@ -164,7 +164,7 @@ describe('evaluate, of another folder,', () => {
     expect(JSON.parse(two.stdout)).toMatchObject({ total, classTotal, correct });
   });
 
-  it('names the classes that the checkpoint does not know', async () => {
+  it('rejects classes that the checkpoint does not know', async () => {
     await writeImage(place.path('strange', 'test', 'yak', '1.png'), [1, 2, 3]);
     const { code, lastLine } = await evaluate('--set', 'data.root=strange');
     expect([code, lastLine]).toEqual([

@@ -47,7 +47,7 @@ beforeAll(async () => {
 });
 
 describe('pod-dist report', () => {
-  it('writes one page, and says what a killed run lacks', async () => {
+  it('writes one page, and reports the missing files of a killed run', async () => {
     const { code, stdout, stderr } = await place.ask('report', 'killed');
     expect(code).toBe(0);
     expect(stdout).toMatch(/^killed\/report\.html: 1 run, 0\.\d MB\n$/);
@@ -58,7 +58,7 @@ describe('pod-dist report', () => {
     expect(stderr).toMatch(/killed: metrics\.jsonl has 1 line that cannot be read, left out here/);
   });
 
-  it('lists the faults that a run has gone on from', async () => {
+  it('lists the faults that a run has recovered from', async () => {
     const [incident] = readFileSync(place.path('struck/job/incidents.jsonl'), 'utf8').split('\n');
     const { step, replayed, cause } = JSON.parse(incident) as Record<string, number | string>;
     expect(step).toBeGreaterThanOrEqual(30);
@@ -82,7 +82,7 @@ describe('pod-dist report', () => {
     expect(readFileSync(place.path('pod/report.html'), 'utf8')).not.toContain('Incidents');
   });
 
-  it('is told by the trace what a fault came to', () => {
+  it('agrees with the trace about reform, restore and replay after a fault', () => {
     const { traceEvents } = JSON.parse(readFileSync(place.path('trace.json'), 'utf8')) as {
       traceEvents: { name: string; pid: number; cat: string; dur: number; args: { steps?: number } }[];
     };
@@ -96,7 +96,7 @@ describe('pod-dist report', () => {
     expect(Math.abs((replay?.args.steps ?? 0) - replayed)).toBeLessThanOrEqual(1);
   });
 
-  it('refuses what is no run folder', async () => {
+  it('rejects folders that are no run folder', async () => {
     mkdirSync(place.path('empty'));
     for (const [folder, message] of [
       ['nowhere', 'there is no run folder nowhere'],
@@ -110,14 +110,14 @@ describe('pod-dist report', () => {
 });
 
 describe(
-  'the page in a browser',
+  'the report page in a browser',
   needs('Chromium (apt install chromium, or set POD_DIST_CHROMIUM)', executablePath),
   () => {
     let browser: Browser;
     beforeAll(async () => void (browser = await chromium.launch({ executablePath, args: browserFlags })));
     afterAll(() => browser.close());
 
-    /** Opens a page without a network; whatever it complains about, or asks for, is told. */
+    /** Opens a page offline; returns it with its console messages, errors and requests. */
     async function open(file: string, options: { width: number; dark?: boolean }) {
       const complaints: string[] = [];
       const context = await browser.newContext({
@@ -135,7 +135,7 @@ describe(
       return { page, complaints };
     }
 
-    /** Shapes and width of every chart, by its name. */
+    /** Id, number of shapes and fit of every chart. */
     async function drawn(page: Page) {
       const charts = await page.locator('.chart').all();
       return Promise.all(
@@ -153,7 +153,7 @@ describe(
       );
     }
 
-    it('draws every chart of one run, offline, with its numbers', async () => {
+    it('draws every chart of a run offline, with its numbers', async () => {
       await place.ask('report', 'pod');
       const { page, complaints } = await open('pod/report.html', { width: 1280 });
       const charts = await drawn(page);
@@ -186,7 +186,7 @@ describe(
       expect(complaints).toEqual([]);
     });
 
-    it('marks the faults of a run on its curves', async () => {
+    it('marks faults on the curves', async () => {
       await place.ask('report', 'struck');
       const { page, complaints } = await open('struck/report.html', { width: 1280 });
       expect(await page.innerText('#incidents')).toMatch(/killed by signal SIGKILL/);
@@ -198,7 +198,7 @@ describe(
       expect(complaints).toEqual([]);
     });
 
-    it('sets runs side by side, the settings that differ and what is missing among them', async () => {
+    it('compares runs, with differing settings and missing files', async () => {
       await place.ask('report', 'pod', 'softmax', 'killed', '--out', 'three.html');
       const { page, complaints } = await open('three.html', { width: 1280 });
       const charts = await drawn(page);
@@ -214,7 +214,7 @@ describe(
       expect(complaints).toEqual([]);
     });
 
-    it('fits a narrow screen, and has colours of its own for a dark one', async () => {
+    it('fits a narrow screen, and has other colours in dark mode', async () => {
       const [light, dark] = [
         await open('pod/report.html', { width: 390 }),
         await open('pod/report.html', { width: 390, dark: true }),

@@ -13,7 +13,7 @@ describe.each([
   [1, 'float32', 'epoch-0002', []],
   [2, 'float32', 'step-00000021', ['checkpoint.every=7 steps']],
   [3, 'bf16', 'epoch-0002', compressed],
-])('a run of %i workers with %s on the wire that is killed after %s and resumed', (...given) => {
+])('a run with %i workers and %s on the wire that is killed after %s and resumed', (...given) => {
   const [workers, wire, at, settings] = given;
   const [whole, broken] = ['whole', 'broken'].map((name) => `${name}-${workers}`);
   const own = ['epochs=4', smallModel, ...settings];
@@ -30,11 +30,11 @@ describe.each([
     expect(resumed, resumed.stderr).toMatchObject({ code: 0 });
   });
 
-  it('ends with the same weights, bit for bit', () => {
+  it('ends with the bits of an undisturbed run', () => {
     expect(place.report(broken).weightsSha256).toBe(place.report(whole).weightsSha256);
   });
 
-  it('has every step and every epoch once in its record', () => {
+  it('records every step and every epoch once', () => {
     const [actual, wanted] = [broken, whole].map((run) => place.metrics(run));
     expect(actual.steps.map(({ step, loss }) => [step, loss])).toEqual(
       wanted.steps.map(({ step, loss }) => [step, loss]),
@@ -42,7 +42,7 @@ describe.each([
     expect(actual.epochs.map(({ epoch }) => epoch)).toEqual([0, 1, 2, 3]);
   });
 
-  it('has what rounding has kept back in its checkpoints, where gradients are rounded', async () => {
+  it('has a residual in its checkpoints if and only if the wire is bf16', async () => {
     const { checkpoint } = await findCheckpoint(place.path(whole));
     const { residual } = checkpoint.state;
     expect(residual !== undefined).toBe(wire === 'bf16');
@@ -50,7 +50,7 @@ describe.each([
     if (residual) expect(kept.length).toBeGreaterThan(residual.length / 2);
   });
 
-  it('says so when there is nothing left to train', async () => {
+  it('rejects --resume if all epochs are trained', async () => {
     const ended = await place.ask('launch', ...recipe, '--resume', '--out', whole);
     expect(ended).toMatchObject({
       code: 2,
@@ -67,7 +67,7 @@ describe('a run with bf16 on the wire', () => {
     ['fewer', 1, compressed],
     ['more', 3, compressed],
     ['float32', 2, ['distributed.wire=float32']],
-  ])('goes on with another number of workers, or without: %s', async (out, workers, settings) => {
+  ])('resumes with another number of workers or float32: %s', async (out, workers, settings) => {
     cpSync(place.path('two'), place.path(out), { recursive: true });
     await place.train(workers, [...recipe, ...settings, 'epochs=2'], { out, resume: 'must' });
     const { steps } = place.metrics(out);
@@ -76,8 +76,8 @@ describe('a run with bf16 on the wire', () => {
   });
 });
 
-describe('a run with local statistics', () => {
-  it('goes on from an evaluated epoch with the statistics of that evaluation', async () => {
+describe('a run with local batch-norm statistics', () => {
+  it('resumes from an evaluated epoch with the statistics of the evaluation', async () => {
     const local = [smallModel, 'batchNorm.statistics=local', 'batchSize=96'];
     await place.train(2, [...local, 'epochs=3'], { out: 'local' });
     await place.train(2, [...local, 'epochs=2'], { out: 'parts' });
@@ -89,7 +89,7 @@ describe('a run with local statistics', () => {
   });
 });
 
-describe('a run of an earlier version, whose settings are gone since', () => {
+describe('a run of an earlier version with a removed setting', () => {
   const flags = ['--backend', 'wasm', '--set', 'batchSize=480', '--set', smallModel];
   const edit = (from: string, to: string, ...path: string[]) => {
     const file = place.path('old', ...path);
@@ -98,7 +98,7 @@ describe('a run of an earlier version, whose settings are gone since', () => {
     writeFileSync(file, text.replace(from, to));
   };
 
-  /** As another version would have written it. */
+  /** Changes a manifest, with a valid digest, as if another version had written it. */
   const editManifest = (path: string[], change: (distributed: Record<string, unknown>) => void) => {
     const file = place.path('old', ...path);
     const manifest = JSON.parse(readFileSync(file, 'utf8')) as {
@@ -108,7 +108,7 @@ describe('a run of an earlier version, whose settings are gone since', () => {
     writeFileSync(file, seal(manifest));
   };
 
-  it('is evaluated and resumed, with a line that names them; a wrong value is an error', async () => {
+  it('is evaluated and resumed with a notice, and rejected for a wrong value', async () => {
     const first = await place.ask('launch', ...flags, '--epochs', '1', '--out', 'old');
     expect(first, first.stderr).toMatchObject({ code: 0 });
     edit('distributed:\n', 'distributed:\n  recordExposed: true\n', 'config.yaml');

@@ -10,7 +10,7 @@ describe('run folders', () => {
   const place = new Workplace();
   afterAll(() => place.clear());
 
-  it('are one for each of several jobs that start at once, for their owner alone', async () => {
+  it('are separate for jobs that start at the same time, with mode 700', async () => {
     const jobs = [1, 2, 3].map(() => place.start([...quick, '--epochs', '1', '--workers', '1']));
     const ended = await Promise.all(jobs.map((job) => job.ended));
     expect(
@@ -26,7 +26,7 @@ describe('run folders', () => {
     }
   });
 
-  it('are held while a job runs, by its process, and go on once it is killed', async () => {
+  it('are locked while a job runs, and can be resumed after its process is killed', async () => {
     const job = place.start([...quick, '--epochs', '2000', '--workers', '2', '--out', 'run'], paced(50));
     await until('a checkpoint', () => place.checkpoints('run').includes('epoch-0002') || undefined);
     for (const again of [['--resume'], []]) {
@@ -47,7 +47,7 @@ describe('run folders', () => {
     expect(place.metrics('run').epochs.map(({ epoch }) => epoch)).toEqual([...Array(epochs).keys()]);
   });
 
-  it('are not left by a start that fails, and --resume starts where there is nothing to go on with', async () => {
+  it('are not created by a failed start; --resume starts a new run, --resume=must does not', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const port = String((server.address() as AddressInfo).port);
@@ -67,7 +67,7 @@ describe('run folders', () => {
     expect(started, started.stderr).toMatchObject({ code: 0 });
   });
 
-  it('are not filled by each of the tasks of a job', async () => {
+  it('are not created by launch in each task of torchrun', async () => {
     const task = { RANK: '0', WORLD_SIZE: '4' };
     const { code, lastLine } = await place.start([...quick, '--out', 'task'], task).ended;
     expect(code).toBe(2);

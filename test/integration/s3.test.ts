@@ -46,7 +46,7 @@ describe('a data set in a bucket', needsMoto, () => {
     return place.report(out).weightsSha256;
   }
 
-  it('trains to the very weights of the same images on a disk, whatever breaks on the way', async () => {
+  it('trains to the bits of the same images on a local disk, despite faults of the server', async () => {
     const wanted = await weightsOf('local', 1, 'name: image-folder, root: images');
     faulty();
     expect(await weightsOf('folder', 2, 'name: image-folder, root: "s3://things/images"')).toBe(wanted);
@@ -57,12 +57,12 @@ describe('a data set in a bucket', needsMoto, () => {
     expect(proxy.faults).toEqual([]);
     proxy.requests.length = 0;
     expect(await weightsOf('again', 1, shards)).toBe(wanted);
-    // The pixels are there from before: only what the shards are is looked up.
+    // The pixels are cached: only the shards' metadata are requested.
     expect(proxy.requests.filter(({ method }) => method !== 'HEAD' && method !== 'GET')).toEqual([]);
     expect(proxy.requests.filter(({ range }) => range !== undefined)).toEqual([]);
   });
 
-  it('is checked, and evaluated', async () => {
+  it('can be checked and evaluated', async () => {
     const checked = await place.ask('data', 'check', 's3://things/shards', '--json');
     expect(JSON.parse(checked.stdout)).toMatchObject({ format: 'webdataset', classes: 3, broken: [] });
     const args = ['--checkpoint', 'folder', '--json', '--set'];
@@ -75,7 +75,7 @@ describe('a data set in a bucket', needsMoto, () => {
     expect(JSON.parse(far.stdout)).toEqual(numbers);
   });
 
-  it('that is not there is an error of one line', async () => {
+  it('is rejected in one line if it is missing', async () => {
     const { code, lastLine } = await place.ask('data', 'check', 's3://things/nothing');
     expect(code).toBe(2);
     expect(lastLine).toMatch(/^pod-dist: s3:\/\/things\/nothing holds no data set/);

@@ -5,14 +5,14 @@ import { findProgram } from '../launchers/starters.js';
 import { until } from './command.js';
 import type { Hosts } from './hosts.js';
 
-/** Whether an ssh server can be started here. */
+/** Whether this machine has an ssh server. */
 export function haveSsh(): boolean {
   return ['sshd', 'ssh', 'ssh-keygen'].every((name) => findProgram(name) !== undefined);
 }
 
 /**
- * An ssh server on each of some hosts, with keys of its own, and the configuration with which `ssh` reaches them. The servers
- * end with their hosts.
+ * ssh servers on some hosts, with generated keys and a client configuration that reaches them. The servers end with their
+ * hosts.
  */
 export class SshServers {
   private constructor(
@@ -34,7 +34,7 @@ export class SshServers {
     return all;
   }
 
-  /** The command that reaches them. */
+  /** The ssh command with this configuration. */
   get command(): string {
     return `ssh -F ${join(this.folder, 'config')}`;
   }

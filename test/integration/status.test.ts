@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RunStatus } from '../../src/record/run-status.js';
 import { paced, smallModel, until, Workplace } from './command.js';
 
-describe('status and stop', () => {
+describe('pod-dist status and stop', () => {
   let place: Workplace;
   beforeEach(() => void (place = new Workplace()));
   afterEach(() => place.clear());
@@ -11,7 +11,7 @@ describe('status and stop', () => {
     return JSON.parse((await place.ask('status', 'run', '--json')).stdout) as RunStatus;
   }
 
-  it('show an elastic run, end it, and let it go on to the weights of one that was left alone', async () => {
+  it('show and stop an elastic run, which resumes to the bits of an undisturbed run', async () => {
     const settings = ['--backend', 'wasm', '--workers', '2', '--epochs', '6', '--set', smallModel];
     const command = place.start(['launch', ...settings, '--out', 'run', '--elastic'], paced(60));
     await until('an epoch', () => (place.epochs('run') > 0 ? true : undefined));
@@ -43,7 +43,7 @@ describe('status and stop', () => {
     expect(place.report('run').weightsSha256).toBe(place.report('alone').weightsSha256);
   });
 
-  it('name a folder that holds no run', async () => {
+  it('reject a folder that holds no run', async () => {
     for (const command of ['status', 'stop']) {
       const { code, lastLine } = await place.ask(command, 'nowhere');
       expect(code).toBe(2);

@@ -11,14 +11,14 @@ import { deriveKeyPair } from '../../src/transport/keys.js';
 import { paced, smallModel, until, Workplace } from './command.js';
 import { freePort } from './free-port.js';
 
-/** Somebody who can reach the coordinator's port, and does not know the job's secret. */
+/** A client that can reach the coordinator's port, but does not know the job's secret. */
 class Stranger {
   private readonly sockets: { close(): void }[] = [];
   private readonly connections: Socket[] = [];
 
   constructor(private readonly port: number) {}
 
-  /** Says it is rank 1, and has evaluated all images to be right, over every kind of socket and key. */
+  /** Sends hello as rank 1, a gathered part and a failure, over sockets without key, with an empty and with a wrong secret. */
   async joins(): Promise<void> {
     const hello = {
       type: 'hello',
@@ -50,14 +50,14 @@ class Stranger {
   }
 
   /**
-   * Takes the numbers that ZeroMQ would give next to peers without a name, and then comes without one, over sockets that
-   * know no key, and a wrong one or `secret`.
+   * Connects with the routing ids that ZeroMQ would give next to peers without one, then without a routing id: over sockets
+   * without and with a wrong key, or with the key of `secret`.
    */
   async takesNumbers(secret?: string): Promise<void> {
     for (let number = 0; number <= 64; number++) {
       const name = Buffer.alloc(5);
       name.writeUInt32BE(firstNumber + number, 1);
-      // Bytes, not text: most of these numbers are none in UTF-8.
+      // Bytes, not text: most of these ids are not valid UTF-8.
       const named = number < 64 ? { routingId: name as unknown as string } : {};
       const keys = secret === undefined ? [{}, keysOf('guess')] : [keysOf(secret)];
       for (const key of keys) {
@@ -70,7 +70,7 @@ class Stranger {
     }
   }
 
-  /** Connections that say nothing, HTTP, garbage, or half of ZeroMQ's greeting and a frame of four gigabytes. */
+  /** Opens connections that send nothing, HTTP, garbage, a ZeroMQ greeting, or a greeting and a frame of 4 GB. */
   async connects(count: number): Promise<void> {
     const greeting = Buffer.concat([
       Buffer.of(0xff),
@@ -105,7 +105,7 @@ class Stranger {
   }
 }
 
-/** What C's `rand()` gives first where nobody has given it a seed; ZeroMQ counts from there. */
+/** First value of C's `rand()` without a seed: ZeroMQ counts routing ids from it. */
 const firstNumber = 1_804_289_383;
 
 function keysOf(secret: string) {
@@ -114,12 +114,12 @@ function keysOf(secret: string) {
   return { curveServerKey, curvePublicKey: publicKey, curveSecretKey: secretKey };
 }
 
-describe('a job of torchrun beside a stranger', () => {
+describe('a job of torchrun attacked by a stranger', () => {
   let place: Workplace;
   beforeEach(() => void (place = new Workplace()));
   afterEach(() => place.clear());
 
-  it('trains what it trains alone', { timeout: 300_000 }, async () => {
+  it('trains the same bits as an undisturbed job', { timeout: 300_000 }, async () => {
     const start = (rank: number, port: number, out: string) =>
       place.start(['worker', '--backend', 'wasm', '--set', smallModel, '--epochs', '2', '--out', out], {
         ...paced(100),
@@ -155,12 +155,12 @@ describe('a job of torchrun beside a stranger', () => {
   });
 });
 
-describe('a member that knows the secret and takes numbers of ZeroMQ', () => {
+describe('a malicious member that knows the secret and takes routing ids of ZeroMQ', () => {
   let place: Workplace;
   beforeEach(() => void (place = new Workplace()));
   afterEach(() => place.clear());
 
-  it('can end the job, and leaves whole what has been trained', async () => {
+  it('can end the job, but does not damage its checkpoints and record', async () => {
     const port = await freePort();
     const secret = 'a secret that a member knows';
     const ranks = ['0', '1'].map((rank) =>

@@ -4,11 +4,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Workplace } from './command.js';
 import { freePort } from './free-port.js';
 
-/** Everything that a stranger to the job's data ports may do without its secret, by the hundred, until it is told to stop. */
+/** Connects to the job's data ports hundreds of times without its secret, in four ways, until `stop`. */
 class Strangers {
-  /** Connections that were taken. */
+  /** Number of accepted connections. */
   taken = 0;
-  /** Bytes of answers to those who said nothing of their own. */
+  /** Bytes that the strangers have received. */
   readonly heard: Buffer[] = [];
   private readonly sockets: Socket[] = [];
   private stopped = false;
@@ -40,7 +40,7 @@ class Strangers {
       if (kind === 0) socket.destroy();
       if (kind === 1) socket.write('GET / HTTP/1.1\r\nHost: here\r\n\r\n');
       if (kind === 2) socket.write(Buffer.from('ff00000000000000017f0300', 'hex'));
-      // The last kind keeps the connection open.
+      // Kind 3 keeps the connection open.
       if (kind === 3 && this.sockets.length < 200) this.sockets.push(socket);
       else setTimeout(() => socket.destroy(), 100);
     });
@@ -52,7 +52,7 @@ describe('strangers at the data ports', () => {
   beforeEach(() => void (place = new Workplace()));
   afterEach(() => place.clear());
 
-  it('neither end a job nor learn of it, from before its workers meet to its end', async () => {
+  it('neither end a job nor receive anything about it', async () => {
     const first = await freePort();
     const ports = Array.from({ length: 8 }, (_, index) => first + index).filter((port) => port < 65_536);
     const strangers = new Strangers(ports);
@@ -77,7 +77,7 @@ describe('distributed.dataPorts', () => {
   beforeEach(() => void (place = new Workplace()));
   afterEach(() => place.clear());
 
-  it('that are too few end the job, and say so', async () => {
+  it('ends the job with an error if there are too few ports', async () => {
     const port = await freePort();
     const tcp = ['--set', 'distributed.transport=tcp'];
     const few = ['--set', `distributed.dataPorts=${port}-${port}`];
@@ -86,7 +86,7 @@ describe('distributed.dataPorts', () => {
     expect(stderr).toMatch(new RegExp(`all ports of distributed.dataPorts ${port}-${port} are in use`));
   });
 
-  it.each(['20000', '200-100'])('refuses %s', async (range) => {
+  it.each(['20000', '200-100'])('rejects %s', async (range) => {
     const { code, lastLine } = await place.run('launch', '--set', `distributed.dataPorts=${range}`);
     expect(code).toBe(2);
     expect(lastLine).toMatch(/dataPorts.*range of ports/);

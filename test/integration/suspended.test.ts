@@ -8,17 +8,17 @@ const training = ['launch', '--backend', 'wasm', '--epochs', '500', '--out', 'ru
 const short = ['distributed.stallTimeoutSeconds=3', 'distributed.collectiveTimeoutSeconds=4'];
 const settings = [smallModel, ...short].flatMap((setting) => ['--set', setting]);
 
-/** Longer than a stall time-out, and than a collective may take. */
+/** Longer than the time-outs for stalls and collectives. */
 const pauseMs = 7000;
 
 const isStopped = (pid: number) => /\) T/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 
-describe('a job that is suspended', needs('Linux', process.platform === 'linux'), () => {
+describe('a suspended job', needs('Linux', process.platform === 'linux'), () => {
   let place: Workplace;
   beforeEach(() => void (place = new Workplace()));
   afterEach(() => place.clear());
 
-  it('goes on, whether the system stops all of it or Ctrl-Z the launcher; SIGUSR1 ends it in order', async () => {
+  it('continues after SIGSTOP of all processes and SIGTSTP of the launcher, and ends in order on SIGUSR1', async () => {
     const command = place.start([...training, ...settings], paced(30), ['setsid']);
     const launcher = command.child.pid as number;
     const trained = (epochs: number) =>

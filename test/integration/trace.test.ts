@@ -28,10 +28,10 @@ const small = ['--backend', 'wasm', '--set', smallModel];
 const digits = [...small, '--epochs', '1', '--out', 'run'];
 const steps = 15;
 
-/** Times are written to the nanosecond. */
+/** Largest rounding error of times, in microseconds. */
 const rounding = 0.01;
 
-/** Spans of each thread must lie within or beside each other. */
+/** Expects spans of a thread to be nested or disjoint. */
 function expectNested(events: readonly Event[]): void {
   const threads = new Map<string, Event[]>();
   for (const event of events.filter(({ ph }) => ph === 'X')) {
@@ -50,7 +50,7 @@ function expectNested(events: readonly Event[]): void {
   }
 }
 
-/** No collective ends on a rank before it has begun on all; within `tolerance` microseconds. */
+/** Expects every collective to end on each rank after it has started on all, within `tolerance` microseconds. */
 function expectTogether(events: readonly Event[], ranks: number, tolerance: number): void {
   const collectives = new Map<number, Event[]>();
   for (const event of events.filter(({ tid, ph }) => [communication, urgent].includes(tid) && ph === 'X')) {
@@ -75,7 +75,7 @@ function count(events: readonly Event[], rank: number, tid: number, name: RegExp
   return events.filter((event) => event.pid === rank && event.tid === tid && name.test(event.name)).length;
 }
 
-/** Whether a process can be given a monotonic clock of its own here, as another host would have. */
+/** Whether this machine can give a process its own monotonic clock, as on another host. */
 function canShiftClock(): boolean {
   try {
     execFileSync('unshare', ['--time', '--monotonic', '1000', 'true'], { stdio: 'ignore' });
@@ -90,7 +90,7 @@ describe('launch --trace', () => {
   beforeEach(() => void (place = new Workplace()));
   afterEach(() => place.clear());
 
-  /** A traced run that has trained an epoch, of many. */
+  /** Starts a traced run and waits for its first epoch. */
   const training = async (workers: string): Promise<Command> => {
     const args = ['--workers', workers, ...small, '--epochs', '500', '--out', 'run'];
     const command = place.start(['launch', ...args, '--trace', 'trace.json'], paced(20));
@@ -100,41 +100,44 @@ describe('launch --trace', () => {
 
   const read = (): Trace => JSON.parse(readFileSync(place.path('trace.json'), 'utf8')) as Trace;
 
-  it.each(['on', 'off'])('takes down what every thread of every rank does, overlap %s', async (overlap) => {
-    const set = ['--set', `distributed.overlap=${overlap}`];
-    const ended = await place.run('launch', '--workers', '2', ...digits, ...set, '--trace', 'trace.json');
-    const [sums, updates] = overlap === 'on' ? [communication, communication] : [urgent, compute];
-    expect(ended, ended.stderr).toMatchObject({ code: 0 });
-    const { traceEvents, otherData } = read();
-    for (const rank of [0, 1]) {
-      for (const name of [/^step$/, /^forward$/, /^backward$/, /^update$/])
-        expect(count(traceEvents, rank, compute, name), `${name}`).toBe(steps);
-      expect(count(traceEvents, rank, compute, /^load weights$/)).toBeGreaterThanOrEqual(steps);
-      expect(count(traceEvents, rank, compute, /^loader$/)).toBe(
-        steps + evaluationPasses(360, rank, 2, 256).length,
-      );
-      expect(count(traceEvents, rank, compute, /^evaluation$/)).toBe(1);
-      expect(count(traceEvents, rank, compute, /^checkpoint$/)).toBe(1);
-      expect(count(traceEvents, rank, compute, /^waiting$/)).toBeGreaterThanOrEqual(steps);
-      expect(count(traceEvents, rank, sums, /^reduceScatter gradients\/0$/)).toBe(steps);
-      expect(count(traceEvents, rank, updates, /^update weights\/0$/)).toBe(steps);
-      expect(count(traceEvents, rank, sums, /^allGather weights\/0$/)).toBe(steps);
-      expect(count(traceEvents, rank, urgent, /^(allReduce gram|allGather residuals)/)).toBe(steps);
-      expect(count(traceEvents, rank, buckets, /^bucket 0$/)).toBe(2 * steps);
-      const named = traceEvents.filter(({ pid, ph, args }) => pid === rank && ph === 'M' && args.name);
-      expect(named.map(({ args }) => args.name)).toEqual([
-        expect.stringMatching(new RegExp(`^rank ${rank} on `)) as string,
-        ...['compute', 'communication', 'urgent communication', 'communication 2', 'communication 3'],
-        ...['buckets', 'incidents'],
-      ]);
-    }
-    expectNested(traceEvents);
-    expectTogether(traceEvents, 2, rounding);
-    expect(otherData.clocks['rank 1']).toEqual({ offsetMicroseconds: 0, errorMicroseconds: 0 });
-    expect(readdirSync(place.folder).sort()).toEqual(['run', 'trace.json']);
-  });
+  it.each(['on', 'off'])(
+    'records the spans of every thread of every rank, with overlap %s',
+    async (overlap) => {
+      const set = ['--set', `distributed.overlap=${overlap}`];
+      const ended = await place.run('launch', '--workers', '2', ...digits, ...set, '--trace', 'trace.json');
+      const [sums, updates] = overlap === 'on' ? [communication, communication] : [urgent, compute];
+      expect(ended, ended.stderr).toMatchObject({ code: 0 });
+      const { traceEvents, otherData } = read();
+      for (const rank of [0, 1]) {
+        for (const name of [/^step$/, /^forward$/, /^backward$/, /^update$/])
+          expect(count(traceEvents, rank, compute, name), `${name}`).toBe(steps);
+        expect(count(traceEvents, rank, compute, /^load weights$/)).toBeGreaterThanOrEqual(steps);
+        expect(count(traceEvents, rank, compute, /^loader$/)).toBe(
+          steps + evaluationPasses(360, rank, 2, 256).length,
+        );
+        expect(count(traceEvents, rank, compute, /^evaluation$/)).toBe(1);
+        expect(count(traceEvents, rank, compute, /^checkpoint$/)).toBe(1);
+        expect(count(traceEvents, rank, compute, /^waiting$/)).toBeGreaterThanOrEqual(steps);
+        expect(count(traceEvents, rank, sums, /^reduceScatter gradients\/0$/)).toBe(steps);
+        expect(count(traceEvents, rank, updates, /^update weights\/0$/)).toBe(steps);
+        expect(count(traceEvents, rank, sums, /^allGather weights\/0$/)).toBe(steps);
+        expect(count(traceEvents, rank, urgent, /^(allReduce gram|allGather residuals)/)).toBe(steps);
+        expect(count(traceEvents, rank, buckets, /^bucket 0$/)).toBe(2 * steps);
+        const named = traceEvents.filter(({ pid, ph, args }) => pid === rank && ph === 'M' && args.name);
+        expect(named.map(({ args }) => args.name)).toEqual([
+          expect.stringMatching(new RegExp(`^rank ${rank} on `)) as string,
+          ...['compute', 'communication', 'urgent communication', 'communication 2', 'communication 3'],
+          ...['buckets', 'incidents'],
+        ]);
+      }
+      expectNested(traceEvents);
+      expectTogether(traceEvents, 2, rounding);
+      expect(otherData.clocks['rank 1']).toEqual({ offsetMicroseconds: 0, errorMicroseconds: 0 });
+      expect(readdirSync(place.folder).sort()).toEqual(['run', 'trace.json']);
+    },
+  );
 
-  it('works with one worker, and is whole after Ctrl-C', async () => {
+  it('writes a complete file after SIGINT, with one worker', async () => {
     const command = await training('1');
     command.child.kill('SIGINT');
     expect((await command.ended).code).toBe(130);
@@ -145,7 +148,7 @@ describe('launch --trace', () => {
     expect(readdirSync(place.folder).sort()).toEqual(['run', 'trace.json']);
   });
 
-  it.each(['1', '2'])('is followed by another file when a run of %s is resumed', async (workers) => {
+  it.each(['1', '2'])('writes a new file when a run with %s workers is resumed', async (workers) => {
     const args = ['launch', '--workers', workers, ...small, '--out', 'run'];
     const first = await place.run(...args, '--epochs', '1', '--trace', 'trace.json');
     expect(first, first.stderr).toMatchObject({ code: 0 });
@@ -159,7 +162,7 @@ describe('launch --trace', () => {
     expect(count(traceEvents, 0, compute, /^step$/)).toBe(steps);
   });
 
-  it('is whole after a worker was killed', async () => {
+  it('writes a complete file after a worker is killed', async () => {
     const command = await training('2');
     process.kill(await command.worker(1), 'SIGKILL');
     expect((await command.ended).code).toBe(1);
@@ -169,7 +172,7 @@ describe('launch --trace', () => {
     expect(readdirSync(place.folder).sort()).toEqual(['run', 'trace.json']);
   });
 
-  it.each(['1', '2'])('refuses a file that cannot be written before %s trains', async (workers) => {
+  it.each(['1', '2'])('rejects an unwritable file before training, with %s workers', async (workers) => {
     const args = ['--workers', workers, ...digits, '--trace', 'nowhere/trace.json'];
     const { code, stderr } = await place.run('launch', ...args);
     expect(code).toBe(2);
@@ -180,7 +183,7 @@ describe('launch --trace', () => {
   });
 
   it(
-    'brings a rank whose clock counts from another time onto the same one',
+    'aligns the times of ranks whose clocks start at different times',
     needs('time namespaces', canShiftClock()),
     async () => {
       const job = { WORLD_SIZE: '2', MASTER_ADDR: '127.0.0.1', MASTER_PORT: String(await freePort()) };

@@ -14,7 +14,7 @@ function ip(...args: string[]): void {
   execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'ignore'] });
 }
 
-/** Two network namespaces with a link between them; Debian's way of naming a host in the first one's /etc/hosts. */
+/** Creates two linked network namespaces; the first one's /etc/hosts maps its own name to 127.0.1.1, as on Debian. */
 function makeHosts(): boolean {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
   try {
@@ -95,7 +95,7 @@ describe('a job over two hosts', needs('network namespaces', possible), () => {
     return Promise.all(commands.map((command) => command.ended));
   }
 
-  it('meets at the address that others reach, where the name of rank 0 is loopback on its own host', async () => {
+  it("connects at an address that others reach if rank 0's name is loopback on its own host", async () => {
     const ended = await run(
       () => ({ MASTER_ADDR: 'head', XDG_CONFIG_HOME: place.path('shared') }),
       '--set',
@@ -105,7 +105,7 @@ describe('a job over two hosts', needs('network namespaces', possible), () => {
     expect(place.report('run')).toMatchObject({ worldSize: 2, evalTotal: 360 });
   });
 
-  it('meets over IPv6, with a secret that is given', async () => {
+  it('connects over IPv6 with a given secret', async () => {
     const ended = await run((host) => ({
       MASTER_ADDR: 'fd79::1',
       XDG_CONFIG_HOME: place.path(`home-${host}`),
@@ -115,7 +115,7 @@ describe('a job over two hosts', needs('network namespaces', possible), () => {
     expect(place.report('run')).toMatchObject({ worldSize: 2, evalTotal: 360 });
   });
 
-  it('ends with the address that could not be reached, and by whom', async () => {
+  it('fails with the unreachable address and the ranks concerned', async () => {
     ip('-n', names[0], 'addr', 'add', '10.78.0.1/24', 'dev', 'eth0');
     const ended = await run(
       () => ({ MASTER_ADDR: addresses[0], XDG_CONFIG_HOME: place.path('shared') }),

@@ -20,7 +20,7 @@ import { browserFlags, findChromium } from '../report/browser.js';
 import { EventReader } from '../ui/reader.js';
 import { paced, smallModel, Workplace, type Command } from './command.js';
 
-/** A name that a page must show, and not obey. */
+/** A name with HTML, which a page must show as text. */
 const hostile = '<img src=x onerror="document.title=1">';
 
 let place: Workplace;
@@ -53,7 +53,7 @@ async function open(path: string, lastId?: string): Promise<EventReader> {
   return reader;
 }
 
-/** Answers to a request whose head is as given. */
+/** Status code of the answer to a request. */
 function ask(path: string, headers: Record<string, string> = {}, method = 'GET'): Promise<number> {
   const { hostname, port } = new URL(link);
   return new Promise((resolve, reject) => {
@@ -66,8 +66,8 @@ function ask(path: string, headers: Record<string, string> = {}, method = 'GET')
   });
 }
 
-describe('who does not have the link', () => {
-  it('gets nothing, by whatever name, method or path', async () => {
+describe('a client without the link', () => {
+  it('gets nothing by any path, host name or method', async () => {
     const path = new URL(link).pathname;
     const host = new URL(link).host;
     const answers = [
@@ -87,7 +87,7 @@ describe('who does not have the link', () => {
     expect(await ask(path, {}, 'POST')).toBe(405);
   });
 
-  it('does not reach it from another host', async () => {
+  it('cannot connect from another host', async () => {
     const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
     const other = addresses.find(({ internal, family }) => !internal && family === 'IPv4');
     if (!other) return;
@@ -100,7 +100,7 @@ describe('who does not have the link', () => {
     expect(refused).toBe('ECONNREFUSED');
   });
 
-  it('finds nothing that a browser may take elsewhere', async () => {
+  it('gets headers that forbid caching, referrers and other origins', async () => {
     const { headers } = await fetch(link);
     expect(headers.get('cache-control')).toBe('no-store');
     expect(headers.get('referrer-policy')).toBe('no-referrer');
@@ -108,8 +108,8 @@ describe('who does not have the link', () => {
   });
 });
 
-describe('a page', () => {
-  it('gets the whole of both runs, then only what is new, once', async () => {
+describe('the event streams of the page', () => {
+  it('send both runs completely, then each new point once', async () => {
     const page = await open('events');
     const state = await page.next('state');
     const { html, charts } = state.data as Change;
@@ -140,7 +140,7 @@ describe('a page', () => {
     expect((await late.next('state')).data).toMatchObject({ charts: { loss: {} } });
   });
 
-  it('follows a run that goes on from a checkpoint, and has lost what came after it', async () => {
+  it('remove the points after the checkpoint that a run resumes from', async () => {
     const page = await open('events');
     await page.next('state');
     growing.resume({ epochs: 1, steps: 2 });
@@ -149,7 +149,7 @@ describe('a page', () => {
     expect(page.unread.filter(({ event }) => event === 'state')).toEqual([]);
   });
 
-  it('reads a log from its end on, as text, and what is added', async () => {
+  it('send the end of a log as text, then each added line', async () => {
     const log = await open('log/0/0');
     expect((await log.next('begin')).data).toBe(`begins\n${hostile} red\n`);
     appendFileSync(join(growing.folder, 'logs/rank-0.log'), 'half a ');
@@ -162,7 +162,7 @@ describe('a page', () => {
 });
 
 describe(
-  'in a browser',
+  'the live page in a browser',
   needs('Chromium (apt install chromium, or set POD_DIST_CHROMIUM)', findChromium()),
   () => {
     const steps = 10_000;
@@ -186,7 +186,7 @@ describe(
       rmSync(pictures, { recursive: true });
     });
 
-    /** Opens the page, from its top to its end; whatever it complains about is told. */
+    /** Opens the page and scrolls to its end; returns it with its console messages, errors and requests. */
     async function visit(width: number): Promise<{ page: Page; complaints: string[] }> {
       const complaints: string[] = [];
       const context = await browser.newContext({ viewport: { width, height: 900 } });
@@ -207,7 +207,7 @@ describe(
     const visits: Awaited<ReturnType<typeof visit>>[] = [];
 
     it.each([390, 1280])(
-      'fits %i pixels, can be read by day and by night, and shows names as text',
+      'fits %i pixels, has enough contrast in light and dark mode, and shows names as text',
       async (width) => {
         const { page, complaints } = await visit(width);
         visits.push({ page, complaints });
@@ -227,7 +227,7 @@ describe(
       },
     );
 
-    it(`draws a run of ${steps} steps anew in a moment`, async () => {
+    it(`redraws a run of ${steps} steps within 250 ms`, async () => {
       const { page, complaints } = visits.at(-1) ?? (await visit(1280));
       await page.locator('#loss').scrollIntoViewIfNeeded();
       await page.evaluate('performance.clearMeasures()');
@@ -242,7 +242,7 @@ describe(
       expect(complaints).toEqual([]);
     });
 
-    it('says so when the server ends, which it does at once', async () => {
+    it('reports the end of the server, which ends within a second of SIGHUP', async () => {
       const { page } = visits.at(-1) ?? (await visit(1280));
       const began = performance.now();
       server.child.kill('SIGHUP');
@@ -253,7 +253,7 @@ describe(
   },
 );
 
-it('ends at a signal, and with it every stream', async () => {
+it('pod-dist ui ends on SIGTERM, with all its streams', async () => {
   const [events, log] = [await open('events'), await open('log/0/0')];
   await events.next('state');
   command.child.kill('SIGTERM');
@@ -262,7 +262,7 @@ it('ends at a signal, and with it every stream', async () => {
   await expect.poll(() => [events.isOver, log.isOver]).toEqual([true, true]);
 });
 
-it('is there with launch --ui from the start to the wrong images, and ends with the launch', async () => {
+it('launch --ui serves the live page until the evaluation, and ends it with the launch', async () => {
   const programs = place.path('programs');
   mkdirSync(programs);
   const write = (name: string, ...lines: string[]) =>
@@ -311,7 +311,7 @@ it('is there with launch --ui from the start to the wrong images, and ends with 
     expect(await place.ask('launch', '--ui', ...more)).toMatchObject({ code: 2 });
 });
 
-it('refuses what is no run folder, and a port that is taken', async () => {
+it('pod-dist ui rejects a missing run folder, and a folder without runs', async () => {
   const nowhere = await place.ask('ui', 'nowhere');
   expect(nowhere).toMatchObject({
     code: 2,
@@ -323,7 +323,7 @@ it('refuses what is no run folder, and a port that is taken', async () => {
   });
 });
 
-/** Texts, outside the charts, whose contrast with what is behind them is below 4.5. */
+/** Script that lists texts outside charts whose contrast with their background is below 4.5. */
 const faintTexts = `(() => {
   const luminance = (rgb) => {
     const [r, g, b] = rgb.map((value) => value / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));

@@ -7,7 +7,7 @@ import { freePort } from './free-port.js';
 const place = new Workplace();
 afterAll(() => place.clear());
 
-it('workers whose folders hold other pixels under equal names and sizes are told apart', async () => {
+it('workers whose image files differ only in content fail with RANKS_DISAGREE', async () => {
   await writeFolder(place.path('a', 'images'), ['cat', 'dog'], 3);
   cpSync(place.path('a'), place.path('b'), { recursive: true });
   const image = place.path('b', 'images', 'train', 'dog', '1.jpg');

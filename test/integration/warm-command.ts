@@ -21,15 +21,15 @@ const processes = new WarmProcesses(1, () =>
 );
 
 /**
- * The command in a process that stays for the next command line, of this test or of another one, so that a mistake costs
- * no start of Node. One command line at a time. A command that ends its process, as `--help` does, is started anew.
+ * Runs command lines, one at a time, in a process that stays for later command lines of this and other tests, which saves
+ * starts of Node.js. If a command ends its process, as `--help` does, the next one starts a new process.
  */
 export class WarmCommand {
   private child: ChildProcess | undefined;
-  /** Whether another command may find something of this one in the process. */
+  /** Whether the process may keep effects of a command, so that other tests must not use it. */
   private spoilt = false;
 
-  /** `variables`: of the process during a command, over this process's own. */
+  /** `variables` are set in the process during a command. */
   constructor(
     private readonly folder: string,
     private readonly variables: Record<string, string>,
@@ -66,7 +66,7 @@ export class WarmCommand {
   }
 }
 
-/** What a stream gives until the mark, or until it ends. */
+/** Text of a stream up to the mark, or to its end. */
 function textUntil(stream: Readable, mark: string): Promise<string> {
   return new Promise((resolve) => {
     let text = '';

@@ -1,11 +1,11 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 
-/** Processes that tests leave to the tests after them. They end with the process of the tests, whose channel they have. */
+/** Processes that tests keep for later tests. They end with the test process, to which they have a channel. */
 export class WarmProcesses {
   private readonly idle: ChildProcess[] = [];
 
-  /** `most`: how many are kept at most. */
+  /** Keeps at most `most` processes. */
   constructor(
     private readonly most: number,
     private readonly start: () => ChildProcess,
@@ -16,7 +16,7 @@ export class WarmProcesses {
     return this.start();
   }
 
-  /** Keeps processes for others, but for those that have ended, or all that are `spoilt`: these are killed. */
+  /** Keeps running processes for other tests, or kills them if they are `spoilt` or too many. */
   async giveBack(processes: readonly ChildProcess[], spoilt: boolean): Promise<void> {
     for (const child of processes) {
       if (!runs(child)) continue;

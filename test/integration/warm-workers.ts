@@ -8,7 +8,7 @@ import type { WarmAnswer, WarmTask } from './fixtures/warm-worker.js';
 
 const script = fileURLToPath(new URL('../../dist/test/integration/fixtures/warm-worker.js', import.meta.url));
 
-/** Run folder of a training, and whether it goes on. */
+/** Run folder of a training, and whether it resumes. */
 export type TrainedRun = Pick<WorkRequest, 'out' | 'resume'>;
 
 const processes = new WarmProcesses(4, () =>
@@ -19,21 +19,21 @@ const processes = new WarmProcesses(4, () =>
 );
 
 /**
- * Worker processes that stay for the next job, of this test or of another one, so that a job costs what it computes. Each
- * job is a real one: a coordinator in the process of rank 0, sockets, run folder.
+ * Worker processes that stay for later jobs of this and other tests, which saves starts of Node.js. Each job is complete:
+ * a coordinator in the process of rank 0, sockets, run folder.
  */
 export class WarmWorkers {
   private readonly ranks: ChildProcess[] = [];
-  /** Whether another job may find something of this one in the processes. */
+  /** Whether the processes may keep effects of a job, so that other tests must not use them. */
   private spoilt = false;
 
-  /** `variables`: of the processes during a job, over this process's own. */
+  /** `variables` are set in the processes during a job. */
   constructor(
     private readonly folder: string,
     private readonly variables: Record<string, string>,
   ) {}
 
-  /** Trains with so many workers into a run folder, under settings such as `batchSize=96`. */
+  /** Trains with `workers` workers into a run folder, with settings such as `batchSize=96`. */
   async train(workers: number, settings: readonly string[], { out, resume }: TrainedRun): Promise<void> {
     const set = [...settings, `workers=${workers}`];
     const port = await freePort();

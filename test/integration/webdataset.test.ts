@@ -22,7 +22,7 @@ async function weightsOf(workers: number, data: string): Promise<string> {
   return place.report(out).weightsSha256;
 }
 
-it('trains shards with 1, 2 and 4 workers to the very weights of the same images in folders', async () => {
+it('shards train to the bits of the same images in folders, with 1, 2 and 4 workers', async () => {
   const wanted = await weightsOf(1, 'name: image-folder, root: images');
   for (const workers of [1, 2, 4])
     expect(await weightsOf(workers, 'name: webdataset, root: shards, train: "train-{0..2}.tar"')).toBe(
@@ -30,7 +30,7 @@ it('trains shards with 1, 2 and 4 workers to the very weights of the same images
     );
 });
 
-it('evaluates shards as it evaluates the folder', async () => {
+it('shards have the same evaluation as the folder', async () => {
   const checkpoint = 'name-webdataset-root-shards-train-train-0-2-tar--2';
   const evaluate = (data: string) =>
     place.ask('evaluate', '--checkpoint', checkpoint, '--json', '--set', `data={${data}, size: 8}`);

@@ -4,7 +4,7 @@ import { accelerated } from '../backend/backends.js';
 import { Workplace } from './command.js';
 import { needs } from '../needs.js';
 
-/** A network with batch norm whose few steps a software driver computes in seconds. */
+/** A network with batch norm that is small enough for a software driver. */
 const small = [
   ...['--set', 'model.channels=[8,16]', '--set', 'model.strides=[2,2]'],
   ...['--set', 'batchSize=480', '--set', 'evaluation.batchSize=180'],
@@ -12,7 +12,7 @@ const small = [
 
 const available = accelerated.includes('webgpu');
 
-describe('the digits on webgpu', needs('a Vulkan driver for webgpu', available), () => {
+describe('digits on webgpu', needs('a Vulkan driver for webgpu', available), () => {
   const place = new Workplace();
   const launch = (run: string, ...args: string[]) => place.run('launch', ...small, '--out', run, ...args);
   const losses = (run: string) => place.metrics(run).steps.map(({ loss }) => loss);
@@ -30,7 +30,7 @@ describe('the digits on webgpu', needs('a Vulkan driver for webgpu', available),
   afterAll(() => place.clear());
 
   it.each(['one', 'two'])(
-    'have the losses of wasm with %s worker(s), and so batch norm over ranks',
+    'have the losses of wasm with %s worker(s), with synchronised batch norm',
     (run) => {
       const expected = losses('cpu');
       expect(expected.length).toBe(6);
@@ -41,13 +41,13 @@ describe('the digits on webgpu', needs('a Vulkan driver for webgpu', available),
     },
   );
 
-  it('go on from a checkpoint, with another number of workers', async () => {
+  it('resume from a checkpoint with another number of workers', async () => {
     const ended = await launch('two', '--resume', '--backend', 'webgpu', '--workers', '1', '--epochs', '3');
     expect(ended, ended.stderr).toMatchObject({ code: 0 });
     expect(place.metrics('two').epochs.length).toBe(3);
   });
 
-  it('are counted alike by any number of workers', async () => {
+  it('have the same evaluation counts with 1 and 2 workers', async () => {
     const counts: object[] = [];
     for (const workers of ['1', '2']) {
       const ended = await place.run(
@@ -61,19 +61,23 @@ describe('the digits on webgpu', needs('a Vulkan driver for webgpu', available),
   });
 });
 
-describe('webgpu without a driver', () => {
+describe('launch on webgpu', () => {
   const place = new Workplace();
   afterAll(() => place.clear());
   const nothing = { VK_DRIVER_FILES: '/nowhere.json', VK_ICD_FILENAMES: '/nowhere.json' };
 
-  it('says in one line what to install', needs('Linux', process.platform === 'linux'), async () => {
-    const ended = await place.start(['launch', '--backend', 'webgpu'], nothing).ended;
-    expect(ended).toMatchObject({ code: 2, stdout: '' });
-    expect(ended.stderr.trim()).toMatch(/^pod-dist: webgpu finds no GPU here: install a Vulkan driver.*$/);
-  });
+  it(
+    'says in one line what to install if there is no driver',
+    needs('Linux', process.platform === 'linux'),
+    async () => {
+      const ended = await place.start(['launch', '--backend', 'webgpu'], nothing).ended;
+      expect(ended).toMatchObject({ code: 2, stdout: '' });
+      expect(ended.stderr.trim()).toMatch(/^pod-dist: webgpu finds no GPU here: install a Vulkan driver.*$/);
+    },
+  );
 
   it(
-    'names the adapters there are where the wanted one is not',
+    'rejects an unknown POD_DIST_WEBGPU_ADAPTER with its name',
     needs('a Vulkan driver for webgpu', available),
     async () => {
       const ended = await place.start(['launch', '--backend', 'webgpu'], {

@@ -8,7 +8,7 @@ let kernels: Kernels;
 let optimisers: OptimiserKernels;
 let next: number;
 
-/** Lengths around the width of a SIMD step, and one of many steps. */
+/** Lengths around the width of a SIMD step, and long ones. */
 const lengths = [0, 1, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 1000, 4099];
 
 function region(length: number): Float32Array {
@@ -36,7 +36,7 @@ beforeAll(async () => {
   optimisers = loadOptimisers(memory);
 });
 
-/** The nearest bfloat16, from its two neighbours in double precision; ties go to the one with the even last bit. */
+/** The nearest bfloat16, found from its two neighbours in double precision; ties go to the even last bit. */
 function nearestBfloat16(value: number): number {
   const bits = new Uint32Array(1);
   const float = new Float32Array(bits.buffer);
@@ -51,7 +51,7 @@ function nearestBfloat16(value: number): number {
 }
 
 describe.each(lengths)('kernels on %i values', (length) => {
-  it('pack to bfloat16, nearest and ties to even, and keep the rest', () => {
+  it('pack to bfloat16, nearest with ties to even, and keep the rounding error as residual', () => {
     next = 65_536;
     const values = random(length, 1, 100);
     const residual = random(length, 2, 0.1);
@@ -84,7 +84,7 @@ describe.each(lengths)('kernels on %i values', (length) => {
     { momentum: 0, nesterov: false, weightDecay: 0 },
     { momentum: 0.9, nesterov: false, weightDecay: 5e-4 },
     { momentum: 0.9, nesterov: true, weightDecay: 5e-4 },
-  ])('update by SGD as double precision does, %o', ({ momentum, nesterov, weightDecay }) => {
+  ])('update by SGD, in agreement with double precision, %o', ({ momentum, nesterov, weightDecay }) => {
     next = 65_536;
     const weights = random(length, 6);
     const velocity = random(length, 7);
@@ -108,7 +108,7 @@ describe.each(lengths)('kernels on %i values', (length) => {
     close(velocity, v, 2e-6);
   });
 
-  it('average as double precision does, and take over whole weights', () => {
+  it('average weights, in agreement with double precision, and copy them with share 1', () => {
     next = 65_536;
     const weights = random(length, 40);
     const averages = random(length, 41);
@@ -120,7 +120,7 @@ describe.each(lengths)('kernels on %i values', (length) => {
     expect(averages).toEqual(weights);
   });
 
-  it('update by AdamW as double precision does', () => {
+  it('update by AdamW, in agreement with double precision', () => {
     next = 65_536;
     const [weights, mean, square] = [random(length, 20), region(length).fill(0), region(length).fill(0)];
     const w = Float64Array.from(weights);
@@ -142,14 +142,14 @@ describe.each(lengths)('kernels on %i values', (length) => {
     close(square, s, 1e-6);
   });
 
-  it('add up squares in double precision', () => {
+  it('sum squares in double precision', () => {
     next = 65_536;
     const values = random(length, 30, 1000);
     const wanted = values.reduce((sum, value) => sum + value * value, 0);
     expect(Math.abs(optimisers.squaredNorm(values) - wanted)).toBeLessThanOrEqual(1e-12 * wanted);
   });
 
-  it('find the first value that is not finite, wherever it stands', () => {
+  it('find the first value that is not finite, at any position', () => {
     next = 65_536;
     const values = random(length, 40);
     expect(optimisers.firstNonFinite(values)).toBe(-1);
@@ -165,7 +165,7 @@ describe.each(lengths)('kernels on %i values', (length) => {
 });
 
 describe('kernels', () => {
-  it('carry NaN and infinities through bfloat16, and leave no residual of them', () => {
+  it('keep NaN and infinities in bfloat16, without a residual', () => {
     next = 65_536;
     const bits = new Uint32Array([0x7fffffff, 0xffffffff, 0x7f800001, 0x7f800000, 0xff800000, 0x7f7fffff]);
     for (const length of [6, 16]) {
@@ -180,7 +180,7 @@ describe('kernels', () => {
     }
   });
 
-  it('keep a sum that plain rounding would lose, by their residual', () => {
+  it('keep a sum exact over many rounds by their residual', () => {
     next = 65_536;
     const values = region(8).fill(1.001);
     const residual = region(8).fill(0);
@@ -192,7 +192,7 @@ describe('kernels', () => {
     close(sum, new Array(8).fill(1001), 1e-5);
   });
 
-  it('refuse arrays that lie elsewhere', () => {
+  it('reject arrays outside their memory', () => {
     expect(() => optimisers.scale(new Float32Array(4), 2)).toThrow(/Communicator.allocate/);
   });
 });

@@ -45,7 +45,7 @@ function work(by: ValueKernels, [weights, gradients, one, other]: Float32Array[]
 }
 
 describe('KernelProgram', () => {
-  it('does when it is run what the kernels do at once, bit for bit, and again after another beginning', () => {
+  it('gives the bits of the kernels when it runs, also after a second begin', () => {
     const [direct, later] = [arrays(0), arrays(10)];
     const written = program();
     for (let round = 0; round < 2; round++) {
@@ -60,7 +60,7 @@ describe('KernelProgram', () => {
     }
   });
 
-  it.each([NaN, Infinity, -Infinity])('ends where values are to be finite and hold %s', (value) => {
+  it.each([NaN, Infinity, -Infinity])('stops at requireFinite if a value is %s', (value) => {
     const [values, target] = arrays(0);
     const written = program();
     written.begin();

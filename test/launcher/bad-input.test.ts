@@ -55,7 +55,7 @@ function expectMistake(work: () => unknown, message: RegExp): void {
   expect(line).not.toContain('/bin/sh');
 }
 
-describe('a recipe that cannot be read is one line', () => {
+describe('loadConfig rejects in one line', () => {
   it.each([
     ['folder.yaml', /it is a folder, not a file$/],
     ['pipe', /it is a named pipe, not a file$/],
@@ -66,7 +66,7 @@ describe('a recipe that cannot be read is one line', () => {
     ['passwd', /passwd(, extended by .*)?: a recipe is a list of "key: value" lines$/],
     ['passwd/x', /no configuration file .*passwd\/x/],
     ['x'.repeat(300), /the name is too long$/],
-  ])('%s, named or extended', (name, message) => {
+  ])('the file %s, as --config and in extends', (name, message) => {
     expectMistake(() => loadConfig({ file: at(name) }), message);
     writeFileSync(at('own.yaml'), `extends: ${at(name)}\n`);
     expectMistake(() => loadConfig({ file: at('own.yaml') }), message);
@@ -98,7 +98,7 @@ describe('a recipe that cannot be read is one line', () => {
     ['constructor: {prototype: {x: 1}}', /unknown key constructor; /],
     ['? [a]\n: 1', /unknown key /],
     ['1: 2', /unknown key 1; /],
-  ])('%s', (line, message) => {
+  ])('the line %s', (line, message) => {
     writeFileSync(at('own.yaml'), `${least}${line}\n`);
     expectMistake(() => loadConfig({ file: at('own.yaml') }), message);
   });
@@ -116,17 +116,17 @@ describe('a recipe that cannot be read is one line', () => {
   });
 });
 
-describe('centroids that no memory holds are one line', () => {
+describe('generateCentroids rejects in one line', () => {
   it.each([
     [1_000_000, 1_000_000],
     [2 ** 40, 2],
     [3, 2 ** 40],
-  ])('%i of %i dimensions', (classes, dim) => {
+  ])('%i centroids of %i dimensions, which do not fit into memory', (classes, dim) => {
     expectMistake(() => generateCentroids({ classes, dim, seed: 1 }), /take \d+ GB, \d+ GB at most/);
   });
 });
 
-describe("a starter's variables that make no sense are one line", () => {
+describe('readJobEnvironment rejects in one line', () => {
   const whole = { RANK: '0', WORLD_SIZE: '2', MASTER_ADDR: 'localhost', MASTER_PORT: '29500' };
   it.each([
     [{}, /needs RANK and WORLD_SIZE/],
@@ -143,7 +143,7 @@ describe("a starter's variables that make no sense are one line", () => {
   });
 });
 
-describe('a flag that makes no sense is one line and exit code 2', () => {
+describe('a wrong flag gives one line and exit code 2:', () => {
   const mistakes: [args: string[], message: RegExp][] = [
     [['launch', '--workers', 'abc'], /--workers: workers: .*received NaN/],
     [['launch', '--set.a=b'], /Unknown argument/],
@@ -163,17 +163,17 @@ describe('a flag that makes no sense is one line and exit code 2', () => {
   });
 });
 
-describe('advice', () => {
+describe('error messages', () => {
   const read = (path: string) => readFileSync(join(root, path), 'utf8');
   const sources = ['src', 'launcher'].flatMap((top) =>
     readdirSync(join(root, top), { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.ts'))
       .map((file) => join(top, file)),
   );
-  /** Flags of other programs that pod-dist starts, or tells of. */
+  /** Texts with flags of other programs. */
   const foreign = /taskset|torchrun|srun|mpirun|nvidia-smi|npm|pip|python|g\+\+|docker|ip |node /;
 
-  it('names only flags that a command has', () => {
+  it('name only flags that a command has', () => {
     const declared = new Set(['json', 'help', 'version']);
     for (const file of sources.filter((file) => file.startsWith('launcher'))) {
       for (const [, name] of read(file).matchAll(

@@ -17,7 +17,7 @@ describe('pod-dist bench', () => {
   beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'))));
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('step measures its parts, draws them, and lists the costliest kernels', async () => {
+  it('step measures forward, backward and update, writes an SVG, and lists the slowest kernels', async () => {
     const svg = join(folder, 'step.svg');
     const { stdout } = await bench(
       ...['step', '--model', 'small-cnn', '--batch', '4', '--backend', 'wasm', '--steps', '3'],
@@ -35,7 +35,7 @@ describe('pod-dist bench', () => {
     expect(readFileSync(svg, 'utf8')).toMatch(/^<svg/);
   });
 
-  it('loader reads an image folder without and with its caches', async () => {
+  it('loader measures an image folder with and without caches', async () => {
     for (const split of ['train', 'test']) {
       for (const name of ['cat', 'dog']) {
         mkdirSync(join(folder, split, name), { recursive: true });
@@ -62,7 +62,7 @@ describe('pod-dist bench', () => {
     for (const { imagesPerSecond } of rows) expect(imagesPerSecond).toBeGreaterThan(0);
   });
 
-  it('names what it does not know', async () => {
+  it('step rejects an unknown model', async () => {
     const failure = await bench('step', '--model', 'resnet19').catch((error: unknown) => error);
     expect(failure).toMatchObject({ code: 2, stderr: expect.stringContaining('resnet19') });
   });

@@ -13,7 +13,7 @@ const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url)
 const own = allowedCores() ?? [];
 const bindable = existsSync('/usr/bin/taskset') && own.length > 1;
 
-/** The cores that each of two running workers may use. */
+/** Allowed cores of each of two running workers. */
 async function coresOfWorkers(bindCores: boolean): Promise<string[]> {
   const out = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
   const settings = ['--set', `distributed.bindCores=${bindCores}`, '--epochs', '100000'];
@@ -44,7 +44,7 @@ async function coresOfWorkers(bindCores: boolean): Promise<string[]> {
 }
 
 describe('workers of pod-dist launch', needs('taskset and two cores', bindable), () => {
-  it('have cores of their own, unless they are left free', async () => {
+  it('are bound to different cores, unless distributed.bindCores is false', async () => {
     const bound = await coresOfWorkers(true);
     expect(new Set(bound).size).toBe(2);
     const free = await coresOfWorkers(false);

@@ -23,7 +23,7 @@ function write(name: string): string {
   return file;
 }
 
-/** What follows the header, as float32; the header must be what numpy.lib.format says. */
+/** Header and float32 values of an .npy file; the header must have the format of numpy.lib.format. */
 function readNpy(bytes: Buffer): { header: string; values: Float32Array } {
   expect(bytes.subarray(0, 8)).toEqual(Buffer.from('\x93NUMPY\x01\x00', 'latin1'));
   const length = bytes.readUInt16LE(8);
@@ -59,18 +59,18 @@ describe('writeCentroids', () => {
     expect(Float32Array.from(numbers)).toEqual(values);
   });
 
-  it('writes .json with what the centroids are of', () => {
+  it('writes .json with classes, dim, seed and values', () => {
     const found = JSON.parse(readFileSync(write('c.json'), 'utf8')) as { values: number[] };
     expect(found).toMatchObject({ classes, dim, seed });
     expect(Float32Array.from(found.values)).toEqual(values);
   });
 
-  it('writes .bin: the bytes of the values alone', () => {
+  it('writes .bin: only the bytes of the values', () => {
     const bytes = Uint8Array.from(readFileSync(write('c.bin')));
     expect(new Float32Array(bytes.buffer)).toEqual(values);
   });
 
-  it('writes a part of a larger buffer as it is', () => {
+  it('writes a view of a larger buffer', () => {
     const file = join(folder, 'part.bin');
     writeCentroids(file, { classes: 1, dim, seed, values: values.subarray(dim, 2 * dim) });
     expect(new Float32Array(Uint8Array.from(readFileSync(file)).buffer)).toEqual(values.slice(dim, 2 * dim));
@@ -78,13 +78,13 @@ describe('writeCentroids', () => {
 });
 
 describe('checkCentroidFile', () => {
-  it.each(['c.txt', 'c', 'c.npz', 'c.NPY2', 'c.constructor'])('refuses the ending of %s', (name) => {
+  it.each(['c.txt', 'c', 'c.npz', 'c.NPY2', 'c.constructor'])('rejects the ending of %s', (name) => {
     const check = () => checkCentroidFile(join(folder, name));
     expect(check).toThrow(UserError);
     expect(check).toThrow(/end the name in \.npy/);
   });
 
-  it('refuses a folder that is not there', () => {
+  it('rejects a missing folder', () => {
     expect(() => checkCentroidFile(join(folder, 'nowhere', 'c.npy'))).toThrow(/there is no folder/);
   });
 });

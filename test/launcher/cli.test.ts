@@ -25,7 +25,7 @@ function expectMistake({ code, stderr }: Ended, message: RegExp): void {
   expect(code).toBe(2);
 }
 
-describe("a user's mistake is one line and exit code 2", () => {
+describe("a user's mistake gives one line and exit code 2:", () => {
   const mistakes: [args: string[], message: RegExp][] = [
     [[], /give a command; see pod-dist --help/],
     [['lunch'], /lunch; did you mean launch\? see pod-dist --help/],
@@ -72,7 +72,7 @@ describe('with --json', () => {
     ],
     [['launch', '--json', '--set', 'epoch=3'], 'CONFIG_INVALID', /unknown key epoch/],
     [['launch', '--json', '--wrokers', '3'], 'USAGE', /did you mean workers/],
-  ])('a mistake is an object as well: pod-dist %j', async (args, code, message) => {
+  ])('a mistake is also printed as an object: pod-dist %j', async (args, code, message) => {
     const ended = await place.run(...args);
     expectMistake(ended, message);
     const { error } = JSON.parse(ended.stdout) as { error: Record<'code' | 'message' | 'url', string> };
@@ -86,7 +86,7 @@ describe('with --json', () => {
   });
 });
 
-describe('images', () => {
+describe('launch with an image folder', () => {
   const recipe = () => [
     ...['--config', join(folder, 'tiny.yaml'), '--backend', 'wasm', '--epochs', '1'],
     ...['--set', `data.root=${join(folder, 'images')}`],
@@ -103,7 +103,7 @@ describe('images', () => {
   });
 
   it.each([1, 2])(
-    'that cannot be read are named, with %i workers and no escape sequence of theirs',
+    'rejects a broken image, with %i workers, and prints no escape sequence of its name',
     async (workers) => {
       const train = join(folder, 'images', 'train', 'dog');
       const broken = join(train, 'bro\u001b[2Jken.jpg');
@@ -128,7 +128,7 @@ describe('images', () => {
   it.each([
     ['a class that is not trained', ['test', 'yak', '0.png'], /test\/yak: there is no class yak/],
     ['a file that is no image', ['train', 'cat', 'notes.txt'], /train\/cat\/notes\.txt is no/],
-  ])('beside %s are refused', async (_what, path, message) => {
+  ])('rejects %s beside the images', async (_what, path, message) => {
     const file = join(folder, 'images', ...path);
     mkdirSync(join(file, '..'), { recursive: true });
     writeFileSync(file, '');
@@ -139,7 +139,7 @@ describe('images', () => {
     }
   });
 
-  it('of an empty class are missed', async () => {
+  it('rejects a class without images', async () => {
     mkdirSync(join(folder, 'images', 'train', 'yak'));
     mkdirSync(join(folder, 'images', 'test', 'yak'));
     try {
@@ -150,7 +150,7 @@ describe('images', () => {
     }
   });
 
-  it('that are whole train to the end', async () => {
+  it('trains to the end with valid images', async () => {
     const { code, stdout, stderr } = await place.run('launch', '--json', '--out', 'whole', ...recipe());
     expect([code, JSON.parse(stdout)]).toEqual([
       0,
@@ -161,7 +161,7 @@ describe('images', () => {
 });
 
 describe('pod-dist', () => {
-  it('lists its commands, and help of each', async () => {
+  it('lists its commands with --help, and prints help for each', async () => {
     const { code, stdout } = await place.ask('--help');
     expect(code).toBe(0);
     for (const name of ['launch', 'worker', 'evaluate', 'centroids', 'setup'])
@@ -174,7 +174,7 @@ describe('pod-dist', () => {
     }
   });
 
-  it('refuses a batch that memory plainly cannot hold, and leaves no folder', async () => {
+  it('launch rejects a batch that does not fit into memory, and creates no run folder', async () => {
     const model = 'model={name: small-cnn, channels: [16384], strides: [1], dim: 2}';
     const flags = ['--backend', 'wasm', '--batch-size', '1437', '--out', 'large'];
     expectMistake(
@@ -184,7 +184,7 @@ describe('pod-dist', () => {
     expect(existsSync(join(folder, 'large'))).toBe(false);
   });
 
-  it('names a port that is in use', async () => {
+  it('launch rejects a port in use', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
@@ -196,7 +196,7 @@ describe('pod-dist', () => {
     }
   });
 
-  it('prints centroids as measured, as JSON and nothing else', async () => {
+  it('centroids --json prints the measured centroids as JSON only', async () => {
     const { code, stdout, stderr } = await place.ask('centroids', '-k', '10', '-d', '16', '--json');
     expect([code, stderr]).toEqual([0, '']);
     const { construction, maxCosine, complete } = JSON.parse(stdout) as Record<string, unknown>;

@@ -22,7 +22,7 @@ describe('pod-dist doctor', () => {
   beforeEach(() => void (cache = mkdtempSync(join(tmpdir(), 'pod-dist-test-'))));
   afterEach(() => rmSync(cache, { recursive: true }));
 
-  it('measures what runs and says what to do about the rest', async () => {
+  it('measures the usable backends, and advises about the others', async () => {
     const { stdout } = await promisify(execFile)(process.execPath, [cli, 'doctor', '--json'], {
       env: { ...process.env, POD_DIST_CACHE: cache },
       timeout: 110_000,

@@ -9,7 +9,7 @@ function parse(...args: string[]): Record<string, unknown> {
 }
 
 describe('recipeFlags', () => {
-  it('takes its help from the schema of the recipe', () => {
+  it('takes the help of flags from the schema', () => {
     const flags = recipeFlags();
     const workers = listSettings().find(({ path }) => path === 'workers');
     const description = workers?.forms[0].description as string;
@@ -18,7 +18,7 @@ describe('recipeFlags', () => {
     expect(flags['batch-size'].describe).toContain('(setting batchSize)');
   });
 
-  it('sets what a flag names, and nothing where none is given', () => {
+  it('gives the settings of the given flags only', () => {
     expect(overrides(parse())).toEqual([]);
     const given = overrides(
       parse('-n', '3', '-b', '12', '--epochs', '2', '--seed', '0', '--backend', 'wasm', '--port', '7'),
@@ -38,7 +38,7 @@ describe('recipeFlags', () => {
     });
   });
 
-  it('collects every --set as it is, one value each', () => {
+  it('collects every --set unchanged, one value each', () => {
     const { set } = parse('--set', 'a.b=c', '--set', 'model.channels=[1, 2]', '--set', 'x=-1');
     expect(set).toEqual(['a.b=c', 'model.channels=[1, 2]', 'x=-1']);
     expect(parse().set).toEqual([]);

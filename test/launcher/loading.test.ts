@@ -10,7 +10,7 @@ import { needs } from '../needs.js';
 const folder = mkdtempSync(join(tmpdir(), 'pod-dist-loading-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Code that runs in the command's process before it. */
+/** Flags of Node.js that run `code` in the process of a command before the command. */
 function before(code: string): string[] {
   const file = join(folder, 'before.cjs');
   writeFileSync(file, code);
@@ -53,14 +53,14 @@ describe('a command without tensors', () => {
     expect(ended).toEqual(commands.map(() => ({ code: 0, stderr: '' })));
   });
 
-  it('would be seen to', async () => {
+  it('is checked by a hook that does see predict load TensorFlow.js', async () => {
     const { stderr } = await run(tellTensorFlow(), cli, 'predict', '--checkpoint', folder, 'photo.jpg');
     expect(stderr).toContain('loads @tensorflow/tfjs-core');
   });
 });
 
 describe('SIGUSR1', () => {
-  it('opens no debugger while a command still loads', async () => {
+  it('opens no debugger while a command loads', async () => {
     const whileItLoads = before(`const fs = require('node:fs');
       const { readFileSync } = fs;
       fs.readFileSync = (file, ...rest) => {
@@ -75,8 +75,8 @@ describe('SIGUSR1', () => {
   });
 });
 
-describe('too few files that may be open', needs('a POSIX shell', process.platform !== 'win32'), () => {
-  it('are one line', async () => {
+describe('a limit of 32 open files', needs('a POSIX shell', process.platform !== 'win32'), () => {
+  it('ends launch with one line and exit code 2', async () => {
     const child = spawn('bash', [
       ...['-c', 'ulimit -n 32 && exec "$@"', 'bash'],
       ...[process.execPath, cli, 'launch', '--workers', '4', '--out', join(folder, 'run')],

@@ -15,7 +15,7 @@ function pipe(...path: string[]): void {
   execFileSync('mkfifo', ['-m', '600', place.path(...path)]);
 }
 
-/** A copy of the run of which one file is a named pipe. */
+/** Copies the run, with a named pipe in place of one file. */
 function runWithPipe(name: string, ...part: string[]): void {
   cpSync(place.path('run'), place.path(name), { recursive: true });
   pipe(name, ...part);
@@ -60,7 +60,7 @@ afterAll(() => {
   return place.clear();
 });
 
-describe('a pipe, a socket, a device or a link where a file is named ends a command at once', () => {
+describe('a pipe, socket, device or link in place of a file', () => {
   const isPipe = /it is a named pipe, not a file/;
   const isDevice = /it is a device, not a file/;
   const module = ['--set', 'model={name: module, path: pipe.mjs, dim: 8}'];
@@ -84,7 +84,7 @@ describe('a pipe, a socket, a device or a link where a file is named ends a comm
     [['centroids', '-k', '3', '-d', '4', '--out', 'null.json'], isDevice],
   ];
 
-  it('with one line and exit code 2', { timeout: 240_000 }, async () => {
+  it('ends a command at once with one line and exit code 2', { timeout: 240_000 }, async () => {
     for (const [args, message, environment] of commands) {
       const { code, stderr } = await (environment
         ? place.start(args, environment).ended
@@ -98,7 +98,7 @@ describe('a pipe, a socket, a device or a link where a file is named ends a comm
     expect(lstatSync(place.path('pipe')).isFIFO()).toBe(true);
   });
 
-  it('or is passed over where it is one of many', async () => {
+  it('is skipped or reported if it is one of many files', async () => {
     const cache = await place.ask('data', 'cache', '--folder', 'cache');
     expect(cache, cache.stderr).toMatchObject({ code: 0, stdout: expect.stringContaining('unknown') });
     const check = await place.ask('data', 'check', 'cifar', '--json');

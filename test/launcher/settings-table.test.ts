@@ -4,7 +4,7 @@ import { describeSettings } from '../../launcher/settings-table.js';
 const form = { of: [], values: 'whole number from 1', description: 'images a step', required: false };
 
 describe('describeSettings', () => {
-  it('is a row a form, the path in the first one', () => {
+  it('prints a row for each form of a setting, with the path in the first row', () => {
     const forms = [
       { ...form, of: ['arcface'], default: 64 },
       { ...form, of: ['am-softmax', 'x'], required: true },

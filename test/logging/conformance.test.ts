@@ -37,7 +37,7 @@ describe.each(Object.keys(subjects) as (keyof typeof subjects)[])('the sink %s',
     recorded.remove();
   });
 
-  it('shows a run while it goes on and once it has ended, all of it and nothing twice', async () => {
+  it('shows a run while it runs and after its end, completely and without repetition', async () => {
     recorded.steps(0, 5);
     const first = await follower();
     await first.open();
@@ -57,7 +57,7 @@ describe.each(Object.keys(subjects) as (keyof typeof subjects)[])('the sink %s',
     expect(said).toEqual([]);
   });
 
-  it('shows each step once where its process has ended at once, and where steps are made again', async () => {
+  it('shows each step once after its process was lost, and after steps are repeated', async () => {
     recorded.steps(0, 5);
     const lost = await follower();
     await lost.open();

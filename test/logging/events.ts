@@ -2,7 +2,7 @@ import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A value of a summary in a folder of event files. */
+/** A summary value in a folder of event files. */
 export interface Shown {
   step: number;
   tag: string;
@@ -10,8 +10,8 @@ export interface Shown {
 }
 
 /**
- * What TensorBoard shows of a folder: the values of all files in the order of their names, less those from step n on where
- * a session begins at step n. A file ends at the first record that is cut short.
+ * Values that TensorBoard shows of a folder: those of all files in the order of their names. A session that begins at step
+ * n replaces earlier values from step n on. A file ends at its first truncated record.
  */
 export function readEvents(folder: string): Shown[] {
   const names = readdirSync(folder).filter((name) => name.startsWith('events.out.tfevents.'));

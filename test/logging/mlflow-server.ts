@@ -25,7 +25,7 @@ class Refusal extends Error {
   }
 }
 
-/** Refuses to change a parameter, drops a metric that it has, and answers as an MLflow 3 server with a database does. */
+/** A server that answers as MLflow 3 with a database: it rejects changed parameters and drops repeated metrics. */
 export class MlflowServer {
   readonly runs: StoredRun[] = [];
   readonly files = new Map<string, Buffer>();
@@ -38,7 +38,7 @@ export class MlflowServer {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  /** Listens; after `stop` on the same port as before. */
+  /** Starts to listen, after `stop` on the same port as before. */
   async start(): Promise<this> {
     this.server = createServer((request, response) => {
       void this.answer(request).then(

@@ -28,7 +28,7 @@ describe('the sink mlflow', () => {
     process.env = { ...before };
   });
 
-  it('makes one run with settings, curves, files and an end of a run, and goes on with it', async () => {
+  it('creates one MLflow run with settings, curves, files and end status, and continues it on resume', async () => {
     recorded.steps(0, 15).epoch(0);
     const first = follower();
     await first.follow();
@@ -55,7 +55,7 @@ describe('the sink mlflow', () => {
     expect(said).toEqual([]);
   });
 
-  it('sends what a server misses that is away, first of all and in between, and says so once', async () => {
+  it('sends later what an unreachable server has missed, and reports that once', async () => {
     await server.stop();
     recorded.steps(0, 5);
     const first = follower();
@@ -78,7 +78,7 @@ describe('the sink mlflow', () => {
     expect(said.slice(2)).toEqual([expect.stringContaining('cannot be reached'), 'mlflow is there again']);
   });
 
-  it('sends nothing twice whose answer was lost', async () => {
+  it('sends nothing twice if an answer was lost', async () => {
     recorded.steps(0, 5);
     const lost = follower();
     await lost.open();
@@ -91,7 +91,7 @@ describe('the sink mlflow', () => {
     expect(sentSteps()).toEqual([0, 1, 2, 3, 4, 5, 6]);
   });
 
-  it('refuses a run without the address of a server, in one line', async () => {
+  it('rejects an MLFLOW_TRACKING_URI that is no server', async () => {
     process.env.MLFLOW_TRACKING_URI = 'sqlite:///m.db';
     await expect(follower().open()).rejects.toMatchObject({ code: 'ENVIRONMENT_INVALID' });
   });

@@ -33,7 +33,7 @@ function isInstalled(): boolean {
 
 const missing = needs('no @opentelemetry/sdk-node', !isInstalled());
 
-it('the sink opentelemetry says in one line which package it needs', missing, async () => {
+it('the sink opentelemetry rejects a run in one line that names the missing package', missing, async () => {
   const recorded = new RecordedRun();
   const opening = new Follower('opentelemetry', opentelemetry, recorded.run, () => {}).open();
   await expect(opening).rejects.toThrow(/npm install @opentelemetry\/sdk-node$/);

@@ -34,7 +34,7 @@ describe('the sink prometheus', () => {
   });
   const text = async () => (await fetch(url)).text();
 
-  it('counts what a run has come to, in base units', async () => {
+  it('exports counters of a run in base units', async () => {
     const found = await text();
     for (const line of [
       'pod_dist_images_total 1437',
@@ -48,14 +48,18 @@ describe('the sink prometheus', () => {
     expect((await fetch(url.replace('/metrics', '/'))).status).toBe(404);
   });
 
-  it('names its values by the conventions', needs('promtool of Prometheus', hasPromtool), async () => {
-    const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: await text() });
-    expect([status, stdout.toString(), stderr.toString()]).toEqual([0, '', '']);
-    const config = join(examples, 'prometheus.yml');
-    expect(spawnSync('promtool', ['check', 'config', config]).status).toBe(0);
-  });
+  it(
+    'names its metrics by the conventions of Prometheus',
+    needs('promtool of Prometheus', hasPromtool),
+    async () => {
+      const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: await text() });
+      expect([status, stdout.toString(), stderr.toString()]).toEqual([0, '', '']);
+      const config = join(examples, 'prometheus.yml');
+      expect(spawnSync('promtool', ['check', 'config', config]).status).toBe(0);
+    },
+  );
 
-  it('has every value that the dashboard shows', async () => {
+  it('exports every metric that the dashboard shows', async () => {
     const known = new Set([...(await text()).matchAll(/^(pod_dist_\w+)/gm)].map(([, name]) => name));
     const dashboard = readFileSync(join(examples, 'dashboard.json'), 'utf8');
     const wanted = [...dashboard.matchAll(/pod_dist_\w+/g)].map(([name]) => name);
@@ -63,7 +67,7 @@ describe('the sink prometheus', () => {
     expect([...new Set(wanted)].filter((name) => !known.has(name))).toEqual([]);
   });
 
-  it('refuses a port that is taken, in one line', async () => {
+  it('rejects a port in use', async () => {
     const config = configSchema.parse({ ...recorded.run.config, metrics: Number(new URL(url).port) });
     const other = new Follower('prometheus', prometheus, { ...recorded.run, config }, () => {});
     await expect(other.open()).rejects.toMatchObject({ code: 'PORT_IN_USE' });

@@ -8,7 +8,7 @@ import type { EpochRecord, Position, RanksRecord, Report, StepRecord } from '../
 import { RunRecorder } from '../../src/record/run-record.js';
 import type { LoggedRun } from '../../src/logging/sink.js';
 
-/** Steps of an epoch of these runs: 1437 images, 100 a step. */
+/** Steps per epoch of these runs: 1437 images, 100 per step. */
 export const epochSteps = 15;
 const images = 1437;
 
@@ -21,7 +21,7 @@ const config: Config = configSchema.parse({
   learningRate: { schedule: 'constant', rate: 0.1 },
 });
 
-/** A run folder and its record, made by the recorder alone. */
+/** A run folder and its record, written by the recorder without training. */
 export class RecordedRun {
   readonly folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
   readonly run: LoggedRun = { folder: this.folder, config, images };
@@ -49,14 +49,14 @@ export class RecordedRun {
     return this;
   }
 
-  /** Writes an evaluation, with this name of the first class. */
+  /** Writes an evaluation in which the first class has this name. */
   evaluate(name = '<0>'): this {
     const classNames = [name, ...evaluation.classNames.slice(1)];
     this.recorder.evaluated({ ...evaluation, classNames }, sample);
     return this;
   }
 
-  /** Goes on from a checkpoint: what came after it is no longer in the record. */
+  /** Resumes from a checkpoint, which removes later records. */
   resume(position: Position): this {
     this.recorder.close();
     this.recorder = RunRecorder.open(this.folder, config, position);

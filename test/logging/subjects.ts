@@ -4,18 +4,18 @@ import type { sinks } from '../../src/logging/sinks.js';
 import { MlflowServer } from './mlflow-server.js';
 import { readEvents } from './events.js';
 
-/** A tool that shows a run, and what it shows. */
+/** A tool that shows a run, and access to what it shows. */
 export interface Subject {
-  /** Begins before the sinks do. */
+  /** Starts the tool, before the sinks. */
   begin?(): Promise<void>;
   end?(): Promise<void>;
-  /** Takes a line for people; whether it is one that there is to be. */
+  /** Receives a printed line; returns whether the line is expected. */
   hear?(line: string): boolean;
-  /** Numbers of the steps whose loss it shows, in the order in which it shows them. */
+  /** Steps whose loss the tool shows, in its order. */
   steps(folder: string): Promise<number[]>;
-  /** What it shows besides steps once a run has ended: names that each have a value. */
+  /** Names of all values that the tool shows after a run has ended. */
   names(folder: string): Promise<string[]>;
-  /** Names that it is to show of the run's epochs, incidents, evaluation and report. */
+  /** Names that the tool must show for epochs, incidents, evaluation and report. */
   expected: readonly string[];
 }
 
@@ -23,7 +23,7 @@ interface SentRun {
   run: { data: { metrics: { key: string }[] } };
 }
 
-/** Asks a server by the interface that the sink uses: the real one at `POD_DIST_MLFLOW`, else the tests' own. */
+/** Asks an MLflow server: the real one at `POD_DIST_MLFLOW`, else the one of the tests. */
 function ofMlflow(): Subject {
   const before = { ...process.env };
   let server: MlflowServer | undefined;
@@ -60,7 +60,7 @@ function ofMlflow(): Subject {
   };
 }
 
-/** Counters know how many steps there were, not which. */
+/** Asks the metrics of the sink, whose counters give only the number of steps. */
 function ofPrometheus(): Subject {
   let url = '';
   const samples = async () => {
@@ -85,7 +85,7 @@ function ofPrometheus(): Subject {
   };
 }
 
-/** Every sink, but for spans of OpenTelemetry, of which a process can only open one, and for copies of checkpoints, which show no steps. */
+/** Every sink except opentelemetry, which a process can open only once, and copies, which shows no steps. */
 export const subjects: Record<Exclude<keyof typeof sinks, 'opentelemetry' | 'copies'>, () => Subject> = {
   mlflow: ofMlflow,
   prometheus: ofPrometheus,

@@ -46,7 +46,7 @@ describe('EventFile', () => {
     );
   });
 
-  it('gives each process a file that comes after those before it, and loses only a record that is cut short', () => {
+  it('gives each process a file that sorts after earlier ones, and loses only a truncated record', () => {
     const write = (step: number) => {
       const file = new EventFile(folder);
       const summary = new Summary().scalar('a', step).finish();
@@ -60,7 +60,7 @@ describe('EventFile', () => {
 });
 
 describe('the event files of a run', () => {
-  it('say what they hold to TensorBoard', needs('TensorBoard for Python', hasTensorBoard()), async () => {
+  it('are read correctly by TensorBoard', needs('TensorBoard for Python', hasTensorBoard()), async () => {
     const recorded = new RecordedRun();
     const follow = async () => {
       const follower = new Follower('tensorboard', tensorboard, recorded.run, () => {});

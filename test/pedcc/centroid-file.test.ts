@@ -19,15 +19,15 @@ function refused(bytes: Buffer, wanted = { classes: 2, dim: 3 }): () => unknown 
   return () => readCentroidFile(file, wanted);
 }
 
-describe('a file of centroids', () => {
+describe('readCentroidFile', () => {
   const matrix = (values: readonly number[], shape = [2, 3]) => npyFile(Float32Array.from(values), shape);
 
-  it('is read where it holds a unit vector a class', () => {
+  it('reads a file with a unit vector for each class', () => {
     writeFileSync(file, matrix(rows));
     expect(readCentroidFile(file, { classes: 1, dim: 3 })).toEqual(Float32Array.from(rows));
   });
 
-  it('is refused otherwise, in a line that says what is wrong', () => {
+  it('rejects other files with the reason', () => {
     expect(refused(matrix(rows), { classes: 3, dim: 3 })).toThrow(/has 2 rows, the data set 3 classes/);
     expect(refused(matrix(rows), { classes: 2, dim: 4 })).toThrow(/has 3 columns, model\.dim is 4/);
     expect(refused(matrix(rows.with(1, NaN)))).toThrow(/has NaN in row 0, column 1/);
@@ -39,7 +39,7 @@ describe('a file of centroids', () => {
 
   const hasNumpy = spawnSync(python, ['-c', 'import numpy']).status === 0;
   it(
-    'is what centroids.py makes of a pickle, which cannot run anything else',
+    'reads the file that centroids.py converts from a pickle; a malicious pickle runs nothing',
     needs('Python with numpy', hasNumpy),
     () => {
       const run = (...args: string[]) => spawnSync(python, args, { cwd: folder, encoding: 'utf8' });

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { fingerprint, generateCentroids } from '../../src/pedcc/index.js';
 
 describe('fingerprint', () => {
-  it('is the SHA-256 of the little-endian bytes, whatever buffer they lie in', () => {
+  it('is the SHA-256 of the little-endian bytes of an array or view', () => {
     const bytes = Buffer.alloc(8);
     bytes.writeFloatLE(1.5, 0);
     bytes.writeFloatLE(-2, 4);
@@ -14,7 +14,7 @@ describe('fingerprint', () => {
     expect(fingerprint(Float32Array.of(9, 1.5, -2, 9).subarray(1, 3))).toBe(wanted);
   });
 
-  it('tells the smallest difference', () => {
+  it('differs for the smallest change of a value', () => {
     const { values } = generateCentroids({ classes: 10, dim: 16, seed: 1 });
     const changed = values.slice();
     changed[7] += 2 ** -24;
@@ -26,7 +26,7 @@ describe('fingerprint', () => {
     [10, 64],
     [40, 32],
     [60, 10],
-  ])('of (%i, %i) is the same in another process', (classes, dim) => {
+  ])('of (%i, %i) centroids is equal in another process', (classes, dim) => {
     const module = fileURLToPath(new URL('../../dist/src/pedcc/index.js', import.meta.url));
     const script = `import { fingerprint, generateCentroids } from ${JSON.stringify(module)};
       process.stdout.write(fingerprint(generateCentroids({ classes: ${classes}, dim: ${dim}, seed: 3 }).values));`;

@@ -5,7 +5,7 @@ import { generateCentroids } from '../../src/pedcc/index.js';
 import { measureCosines } from '../../src/pedcc/measure.js';
 import { randomStream } from '../../src/util/random.js';
 
-/** Absolute cosines of every pair among all vectors of a frame. */
+/** Absolute cosines of all pairs of vectors of a frame. */
 function cosines(frame: Frame): Set<number> {
   const rows = Array.from({ length: frame.size }, (_, index) => {
     const row = new Float64Array(frame.dim);
@@ -59,7 +59,7 @@ describe('Frame', () => {
     [256, 1, 4_194_560, 1 / 8],
     [512, 1, 262_656, 1 / 16],
     [128, 2, 2_097_280, 1 / 4],
-  ])('in %i dimensions at level %i has %i vectors, none closer than %f', (dim, level, size, cosine) => {
+  ])('in %i dimensions at level %i has %i vectors with cosines of at most %f', (dim, level, size, cosine) => {
     const frame = new Frame(dim, level);
     expect(frame.size).toBe(size);
     expect(frame.maxCosine).toBe(cosine);
@@ -77,7 +77,7 @@ describe('Frame', () => {
     expect(largest).toBeGreaterThan(cosine / 4);
   });
 
-  it('is found by the number of classes, where the dimension is a power of two', () => {
+  it('is found by the number of classes for dimensions that are powers of two', () => {
     expect(Frame.find(33_024, 256)?.maxCosine).toBe(1 / 16);
     expect(Frame.find(33_025, 256)?.maxCosine).toBe(1 / 8);
     expect(Frame.find(100_000, 512)?.maxCosine).toBe(1 / 16);
@@ -86,8 +86,8 @@ describe('Frame', () => {
   });
 });
 
-describe('generateCentroids beyond 2 d classes', () => {
-  it('takes the frame where a packing would take too long or end higher', () => {
+describe('generateCentroids for more than 2 d classes', () => {
+  it('takes a frame if a packing would take too long or have larger cosines', () => {
     const many = generateCentroids({ classes: 2112, dim: 64, seed: 5 });
     expect(many).toMatchObject({ construction: 'frame', maxCosine: 0.125 });
     const { maxCosine, minCosine, complete } = measureCosines(many.values, 2112, 64);
@@ -97,7 +97,7 @@ describe('generateCentroids beyond 2 d classes', () => {
     expect(generateCentroids({ classes: 2112, dim: 64, seed: 6 }).values).not.toEqual(many.values);
   });
 
-  it('gives each vector of a frame a sign, so that they are centred and every |cosine| stays', () => {
+  it('gives the vectors of a frame signs that centre them and keep every |cosine|', () => {
     const [classes, dim] = [1000, 64];
     const make = (centred: boolean) => generateCentroids({ classes, dim, seed: 5, centred }).values;
     const [signed, plain] = [make(true), make(false)];
@@ -122,7 +122,7 @@ describe('generateCentroids beyond 2 d classes', () => {
     expect(Math.abs(flipped - classes / 2)).toBeLessThan(60);
   });
 
-  it('takes the packing where that is better', () => {
+  it('takes a packing if its cosines are smaller', () => {
     const few = generateCentroids({ classes: 40, dim: 16, seed: 5 });
     expect(few.construction).toBe('packing');
     expect(few.maxCosine).toBeLessThan(0.2);

@@ -50,7 +50,7 @@ describe('generateCentroids', () => {
     expect(measured.minCosine).toBeCloseTo(-1, 6);
   });
 
-  it('makes a packing beyond, and reports the largest cosine that it has', () => {
+  it('makes a packing for more than 2 d classes, and returns its largest cosine', () => {
     const [classes, dim] = [50, 12];
     const { values, maxCosine, construction } = generateCentroids({ classes, dim, seed: 3 });
     expect(construction).toBe('packing');
@@ -68,13 +68,13 @@ describe('generateCentroids', () => {
     [10, 64],
     [40, 32],
     [50, 12],
-  ])('depends on the options alone: equal bits again, others from another seed (%i, %i)', (classes, dim) => {
+  ])('gives equal bits for equal options, and others for another seed (%i, %i)', (classes, dim) => {
     const make = (seed: number) => generateCentroids({ classes, dim, seed }).values;
     expect(make(5)).toEqual(make(5));
     expect(make(5)).not.toEqual(make(6));
   });
 
-  it('tells how far it is, up to the end', () => {
+  it('reports rising progress up to 1', () => {
     for (const [classes, dim] of [
       [500, 500],
       [60, 8],
@@ -93,7 +93,7 @@ describe('generateCentroids', () => {
     [{ dim: -1 }, /^dim is -1: /],
     [{ dim: NaN }, /^dim is NaN: /],
     [{ seed: -1 }, /^seed is -1: /],
-  ])('refuses %j', (options, message) => {
+  ])('rejects %j', (options, message) => {
     const make = () => generateCentroids({ classes: 3, dim: 4, seed: 0, ...options });
     expect(make).toThrow(UserError);
     expect(make).toThrow(message);
@@ -101,7 +101,7 @@ describe('generateCentroids', () => {
 });
 
 describe('cosineBound', () => {
-  it('is what simplex and orthoplex reach', () => {
+  it('equals the cosines of simplex and orthoplex', () => {
     expect(cosineBound(1, 4)).toBe(-1);
     expect(cosineBound(5, 4)).toBe(-1 / 4);
     expect(cosineBound(6, 4)).toBe(0);
@@ -122,7 +122,7 @@ describe('cosineBound', () => {
 });
 
 describe('welchBound', () => {
-  it('is what an equiangular tight frame reaches', () => {
+  it('equals the cosine of an equiangular tight frame', () => {
     expect(welchBound(6, 3)).toBeCloseTo(1 / Math.sqrt(5), 12);
     expect(welchBound(3, 3)).toBe(0);
   });

@@ -32,7 +32,7 @@ describe('measureCosines', () => {
     expect(measured.minCosine).toBeCloseTo(Math.min(...cosines), 12);
   });
 
-  it('has nothing to measure of one row', () => {
+  it('measures no pairs for one row', () => {
     expect(measureCosines(Float32Array.of(1, 0), 1, 2)).toEqual({
       maxCosine: -1,
       minCosine: 1,
@@ -41,7 +41,7 @@ describe('measureCosines', () => {
     });
   });
 
-  it('samples pairs of different rows where there are too many', () => {
+  it('samples pairs of different rows if there are too many', () => {
     const [classes, dim] = [300, 300];
     const values = new Float32Array(classes * dim);
     for (let row = 0; row < classes; row++) values[row * dim + row] = 1;
@@ -51,7 +51,7 @@ describe('measureCosines', () => {
     expect([maxCosine, minCosine]).toEqual([0, 0]);
   });
 
-  it('sees a pair that is off', () => {
+  it('finds a single pair of equal rows', () => {
     const { values } = generateCentroids({ classes: 10, dim: 16, seed: 1 });
     values.set(values.slice(0, 16), 9 * 16);
     expect(measureCosines(values, 10, 16).maxCosine).toBeCloseTo(1, 6);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { orthoplexVertex } from '../../src/pedcc/orthoplex.js';
 
 describe('orthoplexVertex', () => {
-  it('gives the basis and then its negatives', () => {
+  it('gives the basis vectors, then their negatives', () => {
     const row = new Float64Array(3).fill(9);
     const rows = Array.from({ length: 6 }, (_, index) => {
       orthoplexVertex(index, row);

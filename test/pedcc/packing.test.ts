@@ -3,7 +3,7 @@ import { cosineBound } from '../../src/pedcc/index.js';
 import { measureCosines } from '../../src/pedcc/measure.js';
 import { packing } from '../../src/pedcc/packing.js';
 
-/** Largest cosines of the best spherical codes known: polygons, and Sloane's tables of packings in three dimensions. */
+/** Largest cosines of the best known spherical codes: polygons, and Sloane's tables of packings in three dimensions. */
 const best: [classes: number, dim: number, cosine: number, tolerance: number][] = [
   [5, 2, Math.cos((2 * Math.PI) / 5), 1e-3],
   [9, 2, Math.cos((2 * Math.PI) / 9), 1e-3],
@@ -14,7 +14,7 @@ const best: [classes: number, dim: number, cosine: number, tolerance: number][] 
 
 describe('packing', () => {
   it.each(best)(
-    'of %i vectors in %i dimensions comes near the best known',
+    'of %i vectors in %i dimensions is near the best known one',
     (classes, dim, cosine, tolerance) => {
       const { values, maxCosine } = packing(classes, dim, 1);
       const { maxCosine: measured } = measureCosines(values, classes, dim);
@@ -24,7 +24,7 @@ describe('packing', () => {
     },
   );
 
-  // 0.210 and 0.151 are what four hundred steps of plain gradient descent reached.
+  // Four hundred steps of plain gradient descent reached 0.210 and 0.151.
   it.each([
     [30, 8, 0.21],
     [200, 32, 0.151],
@@ -34,7 +34,7 @@ describe('packing', () => {
     expect(maxCosine).toBeLessThan(limit);
   });
 
-  it('works in dimensions that are no multiple of four', () => {
+  it('works in dimensions that are not multiples of four', () => {
     for (const dim of [5, 6, 7]) {
       const { values, maxCosine } = packing(40, dim, 2);
       const measured = measureCosines(values, 40, dim);
@@ -43,13 +43,13 @@ describe('packing', () => {
     }
   });
 
-  it('of more vectors than dimension 1 has directions repeats them', () => {
+  it('repeats directions for three vectors in dimension 1', () => {
     const { values, maxCosine } = packing(3, 1, 1);
     expect([...values].map(Math.abs)).toEqual([1, 1, 1]);
     expect(maxCosine).toBe(1);
   });
 
-  it('depends on (classes, dim, seed) alone', () => {
+  it('depends only on (classes, dim, seed)', () => {
     expect(packing(60, 10, 4)).toEqual(packing(60, 10, 4));
     expect(packing(60, 10, 4).values).not.toEqual(packing(60, 10, 5).values);
   });

@@ -10,7 +10,7 @@ describe('CentroidSource', () => {
   const made = new CentroidSource(options, 1e6);
   const kept = new CentroidSource(options);
 
-  it('makes rows on demand beyond its limit, with the bits of the whole matrix', () => {
+  it('generates rows on demand above its limit, with the bits of the whole matrix', () => {
     expect([made.stored, kept.stored]).toEqual([false, true]);
     expect(made.maxCosine).toBe(1 / 16);
     const labels = [4999, 0, 257, 257, 1024];
@@ -22,7 +22,7 @@ describe('CentroidSource', () => {
     }
   });
 
-  it('needs no more than the last, part basis for the norm of logits', async () => {
+  it('needs only the last, incomplete basis for the norm of logits', async () => {
     await tf.setBackend('cpu');
     expect([made.wholeBases, kept.wholeBases]).toEqual([19, 19]);
     const rest = made.block(made.wholeBases * 256, 5000);
@@ -35,7 +35,7 @@ describe('CentroidSource', () => {
     });
   });
 
-  it('keeps what has no closed form beyond 2 d, whatever its size', () => {
+  it('stores packings, which have no closed form, whatever their size', () => {
     const packed = new CentroidSource({ classes: 40, dim: 12, seed: 1 }, 1);
     expect(packed.stored).toBe(true);
     expect(packed.wholeBases).toBe(0);

@@ -54,8 +54,8 @@ function follow(): { combiner: RunCombiner; heard: unknown[] } {
   return { combiner, heard };
 }
 
-describe('checkpoints', () => {
-  it('are told of once each, by rank 0', () => {
+describe('RunCombiner with checkpoints', () => {
+  it('reports each checkpoint of rank 0 once, in order, and rejects others', () => {
     const told: number[] = [];
     const combiner = new RunCombiner([{ checkpoint: ({ epochs }) => void told.push(epochs) }]);
     const record =
@@ -74,7 +74,7 @@ describe('checkpoints', () => {
     expect(told).toEqual([2, 2, 4]);
   });
 
-  it('are saved once every rank has told of its files, of the same one', () => {
+  it('combines the files of all ranks of the same checkpoint', () => {
     const combiner = new RunCombiner([]);
     const sha256 = '0'.repeat(64);
     const part = (name: string) => ({ name, shards: [{ bytes: 8, sha256 }], sums: [0.5] });
@@ -88,7 +88,7 @@ describe('checkpoints', () => {
       expect(() => combiner.readPart('saved', wrong)).toThrow(/is not pod-dist's/);
   });
 
-  it('that could not be written are in the report', () => {
+  it('lists checkpoints that could not be written in the report', () => {
     const told: string[] = [];
     const unwritten = ['cannot write report.json'];
     const combiner = new RunCombiner([{ missed: ({ message }) => void told.push(message), unwritten }]);
@@ -101,12 +101,12 @@ describe('checkpoints', () => {
   });
 });
 
-describe('steps that are made again', () => {
+describe('RunCombiner with repeated steps', () => {
   const step = (number: number, loss: number) => ({
     ...{ kind: 'step', epoch: 0, step: number, loss, lr: 0.1, samplesPerSecond: 9 },
   });
 
-  it('are recorded once, and must come to the losses that they had', () => {
+  it('records each step once, and rejects a repeated step with another loss', () => {
     const told: number[] = [];
     const combiner = new RunCombiner([{ step: (record) => void told.push(record.step) }], true);
     for (const number of [0, 1, 2]) combiner.record(step(number, number / 3));
@@ -124,7 +124,7 @@ describe('steps that are made again', () => {
     expect(() => combiner.record(step(4, 1))).toThrow(/had the loss/);
   });
 
-  it('end epochs and write checkpoints that are recorded once', () => {
+  it('records epochs and checkpoints of repeated steps once', () => {
     const { combiner, heard } = follow();
     const result = combiner.combine('epoch', parts);
     combiner.record({ kind: 'checkpoint', name: 'epoch-0005', epochs: 5, steps: 0 });
@@ -137,7 +137,7 @@ describe('steps that are made again', () => {
 });
 
 describe('RunCombiner', () => {
-  it('adds up the counts of an epoch over the ranks', () => {
+  it('adds the counts of an epoch over the ranks', () => {
     const { combiner, heard } = follow();
     const result = combiner.combine('epoch', parts);
     const record = {
@@ -156,7 +156,7 @@ describe('RunCombiner', () => {
     expect(heard).toEqual([[record, totals(5, 4, 4)], { kind: 'ranks', epoch: 4, ranks: times }]);
   });
 
-  it('makes the report of the last epoch and of what every rank computed on', () => {
+  it("makes the report from the last epoch and every rank's device", () => {
     const { combiner, heard } = follow();
     combiner.combine('epoch', parts);
     const report = combiner.combine('finish', [
@@ -177,7 +177,7 @@ describe('RunCombiner', () => {
     expect(heard[2]).toEqual(report);
   });
 
-  it('hands steps and what is evaluated on, and refuses other news', () => {
+  it('passes steps and evaluated images on, and rejects other records', () => {
     const { combiner, heard } = follow();
     const step = { kind: 'step', epoch: 1, step: 1, loss: 1, lr: 0.1, samplesPerSecond: 9 };
     combiner.record(step);
@@ -187,7 +187,7 @@ describe('RunCombiner', () => {
     expect(() => combiner.record({})).toThrow(/what it records is not pod-dist's/);
   });
 
-  it('refuses what nobody gathers, and an end before the first epoch', () => {
+  it('rejects unknown names, and an end before the first epoch', () => {
     const { combiner } = follow();
     for (const name of ['weights', 'toString', '']) {
       expect(() => combiner.readPart(name, {})).toThrow(`nothing is gathered under the name '${name}'`);
@@ -196,7 +196,7 @@ describe('RunCombiner', () => {
     expect(() => combiner.combine('finish', [finish])).toThrow(/before their first epoch/);
   });
 
-  it('tells the ranks results that are read as they were made', () => {
+  it('gives results that readResult accepts unchanged', () => {
     const { combiner } = follow();
     const result = { epoch: combiner.combine('epoch', parts), saved: combiner.combine('saved', [saved]) };
     expect(readResult('epoch', structuredClone(result.epoch))).toEqual(result.epoch);

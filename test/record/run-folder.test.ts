@@ -25,7 +25,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** What a start has left: with `steps`, it has trained. */
+/** Writes the files of a started run; with `steps` it has trained. */
 function begun(path: string, steps = ''): void {
   for (const part of ['logs', 'checkpoints']) mkdirSync(join(path, part), { recursive: true });
   writeFileSync(join(path, 'config.yaml'), 'name: digits\n');
@@ -33,7 +33,7 @@ function begun(path: string, steps = ''): void {
 }
 
 describe('RunFolder.claim', () => {
-  it('gives each of several jobs at once another number of the name, gaps left alone', async () => {
+  it('gives simultaneous jobs different numbers after the name, and skips existing folders', async () => {
     mkdirSync('runs/digits-2', { recursive: true });
     const claimed = await Promise.all([1, 2, 3, 4].map(() => RunFolder.claim('digits')));
     expect(claimed.map(({ path }) => path).sort()).toEqual([
@@ -45,7 +45,7 @@ describe('RunFolder.claim', () => {
     expect((await RunFolder.claim('other')).path).toBe('runs/other');
   });
 
-  it('takes a folder that is given and free, or makes it, for one job at a time', async () => {
+  it('takes or creates the given folder for one job at a time', async () => {
     const first = await RunFolder.claim('digits', { out: 'a/b/c' });
     expect(first.path).toBe('a/b/c');
     const busy = { code: 'RUN_BUSY', message: expect.stringContaining(`process ${process.pid} on host`) };
@@ -58,7 +58,7 @@ describe('RunFolder.claim', () => {
     (await RunFolder.reclaim('a/b/c')).release();
   });
 
-  it('takes what a failed start has left, and nothing that anything else has', async () => {
+  it('takes the folder of a failed start, and no folder with other files', async () => {
     begun('left');
     (await RunFolder.claim('digits', { out: 'left' })).release();
     begun('mine');
@@ -72,7 +72,7 @@ describe('RunFolder.claim', () => {
     expect(readdirSync('recipes')).toEqual(['config.yaml']);
   });
 
-  it.each(['file', 'file/below'])('says that %s cannot be a folder', async (out) => {
+  it.each(['file', 'file/below'])('rejects %s, which cannot be a folder', async (out) => {
     writeFileSync('file', '');
     await expect(RunFolder.claim('digits', { out })).rejects.toMatchObject({
       name: 'UserError',
@@ -81,7 +81,7 @@ describe('RunFolder.claim', () => {
     });
   });
 
-  it('makes folders for their owner alone, unless they are not confidential', async () => {
+  it('creates folders with mode 700, or 755 if they are not confidential', async () => {
     const umask = process.umask(0o022);
     try {
       const modeOf = async (confidential?: boolean) =>
@@ -92,7 +92,7 @@ describe('RunFolder.claim', () => {
     }
   });
 
-  it('is undone where nothing has been trained, but only for a folder that it has made', async () => {
+  it('is undone by abandon only for a folder that it has created and that has not trained', async () => {
     mkdirSync('given');
     const [given, untrained, trained] = [
       await RunFolder.claim('digits', { out: 'given' }),
@@ -114,7 +114,7 @@ describe('RunFolder.claim', () => {
 });
 
 describe('lastRunFolder', () => {
-  it('is the run of the name that was written to last, whatever its number', () => {
+  it('gives the run of this name that was written last, whatever its number', () => {
     expect(lastRunFolder('digits')).toBeUndefined();
     ['digits', 'digits-2', 'digits-4', 'digits-big'].forEach((name, index) => {
       const path = join('runs', name);

@@ -34,7 +34,7 @@ const job = (kind: string) => {
 };
 
 describe('listRuns', () => {
-  it('says of each run what its folder says, and where settings differ', async () => {
+  it('lists state and results of each run, differing settings, and broken folders', async () => {
     const config = (more: string) =>
       `name: a\nepochs: 2\nworkers: 2\nbackend: auto\nloss: {name: pod${more}}\n`;
     const whole = { 'config.yaml': config(', lambda: 1'), 'metrics.jsonl': `${epochs(0.5, 0.75)}\n` };
@@ -78,7 +78,7 @@ describe('listRuns', () => {
     expect(broken[1].reason).toBe('it has no config.yaml');
   });
 
-  it('refuses a folder that is not there', () => {
+  it('rejects a missing folder', () => {
     expect(() => listRuns(join(folder, 'gone'))).toThrow('there is no folder');
   });
 });

@@ -34,7 +34,7 @@ describe('RunLock', () => {
     rmSync(place, { recursive: true });
   });
 
-  /** Starts a process that takes the folder; gives the lines that it prints. */
+  /** Starts a process that locks the folder; returns it with the lines that it prints. */
   function taker(...args: string[]) {
     const child = spawn(process.execPath, [script, folder, ...args], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -59,7 +59,7 @@ describe('RunLock', () => {
     utimesSync(file, touched, touched);
   };
 
-  it('is refused while its process lives, with a line that names it, and free once it is released', async () => {
+  it('cannot be taken while its process lives, and can be taken after its end or release', async () => {
     const { child, line } = taker();
     expect([await line(), await line()]).toEqual(['ready', 'taken']);
     expect(holderOf(folder)).toMatchObject({ pid: child.pid, host: hostname() });
@@ -78,7 +78,7 @@ describe('RunLock', () => {
     expect(locks()).toEqual([]);
   });
 
-  it('that a killed job has left goes to one of several that want it at the same moment', async () => {
+  it('of a killed job goes to exactly one of several simultaneous jobs', async () => {
     for (let round = 0; round < 2; round++) {
       const dead = taker();
       expect([await dead.line(), await dead.line()]).toEqual(['ready', 'taken']);
@@ -94,7 +94,7 @@ describe('RunLock', () => {
     }
   });
 
-  it('of another machine counts while it is touched, and of a later process with the same pid does not', async () => {
+  it('of another machine is valid while it is touched; of an earlier process with the same pid it is not', async () => {
     const own = await RunLock.take(folder);
     rewrite({ machine: 'another', host: 'elsewhere', pid: 1 });
     await expect(RunLock.take(folder)).rejects.toThrow(/process 1 on host elsewhere/);
@@ -106,7 +106,7 @@ describe('RunLock', () => {
     (await RunLock.take(folder)).release();
   });
 
-  it('of another machine goes to one that takes the job over, once it is not touched for three seconds', async () => {
+  it('of another machine goes to a successor once it has not been touched for three seconds', async () => {
     const own = await RunLock.take(folder);
     rewrite({ machine: 'another', host: 'elsewhere', pid: 1 });
     let lost: Error | undefined;
@@ -128,7 +128,7 @@ describe('RunLock', () => {
     next.release();
   });
 
-  it('that is half written counts until it is old', async () => {
+  it('with incomplete content is valid until it is old', async () => {
     const file = join(folder, 'lock-0123456789abcdef.json');
     writeFileSync(file, '{"ho');
     await expect(RunLock.take(folder)).rejects.toMatchObject({ code: 'RUN_BUSY' });

@@ -49,7 +49,7 @@ describe('RunRecorder', () => {
   beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'))));
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it("writes nothing once the folder is another job's, which goes on in a file of its own", () => {
+  it('writes nothing once another job holds the folder', () => {
     let held = true;
     const former = RunRecorder.open(folder, config, undefined, () => held);
     former.step(step(0, 0));
@@ -67,7 +67,7 @@ describe('RunRecorder', () => {
     expect(readdirSync(folder)).not.toContain('job');
   });
 
-  it('writes the configuration as resolved, and a line a record', () => {
+  it('writes the resolved configuration, and a line for each record', () => {
     const recorder = RunRecorder.open(folder, config);
     recorder.step(step(0, 0));
     recorder.epoch(epochRecord(0));
@@ -78,7 +78,7 @@ describe('RunRecorder', () => {
     expect(readdirSync(folder).sort()).toEqual(['checkpoints', 'config.yaml', 'logs', 'metrics.jsonl']);
   });
 
-  it('keeps the epochs before a resumed one and drops what came after', () => {
+  it('keeps the records before a resumed epoch, and drops later ones', () => {
     const first = RunRecorder.open(folder, config);
     for (const epoch of [0, 1, 2]) {
       first.step(step(epoch, epoch));
@@ -91,7 +91,7 @@ describe('RunRecorder', () => {
     expect(metrics().map(({ epoch }) => epoch)).toEqual([0, 0, 1, 1, 2]);
   });
 
-  it('keeps the steps before one in the middle of an epoch', () => {
+  it('keeps the steps before a position in the middle of an epoch', () => {
     const first = RunRecorder.open(folder, config);
     for (const index of [0, 1, 2]) first.step(step(0, index));
     first.epoch(epochRecord(0));

@@ -3,7 +3,7 @@ import { delimiter, join } from 'node:path';
 
 const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-/** A Chromium of this machine: `POD_DIST_CHROMIUM`, else the first in the path. */
+/** Path of a Chromium on this machine: `POD_DIST_CHROMIUM`, else the first one in PATH. */
 export function findChromium(): string | undefined {
   const folders = (process.env.PATH ?? '').split(delimiter);
   const candidates = folders.flatMap((folder) => names.map((name) => join(folder, name)));
@@ -12,7 +12,7 @@ export function findChromium(): string | undefined {
   );
 }
 
-/** What Chromium is started with: no sandbox as root, and nothing of its own on the network. */
+/** Flags of Chromium: no sandbox, since tests may run as root, and no network traffic of its own. */
 export const browserFlags = [
   '--no-sandbox',
   '--disable-gpu',

@@ -10,7 +10,7 @@ let folder: string;
 beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'))));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** A run folder of these files. */
+/** Writes a run folder with these files. */
 function write(name: string, files: Readonly<Record<string, string>>): string {
   const path = join(folder, name);
   mkdirSync(path, { recursive: true });
@@ -31,7 +31,7 @@ const step = (index: number, more: object = {}) =>
   });
 
 describe('readRuns', () => {
-  it('reads settings by path, and the lines that are whole', () => {
+  it('reads settings by path and complete lines, and lists gaps', () => {
     const [run] = readRuns([
       write('part', {
         'config.yaml': 'epochs: 2\nloss: {name: pod, delta: {initial: 0.05}}\n',
@@ -48,7 +48,7 @@ describe('readRuns', () => {
     ]);
   });
 
-  it('names what is broken, and goes on without it', () => {
+  it('lists broken files as gaps, and reads the others', () => {
     const [run] = readRuns([
       write('broken', {
         'config.yaml': 'a: [',
@@ -64,7 +64,7 @@ describe('readRuns', () => {
     expect(reportPage([run])).toContain('report.json is not what pod-dist writes');
   });
 
-  it('tells runs of one name apart', () => {
+  it('names runs by path if their names are equal', () => {
     const folders = ['a/run', 'b/run'].map((name) => write(name, { 'metrics.jsonl': step(0) }));
     expect(readRuns(folders).map(({ name }) => name)).toEqual(folders);
   });
@@ -73,15 +73,15 @@ describe('readRuns', () => {
     ['missing', 'there is no run folder'],
     ['file', 'there is no run folder'],
     ['other', 'is no run folder'],
-  ])('refuses %s', (name, message) => {
+  ])('rejects the folder %s', (name, message) => {
     writeFileSync(join(folder, 'file'), '');
     mkdirSync(join(folder, 'other'), { recursive: true });
     expect(() => readRuns([join(folder, name)])).toThrow(message);
   });
 });
 
-describe('the page', () => {
-  it('shows names as text, whatever is in them', () => {
+describe('reportPage', () => {
+  it('escapes HTML in names and settings', () => {
     const name = '<script>alert(1)</script>';
     const [run] = readRuns([
       write('plain', { 'metrics.jsonl': `${step(0)}\n${step(1)}\n`, 'config.yaml': 'a: "</script>"\n' }),
@@ -95,14 +95,14 @@ describe('the page', () => {
     expect(page).toContain('\\u003cscript>alert(1)');
   });
 
-  it('is the same for the same runs', () => {
+  it('gives the same page for the same runs', () => {
     const folders = [join(folder, 'plain')];
     expect(reportPage(readRuns(folders))).toBe(reportPage(readRuns(folders)));
   });
 });
 
 describe('stepCurve', () => {
-  it('runs over epochs, and averages neighbours of a long run', () => {
+  it('gives points by epoch, and averages neighbours of a long run', () => {
     const lines = (count: number) => Array.from({ length: count }, (_, index) => step(index)).join('\n');
     const [short, long] = readRuns([
       write('short', { 'metrics.jsonl': lines(8) }),

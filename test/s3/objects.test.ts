@@ -4,7 +4,7 @@ import { joinS3, s3Address } from '../../src/s3/address.js';
 import { findObject, listObjects, readObject } from '../../src/s3/objects.js';
 import { environmentOf, FaultyProxy, needsMoto, ObjectServer } from './servers.js';
 
-it('takes addresses apart, and refuses what is none', () => {
+it('s3Address parses addresses, and rejects invalid ones', () => {
   expect(s3Address('s3://bucket/a/b c.tar')).toEqual({ bucket: 'bucket', key: 'a/b c.tar' });
   expect(s3Address('s3://bucket')).toEqual({ bucket: 'bucket', key: '' });
   expect(joinS3('s3://bucket/a/', 'b')).toBe('s3://bucket/a/b');
@@ -36,14 +36,14 @@ describe('objects', needsMoto, () => {
     await server.close();
   });
 
-  it('are found and read in parts', async () => {
+  it('are found and read in ranges', async () => {
     const found = await findObject(path, patience);
     expect(found).toEqual({ path, bytes: content.length, version: expect.stringMatching(/^".+"$/) });
     expect(await readObject(found, 5, 70_000, patience)).toEqual(content.subarray(5, 70_005));
     expect(await readObject(found, 7, 0, patience)).toEqual(Buffer.alloc(0));
   });
 
-  it('are read on from the byte where a connection breaks, past servers that are busy or silent', async () => {
+  it('are read from the byte at which a connection broke, after busy and silent answers', async () => {
     const found = await findObject(path, patience);
     proxy.requests.length = 0;
     proxy.faults.push('busy', 'cut', 'silent', 'cut', 'none');
@@ -56,7 +56,7 @@ describe('objects', needsMoto, () => {
     expect(starts[4]).toBeGreaterThan(starts[3]);
   });
 
-  it('that a server does not give are an error after some tries, each with a deadline', async () => {
+  it('fail to read after several tries, each with a deadline', async () => {
     const found = await findObject(path, patience);
     proxy.faults.push('busy', 'busy', 'busy', 'busy');
     await expect(readObject(found, 0, 9, patience)).rejects.toMatchObject({
@@ -72,7 +72,7 @@ describe('objects', needsMoto, () => {
     });
   });
 
-  it('that change are an error, and no mixture', async () => {
+  it('are rejected if they change between reads', async () => {
     await put('changing', content);
     const found = await findObject('s3://things/changing', patience);
     await put('changing', randomBytes(content.length));
@@ -83,7 +83,7 @@ describe('objects', needsMoto, () => {
     });
   });
 
-  it('that are not there are an error at once', async () => {
+  it('are rejected at once if they do not exist', async () => {
     for (const missing of ['s3://things/nowhere', 's3://no-such-bucket/x'])
       await expect(findObject(missing, patience)).rejects.toMatchObject({
         name: 'UserError',
@@ -93,7 +93,7 @@ describe('objects', needsMoto, () => {
     expect(proxy.requests).toHaveLength(2);
   });
 
-  it('are listed page by page, to a bound', async () => {
+  it('are listed page by page, up to a limit', async () => {
     const { objects } = await listObjects('s3://things/folder', patience);
     expect(objects.map((object) => object.path)).toEqual(
       ['a/1', 'a/2', 'b/3', 'one.bin'].map((name) => `s3://things/folder/${name}`),

@@ -11,13 +11,13 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { needs } from '../needs.js';
 
-/** Python with moto, which speaks S3. */
+/** Python with moto, an S3 server. */
 const python = process.env.POD_DIST_PYTHON ?? 'python3';
 const there = spawnSync(python, ['-c', 'import flask, moto.server'], { stdio: 'ignore' }).status === 0;
 
 export const needsMoto = needs('Python with moto[server] (POD_DIST_PYTHON names one)', there);
 
-/** Variables with which a process reaches a server, and nothing else. */
+/** Variables with which a process reaches only this server. */
 export function environmentOf(url: string): Record<string, string> {
   return {
     AWS_ENDPOINT_URL: url,
@@ -28,7 +28,7 @@ export function environmentOf(url: string): Record<string, string> {
   };
 }
 
-/** Who asks; moto does not verify it. */
+/** An authorization header, which moto does not verify. */
 const authorization =
   'AWS4-HMAC-SHA256 Credential=key/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0';
 
@@ -60,7 +60,7 @@ export class ObjectServer {
     throw new Error('moto has not started');
   }
 
-  /** Makes a bucket, or an object in it: `things`, `things/folder/one`. */
+  /** Creates a bucket such as `things`, or an object such as `things/folder/one`. */
   async put(path: string, body: Uint8Array | string = ''): Promise<void> {
     const options = { method: 'PUT', headers: { authorization }, body: Buffer.from(body) };
     const { ok, status } = await fetch(`${this.url}/${path}`, options);
@@ -83,14 +83,14 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** What happens to a request on its way. */
+/** What the proxy does to a request. */
 export type Fault = 'none' | 'busy' | 'cut' | 'silent';
 
-/** Stands before a server, and lets requests pass, answers that it is busy, cuts answers off, or says nothing. */
+/** A proxy that passes requests on, answers 503, truncates answers, or does not answer. */
 export class FaultyProxy {
-  /** What happens to the next requests, one after another; then nothing. */
+  /** Faults of the next requests, one each; later requests pass. */
   readonly faults: Fault[] = [];
-  /** Bytes of an answer that is cut off which get through. */
+  /** Bytes of a truncated answer that pass. */
   cutAfter = 1000;
   /** Method, path and range of every request. */
   readonly requests: { method: string; path: string; range?: string }[] = [];

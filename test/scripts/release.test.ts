@@ -30,7 +30,7 @@ function write(file: string, text: string): void {
 }
 
 describe('a release', () => {
-  it('needs a section, a repository, a clean checkout, a tag and a pass of the commit', () => {
+  it('needs a changelog section, a repository, a clean checkout, a tag and a passed commit', () => {
     git('init', '--quiet');
     write('.gitignore', '.ci/passed\n');
     write('package.json', '{ "version": "1.2.0" }');
@@ -61,15 +61,15 @@ describe('a release', () => {
     ['1.2.0 - not published yet\n\n- New.\n', 'not "## 1.2.0 - not'],
     ['1.2.0 - 2026-12-01\n', 'says nothing of 1.2.0'],
     ['[Unreleased]\n\n- More.\n\n## 1.2.0 - 2026-12-01\n\n- New.\n', 'belong to no version'],
-  ])('does not take the changelog %j', (sections, line) => {
+  ])('rejects the changelog %j', (sections, line) => {
     expect(changelogObstacles(`# Changelog\n\n## ${sections}`, '1.2.0')).toEqual([
       expect.stringContaining(line),
     ]);
   });
 });
 
-describe('a licence', () => {
-  it('is allowed where each of its parts is, or one of several', () => {
+describe('isAllowed', () => {
+  it('accepts licences whose parts are all allowed, or one of several alternatives', () => {
     for (const one of ['MIT', '(MIT OR GPL-3.0-only)', 'Apache-2.0 AND LGPL-3.0-or-later'])
       expect(isAllowed(one), one).toBe(true);
     for (const one of ['', 'GPL-3.0-only', 'MIT AND SSPL-1.0', 'UNLICENSED'])

@@ -5,7 +5,7 @@ import * as tf from '../../src/tf/index.js';
 
 beforeAll(() => initBackend('cpu'));
 
-/** The gradient of an operation whose backward pass fails, as one that waits for another rank does. */
+/** Computes a gradient whose backward pass throws, as it does when another rank is lost. */
 function fail(weights: tf.Variable): void {
   const lost = tf.customGrad((x) => ({
     value: tf.square(x as tf.Tensor),
@@ -16,7 +16,7 @@ function fail(weights: tf.Variable): void {
   tf.tidy(() => tf.variableGrads(() => tf.sum(lost(tf.mul(weights, weights))), [weights]));
 }
 
-it('gives back what gradients that have failed have saved, however many', () => {
+it('disposeTape frees the tensors that failed gradients have saved', () => {
   const weights = tf.variable(tf.tensor1d([1, 2, 3]));
   const before = tf.memory().numTensors;
   expect(() => fail(weights)).toThrow('the other rank is lost');

@@ -2,17 +2,17 @@ import { describe, expect, it } from 'vitest';
 import { randomStream } from '../../src/util/random.js';
 import { ClockOffset } from '../../src/trace/clock-offset.js';
 
-/** A question at `sent`, to a clock ahead by `ahead`, with a delay each way. */
+/** A sample sent at `sent` to a clock that is ahead by `ahead`, with a delay each way. */
 function sample(sent: number, ahead: number, there: number, back: number) {
   return { sent, answered: sent + there + ahead, received: sent + there + back };
 }
 
 describe('ClockOffset', () => {
-  it('knows nothing without a sample', () => {
+  it('is undefined without a sample', () => {
     expect(new ClockOffset().at(0)).toBeUndefined();
   });
 
-  it('is off by no more than it says, however uneven the delays', () => {
+  it('errs by at most its stated error for any delays', () => {
     const random = randomStream(1);
     const below = (limit: number) => (random.bits() >>> 0) % limit;
     const delay = () => 50 + below(5000);
@@ -26,7 +26,7 @@ describe('ClockOffset', () => {
     }
   });
 
-  it('takes the sample with the least delay', () => {
+  it('uses the sample with the smallest delay', () => {
     const clock = new ClockOffset();
     clock.add(sample(0, 1e6, 100, 3000));
     clock.add(sample(1e4, 1e6, 40, 60));
@@ -35,7 +35,7 @@ describe('ClockOffset', () => {
     expect(clock.at(1e4 + 100)?.error).toBe(50);
   });
 
-  it('trusts an old sample less and less, for clocks drift', () => {
+  it('gives old samples a growing error, because clocks drift', () => {
     const clock = new ClockOffset();
     clock.add(sample(0, 1e6, 50, 50));
     expect(clock.at(100 + 60e6)?.error).toBeCloseTo(50 + 3000, 6);
@@ -43,7 +43,7 @@ describe('ClockOffset', () => {
     expect(clock.at(60e6 + 1000)?.offset).toBe(1e6 + 2000);
   });
 
-  it('takes two clocks as one where nothing contradicts it', () => {
+  it('treats two clocks as equal if the samples allow it', () => {
     const clock = new ClockOffset();
     clock.add(sample(0, 0, 30, 200));
     expect(clock.at(1e9)).toEqual({ offset: 0, error: 0 });

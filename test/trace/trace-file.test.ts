@@ -19,7 +19,7 @@ import { openTrace, TraceFile } from '../../src/trace/trace-file.js';
 import { now, SpanRecorder, type TraceSpan } from '../../src/trace/tracer.js';
 import { needs } from '../needs.js';
 
-/** Puts a disk that is full in the place of a file that this process has open. */
+/** Replaces an open file of this process by /dev/full. */
 function fillDisk(file: string): void {
   const opened = readdirSync('/proc/self/fd').map(Number);
   const descriptor = opened.find((fd) => target(fd) === file) as number;
@@ -51,7 +51,7 @@ describe('TraceFile', () => {
   const read = (file: string) =>
     JSON.parse(readFileSync(file, 'utf8')) as { traceEvents: Record<string, unknown>[]; otherData: unknown };
 
-  it('puts the spans of all ranks on one clock, and appears whole', () => {
+  it('aligns the spans of all ranks, and appears only when complete', () => {
     const file = join(folder, 'trace.json');
     const trace = TraceFile.open(file, unheard);
     const start = now();
@@ -84,7 +84,7 @@ describe('TraceFile', () => {
     expect(otherData).toMatchObject({ clocks: { 'rank 1': { errorMicroseconds: 3 } } });
   });
 
-  it('leaves nothing where there was nothing to trace, and what was there as it was', () => {
+  it('writes nothing without spans, and keeps an existing file', () => {
     const file = join(folder, 'trace.json');
     const older = '{"displayTimeUnit":"ms","traceEvents":[\n]}';
     writeFileSync(file, older);
@@ -93,7 +93,7 @@ describe('TraceFile', () => {
     expect(readFileSync(file, 'utf8')).toBe(older);
   });
 
-  it('replaces an earlier trace or an empty file, and nothing else', () => {
+  it('replaces only an earlier trace or an empty file', () => {
     const file = join(folder, '.bashrc');
     const write = () => {
       const trace = TraceFile.open(file, unheard);
@@ -112,7 +112,7 @@ describe('TraceFile', () => {
     expect(readdirSync(folder)).toEqual(['.bashrc']);
   });
 
-  it('refuses a file that cannot be written, in one line', () => {
+  it('rejects an unwritable file in one line', () => {
     mkdirSync(join(folder, 'taken'));
     writeFileSync(join(folder, 'file'), '');
     const open = (name: string) => () => openTrace(join(folder, name), { resumed: false, notify: unheard });
@@ -129,7 +129,7 @@ describe('TraceFile', () => {
     expect(openTrace(undefined, { resumed: true, notify: unheard })).toBeUndefined();
   });
 
-  it('leaves the traces of earlier parts alone when a run is resumed', () => {
+  it('keeps the traces of earlier parts of a resumed run', () => {
     const file = join(folder, 'trace.json');
     const lines: string[] = [];
     const part = (resumed: boolean, name: string) => {
@@ -153,26 +153,22 @@ describe('TraceFile', () => {
     expect(read(join(folder, 'trace-3.json')).traceEvents.some(({ name }) => name === 'third')).toBe(true);
   });
 
-  it(
-    'gives up, once and in one line, where the disk is full',
-    needs('/dev/full', existsSync('/dev/full')),
-    () => {
-      const file = join(folder, 'trace.json');
-      const lines: string[] = [];
-      const trace = TraceFile.open(file, (line) => lines.push(line));
-      const [part] = readdirSync(folder);
-      fillDisk(join(folder, part));
-      for (const name of ['forward', 'backward'])
-        trace.add({ rank: 0, host: 'a', clock, spans: [span(name, 'compute', now(), now())] });
-      trace.close();
-      expect(lines).toEqual([`the trace ${file} is given up: no space is left`]);
-      expect(readdirSync(folder)).toEqual([]);
-    },
-  );
+  it('gives up with one line if the disk is full', needs('/dev/full', existsSync('/dev/full')), () => {
+    const file = join(folder, 'trace.json');
+    const lines: string[] = [];
+    const trace = TraceFile.open(file, (line) => lines.push(line));
+    const [part] = readdirSync(folder);
+    fillDisk(join(folder, part));
+    for (const name of ['forward', 'backward'])
+      trace.add({ rank: 0, host: 'a', clock, spans: [span(name, 'compute', now(), now())] });
+    trace.close();
+    expect(lines).toEqual([`the trace ${file} is given up: no space is left`]);
+    expect(readdirSync(folder)).toEqual([]);
+  });
 });
 
 describe('SpanRecorder', () => {
-  it('hands on what it has in pieces, and when it is told', () => {
+  it('passes spans on in pieces, and the rest on flush', () => {
     const pieces: TraceSpan[][] = [];
     const recorder = new SpanRecorder((spans) => pieces.push(spans));
     for (let index = 0; index < 1000; index++) recorder.span('compute', `${index}`, recorder.now());

@@ -4,7 +4,7 @@ import { connect, type AddressInfo } from 'node:net';
 import { expect, it } from 'vitest';
 import { EventStream } from '../../src/ui/event-stream.js';
 
-it('drops a client that does not read, and keeps no more than a bounded part of what it misses', async () => {
+it('EventStream closes the connection of a client that does not read, with bounded memory', async () => {
   let close: (sent: number) => void = () => {};
   const closed = new Promise<number>((resolve) => (close = resolve));
   const server = createServer((_request, response) => {

@@ -6,7 +6,7 @@ export interface Told {
   data: unknown;
 }
 
-/** Reads server-sent events as they come. */
+/** Reads server-sent events. */
 export class EventReader {
   private readonly told: Told[] = [];
   private waiting: (() => void) | undefined;
@@ -31,7 +31,7 @@ export class EventReader {
     this.stop.abort();
   }
 
-  /** The next event of this name, or of a name that matches. */
+  /** The next event with this name, or with a name that matches. */
   async next(event: string | RegExp, withinMs = 60_000): Promise<Told> {
     const deadline = performance.now() + withinMs;
     for (;;) {
@@ -49,7 +49,7 @@ export class EventReader {
     }
   }
 
-  /** Changes until one is so. */
+  /** The next change that fulfils the condition. */
   async until(isSo: (change: Change) => boolean): Promise<Change & { id: string }> {
     for (;;) {
       const { data, id } = await this.next('change');
@@ -57,7 +57,7 @@ export class EventReader {
     }
   }
 
-  /** Events that have come and have not been read. */
+  /** Events that have arrived and have not been read. */
   get unread(): readonly Told[] {
     return this.told;
   }

@@ -31,8 +31,8 @@ function start(cache: string, variables: NodeJS.ProcessEnv = {}) {
 
 const ownCache = !('enableCompileCache' in module);
 
-describe('compiled code that is kept', () => {
-  it('is taken by the next start, and made anew where it is damaged', needs('Node.js 20', ownCache), () => {
+describe('the code cache', () => {
+  it('is used by the next start, and rewritten if it is damaged', needs('Node.js 20', ownCache), () => {
     const cache = join(folder, 'kept');
     const first = start(cache);
     expect(first).toMatchObject({ status: 0, stderr: '' });
@@ -55,7 +55,7 @@ describe('compiled code that is kept', () => {
     }
   });
 
-  it('is removed where it belongs to installations of long ago', needs('Node.js 20', ownCache), () => {
+  it('keeps the newest 192 files', needs('Node.js 20', ownCache), () => {
     const code = join(folder, 'old', 'code');
     mkdirSync(code, { recursive: true, mode: 0o700 });
     for (let age = 1; age <= 300; age++) {
@@ -70,7 +70,7 @@ describe('compiled code that is kept', () => {
     expect(left).not.toContain('192.bin');
   });
 
-  it('is left alone where the user wants none, and where none can be written', () => {
+  it('is not written with NODE_DISABLE_COMPILE_CACHE, or if its folder cannot be created', () => {
     const cache = join(folder, 'none');
     expect(start(cache, { NODE_DISABLE_COMPILE_CACHE: '1' })).toMatchObject({ status: 0, stderr: '' });
     expect(() => readdirSync(cache)).toThrow('ENOENT');
@@ -79,7 +79,7 @@ describe('compiled code that is kept', () => {
     expect(start(file)).toMatchObject({ status: 0, stderr: '' });
   });
 
-  it('is neither taken from a folder or file that others may write to, nor put there', () => {
+  it('is not written to a folder that others may write to', () => {
     const cache = join(folder, 'shared');
     mkdirSync(join(cache, 'code'), { recursive: true });
     chmodSync(join(cache, 'code'), 0o777);

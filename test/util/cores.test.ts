@@ -10,7 +10,7 @@ let folder: string;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'))));
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** Files as Linux shows them: of process 7, and of control groups. */
+/** Writes files of /proc for process 7 and of control groups, as on Linux. */
 function write(files: Record<string, string>) {
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
@@ -24,7 +24,7 @@ const allowed = (list: string) => ({
 });
 
 describe('cpuQuota', () => {
-  it('is the least of its own group and those above, version 2', () => {
+  it('is the smallest quota of a group and its parents, version 2', () => {
     const files = {
       'proc/7/cgroup': '0::/job/worker',
       'cgroup/cpu.max': 'max 100000',
@@ -35,12 +35,12 @@ describe('cpuQuota', () => {
     expect(cpuQuota(7, write({ 'cgroup/job/worker/cpu.max': '50000 100000' }))).toBe(0.5);
   });
 
-  it('is found at the root of a container whose path is not shown there', () => {
+  it("is read from the root if the group's path is outside the container", () => {
     const files = { 'proc/7/cgroup': '0::/../../docker/abc', 'cgroup/cpu.max': '300000 100000' };
     expect(cpuQuota(7, write(files))).toBe(3);
   });
 
-  it('is read from version 1, where -1 means none', () => {
+  it('is read from version 1, in which -1 means no limit', () => {
     const files = {
       'proc/7/cgroup': '4:memory:/m\n3:cpu,cpuacct:/job\n0::/',
       'cgroup/cpu,cpuacct/cpu.cfs_quota_us': '-1',
@@ -53,13 +53,13 @@ describe('cpuQuota', () => {
     ).toBe(4);
   });
 
-  it('is none where nothing is told', () => {
+  it('is Infinity without such files', () => {
     expect(cpuQuota(7, write({}))).toBe(Infinity);
   });
 });
 
 describe('coresOf', () => {
-  it('counts a list of cores, within the quota, and is unknown where there is no process', () => {
+  it('counts the allowed cores up to the quota, and is undefined without the process', () => {
     expect(coresOf(7, write(allowed('0-3,8,10-11')))).toBe(7);
     const quota = { 'proc/7/cgroup': '0::/', 'cgroup/cpu.max': '250000 100000' };
     expect(coresOf(7, write(quota))).toBe(2);
@@ -72,7 +72,7 @@ describe('coresOf', () => {
 });
 
 describe('allowedCores', () => {
-  it('numbers the cores of a list, and is unknown where the system does not tell', () => {
+  it('lists the allowed cores, and is undefined without the file', () => {
     const files = write({ 'proc/self/status': 'Cpus_allowed_list:\t0-2,8,10-11' });
     expect(allowedCores(files)).toEqual([0, 1, 2, 8, 10, 11]);
     expect(allowedCores({ proc: join(folder, 'nothing') })).toBeUndefined();
@@ -80,19 +80,15 @@ describe('allowedCores', () => {
 });
 
 describe('availableCores', () => {
-  it('is at most what the system gives this process', () => {
+  it('is at most availableParallelism()', () => {
     expect(availableCores()).toBeGreaterThanOrEqual(1);
     expect(availableCores()).toBeLessThanOrEqual(availableParallelism());
   });
 
-  it(
-    'is one for a process that is bound to one core',
-    needs('taskset', existsSync('/usr/bin/taskset')),
-    () => {
-      const script = `import(${JSON.stringify(new URL('../../dist/src/util/cores.js', import.meta.url).href)})
+  it('is 1 for a process bound to one core', needs('taskset', existsSync('/usr/bin/taskset')), () => {
+    const script = `import(${JSON.stringify(new URL('../../dist/src/util/cores.js', import.meta.url).href)})
       .then(({ availableCores, coresOf }) => console.log(availableCores(), coresOf(process.pid)))`;
-      const out = execFileSync('taskset', ['-c', '0', process.execPath, '-e', script], { encoding: 'utf8' });
-      expect(out).toBe('1 1\n');
-    },
-  );
+    const out = execFileSync('taskset', ['-c', '0', process.execPath, '-e', script], { encoding: 'utf8' });
+    expect(out).toBe('1 1\n');
+  });
 });

@@ -37,7 +37,7 @@ describe('download', () => {
       ...options,
     });
 
-  it('fetches a file and reports bytes as they come', async () => {
+  it('downloads a file and reports progress', async () => {
     server.next();
     const seen: [number, number | undefined][] = [];
     expect(await get({ onProgress: (...progress) => seen.push(progress) })).toEqual({
@@ -48,7 +48,7 @@ describe('download', () => {
     expect(seen[seen.length - 1]).toEqual([content.length, content.length]);
   });
 
-  it('goes on where a connection was dropped, as often as that brings something new', async () => {
+  it('resumes after dropped connections, as long as each brings new bytes', async () => {
     server.next(
       ...[100_000, 50_000, 60_000, 70_000].map(
         (after) => ({ kind: 'drop', after, file: `${file}.part` }) as const,
@@ -60,7 +60,7 @@ describe('download', () => {
     expect(retries).toHaveLength(4);
   });
 
-  it('gives up a connection that stays silent, and goes on', async () => {
+  it('drops a silent connection and resumes', async () => {
     server.next({ kind: 'stall', after: 200_000 });
     await get();
     expect(server.ranges).toEqual(['-', 'bytes=200000-']);
@@ -68,7 +68,7 @@ describe('download', () => {
     expect(readFileSync(file).equals(content)).toBe(true);
   });
 
-  it('goes on with the part of an earlier process', async () => {
+  it('resumes the partial file of an earlier process', async () => {
     server.next();
     writeFileSync(`${file}.part`, content.subarray(0, 300_000));
     await get();
@@ -81,7 +81,7 @@ describe('download', () => {
     expect(readFileSync(file).equals(content)).toBe(true);
   });
 
-  it('starts over where the server knows no ranges, or the earlier part is of another file', async () => {
+  it('starts over if the server ignores ranges, or the partial file is of another file', async () => {
     writeFileSync(`${file}.part`, content.subarray(0, 1000));
     server.next({ kind: 'ignore-range' });
     await get();
@@ -94,7 +94,7 @@ describe('download', () => {
     expect(readFileSync(file).equals(content)).toBe(true);
   });
 
-  it('fetches a corrupt file once more, and refuses it the second time', async () => {
+  it('downloads a corrupt file again, and fails the second time', async () => {
     server.next({ kind: 'corrupt' });
     await get();
     expect(readFileSync(file).equals(content)).toBe(true);
@@ -107,7 +107,7 @@ describe('download', () => {
     expect([existsSync(file), existsSync(`${file}.part`)]).toEqual([false, false]);
   });
 
-  it('tries again after a server error, not after a refusal', async () => {
+  it('retries after status 503 and 429, not after 404', async () => {
     server.next({ kind: 'status', code: 503 }, { kind: 'status', code: 429 });
     await get();
     expect(retries).toEqual(['HTTP 503 Service Unavailable', 'HTTP 429 Too Many Requests']);
@@ -119,7 +119,7 @@ describe('download', () => {
     expect(server.ranges).toHaveLength(1);
   });
 
-  it('says what to do where nothing answers, and keeps what has come', async () => {
+  it('gives advice if the server does not answer, and keeps the partial file', async () => {
     const closed = new FaultyServer({});
     const dead = await closed.start();
     await closed.stop();
@@ -134,11 +134,11 @@ describe('download', () => {
     expect(retries).toEqual(['ECONNREFUSED', 'ECONNREFUSED']);
   });
 
-  describe('of what is not the file', () => {
+  describe('of a wrong file', () => {
     const size = content.length;
     const noPart = () => expect([existsSync(file), existsSync(`${file}.part`)]).toEqual([false, false]);
 
-    it('ends when a server sends without end', async () => {
+    it('ends if the server sends too many bytes', async () => {
       server.next({ kind: 'endless' });
       await expect(get({ size })).rejects.toMatchObject({
         code: 'CHECKSUM_MISMATCH',
@@ -151,7 +151,7 @@ describe('download', () => {
       expect(server.ranges).toEqual(['-']);
     });
 
-    it('ends before the first byte where the length that a server says is another', async () => {
+    it('ends before the first byte if the server claims another length', async () => {
       for (const said of [size + 1, 2 ** 50, size - 1]) {
         server.next({ kind: 'length', said });
         await expect(get({ size })).rejects.toMatchObject({
@@ -163,13 +163,13 @@ describe('download', () => {
       }
     });
 
-    it('goes on where a server sends less than it says', async () => {
+    it('resumes if the server sends fewer bytes than it claims', async () => {
       server.next({ kind: 'drop', after: 100_000, file: `${file}.part` });
       await get({ size });
       expect(readFileSync(file).equals(content)).toBe(true);
     });
 
-    it('gives up servers that send a few bytes now and then', async () => {
+    it('gives up if the server sends only a few bytes at a time', async () => {
       const trickle = { kind: 'trickle', bytes: 20, everyMs: 100 } as const;
       server.next(trickle, trickle, trickle);
       await expect(get({ size, silenceMs: 400 })).rejects.toMatchObject({
@@ -179,7 +179,7 @@ describe('download', () => {
       expect(server.ranges).toHaveLength(3);
     });
 
-    it('throws away a part that is longer than the file', async () => {
+    it('deletes a partial file that is longer than the file', async () => {
       writeFileSync(`${file}.part`, Buffer.alloc(size + 1));
       server.next();
       await expect(get({ size })).rejects.toMatchObject({ code: 'CHECKSUM_MISMATCH' });
@@ -187,7 +187,7 @@ describe('download', () => {
     });
   });
 
-  it('refuses http where there is no checksum, before it asks for anything', async () => {
+  it('rejects http without a checksum before any request', async () => {
     server.next();
     await expect(get({ digest: undefined })).rejects.toMatchObject({
       code: 'DOWNLOAD_FAILED',
@@ -196,7 +196,7 @@ describe('download', () => {
     expect(server.ranges).toEqual([]);
   });
 
-  it('follows redirects, but not for ever, and to nothing but http and https', async () => {
+  it('follows at most five redirects, to http and https only', async () => {
     server.next({ kind: 'redirect', to: '/data.bin' });
     await get();
     expect(readFileSync(file).equals(content)).toBe(true);

@@ -12,7 +12,7 @@ describe('readDuration', () => {
     expect(readDuration(text, '--max-time')).toBe(seconds);
   });
 
-  it.each(['', '0s', '90', '1x', '-1h', '30m1h', '1.5h', '400d'])('refuses %j in one line', (text) => {
+  it.each(['', '0s', '90', '1x', '-1h', '30m1h', '1.5h', '400d'])('rejects %j in one line', (text) => {
     expect(() => readDuration(text, '--max-time')).toThrow(
       `--max-time ${text}: give a time such as 1h30m, 45m or 90s, of a year at most`,
     );
@@ -27,7 +27,7 @@ describe('describeDuration', () => {
     [7500, undefined, '2 h 5 min'],
     [65, 60, '1 min'],
     [3600, 60, '1 h 0 min'],
-  ])('of %d s, in a unit up to %s', (seconds, most, text) => {
+  ])('describes %d s with seconds below %s', (seconds, most, text) => {
     expect(describeDuration(seconds, most)).toBe(text);
   });
 });

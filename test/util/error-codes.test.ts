@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { errorCodes, readCode } from '../../src/util/error-codes.js';
 
 describe('errorCodes', () => {
-  it('has every code in one group, with what it means', () => {
+  it('lists every code once, with its meaning', () => {
     const codes = Object.values(errorCodes).flatMap((group) => Object.entries(group));
     expect(new Set(codes.map(([code]) => code)).size).toBe(codes.length);
     for (const [code, meaning] of codes) {
@@ -13,7 +13,7 @@ describe('errorCodes', () => {
 });
 
 describe('readCode', () => {
-  it('knows the codes, and takes nothing else for one', () => {
+  it('returns known codes, and UNEXPECTED for other text', () => {
     expect(readCode('PEER_LOST')).toBe('PEER_LOST');
     for (const text of ['NO_SUCH_CODE', '', 'toString']) expect(readCode(text)).toBe('UNEXPECTED');
   });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { errorLine, readErrorLine } from '../../src/util/error-line.js';
 
 describe('errorLine', () => {
-  it('says how to read more, unless the message names the help', () => {
+  it('refers to pod-dist explain, unless the message refers to --help', () => {
     expect(errorLine({ code: 'PEER_LOST', message: 'gone\u001b' })).toBe(
       'pod-dist: gone\\u001b (see pod-dist explain PEER_LOST)',
     );
@@ -13,7 +13,7 @@ describe('errorLine', () => {
 });
 
 describe('readErrorLine', () => {
-  it('reads what another process has said', () => {
+  it('reads the error line of another process', () => {
     const said = { code: 'RUN_BUSY', message: 'in use (by a job)' } as const;
     expect(readErrorLine(errorLine(said))).toEqual(said);
     expect(readErrorLine('pod-dist: of another version')).toEqual({ message: 'of another version' });

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 const garbage = new URL('../../dist/src/util/garbage.js', import.meta.url).href;
 
 describe('collectGarbageRarely', () => {
-  it('sets what this Node.js knows', () => {
+  it('sets flags that this version of Node.js accepts', () => {
     const program = `(await import('${garbage}')).collectGarbageRarely(); console.log('set');`;
     const ended = spawnSync(process.execPath, ['--input-type=module', '-e', program]);
     expect(ended.stderr.toString()).toBe('');

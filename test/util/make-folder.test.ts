@@ -9,7 +9,7 @@ const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('makeFolder', () => {
-  it('makes all that is missing, with the mode given, and leaves what is there', () => {
+  it('creates missing folders with the given mode, and keeps existing ones', () => {
     const deep = join(folder, 'a', 'b', 'c');
     makeFolder(deep, 0o700);
     makeFolder(deep);
@@ -20,7 +20,7 @@ describe('makeFolder', () => {
     expect(existsSync(join(folder, 'a', 'd'))).toBe(true);
   });
 
-  it('throws where a file is in the way', () => {
+  it('throws if a file is in the way', () => {
     writeFileSync(join(folder, 'file'), '');
     expect(() => makeFolder(join(folder, 'file'))).toThrow('EEXIST');
     expect(() => makeFolder(join(folder, 'file', 'a', 'b'))).toThrow('ENOTDIR');
@@ -28,7 +28,7 @@ describe('makeFolder', () => {
     expect(() => makeFolder(join(folder, 'dangling', 'a'))).toThrow(/E(NOENT|EXIST)/);
   });
 
-  it('ends where the system lets no folder be made', needs('Linux', process.platform === 'linux'), () => {
+  it('throws if the system cannot create the folder', needs('Linux', process.platform === 'linux'), () => {
     expect(() => makeFolder('/proc/none/a/b')).toThrow('ENOENT');
   });
 });

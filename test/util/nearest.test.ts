@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { nearest } from '../../src/util/nearest.js';
 
 describe('nearest', () => {
-  it('is the known word of the fewest edits', () => {
+  it('gives the known word with the fewest edits', () => {
     expect(nearest('wrokers', ['config', 'worker', 'workers'])).toBe('workers');
     expect(nearest('cifar10-resnet', ['cifar100-short', 'cifar10-resnet9'])).toBe('cifar10-resnet9');
   });
 
-  it('is none where a third of the letters and more are other ones', () => {
+  it('gives undefined if more than a third of the letters differ', () => {
     expect(nearest('abcdefghi', ['abcdef', 'abcdexxxx'])).toBe('abcdef');
     expect(nearest('abcdefghi', ['abcdexxxx'])).toBeUndefined();
     expect(nearest('zzzzzz', ['launch'])).toBeUndefined();

@@ -15,17 +15,17 @@ const hostile = 'a\u001b[2J\u009b31m\u202eb\u0007\rc';
 const shown = 'a\\u001b[2J\\u009b31m\\u202eb\\u0007\\u000dc';
 
 describe('printable', () => {
-  it('shows what a terminal would obey, and leaves other text', () => {
+  it('escapes control characters, and keeps other text', () => {
     expect(printable(`${hostile}\n\t`)).toBe(`${shown}\\u000a\\u0009`);
     expect(printableLines(`${hostile}\n\t`)).toBe(`${shown}\n\t`);
     expect(printable('Zoë 東京 👩‍🚀 {"a": [1]}')).toBe('Zoë 東京 👩‍🚀 {"a": [1]}');
   });
 
-  it('keeps JSON what it was', () => {
+  it('keeps the value of JSON', () => {
     expect(JSON.parse(printableLines(JSON.stringify({ hostile }, null, 2)))).toEqual({ hostile });
   });
 
-  it('holds for pages', () => {
+  it('is applied by escapeHtml and scriptJson', () => {
     expect(escapeHtml(`<${hostile}>`)).toBe(`&lt;${shown}&gt;`);
     expect(JSON.parse(scriptJson([hostile]))).toEqual([shown]);
   });
@@ -34,7 +34,7 @@ describe('printable', () => {
 describe('commands', () => {
   const unprintable = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e]/;
 
-  it('print names and paths with nothing hidden in them', () => {
+  it('print names and paths without control characters', () => {
     const name = hostile.replace('\r', '');
     mkdirSync(join(folder, 'train', name), { recursive: true });
     writeFileSync(join(folder, 'train', name, `${name}.jpg`), 'no image');

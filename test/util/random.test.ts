@@ -7,7 +7,7 @@ function draw<T>(length: number, next: () => T): T[] {
   return Array.from({ length }, next);
 }
 
-/** Chi-squared statistic of equally likely outcomes 0..outcomes - 1. */
+/** Chi-squared statistic of values that should be uniform over 0..outcomes - 1. */
 function chiSquared(values: readonly number[], outcomes: number): number {
   const counts = new Array<number>(outcomes).fill(0);
   for (const value of values) counts[value]++;
@@ -15,10 +15,10 @@ function chiSquared(values: readonly number[], outcomes: number): number {
   return counts.reduce((sum, found) => sum + (found - expected) ** 2 / expected, 0);
 }
 
-/** What chi-squared with that many degrees of freedom exceeds once in some 30,000 draws (four deviations). */
+/** Value that chi-squared with `freedom` degrees of freedom exceeds about once in 30,000 draws (four deviations). */
 const limit = (freedom: number) => freedom + 4 * Math.sqrt(2 * freedom);
 
-describe('stream', () => {
+describe('randomStream', () => {
   it('gives equal numbers for equal names', () => {
     const [first, second] = [randomStream(7, 1, 2), randomStream(7, 1, 2)];
     for (const method of ['bits', 'uniform', 'normal'] as const)
@@ -34,19 +34,19 @@ describe('stream', () => {
     [[8, 1, 2]],
     [[7, 1, 2 + 2 ** 32]],
     [[7, 1 + 2 ** 52, 2]],
-  ])('gives others for the name %j', ([seed, ...path]) => {
+  ])('gives other numbers for the name %j', ([seed, ...path]) => {
     const other = randomStream(seed, ...path);
     const own = randomStream(7, 1, 2);
     expect(draw(4, () => other.bits())).not.toEqual(draw(4, () => own.bits()));
   });
 
-  it('gives the numbers that it has always given', () => {
+  it('gives these fixed numbers, which must never change', () => {
     const random = randomStream(1, 2, 3);
     expect(draw(3, () => random.bits())).toEqual([439415607, 622228395, 995318501]);
     expect(draw(3, () => random.below(1000))).toEqual([389, 537, 142]);
   });
 
-  it('spreads the first numbers of neighbouring streams evenly', () => {
+  it('gives uniform first numbers over neighbouring streams', () => {
     const firsts = draw(
       count,
       (() => {
@@ -57,7 +57,7 @@ describe('stream', () => {
     expect(chiSquared(firsts, 64)).toBeLessThan(limit(63));
   });
 
-  it.each([1, 2, 3, 10, 1000])('below(%i) is even over 0..limit - 1', (outcomes) => {
+  it.each([1, 2, 3, 10, 1000])('below(%i) is uniform over 0..limit - 1', (outcomes) => {
     const random = randomStream(3, outcomes);
     const values = draw(count, () => random.below(outcomes));
     expect(Math.min(...values)).toBe(0);
@@ -65,7 +65,7 @@ describe('stream', () => {
     expect(chiSquared(values, outcomes)).toBeLessThanOrEqual(limit(outcomes - 1));
   });
 
-  it('bits are 32, each of them fair', () => {
+  it('bits() gives 32 fair bits', () => {
     const random = randomStream(4);
     const values = draw(count, () => random.bits());
     for (const value of values.slice(0, 1000)) expect(value).toBe(value | 0);
@@ -75,7 +75,7 @@ describe('stream', () => {
     }
   });
 
-  it('uniform lies in [0, 1) with mean 1/2 and variance 1/12', () => {
+  it('uniform() lies in [0, 1) with mean 1/2 and variance 1/12', () => {
     const random = randomStream(5);
     const values = draw(count, () => random.uniform());
     expect(values.every((value) => value >= 0 && value < 1)).toBe(true);
@@ -85,7 +85,7 @@ describe('stream', () => {
     expect(variance).toBeCloseTo(1 / 12, 2);
   });
 
-  it('normal has the moments of the standard normal distribution, and independent neighbours', () => {
+  it('normal() has the moments of the standard normal distribution, and uncorrelated neighbours', () => {
     const random = randomStream(6);
     const values = draw(count, () => random.normal());
     const moment = (power: number) => values.reduce((sum, value) => sum + value ** power, 0) / count;
@@ -99,12 +99,12 @@ describe('stream', () => {
 });
 
 describe('permutation', () => {
-  it.each([0, 1, 2, 1797])('of %i holds every index once', (length) => {
+  it.each([0, 1, 2, 1797])('of length %i contains every index once', (length) => {
     const order = permutation(length, randomStream(1, length));
     expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length }, (_, index) => index));
   });
 
-  it('takes every order of four equally often', () => {
+  it('gives every order of four equally often', () => {
     const random = randomStream(9);
     const orders = new Map<string, number>();
     const codes = draw(24_000, () => {

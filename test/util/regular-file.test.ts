@@ -33,7 +33,7 @@ afterAll(() => {
 });
 
 describe('readRegularFile', () => {
-  it('reads a file, or what a link leads to', () => {
+  it('reads a file, or the target of a link', () => {
     expect(readRegularText(at('text'), { mostBytes: 100 })).toBe('Grüße\n');
     expect(readRegularText(at('link'), { mostBytes: 8 })).toBe('Grüße\n');
     expect(readRegularFile(at('large'), { mostBytes: 1001 })).toEqual(Buffer.alloc(1001));
@@ -50,17 +50,17 @@ describe('readRegularFile', () => {
     ['x'.repeat(300), 'the name is too long'],
     ['large', 'it has 2 kB, such a file has 1 kB at most'],
     ['latin1', 'it is no text in UTF-8'],
-  ])('says of %s at once what is wrong', (name, reason) => {
+  ])('rejects %s at once with the reason', (name, reason) => {
     const read = () => readRegularText(at(name), { mostBytes: 1000 });
     expect(read).toThrow(UserError);
     expect(read).toThrow(`cannot read ${at(name)}: ${reason}`);
   });
 
-  it('says that permission is denied', needs('a user other than root', process.getuid?.() !== 0), () => {
+  it('reports denied permission', needs('a user other than root', process.getuid?.() !== 0), () => {
     expect(() => readRegularFile(at('secret'), { mostBytes: 1000 })).toThrow(/secret: permission denied$/);
   });
 
-  it('does not believe the size of a file of the system', () => {
+  it('reads files of /proc, whose size is 0', () => {
     expect(readRegularText('/proc/self/status', { mostBytes: 10_000 })).toContain('Name:');
   });
 });

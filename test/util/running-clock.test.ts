@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { RunningClock } from '../../src/util/running-clock.js';
 
 describe('RunningClock', () => {
-  it('counts what passes between two looks, but no pause', () => {
+  it('counts the time between two readings, but no pause', () => {
     let time = 0;
     const clock = new RunningClock(() => time);
     for (time = 400; time <= 2000; time += 400) expect(clock.now()).toBe(time);
@@ -14,7 +14,7 @@ describe('RunningClock', () => {
     expect(clock.now()).toBe(5000);
   });
 
-  it('calls after its own time, not after a pause', async () => {
+  it('calls timers by its own time, which leaves pauses out', async () => {
     let skipped = 0;
     const clock = new RunningClock(() => performance.now() + skipped);
     const began = performance.now();

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 const signals = new URL('../../dist/src/util/signals.js', import.meta.url).href;
 
-/** A process whose work, `(stop) => Promise`, is told of signals; says "ready" first and what has become of it last. */
+/** A process that runs `work`, `(stop) => Promise`, until a signal. It prints "ready" first and the outcome last. */
 class Working {
   private readonly child;
   private printed = '';
@@ -31,7 +31,7 @@ class Working {
     this.child.kill(signal);
   }
 
-  /** The last line, and the milliseconds until it came. */
+  /** The last line of output, and the milliseconds until the end. */
   async ended(): Promise<{ line: string; ms: number }> {
     const began = performance.now();
     await once(this.child, 'close');
@@ -42,11 +42,11 @@ class Working {
 const deaf = '() => new Promise(() => {})';
 
 describe('untilSignal', () => {
-  it('gives what the work gives', async () => {
+  it('returns the result of the work', async () => {
     expect((await new Working('async () => 42').ended()).line).toBe('42');
   });
 
-  it('tells the work of a signal by name, and lets it end', async () => {
+  it('aborts the work with the name of the signal, and waits for its end', async () => {
     const working = await new Working(
       `(stop) => new Promise((resolve) => stop.addEventListener('abort', () => setTimeout(resolve, 200, stop.reason)))`,
     ).ready();
@@ -62,7 +62,7 @@ describe('untilSignal', () => {
     expect(ms).toBeGreaterThan(2900);
   });
 
-  it('does not wait after a second signal', async () => {
+  it('ends at once on a second signal', async () => {
     const working = await new Working(deaf).ready();
     working.kill('SIGINT');
     const ended = working.ended();

@@ -9,8 +9,8 @@ import { cli } from '../integration/command.js';
 const folder = mkdtempSync(join(tmpdir(), 'pod-dist-sources-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-describe('the stack of a bug', () => {
-  it('names the sources, not the bundle', () => {
+describe('the stack of an unexpected error', () => {
+  it('refers to the sources, not to the bundle', () => {
     const bug = join(folder, 'bug.cjs');
     writeFileSync(
       bug,
@@ -34,7 +34,7 @@ describe('the stack of a bug', () => {
     expect(stack).not.toContain('main.cjs:1:');
   });
 
-  it('stays as it is where nothing says what lies there', () => {
+  it('stays unchanged without a source map', () => {
     const stack = 'Error: no\n    at f (/somewhere/bundle/main.cjs:12:3)\n    at g (node:fs:440:3)';
     expect(withSources(stack)).toBe(stack);
   });

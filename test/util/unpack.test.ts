@@ -41,7 +41,7 @@ function archive(bytes: Buffer): string {
 }
 
 describe('unpackTar', () => {
-  it('applies neither owners nor permissions, but that to run a file', async () => {
+  it('ignores owners and permissions, except the permission to run a file', async () => {
     await unpackTar(
       archive(
         tar(
@@ -71,13 +71,13 @@ describe('unpackTar', () => {
     [{ path: 'top/a/b', type: 'Link', linkpath: 'top/a' }, /top\/a\/b \(Link\)/],
     [{ path: 'top/pipe', type: 'FIFO' }, /FIFO|UNSUPPORTED|unsupported/],
     [{ path: 'top/../../escaped', content: Buffer.from('1') }, /path contains|\.\./],
-  ] as [TarEntry, RegExp][])('refuses %j', async (entry, reason) => {
+  ] as [TarEntry, RegExp][])('rejects %j', async (entry, reason) => {
     await expect(unpackTar(archive(tar(entry)), folder)).rejects.toThrow(reason);
     expect(readdirSync(place).sort()).toEqual(['archive', 'content']);
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('takes links between shared libraries where they are wanted, and none that leads elsewhere', async () => {
+  it('accepts links between shared libraries with libraryLinks, and no other links', async () => {
     const options = { strip: 0, libraryLinks: true };
     const link = (linkpath: string) =>
       tar(
@@ -91,7 +91,7 @@ describe('unpackTar', () => {
     }
   });
 
-  it('ends a bomb long before it is inflated', async () => {
+  it('stops at its limit of bytes, in little memory', async () => {
     const zeros = gzipSync(tar({ path: 'top/zeros', content: Buffer.alloc(2 ** 28) }), { level: 9 });
     expect(zeros.length).toBeLessThan(300_000);
     const before = process.memoryUsage().rss;
@@ -100,13 +100,13 @@ describe('unpackTar', () => {
     expect(statSync(join(folder, 'zeros'), { throwIfNoEntry: false })?.size ?? 0).toBeLessThan(2 ** 26);
   });
 
-  it('refuses what is compressed twice', async () => {
+  it('rejects an archive that is compressed twice', async () => {
     const twice = gzipSync(gzipSync(tar({ path: 'top/zeros', content: Buffer.alloc(2 ** 20) })));
     await expect(unpackTar(archive(twice), folder)).rejects.toThrow('compressed twice');
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('counts files', async () => {
+  it('stops at its limit of files', async () => {
     const many = tar(...Array.from({ length: 1000 }, (_, index) => ({ path: `top/${index}` })));
     await expect(unpackTar(archive(many), folder, { entries: 100 })).rejects.toThrow(
       'it holds more than 100 files',
@@ -116,7 +116,7 @@ describe('unpackTar', () => {
 });
 
 describe('unpackZip', () => {
-  it('counts files and bytes before it inflates them, and writes no file twice', async () => {
+  it('rejects archives over its limits of files and bytes, and overwrites no file', async () => {
     const files = { 'top/a': Buffer.from('a'), 'top/b': Buffer.from('bb'), 'top/c': Buffer.from('c') };
     await expect(unpackZip(archive(zip(files)), folder, { entries: 2 })).rejects.toThrow('more than 2 files');
     rmSync(folder, { recursive: true });
@@ -129,7 +129,7 @@ describe('unpackZip', () => {
     expect(statSync(join(folder, 'a')).mode & 0o7133).toBe(0);
   });
 
-  it('unpacks what is wanted by its whole name, and applies of permissions only that to run a file', async () => {
+  it('unpacks the wanted names, and ignores permissions except the permission to run a file', async () => {
     const files = { 'top/bin/program': Buffer.from('#!'), 'top/program.py': Buffer.from('print()') };
     const wanted = (name: string) => name.startsWith('top/bin/');
     await unpackZip(archive(zip(files, 0o6777)), folder, { strip: 0, wanted });

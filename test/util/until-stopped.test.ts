@@ -25,12 +25,12 @@ async function take(batches: AsyncIterable<number>, most: number): Promise<numbe
 }
 
 describe('untilStopped', () => {
-  it('gives the same batches while nobody stops it', async () => {
+  it('yields every batch if it is not stopped', async () => {
     expect(await take(untilStopped(new Numbers().read(), undefined), 100)).toBe(100);
     expect(await take(untilStopped(new Numbers().read(), new AbortController().signal), 100)).toBe(100);
   });
 
-  it('lets a timer of this thread stop a loop that never waits, and closes what it reads', async () => {
+  it('lets a timer of the same thread stop a loop that never waits, and closes the source', async () => {
     const stop = new AbortController();
     void delay(20).then(() => stop.abort('SIGTERM'));
     const numbers = new Numbers();
@@ -39,7 +39,7 @@ describe('untilStopped', () => {
     expect(numbers.closed).toBe(true);
   });
 
-  it('reads nothing when it was stopped before, and keeps the reason as the cause', async () => {
+  it('reads nothing with an aborted signal, and keeps the reason as the cause', async () => {
     const reason = new Error('enough');
     const numbers = new Numbers();
     const error: unknown = await take(untilStopped(numbers.read(), AbortSignal.abort(reason)), 1).catch(

@@ -9,7 +9,7 @@ const memories = {
 };
 const names = Object.keys(memories) as (keyof typeof memories)[];
 
-/** Names and numbers of arguments of the kernels that a generated file declares. */
+/** Kernels that a generated file declares, with their numbers of arguments. */
 function declared(name: string): Record<string, number> {
   const text = readFileSync(new URL(`../../src/wasm/generated/${name}.ts`, import.meta.url), 'utf8');
   const functions = text.matchAll(/^ {2}export function (\w+)\(([^)]*)\)/gm);
@@ -22,7 +22,7 @@ function declared(name: string): Record<string, number> {
 }
 
 describe.each(names)('the program %s', (name) => {
-  it('has the kernels that its types say, with as many arguments', () => {
+  it('has the declared kernels with the declared numbers of arguments', () => {
     const kernels = Object.entries(loadProgram(name, memories[name]()));
     const compiled = kernels.map(([kernel, call]) => [kernel, (call as () => void).length]);
     expect(compiled.length).toBeGreaterThan(2);
@@ -31,7 +31,7 @@ describe.each(names)('the program %s', (name) => {
 });
 
 describe('loadProgram', () => {
-  it('gives kernels that take only what they are declared to take', () => {
+  it('gives kernels typed by their declarations', () => {
     const memory = memories.arena();
     const { addFloat32, sgd } = loadProgram('arena', memory);
     const values = new Float32Array(memory.buffer, 65_536, 2).fill(1.5);

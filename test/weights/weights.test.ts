@@ -44,7 +44,7 @@ async function classifierOf(model: Record<string, unknown>, side: number, init: 
   return { config, classifier };
 }
 
-/** Takes the tensors of a golden network from a file; what the features of its image are then, and the lines. */
+/** Starts a network from a file with the golden tensors; returns the features of the golden image and the notices. */
 async function startFrom(
   name: 'resnet18' | 'vit-tiny',
   model: object,
@@ -98,7 +98,7 @@ describe('a network that starts from a file', () => {
     expect(lines).toEqual([expect.stringMatching(/: 342 of 343 tensors$/)]);
   });
 
-  it("knows the names and shapes of torchvision's ResNet-50", async () => {
+  it("matches the names and shapes of torchvision's ResNet-50", async () => {
     const { config, classifier } = await classifierOf({ name: 'resnet50', stem: 'imagenet' }, 32, {
       from: 'x',
     });
@@ -110,7 +110,7 @@ describe('a network that starts from a file', () => {
     classifier.dispose();
   });
 
-  it('takes what an export of the same network holds, and names what does not match', async () => {
+  it('takes the tensors of an export of the same network, and reports those that do not match', async () => {
     const model = { name: 'small-cnn', channels: [4, 6], strides: [2, 2], batchNorm: true };
     const from = join(folder, 'export.safetensors');
     const take = async (settings: object, skip: string[] = []) => {
@@ -155,8 +155,8 @@ describe('a network that starts from a file', () => {
   });
 });
 
-describe('a file of weights', () => {
-  it('of PyTorch or safetensors is read with its types, strides and prefixes', async () => {
+describe('openWeights', () => {
+  it('reads files of PyTorch and safetensors with types, strides and prefixes', async () => {
     const expected = jsonOf<Record<string, [number[], number[]]>>('small.json');
     for (const file of ['small.pt', 'small.safetensors']) {
       const { tensors } = await openWeights(golden(file), () => {});
@@ -167,14 +167,14 @@ describe('a file of weights', () => {
     }
   });
 
-  it('is refused where its pickle names anything else, and nothing of it runs', async () => {
+  it('rejects a pickle that names other functions, and runs nothing of it', async () => {
     await expect(openWeights(golden('evil.pt'), () => {})).rejects.toThrow(
       /^cannot take weights from .*evil\.pt: it names (?:posix|os)\.system, which is not allowed/,
     );
     expect(existsSync('evil-was-here')).toBe(false);
   });
 
-  it('is refused where it is neither', async () => {
+  it('rejects files of other formats, and missing files', async () => {
     const other = join(folder, 'other.pt');
     for (const bytes of ['', 'text that is no weights', Buffer.from('504b0304', 'hex')]) {
       writeFileSync(other, bytes);
@@ -203,7 +203,7 @@ describe('a file of weights', () => {
     ],
     ['of an unknown type', { a: tensor('F8_E4M3', [12], [0, 12]) }, /of the type F8_E4M3/],
     ['of a shape below zero', { a: tensor('F32', [-3], [0, 12]) }, /no place within/],
-  ])('of safetensors with tensors %s is refused', (_, header, reason) => {
+  ])('rejects a safetensors file with tensors %s', (_, header, reason) => {
     const json = Buffer.from(JSON.stringify(header));
     const length = Buffer.alloc(8);
     length.writeBigUInt64LE(BigInt(json.length));

@@ -1,4 +1,4 @@
-/** Numbers in [-0.5, 0.5), of the tensor of this index, as golden/make.py has them. */
+/** Numbers in [-0.5, 0.5) of the tensor with this index, as in golden/make.py. */
 export function numbers(index: number, count: number): Float64Array {
   return Float64Array.from({ length: count }, (_, at) => {
     const mixed = (at * 2654435761 + index * 40503) % 2 ** 32;
@@ -6,7 +6,7 @@ export function numbers(index: number, count: number): Float64Array {
   });
 }
 
-/** The tensor of this index and name. */
+/** The tensor with this index and name. */
 export function tensorOf(name: string, index: number, shape: readonly number[]) {
   const count = shape.reduce((size, side) => size * side, 1);
   const values = numbers(index, count);

@@ -1,11 +1,11 @@
-/** Batch norm by its definition, in double precision, one value at a time. Images are rows of channels. */
+/** Batch norm from its definition, in double precision, one value at a time. Images are rows of channels. */
 export interface Reference {
   x: Float64Array;
   gamma: Float64Array;
   beta: Float64Array;
   residual?: Float64Array;
   means: Float64Array;
-  /** Biased. */
+  /** Mean squared deviation of each channel, divided by the number of rows. */
   variances: Float64Array;
   epsilon: number;
   relu: boolean;
@@ -34,12 +34,12 @@ export function outputOf({ beta, gamma, residual, relu, ...reference }: Referenc
   });
 }
 
-/** dy where the ReLU lets it through, as an output says. */
+/** The gradient behind the ReLU: dy where the output y is positive, else 0. */
 export function openOf(dy: Float64Array, y: Float64Array, relu: boolean): Float64Array {
   return relu ? dy.map((value, index) => (y[index] > 0 ? value : 0)) : dy;
 }
 
-/** Sums of g, then of g xhat; and those of their magnitudes. */
+/** Sums over the rows of g and of g xhat, and of their absolute values. */
 export function gradientSumsOf(g: Float64Array, reference: Reference) {
   const channels = reference.gamma.length;
   const both = (value: (index: number) => number) => sumRows(g.length, channels, value);
@@ -50,7 +50,7 @@ export function gradientSumsOf(g: Float64Array, reference: Reference) {
   };
 }
 
-/** dx from the averages of g and of g xhat. */
+/** dx, computed from the averages over the rows of g and of g xhat. */
 export function inputGradientOf(
   g: Float64Array,
   averages: readonly Float64Array[],

@@ -20,14 +20,14 @@ import { expectWithin, valuesOf } from './implementations.js';
 
 const epsilon = 1e-5;
 
-/** Fewer channels than a block, as many, more, and blocks with a tail. */
+/** Shapes with fewer channels than a block, one block, and several blocks with and without a tail. */
 const small = [
   [1, 1, 1, 3],
   [2, 3, 5, 16],
   [3, 4, 4, 37],
   [5, 7, 1, 64],
 ];
-/** Rows enough for several threads. */
+/** Shapes with enough rows for several threads. */
 const large = [
   [17, 130, 129, 1],
   [8, 32, 32, 19],
@@ -46,7 +46,7 @@ interface Implementation {
   operations(): BatchNormOperations;
 }
 
-/** What each backend runs, and what it falls back to. */
+/** The batch norm that each backend runs, and its fallbacks. */
 const all: Implementation[] = backendsHere.flatMap((name) => [
   { title: name, name, operations: runningBatchNorm },
   ...(name === 'cpu' ? [] : [{ title: `${name}, composed`, name, operations: () => composedBatchNorm }]),
@@ -96,7 +96,7 @@ describe.each(all)('batch norm, $title', ({ name, operations }) => {
     batchNorm = operations();
   });
 
-  it.each(shapes)('sums %ix%ix%ix%i, far from zero and near', (...shape) => {
+  it.each(shapes)('sums %ix%ix%ix%i accurately for means of 0 and 300', (...shape) => {
     const channels = shape[3];
     for (const mean of [0, 300]) {
       const x = normal(shape, 1, mean);
@@ -106,7 +106,7 @@ describe.each(all)('batch norm, $title', ({ name, operations }) => {
       const first = sumRows(values.length, channels, (index) => values[index]);
       const magnitude = Math.max(...sumRows(values.length, channels, (index) => Math.abs(values[index])));
       expectWithin(1e-6, own.subarray(0, channels), first, magnitude);
-      // The variance is what counts, and all that is left of its digits.
+      // The variance is a difference of large numbers: it is compared with fewer digits.
       const { variances } = momentsOf(values, channels);
       const found = own.subarray(channels).map((sum, channel) => sum / rows - (own[channel] / rows) ** 2);
       if (rows > 1) expectWithin(1e-5, found, variances);
@@ -115,7 +115,7 @@ describe.each(all)('batch norm, $title', ({ name, operations }) => {
   });
 
   it.each(shapes.flatMap((shape) => forms.map((form) => [shape, form] as const)))(
-    'computes the halves of %j, %j',
+    'agrees with the definition in halves, shape %j, %j',
     (shape, form) =>
       tf.tidy(() => {
         const { call, dy } = images([...shape], form);
@@ -149,7 +149,7 @@ describe.each(all)('batch norm, $title', ({ name, operations }) => {
   );
 
   it.each(shapes.flatMap((shape) => forms.map((form) => [shape, form] as const)))(
-    'computes %j whole, %j',
+    'agrees with the definition as a whole, shape %j, %j',
     (shape, form) =>
       tf.tidy(() => {
         const { call, dy } = images([...shape], form);
@@ -161,7 +161,7 @@ describe.each(all)('batch norm, $title', ({ name, operations }) => {
 
         const result = whole.normalise(call);
         const { y, moments } = result;
-        // One value a channel has no variance, and its rounding is divided by sqrt(epsilon).
+        // A single row has variance 0, so rounding errors are divided by sqrt(epsilon).
         expectWithin(rows === 1 ? 1e-4 : 1e-5, valuesOf(y), outputOf(wanted));
         const found = moments.flatMap((tensor) => [...valuesOf(tensor)]);
         expectWithin(1e-6, found.slice(0, channels), wanted.means, 2);
@@ -179,7 +179,7 @@ describe.each(all)('batch norm, $title', ({ name, operations }) => {
         expectWithin(2e-6, valuesOf(gradients.dbeta), sums[0], Math.max(...magnitudes[0]));
         if (gradients.g) expectWithin(0, valuesOf(gradients.g), g);
         else expect(form.residual && wanted.relu).toBe(false);
-        // Its exact gradients are 0, and only rounding is left of them.
+        // The exact gradients of a single row are 0: only rounding errors would be compared.
         if (rows === 1) return;
         expectWithin(1e-5, valuesOf(gradients.dgamma), sums[1], Math.max(...magnitudes[1]));
         const averages = sums.map((half) => half.map((sum) => sum / rows));
@@ -187,7 +187,7 @@ describe.each(all)('batch norm, $title', ({ name, operations }) => {
       }),
   );
 
-  it('keeps what is not a number, for the loss to find', () =>
+  it('propagates NaN, so that the loss check finds it', () =>
     tf.tidy(() => {
       const x = tf.tensor4d([NaN, 1, 2, 3], [2, 1, 1, 2]);
       const call = { x, gamma: tf.ones([2]), beta: tf.zeros([2]), epsilon, activation: 'linear' } as const;

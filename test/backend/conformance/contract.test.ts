@@ -17,7 +17,7 @@ import { loadProgram } from '../../../src/wasm/load.js';
 import { normal, onBackend } from '../backends.js';
 import { needs } from '../../needs.js';
 
-/** Lets a backend run out of memory, where that takes no memory of this machine; webgpu: `webgpu/reads.test.ts`. */
+/** Makes a backend run out of memory without using up this machine's; webgpu: see `webgpu/reads.test.ts`. */
 const exhaust: Partial<Record<BackendName, () => unknown>> = {
   cpu: () => tf.tidy(() => tf.tile(tf.ones([1000, 1000]), [100, 3000])),
   native: () => tf.tidy(() => tf.tile(tf.ones([1000, 1000]), [100, 3000])),
@@ -27,7 +27,7 @@ const exhaust: Partial<Record<BackendName, () => unknown>> = {
   },
 };
 
-/** Bytes of what convolution, batch norm, ReLU and a product give, and of their gradients; enough for several threads. */
+/** Bytes of the value and gradients of convolution, batch norm, ReLU and a matrix product, large enough for several threads. */
 function computed(images: number): Buffer[] {
   const kept: tf.Tensor[] = [];
   const bytes = tf.tidy(() => {
@@ -64,7 +64,7 @@ for (const name of backendNames)
     const definition = backendOf(name);
     const images = name === 'cpu' ? 2 : 16;
 
-    it('starts, again after another one, and says what computes', async () => {
+    it('starts, also again after another backend, and reports its device', async () => {
       const { name: started, device, gpu } = await initBackend(name);
       expect([started, typeof gpu]).toEqual([name, 'boolean']);
       expect(device).toMatch(/^(CPU|GPU)/);
@@ -75,7 +75,7 @@ for (const name of backendNames)
       expect([...reluGradient(tf.tensor1d([1, 2]), tf.tensor1d([0, 1])).dataSync()]).toEqual([0, 2]);
     });
 
-    it('refuses to compute on the CPU where a GPU is required', async () => {
+    it('rejects requireGpu if it computes on the CPU', async () => {
       const { gpu } = await initBackend(name);
       const asked = initBackend(name, { requireGpu: true });
       if (gpu) await expect(asked).resolves.toMatchObject({ gpu });
@@ -87,7 +87,7 @@ for (const name of backendNames)
     });
 
     it(
-      'gives the same bits for the same numbers',
+      'gives equal bits for equal inputs',
       needs('a backend that is deterministic', definition.deterministic),
       async () => {
         await initBackend(name, { deterministic: true });
@@ -97,7 +97,7 @@ for (const name of backendNames)
       },
     );
 
-    it('leaves no tensor behind', async () => {
+    it('leaks no tensor', async () => {
       await initBackend(name);
       computed(images);
       const before = tf.memory().numTensors;
@@ -106,7 +106,7 @@ for (const name of backendNames)
     });
 
     it(
-      'says that memory is short, and what to do',
+      'reports a lack of memory with advice',
       needs('a backend whose memory can be used up here', exhaust[name]),
       async () => {
         await initBackend(name);
@@ -125,7 +125,7 @@ for (const name of backendNames)
       },
     );
 
-    it('leaves every other error as it is', async () => {
+    it('returns other errors unchanged from explainFailure', async () => {
       await initBackend(name);
       for (const error of [
         new Error('out of bounds'),
@@ -136,7 +136,7 @@ for (const name of backendNames)
         expect(explainFailure(error)).toBe(error);
     });
 
-    it('gives every worker of a job a device', async () => {
+    it('plans a device for every worker of a job', async () => {
       const { perWorker } = await devicesOf(name).plan({ workers: 3, requireGpu: false });
       expect(perWorker).toHaveLength(3);
       for (const { device, env } of perWorker) {
@@ -148,19 +148,19 @@ for (const name of backendNames)
       await expect(devicesOf(name).countGpus()).resolves.toBeGreaterThanOrEqual(0);
     });
 
-    it('advises nothing where it runs on a GPU already', () => {
+    it('gives no advice if it runs on a GPU', () => {
       const found: Found = { usable: true, gpu: true, gpus: 1, better: true };
       expect(definition.advise?.(found)).toBeUndefined();
     });
   });
 
 describe('the table of backends', () => {
-  it('names each once, and what auto may take in the same order', () => {
+  it('lists each backend once, and those of auto in order of preference', () => {
     const names = backends.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
     expect(names.filter((name) => automaticNames.includes(name))).toEqual(automaticNames);
   });
 
-  it('has at least one that auto takes in any case', () =>
+  it('has a backend that auto can always take', () =>
     expect(backends.some(({ automatic }) => automatic({}) === 'always')).toBe(true));
 });

@@ -2,7 +2,7 @@ import * as tf from '../../../src/tf/index.js';
 import type { BackendName } from '../../../src/backend/backends.js';
 import { initBackend } from '../../../src/backend/index.js';
 
-/** Values of tensors as float64; what `compute` leaves behind is an error. */
+/** Values as float64 of the tensors that `compute` returns on a backend; throws if `compute` leaks tensors. */
 export async function valuesOn(name: BackendName, compute: () => tf.Tensor[]): Promise<Float64Array[]> {
   await initBackend(name);
   const before = tf.memory().numTensors;
@@ -19,8 +19,8 @@ export function valuesOf(tensor: tf.Tensor): Float64Array {
 }
 
 /**
- * Expects numbers to agree within a part of the largest expected one, or of a given magnitude: that of the terms where
- * numbers are sums of them.
+ * Expects numbers to agree to within `tolerance` times the largest expected number, or times `magnitude`: for sums, the
+ * magnitude of their terms.
  */
 export function expectWithin(
   tolerance: number,

@@ -1,4 +1,4 @@
-/** Operations of networks by their definitions, in double precision, one value at a time. Images are NHWC. */
+/** Operations of networks from their definitions, in double precision, one value at a time. Images are NHWC. */
 type Shape4 = [number, number, number, number];
 type Pair = readonly [number, number];
 
@@ -8,14 +8,14 @@ export interface Geometry {
   dilations?: Pair;
 }
 
-/** Places of a window along one axis: how many, and how far the first reaches beyond the beginning. */
+/** Number of window positions along one axis, and by how much the first position lies before the image. */
 function along(size: number, window: number, stride: number, pad: 'same' | 'valid') {
   if (pad === 'valid') return { count: Math.floor((size - window) / stride) + 1, before: 0 };
   const count = Math.ceil(size / stride);
   return { count, before: Math.floor(Math.max((count - 1) * stride + window - size, 0) / 2) };
 }
 
-/** Height and width of what windows of this size over the images make. */
+/** Window positions along height and width. */
 export function placesOf(
   [, height, width]: Shape4,
   [rows, columns]: Pair,
@@ -26,7 +26,7 @@ export function placesOf(
   return { down, across };
 }
 
-/** Calls `visit` with every pixel that a position of the window meets, at every place: numbers of pixels, from 0. */
+/** Calls `visit` for every input pixel, window element and output pixel that meet, with their indices from 0. */
 function eachTap(
   shape: Shape4,
   window: Pair,
@@ -60,7 +60,7 @@ interface Operands {
   geometry: Geometry;
 }
 
-/** Convolution with filters [height, width, channels, outputs]; a depthwise one where `depthwise`. */
+/** Calls `visit` for every product of a convolution with filters [height, width, channels, outputs]. */
 function eachProduct(
   { shape, filterShape: [rows, columns, channels, outputs], geometry }: Omit<Operands, 'x' | 'filter'>,
   depthwise: boolean,
@@ -87,7 +87,7 @@ export function convolve(operands: Operands, depthwise = false): Float64Array {
   return y;
 }
 
-/** Gradients of a convolution: with respect to the images and to the filters. */
+/** Gradients of a convolution with respect to images and filters. */
 export function convolutionGradients(
   operands: Operands,
   dy: Float64Array,
@@ -102,7 +102,7 @@ export function convolutionGradients(
   return [dx, dfilter];
 }
 
-/** Largest values of windows, and the gradient: dy goes to the largest. */
+/** Largest value of each window, and the gradient, which passes dy to the largest value. */
 export function maxPool(
   x: Float64Array,
   shape: Shape4,

@@ -11,7 +11,7 @@ type Operation = (...inputs: tf.Tensor[]) => tf.Tensor;
 
 const tolerance = 5e-6;
 
-/** What an operation gives on a backend, and the gradients of sum(weight * that). */
+/** Output y of an operation on a backend, and the gradients of sum(weight * y). */
 async function differentiated(name: BackendName, operation: Operation, make: () => tf.Tensor[]) {
   const [y, ...gradients] = await valuesOn(name, () => {
     const inputs = make();
@@ -72,8 +72,8 @@ const geometries = (['same', 'valid'] as const).flatMap((pad) =>
 );
 
 for (const name of backendNames)
-  describe(`operations on ${name}`, onBackend(name), () => {
-    it('the gradient of ReLU from its output', async () => {
+  describe(`${name} agrees with the definition in double precision of`, onBackend(name), () => {
+    it('the gradient of ReLU computed from its output', async () => {
       const [dx] = await valuesOn(name, () => [
         reluGradient(tf.tensor1d([1, 2, 3, -4]), tf.tensor1d([0, 0.5, 0, 2])),
       ]);
@@ -99,7 +99,7 @@ for (const name of backendNames)
       );
     });
 
-    it('a sum with ReLU after it, of which one part is read again', async () => {
+    it('a sum with ReLU, one summand of which is used again', async () => {
       const shape = [3, 5, 7];
       const [a, b, w] = [1, 2, 9].map((seed) => numbers(shape, seed));
       const operation = (...[left, right]: tf.Tensor[]) => tf.add(addRelu(left, right), tf.mul(left, 2));
@@ -121,7 +121,7 @@ for (const name of backendNames)
       expectWithin(1e-6, gradients[1], open);
     });
 
-    it('sums over all axes but the last, and over all', async () => {
+    it('sums over all axes except the last, and over all axes', async () => {
       const shape = [5, 4, 3, 9];
       const x = numbers(shape, 1);
       const rows = new Float64Array(9);
@@ -135,7 +135,7 @@ for (const name of backendNames)
       expectWithin(tolerance, found[2], [rows.reduce((sum, value) => sum + value)], 10);
     });
 
-    it('the product of matrices and its gradients', async () => {
+    it('the matrix product and its gradients', async () => {
       const [m, k, n] = [5, 17, 9];
       const [a, b, w] = [numbers([m, k], 1), numbers([k, n], 2), numbers([m, n], 9)];
       const { y, gradients } = await differentiated(
@@ -264,7 +264,7 @@ for (const name of backendNames)
       [[2, 6, 5, 1], 1],
     ] as [Shape4, number][])('max pooling of %j over windows of %i', (shape, size) => {
       it.each(geometries.filter(({ strides: [down, across] }) => down === across))('%j', async (geometry) => {
-        // All values negative: their largest must be found all the same.
+        // All values are negative, which a maximum that starts at 0 would miss.
         const x = numbers(shape, 1, -5);
         const { strides, pad } = geometry;
         const { y, gradients } = await differentiated(
@@ -279,7 +279,7 @@ for (const name of backendNames)
       });
     });
 
-    it('a sum over segments, ids outside left out', async () => {
+    it('a sum over segments that skips negative ids', async () => {
       const x = numbers([5, 3], 1);
       const [sums] = await valuesOn(name, () => [
         tf.unsortedSegmentSum(normal([5, 3], 1), tf.tensor1d([2, 0, -1, 2, 1], 'int32'), 4),
@@ -289,7 +289,7 @@ for (const name of backendNames)
       expectWithin(1e-6, sums, [...row(1), ...row(4), ...third, 0, 0, 0]);
     });
 
-    it('gathered rows, and their gradients added up', async () => {
+    it('gathered rows, and gradients summed over repeated rows', async () => {
       const [x, w] = [numbers([4, 3], 1), numbers([3, 3], 9)];
       const ids = [1, 1, 3];
       const { y, gradients } = await differentiated(
@@ -307,7 +307,7 @@ for (const name of backendNames)
       expectWithin(1e-6, gradients[0], dx);
     });
 
-    it('the mean over the pixels', async () => {
+    it('the mean over pixels', async () => {
       const [images, pixels, channels] = [3, 20, 6];
       const [x, w] = [numbers([3, 4, 5, 6], 1), numbers([3, 6], 9)];
       const { y, gradients } = await differentiated(
@@ -327,7 +327,7 @@ for (const name of backendNames)
       );
     });
 
-    it('batch norm with known statistics, as in evaluation', async () => {
+    it('batch norm with given statistics, as in evaluation', async () => {
       const shape: Shape4 = [2, 3, 3, 5];
       const values = [1, 2, 3, 4].map((seed) => numbers(seed === 1 ? shape : [5], seed));
       const [x, mean, gamma, beta] = values;

@@ -11,7 +11,7 @@ let folder: string;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'))));
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** A machine whose core n lies in places[n]: [socket, core]. */
+/** Topology files of a machine whose logical core n is at places[n]: [socket, core]. */
 function machine(places: readonly (readonly [number, number])[]): string {
   for (const [core, [socket, number]] of places.entries()) {
     const files = join(folder, `cpu${core}`, 'topology');
@@ -23,7 +23,7 @@ function machine(places: readonly (readonly [number, number])[]): string {
 }
 
 describe('divideCores', () => {
-  it('gives every core to one worker, in shares that differ by at most one', () => {
+  it('gives each core to one worker, in shares that differ by at most one', () => {
     const seven = [0, 1, 2, 3, 4, 5, 6];
     expect(divideCores(seven, 3, folder)).toEqual([
       [0, 1],
@@ -33,11 +33,11 @@ describe('divideCores', () => {
     expect(divideCores(seven, 7, folder)).toEqual(seven.map((core) => [core]));
   });
 
-  it('lets equally many workers share each core where there are more of them', () => {
+  it('shares each core among equally many workers if there are more workers than cores', () => {
     expect(divideCores([3, 5], 6, folder)).toEqual([[3], [3], [3], [5], [5], [5]]);
   });
 
-  it('keeps hardware threads of a core, and cores of a socket, together', () => {
+  it('keeps the hardware threads of a core and the cores of a socket together', () => {
     const interleaved = machine([0, 1, 2, 3, 4, 5, 6, 7].map((core) => [core % 2, (core >> 1) % 2]));
     expect(divideCores([0, 1, 2, 3, 4, 5, 6, 7], 2, interleaved)).toEqual([
       [0, 4, 2, 6],
@@ -51,7 +51,7 @@ describe('bindingCommands', () => {
   const cores = allowedCores() ?? [];
   const bindable = existsSync('/usr/bin/taskset') && cores.length > 1;
 
-  it('starts each worker on cores of its own', needs('taskset and two cores', bindable), () => {
+  it('starts each worker on its own cores', needs('taskset and two cores', bindable), () => {
     const seen = (bindingCommands(2) ?? []).map(([program, ...args]) => {
       const status = execFileSync(program, [...args, 'cat', '/proc/self/status'], { encoding: 'utf8' });
       mkdirSync(join(folder, 'self'), { recursive: true });
@@ -64,7 +64,7 @@ describe('bindingCommands', () => {
     expect(seen.flat().sort()).toEqual([...cores].sort());
   });
 
-  it('binds nobody without taskset, alone, or where some would have less of a core', () => {
+  it('binds no worker without taskset, for one worker, or if workers would have unequal shares of a core', () => {
     expect(bindingCommands(1)).toBeUndefined();
     if (cores.length > 1) expect(bindingCommands(cores.length + 1)).toBeUndefined();
     if (bindable) expect(bindingCommands(2 * cores.length)).toHaveLength(2 * cores.length);

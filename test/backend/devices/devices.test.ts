@@ -27,7 +27,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** A machine with this many GPUs, as its nvidia-smi tells it. */
+/** Writes an nvidia-smi that lists `count` GPUs. */
 function gpus(count: number, exitCode = 0): void {
   const lines = Array.from(
     { length: count },
@@ -56,7 +56,7 @@ const request: DeviceRequest = { workers: 1, requireGpu: false };
 const { countGpus, plan, ofLocalRank } = devicesOf('auto');
 
 describe('findGpus', () => {
-  it('lists none without nvidia-smi, or where it fails, and says why', async () => {
+  it('lists no GPUs, with the reason, if nvidia-smi is missing, fails or lists none', async () => {
     expect(await findGpus()).toEqual({ gpus: [], none: 'there is no nvidia-smi' });
     process.env.NVIDIA_VISIBLE_DEVICES = 'void';
     expect((await findGpus()).none).toMatch(/^NVIDIA_VISIBLE_DEVICES is "void": the container/);
@@ -79,7 +79,7 @@ describe('findGpus', () => {
     ['GPU-1a', ['GPU-1a']],
     ['GPU-2', ['GPU-2']],
     ['MIG-GPU-1a/0/0', ['MIG-GPU-1a/0/0']],
-  ])('with CUDA_VISIBLE_DEVICES=%s of three lists %j', async (visible, wanted) => {
+  ])('with CUDA_VISIBLE_DEVICES=%s lists %j of three GPUs', async (visible, wanted) => {
     gpus(3);
     if (visible !== undefined) process.env.CUDA_VISIBLE_DEVICES = visible;
     expect((await findGpus()).gpus).toEqual(wanted);
@@ -97,7 +97,7 @@ describe('findGpus', () => {
     ['0,,1', /an entry is empty/],
     ['-2', /there is no GPU -2/],
     ['1.5', /there is no GPU 1\.5/],
-  ])('refuses CUDA_VISIBLE_DEVICES=%s, and says the value', async (visible, message) => {
+  ])('rejects CUDA_VISIBLE_DEVICES=%s with its value', async (visible, message) => {
     gpus(3);
     process.env.CUDA_VISIBLE_DEVICES = visible;
     const error = await findGpus().catch((reason: unknown) => reason);
@@ -107,7 +107,7 @@ describe('findGpus', () => {
 });
 
 describe('--gpus', () => {
-  it('takes a number, or all that are there', async () => {
+  it('takes a number or all', async () => {
     expect([readGpus(undefined), readGpus('3'), readGpus('all')]).toEqual([undefined, 3, 'all']);
     expect(await countGpus()).toBe(0);
     gpus(3);
@@ -116,13 +116,13 @@ describe('--gpus', () => {
     expect(await countGpus()).toBe(2);
   });
 
-  it.each(['0', '-1', '1.5', 'two', '', '1e9', '99999', 'ALL'])('refuses %j', (text) => {
+  it.each(['0', '-1', '1.5', 'two', '', '1e9', '99999', 'ALL'])('rejects %j', (text) => {
     expect(() => readGpus(text)).toThrow(/give a number from 1 on, or all/);
   });
 });
 
-describe('a plan', () => {
-  it('gives workers on the CPU their share of the cores, and no GPU', async () => {
+describe('plan', () => {
+  it('gives workers on the CPU an equal share of the cores, and no GPU', async () => {
     gpus(2);
     const { perWorker, gpu, notice } = await plan({ ...request, workers: 3 });
     expect([perWorker.length, gpu, notice]).toEqual([3, false, undefined]);
@@ -133,7 +133,7 @@ describe('a plan', () => {
     }
   });
 
-  it('falls back on the CPU where no GPU is, and says so', async () => {
+  it('falls back to the CPU without a GPU, with a notice', async () => {
     const { perWorker, gpu, notice } = await plan({ ...request, gpus: 2 });
     expect(perWorker.length).toBe(2);
     expect([gpu, notice]).toEqual([
@@ -145,7 +145,7 @@ describe('a plan', () => {
     );
   });
 
-  it('gives each worker a GPU of its own', async () => {
+  it('gives each worker its own GPU', async () => {
     gpus(3);
     setUp(true);
     process.env.CUDA_VISIBLE_DEVICES = '2,1';
@@ -166,18 +166,18 @@ describe('a plan', () => {
     RegExp,
   ][] = [
     [
-      'a GPU that is not there',
+      'requireGpu without a GPU',
       0,
       true,
       { requireGpu: true },
       /^there is no NVIDIA GPU to use: nvidia-smi lists none; leave out --require-gpu/,
     ],
-    ['more GPUs than there are', 2, true, { gpus: 3 }, /^3 GPUs asked for, 2 here: give --gpus 2/],
+    ['more GPUs than the machine has', 2, true, { gpus: 3 }, /^3 GPUs asked for, 2 here: give --gpus 2/],
     ['a backend without GPUs', 1, true, { gpus: 1, backend: 'wasm' }, /^the wasm backend cannot use a GPU/],
     ['GPUs without set-up', 2, undefined, { gpus: 1 }, /^2 GPUs here, but .*pod-dist setup --cuda/],
     ['GPUs with a set-up for the CPU', 1, false, { gpus: 1 }, /^1 GPUs? here, but .*pod-dist setup --cuda/],
   ];
-  it.each(refused)('refuses %s', async (_what, count, cuda, { backend = 'native', ...changes }, message) => {
+  it.each(refused)('rejects %s', async (_what, count, cuda, { backend = 'native', ...changes }, message) => {
     gpus(count);
     if (cuda !== undefined) setUp(cuda);
     const error = await devicesOf(backend)
@@ -189,10 +189,10 @@ describe('a plan', () => {
   });
 });
 
-describe('the GPU of a worker that others have started', () => {
+describe('ofLocalRank', () => {
   const chosen = async (localRank: number) => (await ofLocalRank(localRank)).CUDA_VISIBLE_DEVICES;
 
-  it('is the one of the local rank, of those that the worker may use, shared where there are fewer', async () => {
+  it('takes the GPU of the local rank among the visible ones, shared if there are fewer GPUs than ranks', async () => {
     gpus(3);
     setUp(true);
     expect(await ofLocalRank(2)).toEqual({ CUDA_VISIBLE_DEVICES: '2', TF_FORCE_GPU_ALLOW_GROWTH: 'true' });
@@ -203,7 +203,7 @@ describe('the GPU of a worker that others have started', () => {
     expect(await chosen(3)).toBe('1');
   });
 
-  it('is none without GPUs, on backends that use none, or where TensorFlow is set up for the CPU', async () => {
+  it('takes none without GPUs, on backends without GPUs, or with TensorFlow for the CPU', async () => {
     setUp(true);
     expect(await ofLocalRank(1)).toEqual({});
     gpus(2);

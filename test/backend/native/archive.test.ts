@@ -57,7 +57,7 @@ describe('archiveLibrary', () => {
       { url: `${base}${name}`, sha256: digest },
     );
 
-  it('goes on in a second run where the first was cut off, and unpacks the whole', async () => {
+  it('resumes an interrupted download in a second run, and unpacks the archive', async () => {
     const part = join(cache, 'downloads', `${name}.part`);
     server.next({ kind: 'drop', after: 100_000, file: part }, { kind: 'status', code: 403 });
     await expect(fetchLibrary('first')).rejects.toMatchObject({
@@ -76,7 +76,7 @@ describe('archiveLibrary', () => {
     expect(steps).toContainEqual(expect.stringMatching(/^downloading libtensorflow-.* again \(.+\)$/));
   });
 
-  it('takes nothing but the file that was published', async () => {
+  it('rejects a file with another checksum than the published one', async () => {
     server.next();
     await expect(fetchLibrary('other', '0'.repeat(64))).rejects.toMatchObject({
       code: 'CHECKSUM_MISMATCH',
@@ -94,7 +94,7 @@ describe('pod-dist setup --from archive', () => {
       TFJS_NODE_BASE_URI: `${from}libtensorflow-`,
     }).ended;
 
-  it('refuses a mirror with another file', async () => {
+  it('rejects a mirror with another file', async () => {
     server.next();
     expect(await setup(base)).toMatchObject({
       code: 1,
@@ -102,7 +102,7 @@ describe('pod-dist setup --from archive', () => {
     });
   });
 
-  it('says in one line that a host cannot be reached', async () => {
+  it('reports in one line that a host cannot be reached', async () => {
     const closed = new FaultyServer({});
     const dead = await closed.start();
     await closed.stop();

@@ -28,13 +28,13 @@ const bitsOf = (tensor: tf.Tensor) => bits(tensor.dataSync());
 const same = (actual: Buffer, expected: Buffer) => expect(actual.equals(expected)).toBe(true);
 
 describe(
-  'batch norm in operations of its own',
+  'batch norm in native operations',
   needs('native TensorFlow with operations of its own', findAddon()?.operations),
   () => {
     beforeAll(async () => void (await initBackend('native')));
 
     it.each(shapes.flatMap((shape) => forms.map((form) => [shape, form] as const)))(
-      'gives the same bits whole and in halves, of %j, %j',
+      'gives the same bits as a whole and in halves, shape %j, %j',
       (shape, { activation, added }) =>
         tf.tidy(() => {
           const channels = shape[3];
@@ -78,7 +78,7 @@ describe(
         }),
     );
 
-    it('refuses a gradient of another shape and coefficients of other channels', () =>
+    it('rejects gradients of another shape and coefficients with another number of channels', () =>
       tf.tidy(() => {
         const x = tf.zeros([2, 3, 3, 4]);
         const [four, statistics] = [tf.ones([4]), [tf.ones([2, 4])]];
@@ -101,7 +101,7 @@ describe(
 );
 
 describe("batch norm in TensorFlow's fused operations", needs('native TensorFlow', findAddon()), () => {
-  it('has oneDNN’s operation with ReLU on a CPU', async () => {
+  it("runs oneDNN's fused operation with ReLU on a CPU", async () => {
     await initBackend('native');
     const backend = tf.backend() as NodeBackend;
     tf.tidy(() => {

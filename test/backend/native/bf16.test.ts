@@ -19,7 +19,7 @@ import { needs } from '../../needs.js';
 
 const significant = 8;
 
-/** The nearest number of 8 significant bits, of two as near the one whose last bit is 0; by its definition. */
+/** The nearest number with 8 significant bits; on a tie, the number whose last bit is 0. */
 function rounded(value: number): number {
   if (value === 0 || !Number.isFinite(value)) return value;
   const unit = 2 ** (Math.floor(Math.log2(Math.abs(value))) - significant + 1);
@@ -33,7 +33,7 @@ const valuesOf = (tensor: tf.Tensor) => Float64Array.from(tensor.dataSync());
 const roundedOf = (tensor: tf.Tensor) => valuesOf(tensor).map(rounded);
 const bf16 = <T>(compute: () => T) => inPrecision('bf16', compute);
 
-/** Each is a bfloat16, and no more than one such step away from what it should be, nor than `slack` besides. */
+/** Expects bfloat16 values within one step of bfloat16, plus `slack`, of the wanted values. */
 function expectRounded(actual: tf.Tensor, wanted: ArrayLike<number>, slack = 1e-6): void {
   valuesOf(actual).forEach((value, index) => {
     expect(rounded(value)).toBe(value);
@@ -51,7 +51,7 @@ describe(
     const identity = (channels: number) =>
       tf.reshape<tf.Rank.R4>(tf.eye(channels), [1, 1, channels, channels]);
 
-    it('round what they are given to the nearest, of two as near to the even one', () =>
+    it('round inputs to nearest, ties to even', () =>
       tf.tidy(() => {
         const ties = [1 + 1 / 256, 1 + 3 / 256, -1 - 1 / 256, -1 - 3 / 256, 1 + 1 / 256 + 2 ** -20];
         const given = [...ties, 0, 255.4999, 3.3895e38, 2 ** -100 * 1.37, NaN, Infinity];
@@ -62,7 +62,7 @@ describe(
         expect([...valuesOf(y)]).toEqual(wanted);
       }));
 
-    it.each([3, 16, 21])('convolve %i channels, and give the gradients', (channels) =>
+    it.each([3, 16, 21])('convolve %i channels, with gradients', (channels) =>
       tf.tidy(() => {
         const size = 5;
         const shape = [2, size, size, channels] as [number, number, number, number];
@@ -100,33 +100,35 @@ describe(
       }),
     );
 
-    it.each(['linear', 'relu'] as const)('add a bias in float32 and round once, %s', (activation) =>
-      tf.tidy(() => {
-        const [x, bias] = [normal([3, 5, 7, 19], 1), normal([19], 2)];
-        const dy = normal(x.shape, 3);
-        const relu = (value: number) => (activation === 'relu' ? Math.max(0, value) : value);
-        const y = bf16(() => convolve(x as tf.Tensor4D, identity(19), bias, { ...one, activation }));
-        const biases = valuesOf(bias);
-        const wanted = roundedOf(x).map((value, index) =>
-          rounded(relu(Math.fround(value + biases[index % 19]))),
-        );
-        expect(valuesOf(y)).toEqual(wanted);
+    it.each(['linear', 'relu'] as const)(
+      'add a bias in float32 and round once, activation %s',
+      (activation) =>
+        tf.tidy(() => {
+          const [x, bias] = [normal([3, 5, 7, 19], 1), normal([19], 2)];
+          const dy = normal(x.shape, 3);
+          const relu = (value: number) => (activation === 'relu' ? Math.max(0, value) : value);
+          const y = bf16(() => convolve(x as tf.Tensor4D, identity(19), bias, { ...one, activation }));
+          const biases = valuesOf(bias);
+          const wanted = roundedOf(x).map((value, index) =>
+            rounded(relu(Math.fround(value + biases[index % 19]))),
+          );
+          expect(valuesOf(y)).toEqual(wanted);
 
-        const given = activation === 'relu' ? y : undefined;
-        const { g, sum } = bf16(() => running().biasGradient?.(dy, given)) as {
-          g: tf.Tensor;
-          sum: tf.Tensor;
-        };
-        const open = openOf(roundedOf(dy), wanted, activation === 'relu');
-        if (given) expect(valuesOf(g)).toEqual(open);
-        valuesOf(sum).forEach((value, channel) => {
-          const exact = open.filter((_, index) => index % 19 === channel).reduce((a, b) => a + b);
-          expect(value).toBeCloseTo(exact, 4);
-        });
-      }),
+          const given = activation === 'relu' ? y : undefined;
+          const { g, sum } = bf16(() => running().biasGradient?.(dy, given)) as {
+            g: tf.Tensor;
+            sum: tf.Tensor;
+          };
+          const open = openOf(roundedOf(dy), wanted, activation === 'relu');
+          if (given) expect(valuesOf(g)).toEqual(open);
+          valuesOf(sum).forEach((value, channel) => {
+            const exact = open.filter((_, index) => index % 19 === channel).reduce((a, b) => a + b);
+            expect(value).toBeCloseTo(exact, 4);
+          });
+        }),
     );
 
-    it('multiply matrices, with sums that are float32', () =>
+    it('multiply matrices with float32 sums', () =>
       tf.tidy(() => {
         const [a, b] = [normal([4, 300], 1) as tf.Tensor2D, normal([5, 300], 2) as tf.Tensor2D];
         const [as, bs] = [a, b].map(roundedOf);
@@ -147,7 +149,7 @@ describe(
       ['linear', false],
       ['relu', false],
       ['relu', true],
-    ] as const)('normalise batches, %s, residual %s', (activation, added) =>
+    ] as const)('normalise batches, activation %s, residual %s', (activation, added) =>
       tf.tidy(() => {
         const shape = [4, 6, 5, 21];
         const channels = shape[3];
@@ -185,7 +187,7 @@ describe(
       }),
     );
 
-    it('leave float32 as it is outside, and free what they make', () => {
+    it('leak no tensor, and leave operations outside inPrecision in float32', () => {
       const x = normal([1, 4, 4, 2], 1) as tf.Tensor4D;
       const filter = identity(2);
       const linear: Convolution = { ...one, activation: 'linear' };

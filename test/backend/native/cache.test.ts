@@ -30,7 +30,7 @@ function finish(cuda: boolean, text = JSON.stringify(manifest(cuda)), withAddon 
 }
 
 describe('addonFolder', () => {
-  it('tells platform, version and CUDA apart', () => {
+  it('differs with CUDA and names the platform', () => {
     const [cpu, cuda] = [addonFolder(false, environment), addonFolder(true, environment)];
     expect(cpu).not.toBe(cuda);
     for (const folder of [cpu, cuda]) {
@@ -41,12 +41,12 @@ describe('addonFolder', () => {
 });
 
 describe('findAddon', () => {
-  it('finds nothing before set-up', () => {
+  it('finds no addon before setup', () => {
     expect(findAddon(environment)).toBeUndefined();
     expect(readManifest(addonFolder(false, environment))).toBeUndefined();
   });
 
-  it('finds what set-up has finished, CUDA first', () => {
+  it('finds the addon of a finished setup, CUDA first', () => {
     const cpu = finish(false);
     expect(findAddon(environment)).toEqual({
       ...{ file: join(cpu, 'addon.node'), operations: join(cpu, 'operations.node') },
@@ -60,12 +60,12 @@ describe('findAddon', () => {
   });
 
   it.each([
-    ['an addon that is gone', JSON.stringify(manifest(true)), false],
-    ['a manifest of something else', '{"tensorflow": 2}', true],
-    ['a manifest cut short', '{"tensorflow": "2.2', true],
+    ['a missing addon', JSON.stringify(manifest(true)), false],
+    ['a manifest of another kind', '{"tensorflow": 2}', true],
+    ['a truncated manifest', '{"tensorflow": "2.2', true],
     ['an empty manifest', '', true],
-    ["another version's operations", JSON.stringify({ ...manifest(true), sources: 'other' }), true],
-  ])('passes over %s', (_what, text, withAddon) => {
+    ['operations of another version', JSON.stringify({ ...manifest(true), sources: 'other' }), true],
+  ])('skips %s', (_what, text, withAddon) => {
     const cpu = finish(false);
     finish(true, text, withAddon);
     expect(findAddon(environment)?.file).toBe(join(cpu, 'addon.node'));

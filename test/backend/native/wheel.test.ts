@@ -11,7 +11,7 @@ import { zip } from '../../data/fetch/zip.js';
 import { Workplace } from '../../integration/command.js';
 import { needs } from '../../needs.js';
 
-/** The name of the wheel that is pinned for the Python here; undefined where there is no pip or no such wheel. */
+/** Name of the pinned wheel for this machine's Python; undefined without pip or without such a wheel. */
 function wheelHere(): string | undefined {
   try {
     execFileSync('python3', ['-m', 'pip', '--version']);
@@ -25,7 +25,7 @@ function wheelHere(): string | undefined {
 const name = process.platform === 'linux' && process.arch === 'x64' ? wheelHere() : undefined;
 
 describe('pinned wheels', () => {
-  it('have a checksum and a size each, one version of each package', () => {
+  it('each have a checksum and a size, and one version per package', () => {
     for (const group of [wheels.cpu, wheels.cuda]) {
       expect(group.length).toBeGreaterThan(0);
       const versions = new Map(group.map(({ requirement }) => requirement.split('==') as [string, string]));
@@ -40,9 +40,9 @@ describe('pinned wheels', () => {
   });
 });
 
-/** An index of Python packages on loopback that has another file under the name of the pinned wheel. */
+/** A Python package index on loopback that serves another file under the name of the pinned wheel. */
 describe(
-  'pod-dist setup with an index that has been tampered with',
+  'pod-dist setup with a manipulated package index',
   needs('a TensorFlow wheel for this platform', name),
   () => {
     const place = new Workplace();
@@ -86,13 +86,13 @@ describe(
       expect(readdirSync(place.path('cache', 'native')).filter((file) => file !== memory)).toEqual([]);
 
     it.each([
-      ['no checksum', () => ''],
-      ['the checksum of its own file', () => `#sha256=${sha256}`],
+      ['without checksum', () => ''],
+      ['with the checksum of its file', () => `#sha256=${sha256}`],
       [
-        "the published file's checksum",
+        "with the published file's checksum",
         () => `#sha256=${wheels.cpu.find(({ file }) => file === name)?.sha256}`,
       ],
-    ])('and gives %s: it ends in one line, and no TensorFlow is installed', async (_what, makeFragment) => {
+    ])('%s ends with one line, and installs no TensorFlow', async (_what, makeFragment) => {
       fragment = makeFragment();
       const { code, stdout, stderr } = await setup();
       expect([code, stderr]).toEqual([
@@ -103,7 +103,7 @@ describe(
       nothingBuilt();
     });
 
-    it('asks for no file where there is too little room', async ({ skip }) => {
+    it('downloads nothing if there is too little room', async ({ skip }) => {
       const small = place.path('small');
       mkdirSync(small);
       try {
@@ -126,7 +126,7 @@ describe(
       }
     });
 
-    it('or with a folder of wheels', async () => {
+    it('rejects a manipulated wheel in a local folder', async () => {
       writeFileSync(place.path(name as string), wheel);
       const { code, stderr } = await setup({ PIP_NO_INDEX: '1', PIP_FIND_LINKS: place.path('.') });
       expect([code, stderr]).toEqual([1, expect.stringMatching(/\.whl is not the wheel that was published/)]);

@@ -5,7 +5,7 @@ import { initBackend } from '../../../src/backend/index.js';
 import { normal } from '../backends.js';
 import { halvesOf } from '../halves.js';
 
-it('sums of a batch do not depend on how its images are split', async () => {
+it('batch-norm sums of a batch do not depend on how its images are split', async () => {
   await initBackend('wasm');
   const x = normal([7, 5, 3, 6], 1, 3);
   const { sums } = halvesOf(runningBatchNorm());

@@ -2,13 +2,13 @@ import * as tf from '../../../src/tf/index.js';
 import { expect } from 'vitest';
 import { initBackend } from '../../../src/backend/index.js';
 
-/** What `compute` gives on a backend; its tensors are made there. */
+/** Values of the tensors that `compute` creates on a backend. */
 async function on(backend: 'cpu' | 'wasm', compute: () => tf.Tensor[]): Promise<Float32Array[]> {
   await initBackend(backend);
   return tf.tidy(() => compute().map((tensor) => tensor.dataSync<'float32'>().slice()));
 }
 
-/** Expects that wasm computes what plain JavaScript does, to `tolerance` of the largest value. */
+/** Expects wasm to agree with plain JavaScript to within `tolerance` times the largest value. */
 export async function expectLikeCpu(compute: () => tf.Tensor[], tolerance = 1e-5): Promise<void> {
   const wanted = await on('cpu', compute);
   const found = await on('wasm', compute);

@@ -67,7 +67,7 @@ describe('convolutionFilterGradient', () => {
     });
   });
 
-  it('is the derivative: a difference quotient agrees', async () => {
+  it('agrees with a difference quotient', async () => {
     await initBackend('wasm');
     tf.tidy(() => {
       const x = normal<tf.Rank.R4>([2, 6, 5, 2], 4);

@@ -8,13 +8,13 @@ beforeAll(async () => {
 
 describe('registerTrainingKernels', () => {
   it.each(['Conv2DBackpropFilter', 'UnsortedSegmentSum', 'MaxPoolGrad'])(
-    'gives wasm the kernel %s',
+    'registers the kernel %s',
     (kernel) => {
       expect(tf.getKernel(kernel, 'wasm')).toBeDefined();
     },
   );
 
-  it('may be called again', async () => {
+  it('can be called again', async () => {
     await expect(initBackend('wasm')).resolves.toMatchObject({ name: 'wasm', device: 'CPU', gpu: false });
   });
 

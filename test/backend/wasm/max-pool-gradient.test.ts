@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { initBackend } from '../../../src/backend/index.js';
 import { expectLikeCpu, normal } from './compare.js';
 
-/** How the inputs lie: around zero, all below it, far away from it, and many equal zeros as ReLU makes them. */
+/** Transformations of the inputs: around zero, all below zero, many equal zeros as after ReLU, and far below zero. */
 const inputs = {
   mixed: (x: tf.Tensor) => x,
   negative: (x: tf.Tensor) => tf.sub(x, 10),
@@ -28,7 +28,7 @@ describe.each(Object.entries(inputs))('the gradient of max pooling, inputs %s', 
   it.each(cases)(
     'agrees with plain JavaScript for windows of %i, stride %i, %s, on %j',
     async (size, strides, pad, shape) => {
-      // Where several values of a window are equal, either may take the gradient: compare what cannot differ.
+      // Of equal values in a window either may get the gradient: compare sums, which do not depend on the choice.
       const ties = name.includes('zeros');
       await expectLikeCpu(() => {
         const x = place(normal<tf.Rank.R4>(shape, 1));
@@ -42,7 +42,7 @@ describe.each(Object.entries(inputs))('the gradient of max pooling, inputs %s', 
 });
 
 describe('the gradient of max pooling', () => {
-  it('goes to the largest value of each window, and nowhere else', async () => {
+  it('goes only to the largest value of each window', async () => {
     await initBackend('wasm');
     tf.tidy(() => {
       const x = tf.tensor4d(

@@ -16,7 +16,7 @@ describe('unsortedSegmentSum', () => {
     ]);
   });
 
-  it('is the gradient of gather, repeated rows added up', async () => {
+  it('gives the gradient of gather, summed over repeated rows', async () => {
     const gradient = () => [
       tf.grad((x: tf.Tensor) => tf.gather(x, tf.tensor1d([1, 1, 4, 0], 'int32')))(
         normal([5, 3], 1),

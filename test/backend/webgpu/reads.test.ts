@@ -9,7 +9,7 @@ import { accelerated } from '../backends.js';
 import { needs } from '../../needs.js';
 
 describe('reads on webgpu', needs('a Vulkan driver for webgpu', accelerated.includes('webgpu')), () => {
-  it('block until the values are there, also while a promise is outstanding', async () => {
+  it('block until the values are ready, also while another read is pending', async () => {
     await initBackend('webgpu');
     const x = tf.range(0, 5000);
     const promised = tf.sum(tf.square(x)).data();
@@ -23,14 +23,14 @@ describe('reads on webgpu', needs('a Vulkan driver for webgpu', accelerated.incl
     x.dispose();
   });
 
-  it('leave the process its own setImmediate', async () => {
+  it('leave globalThis.setImmediate unchanged', async () => {
     await initBackend('webgpu');
     const before = globalThis.setImmediate;
     tf.tidy(() => tf.sum(tf.ones([2000])).dataSync());
     expect(globalThis.setImmediate).toBe(before);
   });
 
-  it('keep no memory over 500 training steps', async () => {
+  it('leak no memory over 500 training steps', async () => {
     await initBackend('webgpu');
     const config = configSchema.parse({
       batchSize: 8,
@@ -59,8 +59,8 @@ describe('reads on webgpu', needs('a Vulkan driver for webgpu', accelerated.incl
     step.dispose();
   }, 120_000);
 
-  // Last: a device that has failed stays so.
-  it('report what went wrong on the GPU before them', async () => {
+  // This test is the last one because a failed device stays failed.
+  it('fail with GPU_FAILED after an error on the GPU', async () => {
     await initBackend('webgpu');
     const { device } = tf.backend() as unknown as { device: GPUDevice };
     device.createBuffer({ size: 2 * device.limits.maxBufferSize, usage: GPUBufferUsage.STORAGE });

@@ -18,7 +18,7 @@ const experiment = (...groups: Experiment['groups']): Experiment => ({
 });
 
 describe('experiments', { timeout: 120_000 }, () => {
-  it('count a run that diverges as a result, and train it once', async () => {
+  it('train a diverging run once, and count it as a result', async () => {
     const lines: string[] = [];
     const both = experiment(
       { label: 'calm', settings: [...short, 'learningRate.rate=0.1'], seeds: 1 },
@@ -38,7 +38,7 @@ describe('experiments', { timeout: 120_000 }, () => {
       'two: run 2 of 2: wild, seed 1',
       expect.stringMatching(/^two: error (LOSS|GRADIENT)_NOT_FINITE: /),
     ]);
-    // The folders alone, the results file alone.
+    // Results from the run folders alone, and from the results file alone.
     const apart = [new Results({ name: 'two', out }), await trainBoth(join(out, 'elsewhere'))];
     expect(lines).toHaveLength(3);
     for (const results of apart) {
@@ -50,7 +50,7 @@ describe('experiments', { timeout: 120_000 }, () => {
     expect(apart[1].of({ ...both.groups[0], settings: ['epochs=2'] })).toEqual([]);
   });
 
-  it('stop at a run that ends in any other way', async () => {
+  it('stop at a run that fails otherwise', async () => {
     const broken = experiment({ label: 'broken', settings: ['loss.name=none'], seeds: 1 });
     const options = { launch: [], atOnce: 1, notify: () => {} };
     await expect(train('one', broken, new Results({ name: 'one', out }), options)).rejects.toThrow(
@@ -58,7 +58,7 @@ describe('experiments', { timeout: 120_000 }, () => {
     );
   });
 
-  it('are trained several at a time, and stop together', async () => {
+  it('train several runs at a time, and stop them all after a failure', async () => {
     const lines: string[] = [];
     const options = { launch: ['--backend=wasm'], atOnce: 2, notify: (line: string) => lines.push(line) };
     const pair = experiment({ label: 'pair', settings: short, seeds: 2 });
@@ -80,7 +80,7 @@ describe('experiments', { timeout: 120_000 }, () => {
     expect(lines).toHaveLength(4);
   });
 
-  it('refuse a results file of something else', () => {
+  it('reject a results file of another kind', () => {
     const file = join(out, 'other.jsonl');
     writeFileSync(file, '{"experiment":"two"}\n');
     expect(() => new Results({ name: 'two', out, file })).toThrow('other.jsonl, line 1');

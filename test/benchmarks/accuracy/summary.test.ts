@@ -35,13 +35,13 @@ describe('the summary of an experiment', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  it('compares the losses of runs of the same seed', () => {
+  it('compares the losses of runs with equal seeds', () => {
     expect(differences(pair, results, 2)).toBe(
       '2 against 1: 2.5e-1 over the first 2 steps, 5.0e-1 over all 3',
     );
   });
 
-  it('has mean, spread, extremes, and the epochs to the threshold of those that reach it', () => {
+  it('lists mean, deviation, extremes, and epochs to the threshold', () => {
     const rows = table(pair, results).split('\n').slice(2);
     expect(rows).toEqual([
       '| 1 | 2 |  | 60.00 % | ± 14.14 % | 50.00 % | 70.00 % | 1.5 | 0.2500 |',

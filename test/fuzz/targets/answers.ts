@@ -10,7 +10,7 @@ import { anyJson, disturbed, mutated } from '../mutations.js';
 const saved = { name: 'epoch-0001', shards: [{ bytes: 8, sha256: '0'.repeat(64) }], sums: [0.5] };
 const counted = { evalCorrect: 1, evalTotal: 1, evalAccuracy: 1 };
 
-/** One of each that the coordinator makes of what ranks gather. */
+/** One result of each kind of gathered parts. */
 export const results: { [Name in keyof Gathers]: Gathers[Name]['result'] } = {
   epoch: {
     record: {
@@ -34,7 +34,7 @@ interface Answer {
   result: unknown;
 }
 
-/** What a worker gets for what it gathers. */
+/** The coordinator's result of gathered parts, as a worker reads it. */
 export const answer: Target<Answer> = {
   name: 'answer',
   codes: ['PROTOCOL_ERROR'],
@@ -59,7 +59,7 @@ const calls = [
   },
 ];
 
-/** What a peer says of the call that it is about to make, with `checkCollectives`. */
+/** A peer's description of its next collective, with `checkCollectives`. */
 export const call: Target<Buffer> = {
   name: 'call',
   codes: ['PROTOCOL_ERROR'],
@@ -85,7 +85,7 @@ const lines = [
   { workers: 2 },
 ];
 
-/** A line between the agent of an elastic run and those who follow it. */
+/** A line between the agent of an elastic run and its followers. */
 export const feed: Target<string> = {
   name: 'feed',
   codes: [],

@@ -10,7 +10,7 @@ import { Broken, type Target } from '../judge.js';
 import { mutated } from '../mutations.js';
 import { fingerprintOf } from '../sandbox.js';
 
-/** Names that try to leave the folder, and others that file systems do not take. */
+/** Names that lead out of the folder, and names that file systems reject. */
 const names = [
   'set/a',
   'set/deep/b.bin',
@@ -119,8 +119,8 @@ export const zipped = archive(
 );
 
 /**
- * An archive that has the checksum asked for. Beside the folder that it is unpacked into stand a file and a link to a
- * folder, which must stay as they are; nothing may appear beside them, nor be set-uid, set-gid or sticky.
+ * An archive with a right checksum. A file and a link to a folder lie beside the folder that it is unpacked into: both must
+ * stay unchanged, and nothing may appear beside them.
  */
 function archive(form: Source['form'], file: string, inputs: fc.Arbitrary<Buffer>): Target<Buffer> {
   return {

@@ -21,7 +21,7 @@ const totals = {
 };
 const times = { images: 100, seconds: 1.5, loaderSeconds: 0.1, exposedSeconds: 0.2 };
 
-/** One of each that a worker says. */
+/** One message of each type that a worker sends. */
 export const workerMessages: WorkerMessage[] = [
   {
     type: 'hello',
@@ -81,7 +81,7 @@ const coordinatorMessages: CoordinatorMessage[] = [
 const packr = new Packr({ useRecords: false });
 export const pack = (value: unknown): Buffer => packr.pack(value);
 
-/** Messages of one side, changed as bytes and as values, and anything else that MessagePack can say. */
+/** Messages of one side, changed as bytes and as values, and any other MessagePack value. */
 export function hostile(messages: readonly unknown[]): fc.Arbitrary<Buffer> {
   return fc.oneof(
     mutated(messages.map(pack)),
@@ -110,7 +110,7 @@ function read(frame: Buffer): void {
   if (refused.length === schemas.length) throw refused[0];
 }
 
-/** A control message of either side, as it comes over the wire. */
+/** A control message of either side, as received. */
 export const control: Target<Buffer> = {
   name: 'control',
   codes: ['PROTOCOL_ERROR'],

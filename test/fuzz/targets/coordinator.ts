@@ -18,18 +18,18 @@ import { times, totals } from '../../job/valid-parts.js';
 import { Broken, type Target } from '../judge.js';
 import { hostile, pack, workerMessages } from './control.js';
 
-/** What a member says, of two: rank 1 is the hostile one. */
+/** A message of one of two members; rank 1 is hostile. */
 interface Said {
   rank: number;
   bytes: Buffer;
 }
 
 interface Script {
-  /** How far the job has come when the hostile member begins. */
+  /** State of the job when the hostile member starts. */
   from: 'nothing' | 'joined' | 'running';
-  /** By the hostile member. */
+  /** Messages of the hostile member. */
   said: Buffer[];
-  /** After how many of these the honest one gives its part of each gather, where the job runs. */
+  /** For each gather, after how many of these messages the honest member sends its part, if the job runs. */
   gathersAfter: number[];
 }
 
@@ -107,7 +107,7 @@ const scripts: fc.Arbitrary<Script> = fc.record({
   gathersAfter: fc.array(fc.nat(12), { maxLength: gathers.length }),
 });
 
-/** All that the coordinator hears, in order. */
+/** All messages to the coordinator, in order. */
 function spoken({ from, said, gathersAfter }: Script): Said[] {
   const all = before[from].map(([rank, message]) => ({ rank, bytes: pack(message) }));
   const honest = from === 'running' ? gathersAfter.toSorted((a, b) => a - b) : [];
@@ -120,7 +120,7 @@ function spoken({ from, said, gathersAfter }: Script): Said[] {
   return all;
 }
 
-/** Delivers what is said, without a network. */
+/** Delivers messages to the coordinator without a network. */
 class Deliveries implements MemberConnections {
   readonly port = 0;
   private readonly waiting: Arrival[] = [];
@@ -160,7 +160,7 @@ function checkLine(line: string): void {
     throw new Broken(`more than a line of text: ${JSON.stringify(line)}`);
 }
 
-/** Who may be blamed: the hostile member; and an honest one only by what it says of the connection between them. */
+/** Checks that a failure blames the hostile member, or the honest one only for a lost connection between them. */
 function checkBlame(failure: JobFailure, { from }: Script): PodDistError {
   checkLine(describeFailure(failure));
   const { code, rank } = failure;
@@ -175,8 +175,8 @@ let trace: TraceFile;
 let recorder: RunRecorder;
 
 /**
- * A coordinator with its combiner, recorder, display and trace, and what a member that knows the job's secret may send it
- * after its admission and before. Whatever it is, the coordinator goes on, or ends the job and names that member.
+ * A coordinator with combiner, recorder, display and trace, and messages of a member that knows the job's secret. Whatever
+ * the messages are, the coordinator must continue, or end the job and name that member.
  */
 export const coordinator: Target<Script> = {
   name: 'coordinator',

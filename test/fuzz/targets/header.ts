@@ -27,7 +27,7 @@ const samples: Header[] = kinds.map((kind, index) => ({
   generation: 3,
 }));
 
-/** The frame before every payload between two ranks. */
+/** The header before every payload between two ranks. */
 export const header: Target<Buffer> = {
   name: 'header',
   codes: ['PROTOCOL_ERROR', 'COLLECTIVE_MISMATCH'],

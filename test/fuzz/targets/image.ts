@@ -42,11 +42,11 @@ async function samples(): Promise<Buffer[]> {
   ];
 }
 
-/** An image file of a format that is taken, and of some that are not, whatever its name says. */
+/** An image file of a supported or unsupported format, under any ending. */
 export const image: Target<ImageFile> = {
   name: 'image',
   codes: ['IMAGE_INVALID'],
-  // A progressive JPEG of 100 megapixels is held whole.
+  // A progressive JPEG of 100 megapixels is decoded as a whole.
   megabytes: 512,
   async prepare() {
     inputs = fc.record({

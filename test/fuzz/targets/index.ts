@@ -12,7 +12,7 @@ import { runFolder } from './run-folder.js';
 import { shard } from './shard.js';
 import { cifar, idxFiles } from './stored-images.js';
 
-/** Every reader of what others have written, by name. */
+/** Every reader of untrusted data, by name. */
 export const targets: ReadonlyMap<string, Target> = new Map(
   [
     answer,

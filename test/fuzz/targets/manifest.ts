@@ -33,14 +33,14 @@ const saved: Checkpoint = {
 let checkpoint = '';
 let inputs: fc.Arbitrary<Buffer> = fc.constant(Buffer.alloc(0));
 
-/** The manifest of a checkpoint whose arrays are whole. */
+/** The manifest of a checkpoint with intact arrays. */
 export const manifest: Target<Buffer> = {
   name: 'manifest',
   codes: ['CHECKPOINT_CORRUPT', 'CHECKPOINT_NOT_FOUND'],
   async prepare(folder) {
     checkpoint = await saveCheckpoint(folder, saved);
     const written = readFileSync(join(checkpoint, 'checkpoint.json'));
-    // Of format 1, whose manifest no digest guards: what is read is what stands there.
+    // Format 1 has no digest of the manifest, so changed values are read.
     const value: unknown = { ...(JSON.parse(written.toString()) as object), format: 1 };
     const texts = [written, Buffer.from(JSON.stringify(value))];
     inputs = fc.oneof(

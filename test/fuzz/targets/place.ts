@@ -35,7 +35,7 @@ const names = [
   'POD_DIST_TOKEN',
 ];
 
-/** What each starter sets, whole. */
+/** Complete variables of each starter. */
 const whole: Record<string, string>[] = [
   {
     RANK: '1',
@@ -93,7 +93,7 @@ const values = fc.oneof(
   fc.string({ maxLength: 40 }),
 );
 
-/** Variables of torchrun, Slurm, Open MPI and MPICH, half set and contradictory. */
+/** Variables of torchrun, Slurm, Open MPI and MPICH, incomplete and contradictory. */
 export const place: Target<Record<string, string>> = {
   name: 'place',
   codes: ['ENVIRONMENT_INVALID'],

@@ -10,7 +10,7 @@ import { anyJson, disturbed, mutated } from '../mutations.js';
 
 const shipped = shippedRecipes().map((name) => readFileSync(findRecipe(name)));
 
-/** What YAML can do besides keys and values. */
+/** Features of YAML besides keys and values. */
 const traps = [
   'a: &a [1, 2]\nb: *a\n',
   'a: &a {b: 1}\nc: {<<: *a, d: 2}\n',
@@ -59,7 +59,7 @@ const texts = fc.oneof(
   anyJson().map((value) => Buffer.from(JSON.stringify(value))),
 );
 
-/** A recipe of somebody else's, and what a user sets over it. */
+/** An untrusted recipe, with --set of a user. */
 export const recipe: Target<{ text: Buffer; set: string[] }> = {
   name: 'recipe',
   codes: ['CONFIG_INVALID', 'CONFIG_NOT_FOUND'],

@@ -48,7 +48,7 @@ interface RunFiles {
   settings: Buffer;
 }
 
-/** The folder of a run, as `pod-dist report` reads it: what is broken is left out and named. */
+/** A run folder as `pod-dist report` reads it: broken files are left out and reported. */
 export const runFolder: Target<RunFiles> = {
   name: 'run-folder',
   codes: ['RUN_NOT_FOUND'],

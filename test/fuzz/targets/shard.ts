@@ -37,7 +37,7 @@ interface Shard {
 
 let inputs: fc.Arbitrary<Shard>;
 
-/** A shard of a data set: what is listed of it lies within it. */
+/** A shard of a data set, whose listed samples must lie within the file. */
 export const shard: Target<Shard> = {
   name: 'shard',
   codes: ['DATA_INVALID'],
@@ -70,7 +70,7 @@ export const shard: Target<Shard> = {
   },
 };
 
-/** The same blocks, each with the checksum that it would have as a header: what a hostile writer would give them. */
+/** The same blocks with right header checksums, as a hostile writer would give them. */
 function withChecksums(bytes: Buffer): Buffer {
   const copy = Buffer.from(bytes);
   for (let at = 0; at + 512 <= copy.length; at += 512) {

@@ -20,7 +20,7 @@ interface IdxFiles {
   compressed: boolean;
 }
 
-/** MNIST's files of images and labels, plain and compressed. */
+/** MNIST's files of images and labels, uncompressed and compressed. */
 export const idxFiles: Target<IdxFiles> = {
   name: 'idx',
   codes: ['DATA_INVALID', 'DATA_NOT_FOUND'],

@@ -34,7 +34,7 @@ describe('bugreport', () => {
   });
   afterAll(() => place.clear());
 
-  it('has the machine, the settings, the job, the ends of the logs and their stacks', () => {
+  it('contains machine, settings, job, ends of logs, and stacks', () => {
     expect([...texts.keys()].toSorted()).toEqual(
       expect.arrayContaining([
         'config.yaml',
@@ -54,7 +54,7 @@ describe('bugreport', () => {
     expect(texts.get('logs/rank-1.log')?.length).toBeLessThan(300_000);
   });
 
-  it('has no secret, name or address, no weights and no evaluation', () => {
+  it('contains no secret, host name, address, path, weights or evaluation', () => {
     const all = [...texts.values()].join('\n');
     expect(all).not.toContain(secret);
     expect(all).not.toContain('192.168.3.4');
@@ -65,7 +65,7 @@ describe('bugreport', () => {
     expect([...texts.keys()].filter((name) => /\.bin$|evaluation/.test(name))).toEqual([]);
   });
 
-  it('writes over nothing, and leaves nothing half written', async () => {
+  it('overwrites no file, and leaves no partial file', async () => {
     const before = readdirSync(place.folder);
     const again = await place.ask('bugreport', 'run', '--out', 'bug.tar.gz');
     expect(again).toMatchObject({

@@ -8,13 +8,13 @@ import { scriptOf, shells, type Shell } from '../../../launcher/completion/scrip
 import { cli } from '../../integration/command.js';
 import { needs } from '../../needs.js';
 
-/** Values that may stand in place of the last word. */
+/** Values of the candidates for the last word. */
 async function values(...words: string[]): Promise<string[]> {
   return (await candidatesFor(words)).candidates.map(({ value }) => value);
 }
 
-describe('candidates', () => {
-  it('are commands, their parts and their flags', async () => {
+describe('candidatesFor', () => {
+  it('gives commands, subcommands and flags', async () => {
     expect(await values('la')).toEqual(['launch']);
     expect(await values('')).toEqual(expect.arrayContaining(['launch', 'runs', 'completion']));
     expect(await values('')).not.toContain('agent');
@@ -28,7 +28,7 @@ describe('candidates', () => {
     ]);
   });
 
-  it('are values of flags and settings, from the schema', async () => {
+  it('gives values of flags and settings from the schema', async () => {
     expect(await values('launch', '--backend', '')).toEqual(['auto', 'native', 'webgpu', 'wasm', 'cpu']);
     expect(await values('launch', '--backend=na')).toEqual(['--backend=native']);
     expect(await values('launch', '-c', 'mni')).toEqual(['mnist']);
@@ -49,7 +49,7 @@ describe('candidates', () => {
     expect(await values('completion', 'b')).toEqual(['bash']);
   });
 
-  it('are files where these may stand', async () => {
+  it('asks for files for flags that take a path', async () => {
     const files = async (...words: string[]) => (await candidatesFor(words)).files;
     expect(await files('launch', '--config', '')).toBe(true);
     expect(await files('launch', '--out', '')).toBe(true);
@@ -59,14 +59,14 @@ describe('candidates', () => {
     expect(await files('launch', '')).toBe(false);
   });
 
-  it('are none for what no command begins with', async () => {
+  it('gives nothing for unknown commands and names of Object.prototype', async () => {
     expect(await values('lunch', '--')).toEqual([]);
     expect(await values('launch', '--constructor', '')).not.toContain('name');
     expect(await values('data', 'constructor', '')).toEqual(['fetch', 'check', 'cache', 'preview']);
   });
 });
 
-/** Types keys into a shell on a terminal, and waits after each part for what the shell is to show then. */
+/** A Python program that types keys into a shell on a terminal, and waits after each part for the expected text. */
 const typist = `
 import json, os, pty, select, sys, time
 parts, program = json.loads(sys.argv[1]), sys.argv[2:]
@@ -94,7 +94,7 @@ function isThere(program: string): boolean {
   return spawnSync(program, ['--version']).status === 0;
 }
 
-describe('a shell', () => {
+describe('the completion script', () => {
   const folder = mkdtempSync(join(tmpdir(), 'pod-dist-test-'));
   beforeAll(() => {
     symlinkSync(cli, join(folder, 'pod-dist'));
@@ -120,7 +120,7 @@ describe('a shell', () => {
 
   for (const shell of shells)
     it(
-      `completes with its script: ${shell}`,
+      `completes commands, flags, settings and files in ${shell}`,
       needs(`Python and ${shell}`, isThere('python3') && isThere(shell)),
       () => {
         const parts = [

@@ -12,7 +12,7 @@ const config = (...args: string[]) => place.ask('config', ...args);
 afterAll(() => place.clear());
 
 describe('pod-dist config', () => {
-  it('lists the shipped recipes', async () => {
+  it('list prints the shipped recipes', async () => {
     const { stdout } = await config('list');
     for (const name of shippedRecipes()) expect(stdout).toContain(` ${name} `);
     const listed = JSON.parse((await config('list', '--json')).stdout) as object[];
@@ -22,7 +22,7 @@ describe('pod-dist config', () => {
     });
   });
 
-  it('says what a section of a recipe may hold', async () => {
+  it('settings lists the settings of a section', async () => {
     const { stdout, stderr } = await config('settings', 'loss.delta');
     expect(stderr).toBe('');
     const paths = stdout.split('\n').flatMap((line) => /^\S+/.exec(line) ?? []);
@@ -35,13 +35,13 @@ describe('pod-dist config', () => {
     ['los', /there is no setting los: did you mean loss\?/],
     ['data.augmnt', /did you mean data\.augment\?/],
     ['zzzzzzzz', /known are name, seed, .*distributed \(see /],
-  ])('does not know %s', async (section, message) => {
+  ])('settings rejects %s', async (section, message) => {
     const { code, stdout, stderr } = await config('settings', section);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(message);
   });
 
-  it('shows a recipe with what it extends, which is the same recipe', async () => {
+  it('show prints a recipe merged with its base, which loads as the same configuration', async () => {
     writeFileSync(join(folder, 'own.yaml'), 'extends: digits\nname: own\nepochs: 3\n');
     const { stdout } = await config('show', 'own.yaml', '--set', 'optimizer.nesterov=true');
     expect(parse(stdout)).toMatchObject({ name: 'own', epochs: 3, optimizer: { nesterov: true } });
@@ -53,14 +53,14 @@ describe('pod-dist config', () => {
     expect(JSON.parse(shown.stdout)).toEqual(loaded);
   });
 
-  it('checks what it shows', async () => {
+  it('show rejects an invalid recipe', async () => {
     writeFileSync(join(folder, 'wrong.yaml'), 'extends: digits\nepoch: 3\n');
     const { code, stdout, stderr } = await config('show', 'wrong.yaml');
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(/unknown key epoch; did you mean epochs\?/);
   });
 
-  it('prints a JSON Schema', async () => {
+  it('schema prints a JSON Schema', async () => {
     const schema = JSON.parse((await config('schema')).stdout) as { properties: object };
     expect(Object.keys(schema.properties)).toContain('extends');
   });

@@ -14,7 +14,7 @@ afterAll(() => place.clear());
 const reportOf = ({ stdout }: { stdout: string }) => JSON.parse(stdout) as Record<string, unknown>;
 
 describe('pod-dist data cache', () => {
-  it('shows and clears the pixels that a benchmark or a run has kept', async () => {
+  it('shows and clears the pixel cache of a data set', async () => {
     const root = join(folder, 'pictures');
     for (const name of ['train/a', 'test/a']) {
       mkdirSync(join(root, name), { recursive: true });
@@ -51,21 +51,21 @@ describe('pod-dist data fetch', () => {
   });
   afterAll(() => server.stop());
 
-  it('takes nothing over http without a checksum', async () => {
+  it('rejects http with --skip-checksum', async () => {
     const { code, stderr } = await place.ask('data', 'fetch', 'cifar10', '--url', url, '--skip-checksum');
     expect(code).not.toBe(0);
     expect(stderr).toMatch(/https/);
     expect(server.ranges).toEqual([]);
   });
 
-  it('refuses what is not the published file', async () => {
+  it('rejects a file with another checksum than the published one', async () => {
     server.next();
     const { code, stderr } = await place.ask('data', 'fetch', 'cifar10', '--url', url, '--dir', 'other');
     expect(code).toBe(1);
     expect(stderr.trim().split('\n').pop()).toMatch(/^pod-dist: .*is not the file that was published/);
   });
 
-  it('says what there is, and why some sets cannot be had', async () => {
+  it('lists the known data sets, and explains which cannot be fetched', async () => {
     const unknown = await place.ask('data', 'fetch', 'cifar');
     expect([unknown.code, unknown.stderr]).toEqual([
       2,
@@ -79,7 +79,7 @@ describe('pod-dist data fetch', () => {
 });
 
 describe('pod-dist data check', () => {
-  it('reports counts, classes and sizes of every format', async () => {
+  it('reports counts, classes and sizes of MNIST and Tiny ImageNet files', async () => {
     writeMnist(join(folder, 'mnist'));
     await writeTinyImageNet(join(folder, 'tiny'));
     const mnist = await place.ask('data', 'check', 'mnist', '--json');
@@ -95,7 +95,7 @@ describe('pod-dist data check', () => {
     expect(tiny.stdout).toMatch(/64x64x3 \(3\), 64x64x1 \(1\)/);
   });
 
-  it('names every broken file and exits with 1', async () => {
+  it('lists every broken image and exits with code 1', async () => {
     const names = ['train/a', 'train/b', 'test/a', 'test/b'];
     for (const name of names) {
       mkdirSync(join(folder, 'images', name), { recursive: true });
@@ -119,7 +119,7 @@ describe('pod-dist data check', () => {
     expect(result.stderr).toMatch(/^pod-dist: images is broken: .*3\.jpg.*, and 1 more\n$/);
   });
 
-  it('names broken binary files and folders that are no data set', async () => {
+  it('lists broken binary files, and rejects folders without a data set', async () => {
     writeCifar10(join(folder, 'cifar'));
     truncateSync(join(folder, 'cifar', 'data_batch_2.bin'), 99);
     rmSync(join(folder, 'cifar', 'test_batch.bin'));

@@ -9,7 +9,7 @@ afterAll(() => place.clear());
 const settings = ['model={name: small-cnn, channels: [4, 8, 8], dim: 8, batchNorm: true}', 'ema.decay=0.9'];
 
 describe('launch --dry-run', () => {
-  it('says what a run takes, and leaves nothing behind', async () => {
+  it('predicts memory, disk and traffic of a run, and leaves no files', async () => {
     const sets = settings.flatMap((setting) => ['--set', setting]);
     const args = ['launch', '--dry-run', '--json', '-n', '2', '--backend', 'wasm', ...sets, '--out', 'run'];
     const ended = await place.run(...args);
@@ -33,13 +33,13 @@ describe('launch --dry-run', () => {
     expect(found.memory).toMatchObject({ weights: 4 * parameters, optimiser: 4 * parameters });
   });
 
-  it('is for a new run', async () => {
+  it('rejects --resume', async () => {
     const { code, lastLine } = await place.ask('launch', '--dry-run', '--resume', '--out', 'run');
     expect(code).toBe(2);
     expect(lastLine).toMatch(/leave out --resume/);
   });
 
-  it('is for one host', async () => {
+  it('rejects --hosts', async () => {
     const { code, lastLine } = await place.ask('launch', '--dry-run', '--hosts', 'a:1,b:1');
     expect(code).toBe(2);
     expect(lastLine).toMatch(/leave out --hosts/);

@@ -5,7 +5,7 @@ import { openDataset } from '../../../src/data/index.js';
 import { writeFolder, writeImage } from '../../data/images.js';
 import { Workplace } from '../../integration/command.js';
 
-describe('init', () => {
+describe('pod-dist init', () => {
   let place: Workplace;
   beforeAll(async () => {
     place = new Workplace();
@@ -23,7 +23,7 @@ describe('init', () => {
   });
   afterAll(() => place.clear());
 
-  it('writes a recipe for train and test, which trains', async () => {
+  it('writes a recipe for folders train and test that launch can train', async () => {
     const { code, stdout, stderr } = await place.ask('init', 'grey');
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(/^grey: 3 classes, 12 images, 4 a class\ntest images: 12 in grey\/test\n/);
@@ -46,7 +46,7 @@ describe('init', () => {
     expect(place.report('run')).toMatchObject({ epochs: 1, evalTotal: 12 });
   });
 
-  it('holds test images out of folders that have none, each class alike', async () => {
+  it('holds out a share of each class if there are no test images', async () => {
     const { code, stdout } = await place.ask('init', 'flat', '--out', 'flat.yaml', '--json');
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({
@@ -71,7 +71,7 @@ describe('init', () => {
     );
   });
 
-  it('names what is wrong with a folder, and writes nothing', async () => {
+  it('rejects a wrong folder with the reason, and writes no file', async () => {
     mkdirSync(place.path('empty'));
     mkdirSync(place.path('half/test/a'), { recursive: true });
     await writeImage(place.path('few/a/0.png'), [1, 2, 3]);

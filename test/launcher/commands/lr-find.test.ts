@@ -8,8 +8,8 @@ afterAll(() => place.clear());
 
 const recipe = ['--backend', 'wasm', '--set', 'model={name: small-cnn, channels: [4, 8, 8], dim: 8}'];
 
-describe('lr-find', () => {
-  it('tries the same steps with any number of workers, and leaves nothing behind', async () => {
+describe('pod-dist lr-find', () => {
+  it('gives the same losses with 1 and 2 workers, and leaves no other files', async () => {
     const found: RateSearch[] = [];
     for (const workers of ['1', '2']) {
       const search = ['--steps', '24', '--from', '0.001', '--to', '2', '--json', '--svg', 'rates.svg'];
@@ -33,7 +33,7 @@ describe('lr-find', () => {
   it.each([
     [['--from', '1', '--to', '0.1'], /give two positive rates/],
     [['--steps', '3'], /from 20 to 100,000/],
-  ])('refuses %j in one line', async (args, line) => {
+  ])('rejects %j in one line', async (args, line) => {
     const { code, lastLine } = await place.ask('lr-find', ...recipe, ...args);
     expect(code).toBe(2);
     expect(lastLine).toMatch(line);

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Workplace } from '../../integration/command.js';
 
-describe('runs', () => {
+describe('pod-dist runs', () => {
   let place: Workplace;
   beforeAll(() => {
     place = new Workplace();
@@ -22,7 +22,7 @@ describe('runs', () => {
     writeFileSync(place.path(file), text);
   }
 
-  it('prints a table, sorted, and names what it leaves out', async () => {
+  it('prints a sorted table, and lists the folders that it leaves out', async () => {
     const { code, stdout, stderr } = await place.ask('runs', '--sort', 'accuracy');
     expect(code).toBe(0);
     const [head, ...rows] = stdout.trimEnd().split('\n');
@@ -33,7 +33,7 @@ describe('runs', () => {
     expect(stderr).toBe('left out: runs/broken (it has no config.yaml)\n');
   });
 
-  it('writes all of its JSON into a pipe', async () => {
+  it('writes long JSON completely into a pipe', async () => {
     const { code, stdout } = await place.run('runs', 'runs', '--json', '--sort', 'name');
     expect(code).toBe(0);
     expect(stdout.length).toBeGreaterThan(150_000);

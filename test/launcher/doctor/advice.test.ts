@@ -21,7 +21,7 @@ const nvidia = { index: 0, name: 'NVIDIA Test', memoryMegabytes: 80_000, driver:
 const native: BackendHealth = { name: 'native', usable: true, gpu: false };
 
 describe('advise', () => {
-  it('says nothing where nothing is to be done', () => {
+  it('gives no advice if nothing is missing', () => {
     expect(advise(machine, [native])).toEqual([]);
     expect(advise({ ...machine, gpus: [nvidia] }, [{ ...native, gpu: true }])).toEqual([]);
   });
@@ -37,7 +37,7 @@ describe('advise', () => {
     ],
     ['zeromq', { zeromq: { ok: false, reason: 'gone' } }, native, /zeromq/],
     ['more memory', { memoryGigabytes: 2 }, native, /^more memory/],
-  ])('names what is missing: %s', (_what, changes, health, wanted) => {
+  ])('advises about missing %s', (_what, changes, health, wanted) => {
     const advice = advise({ ...machine, ...changes }, [health]);
     expect(advice).toHaveLength(1);
     expect(advice[0]).toMatch(wanted);

@@ -13,7 +13,7 @@ const request: KubernetesRequest = {
   args: ['--config', 'faces.yaml', '--resume', '--out', '/volume/runs/faces'],
 };
 
-/** What a manifest has at a path such as `spec.template`. */
+/** Value of a manifest at a path such as `spec.template`. */
 function at<T = unknown>(manifest: unknown, path: string): T {
   return path.split('.').reduce((one, key) => (one as Record<string, unknown>)[key], manifest) as T;
 }
@@ -27,7 +27,7 @@ const file = fileURLToPath(new URL('schemas/kubernetes-1.37.json', import.meta.u
 const ajv = new Ajv2020({ strict: false, validateFormats: false });
 ajv.addSchema(JSON.parse(readFileSync(file, 'utf8')) as object, 'kubernetes');
 
-/** What Kubernetes' own schema, which knows every field, has against a manifest. */
+/** Errors of a manifest against Kubernetes' schema, which knows every field. */
 function objections(definition: string, manifest: unknown): unknown[] {
   const validate = ajv.compile({ $ref: `kubernetes#/$defs/${definition}` });
   return validate(manifest) ? [] : (validate.errors ?? []);
@@ -35,10 +35,10 @@ function objections(definition: string, manifest: unknown): unknown[] {
 
 const podTemplate = 'io.k8s.api.core.v1.PodTemplateSpec';
 
-describe('an Indexed Job', () => {
+describe('the manifest of an Indexed Job', () => {
   const [service, job] = manifests();
 
-  it("is what Kubernetes' schema asks for", () => {
+  it("matches Kubernetes' schema", () => {
     expect(objections('Service', service)).toEqual([]);
     expect(objections('Job', job)).toEqual([]);
     expect(
@@ -46,7 +46,7 @@ describe('an Indexed Job', () => {
     ).not.toEqual([]);
   });
 
-  it('gives every pod the place of a host, where rank 0 has the name that the service makes', () => {
+  it('gives every pod the place of a host, with rank 0 at the DNS name of the service', () => {
     const pod = at(job, 'spec.template.spec');
     expect([at(pod, 'subdomain'), at(service, 'spec.clusterIP'), at(service, 'spec.selector')]).toEqual([
       ...['faces', 'None', at(job, 'spec.template.metadata.labels')],
@@ -59,7 +59,7 @@ describe('an Indexed Job', () => {
     });
   });
 
-  it('ends at a mistake, does not count an end in order, and waits for that', () => {
+  it('fails on exit code 2, ignores exit code 75, and waits longer than the grace', () => {
     const rules = at<{ action: string; onExitCodes?: { values: number[] } }[]>(
       job,
       'spec.podFailurePolicy.rules',
@@ -74,7 +74,7 @@ describe('an Indexed Job', () => {
   });
 });
 
-it('a JobSet has such a Job, whose first pod it names', () => {
+it('the manifest of a JobSet contains such a Job, with the name of its first pod', () => {
   const [set] = manifests({ kind: 'jobset' });
   const [{ template, name }] = at<{ template: object; name: string }[]>(set, 'spec.replicatedJobs');
   expect(objections('Job', { apiVersion: 'batch/v1', kind: 'Job', ...template })).toEqual([]);
@@ -82,7 +82,7 @@ it('a JobSet has such a Job, whose first pod it names', () => {
   expect(args).toContain(`faces-${name}-0-0.faces:29500`);
 });
 
-it('a PyTorchJob has pods that find their places in what the operator sets', () => {
+it("the manifest of a PyTorchJob has pods that find their place in the operator's variables", () => {
   const [job] = manifests({ kind: 'trainer' });
   const specs = Object.values(
     at<Record<string, { replicas: number; template: object }>>(job, 'spec.pytorchReplicaSpecs'),
@@ -100,10 +100,10 @@ it.each([
   [{ name: 'Faces' }, /--name Faces: give up to 50/],
   [{ volume: 'a b' }, /--volume a b: give the name/],
   [{ memory: '16 GB' }, /--memory 16 GB: give a quantity/],
-])('refuses %j', (more, message) => {
+])('kubernetesManifests rejects %j', (more, message) => {
   expect(() => kubernetesManifests({ ...request, ...more })).toThrow(message);
 });
 
-it('the image runs nothing as root', () => {
+it('dockerfile runs nothing as root', () => {
   expect(dockerfile('1.2.3')).toMatch(/pod-dist@1\.2\.3\n[^]*\nUSER node\nENTRYPOINT \["pod-dist"\]\n$/);
 });

@@ -7,7 +7,7 @@ const request: SlurmRequest = {
 };
 
 describe('slurmScript', () => {
-  it('asks for a worker a GPU, and for the signal before the grace and the time are over', () => {
+  it('asks for one worker per GPU, and for SIGUSR1 before the grace and the time end', () => {
     const lines = slurmScript(request).split('\n');
     expect(lines).toEqual(
       expect.arrayContaining(
@@ -28,7 +28,7 @@ describe('slurmScript', () => {
     [{ time: '12h' }, /--time 12h: give a time/],
     [{ array: '1;true' }, /--array 1;true: give tasks/],
     [{ partition: 'a b' }, /--partition a b: give the name/],
-  ])('refuses %j', (more, message) => {
+  ])('rejects %j', (more, message) => {
     expect(() => slurmScript({ ...request, ...more })).toThrow(message);
   });
 });

@@ -25,7 +25,7 @@ describe('readHosts', () => {
     ['a;true', /a;true is no host/],
     ['a:2,b,a:2', /a is there twice/],
     ['a:1000,b:1000', /2 hosts with 2000 workers are more than 1024/],
-  ])('refuses %s', (text, message) => {
+  ])('rejects %s', (text, message) => {
     expect(() => readHosts(text)).toThrow(message);
   });
 });
@@ -37,7 +37,7 @@ describe('readHostfile', () => {
     return file;
   };
 
-  it('reads the forms of Open MPI and of MPICH', () => {
+  it('reads the formats of Open MPI and MPICH', () => {
     const file = written('# all\na slots=4 max_slots=4\nb:2   # two\n\nc\n');
     expect(readHostfile(file)).toEqual([
       { name: 'a', workers: 4 },
@@ -50,7 +50,7 @@ describe('readHostfile', () => {
     ['a slots=two\n', /hosts, line 1: a:two is no host/],
     ['a\nb 4\n', /hosts, line 2: b 4 is no host/],
     ['# none\n', /names no host/],
-  ])('refuses %j', (text, message) => {
+  ])('rejects %j', (text, message) => {
     expect(() => readHostfile(written(text))).toThrow(message);
   });
 });

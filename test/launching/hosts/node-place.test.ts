@@ -4,14 +4,14 @@ import { isNode, readNodePlace } from '../../../src/launching/hosts/node-place.j
 const flags = { nnodes: '4', nodeRank: '3', rendezvous: 'head:29500', workers: '8' };
 
 describe('readNodePlace', () => {
-  it('reads flags, which win over the environment', () => {
+  it('prefers flags to the environment', () => {
     const others = { PET_NNODES: '2', PET_NODE_RANK: '0', JOB_COMPLETION_INDEX: '1', MASTER_ADDR: 'x' };
     expect(readNodePlace(flags, others)).toEqual({
       ...{ nodes: 4, nodeRank: 3, workers: 8, host: 'head', port: 29_500 },
     });
   });
 
-  it("reads torchrun's variables, as Kubernetes' operators set them", () => {
+  it("reads torchrun's variables that operators of Kubernetes set", () => {
     const environment = {
       ...{ PET_NNODES: '2', PET_NODE_RANK: '1', PET_NPROC_PER_NODE: '4' },
       ...{ PET_MASTER_ADDR: 'job-master-0', PET_MASTER_PORT: '23456', RANK: '1', WORLD_SIZE: '8' },
@@ -22,7 +22,7 @@ describe('readNodePlace', () => {
     });
   });
 
-  it("reads a pod's index in its Job", () => {
+  it("reads the pod's index in a Kubernetes Job", () => {
     const given = { nnodes: '2', rendezvous: '[fd00::1]:1' };
     expect(readNodePlace(given, { JOB_COMPLETION_INDEX: '1' })).toMatchObject({
       nodeRank: 1,
@@ -37,7 +37,7 @@ describe('readNodePlace', () => {
     expect(readNodePlace({}, environment)).toMatchObject({ nodes: 4, leastNodes: 1 });
   });
 
-  it('needs nothing for one host', () => {
+  it('needs no other flags for one host', () => {
     expect(readNodePlace({ nnodes: '1' }, {})).toMatchObject({ nodes: 1, nodeRank: 0, workers: 1 });
     expect(isNode({}, { JOB_COMPLETION_INDEX: '1' })).toBe(false);
   });
@@ -50,7 +50,7 @@ describe('readNodePlace', () => {
     [{ ...flags, nnodes: '8:4' }, {}, /--nnodes 8:4: give a whole number from 1 to \d+, or two/],
     [{ ...flags, nnodes: '2:' }, {}, /--nnodes 2:: give a whole number from 1 to \d+, or two/],
     [{}, { PET_NNODES: 'many' }, /PET_NNODES is "many": it must be/],
-  ])('refuses %j', (given, environment, message) => {
+  ])('rejects %j', (given, environment, message) => {
     expect(() => readNodePlace(given, environment)).toThrow(message);
   });
 });

@@ -9,11 +9,11 @@ const end = (rank: number, code: number | null, more: Partial<PlacedEnd> = {}): 
 const line = (text: string) => ({ last: `pod-dist: ${text}` });
 
 describe('errorOfEnds', () => {
-  it('has none where all are done', () => {
+  it('gives undefined if all workers succeeded', () => {
     expect(errorOfEnds([end(0, 0), end(1, 0)], false)).toBeUndefined();
   });
 
-  it('gives the line and the kind of the first that has failed', () => {
+  it('gives line and code of the first worker that failed', () => {
     const ends = [
       end(1, null, { signal: 'SIGKILL' }),
       end(0, 1, line('rank 1 was killed')),
@@ -25,7 +25,7 @@ describe('errorOfEnds', () => {
     expect(errorOfEnds(ends.slice(0, 1), false)?.message).toBe('rank 1 on host h1 was ended by SIGKILL');
   });
 
-  it('prefers a mistake in the input', () => {
+  it("prefers a user's mistake", () => {
     const error = errorOfEnds([end(1, 1, line('the job has ended')), end(0, 2, line('unknown key'))], false);
     expect(error).toBeInstanceOf(UserError);
     expect(error?.message).toBe('unknown key');
@@ -34,19 +34,19 @@ describe('errorOfEnds', () => {
   it.each([
     [75, 'PREEMPTED'],
     [74, 'CHECKPOINT_MISSED'],
-  ])('knows an end in order, with %i', (code, expected) => {
+  ])('recognises an end in order by exit code %i', (code, expected) => {
     expect(errorOfEnds([end(0, code, line('goes on')), end(1, code)], false)).toMatchObject({
       code: expected,
     });
   });
 
-  it('knows a signal by the exit code of a shell', () => {
+  it('recognises a signal by exit code 128 + n', () => {
     const error = errorOfEnds([end(0, 130, line('stopped'))], false);
     expect(error).toBeInstanceOf(StoppedError);
     expect((error as StoppedError).by).toBe('SIGINT');
   });
 
-  it('names a host that was lost, unless the job is elastic and the others are done', () => {
+  it('reports a lost host, unless the job is elastic and the other workers succeeded', () => {
     const lost = end(1, 1, { lost: true, last: 'the connection to host b has ended' });
     expect(errorOfEnds([lost, end(0, 130, line('stopped'))], false)).toMatchObject({ code: 'HOST_LOST' });
     expect(errorOfEnds([lost, end(0, 0)], true)).toBeUndefined();

@@ -16,7 +16,7 @@ import torchvision
 
 
 def numbers(index, count):
-    """Numbers in [-0.5, 0.5), of the tensor of this index."""
+    """Numbers in [-0.5, 0.5) of the tensor with this index."""
     at = np.arange(count, dtype=np.uint64)
     mixed = (at * np.uint64(2654435761) + np.uint64(index) * np.uint64(40503)) % np.uint64(2**32)
     mixed = (mixed * np.uint64(48271)) % np.uint64(2**31 - 1)

@@ -21,7 +21,7 @@ function passOf(nodes: Node[], outputs: Source[]): RecordedPass {
   return { nodes, inputs, constants, hostCalls: [], outputs };
 }
 
-/** What computes a source, as a formula: `Conv2D(down(in0))`; types of operations other than casts in brackets. */
+/** The computation of a source as a formula, such as `Conv2D[14](down(in0))`, with type attributes in brackets. */
 function formula({ nodes }: RecordedPass, source: Source): string {
   if (source.kind !== 'output') return source.kind === 'input' ? `in${source.input}` : 'constant';
   const { operation, inputs, outputs, attributes } = nodes[source.node];
@@ -39,8 +39,8 @@ function formulas(nodes: Node[], outputs: Source[]): string[] {
   return pass.outputs.map((source) => formula(pass, source));
 }
 
-describe('a pass in bfloat16', () => {
-  it('casts nothing up that is cast down again', () => {
+describe('narrowed', () => {
+  it('removes casts up that are followed by casts down', () => {
     const nodes = [down(input(0)), call('Conv2D', [output(0)], bfloat16), up(output(1)), down(output(2))];
     nodes.push(call('Conv2D', [output(3)], bfloat16), up(output(4)));
     expect(formulas(nodes, [output(5), output(2)])).toEqual([
@@ -49,7 +49,7 @@ describe('a pass in bfloat16', () => {
     ]);
   });
 
-  it('keeps what is rounded, and rounds it once', () => {
+  it('keeps casts down whose float32 value is also used, and casts each source down once', () => {
     const nodes = [
       down(input(0)),
       up(output(0)),
@@ -62,7 +62,7 @@ describe('a pass in bfloat16', () => {
     expect(pass.nodes.filter(({ outputs }) => outputs[0].type === bfloat16).length).toBe(3);
   });
 
-  it('moves values in bfloat16 where all of them are', () => {
+  it('concatenates in bfloat16 if all inputs are bfloat16', () => {
     const nodes = [down(input(0)), up(output(0)), down(input(1)), up(output(2))];
     const axis: Source = { kind: 'constant', constant: 0 };
     const attributes = types({ N: 2, T: float32, Tidx: int32 });
@@ -75,7 +75,7 @@ describe('a pass in bfloat16', () => {
     ]);
   });
 
-  it('adds two tensors of bfloat16 in one operation where the sum is rounded', () => {
+  it('adds two bfloat16 tensors in one operation if the sum is cast down', () => {
     const nodes = [down(input(0)), up(output(0)), down(input(1)), up(output(2))];
     nodes.push(call('Add', [output(1), output(3)], float32), down(output(4)));
     nodes.push(call('Add', [output(1), input(1)], float32), down(output(6)));
@@ -86,7 +86,7 @@ describe('a pass in bfloat16', () => {
     ]);
   });
 
-  it('is another without casts only in name: nothing changes', () => {
+  it('leaves a pass without casts unchanged', () => {
     const nodes = [call('Relu', [input(0)], float32), call('Add', [output(0), input(1)], float32)];
     const pass = passOf(nodes, [output(1)]);
     expect(narrowed(pass)).toEqual(pass);

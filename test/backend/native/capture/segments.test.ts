@@ -13,7 +13,7 @@ const call = (inputs: Source[], outputs: number[]) => ({
   ...{ inputs, outputs, sizes: inputs.map(() => 1), compute: () => [], recorded: [] },
 });
 
-/** x -> a -> [host] -> b(a, h) -> [host] -> c(b, a, x), d(b); input 0 is x, inputs 1 and 2 come from the host. */
+/** The pass x -> a -> [host] -> b(a, h) -> [host] -> c(b, a, x), d(b). Input 0 is x, inputs 1 and 2 come from the host. */
 const pass: RecordedPass = {
   nodes: [
     node('A', 0, input(0)),
@@ -28,12 +28,12 @@ const pass: RecordedPass = {
   outputs: [output(3), { kind: 'constant', constant: 0 }, input(2)],
 };
 
-describe('a pass with two computations of the host', () => {
+describe('cutIntoSegments of a pass with two host calls', () => {
   const { segments, copies } = cutIntoSegments(pass);
   const names = (list: readonly { name: string; slot: number }[]) =>
     list.map(({ name, slot }) => [name, slot]);
 
-  it('is three segments, each fed with what earlier ones have left', () => {
+  it('gives three segments, each fed with values of earlier segments', () => {
     expect(names(segments[0].feeds)).toEqual([['in0:0', -1]]);
     expect(names(segments[1].feeds).sort()).toEqual([
       ['in0:0', 0],
@@ -48,7 +48,7 @@ describe('a pass with two computations of the host', () => {
     ]);
   });
 
-  it('fetches what the host reads, what later segments read, and its outputs', () => {
+  it('fetches the values that the host, later segments and the outputs read', () => {
     expect(names(segments[0].fetches).sort()).toEqual([
       ['copy-of-in0-0:0', 0],
       ['n0:0', -1],
@@ -62,11 +62,11 @@ describe('a pass with two computations of the host', () => {
     expect(copies.map(({ source }) => source.kind).sort()).toEqual(['constant', 'input', 'input']);
   });
 
-  it('lets go of a slot after the last segment that reads it', () => {
+  it('frees a slot after the last segment that reads it', () => {
     expect(segments.map(({ ends }) => [...ends].sort())).toEqual([[], [], [0, 1, 2]]);
   });
 
-  it('never runs what nothing depends on', () => {
+  it('leaves out nodes that nothing depends on', () => {
     const all = segments.flatMap(({ feeds, fetches }) => [...feeds, ...fetches]);
     expect(all.some(({ name }) => name.startsWith('n1:') || name.startsWith('n4:'))).toBe(false);
   });
