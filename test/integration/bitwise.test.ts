@@ -6,7 +6,7 @@ import { long, needs } from '../needs.js';
 const worlds = ['1', '2', '4'];
 const bitwise = ['--bitwise', '4'];
 
-/** What a run comes to, from its weights to its evaluation. */
+/** Weights, losses and evaluation of a finished run. */
 function resultOf(place: Workplace, run: string) {
   const { steps, epochs } = place.metrics(run);
   return {
@@ -34,7 +34,7 @@ async function launched(args: readonly string[]) {
   }
 }
 
-/** The same losses to rounding, while it has not grown. */
+/** Expects the losses of the first five steps to agree within 1e-4, relatively. */
 function expectAlike(actual: readonly (number | undefined)[][], wanted: readonly (number | undefined)[][]) {
   expect(actual.length).toBe(wanted.length);
   const [losses, others] = [actual, wanted].map((steps) => steps.slice(0, 5).map(([loss]) => loss as number));
@@ -43,7 +43,7 @@ function expectAlike(actual: readonly (number | undefined)[][], wanted: readonly
   );
 }
 
-it('comes to the same bits with 1, 2 and 4 workers of the command, on the digits recipe', async () => {
+it('launch --bitwise 4 trains the digits recipe to the same bits with 1, 2 and 4 workers', async () => {
   const [one, ...others] = await launched(['--backend', 'wasm', '--epochs', '1', ...bitwise]);
   expect(one.steps.length).toBe(15);
   for (const other of others) expect(other).toEqual(one);
@@ -94,42 +94,45 @@ describe('--bitwise 4', () => {
       'optimizer={name: adamw}',
       'ema.decay=0.9',
     ],
-  ])('gives one worker the bits of four, and the losses of other runs: %s', async (_, ...settings) =>
-    expectBitsOfFour(settings),
+  ])(
+    'trains one worker and four to the same bits, and to the losses of a run without it: %s',
+    async (_, ...settings) => expectBitsOfFour(settings),
   );
 
   it.each<[what: string, ...settings: string[]]>([
     ['dot regression, depthwise', 'loss.name=dot-regression', 'model={name: mobilenetv2, dim: 16}', ...few],
     ['dropout, gates, PReLU', 'loss.name=cot', 'model={name: resnet-face18, dim: 16, affine: false}', ...few],
     ['residuals that are gathered, mixup', small, 'model.dim=128', ...mixup],
-  ])('gives one worker the bits of four, and the losses of other runs: %s', long, async (_, ...settings) =>
-    expectBitsOfFour(settings),
+  ])(
+    'trains one worker and four to the same bits, and to the losses of a run without it: %s',
+    long,
+    async (_, ...settings) => expectBitsOfFour(settings),
   );
 
   describe('on native', needs('native TensorFlow', backends.length > 1), () => {
-    it('gives 1, 2 and 4 workers the same bits on the digits recipe', async () => {
+    it('trains the digits recipe to the same bits with 1, 2 and 4 workers', async () => {
       const one = await trained(1, ['backend=native', bits]);
       expect(one.steps.length).toBe(15);
       for (const workers of [2, 4]) expect(await trained(workers, ['backend=native', bits])).toEqual(one);
     });
 
-    it('gives one worker the bits of four, of two threads each', long, async () => {
+    it('trains one worker and four of two threads each to the same bits', long, async () => {
       const model = ['distributed.threads=2', 'model={name: resnet20, dim: 16}', 'batchSize=240'];
       const settings = ['backend=native', ...model, bits];
       expect(await trained(4, settings)).toEqual(await trained(1, settings));
     });
   });
 
-  it('changes the bits: those of one worker and of four differ without it', async () => {
+  it('is needed: without it one worker and four end with other bits', async () => {
     expect((await trained(4, [small])).weights).not.toBe((await trained(1, [small])).weights);
   });
 
-  it('gives one worker the bits of four in plain JavaScript', long, async () => {
+  it('trains one worker and four to the same bits on the cpu backend', long, async () => {
     const settings = ['backend=cpu', 'batchSize=719', 'model.channels=[4, 4]', bits];
     expect(await trained(4, settings)).toEqual(await trained(1, settings));
   });
 
-  it('gives them whatever way the sums take', async () => {
+  it('trains to the same bits over tcp, with overlap and with the ring for every size', async () => {
     const ways = ['overlap=on', 'transport=tcp', 'ringBytes=0', 'directBytes=0'];
     const recipe = [small, 'optimizer.clipNorm=1', 'accumulate=2', bits];
     const one = await trained(1, recipe);
@@ -146,7 +149,7 @@ describe('--bitwise 4', () => {
     ],
     [['--wire', 'bf16'], /distributed\.wire: depends on the number of workers, .*: choose float32 \(see /],
     [['--bitwise', '6'], /distributed\.bitwise: must be a power of two, such as 4 \(see /],
-  ])('refuses what it cannot do: %j', async (args, message) => {
+  ])('refuses in one line: %j', async (args, message) => {
     const { code, lastLine } = await place.ask(
       'launch',
       ...bitwise.slice(args.includes('--bitwise') ? 2 : 0),
@@ -156,7 +159,7 @@ describe('--bitwise 4', () => {
   });
 });
 
-describe('a run of four workers that is killed', () => {
+describe('a run of four workers with --bitwise 4 that is killed', () => {
   const place = new Workplace();
   beforeAll(async () => {
     const recipe = ['--backend', 'wasm', '--epochs', '4', '--set', smallModel, ...bitwise];
@@ -170,7 +173,7 @@ describe('a run of four workers that is killed', () => {
   });
   afterAll(() => place.clear());
 
-  it('goes on with one, and ends with the bits of two', () => {
+  it('is resumed by one worker and ends with the bits of two', () => {
     expect(place.report('broken')).toMatchObject({ worldSize: 1 });
     expect(place.report('broken').weightsSha256).toBe(place.report('whole').weightsSha256);
     expect(place.evaluation('broken')).toEqual(place.evaluation('whole'));

@@ -7,7 +7,7 @@ const place = new Workplace();
 afterAll(() => place.clear());
 
 describe(
-  'two native workers',
+  'captured steps of two native workers',
   needs('native TensorFlow with operations of its own', findAddon()?.operations),
   () => {
     it.each([

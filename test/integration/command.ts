@@ -13,7 +13,7 @@ import { WarmWorkers, type TrainedRun } from './warm-workers.js';
 
 export const cli = fileURLToPath(new URL('../../dist/launcher/cli.js', import.meta.url));
 
-/** Environment in which workers of `launch` run with what `test/soak/inject.ts` adds to them. */
+/** Environment in which workers of `launch` load the faults of `test/soak/inject.ts`. */
 const injected = (variables: NodeJS.ProcessEnv) => ({
   ...variables,
   NODE_OPTIONS: `--require ${fileURLToPath(new URL('../../dist/test/soak/redirect.cjs', import.meta.url))}`,
@@ -22,14 +22,14 @@ const injected = (variables: NodeJS.ProcessEnv) => ({
 /** Environment in which workers carry out the orders that lie in a folder. */
 export const faulty = (orders: string) => injected({ POD_DIST_ORDERS: orders });
 
-/** Environment in which ranks sleep before each step: a run that has to last leaves the processor to others. */
+/** Environment in which ranks sleep before each step, so that a long run leaves the processor to others. */
 export const paced = (milliseconds: number) => injected({ POD_DIST_PACE: String(milliseconds) });
 
-/** A setting for runs whose training is not the subject: a step of a small network costs little. */
+/** Setting for tests that are not about the training: steps of a small network are cheap. */
 export const smallModel =
   'model={name: small-cnn, dim: 16, channels: [4, 8], strides: [1, 2], batchNorm: true}';
 
-/** Settings for runs that are to be disturbed: four steps an epoch, each of little work. */
+/** Settings for runs that faults interrupt: four cheap steps an epoch. */
 export const fewSteps = [smallModel, 'batchSize=360'];
 
 /** Settings as flags. */
@@ -81,13 +81,16 @@ export class Workplace {
     return this.start(args).ended;
   }
 
-  /** Runs the command in a process that stays for the next one: no command is started. */
+  /** Runs the command line in a process that is reused: no process is started. */
   async ask(...args: string[]): Promise<Omit<Ended, 'signal'>> {
     const answer = await this.warmCommand.run(...args);
     return { ...answer, lastLine: answer.stderr.trim().split('\n').pop() ?? '' };
   }
 
-  /** Trains on wasm, or what the settings say, in processes that stay for the next training: no command is started. */
+  /**
+   * Trains, on wasm unless the settings name another backend, in processes that are reused. Native TensorFlow keeps
+   * the number of threads of a process's first training.
+   */
   train(workers: number, settings: readonly string[], run: TrainedRun): Promise<void> {
     return this.warm.train(workers, ['backend=wasm', ...settings], run);
   }
@@ -134,7 +137,7 @@ export class Workplace {
     return readdirSync(this.temporary).filter((name) => !name.startsWith('node-compile-cache'));
   }
 
-  /** Lines of this kind, counted without a look at the rest: it is asked for many times a second. */
+  /** Counts lines of a kind without parsing them, since tests poll this. */
   private recorded(run: string, kind: string): number {
     const file = this.path(run, 'metrics.jsonl');
     return existsSync(file) ? readFileSync(file, 'latin1').split(`{"kind":"${kind}",`).length - 1 : 0;
@@ -179,7 +182,7 @@ export class Command {
     return found;
   }
 
-  /** What it is and what it has printed last. */
+  /** Process id, command line and last output. */
   describe(): string {
     const last = (text: string) => text.trim().split('\n').slice(-20).join('\n');
     const how = `process ${this.child.pid}: ${this.child.spawnargs.slice(1).join(' ')}`;
@@ -196,7 +199,7 @@ export class Command {
     await until(`"${text}"`, () => `${this.stdout}\n${this.stderr}`.match(text) ?? undefined);
   }
 
-  /** Worker processes that were seen and still run. */
+  /** Worker processes that were seen and are still running. */
   alive(): number[] {
     this.workers();
     return [...this.seen].filter(isAlive);
@@ -221,10 +224,10 @@ export class Command {
  */
 export const soonMs = 30_000;
 
-/** Between two looks at what a test waits for. */
+/** Milliseconds between two polls. */
 const pollMs = 40;
 
-/** Commands of the tests under way, for whoever waits for them in vain. */
+/** Commands under way; `until` prints their output when it times out. */
 const started = new Set<Command>();
 
 /**
@@ -242,7 +245,7 @@ export async function until<T>(what: string, probe: () => T | undefined, withinM
   throw new Error(`waited ${withinMs / 1000} s for ${what}${printed.join('')}`);
 }
 
-/** Processes that it has started, and those that they have: an elastic job has its own process for the workers. */
+/** Child processes and their children: an elastic job has a process of its own for the workers. */
 function descendantsOf(pid: number): number[] {
   return childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)]);
 }

@@ -9,7 +9,7 @@ import { asFlags, faulty, fewSteps, paced, smallModel, until, Workplace } from '
 const run = promisify(execFile);
 const training = ['launch', '--backend', 'wasm', '--workers', '2', '--out', 'run', '--elastic'];
 
-/** Faults of the soak that every check makes; `benchmarks/results/recovery.md` has the long one. */
+/** Number of faults that every test run makes; `benchmarks/results/recovery.md` has the run of 1,000. */
 const faults = 60;
 
 describe('an elastic job', () => {
@@ -23,7 +23,7 @@ describe('an elastic job', () => {
       : 0;
 
   it(
-    'comes to the weights and the record of an undisturbed one, whatever worker fails in whatever phase',
+    'ends with the weights and the record of an undisturbed job after faults in every phase',
     { timeout: 600_000 },
     async () => {
       const { stdout } = await run(process.execPath, [
@@ -39,7 +39,7 @@ describe('an elastic job', () => {
     },
   );
 
-  it('ends where faults are too many, with the last one', async () => {
+  it('ends with the last fault when faults exceed the allowed rate', async () => {
     const command = place.start(
       [...training, '--epochs', '500', '--set', 'elastic.faultsPerWorkerHour=0.5'],
       paced(30),
@@ -64,7 +64,7 @@ describe('an elastic job', () => {
     expect(place.leftovers()).toEqual([]);
   });
 
-  it('goes on with fewer workers, and with all once they are there', async () => {
+  it('continues with one worker after a loss, and with two once a replacement has joined', async () => {
     const args = [...training.slice(0, 3), '--workers', '1:2', '--out', 'run', '--epochs', '500'];
     const command = place.start(args, paced(30));
     await until('an epoch', () => (place.epochs('run') > 0 ? true : undefined));
@@ -75,7 +75,7 @@ describe('an elastic job', () => {
     expect((await command.ended).code).toBe(75);
   });
 
-  it('ends at a fault before its first step, and at Ctrl-C', async () => {
+  it('ends at a fault before its first step, and at Ctrl-C, without leftovers', async () => {
     const early = place.start([...training, '--epochs', '500']);
     process.kill(await early.worker(1), 'SIGKILL');
     const { code, lastLine } = await early.ended;
@@ -91,7 +91,7 @@ describe('an elastic job', () => {
     expect(place.leftovers()).toEqual([]);
   });
 
-  it('writes what a slow disk takes after the next configuration has begun', async () => {
+  it('keeps an evaluation that a slow disk writes only after the next generation has begun', async () => {
     const orders = place.path('orders');
     mkdirSync(orders);
     writeFileSync(join(orders, slowDisk), '');
@@ -107,7 +107,7 @@ describe('an elastic job', () => {
       expect(existsSync(place.path('run/checkpoints', name, 'evaluation.json')), name).toBe(true);
   });
 
-  it('replaces a worker that stops before it has a rank', async () => {
+  it('replaces a worker that is stopped (SIGSTOP) before it has a rank', async () => {
     const orders = place.path('orders');
     mkdirSync(orders);
     const settings = ['--epochs', '20', ...asFlags(fewSteps)];
@@ -122,7 +122,7 @@ describe('an elastic job', () => {
     expect(command.alive()).toEqual([]);
   });
 
-  it('names the rank that comes to other values when a step is made again', async () => {
+  it('ends with SILENT_CORRUPTION and names the rank whose replayed step differs', async () => {
     const orders = place.path('orders');
     mkdirSync(orders);
     const settings = ['--workers', '3', '--batch-size', '6', '--set', 'elastic.snapshotSteps=100000'];

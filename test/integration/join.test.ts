@@ -37,8 +37,8 @@ async function endsAlike(command: Command, followers: readonly Command[]): Promi
   }
 }
 
-describe('join on one host', () => {
-  it('gives spares, which take the places of lost workers, and further ranks after resize', async () => {
+describe('pod-dist join on one host', () => {
+  it('adds spares, which replace lost workers and become ranks after resize', async () => {
     const command = place.start(launch, paced(360));
     await until('an epoch', () => (place.epochs('run') > 0 ? true : undefined));
     const [first, second] = [place.start(['join', 'run']), place.start(['join', 'run'])];
@@ -70,7 +70,7 @@ describe('join on one host', () => {
     await endsAlike(command, [first]);
   });
 
-  it('refuses a run that nobody trains, and one that takes no further workers', async () => {
+  it('refuses a run that no process trains, and a run that is not elastic', async () => {
     expect(await place.ask('join', 'run')).toMatchObject({
       code: 2,
       lastLine: expect.stringContaining('no process works on it') as string,

@@ -5,7 +5,7 @@ import { freePort } from './free-port.js';
 const settings = ['--backend', 'wasm', '--bitwise', '2', '--set', smallModel];
 const epochs = 12;
 
-/** Two hosts' commands on this one. */
+/** The commands of two hosts, both run on this one. */
 describe('launch --nnodes 2', () => {
   let place: Workplace;
   let weights: string;
@@ -19,7 +19,7 @@ describe('launch --nnodes 2', () => {
   const underWay = (more: number) =>
     until('an epoch', () => (place.epochs('run') >= more ? true : undefined));
 
-  it('ends in order where one is asked to, and goes on to the weights of one host', async () => {
+  it('ends with a checkpoint on both hosts when one gets SIGTERM, and resumes to the weights of one host', async () => {
     const [first, second] = await start((rank) => ({
       flags: ['--nnodes', '2', '--node-rank', String(rank)],
       variables: {},
@@ -45,7 +45,7 @@ describe('launch --nnodes 2', () => {
     expect(place.report('run').weightsSha256).toBe(weights);
   });
 
-  it('begins with one host of a range, and goes on with the other one, to the same weights', async () => {
+  it('--nnodes 1:2 begins with one host, accepts the second, and ends with the same weights', async () => {
     const own = ['--nnodes', '1:2', '--out', 'range', '--set', 'elastic.lastCallSeconds=0.5'];
     const meeting = ['--rendezvous', `127.0.0.1:${await freePort()}`];
     const host = (rank: number) => {

@@ -23,7 +23,7 @@ const digits = fileURLToPath(new URL('../../configs/digits.yaml', import.meta.ur
 const possible = haveSsh() && Hosts.possible();
 
 /** The first host has the launcher; ssh reaches the second and the third. */
-describe('a job over hosts that ssh reaches', needs('sshd, and namespaces of hosts', possible), () => {
+describe('launch --hosts over ssh', needs('sshd, and namespaces of hosts', possible), () => {
   /** SHA-256 of the weights after 4 epochs on one host, and after 8. */
   let weights: string;
   let longer: string;
@@ -61,7 +61,7 @@ describe('a job over hosts that ssh reaches', needs('sshd, and namespaces of hos
     );
   const launch = (list: string, ...args: string[]) => launchFrom(place.folder, list, ...args);
 
-  /** Processes of pod-dist, on all hosts, that run in this test's folder. */
+  /** Process ids of pod-dist on all hosts whose command line names the test's folder. */
   const processes = () =>
     readdirSync('/proc').flatMap((pid) => {
       try {
@@ -83,7 +83,7 @@ describe('a job over hosts that ssh reaches', needs('sshd, and namespaces of hos
     return named('launch')[0].pid;
   };
 
-  it('leaves nobody when the launcher is killed, goes on to the weights of one host, and shows no secret', async () => {
+  it('leaves no process when the launcher is killed, resumes to the weights of one host, and shows no secret', async () => {
     const line = [`${first}:1,${second}:1`, '--epochs', '4', '--resume'] as const;
     launch(...line);
     const launcher = await underWay();
@@ -97,7 +97,7 @@ describe('a job over hosts that ssh reaches', needs('sshd, and namespaces of hos
     await nobody();
   });
 
-  it('ends everywhere when a host is cut off, and names it', long, async () => {
+  it('ends on every host when one is cut off, and names that host', long, async () => {
     const job = launch(`${first}:1,${second}:1`, '--epochs', '500');
     await underWay();
     hosts.unplug(2);
@@ -112,7 +112,7 @@ describe('a job over hosts that ssh reaches', needs('sshd, and namespaces of hos
   });
 
   it(
-    'with --elastic, replaces a lost worker on its host, and goes on without a host that is cut off',
+    'with --elastic, replaces a lost worker on its host and continues without a host that is cut off',
     long,
     async () => {
       const variables = Object.keys(paced(1)).filter((name) =>
@@ -161,7 +161,7 @@ describe('a job over hosts that ssh reaches', needs('sshd, and namespaces of hos
     },
   );
 
-  it('refuses before anything starts, in a line that says where and what to do', async () => {
+  it('refuses unusable hosts before anything starts, in one line that names the host and what to do', async () => {
     let from = place.folder;
     const refused = async (list: string, ...args: string[]) => {
       const { code, stderr } = await launchFrom(from, list, ...args).ended;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { paced, smallModel, until, Workplace, type Ended } from './command.js';
 import { long } from '../needs.js';
 
-/** What steps and epochs of a run's record say, but for times. */
+/** Steps and epochs of a run's record without their times. */
 function recordOf(place: Workplace, run: string) {
   const { steps, epochs } = place.metrics(run);
   return {
@@ -60,7 +60,7 @@ describe('a run that is ended five times, with other numbers of workers', () => 
     expect(place.leftovers()).toEqual([]);
   });
 
-  it('comes to the bits of a run that nothing has ended, in weights, record and evaluation', () => {
+  it('ends with the weights, record and evaluation of an uninterrupted run, bit for bit', () => {
     expect(place.report('broken').weightsSha256).toBe(place.report('whole').weightsSha256);
     expect(recordOf(place, 'broken')).toEqual(recordOf(place, 'whole'));
     expect(place.evaluation('broken')).toEqual(place.evaluation('whole'));
@@ -76,7 +76,7 @@ describe('a run of three workers with bf16 on the wire that is ended', () => {
   afterAll(() => place.clear());
 
   it(
-    'goes on with what rounding has kept back of each, to the bits of an undisturbed run',
+    'resumes with the rounding residuals of each worker, to the bits of an uninterrupted run',
     long,
     async () => {
       await place.train(3, ['epochs=3', ...own], { out: 'whole' });

@@ -39,7 +39,7 @@ describe('an elastic run over several hosts', needs('namespaces of hosts', Hosts
     await place.clear();
   });
 
-  /** The record, but for times. */
+  /** The record without its times. */
   function lines(): string[] {
     const times = new Set(['samplesPerSecond', 'exposedMs', 'seconds', 'exposedShare']);
     const { steps, epochs } = place.metrics('run');
@@ -88,7 +88,7 @@ describe('an elastic run over several hosts', needs('namespaces of hosts', Hosts
     expect(lines()).toEqual(record);
   }
 
-  it('takes a worker of another host in, and goes on where that is lost', long, async () => {
+  it('accepts a worker of another host, and continues when that worker is lost', long, async () => {
     const { launcher } = await overTwo();
     hosts.lose(1);
     await launcher.says(/rank 1 on host .*; [12] workers? goe?s? on after/);
@@ -97,7 +97,7 @@ describe('an elastic run over several hosts', needs('namespaces of hosts', Hosts
     expectUndisturbed();
   });
 
-  it('goes on without the host of its coordinator, to the same weights and record', async () => {
+  it("ends with the same weights and record when the coordinator's host is lost", async () => {
     await overTwo();
     hosts.lose(0);
     const before = place.epochs('run');

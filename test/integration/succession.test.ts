@@ -54,7 +54,7 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
     expect(place.leftovers()).toEqual([]);
   }
 
-  it('goes on without its launcher, shows itself to others, and stops when told so', async () => {
+  it('continues without its launcher, can be attached to, and removes its secret at the end', async () => {
     const command = launch();
     await epochs(1);
     command.child.kill('SIGKILL');
@@ -80,7 +80,7 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
   });
 
   it(
-    'goes on when its terminal is closed, and ends when told so while nobody runs the coordinator',
+    'continues when its terminal is closed, and obeys Ctrl-C while there is no coordinator',
     long,
     async () => {
       const command = launchLong('run');
@@ -104,7 +104,7 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
     },
   );
 
-  it('goes on from the very step when its coordinator is killed, twice, with and without a worker', async () => {
+  it('loses no step when its coordinator is killed, alone and together with a worker', async () => {
     const command = launch();
     await epochs(1);
     process.kill(state().agent.pid, 'SIGKILL');
@@ -119,7 +119,7 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
     expect(incidents().map(({ code }) => code)).toContain('COORDINATOR_LOST');
   });
 
-  it('begins again from its checkpoint when every process but its launcher is killed', long, async () => {
+  it('restarts from its checkpoint when every process but its launcher is killed', long, async () => {
     const command = launch();
     await epochs(2);
     const { agent, ranks } = state();
@@ -127,23 +127,19 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
     await survives(command);
   });
 
-  it(
-    'begins again from its checkpoint when the only worker left has no rank, and is stopped',
-    long,
-    async () => {
-      const args = ['launch', ...settings, '--out', 'run', '--elastic', '--spares', '1'];
-      const command = place.start(args, paced(40));
-      await epochs(2);
-      const { pid } = await until('a spare', () => state().spares[0]);
-      process.kill(pid, 'SIGSTOP');
-      const { agent, ranks } = state();
-      for (const one of [agent, ...ranks]) process.kill(one.pid, 'SIGKILL');
-      await survives(command);
-      await gone([pid]);
-    },
-  );
+  it('restarts from its checkpoint when the only process left is a stopped spare', long, async () => {
+    const args = ['launch', ...settings, '--out', 'run', '--elastic', '--spares', '1'];
+    const command = place.start(args, paced(40));
+    await epochs(2);
+    const { pid } = await until('a spare', () => state().spares[0]);
+    process.kill(pid, 'SIGSTOP');
+    const { agent, ranks } = state();
+    for (const one of [agent, ...ranks]) process.kill(one.pid, 'SIGKILL');
+    await survives(command);
+    await gone([pid]);
+  });
 
-  it('takes over from a coordinator that says nothing any more', async () => {
+  it('replaces a coordinator that is stopped (SIGSTOP)', async () => {
     const command = launch();
     await epochs(1);
     const { agent } = state();
@@ -153,7 +149,7 @@ describe('an elastic job whose launcher or coordinator is killed', () => {
     await survives(command);
   });
 
-  it('goes on with the number of workers that resize asks for, to the same bits', async () => {
+  it('ends with the same bits after resize has changed the number of workers', async () => {
     const command = launch();
     await epochs(1);
     const refused = await place.ask('resize', 'run', '--workers', '3');

@@ -12,7 +12,7 @@ const settings = ['--backend', 'wasm', '--bitwise', '2', ...asFlags(fewSteps)];
 let weights: string;
 let place: Workplace;
 
-/** Tasks with torchrun's variables, which nothing ends together. */
+/** Tasks with torchrun's variables; no launcher ends one when another one fails. */
 describe('an elastic job of two tasks', () => {
   beforeAll(async () => {
     place = new Workplace();
@@ -54,7 +54,7 @@ describe('an elastic job of two tasks', () => {
     return tasks;
   }
 
-  it('goes on without a task, rank 0 with the coordinator or another, and takes it back in where it is started again', async () => {
+  it('continues without a lost task (rank 0 with the coordinator, or rank 1) and accepts it when it is restarted', async () => {
     const port = String(await freePort());
     const start = (rank: number) => task(rank, { MASTER_ADDR: '127.0.0.1', MASTER_PORT: port });
     const [first, second] = [0, 1].map(start);
@@ -71,7 +71,7 @@ describe('an elastic job of two tasks', () => {
   });
 
   it(
-    'goes on with a worker that joins in the place of a task, and without one says what to do',
+    'accepts a worker of pod-dist join in the place of a lost task; without one it says what to do',
     long,
     async () => {
       const [first, second] = await twoTasks('--set', 'distributed.joinTimeoutSeconds=30');
@@ -87,7 +87,7 @@ describe('an elastic job of two tasks', () => {
     },
   );
 
-  it('goes on with a task of rank 0 that was stopped, whose coordinator has lost the run', long, async () => {
+  it('continues without a stopped task of rank 0, whose coordinator loses the run', long, async () => {
     const [first, second] = await twoTasks();
     first.child.kill('SIGSTOP');
     await taken();
@@ -102,7 +102,7 @@ describe('an elastic job of two tasks', () => {
     beforeEach(async () => void (hosts = await Hosts.make(3)));
     afterEach(() => hosts.remove());
 
-    it('goes on without the host of rank 0, and with the same task on another host', long, async () => {
+    it('continues when the host of rank 0 is lost, and accepts its task on another host', long, async () => {
       const variables = { MASTER_ADDR: hosts.address(0), MASTER_PORT: '29500' };
       const [, second] = [0, 1].map((rank) => task(rank, variables, hosts.within(rank, place.folder)));
       await epochs(2);

@@ -6,7 +6,7 @@ import { freePort } from './free-port.js';
 
 const training = ['worker', '--backend', 'wasm', '--set', smallModel];
 
-describe('workers that something else has started', () => {
+describe('workers that another launcher has started', () => {
   let place: Workplace;
   beforeEach(() => void (place = new Workplace()));
   afterEach(() => place.clear());
@@ -76,7 +76,7 @@ describe('workers that something else has started', () => {
     expect(place.report('run').worldSize).toBe(2);
   });
 
-  it('leave earlier runs as they are', async () => {
+  it('do not change earlier runs', async () => {
     const run = async (...args: string[]) => {
       const variables = {
         RANK: '0',
@@ -108,7 +108,7 @@ describe('workers that something else has started', () => {
     expect(place.leftovers()).toEqual([]);
   });
 
-  it('say who is missing, what they could not reach, and why one is refused, with exit code 1', async () => {
+  it('name missing ranks, the address they could not reach and the reason of a refusal, with exit code 1', async () => {
     const [missing, nobody, differing] = [await freePort(), await freePort(), await freePort()];
     const worker = (rank: number, port: number, ...more: string[]) =>
       place.start(['worker', '--backend', 'wasm', '--out', `run-${port}`, ...more], {
@@ -163,7 +163,7 @@ describe('workers that something else has started', () => {
     expect(place.leftovers()).toEqual([]);
   });
 
-  it('end when what has started them is killed', async () => {
+  it('end when the process that has started them is killed', async () => {
     const commands = await torchrun(500, ['bash', '-c', '"$@"; true', 'bash']);
     await until('a first epoch', () => place.epochs('run') || undefined);
     expect(commands.map((command) => command.workers().size)).toEqual([1, 1]);
@@ -175,12 +175,12 @@ describe('workers that something else has started', () => {
     expect(place.leftovers()).toEqual([]);
   });
 
-  it('say what is missing in the environment', async () => {
+  it('name the variable that is missing in the environment', async () => {
     const ended = await place.start(['worker'], { RANK: '0', WORLD_SIZE: 'many' }).ended;
     expect(ended).toMatchObject({ code: 2, lastLine: expect.stringContaining('WORLD_SIZE is "many"') });
   });
 
-  it('is replaced in an elastic job, whose starter sees nothing of its end', async () => {
+  it('is replaced in an elastic job without the end of its task', async () => {
     const args = [...training, '--bitwise', '2', '--epochs', '6'];
     const port = String(await freePort());
     const start = (rank: number) =>
@@ -203,7 +203,7 @@ describe('workers that something else has started', () => {
     expect(place.leftovers()).toEqual([]);
   });
 
-  it('ends in order with the job where its starter asks for that', async () => {
+  it('ends with a checkpoint when its starter sends SIGTERM, in an elastic job', async () => {
     const port = String(await freePort());
     const commands = [0, 1].map((rank) =>
       place.start([...training, '--epochs', '500', '--out', 'run', '--elastic'], {

@@ -76,7 +76,7 @@ describe.each([...starters, slurm])('$name', { timeout: 2 * patienceMs }, ({ nam
   });
 
   it(
-    'ends soon when a rank is killed, with an exit code, and leaves nobody',
+    'ends within seconds with an exit code when a rank is killed, and leaves no process',
     needs(name, within),
     async () => {
       const job = start(within!(2), 500);
@@ -95,7 +95,7 @@ describe.each([...starters, slurm])('$name', { timeout: 2 * patienceMs }, ({ nam
   );
 
   const options = within === slurm.within ? needs(name, within) : { ...long, skip: long.skip || !within };
-  it('goes on when workers are lost, with --elastic, to the same bits', options, async () => {
+  it('with --elastic, ends with the same bits after both workers were lost', options, async () => {
     const job = start(within!(2), 8, '--elastic');
     await underWay();
     for (const rank of [1, 0]) {
@@ -110,7 +110,7 @@ describe.each([...starters, slurm])('$name', { timeout: 2 * patienceMs }, ({ nam
 });
 
 describe('Slurm', { ...needs('Slurm', noSlurm === undefined), timeout: 2 * patienceMs }, () => {
-  it('ends a job over two nodes with scancel, and leaves nobody', async () => {
+  it('ends a job over two nodes at scancel, and leaves no process', async () => {
     // The names of the nodes are known to Slurm only.
     environment.MASTER_ADDR = '127.0.0.1';
     const job = start(srun('-N', '2'), 500);
@@ -122,7 +122,7 @@ describe('Slurm', { ...needs('Slurm', noSlurm === undefined), timeout: 2 * patie
     await expectNoWorkers();
   });
 
-  it("says at once that the first node's name is not known", async () => {
+  it("fails at once when the first node's name is unknown", async () => {
     const began = performance.now();
     const { code, stderr } = await start(srun('-N', '2'), 1).ended;
     expect(stderr).toMatch(
@@ -157,7 +157,7 @@ describe('Slurm', { ...needs('Slurm', noSlurm === undefined), timeout: 2 * patie
     ['a job', ''],
     ['an elastic job', '--elastic'],
   ])(
-    'goes on with %s that scontrol has requeued, to the weights of one that was left alone',
+    'continues %s that scontrol has requeued, to the weights of an uninterrupted one',
     long,
     async (_, elastic) => {
       const run = place.path('run');
@@ -182,7 +182,7 @@ describe('Slurm', { ...needs('Slurm', noSlurm === undefined), timeout: 2 * patie
     },
   );
 
-  it('goes on, by the script of pod-dist sbatch, with a job whose time is nearly over', async () => {
+  it('requeues a job whose time is nearly over, by the script of pod-dist sbatch, and continues it', async () => {
     const own = [...settings, '--epochs', '8', '--out', place.path('run')];
     const { stdout, stderr } = await place.run('sbatch', '--workers', '2', '--time', '10:00', ...own);
     writeFileSync(place.path('job.sh'), stdout.replace('output=digits', `output=${place.path('digits')}`));
@@ -195,7 +195,7 @@ describe('Slurm', { ...needs('Slurm', noSlurm === undefined), timeout: 2 * patie
     await expectNoWorkers();
   });
 
-  it('gives two jobs of an array folders of their own', async () => {
+  it('gives each job of an array its own run folder', async () => {
     const step = `srun -n 2 ${process.execPath} ${cli} worker ${quoted} --epochs 1`;
     const flags = ['--array=0-1', '-n', '2', '--wait', `--chdir=${place.folder}`, '--output=array-%a.out'];
     cluster?.ask('sbatch', ...flags, '--wrap', step);

@@ -19,7 +19,7 @@ export class DisturbedRun extends Run {
     super(folder, settings, small);
   }
 
-  /** Leaves no room on the disk of the run for two seconds, in which a rank is killed. */
+  /** Fills the disk of the run for two seconds, during which a rank is killed. */
   async fillDisk(): Promise<void> {
     await this.until(() => this.steps > 0);
     const filler = join(this.folder, 'logs', 'filler');
@@ -35,12 +35,12 @@ export class DisturbedRun extends Run {
     }
   }
 
-  /** Orders a wrong number in what a rank keeps, just before it is needed. */
+  /** Orders a flipped byte in the snapshot of a rank, just before the snapshot is needed. */
   corrupt(): void {
     if (this.running) this.give(corrupt);
   }
 
-  /** Orders so many faults, one after another; resolves with the number that was carried out. */
+  /** Orders `count` faults, one after another; resolves with the number that was carried out. */
   async disturb(count: number, random: () => number): Promise<number> {
     let made = 0;
     // A fault before the first step ends a run.
@@ -78,7 +78,7 @@ export class DisturbedRun extends Run {
     this.made.push(order);
   }
 
-  /** Kills a rank, and the one that has the copy of what it alone has. */
+  /** Kills a rank and its buddy, which has the copy of the rank's snapshot. */
   private killBoth(random: () => number): void {
     const ranks = readJobState(this.folder)?.ranks ?? [];
     const first = Math.floor(random() * ranks.length);

@@ -28,13 +28,13 @@ export const phases = [
   'recovery',
 ] as const;
 export const actions = ['kill', 'stop', 'throw', 'delay'] as const;
-/** In the middle of a collective, a rank finds that another one is not there any more: no process ends. */
+/** A collective fails with PEER_LOST although no process has ended. */
 export const disconnect = 'collective.disconnect';
-/** A number of the piece that a rank has just kept is another one, and the rank ends. */
+/** A byte of the snapshot that a rank has just taken is flipped, and the rank ends. */
 export const corrupt = 'kept.corrupt';
-/** In what a rank gives to a collective, the last bit of a number is another one. */
+/** A bit of what a rank contributes to a collective is flipped. */
 export const flip = 'collective.flip';
-/** The disk takes longer for an evaluation than a rank waits for it that leaves its configuration. */
+/** The disk takes longer for an evaluation than a rank that leaves its generation waits for it. */
 export const slowDisk = 'disk.delay';
 
 const folder = process.env.POD_DIST_ORDERS ?? '';
@@ -68,7 +68,7 @@ function flipIn(values: ArrayBufferView): void {
   writeFileSync(join(folder, `flipped-${process.env.RANK}`), '');
 }
 
-/** What a snapshot keeps of this rank, as far as a fault needs it (`pieces.ts`). */
+/** Fields of `SnapshotPieces` (`pieces.ts`) that a fault needs. */
 interface Kept {
   turn: number;
   placeBytes: number;
@@ -77,7 +77,7 @@ interface Kept {
   };
 }
 
-/** Changes a byte of the piece that this rank has kept last, of which its file has a checksum, and ends the rank. */
+/** Flips a byte of the newest snapshot of this rank, which has a checksum, and ends the rank. */
 function corruptKept({ turn, placeBytes, files }: Kept): void {
   if (!files || !taken(corrupt)) return;
   const byte = new Uint8Array(1);
@@ -90,14 +90,14 @@ function corruptKept({ turn, placeBytes, files }: Kept): void {
   process.kill(process.pid, 'SIGKILL');
 }
 
-/** What a rank gives to a sum, where it is short enough to be compared when the step is made again. */
+/** Contribution to a sum, if it is short enough to be compared when the step is replayed. */
 function compared(values: unknown, options: unknown): Float32Array | Float64Array | undefined {
   const isNumbers = values instanceof Float32Array || values instanceof Float64Array;
   const { op = 'sum' } = (options ?? {}) as { op?: string };
   return isNumbers && op === 'sum' && values.length <= 4096 ? values : undefined;
 }
 
-/** Writes what a checkpoint consists of, an evaluation late where that is ordered. */
+/** Delays the writing of an evaluation where that is ordered. */
 function delayWrites(): void {
   const { run } = CheckpointWriter.prototype;
   CheckpointWriter.prototype.run = async function (task) {
@@ -106,7 +106,7 @@ function delayWrites(): void {
   };
 }
 
-/** Whether there was this order; it is removed. */
+/** Removes an order; returns whether it was there. */
 function taken(order: string): boolean {
   try {
     unlinkSync(join(folder, order));

@@ -20,7 +20,7 @@ const settings = ['--backend', 'wasm', '--bitwise', '4', '--epochs', '60'];
 const everywhere = ['--elastic', ...set('distributed.host=0.0.0.0', 'elastic.faultsPerWorkerHour=100000')];
 const count = 3;
 const paceMs = 20;
-/** Milliseconds that faults of the network last, at most: some end before a rank is given up, some after that. */
+/** Longest duration of a network fault, in milliseconds: some end before a rank is given up, some later. */
 const longestMs = 8000;
 const patienceMs = 180_000;
 
@@ -53,7 +53,7 @@ class NetworkRun {
     return run;
   }
 
-  /** Makes so many faults, one after another; resolves with their number when the run ends before. */
+  /** Makes `count` faults, one after another; resolves early with their number if the run ends. */
   async disturb(faults: number, random: Random): Promise<number> {
     let made = 0;
     for (; made < faults && !this.isDone; made++) {
@@ -64,7 +64,7 @@ class NetworkRun {
     return made;
   }
 
-  /** What is not as it should be at the end. */
+  /** A line for everything that differs from the undisturbed run, or was left behind. */
   async problems(wanted: { weights: string; record: string }): Promise<string[]> {
     await this.until('the report', () => this.isDone);
     this.over = true;
@@ -206,7 +206,7 @@ async function within(milliseconds: number, condition: () => boolean): Promise<b
   return false;
 }
 
-/** Trains on this host, with nothing in the way. */
+/** Trains on this host without faults. */
 async function undisturbed(folder: string): Promise<{ weights: string; record: string }> {
   const child = spawn(process.execPath, [cli, 'launch', ...settings, '--workers', '2', '--out', folder], {
     stdio: 'ignore',

@@ -1,4 +1,4 @@
-/** A run in a process of its own, and what has come of it. */
+/** A run in a process of its own, and its outcome. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { readJobState } from '../../src/record/job-state.js';
 import type { Report } from '../../src/record/records.js';
 
 export const cli = fileURLToPath(new URL('../../launcher/cli.js', import.meta.url));
-/** Preloaded by processes that carry out orders. */
+/** Module that processes preload to carry out orders. */
 export const injector = fileURLToPath(new URL('./redirect.cjs', import.meta.url));
 
 /** Milliseconds that a run without its launcher may take to its end. */
@@ -94,12 +94,12 @@ export class Run {
     };
   }
 
-  /** Gives back the disk of its own, once it has ended. */
+  /** Unmounts the disk of its own, once the run has ended. */
   clear(): void {
     if (this.small) execFileSync('umount', ['--lazy', this.folder]);
   }
 
-  /** Whether its launcher is there, or, once that was killed, its report or end is not. */
+  /** Whether the run goes on: its launcher runs, or, once that was killed, there is neither report nor end. */
   protected get running(): boolean {
     if (!this.alone) return this.process.exitCode === null && this.process.signalCode === null;
     return !existsSync(join(this.folder, 'report.json')) && !readJobState(this.folder)?.ended;
@@ -116,7 +116,7 @@ export class Run {
   }
 }
 
-/** Processes, sockets and shared files that a run has left. */
+/** Processes, sockets and shared files that a run has left behind. */
 export function leftovers(folder: string): string[] {
   const processes = processesOf(folder);
   const own = join(dirname(folder), `pod-dist-${userInfo().uid}`);

@@ -32,7 +32,7 @@ function set(...settings: readonly string[]): string[] {
   return settings.flatMap((setting) => ['--set', setting]);
 }
 
-/** Share of the recoveries that must be from a snapshot; both copies of one are lost seldom. */
+/** Least share of the recoveries that must start from a snapshot; both copies of one are rarely lost. */
 const leastFromSnapshot = 0.5;
 
 export interface SoakOptions {
@@ -40,9 +40,9 @@ export interface SoakOptions {
   seed: number;
   /** Faults in each run. */
   perRun?: number;
-  /** Whether the disk of each run is full for a while, and then a kept piece is flipped (Linux, root). */
+  /** Whether the disk of each run is full for two seconds and a snapshot is flipped later (Linux, root). */
   harsh?: boolean;
-  /** Share of the faults that end no process: a rank finds another one gone. */
+  /** Share of the faults that are lost connections, which end no process. */
   disconnects?: number;
   /** Which of the variants; default: all of them, in turns. */
   of?: readonly number[];
@@ -55,15 +55,15 @@ export interface SoakOptions {
 export interface SoakResult {
   runs: number;
   faults: number;
-  /** What was not as it should be, in lines. */
+  /** A line for everything that differs or was left behind. */
   failures: string[];
-  /** Seconds from each first evidence until all ranks went on. */
+  /** Seconds of each recovery, from the first evidence of the fault until all ranks continue. */
   seconds: number[];
   /** Recoveries that went on from a snapshot, not from a checkpoint. */
   fromSnapshot: number;
 }
 
-/** Runs one after another that end before a fault comes to them, at most. */
+/** Number of consecutive runs that may end before any fault is carried out. */
 const mostIdle = 3;
 
 /** Trains until so many faults have been made. */
@@ -111,7 +111,10 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
   return result;
 }
 
-/** What a run has come to that it should not have. A flipped bit may end it, by name, but no run has other weights. */
+/**
+ * Differences between a run and the undisturbed one. A flipped bit may end a run with SILENT_CORRUPTION; no run
+ * may have other weights.
+ */
 function differences(
   { code, lastLine, weights, metrics }: Outcome,
   wanted: Outcome,
