@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** File in which `.ci/run` keeps the commit of a clean checkout that has passed. */
+/** File in which `.ci/run` keeps the commit of a clean checkout that has passed all tests. */
 export const passedFile = '.ci/passed';
 
 /** Everything that stands in the way of releasing the version in `root`. */
@@ -26,7 +26,8 @@ export function obstacles(root) {
     git('status', '--porcelain') !== '' && 'the checkout has changes: commit them',
     tagged !== commit &&
       `no tag v${version} on ${commit.slice(0, 12)}: git tag -a v${version} -m "pod-dist ${version}"`,
-    read(passedFile).trim() !== commit && `no pass of this commit: run .ci/run on the clean checkout`,
+    read(passedFile).trim() !== commit &&
+      `no pass of this commit: run POD_DIST_TESTS=all .ci/run on the clean checkout`,
   ].filter(Boolean);
 }
 
