@@ -42,7 +42,7 @@ describe('an all-reduce of random data that is overwritten as soon as a call end
 
   it.each([
     ['two hosts of two', ['a', 'a', 'b', 'b']],
-    ['two hosts, ranks in turns', ['a', 'b', 'a', 'b']],
+    ['two hosts, ranks alternating', ['a', 'b', 'a', 'b']],
     ['three hosts of two', ['a', 'a', 'b', 'b', 'c', 'c']],
     ['two hosts of three, ranks mixed', ['a', 'b', 'b', 'a', 'b', 'a']],
     ['hosts of one, two and three', ['a', 'b', 'b', 'c', 'c', 'c']],

@@ -64,7 +64,7 @@ describe('copies of checkpoints in a bucket', needsMoto, () => {
     expect(place.report('run').weightsSha256).toBe(place.report('whole').weightsSha256);
   });
 
-  it('that cannot be sent give a line and exit code 74 with every way to start a run, which trains to its end', async () => {
+  it('that cannot be sent give a line and exit code 74, however the run was started, and it trains to its end', async () => {
     const gone = await FaultyProxy.start('http://127.0.0.1:9');
     await gone.close();
     const port = await freePort();
