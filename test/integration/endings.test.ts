@@ -4,7 +4,7 @@ import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Report } from '../../src/record/records.js';
 import { until, Workplace } from './command.js';
-import { needs } from '../needs.js';
+import { long, needs } from '../needs.js';
 
 const quick = ['launch', '--backend', 'wasm', '--set', 'batchSize=480'];
 
@@ -30,40 +30,41 @@ describe('a run on a file system that fills up', needs('the right to mount', can
   afterEach(() => void execFileSync('umount', [disk]));
   afterAll(() => place.clear());
 
-  it.each(['1', '2'])(
-    'with %s workers trains to its end, reports every missed checkpoint, and resumes once there is room',
-    async (workers) => {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=900k', 'tmpfs', disk]);
-      const run = [...quick, '--workers', workers, '--out', 'disk/run'];
-      const model = ['--set', 'model={name: small-cnn, channels: [8, 16, 32]}'];
-      const full = await place.run(...run, ...model, '--epochs', '14', '--set', 'checkpoint.keep=0');
-      expect(full, full.stderr).toMatchObject({
-        code: 74,
-        lastLine: expect.stringMatching(
-          /^pod-dist: the run has trained to its end, but: cannot write .* to disk\/run\/checkpoints: no space is left; /,
-        ),
-      });
-      const whole = place.checkpoints('disk/run');
-      expect(whole.length).toBeGreaterThan(2);
-      const lines =
-        full.stdout.match(/^cannot write the checkpoint epoch-\d+ to .*: no space is left; .*$/gm) ?? [];
-      expect(lines).toHaveLength(14 - whole.length);
-      const report = place.report('disk/run');
-      expect(report.missed).toEqual(expect.arrayContaining(lines));
-      expect(readdirSync(`${disk}/run/checkpoints`)).toHaveLength(whole.length);
-      expect(place.metrics('disk/run').steps).toHaveLength(14 * 3);
+  async function trainsPastFullDisk(workers: string): Promise<void> {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=900k', 'tmpfs', disk]);
+    const run = [...quick, '--workers', workers, '--out', 'disk/run'];
+    const model = ['--set', 'model={name: small-cnn, channels: [8, 16, 32]}'];
+    const full = await place.run(...run, ...model, '--epochs', '14', '--set', 'checkpoint.keep=0');
+    expect(full, full.stderr).toMatchObject({
+      code: 74,
+      lastLine: expect.stringMatching(
+        /^pod-dist: the run has trained to its end, but: cannot write .* to disk\/run\/checkpoints: no space is left; /,
+      ),
+    });
+    const whole = place.checkpoints('disk/run');
+    expect(whole.length).toBeGreaterThan(2);
+    const lines =
+      full.stdout.match(/^cannot write the checkpoint epoch-\d+ to .*: no space is left; .*$/gm) ?? [];
+    expect(lines).toHaveLength(14 - whole.length);
+    const report = place.report('disk/run');
+    expect(report.missed).toEqual(expect.arrayContaining(lines));
+    expect(readdirSync(`${disk}/run/checkpoints`)).toHaveLength(whole.length);
+    expect(place.metrics('disk/run').steps).toHaveLength(14 * 3);
 
-      execFileSync('mount', ['-o', 'remount,size=64m', disk]);
-      const resumed = await place.run(...run, '--resume', '--set', 'checkpoint.keep=2');
-      expect(resumed, resumed.stderr).toMatchObject({
-        code: 0,
-        stderr: expect.stringMatching(/changed since the checkpoint: .*checkpoint\.keep 0 -> 2/),
-      });
-      expect(place.checkpoints('disk/run').length).toBeLessThanOrEqual(3);
-      expect(place.report('disk/run').weightsSha256).toBe(report.weightsSha256);
-      expect(place.metrics('disk/run').epochs).toHaveLength(14);
-    },
-  );
+    execFileSync('mount', ['-o', 'remount,size=64m', disk]);
+    const resumed = await place.run(...run, '--resume', '--set', 'checkpoint.keep=2');
+    expect(resumed, resumed.stderr).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/changed since the checkpoint: .*checkpoint\.keep 0 -> 2/),
+    });
+    expect(place.checkpoints('disk/run').length).toBeLessThanOrEqual(3);
+    expect(place.report('disk/run').weightsSha256).toBe(report.weightsSha256);
+    expect(place.metrics('disk/run').epochs).toHaveLength(14);
+  }
+
+  const title = 'with %s trains to its end, reports every missed checkpoint, and resumes once there is room';
+  it(title.replace('%s', '2 workers'), () => trainsPastFullDisk('2'));
+  it(title.replace('%s', '1 worker'), long, () => trainsPastFullDisk('1'));
 
   // The inodes are just enough for the folder, lock, config, metrics, and logs of two ranks.
   it('trains to its end without inodes for checkpoints and report', async () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { smallModel, Workplace } from './command.js';
+import { long } from '../needs.js';
 
 const bundle = fileURLToPath(new URL('../../dist/test/bundle/main.cjs', import.meta.url));
 
@@ -39,19 +40,22 @@ describe('a copy of a built-in loss, registered by a plug-in', () => {
   beforeAll(() => writeFileSync(place.path('copies.mjs'), copies));
   afterAll(() => place.clear());
 
-  it.each(['pod', 'softmax'])(
-    'trains %s to the same bits, with one worker, with two workers, and with --bitwise',
-    async (name) => {
-      const bitwise = [...settings, 'distributed.bitwise=2'];
-      await place.train(1, [...settings, `loss.name=${name}`], { out: `${name}-1` });
-      await place.train(1, [...settings, ...own, `loss.name=my-${name}`], { out: `my-${name}-1` });
-      await place.train(2, [...bitwise, `loss.name=${name}`], { out: `${name}-2` });
-      await place.train(2, [...bitwise, ...own, `loss.name=my-${name}`], { out: `my-${name}-2` });
-      await place.train(1, [...bitwise, ...own, `loss.name=my-${name}`], { out: `my-${name}-bitwise` });
-      expect(sha(`my-${name}-1`)).toBe(sha(`${name}-1`));
-      expect(sha(`my-${name}-2`)).toBe(sha(`${name}-2`));
-      expect(sha(`my-${name}-bitwise`)).toBe(sha(`${name}-2`));
-    },
+  async function trainsTheSame(name: string): Promise<void> {
+    const bitwise = [...settings, 'distributed.bitwise=2'];
+    await place.train(1, [...settings, `loss.name=${name}`], { out: `${name}-1` });
+    await place.train(1, [...settings, ...own, `loss.name=my-${name}`], { out: `my-${name}-1` });
+    await place.train(2, [...bitwise, `loss.name=${name}`], { out: `${name}-2` });
+    await place.train(2, [...bitwise, ...own, `loss.name=my-${name}`], { out: `my-${name}-2` });
+    await place.train(1, [...bitwise, ...own, `loss.name=my-${name}`], { out: `my-${name}-bitwise` });
+    expect(sha(`my-${name}-1`)).toBe(sha(`${name}-1`));
+    expect(sha(`my-${name}-2`)).toBe(sha(`${name}-2`));
+    expect(sha(`my-${name}-bitwise`)).toBe(sha(`${name}-2`));
+  }
+
+  it('trains POD Loss to the same bits, with one worker, with two workers, and with --bitwise', () =>
+    trainsTheSame('pod'));
+  it('trains softmax to the same bits, with one worker, with two workers, and with --bitwise', long, () =>
+    trainsTheSame('softmax'),
   );
 
   it('continues from a checkpoint with its state', async () => {
