@@ -23,15 +23,26 @@ const manifests = (more: Partial<KubernetesRequest> = {}) =>
     .map((document) => document.toJS() as object | null)
     .filter((one) => one !== null);
 
-const file = fileURLToPath(new URL('schemas/kubernetes-1.37.json', import.meta.url));
 const ajv = new Ajv2020({ strict: false, validateFormats: false });
-ajv.addSchema(JSON.parse(readFileSync(file, 'utf8')) as object, 'kubernetes');
+for (const name of ['kubernetes-1.37', 'jobset-0.10.1', 'pytorchjob-1.8.1']) {
+  const file = fileURLToPath(new URL(`schemas/${name}.json`, import.meta.url));
+  ajv.addSchema(JSON.parse(readFileSync(file, 'utf8')) as object, name);
+}
 
-/** Errors of a manifest against Kubernetes' schema, which knows every field. */
-function objections(definition: string, manifest: unknown): unknown[] {
-  const validate = ajv.compile({ $ref: `kubernetes#/$defs/${definition}` });
+/** Errors of a manifest against a published schema, which knows every field. */
+function objectionsOf(schema: string, manifest: unknown): unknown[] {
+  const validate = ajv.compile({ $ref: schema });
   return validate(manifest) ? [] : (validate.errors ?? []);
 }
+
+const objections = (definition: string, manifest: unknown) =>
+  objectionsOf(`kubernetes-1.37#/$defs/${definition}`, manifest);
+
+/** The manifest with one more field in its `spec`. */
+const withMore = (manifest: unknown, field: string) => ({
+  ...(manifest as object),
+  spec: { ...at<object>(manifest, 'spec'), [field]: {} },
+});
 
 const podTemplate = 'io.k8s.api.core.v1.PodTemplateSpec';
 
@@ -41,9 +52,7 @@ describe('the manifest of an Indexed Job', () => {
   it("matches Kubernetes' schema", () => {
     expect(objections('Service', service)).toEqual([]);
     expect(objections('Job', job)).toEqual([]);
-    expect(
-      objections('Job', { ...job, spec: { ...at<object>(job, 'spec'), completionMod: 'Indexed' } }),
-    ).not.toEqual([]);
+    expect(objections('Job', withMore(job, 'completionMod'))).not.toEqual([]);
   });
 
   it('gives every pod the place of a host, with rank 0 at the DNS name of the service', () => {
@@ -74,16 +83,20 @@ describe('the manifest of an Indexed Job', () => {
   });
 });
 
-it('the manifest of a JobSet contains such a Job, with the name of its first pod', () => {
+it('the manifest of a JobSet matches its schema and contains such a Job, with the name of its first pod', () => {
   const [set] = manifests({ kind: 'jobset' });
+  expect(objectionsOf('jobset-0.10.1', set)).toEqual([]);
+  expect(objectionsOf('jobset-0.10.1', withMore(set, 'replicatedJob'))).not.toEqual([]);
   const [{ template, name }] = at<{ template: object; name: string }[]>(set, 'spec.replicatedJobs');
   expect(objections('Job', { apiVersion: 'batch/v1', kind: 'Job', ...template })).toEqual([]);
   const args = at(template, 'spec.template.spec.containers.0.args');
   expect(args).toContain(`faces-${name}-0-0.faces:29500`);
 });
 
-it("the manifest of a PyTorchJob has pods that find their place in the operator's variables", () => {
+it("the manifest of a PyTorchJob matches its schema; pods find their place in the operator's variables", () => {
   const [job] = manifests({ kind: 'trainer' });
+  expect(objectionsOf('pytorchjob-1.8.1', job)).toEqual([]);
+  expect(objectionsOf('pytorchjob-1.8.1', withMore(job, 'pytorchReplicaSpec'))).not.toEqual([]);
   const specs = Object.values(
     at<Record<string, { replicas: number; template: object }>>(job, 'spec.pytorchReplicaSpecs'),
   );
