@@ -1,6 +1,6 @@
 import type * as tf from '../tf/index.js';
 import type { Config } from '../config/schema.js';
-import { matchesPattern } from '../models/layer-patterns.js';
+import { meansLayer } from '../models/layer-patterns.js';
 import { pytorchPlaces } from '../models/pytorch-names.js';
 import type { ParameterGroup } from '../parallel/parameters.js';
 import { UserError } from '../util/errors.js';
@@ -28,18 +28,19 @@ export class LayerGroups {
     if (freeze.length === 0 && rates.length === 0) return;
     const places = pytorchPlaces(about, model);
     const own = model.layers.filter(({ weights }) => weights.length > 0).map(({ name }) => name);
-    const layers = [...own, ...(classWeights ? [classLayer] : [])].map((name) => {
-      const module = places?.get(name)?.module;
-      return { name, names: module === undefined ? [name] : [name, module] };
+    const layers = [...own, ...(classWeights ? [classLayer] : [])].map((layer) => {
+      const module = places?.get(layer)?.module;
+      return { layer, names: module === undefined ? [layer] : [layer, module] };
     });
-    for (const { name, names } of layers) {
-      const frozen = freeze.some((pattern) => matchesPattern(pattern, names));
-      const { factor = 1 } = rates.find(({ match }) => matchesPattern(match, names)) ?? {};
-      this.groups.set(name, { frozen, factor });
+    const all = new Set(layers.map(({ layer }) => layer));
+    for (const one of layers) {
+      const frozen = freeze.some((pattern) => meansLayer(pattern, one, all));
+      const { factor = 1 } = rates.find(({ match }) => meansLayer(match, one, all)) ?? {};
+      this.groups.set(one.layer, { frozen, factor });
     }
     const patterns = [...freeze.map((one) => ['freeze', one]), ...rates.map(({ match }) => ['rates', match])];
     for (const [key, pattern = ''] of patterns) {
-      if (layers.some(({ names }) => matchesPattern(pattern, names))) continue;
+      if (layers.some((one) => meansLayer(pattern, one, all))) continue;
       const shown = layers.slice(0, mostShown).map(({ names }) => names.at(-1));
       throw new UserError(
         'CONFIG_INVALID',

@@ -6,7 +6,8 @@ import { chain, channelsOf, featureLayers, LayerMaker, stemLayers } from './laye
 type DenseNetConfig = Extract<ModelConfig, { name: 'densenet121' }>;
 
 const growth = 32;
-const blocks = [6, 12, 24, 16];
+/** Layers of each dense block. */
+export const blocks = [6, 12, 24, 16];
 
 /**
  * DenseNet-121 (arXiv 1608.06993, table 1, growth 32): four dense blocks in which every layer sees all earlier ones,

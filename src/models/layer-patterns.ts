@@ -7,3 +7,15 @@ export function matchesPattern(pattern: string, names: readonly string[]): boole
   const expression = new RegExp(`^(?:${parts.join('.*')})(?:[./].*)?$`, 's');
   return names.some((name) => expression.test(name));
 }
+
+/**
+ * Whether a pattern means a layer of a network, by any of `names`. A pattern that is the name of one of the network's
+ * `layers` means that layer alone: torchvision calls all convolutions of VGG `features.<n>`, and `features` is the last layer.
+ */
+export function meansLayer(
+  pattern: string,
+  { layer, names }: { layer: string; names: readonly string[] },
+  layers: ReadonlySet<string>,
+): boolean {
+  return layers.has(pattern) ? pattern === layer : matchesPattern(pattern, names);
+}

@@ -6,7 +6,7 @@ import { chain, channelsOf, featureLayers, LayerMaker } from './layers.js';
 type MobileNetConfig = Extract<ModelConfig, { name: 'mobilenetv2' }>;
 
 /** Stages of inverted residuals (arXiv 1801.04381, table 2): expansion, channels, blocks, first stride. */
-const stages = [
+export const stages = [
   [1, 16, 1, 1],
   [6, 24, 2, 2],
   [6, 32, 3, 2],

@@ -1,5 +1,8 @@
 import type * as tf from '../tf/index.js';
 import type { ModelConfig } from './schema.js';
+import { blocks as densenetBlocks } from './densenet.js';
+import { stages as mobilenetStages } from './mobilenet.js';
+import { stages as vggStages } from './vgg.js';
 import { heads, perHead } from './vit.js';
 
 /** Where a PyTorch network of the same make keeps the weights of a layer. */
@@ -23,7 +26,8 @@ const resnets: Readonly<Record<string, { blocks: readonly number[]; convolutions
 
 /**
  * The places of a network's layers in PyTorch's network, by name of the layer: for ResNet-18 to 152 as torchvision and timm
- * name them, for `vit-tiny` as timm does. Undefined for other networks.
+ * name them, for `densenet121`, `mobilenetv2` and `vgg16-bn` as torchvision does, for `vit-tiny` as timm does. Undefined for
+ * other networks.
  *
  * Layers are numbered in the order in which they are made, which is that of PyTorch's modules; the two lists go side by
  * side.
@@ -34,9 +38,8 @@ export function pytorchPlaces(
 ): ReadonlyMap<string, PytorchPlace> | undefined {
   const layers = model.layers.filter(({ weights }) => weights.length > 0).map((layer) => layer.name);
   layers.sort((a, b) => numberOf(a) - numberOf(b));
-  const known = Object.hasOwn(resnets, name) ? resnetPlaces(name) : undefined;
-  const places = name === 'vit-tiny' ? vitPlaces(layers.length) : known;
-  if (!places || places.length !== layers.length) return undefined;
+  const places = placesOf(name, layers.length);
+  if (places?.length !== layers.length) return undefined;
   return new Map(layers.flatMap((layer, index) => (places[index] ? [[layer, places[index]]] : [])));
 }
 
@@ -46,6 +49,18 @@ function numberOf(layer: string): number {
 }
 
 type Places = readonly (PytorchPlace | undefined)[];
+
+function placesOf(name: string, layers: number): Places | undefined {
+  if (Object.hasOwn(resnets, name)) return resnetPlaces(name);
+  if (name === 'densenet121') return densenetPlaces();
+  if (name === 'mobilenetv2') return mobilenetPlaces();
+  if (name === 'vgg16-bn') return vggPlaces();
+  return name === 'vit-tiny' ? vitPlaces(layers) : undefined;
+}
+
+function named(modules: readonly string[]): Places {
+  return modules.map((module) => ({ module }));
+}
 
 /** A block whose input and output differ in shape has a projection. */
 function resnetPlaces(name: string): Places {
@@ -60,7 +75,45 @@ function resnetPlaces(name: string): Places {
       if (isProjected) modules.push(`${at}.downsample.0`, `${at}.downsample.1`);
     }
   });
-  return [...modules, 'fc'].map((module) => ({ module }));
+  return named([...modules, 'fc']);
+}
+
+function densenetPlaces(): Places {
+  const modules = ['conv0', 'norm0'];
+  densenetBlocks.forEach((count, index) => {
+    const block = index + 1;
+    for (let layer = 1; layer <= count; layer++)
+      for (const part of ['norm1', 'conv1', 'norm2', 'conv2'])
+        modules.push(`denseblock${block}.denselayer${layer}.${part}`);
+    if (block < densenetBlocks.length) modules.push(`transition${block}.norm`, `transition${block}.conv`);
+    else modules.push(`norm${block + 1}`);
+  });
+  return named([...modules.map((module) => `features.${module}`), 'classifier']);
+}
+
+/** A block that does not expand its channels has no first convolution. */
+function mobilenetPlaces(): Places {
+  const modules = ['0.0', '0.1'];
+  let block = 1;
+  for (const [expansion, , count] of mobilenetStages)
+    for (let index = 0; index < count; index++, block++) {
+      const parts = expansion === 1 ? ['0.0', '0.1', '1', '2'] : ['0.0', '0.1', '1.0', '1.1', '2', '3'];
+      for (const part of parts) modules.push(`${block}.conv.${part}`);
+    }
+  modules.push(`${block}.0`, `${block}.1`);
+  return named([...modules.map((module) => `features.${module}`), 'classifier.1']);
+}
+
+/** Convolution, batch norm and activation count as three modules, a pool as one. */
+function vggPlaces(): Places {
+  const modules: string[] = [];
+  let next = 0;
+  for (const stage of vggStages) {
+    for (let index = 0; index < stage.length; index++, next += 3)
+      modules.push(`features.${next}`, `features.${next + 1}`);
+    next++;
+  }
+  return named([...modules, 'classifier.6']);
 }
 
 const width = heads * perHead;

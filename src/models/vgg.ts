@@ -6,7 +6,7 @@ import { chain, featureLayers, LayerMaker } from './layers.js';
 type VggConfig = Extract<ModelConfig, { name: 'vgg16-bn' }>;
 
 /** Channels of the convolutions of each stage (arXiv 1409.1556, configuration D). */
-const stages = [
+export const stages = [
   [64, 64],
   [128, 128],
   [256, 256, 256],

@@ -1,4 +1,4 @@
-import { matchesPattern } from '../models/layer-patterns.js';
+import { matchesPattern, meansLayer } from '../models/layer-patterns.js';
 import { UserError } from '../util/errors.js';
 import type { StoredTensor, StoredTensors } from './tensors.js';
 import type { Target } from './targets.js';
@@ -49,8 +49,10 @@ export function fitWeights(
 ): string {
   const { tensors, name } = source;
   const all = wantedOf(targets, source);
-  const isSkipped = (names: readonly string[]) => skip.some((pattern) => matchesPattern(pattern, names));
-  const wanted = all.filter(({ names }) => !isSkipped(names));
+  const layers = new Set(targets.map(({ layer }) => layer));
+  const wanted = all.filter(
+    ({ target: { layer }, names }) => !skip.some((pattern) => meansLayer(pattern, { layer, names }, layers)),
+  );
   const lines: string[] = [];
   const counts = { missing: 0, 'of another shape': 0, 'too many': 0 };
   for (const one of wanted) {
@@ -65,7 +67,8 @@ export function fitWeights(
   }
   const known = new Set(all.map((one) => one.name));
   for (const [key, { shape }] of tensors) {
-    if (known.has(key) || counters.test(key) || isSkipped([key])) continue;
+    if (known.has(key) || counters.test(key) || skip.some((pattern) => matchesPattern(pattern, [key])))
+      continue;
     counts['too many']++;
     lines.push(`${name}: ${key} ${shown(shape)} has no place in ${model}`);
   }

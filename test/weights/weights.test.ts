@@ -14,6 +14,8 @@ import { takeInitial } from '../../src/training/initial.js';
 import { openWeights } from '../../src/weights/open-weights.js';
 import { readSafetensors } from '../../src/weights/safetensors.js';
 import { targetsOf } from '../../src/weights/targets.js';
+import { present } from '../../src/util/present.js';
+import { long } from '../needs.js';
 import { numbers, tensorOf } from './written.js';
 
 const golden = (name: string) => fileURLToPath(new URL(`./golden/${name}`, import.meta.url));
@@ -25,9 +27,19 @@ interface Golden {
   features: number[];
 }
 
-const networks = jsonOf<{ resnet18: Golden; 'vit-tiny': Golden; names: { resnet50: string } }>(
-  'networks.json',
-);
+/** A network whose tensors are known by a digest of their names and shapes. */
+interface NamedGolden {
+  side: number;
+  names: string;
+  features: number[];
+}
+
+const networks = jsonOf<{
+  resnet18: Golden;
+  'vit-tiny': Golden;
+  names: { resnet50: string };
+  convolutional: Record<string, NamedGolden>;
+}>('networks.json');
 const folder = mkdtempSync(join(tmpdir(), 'pod-dist-weights-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -46,11 +58,11 @@ async function classifierOf(model: Record<string, unknown>, side: number, init: 
 
 /** Starts a network from a file with the golden tensors; returns the features of the golden image and the notices. */
 async function startFrom(
-  name: 'resnet18' | 'vit-tiny',
+  name: string,
+  { side, tensors }: Pick<Golden, 'side' | 'tensors'>,
   model: object,
   skip: string[] = [],
 ): Promise<{ features: number[]; lines: string[] }> {
-  const { side, tensors } = networks[name];
   const made = tensors.map(([key, shape], index) => [key, tensorOf(key, index, shape)] as const);
   const file = safetensorsFile('x', new Map(made));
   const from = join(folder, `${name}.safetensors`);
@@ -78,6 +90,23 @@ async function startFrom(
   }
 }
 
+/** Names and shapes of a network's tensors in PyTorch, by name. */
+async function pytorchTensors(model: Record<string, unknown>): Promise<Golden['tensors']> {
+  const { config, classifier } = await classifierOf(model, 32, { from: 'x' });
+  const { weights, batchNorm, forward } = classifier;
+  const targets = targetsOf(forward.model, config.model, { weights, moving: batchNorm.flatten() });
+  classifier.dispose();
+  const tensors = targets.map(
+    ({ pytorch }) => [pytorch?.name ?? '', [...(pytorch?.shape ?? [])]] as [string, number[]],
+  );
+  return tensors.sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+function digestOf(tensors: Golden['tensors']): string {
+  const lines = tensors.map(([name, shape]) => `${name} [${shape.join(', ')}]`);
+  return createHash('sha256').update(lines.join('\n')).digest('hex');
+}
+
 function expectClose(actual: readonly number[], expected: readonly number[]): void {
   expect(actual).toHaveLength(expected.length);
   actual.forEach((value, index) => expect(Math.abs(value - expected[index])).toBeLessThan(1e-4));
@@ -87,28 +116,37 @@ describe('a network that starts from a file', () => {
   beforeAll(() => initBackend('wasm'));
 
   it("has the features of torchvision's ResNet-18", async () => {
-    const { features, lines } = await startFrom('resnet18', { stem: 'imagenet', padding: 'pytorch' });
+    const { features, lines } = await startFrom('resnet18', networks.resnet18, {
+      ...{ stem: 'imagenet', padding: 'pytorch' },
+    });
     expectClose(features, networks.resnet18.features);
     expect(lines).toEqual([expect.stringMatching(/^starts from .*: 102 of 102 tensors$/)]);
   });
 
   it("has the features of timm's blocks of a vision transformer", async () => {
-    const { features, lines } = await startFrom('vit-tiny', { patch: 16 }, ['depthwise2']);
+    const { features, lines } = await startFrom('vit-tiny', networks['vit-tiny'], { patch: 16 }, [
+      'depthwise2',
+    ]);
     expectClose(features, networks['vit-tiny'].features);
     expect(lines).toEqual([expect.stringMatching(/: 342 of 343 tensors$/)]);
   });
 
   it("matches the names and shapes of torchvision's ResNet-50", async () => {
-    const { config, classifier } = await classifierOf({ name: 'resnet50', stem: 'imagenet' }, 32, {
-      from: 'x',
-    });
-    const { weights, batchNorm, forward } = classifier;
-    const targets = targetsOf(forward.model, config.model, { weights, moving: batchNorm.flatten() });
-    const lines = targets.map(({ pytorch }) => `${pytorch?.name} [${pytorch?.shape.join(', ')}]`).sort();
-    const digest = createHash('sha256').update(lines.join('\n')).digest('hex');
-    expect(digest).toBe(networks.names.resnet50);
-    classifier.dispose();
+    const tensors = await pytorchTensors({ name: 'resnet50', stem: 'imagenet' });
+    expect(digestOf(tensors)).toBe(networks.names.resnet50);
   });
+
+  async function expectFeatures(name: string, model: object): Promise<void> {
+    const { side, names, features: wanted } = present(networks.convolutional[name], name);
+    const tensors = await pytorchTensors({ name, ...model });
+    expect(digestOf(tensors)).toBe(names);
+    const { features } = await startFrom(name, { side, tensors }, model);
+    expectClose(features, wanted);
+  }
+  const imagenet = { stem: 'imagenet', padding: 'pytorch' };
+  it("has the features of torchvision's MobileNetV2", () => expectFeatures('mobilenetv2', imagenet));
+  it("has the features of torchvision's DenseNet-121", long, () => expectFeatures('densenet121', imagenet));
+  it("has the features of torchvision's VGG-16, pooled", long, () => expectFeatures('vgg16-bn', {}));
 
   it('takes the tensors of an export of the same network, and reports those that do not match', async () => {
     const model = { name: 'small-cnn', channels: [4, 6], strides: [2, 2], batchNorm: true };

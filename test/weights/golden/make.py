@@ -49,6 +49,24 @@ def golden(network, side):
     }
 
 
+class Vgg(torch.nn.Module):
+    """VGG-16 with global average pooling in the place of its hidden layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = torchvision.models.vgg16_bn().features
+        self.classifier = torch.nn.ModuleDict({"6": torch.nn.Linear(512, 16)})
+
+    def forward(self, images):
+        return self.classifier["6"](self.features(images).mean((2, 3)))
+
+
+def shown(network, side):
+    """Features and a digest of the names; the tensors are those of the formula, by the order of their names."""
+    made = golden(network, side)
+    return {"side": side, "names": digest(network), "features": made["features"]}
+
+
 def digest(network):
     state = network.state_dict()
     lines = [f"{k} {list(state[k].shape)}" for k in sorted(state) if not k.endswith("num_batches_tracked")]
@@ -73,9 +91,15 @@ plain_vit = vit.VisionTransformer(
     global_pool="avg",
     fc_norm=False,
 )
+convolutional = {
+    "mobilenetv2": shown(torchvision.models.mobilenet_v2(num_classes=16), 40),
+    "densenet121": shown(torchvision.models.densenet121(num_classes=16), 40),
+    "vgg16-bn": shown(Vgg(), 32),
+}
 names = {"resnet50": digest(torchvision.models.resnet50(num_classes=16))}
 with open("networks.json", "w") as file:
-    json.dump({"resnet18": golden(resnet18, 48), "vit-tiny": golden(plain_vit, 32), "names": names}, file)
+    goldens = {"resnet18": golden(resnet18, 48), "vit-tiny": golden(plain_vit, 32), "names": names}
+    json.dump({**goldens, "convolutional": convolutional}, file)
     file.write("\n")
 
 base = torch.arange(12, dtype=torch.float32).reshape(3, 4) / 8
