@@ -43,6 +43,9 @@ const stopMessage = 'stop';
 /** Time within which the cause of a failure is decided and every rank hears of it. */
 const settleWithinMs = 2000;
 
+/** Time within which record and trace are written once every rank has finished. */
+const recordWithinMs = 30_000;
+
 /**
  * The coordinator in a thread of rank 0, for jobs that torchrun, Slurm or MPI have started. It has a thread of its
  * own because rank 0's compute thread blocks in collectives and in native code.
@@ -58,7 +61,8 @@ export class OwnCoordinator {
 
   private constructor(
     private readonly thread: Worker,
-    private readonly stopWithinMs: number,
+    /** Milliseconds that the sinks of the run may take to end. */
+    private readonly loggingMs: number,
   ) {
     this.settled = new Promise((resolve) => {
       thread.on('message', (news: CoordinatorNews) => {
@@ -81,7 +85,7 @@ export class OwnCoordinator {
       options,
       stopMessage,
     );
-    const own = new OwnCoordinator(thread, settleWithinMs + loggingEndsWithinMs(options.config));
+    const own = new OwnCoordinator(thread, loggingEndsWithinMs(options.config));
     await once(thread, 'message');
     if (own.cause) throw own.cause;
     return own;
@@ -89,7 +93,7 @@ export class OwnCoordinator {
 
   /** Resolves once every rank has finished and the record is written, with `report` and what the record lacks. */
   async finished(report: Report | undefined): Promise<Report | undefined> {
-    await this.within(this.stopWithinMs);
+    await this.within(recordWithinMs + this.loggingMs);
     if (!this.done && !this.taken)
       throw (
         this.cause ??
@@ -111,7 +115,7 @@ export class OwnCoordinator {
     if (this.thread.threadId === -1) return;
     const exited = once(this.thread, 'exit');
     this.thread.postMessage(stopMessage);
-    await Promise.race([exited, delay(this.stopWithinMs)]);
+    await Promise.race([exited, delay(settleWithinMs + this.loggingMs)]);
   }
 
   private async within(milliseconds: number): Promise<void> {
