@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { sync as writeFileAtomicSync } from 'write-file-atomic';
 import { z } from 'zod';
-import { makeFolder } from '../util/make-folder.js';
 import { identify, processSpace } from '../util/processes.js';
 import { readRegularText } from '../util/regular-file.js';
 import { jobEndSchema } from './job-end.js';
@@ -66,6 +65,12 @@ function fileIn(folder: string): string {
   return join(folder, 'job', 'job.json');
 }
 
+/** Makes the folder of a job's files; a run folder that was removed is not made again. Throws the system's error. */
+export function makeJobFolder(folder: string): void {
+  const path = join(folder, 'job');
+  if (!existsSync(path)) mkdirSync(path, { mode: 0o700 });
+}
+
 /** Forgets the job that a run folder was written by before. */
 export function removeJobState(folder: string): void {
   rmSync(fileIn(folder), { force: true });
@@ -82,6 +87,12 @@ export function readJobState(folder: string): JobState | undefined {
   }
 }
 
+/** State of an elastic job that has neither ended nor been given up, whether or not a process leads it at the moment. */
+export function jobUnderWay(folder: string): JobState | undefined {
+  const state = readJobState(folder);
+  return state?.secret !== undefined && !state.ended ? state : undefined;
+}
+
 /** The file that shows whose a run folder is, and what it has for as long as that is the job that runs there now. */
 export function ownerOf(folder: string): { file: string; words: string } | undefined {
   const id = readJobState(folder)?.id;
@@ -90,6 +101,7 @@ export function ownerOf(folder: string): { file: string; words: string } | undef
 
 /** Keeps `job/job.json` of a job that this process runs. */
 export class JobStateFile {
+  readonly file: string;
   private state: JobState;
 
   /** @param former what the process before has left, whose job this one takes over */
@@ -97,6 +109,7 @@ export class JobStateFile {
     private readonly folder: string,
     former?: JobState,
   ) {
+    this.file = fileIn(folder);
     this.state = {
       ...{ generation: 0, ranks: [], spares: [], workers: [], nextWorker: 0 },
       id: randomUUID(),
@@ -111,8 +124,8 @@ export class JobStateFile {
   /** Writes what has changed; throws the system's error. */
   update(change: Partial<JobState>): void {
     this.state = { ...this.state, ...change };
-    makeFolder(join(this.folder, 'job'), 0o700);
-    writeFileAtomicSync(fileIn(this.folder), `${JSON.stringify(this.state)}\n`, {
+    makeJobFolder(this.folder);
+    writeFileAtomicSync(this.file, `${JSON.stringify(this.state)}\n`, {
       mode: 0o600,
       fsync: false,
     });

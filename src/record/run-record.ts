@@ -8,7 +8,7 @@ import { makeFolder } from '../util/make-folder.js';
 import { printable } from '../util/printable.js';
 import { regularBytes } from '../util/regular-file.js';
 import type { Evaluation } from '../evaluation/schema.js';
-import type { JobState, JobStateFile } from './job-state.js';
+import { makeJobFolder, type JobState, type JobStateFile } from './job-state.js';
 import { packSample, type EvaluationSample } from '../evaluation/sample.js';
 import type { EvaluationTotals } from '../evaluation/totals.js';
 import { reasonOf } from '../checkpoint/files.js';
@@ -141,7 +141,7 @@ export class RunRecorder implements RunListener {
     const line = JSON.stringify({ time: new Date().toISOString(), ...incident });
     this.attempt(() =>
       writing(file, () => {
-        makeFolder(join(this.folder, 'job'));
+        makeJobFolder(this.folder);
         const log = openSync(file, 'a');
         writeSync(log, `${line}\n`);
         closeSync(log);
@@ -151,7 +151,7 @@ export class RunRecorder implements RunListener {
 
   /** Writes to `job/job.json`. */
   job(state: JobStateFile, change: Partial<JobState>): void {
-    this.attempt(() => state.update(change));
+    this.attempt(() => writing(state.file, () => state.update(change)));
   }
 
   evaluated(evaluation: Evaluation, sample?: EvaluationSample): void {

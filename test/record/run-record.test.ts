@@ -6,6 +6,7 @@ import { parse } from 'yaml';
 import { configSchema } from '../../src/config/schema.js';
 import type { Evaluation } from '../../src/evaluation/schema.js';
 import type { EpochRecord, StepRecord } from '../../src/record/records.js';
+import { JobStateFile } from '../../src/record/job-state.js';
 import { RunRecorder } from '../../src/record/run-record.js';
 
 const config = configSchema.parse({
@@ -65,6 +66,21 @@ describe('RunRecorder', () => {
     expect(metrics()).toEqual([step(0, 0), step(0, 1)]);
     expect(readdirSync(folder)).not.toContain('evaluation.json');
     expect(readdirSync(folder)).not.toContain('job');
+  });
+
+  it('does not make a folder again that was removed, and says what it could not write', () => {
+    const run = join(folder, 'run');
+    const said: string[] = [];
+    RunRecorder.open(run, config).close();
+    const { recorder } = RunRecorder.goOn(run, (line) => said.push(line));
+    rmSync(run, { recursive: true });
+    recorder.incident({ rank: 1 });
+    recorder.job(new JobStateFile(run), { generation: 1 });
+    recorder.close();
+    expect(readdirSync(folder)).toEqual([]);
+    const files = ['incidents.jsonl', 'job.json'].map((name) => join(run, 'job', name));
+    expect(said).toEqual(files.map((file) => `cannot write ${file}: its folder is gone`));
+    expect(recorder.unwritten).toEqual(said);
   });
 
   it('writes the resolved configuration, and a line for each record', () => {

@@ -103,7 +103,7 @@ export async function runJob({
   const former = outlived?.former;
   const onOwned = outlived ? onState : () => {};
   const owned = { outlived: outlived !== undefined, onChange: onOwned };
-  const places = new WorkerPlaces({ config, devices, logDir, workerArgs, token, ...owned });
+  const places = new WorkerPlaces({ config, devices, logDir, workerArgs, token, notify, ...owned });
   const kept = outlived?.kept ?? false;
   const { logOf } = places;
   const { listenOn, connectTo } = addressesOf(

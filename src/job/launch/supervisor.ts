@@ -1,6 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import type { Coordinator } from '../coordinator/coordinator.js';
+import { reasonOf } from '../../checkpoint/files.js';
 import { messageOf } from '../../util/errors.js';
 import { openLog } from '../../util/regular-file.js';
 import { isRunning, signalProcess, type ProcessIdentity } from '../../util/processes.js';
@@ -15,6 +16,8 @@ export interface WorkerSpec {
   environment: NodeJS.ProcessEnv;
   /** File of the worker's output. */
   logFile: string;
+  /** Called where its output cannot be written, with the reason; default: it is not started then. */
+  onUnlogged?(reason: string): void;
   /** Command that starts the worker's own, such as `ip netns exec NAME`; default: none. */
   within?: readonly string[];
 }
@@ -160,8 +163,9 @@ export class Supervisor {
   }
 }
 
-function startProcess({ script, args, environment, logFile, within = [] }: WorkerSpec): ChildProcess {
-  const log = openLog(logFile);
+function startProcess(spec: WorkerSpec): ChildProcess {
+  const { script, args, environment, within = [] } = spec;
+  const log = logOf(spec);
   try {
     const [command, ...before] = [...within, process.execPath];
     return fork(script, [...args], {
@@ -171,7 +175,17 @@ function startProcess({ script, args, environment, logFile, within = [] }: Worke
       execArgv: [...before, ...workerFlags()],
     });
   } finally {
-    closeSync(log);
+    if (log !== 'ignore') closeSync(log);
+  }
+}
+
+function logOf({ logFile, onUnlogged }: WorkerSpec): number | 'ignore' {
+  try {
+    return openLog(logFile);
+  } catch (error) {
+    if (!onUnlogged) throw error;
+    onUnlogged(reasonOf(error));
+    return 'ignore';
   }
 }
 

@@ -20,6 +20,8 @@ interface PlacesOptions {
   token: string;
   /** Whether the workers outlive this process, for another one to take over. */
   outlived: boolean;
+  /** Called with lines for people. */
+  notify?(line: string): void;
   /** Called when a worker has started. */
   onChange?(owned: OwnedWorkers): void;
 }
@@ -98,8 +100,11 @@ export class WorkerPlaces {
       ...env,
     };
     const script = fileURLToPath(new URL('../../../launcher/worker-process.js', import.meta.url));
-    const spec = { worker, script, args: workerArgs, environment, logFile: this.logOf(worker), within };
-    const child = supervisor?.start(spec);
+    const logFile = this.logOf(worker);
+    const onUnlogged = (reason: string) =>
+      options.notify?.(`cannot write ${logFile}: ${reason}; the worker is started without it`);
+    const spec = { worker, script, args: workerArgs, environment, logFile, within };
+    const child = supervisor?.start(spare ? { ...spec, onUnlogged } : spec);
     const pid = child?.pid;
     if (child === undefined || pid === undefined) return undefined;
     taken[place] = { worker, place, ...identify(pid) };

@@ -67,6 +67,11 @@ describe('a worker that the system cannot start', needs('Linux', linux), () => {
     ]);
   });
 
+  it('is started without a log where it may be and none can be written', async () => {
+    const { started, told } = await start({ logFile: join(folder, 'gone', 'rank-3.log'), unlogged: true });
+    expect([started, told]).toEqual([true, ['no log: its folder is gone', 'rank 3 ended: SIGTERM']]);
+  });
+
   it('is otherwise started and followed to its end', async () => {
     const { started, told } = await start({});
     expect([started, told]).toEqual([true, ['rank 3 ended: SIGTERM']]);
