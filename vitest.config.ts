@@ -49,7 +49,7 @@ const inOneProcess = [
   'test/launching/**/*.test.ts',
   'test/job/control/{frames,msgpack-limits,protocol}.test.ts',
   'test/job/coordinator/{assembly,failure,liveness,memory-kills,reform,separations}.test.ts',
-  'test/job/{launch/error-log,member/{plan,standing,status}}.test.ts',
+  'test/job/{launch/error-log,member/{plan,standing,status,succession}}.test.ts',
   'test/launcher/{centroid-file,flags,settings-table,doctor/advice}.test.ts',
   'test/transport/{addresses,keys,sealed,wire}.test.ts',
   'test/scripts/*.test.ts',

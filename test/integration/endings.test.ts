@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Report } from '../../src/record/records.js';
-import { until, Workplace } from './command.js';
+import { paced, until, Workplace } from './command.js';
 import { long, needs } from '../needs.js';
 
 const quick = ['launch', '--backend', 'wasm', '--set', 'batchSize=480'];
@@ -65,6 +65,20 @@ describe('a run on a file system that fills up', needs('the right to mount', can
   const title = 'with %s trains to its end, reports every missed checkpoint, and resumes once there is room';
   it(title.replace('%s', '2 workers'), () => trainsPastFullDisk('2'));
   it(title.replace('%s', '1 worker'), long, () => trainsPastFullDisk('1'));
+
+  it('continues an elastic run whose log has no room either', async () => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk]);
+    const run = [...quick, '--workers', '2', '--elastic', '--epochs', '500', '--out', 'disk/run'];
+    const command = place.start(run, paced(30));
+    await until('steps', () => place.made('disk/run') > 3 || undefined);
+    expect(() => writeFileSync(`${disk}/fill`, Buffer.alloc(2 ** 21))).toThrow('ENOSPC');
+    await command.says(/no space is left; the training goes on, and its lines are kept until there is room/);
+    rmSync(`${disk}/fill`);
+    const before = place.epochs('disk/run');
+    await until('further epochs', () => place.epochs('disk/run') > before + 1 || undefined);
+    command.child.kill('SIGTERM');
+    expect(await command.ended).toMatchObject({ code: 75 });
+  });
 
   // The inodes are just enough for the folder, lock, config, metrics, and logs of two ranks.
   it('trains to its end without inodes for checkpoints and report', async () => {

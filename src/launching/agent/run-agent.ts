@@ -31,7 +31,8 @@ const deposeWithinMs = 5000;
  * started it follows it as others may (`followRun`). Where this process ends before its time, a worker starts another one,
  * which takes over workers and record: see `docs/elastic.md`.
  *
- * Rejects where there is nothing to do for it, such as `RUN_BUSY` where another process is faster.
+ * Rejects where there is nothing to do for it, such as `RUN_BUSY` where another process is faster. It takes over no other
+ * job than its own: what another one has begun in the folder since, or has ended, it leaves alone.
  */
 export async function runAgent(options: AgentStart): Promise<void> {
   const { folder, lostAt, lockFile } = options;
@@ -43,14 +44,24 @@ export async function runAgent(options: AgentStart): Promise<void> {
   // A task of torchrun, Slurm or MPI stays: it finds that it has lost the folder.
   if (succeeds && !elsewhere && !plan.kept) await depose(before?.agent);
   const log = openLog(join(folder, 'logs', 'job.log'));
-  const agent = new Agent(plan, (line) => writeSync(log, `${new Date().toISOString()} ${line}\n`));
+  const agent = new Agent(plan, (line) => writeLine(log, `${new Date().toISOString()} ${line}\n`));
   const { made } = plan;
   if (options.notBefore !== undefined) await delay(Math.max(0, options.notBefore - Date.now()));
   const hold = await RunFolder.inherit(folder, { lockFile, made, succeeds, say: agent.say });
   const former = lostAt === undefined ? undefined : readJobState(folder);
-  if (former?.ended) hold.release();
+  const isOver = lostAt !== undefined && (former?.ended !== undefined || former?.secret !== options.token);
+  if (isOver) hold.release();
   else await agent.run(hold, options, former);
   closeSync(log);
+}
+
+/** Adds a line to a log; on a full disk it is lost, and the job goes on. */
+function writeLine(log: number, line: string): void {
+  try {
+    writeSync(log, line);
+  } catch {
+    return;
+  }
 }
 
 /** Ends a process that holds the run folder and says nothing. */
