@@ -1,8 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
-import { holderOf, isHere } from '../../src/record/run-lock.js';
+import { jobUnderWay, type JobState } from '../../src/record/job-state.js';
+import { holderOf, isHere, type Holder } from '../../src/record/run-lock.js';
 import { readRunStatus } from '../../src/record/run-status.js';
 import { UserError } from '../../src/util/errors.js';
+import { isRunning, processSpace } from '../../src/util/processes.js';
 import { summaries } from '../summaries.js';
 
 interface StopArguments {
@@ -37,33 +39,67 @@ export const stopCommand: CommandModule<object, StopArguments> = {
   handler: stop,
 };
 
+/**
+ * Asks the process that holds the run folder to end, and waits for its end. Where another process takes an elastic job over
+ * before that, it is asked too.
+ */
 async function stop({ run, now, wait }: ArgumentsCamelCase<StopArguments>): Promise<void> {
+  if (!(wait >= 0)) throw new UserError('USAGE', 'give --wait a number of seconds, such as 60');
   readRunStatus(run);
-  const holder = holderOf(run);
-  if (!holder) {
+  const job = jobUnderWay(run)?.id;
+  const deadline = performance.now() + 1000 * wait;
+  let asked: Holder | undefined;
+  for (;;) {
+    const holder = holderOf(run);
+    const state = jobUnderWay(run);
+    const sameJob = state?.id === job ? state : undefined;
+    if (!holder && !(sameJob && willBeTaken(sameJob))) break;
+    if (holder && holder.pid !== asked?.pid) {
+      if (asked && !sameJob) break;
+      if (!sameJob || listens(sameJob, holder)) {
+        signal(run, holder, now ? 'SIGINT' : 'SIGTERM');
+        asked = holder;
+      }
+    }
+    if (performance.now() > deadline) throw late(run, holder, wait);
+    await delay(lookEveryMs);
+  }
+  if (!asked) {
     process.stdout.write(`${run}: no process works on it\n`);
     return;
   }
-  const who = `process ${holder.pid} on host ${holder.host}`;
-  if (!isHere(holder)) throw new UserError('RUN_BUSY', `${run} is held by ${who}: stop it there`);
-  signal(holder.pid, now ? 'SIGINT' : 'SIGTERM', `${run} is held by ${who}`);
-  const deadline = performance.now() + 1000 * wait;
-  while (holderOf(run)?.pid === holder.pid) {
-    if (performance.now() > deadline)
-      throw new UserError('RUN_BUSY', `${run}: ${who} has not ended within ${wait} s: wait, or give --now`);
-    await delay(lookEveryMs);
-  }
   const { epochs, steps } = readRunStatus(run);
   process.stdout.write(
-    `${run}: ${who} has ended after ${epochs} epochs and ${steps} steps; pod-dist launch --resume --out ${run} goes on\n`,
+    `${run}: ${nameOf(asked)} has ended after ${epochs} epochs and ${steps} steps; pod-dist launch --resume --out ${run} goes on\n`,
   );
 }
 
-function signal(pid: number, name: NodeJS.Signals, what: string): void {
+/** Whether a worker will start another process for an elastic job that none leads. */
+function willBeTaken({ agent, workers }: JobState): boolean {
+  return agent.machine === processSpace() && workers.some(isRunning);
+}
+
+/** Whether a process that holds the folder of an elastic job takes signals yet, as it does once it tells its address. */
+function listens({ agent, address }: JobState, holder: Holder): boolean {
+  return agent.pid === holder.pid && address !== undefined;
+}
+
+function signal(run: string, holder: Holder, name: NodeJS.Signals): void {
+  const held = `${run} is held by ${nameOf(holder)}`;
+  if (!isHere(holder)) throw new UserError('RUN_BUSY', `${held}: stop it there`);
   try {
-    process.kill(pid, name);
+    process.kill(holder.pid, name);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EPERM')
-      throw new UserError('RUN_BUSY', `${what}, another user's: only that user may stop it`);
+      throw new UserError('RUN_BUSY', `${held}, another user's: only that user may stop it`);
   }
+}
+
+function late(run: string, holder: Holder | undefined, wait: number): UserError {
+  const who = holder ? nameOf(holder) : 'the job';
+  return new UserError('RUN_BUSY', `${run}: ${who} has not ended within ${wait} s: wait, or give --now`);
+}
+
+function nameOf({ pid, host }: Holder): string {
+  return `process ${pid} on host ${host}`;
 }

@@ -30,6 +30,8 @@ describe('pod-dist status and stop', () => {
       lastIncident: { rank: 1, cause: expect.stringContaining('SIGKILL') as string },
     });
 
+    // Nobody holds the folder now, and a worker starts the process that does next.
+    process.kill(before.holder?.pid as number, 'SIGKILL');
     expect((await place.ask('stop', 'run')).stdout).toMatch(/has ended after \d epochs and \d+ steps/);
     expect((await command.ended).code).toBe(75);
     expect(await status()).toMatchObject({ state: 'stopped' });
@@ -49,5 +51,7 @@ describe('pod-dist status and stop', () => {
       expect(code).toBe(2);
       expect(lastLine).toContain('there is no run in nowhere');
     }
+    const { code, lastLine } = await place.ask('stop', 'nowhere', '--wait', 'long');
+    expect([code, lastLine]).toEqual([2, expect.stringContaining('give --wait a number of seconds')]);
   });
 });
