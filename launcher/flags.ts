@@ -189,7 +189,10 @@ export function overrides(args: Readonly<Record<string, unknown>>): Override[] {
     const value = args[flag];
     if (value === undefined) return [];
     if (flag === 'workers') return readWorkers(value as string);
-    return [{ path, value: readValue(flag, value), source: `--${flag}` }];
+    const override = { path, value: readValue(flag, value), source: `--${flag}` };
+    // A range of workers asks for an elastic job in the same way.
+    const implied = flag === 'spares' && Number(value) > 0 && args.elastic === undefined;
+    return implied ? [override, { ...override, path: 'elastic.enabled', value: true }] : [override];
   });
 }
 

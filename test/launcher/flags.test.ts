@@ -38,6 +38,13 @@ describe('recipeFlags', () => {
     });
   });
 
+  it('takes spares as a wish for an elastic run, unless that is refused', () => {
+    const elastic = (...args: string[]) => loadConfig({ flags: overrides(parse(...args)) }).elastic;
+    expect(elastic('--workers', '2', '--spares', '1')).toMatchObject({ enabled: true, spares: 1 });
+    expect(elastic('--workers', '2', '--spares', '0').enabled).toBe(false);
+    expect(elastic('--workers', '2', '--spares', '1', '--no-elastic').enabled).toBe(false);
+  });
+
   it('collects every --set unchanged, one value each', () => {
     const { set } = parse('--set', 'a.b=c', '--set', 'model.channels=[1, 2]', '--set', 'x=-1');
     expect(set).toEqual(['a.b=c', 'model.channels=[1, 2]', 'x=-1']);
