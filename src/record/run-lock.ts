@@ -229,7 +229,7 @@ function livingLock(
     const patienceMs = succeeds ? leaseMs : here ? Infinity : forgottenAfterMs;
     const lives = untouchedMs < patienceMs && (!here || isRunning(holder));
     if (!lives) {
-      rmSync(file, { force: true });
+      removeDead(file);
       continue;
     }
     const since = Date.parse(holder?.since ?? '');
@@ -237,6 +237,15 @@ function livingLock(
     return { holder: holder ?? unknownHolder, touch: `${file} ${touched}`, ageMs };
   }
   return undefined;
+}
+
+/** Removes the lock of a holder that is gone, where this process may: whoever only looks may not. */
+function removeDead(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch {
+    return;
+  }
 }
 
 const unknownHolder: Holder = { host: 'unknown', pid: 0, since: 'a moment ago', machine: '', started: null };

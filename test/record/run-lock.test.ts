@@ -136,4 +136,12 @@ describe('RunLock', () => {
     (await RunLock.take(folder)).release();
     expect(locks()).toEqual([]);
   });
+
+  it('passes over the lock of a job that is gone where it cannot be removed', () => {
+    const file = join(folder, 'lock-0123456789abcdef.json');
+    mkdirSync(file);
+    utimesSync(file, 0, 0);
+    expect(holderOf(folder)).toBeUndefined();
+    expect(locks()).toHaveLength(1);
+  });
 });
