@@ -18,7 +18,7 @@ import { optimizerSchema } from '../optim/schema.js';
 import { checkCentroids, tuningSettings } from './tuning-schema.js';
 import { mostEpochs, mostImages, mostWorkers, path, probability, upTo, zeroTo } from '../util/bounds.js';
 
-export type { DataConfig } from '../data/schema.js';
+export type { DataConfig } from '../data/index.js';
 export { differingRules, pixelRulesOf, pixelRulesSchema, type PixelRules } from '../data/pixel-rules.js';
 export { distributedSchema } from '../collective/schema.js';
 export { scheduleSchema, type LearningRateConfig } from '../optim/schedule-schema.js';

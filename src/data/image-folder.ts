@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { getSystemErrorName } from 'node:util';
 import { Piscina } from 'piscina';
 import { pixelRulesOf } from './pixel-rules.js';
-import type { DataConfig } from './schema.js';
+import type { imageFolderSchema } from './schema.js';
+import type { z } from 'zod';
 import { isS3 } from '../s3/address.js';
 import { PodDistError, UserError, type ErrorReport } from '../util/errors.js';
 import type { AugmentSettings } from './augment-schema.js';
@@ -24,7 +25,7 @@ import { MemoryCache } from './pixels/memory-cache.js';
 import { defaultPackFolder, notKept, openPack } from './pixels/pack-folder.js';
 import { createCounters, originsOf, writeError, type SharedPixels } from './pixels/pixel-source.js';
 
-type ImageFolderConfig = Omit<Extract<DataConfig, { name: 'image-folder' }>, 'augment'> & {
+type ImageFolderConfig = Omit<z.output<typeof imageFolderSchema>, 'augment'> & {
   augment: AugmentSettings & { randomResizedCrop?: boolean };
 };
 
@@ -191,7 +192,7 @@ async function sharedPixels(
   };
 }
 
-/** What the network or a server is to blame for is no mistake in the input. */
+/** A failed download is no mistake in the input; every other error of a thread is. */
 function errorOf({ code, message }: ErrorReport): PodDistError {
   return code === 'DOWNLOAD_FAILED' ? new PodDistError(code, message) : new UserError(code, message);
 }

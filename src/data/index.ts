@@ -13,7 +13,6 @@ import {
   storedSettings,
   tinyImageNetSchema,
   webdatasetSchema,
-  type DataConfig,
 } from './schema.js';
 import { storedDataset } from './stored-images.js';
 
@@ -106,6 +105,9 @@ export const datasets = new Registry<DatasetKind, typeof builtIn>({
   },
   rules: [isFunction('open', '(config, { seed, threads, notify, evaluated }) that returns a data set')],
 });
+
+/** Settings of a data set that ships with pod-dist. */
+export type DataConfig = z.output<typeof datasets.schema>;
 
 /**
  * Opens and checks the data set that a recipe names; a `UserError` names the file or folder that is wrong.

@@ -1,5 +1,5 @@
 import { pixelRulesOf, type PixelRules } from './pixel-rules.js';
-import type { DataConfig } from './schema.js';
+import type { DataConfig } from './index.js';
 import { messageOf, UserError } from '../util/errors.js';
 import { Augmenter, type Normalisation } from './augment.js';
 import { decodeBytes, decodeImage, type DecodeOptions } from './decode.js';

@@ -1,9 +1,8 @@
 import { augmentation } from './augment-schema.js';
 import type { Batch, Dataset } from './dataset.js';
 import { loadSharp } from './decoder.js';
-import { openDataset } from './index.js';
+import { openDataset, type DataConfig } from './index.js';
 import { globalBatches } from './sampler.js';
-import type { DataConfig } from './schema.js';
 import { readTraining } from './training-batches.js';
 
 export interface PreviewOptions {

@@ -149,11 +149,3 @@ export const webdatasetSchema = z.strictObject({
   ...imageFileSettings,
   augment: croppedAugmentation,
 });
-
-export type DataConfig = z.output<
-  | typeof digitsSchema
-  | typeof storedSchema
-  | typeof tinyImageNetSchema
-  | typeof imageFolderSchema
-  | typeof webdatasetSchema
->;

@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { isS3 } from '../../s3/address.js';
 import { UserError } from '../../util/errors.js';
 import { mapAtMost } from '../budget.js';
@@ -7,13 +8,13 @@ import type { ImageIndex } from '../image-index.js';
 import { indexPlaced, type PlacedOptions, type PlacedSplit } from '../placed-index.js';
 import { findContainer, PartReader, type ImageContainer } from '../places/container.js';
 import { defaultPackFolder } from '../pixels/pack-folder.js';
-import type { DataConfig } from '../schema.js';
+import type { webdatasetSchema } from '../schema.js';
 import { SlowNotice } from '../slow-notice.js';
 import type { Sample } from './samples.js';
 import { boundIndexes, indexShard } from './shard-index.js';
 import { shardsOf, type ShardPatterns } from './shard-names.js';
 
-type WebdatasetConfig = Extract<DataConfig, { name: 'webdataset' }>;
+type WebdatasetConfig = z.output<typeof webdatasetSchema>;
 
 /** Bytes of a shard that are read at a time to list its samples: headers, and small files between images. */
 const windows = { file: 2 ** 16, object: 2 ** 23 };
