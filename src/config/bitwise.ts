@@ -1,4 +1,6 @@
 import type { z } from 'zod';
+import { algorithms } from '../collective/algorithms/index.js';
+import { algorithmNames } from '../collective/algorithm-names.js';
 import { lossOf, type LossConfig } from '../losses/index.js';
 
 /** The settings that are checked. */
@@ -17,11 +19,17 @@ const obstacles: readonly Obstacle[] = [
   ['learningRate.scaleWithWorkers', ({ learningRate }) => learningRate.scaleWithWorkers, 'leave it false'],
   [
     'distributed.algorithm',
-    ({ distributed }) => ['ring', 'hierarchical'].includes(distributed.algorithm),
-    'choose auto, one-shot, two-shot or halving-doubling',
+    ({ distributed }) => addsInPairs(distributed.algorithm) === false,
+    `choose ${new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(['auto', ...algorithmNames.filter(addsInPairs)])}`,
   ],
   ['distributed.wire', ({ distributed }) => distributed.wire === 'bf16', 'choose float32'],
 ];
+
+/** Whether an algorithm adds in pairs of ranks; undefined for `auto`. */
+function addsInPairs(algorithm: string): boolean | undefined {
+  const found = algorithms.find(({ name }) => name === algorithm);
+  return found && found.summation === 'pairs';
+}
 
 /** Refuses what cannot be together with `distributed.bitwise`. */
 export function checkBitwise(config: Settings, context: z.core.$RefinementCtx): void {

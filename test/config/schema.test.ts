@@ -52,8 +52,17 @@ describe('configSchema', () => {
     ['a schedule without its epochs', { learningRate: { schedule: 'step', rate: 1 } }],
     ['a momentum above 1', { optimizer: { momentum: 1.1 } }],
     ['a port above 65535', { distributed: { port: 65536 } }],
+    ...['ring', 'hierarchical'].map((algorithm): [string, object] => [
+      `equal bits by the algorithm ${algorithm}`,
+      { distributed: { bitwise: 4, algorithm } },
+    ]),
     ['a deadline of 0', { distributed: { joinTimeoutSeconds: 0 } }],
   ];
+
+  it('takes algorithms that add in pairs for equal bits', () => {
+    for (const algorithm of ['auto', 'one-shot', 'two-shot', 'halving-doubling'] as const)
+      configSchema.parse({ ...least, distributed: { bitwise: 4, algorithm } });
+  });
 
   it.each(wrong)('rejects %s', (_what, settings) => {
     expect(configSchema.safeParse({ ...least, ...settings }).success).toBe(false);
