@@ -106,6 +106,20 @@ describe('code in documents', () => {
   });
 });
 
+describe('docs/architecture.md', () => {
+  it('describes every folder of src', () => {
+    const text = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
+    const [, table = ''] = /^## Folders\n([^]*?)^## /m.exec(text) ?? [];
+    const described = [...table.matchAll(/^\| (`\w[^|]*`) \|/gm)].flatMap(([, names]) =>
+      [...names.matchAll(/`([^`]+)`/g)].map(([, name]) => name),
+    );
+    const folders = readdirSync(join(root, 'src'), { withFileTypes: true }).filter((entry) =>
+      entry.isDirectory(),
+    );
+    expect(described.toSorted()).toEqual(folders.map(({ name }) => name).toSorted());
+  });
+});
+
 describe('settings in documents', () => {
   const known = new Set(listSettings().map(({ path }) => path));
   const sections = new Set(

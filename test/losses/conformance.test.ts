@@ -211,6 +211,11 @@ describe('a loss with settings', () => {
     [{ name: 'dot-regression' }, references.dotRegression],
   ];
 
+  it('is compared with a definition, for every loss', () => {
+    const defined = cases.map(([recipe]) => (recipe as { name: string }).name);
+    expect(new Set(defined)).toEqual(new Set(losses.names));
+  });
+
   it.each(cases)(
     '%j agrees with its definition in double precision, in value and gradients',
     (recipe, reference) => {
