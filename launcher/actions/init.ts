@@ -55,14 +55,14 @@ function describe(folder: string, out: string, survey: FolderSurvey): string {
   const of = ([width, height]: readonly [number, number]) => `${width}x${height}`;
   const shown = [sizes.smallest, sizes.middle, sizes.largest].map(of);
   const all =
-    new Set(shown).size === 1 ? `all ${shown[0]}` : `from ${shown[0]} over ${shown[1]} to ${shown[2]}`;
+    new Set(shown).size === 1 ? `all ${shown[0]}` : `${shown[0]} to ${shown[2]}, middle ${shown[1]}`;
   const numbers = (values: readonly number[]) => values.map((value) => value.toFixed(4)).join(' ');
   return [
     `${folder}: ${classNames.length} classes, ${images} images, ${least === most ? least : `${least} to ${most}`} a class${uneven}`,
     test
       ? `test images: ${test.images} in ${test.folder}`
       : 'test images: none; a fifth of each class is held out of training (data.holdOut)',
-    `of ${sampled} of them: ${all} pixels, ${grey ? 'grey' : 'in colour'}, mean ${numbers(mean)}, deviation ${numbers(std)}`,
+    `sizes of ${sampled} training images: ${all} pixels; ${grey ? 'grey' : 'colour'}, mean ${numbers(mean)}, deviation ${numbers(std)}`,
     `wrote ${out}; next: pod-dist launch --config ${out} --epochs 1`,
     '',
   ].join('\n');

@@ -63,25 +63,32 @@ function describeMachine(machine: Machine): string {
   return lines.map(([name, value]) => `${name.padEnd(12)}${value}`).join('\n');
 }
 
+/** Three significant digits, without an exponent. */
+function rounded(value: number | undefined): string | undefined {
+  return value === undefined ? undefined : String(Number(value.toPrecision(3)));
+}
+
 function describeBackends(backends: readonly BackendHealth[]): string {
   const table = new Table({
     head: ['backend', 'device', 'GFLOP/s', 'images/s'],
     colAligns: ['left', 'left', 'right', 'right'],
+    colWidths: [16, 30, 12, 20],
+    wordWrap: true,
     style: { head: [], border: [] },
   });
   const refuse = (name: string, reason?: string) =>
-    void table.push([name, { content: `no: ${reason}`, colSpan: 3, wordWrap: true }]);
+    void table.push([name, { content: `no: ${reason}`, colSpan: 3 }]);
   for (const { name, usable, reason, device, gflops, imagesPerSecond, batch, bf16 } of backends) {
     if (!usable) {
       refuse(name, reason);
       continue;
     }
-    const speed = `${imagesPerSecond?.toPrecision(3)}${batch === 1 ? ' (batch 1)' : ''}`;
-    table.push([name, device, gflops?.toPrecision(3), speed]);
+    const speed = `${rounded(imagesPerSecond)}${batch === 1 ? ' (batch 1)' : ''}`;
+    table.push([name, device, rounded(gflops), speed]);
     if (!bf16) continue;
     const narrow = `${name}, bf16`;
     if ('obstacle' in bf16) refuse(narrow, bf16.obstacle);
-    else table.push([narrow, device, bf16.gflops.toPrecision(3), bf16.imagesPerSecond.toPrecision(3)]);
+    else table.push([narrow, device, rounded(bf16.gflops), rounded(bf16.imagesPerSecond)]);
   }
   const note =
     'GFLOP/s of a matrix product; images/s of training steps: small CNN, batch 64, 32x32x3, one worker.';
