@@ -46,7 +46,7 @@ interface BatchNormOptions {
 export class BatchNorm {
   /** Training passes by layer name, for `ForwardPass.run`. */
   readonly overrides = new Map<string, LayerOverride>();
-  /** What `publish` publishes. */
+  /** Statistics that `publish` shows to evaluation. */
   choice: WeightsChoice = 'trained';
   private readonly layers: tf.layers.Layer[];
   private readonly isFrozen: (layer: tf.layers.Layer) => boolean;
@@ -55,10 +55,10 @@ export class BatchNorm {
   private readonly averages = new Map<string, MovingStatistics>();
   /** What evaluation reads: the moving statistics as they were published. */
   private readonly shown = new Map<string, MovingStatistics>();
-  /** Share of the moving statistics in their averages, of a step whose last pass may still be pending. */
+  /** Share by which averages are to move towards the moving statistics, once the step's last pass is in these. */
   private unaveraged: number | undefined;
   private share: BatchShare = { local: 0, counted: 0 };
-  /** Statistics of the last pass that the moving ones do not know yet. */
+  /** Statistics of the last pass that are not in the moving ones yet. */
   private pending: Pending[] = [];
 
   constructor(
@@ -82,7 +82,7 @@ export class BatchNorm {
   }
 
   /**
-   * Sets the number of images of the next pass: on this rank, on all, and in each of several logical shards of this
+   * Sets the number of images of the next pass: on this rank, on all, and in each of several virtual workers of this
    * one.
    */
   begin(local: number, global: number, rows?: readonly Range[]): void {
@@ -90,7 +90,7 @@ export class BatchNorm {
     this.share = { local, counted: this.config.statistics === 'local' ? local : global, rows };
   }
 
-  /** Whether sums are to be made that one look at this rank's images does not give. */
+  /** Whether statistics need sums over ranks or virtual workers. */
   private get sharing(): boolean {
     const { rows = [] } = this.share;
     const { worldSize } = this.communicator;

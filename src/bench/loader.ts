@@ -13,7 +13,7 @@ import { TrainingStep } from '../training/step.js';
 
 /** One pass over training images. */
 export interface LoaderRow {
-  /** A pass without any cache, or what of a run it is like. */
+  /** The part of a run that the pass stands for; `no cache`: none. */
   pass: 'no cache' | 'first epoch' | 'second epoch' | 'second run';
   /** Whether training steps run between the batches. */
   training: boolean;

@@ -17,7 +17,7 @@ export function chosenValues(
     : { weights, moving: moving.subarray(0, half) };
 }
 
-/** A checkpoint as a training goes on from it that makes averages or not: averages begin at what is there. */
+/** A checkpoint for a training with averages (`averaged`) or without: missing averages begin at the present values. */
 export function withAverages(checkpoint: Checkpoint, averaged: boolean): Checkpoint {
   const { state, moving, own } = checkpoint;
   if (averaged === (state.average !== undefined)) return checkpoint;

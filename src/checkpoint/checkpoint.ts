@@ -72,7 +72,7 @@ export function isCheckpoint(name: string): boolean {
   return namePattern.test(name);
 }
 
-/** As the name of a checkpoint, and the first bytes of its manifest, say. */
+/** Place of a checkpoint in its run, from its name and the first bytes of its manifest. */
 export function placeInRun(name: string, head: string): { epochs: number; steps: number } {
   const [, kind, number] = namePattern.exec(name) ?? [];
   if (kind === 'epoch') return { epochs: Number(number), steps: 0 };

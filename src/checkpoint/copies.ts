@@ -90,7 +90,7 @@ export class CheckpointCopies {
     return there?.bytes === own.length && (await readObject(there, 0, there.bytes)).equals(own);
   }
 
-  /** Files that need not be sent, since a copy of the very checkpoint is there; any other one is taken apart. */
+  /** Files that a copy of this very checkpoint has already; a copy of another one loses its manifest first. */
   private async replace(name: string, manifest: string): Promise<Set<string>> {
     const { objects } = await listObjects(joinS3(this.address, name), { flat: true });
     if (await this.isCopied(name, manifest)) return new Set(objects.map(({ path }) => fileOf(path)));

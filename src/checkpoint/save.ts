@@ -22,7 +22,7 @@ export interface Destination {
   name: string;
   /** Makes the name of the temporary folder one that no other write has. */
   tag: string;
-  /** A file, and words that it has for as long as the run is this job's. */
+  /** A file, and words that stand in it while the run belongs to this job. */
   owner?: { file: string; words: string };
 }
 

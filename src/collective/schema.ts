@@ -21,7 +21,7 @@ export const distributedSchema = z.strictObject({
     .max(255)
     .default('127.0.0.1')
     .describe(
-      'address that the coordinator of launch and tcp edges listen on; in a job over hosts the default, and 0.0.0.0, is the one on the route to MASTER_ADDR',
+      'address that the coordinator of launch and tcp connections listen on; in a job over hosts the default, and 0.0.0.0, is the one on the route to MASTER_ADDR',
     ),
   port: zeroTo(65_535).default(0).describe("the coordinator's port; 0: any free one"),
   dataPorts: z
@@ -30,7 +30,7 @@ export const distributedSchema = z.strictObject({
     .refine((text) => readPortRange(text) !== undefined, 'must be a range of ports, such as 20000-20100')
     .optional()
     .describe(
-      'ports that tcp edges listen on, such as 20000-20100; a worker takes four for each higher rank on another host; default: any free ones',
+      'ports for tcp connections, such as 20000-20100; a worker takes four for each higher rank on another host; default: any free ones',
     ),
   security: z
     .enum(securities)

@@ -25,7 +25,7 @@ export function guardOutput(): void {
 
 /** What stays at the end of the terminal, below everything else. */
 interface Below {
-  /** The text, with what takes the view away before it, and draws it again below. */
+  /** The text between sequences that erase the view and draw it again below. */
   under(text: string): string;
 }
 

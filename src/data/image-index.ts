@@ -19,7 +19,7 @@ const mostClasses = 1_000_000;
 export interface SplitIndex {
   files: string[];
   labels: Int32Array;
-  /** Where the images are, if `files` are names in messages alone: parts of archives. */
+  /** Places of images that are parts of archives; `files` then only names them in messages. */
   parts?: ImageParts;
 }
 

@@ -21,7 +21,7 @@ export interface PlacedSplit {
   images: readonly PlacedImage[];
 }
 
-/** Images that are no files, as far as they differ from each other in kind. */
+/** A source of images that are not files of their own: how to list them. */
 export interface PlacedSource {
   /** Name of the data set in messages. */
   root: string;
@@ -123,7 +123,7 @@ function knownOf(
   return { ...test, images: test.images.filter(({ className }) => names.has(className)) };
 }
 
-/** Those of some names that others lack. */
+/** The names that are not among `others`. */
 function without(names: readonly string[], others: readonly string[]): string[] {
   const there = new Set(others);
   return names.filter((name) => !there.has(name));

@@ -2,7 +2,7 @@ import type { PixelRules } from './pixel-rules.js';
 import { messageOf, type UserError } from '../util/errors.js';
 import { endsEarly, notAnImage, type EncodedImage, type ImageKind } from './image-file.js';
 
-/** The error of an image that the decoder refuses: why, in words where the decoder has none. */
+/** The error of an image that the decoder refuses, with the reason in words even where the decoder gives none. */
 export function explainDecoding(
   { file, bytes }: EncodedImage,
   kind: ImageKind,

@@ -86,7 +86,7 @@ export function packBugReport({ run, out, machine }: BugReportOptions): string[]
 
 type Add = (path: string, text: string) => void;
 
-/** Adds a file where there is one; why it cannot be read, where it is so. */
+/** Adds a file if it exists, or the reason why it cannot be read. */
 function addText(path: string, file: string, add: Add): void {
   if (!existsSync(file)) return;
   try {

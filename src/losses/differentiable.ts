@@ -8,7 +8,7 @@ import type { Computed, Loss, LossValues, Shard } from './loss.js';
 export interface Applied {
   /** A scalar to differentiate with respect to features and class weights. */
   loss: Scalar;
-  /** Not for a loss that is not the root: it has been read. */
+  /** To be read where the loss is the root; otherwise it has been read already. */
   values: Outcome<LossValues>;
 }
 

@@ -143,7 +143,7 @@ export class PodLoss implements Loss {
     return { lambda, correlation, sums: { tensors: [value, ...nacSum.tensors], of } };
   }
 
-  /** What the other two ways come to for one rank, to the last bit, without a detour over the host. */
+  /** One rank: the same bits as the other two ways give, without reading values from the device. */
   private onOneRank(nacs: Placed, terms: Terms, gather: boolean): Correlated {
     const { tensors } = nacs;
     if (gather) {

@@ -24,7 +24,7 @@ interface NormOptions {
  *
  * A rank adds up the squares of its shards of all buckets, in double precision, and the ranks' sums are all-reduced: two
  * numbers a parameter. With several virtual workers a rank has as many sums, each of what would be a rank's own shards,
- * which are added up in pairs first: the same bits for any number of ranks (`logical-shards.ts`).
+ * which are added up in pairs first: the same bits for any number of ranks (`virtual-workers.ts`).
  */
 export class NormMeasure {
   /** Segments by bucket and virtual worker. */

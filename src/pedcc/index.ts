@@ -12,9 +12,9 @@ export { fingerprint } from './fingerprint.js';
 /** Rows between two calls of `onProgress`. */
 const progressEvery = 100;
 
-/** Beyond these multiply-adds of one look at every pair, a packing of so many classes is not tried beside a frame. */
+/** No packing is tried beside a frame where comparing all pairs once takes more multiply-adds than this. */
 const packingBudget = 1e9;
-/** Nor is it beside a frame whose largest cosine is within this factor of the bound: packings end higher. */
+/** Nor where the frame's largest cosine is within this factor of the bound: packings end higher. */
 const nearBound = 1.4;
 
 /** How centroids are made, by classes and dimensions (`generateCentroids`). */

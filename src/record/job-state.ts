@@ -93,7 +93,7 @@ export function jobUnderWay(folder: string): JobState | undefined {
   return state?.secret !== undefined && !state.ended ? state : undefined;
 }
 
-/** The file that shows whose a run folder is, and what it has for as long as that is the job that runs there now. */
+/** The file that shows which job owns a run folder, and the words in it while that is the present job. */
 export function ownerOf(folder: string): { file: string; words: string } | undefined {
   const id = readJobState(folder)?.id;
   return id ? { file: fileIn(folder), words: id } : undefined;

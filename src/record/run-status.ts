@@ -96,11 +96,11 @@ export function stateOf({ holder, ended, whole }: StateParts): RunState {
 
 interface Wishes {
   wantedEpochs?: number;
-  /** Whether it may end before them. */
+  /** Whether it may end before these epochs. */
   stopsEarly: boolean;
 }
 
-/** What a run's settings, as read from its folder, say of its end. */
+/** The end that a run's settings ask for; `settings` is unchecked, as read from its folder. */
 export function wishesOf(settings: unknown): Wishes {
   const { epochs, stop } = (settings ?? {}) as { epochs?: unknown; stop?: { patience?: unknown } | null };
   const stopsEarly = typeof stop?.patience === 'number';

@@ -21,7 +21,7 @@ import { StepCurves } from './step-curves.js';
 /** Most bytes of a file of a run: the most that one string can hold. */
 const mostBytes = 500_000_000;
 
-/** A run as it is drawn: what there is of it. */
+/** The data of a run that are drawn, as far as its folder has them. */
 export interface DrawnRun {
   /** The folder's name; the path where two runs have the same. */
   name: string;

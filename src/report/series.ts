@@ -4,7 +4,7 @@ import type { Point, StepNumber, Thinning } from './step-curves.js';
 /** What curves of steps run over. */
 export interface StepScale {
   name: string;
-  /** Steps of a run that are one of it. */
+  /** Steps of the run that make one unit of this scale. */
   unit(run: DrawnRun): number;
 }
 
@@ -34,7 +34,7 @@ export function stepCurve(
 const mostMarks = 100;
 const mostNamed = 3;
 
-/** The incidents of a run at the points of one of its curves, where `unit` steps are one, those at one point together, in words. */
+/** The incidents of a run in words, placed at the points of one of its curves; `unit`: steps from one x to the next. */
 export function incidentsAt(
   run: DrawnRun,
   points: readonly (readonly [x: number, y: number])[],

@@ -4,7 +4,7 @@ import { KeptFile } from '../transport/host/kept-file.js';
 import { PodDistError } from '../util/errors.js';
 import { present } from '../util/present.js';
 
-/** Whose piece: this rank's, or that of the rank before it (of rank 0 the last one). */
+/** Owner of a piece: this rank, or the rank before it (before rank 0 comes the last rank). */
 type Owner = 'own' | 'before';
 
 /**

@@ -25,7 +25,7 @@ export interface Start {
 /** After so many steps a run is in each of these states: within its epoch, at the end of it, after the evaluation. */
 const momentsOfStep = 3;
 
-/** The order of a state among those of a run: no two of its states have the same. */
+/** Position of a state in the order of a run's states; each has its own. */
 export function momentOf({ epochs, steps, unevaluated }: TrainingState, stepsPerEpoch: number): number {
   const moment = steps > 0 ? 0 : unevaluated ? 1 : 2;
   return momentsOfStep * (epochs * stepsPerEpoch + steps) + moment;

@@ -13,13 +13,13 @@ export interface Connection {
   readonly stream: number;
 
   /**
-   * Sends a message after those before it. Leave the payload alone until the peer is known to have it, unless the
-   * transport `copies`.
+   * Sends a message after those before it. Some transports send the payload from where it lies: leave it alone until the
+   * peer is known to have it.
    */
   send(header: Uint8Array, payload: Uint8Array): void;
 
   /**
-   * The next message. A transport whose connections `block` returns it, after a wait; others return a promise that
+   * The next message. Within a host (`host/`) the call blocks and returns it; all other transports return a promise that
    * never times out: race it against the end of the collective.
    *
    * @param bytes expected length of the payload; one of another length arrives all the same

@@ -72,7 +72,7 @@ export class FollowedRun {
     );
   }
 
-  /** Reads what is new; where there is any, `drawn` is another object then. What cannot be read is a gap. */
+  /** Reads what is new; if there is any, `drawn` becomes another object. An error is listed in its `gaps`. */
   async look(): Promise<void> {
     try {
       await this.read();

@@ -23,7 +23,7 @@ export interface View {
 
 export const emptyView: View = { html: new Map(), charts: new Map() };
 
-/** Makes the views of runs; what nothing new belongs to is kept. */
+/** Makes the views of runs; parts without news are used again. */
 export class Viewer {
   private drawn: readonly DrawnRun[] = [];
   private html = new Map<string, string>();
@@ -70,7 +70,7 @@ function drawnChart({ option, square }: Chart): DrawnChart {
   return { option: { ...rest, series }, square, shell };
 }
 
-/** The same with nothing hidden in its texts. */
+/** The same value; invisible characters in its texts are escaped. */
 function readable(value: unknown): unknown {
   if (typeof value === 'string') return printableLines(value);
   if (Array.isArray(value)) return value.map(readable);

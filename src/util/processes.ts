@@ -1,7 +1,7 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
-/** A process that no later one of the same number is taken for. */
+/** Identity of a process: its start tells it from a later process with the same pid. */
 export interface ProcessIdentity {
   pid: number;
   /** Its start in the system's ticks since boot; null where the system does not say. */

@@ -19,7 +19,7 @@ export interface Target {
   shape: readonly number[];
   /** Its numbers, to be written. */
   values: Float32Array;
-  /** The same tensor in PyTorch's layout, by the names of PyTorch's network where the network has such, and by its own. */
+  /** The tensor in PyTorch's layout: `pytorch` by the name in PyTorch's network, where there is one; `own` by this network's. */
   pytorch?: PytorchTensor;
   own: PytorchTensor;
 }

@@ -32,7 +32,7 @@ export interface Binding extends Record<
 export interface NodeBackend extends tf.KernelBackend {
   isUsingGpuDevice: boolean;
   binding: Binding;
-  /** Numbers by which the binding knows tensors; brings into being what was only written so far. */
+  /** Numbers by which the binding knows tensors; creates those whose values were only stored so far. */
   getInputTensorIds(tensors: readonly tf.TensorInfo[]): number[];
   getDTypeInteger(dtype: tf.DataType): number;
   /** A tensor of a result of the binding's, of a type that TensorFlow.js knows. */

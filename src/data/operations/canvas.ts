@@ -13,7 +13,7 @@ export class Canvas {
     this.spare = new Uint8Array(this.pixels.length);
   }
 
-  /** Puts what `draw` writes, whose memory holds anything, in the place of the image. */
+  /** Replaces the image by what `draw` writes into `to`, whose old content is arbitrary. */
   redraw(draw: (from: Uint8Array, to: Uint8Array) => void): void {
     const { pixels, spare } = this;
     draw(pixels, spare);

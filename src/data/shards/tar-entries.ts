@@ -96,7 +96,7 @@ function decode(
   }
 }
 
-/** What follows the end is nothing: more would be images that nobody sees, as where archives were put together. */
+/** Refuses content after the end of an archive, as in concatenated archives: its images would be missed silently. */
 async function requireEnd(
   blocks: Blocks,
   archive: ImageContainer,

@@ -47,7 +47,7 @@ export class ControlServer implements MemberConnections {
   private readonly admitted = new Map<Connection, Admitted>();
   private readonly faults: Arrival[] = [];
   private sending: Promise<void> = Promise.resolve();
-  /** A message of this process that has no form on the wire. */
+  /** The error of a message of this process that cannot be encoded. */
   private unsendable: PodDistError | undefined;
   private closed = false;
 

@@ -120,7 +120,7 @@ export function formGroup(
   return { group: whole, start: startOf(whole, recordedSteps) };
 }
 
-/** Chooses `size` members: leaves out one after the other, each time the one that costs the least, of equal ones the last. */
+/** Chooses `size` members: drops the member whose loss costs least, and repeats that; of equal ones it drops the last. */
 function choose(members: readonly Member[], size: number, worth: (members: Member[]) => number): Member[] {
   const chosen = members.toSorted((a, b) => (b.ready?.length ?? 0) - (a.ready?.length ?? 0));
   while (chosen.length > size) {
@@ -130,7 +130,7 @@ function choose(members: readonly Member[], size: number, worth: (members: Membe
   return chosen;
 }
 
-/** Takes a member for a rank out of those that have none: one whose place it is, if there is one. */
+/** Takes a member without a rank for `rank`, by preference the one whose own place that is. */
 function take(others: Member[], rank: number): Member | undefined {
   const index = others.findIndex(({ home }) => home.rank === rank);
   const leader = index >= 0 || rank > 0 ? index : others.findIndex(({ home }) => home.leads);

@@ -51,7 +51,7 @@ export class Workforce {
     if (!this.options.kept || member.home.rank === undefined) this.start(1);
   }
 
-  /** A worker process has ended that is no member: `unknown` where that is news, `expected` where it was to come. */
+  /** Notes the end of a worker that is no member: `known` for one noted before, `expected` for one that was awaited. */
   endedOutside(worker: number): 'known' | 'expected' | 'unknown' {
     this.starting.delete(worker);
     if (this.gone.has(worker)) return 'known';

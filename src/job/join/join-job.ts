@@ -107,7 +107,7 @@ function fixedHost({ distributed }: Config): string | undefined {
 
 type Found = Omit<Meeting, 'reached'> & { reached?: string };
 
-/** Where the coordinator is; where this process has started it, itself. */
+/** Address of the coordinator; `own`: the coordinator, if it runs in this process. */
 export type Met = Found & { own?: OwnCoordinator };
 
 /**

@@ -64,7 +64,7 @@ function record(event: Uint8Array): Uint8Array[] {
   return [length, masked(length), event, masked(event)];
 }
 
-/** A CRC-32C that does not look like one where it is part of what another one is taken of. */
+/** A masked CRC-32C, as TFRecord has it: a CRC over bytes that contain a plain CRC would be weak. */
 function masked(bytes: Uint8Array): Buffer {
   const crc = crc32c.buf(bytes) >>> 0;
   const rotated = ((crc >>> 15) | (crc << 17)) >>> 0;

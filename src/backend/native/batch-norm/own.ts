@@ -13,7 +13,7 @@ interface Operation {
   inputs: readonly string[];
   /** Name of an input that may be missing; the last. */
   optional?: string;
-  /** Outputs, beside one more where the optional input is given and `answers`. */
+  /** Number of outputs; with `answers`, one more if the optional input is given. */
   outputs: number;
   answers?: boolean;
   /** Attributes that it has. */
