@@ -27,7 +27,9 @@ describe('pod-dist init', () => {
     const { code, stdout, stderr } = await place.ask('init', 'grey');
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(/^grey: 3 classes, 12 images, 4 a class\ntest images: 12 in grey\/test\n/);
-    expect(stdout).toMatch(/sizes of 12 training images: all 8x8 pixels; grey, mean 0\.1\d+, deviation 0\.0\d+\n/);
+    expect(stdout).toMatch(
+      /sizes of 12 training images: all 8x8 pixels; grey, mean 0\.1\d+, deviation 0\.0\d+\n/,
+    );
     const [, next = ''] = /next: pod-dist (.*)\n$/.exec(stdout) ?? [];
     expect(next).toBe('launch --config recipe.yaml --epochs 1');
     const text = readFileSync(place.path('recipe.yaml'), 'utf8');
