@@ -132,6 +132,12 @@ export class Workplace {
     return existsSync(folder) ? readdirSync(folder).filter((name) => /^(epoch|step)-\d+$/.test(name)) : [];
   }
 
+  /** Contents of the files of these names, which others have written here. */
+  texts(name: RegExp): string[] {
+    const names = readdirSync(this.folder).filter((file) => name.test(file));
+    return names.map((file) => readFileSync(this.path(file), 'utf8'));
+  }
+
   /** Names of files and folders that commands have left in the temporary folder. */
   leftovers(): string[] {
     return readdirSync(this.temporary).filter((name) => !name.startsWith('node-compile-cache'));

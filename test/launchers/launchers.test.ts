@@ -133,23 +133,30 @@ describe('Slurm', { ...needs('Slurm', noSlurm === undefined), timeout: 2 * patie
     await expectNoWorkers();
   });
 
-  /** Waits for the report of a requeued job, which Slurm would start after two minutes: it is told to start once it is pending. */
+  /**
+   * Waits for the report of a requeued job. Slurm would start it after two minutes, so it is told to start once the steps
+   * of its first start are gone: a start before that fails.
+   */
   async function reported(job: string): Promise<void> {
     let nextLook = 0;
+    let wasGone = false;
     const look = () => {
       if (existsSync(place.path('run', 'report.json'))) return true;
       if (performance.now() < nextLook) return undefined;
       nextLook = performance.now() + 1000;
       try {
-        if (cluster?.ask('squeue', '-h', '-j', job, '-o', '%T').trim() === 'PENDING')
-          cluster.ask('scontrol', 'update', `JobId=${job}`, 'StartTime=now');
+        const isPending = cluster?.ask('squeue', '-h', '-j', job, '-o', '%T').trim() === 'PENDING';
+        const isGone = isPending && !cluster?.hasSteps(job);
+        if (isGone && wasGone) cluster?.ask('scontrol', 'update', `JobId=${job}`, 'StartTime=now');
+        wasGone = isGone;
       } catch {
         // It has started since, or has ended.
       }
       return undefined;
     };
     await until('a report', look, patienceMs).catch((error: unknown) => {
-      throw new Error(`${messageOf(error)}\n${cluster?.ask('scontrol', 'show', 'job', job)}`);
+      const printed = place.texts(/\.out$/).join('\n');
+      throw new Error(`${messageOf(error)}\n${cluster?.ask('scontrol', 'show', 'job', job)}${printed}`);
     });
   }
 

@@ -1,7 +1,7 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -69,6 +69,18 @@ export class SlurmCluster {
   ask(program: string, ...args: string[]): string {
     const env = { ...process.env, ...this.environment };
     return execFileSync(program, args, { env, encoding: 'utf8', timeout: 120_000 });
+  }
+
+  /** Whether processes of Slurm for steps of a job are there. */
+  hasSteps(job: string): boolean {
+    const isStep = (pid: string) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith(`slurmstepd: [${job}.`);
+      } catch {
+        return false;
+      }
+    };
+    return readdirSync('/proc').some(isStep);
   }
 
   /** Ends what still runs, and the cluster. */
