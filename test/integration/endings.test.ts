@@ -62,9 +62,9 @@ describe('a run on a file system that fills up', needs('the right to mount', can
     expect(place.metrics('disk/run').epochs).toHaveLength(14);
   }
 
-  const title = 'with %s trains to its end, reports every missed checkpoint, and resumes once there is room';
-  it(title.replace('%s', '2 workers'), () => trainsPastFullDisk('2'));
-  it(title.replace('%s', '1 worker'), long, () => trainsPastFullDisk('1'));
+  const title = 'trains to its end, reports every missed checkpoint, and resumes once there is room';
+  it(`with 2 workers ${title}`, () => trainsPastFullDisk('2'));
+  it(`with 1 worker ${title}`, long, () => trainsPastFullDisk('1'));
 
   it('continues an elastic run whose log has no room either', async () => {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk]);

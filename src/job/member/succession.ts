@@ -117,6 +117,7 @@ class FolderSearch {
     const state = readJobState(this.folder);
     if (state?.ended) throw lost(`the job has ended: ${state.ended.message}`);
     if (!state) return undefined;
+    if (state.secret === undefined) throw lost('the job has ended');
     if (state.secret !== this.orphan.token) throw lost("the run folder is another job's now");
     const here = state.agent.machine === processSpace();
     const ended = here ? !isRunning(state.agent) : expired;
